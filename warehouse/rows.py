@@ -1,0 +1,331 @@
+"""One frozen dataclass per table of the lake; the Arrow schemas and `docs/warehouse.md` derive from them.
+
+Every field is `Annotated[type, "what it holds"]`. Seconds are the only unit of time. Rows of a stage carry
+`shard` (the unit of work they were made in), `fingerprint` (what made them: see `warehouse/fingerprints.py`)
+and `drop_reason` (null for a payload, a short word for a row that was dropped, with the detail beside it).
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from warehouse.arrow import Float32, Int16, Int32, Micros
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """A span of time inside a recording."""
+
+    start: Annotated[float, "seconds from the start of the recording"]
+    end: Annotated[float, "seconds from the start of the recording"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRow:
+    """One file (or one byte range of an archive) that a corpus reader found: the plan of ingestion."""
+
+    table: ClassVar[str] = "sources"
+    key: ClassVar[str] = "source_id"
+
+    source_id: Annotated[str, "hash of corpus, path and byte range"]
+    corpus: Annotated[str, "name of the corpus, as given to `ingest`"]
+    shard: Annotated[str, "unit of work; the same name runs through every table"]
+    path: Annotated[str, "file that holds it"]
+    relative_path: Annotated[str, "path below the root of the corpus"]
+    offset: Annotated[int, "first byte of the range inside an archive; 0 for a plain file"]
+    size: Annotated[int, "bytes in the range"]
+    etag: Annotated[str, "changes when the file changes: size and modification time, sidecars included"]
+    found_at: Annotated[Micros, "when it was listed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingRow:
+    """One audio file or archive member, with everything its corpus says about it."""
+
+    table: ClassVar[str] = "recordings"
+    key: ClassVar[str] = "recording_id"
+
+    recording_id: Annotated[str, "hash of corpus, relative path and archive member; stable across machines"]
+    source_id: Annotated[str, "the source it was read from"]
+    corpus: Annotated[str, "name of the corpus"]
+    part: Annotated[str, "published subset (`small`, `EN`, `train-clean-100`, ...)"]
+    shard: Annotated[str, "unit of work"]
+    fingerprint: Annotated[str, "hash of reader version and etag"]
+    path: Annotated[str, "file that holds the audio"]
+    member: Annotated[str | None, "name inside the archive, null for a plain file"]
+    offset: Annotated[int, "first byte of the audio inside the archive; 0 for a plain file"]
+    size: Annotated[int, "bytes of encoded audio"]
+    content_hash: Annotated[str, "hash of the size and of the ends of the encoded bytes; equal means duplicate"]
+    sample_rate: Annotated[Int32 | None, "Hz, as stored"]
+    num_channels: Annotated[Int32 | None, "channels, as stored"]
+    num_samples: Annotated[int | None, "samples per channel"]
+    duration: Annotated[float | None, "seconds"]
+    origin: Annotated[str, "`recorded`, `synthetic`, or `generated` by a checkpoint under evaluation"]
+    speaker: Annotated[str | None, "speaker label of the corpus, prefixed with the corpus name"]
+    language: Annotated[str | None, "ISO 639-1 code the corpus declares"]
+    licence: Annotated[str, "SPDX identifier, or `unknown`"]
+    text: Annotated[str | None, "transcript that came with the corpus"]
+    book: Annotated[str | None, "book, video or session: what must not straddle a split"]
+    genre: Annotated[str | None, "genre as the corpus folds it"]
+    snr: Annotated[float | None, "decibels, as the corpus measured it"]
+    dnsmos: Annotated[float | None, "DNSMOS OVRL, as the corpus measured it"]
+    spans: Annotated[list[Span] | None, "speech spans the corpus declares"]
+    extra: Annotated[str, "JSON object with every other key of the sidecar"]
+    ingested_at: Annotated[Micros, "when it was read"]
+    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
+    drop_detail: Annotated[str | None, "what was seen"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SegmentRow:
+    """A speech span of a recording, or one row with a reason for a recording that has none."""
+
+    table: ClassVar[str] = "segments"
+    key: ClassVar[str] = "segment_id"
+
+    segment_id: Annotated[str, "recording id, first sample and last sample"]
+    recording_id: Annotated[str, "the recording it lies in"]
+    corpus: Annotated[str, "name of the corpus"]
+    shard: Annotated[str, "unit of work"]
+    fingerprint: Annotated[str, "what made it"]
+    start: Annotated[float, "seconds into the recording"]
+    duration: Annotated[float, "seconds"]
+    start_sample: Annotated[int, "first sample, at the recording's own rate"]
+    num_samples: Annotated[int, "samples, at the recording's own rate"]
+    cut: Annotated[str, "how its ends were chosen: `given`, `pause` or `forced`"]
+    drop_reason: Annotated[str | None, "null, or why the recording yields nothing"]
+    drop_detail: Annotated[str | None, "what was seen"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TranscriptRow:
+    """What was said in a segment: the text in use, the text given, the text heard, and how sure the ASR was."""
+
+    table: ClassVar[str] = "transcripts"
+    key: ClassVar[str] = "segment_id"
+
+    segment_id: Annotated[str, "the segment"]
+    corpus: Annotated[str, "name of the corpus"]
+    shard: Annotated[str, "unit of work"]
+    fingerprint: Annotated[str, "what made it"]
+    model: Annotated[str, "ASR model and revision, or `given`"]
+    text: Annotated[str | None, "the text in use: the given one where there is one, else the ASR's"]
+    asr_text: Annotated[str | None, "what the ASR heard"]
+    given_text: Annotated[str | None, "what the corpus says"]
+    disagreement: Annotated[Float32 | None, "word error rate of the ASR's text against the given one"]
+    language: Annotated[str | None, "ISO 639-1 code"]
+    language_probability: Annotated[Float32 | None, "0 to 1"]
+    average_logprob: Annotated[Float32 | None, "mean log-probability of the ASR's tokens"]
+    no_speech_probability: Annotated[Float32 | None, "0 to 1"]
+    compression_ratio: Annotated[Float32 | None, "of the text; above 2.4 it repeats itself"]
+    characters_per_second: Annotated[Float32 | None, "of the text in use; 5 to 28 is normal for English"]
+    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
+    drop_detail: Annotated[str | None, "what was seen"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhonemeRow:
+    """The phonemes of a transcript, in the symbols of the one phoneme table."""
+
+    table: ClassVar[str] = "phonemes"
+    key: ClassVar[str] = "segment_id"
+
+    segment_id: Annotated[str, "the segment"]
+    corpus: Annotated[str, "name of the corpus"]
+    shard: Annotated[str, "unit of work"]
+    fingerprint: Annotated[str, "what made it"]
+    model: Annotated[str, "phonemizer backend, its version and the language voice"]
+    language: Annotated[str | None, "ISO 639-1 code"]
+    symbols: Annotated[list[str] | None, "IPA symbols, spaces and punctuation, in order"]
+    num_symbols: Annotated[Int32, "length of `symbols`"]
+    num_unknown: Annotated[Int32, "symbols that the phoneme table does not hold"]
+    unknown: Annotated[list[str] | None, "those symbols, each once"]
+    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
+    drop_detail: Annotated[str | None, "what was seen"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QualityRow:
+    """How good a segment sounds, by several opinions."""
+
+    table: ClassVar[str] = "quality"
+    key: ClassVar[str] = "segment_id"
+
+    segment_id: Annotated[str, "the segment"]
+    corpus: Annotated[str, "name of the corpus"]
+    shard: Annotated[str, "unit of work"]
+    fingerprint: Annotated[str, "what made it"]
+    model: Annotated[str, "the models that gave an opinion"]
+    dnsmos_ovrl: Annotated[Float32 | None, "DNSMOS P.835 overall, 1 to 5"]
+    dnsmos_sig: Annotated[Float32 | None, "DNSMOS P.835 speech, 1 to 5"]
+    dnsmos_bak: Annotated[Float32 | None, "DNSMOS P.835 background, 1 to 5"]
+    dnsmos_p808: Annotated[Float32 | None, "DNSMOS P.808, 1 to 5"]
+    distillmos: Annotated[Float32 | None, "DistillMOS, 1 to 5; null where it is not installed"]
+    snr: Annotated[Float32 | None, "decibels, speech against pauses"]
+    bandwidth: Annotated[Float32 | None, "Hz below which 99.9 % of the energy above the noise floor lies"]
+    loudness: Annotated[Float32 | None, "decibels relative to full scale, RMS"]
+    clipping: Annotated[Float32 | None, "share of samples at full scale"]
+    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
+    drop_detail: Annotated[str | None, "what was seen"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpeakerRow:
+    """The voice of a segment as a unit vector."""
+
+    table: ClassVar[str] = "speakers"
+    key: ClassVar[str] = "segment_id"
+
+    segment_id: Annotated[str, "the segment"]
+    corpus: Annotated[str, "name of the corpus"]
+    shard: Annotated[str, "unit of work"]
+    fingerprint: Annotated[str, "what made it"]
+    model: Annotated[str, "speaker encoder and revision; cosines of different models are never comparable"]
+    embedding: Annotated[list[Float32] | None, "unit length"]
+    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
+    drop_detail: Annotated[str | None, "what was seen"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodesRow:
+    """The codec's codes of a segment, one column per codebook."""
+
+    table: ClassVar[str] = "codes"
+    key: ClassVar[str] = "segment_id"
+
+    segment_id: Annotated[str, "the segment"]
+    corpus: Annotated[str, "name of the corpus"]
+    shard: Annotated[str, "unit of work"]
+    fingerprint: Annotated[str, "what made it"]
+    codec: Annotated[str, "codec and revision of its weights"]
+    num_frames: Annotated[Int32, "length of each code column"]
+    q0: Annotated[list[Int16] | None, "codebook 0, the one the AR predicts"]
+    q1: Annotated[list[Int16] | None, "codebook 1"]
+    q2: Annotated[list[Int16] | None, "codebook 2"]
+    q3: Annotated[list[Int16] | None, "codebook 3"]
+    q4: Annotated[list[Int16] | None, "codebook 4"]
+    q5: Annotated[list[Int16] | None, "codebook 5"]
+    q6: Annotated[list[Int16] | None, "codebook 6"]
+    q7: Annotated[list[Int16] | None, "codebook 7"]
+    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
+    drop_detail: Annotated[str | None, "what was seen"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingItemRow:
+    """One utterance of a named, immutable training set, with everything the loader needs but the codes."""
+
+    table: ClassVar[str] = "training_items"
+    key: ClassVar[str] = "segment_id"
+
+    training_set: Annotated[str, "id of the set: its name and the hash of its content"]
+    segment_id: Annotated[str, "the segment"]
+    recording_id: Annotated[str, "its recording"]
+    corpus: Annotated[str, "name of the corpus"]
+    speaker: Annotated[str, "speaker label; no speaker is in two splits"]
+    language: Annotated[str, "ISO 639-1 code"]
+    licence: Annotated[str, "licence of the recording"]
+    split: Annotated[str, "`train`, `dev` or `test`"]
+    weight: Annotated[Float32, "sampling weight, from the SQL of the selection"]
+    duration: Annotated[float, "seconds"]
+    text: Annotated[str, "the transcript in use"]
+    symbols: Annotated[list[str], "its phonemes"]
+    num_frames: Annotated[Int32, "frames of codes"]
+    codes_part: Annotated[str, "the part that holds its codes, relative to the lake"]
+    codes_row_group: Annotated[Int32, "row group inside that part"]
+    codes_row: Annotated[Int32, "row inside that row group"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckpointRow:
+    """One saved state of a model and where it came from."""
+
+    table: ClassVar[str] = "checkpoints"
+    key: ClassVar[str] = "checkpoint_id"
+
+    checkpoint_id: Annotated[str, "run id and step"]
+    run_id: Annotated[str, "the training run"]
+    training_set: Annotated[str, "id of the set it was trained on"]
+    codec: Annotated[str, "codec and revision"]
+    step: Annotated[int, "optimizer updates so far"]
+    path: Annotated[str, "where it lies"]
+    config: Annotated[str, "JSON of the model and training options"]
+    metrics: Annotated[str, "JSON of the last metrics"]
+    saved_at: Annotated[Micros, "when it was saved"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreRow:
+    """What one utterance of one system scored in one evaluation."""
+
+    table: ClassVar[str] = "scores"
+    key: ClassVar[str] = "score_id"
+
+    score_id: Annotated[str, "evaluation, system, utterance and trial"]
+    evaluation: Annotated[str, "id of the evaluation run"]
+    protocol: Annotated[str, "`cross_sentence` or `continuation`"]
+    system: Annotated[str, "`ground_truth`, `codec`, a checkpoint id, ..."]
+    checkpoint_id: Annotated[str | None, "null for a control row"]
+    utterance: Annotated[str, "the segment whose text was spoken"]
+    prompt: Annotated[str | None, "the segment that gave the voice"]
+    trial: Annotated[Int32, "which of the seeds"]
+    speaker: Annotated[str, "speaker of the prompt; intervals are clustered by it"]
+    path: Annotated[str | None, "the audio that was scored, null when there is none"]
+    duration: Annotated[float | None, "seconds of audio"]
+    reference: Annotated[str, "normalised text that should be heard"]
+    hypothesis: Annotated[str, "normalised text that was heard"]
+    normaliser: Annotated[str, "name of the text normaliser"]
+    asr_model: Annotated[str, "ASR model and revision"]
+    num_words: Annotated[Int32, "words in the reference"]
+    word_errors: Annotated[Int32, "substitutions, deletions and insertions"]
+    num_characters: Annotated[Int32, "characters in the reference"]
+    character_errors: Annotated[Int32, "substitutions, deletions and insertions"]
+    speaker_model: Annotated[str, "speaker encoder and revision"]
+    sim_o: Annotated[Float32 | None, "cosine to the original prompt"]
+    generation_seconds: Annotated[float | None, "wall time it took to generate"]
+    scored_at: Annotated[Micros, "when it was scored"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfigurationRow:
+    """The options a stage currently runs with on a corpus; the newest row per corpus and stage is in force."""
+
+    table: ClassVar[str] = "configurations"
+    key: ClassVar[str] = "configuration_id"
+
+    configuration_id: Annotated[str, "hash of corpus, stage, configuration and time"]
+    corpus: Annotated[str, "name of the corpus"]
+    stage: Annotated[str, "name of the stage"]
+    configuration: Annotated[str, "hash of name, version, options and model revision"]
+    options: Annotated[str, "the same as readable JSON"]
+    activated_at: Annotated[Micros, "when it came into force"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRow:
+    """The receipt of one shard through one stage, or of one training or evaluation run."""
+
+    table: ClassVar[str] = "runs"
+    key: ClassVar[str] = "receipt_id"
+
+    receipt_id: Annotated[str, "hash of run, stage and shard"]
+    run_id: Annotated[str, "the flow run"]
+    stage: Annotated[str, "`ingest`, a stage, `train` or `evaluate`"]
+    corpus: Annotated[str, "name of the corpus, or of the training set"]
+    shard: Annotated[str, "unit of work"]
+    started_at: Annotated[Micros, "when it began"]
+    wall_seconds: Annotated[float, "how long it took"]
+    audio_seconds: Annotated[float, "audio that went through"]
+    rows_in: Annotated[Int32, "input rows"]
+    rows_out: Annotated[Int32, "output rows with a payload"]
+    rows_dropped: Annotated[Int32, "output rows with a reason"]
+    host: Annotated[str, "machine and process"]
+    options: Annotated[str, "JSON of the options"]
+    code_revision: Annotated[str, "version of this project"]
+
+
+StageRow = RecordingRow | SegmentRow | TranscriptRow | PhonemeRow | QualityRow | SpeakerRow | CodesRow
+TABLES: tuple[type, ...] = (
+    SourceRow, RecordingRow, SegmentRow, TranscriptRow, PhonemeRow, QualityRow, SpeakerRow, CodesRow,
+    TrainingItemRow, CheckpointRow, ScoreRow, ConfigurationRow, RunRow,
+)
+"""Every table, in the order of the data's road."""
