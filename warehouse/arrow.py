@@ -51,7 +51,9 @@ def _arrow_type(hint: Any) -> pa.DataType:
     if get_origin(hint) is list:
         return pa.list_(_arrow_type(get_args(hint)[0]))
     if dataclasses.is_dataclass(hint):
-        return pa.struct([pa.field(name, _arrow_type(h)) for name, h in get_type_hints(hint, include_extras=True).items()])
+        return pa.struct(
+            [pa.field(name, _arrow_type(h)) for name, h in get_type_hints(hint, include_extras=True).items()]
+        )
     return _PLAIN[hint]
 
 

@@ -325,7 +325,18 @@ class RunRow:
 
 StageRow = RecordingRow | SegmentRow | TranscriptRow | PhonemeRow | QualityRow | SpeakerRow | CodesRow
 TABLES: tuple[type, ...] = (
-    SourceRow, RecordingRow, SegmentRow, TranscriptRow, PhonemeRow, QualityRow, SpeakerRow, CodesRow,
-    TrainingItemRow, CheckpointRow, ScoreRow, ConfigurationRow, RunRow,
+    SourceRow,
+    RecordingRow,
+    SegmentRow,
+    TranscriptRow,
+    PhonemeRow,
+    QualityRow,
+    SpeakerRow,
+    CodesRow,
+    TrainingItemRow,
+    CheckpointRow,
+    ScoreRow,
+    ConfigurationRow,
+    RunRow,
 )
 """Every table, in the order of the data's road."""
