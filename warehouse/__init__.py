@@ -1,0 +1,1 @@
+"""What has been computed and where it lies: tables, lake, catalogue, views and queries. No torch, no Lhotse."""

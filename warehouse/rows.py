@@ -6,7 +6,7 @@ and `drop_reason` (null for a payload, a short word for a row that was dropped, 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from warehouse.arrow import Float32, Int16, Int32, Micros
 
@@ -324,7 +324,7 @@ class RunRow:
 
 
 StageRow = RecordingRow | SegmentRow | TranscriptRow | PhonemeRow | QualityRow | SpeakerRow | CodesRow
-TABLES: tuple[type, ...] = (
+TABLES: tuple[Any, ...] = (
     SourceRow,
     RecordingRow,
     SegmentRow,

@@ -1,0 +1,141 @@
+"""The catalogue: DuckDB views over one snapshot of the lake.
+
+`connect` gives an in-memory database; `refresh` writes the same views to a new file and renames it in, so a reader
+never meets a lock and the file is never the only copy of anything. Views name the parts of the snapshot one by one:
+what is not committed cannot be seen.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.arrow import schema_of
+from warehouse.errors import CatalogueError
+from warehouse.lake import Lake, Snapshot
+from warehouse.rows import TABLES
+
+_SQL_TYPES = {
+    pa.string(): "VARCHAR",
+    pa.int64(): "BIGINT",
+    pa.int32(): "INTEGER",
+    pa.int16(): "SMALLINT",
+    pa.float64(): "DOUBLE",
+    pa.float32(): "FLOAT",
+    pa.bool_(): "BOOLEAN",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedQuery:
+    """A query that is kept in `warehouse/queries/`: the question it answers, and its SQL."""
+
+    name: str
+    question: str
+    sql: str
+
+
+def named_queries() -> dict[str, NamedQuery]:
+    """Every query in `warehouse/queries/`, by name."""
+    found = {}
+    for resource in sorted(files("warehouse.queries").iterdir(), key=lambda entry: entry.name):
+        if resource.name.endswith(".sql"):
+            text = resource.read_text(encoding="utf-8")
+            name = resource.name.removesuffix(".sql")
+            found[name] = NamedQuery(name, text.splitlines()[0].removeprefix("--").strip(), text)
+    return found
+
+
+def named_query(name: str) -> NamedQuery:
+    """One of the named queries. Raises CatalogueError naming the ones that exist."""
+    queries = named_queries()
+    if name not in queries:
+        raise CatalogueError(f"There is no query named {name!r}; the queries are {', '.join(queries)}.")
+    return queries[name]
+
+
+def connect(snapshot: Snapshot, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory database with the views of the catalogue over `snapshot`."""
+    connection = duckdb.connect()
+    if threads is not None:
+        connection.execute(f"SET threads = {threads}")
+    define_views(connection, snapshot)
+    return connection
+
+
+def refresh(lake: Lake, path: Path) -> Path:
+    """Rebuild the catalogue file at `path` from the newest snapshot and rename it in."""
+    snapshot = lake.snapshot()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        with duckdb.connect(temporary) as connection:
+            define_views(connection, snapshot)
+        temporary.replace(path)
+    except (OSError, duckdb.Error) as error:
+        raise CatalogueError(f"Could not rebuild the catalogue {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def open_file(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a catalogue file for reading."""
+    try:
+        return duckdb.connect(path, read_only=True)
+    except duckdb.Error as error:
+        raise CatalogueError(
+            f"Cannot open {path}: {error}; delete it and run `valle catalogue` to rebuild it."
+        ) from error
+
+
+def run_query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    """The answer to one SQL query as an Arrow table. Raises CatalogueError with DuckDB's first line."""
+    try:
+        return connection.execute(sql, list(parameters)).to_arrow_table()
+    except duckdb.Error as error:
+        raise CatalogueError(f"The query failed: {str(error).splitlines()[0]}") from error
+
+
+def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
+    """Create a view per table and the views of `warehouse/schema/`, in the order of their file names."""
+    for row_class in TABLES:
+        parts = snapshot.parts.get(row_class.table, ())
+        connection.execute(f"CREATE VIEW {row_class.table} AS {_select(row_class, parts)}")
+    _snapshot_table(connection, snapshot)
+    for resource in sorted(files("warehouse.schema").iterdir(), key=lambda entry: entry.name):
+        if resource.name.endswith(".sql"):
+            connection.execute(resource.read_text(encoding="utf-8"))
+
+
+def _snapshot_table(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
+    connection.execute("CREATE TABLE snapshot (table_name VARCHAR, version BIGINT, parts BIGINT)")
+    for table, version in snapshot.versions.items():
+        connection.execute("INSERT INTO snapshot VALUES (?, ?, ?)", [table, version, len(snapshot.parts[table])])
+
+
+def _select(row_class: Any, parts: Sequence[Path]) -> str:
+    columns = schema_of(row_class)
+    if not parts:
+        nulls = ", ".join(f"CAST(NULL AS {_sql_type(field.type)}) AS {field.name}" for field in columns)
+        return f"SELECT {nulls} WHERE false"
+    # Named one by one, so that a part written before a column existed reads as null and a later one is not lost.
+    listed = ", ".join("'" + re.sub("'", "''", str(part)) + "'" for part in parts)
+    return f"SELECT {', '.join(columns.names)} FROM read_parquet([{listed}], union_by_name = true)"
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        return "STRUCT(" + ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in kind) + ")"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ"
+    return _SQL_TYPES[kind]

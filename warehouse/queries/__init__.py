@@ -1,0 +1,1 @@
+"""Named questions to the catalogue, one per file."""

@@ -1,0 +1,67 @@
+-- What is in force: per corpus and stage the newest configuration, and of every table the rows it asks for.
+-- A row is in force when its fingerprint chains the configuration in force with its input row in force.
+
+CREATE VIEW configurations_in_force AS
+SELECT corpus, stage, arg_max(configuration, activated_at) AS configuration, arg_max(options, activated_at) AS options
+FROM configurations
+GROUP BY corpus, stage;
+
+-- The newest reading of each recording; of recordings with the same bytes the first that was found is used.
+CREATE VIEW current_recordings AS
+WITH newest AS (
+    SELECT * FROM recordings
+    QUALIFY row_number() OVER (PARTITION BY recording_id ORDER BY ingested_at DESC, fingerprint) = 1
+), ranked AS (
+    SELECT *, first_value(recording_id) OVER (
+        PARTITION BY corpus, content_hash, drop_reason IS NULL ORDER BY ingested_at, recording_id
+    ) AS first_copy
+    FROM newest
+)
+SELECT * EXCLUDE (first_copy) REPLACE (
+    CASE WHEN drop_reason IS NULL AND first_copy <> recording_id THEN 'duplicate' ELSE drop_reason END AS drop_reason,
+    CASE WHEN drop_reason IS NULL AND first_copy <> recording_id THEN 'same bytes as ' || first_copy
+         ELSE drop_detail END AS drop_detail
+)
+FROM ranked;
+
+CREATE VIEW current_segments AS
+SELECT s.*
+FROM segments s
+JOIN configurations_in_force c ON c.corpus = s.corpus AND c.stage = 'segment'
+JOIN current_recordings r ON r.recording_id = s.recording_id
+WHERE r.drop_reason IS NULL AND s.fingerprint = md5(c.configuration || ':' || r.fingerprint);
+
+CREATE VIEW current_transcripts AS
+SELECT t.*
+FROM transcripts t
+JOIN configurations_in_force c ON c.corpus = t.corpus AND c.stage = 'transcribe'
+JOIN current_segments s ON s.segment_id = t.segment_id
+WHERE s.drop_reason IS NULL AND t.fingerprint = md5(c.configuration || ':' || s.fingerprint);
+
+CREATE VIEW current_phonemes AS
+SELECT p.*
+FROM phonemes p
+JOIN configurations_in_force c ON c.corpus = p.corpus AND c.stage = 'phonemize'
+JOIN current_transcripts t ON t.segment_id = p.segment_id
+WHERE t.drop_reason IS NULL AND p.fingerprint = md5(c.configuration || ':' || t.fingerprint);
+
+CREATE VIEW current_quality AS
+SELECT q.*
+FROM quality q
+JOIN configurations_in_force c ON c.corpus = q.corpus AND c.stage = 'quality'
+JOIN current_segments s ON s.segment_id = q.segment_id
+WHERE s.drop_reason IS NULL AND q.fingerprint = md5(c.configuration || ':' || s.fingerprint);
+
+CREATE VIEW current_speakers AS
+SELECT v.*
+FROM speakers v
+JOIN configurations_in_force c ON c.corpus = v.corpus AND c.stage = 'speakers'
+JOIN current_segments s ON s.segment_id = v.segment_id
+WHERE s.drop_reason IS NULL AND v.fingerprint = md5(c.configuration || ':' || s.fingerprint);
+
+CREATE VIEW current_codes AS
+SELECT k.*
+FROM codes k
+JOIN configurations_in_force c ON c.corpus = k.corpus AND c.stage = 'quantize'
+JOIN current_segments s ON s.segment_id = k.segment_id
+WHERE s.drop_reason IS NULL AND k.fingerprint = md5(c.configuration || ':' || s.fingerprint);

@@ -1,0 +1,26 @@
+-- What the stages read: the rows in force of the table before, joined with what a stage needs of the recording.
+-- `fingerprint` is the input's; the output's is chained from it and from the configuration of the stage.
+
+CREATE VIEW input_recordings AS
+SELECT recording_id AS id, recording_id, corpus, shard, fingerprint,
+       path, "offset", size, 0::BIGINT AS start_sample, num_samples, sample_rate, duration, text, language, spans
+FROM current_recordings
+WHERE drop_reason IS NULL;
+
+CREATE VIEW input_segments AS
+SELECT s.segment_id AS id, s.recording_id, s.corpus, s.shard, s.fingerprint,
+       r.path, r."offset", r.size, s.start_sample, s.num_samples, r.sample_rate, s.duration,
+       -- The corpus's text belongs to the whole recording: it is given to a segment only when that is the whole.
+       CASE WHEN s.cut = 'given' AND s.num_samples >= 0.95 * r.num_samples THEN r.text END AS text,
+       r.language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans
+FROM current_segments s
+JOIN current_recordings r ON r.recording_id = s.recording_id
+WHERE s.drop_reason IS NULL;
+
+CREATE VIEW input_transcripts AS
+SELECT t.segment_id AS id, s.recording_id, t.corpus, t.shard, t.fingerprint,
+       '' AS path, 0::BIGINT AS "offset", 0::BIGINT AS size, s.start_sample, s.num_samples, 0::INTEGER AS sample_rate,
+       s.duration, t.text, t.language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans
+FROM current_transcripts t
+JOIN current_segments s ON s.segment_id = t.segment_id
+WHERE t.drop_reason IS NULL;

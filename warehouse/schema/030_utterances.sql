@@ -1,0 +1,64 @@
+-- Utterances: segments that passed every stage, with everything a selection may ask for. Quality and speakers are
+-- opinions, not gates, so an utterance without them is here with nulls.
+
+CREATE VIEW utterances AS
+SELECT s.segment_id, s.recording_id, s.corpus, r.part, s.shard, r.speaker, coalesce(t.language, r.language) AS language,
+       r.licence, r.origin, r.book, r.genre, t.text, t.asr_text, t.given_text, t.disagreement, t.average_logprob,
+       t.no_speech_probability, t.characters_per_second, p.symbols, p.num_symbols, p.num_unknown,
+       s.start, s.duration, s.cut, k.num_frames, k.codec, k.fingerprint AS codes_fingerprint,
+       q.dnsmos_ovrl, q.dnsmos_p808, q.distillmos, q.snr AS quality_snr, q.bandwidth, q.loudness, q.clipping,
+       r.snr AS corpus_snr, r.dnsmos AS corpus_dnsmos, v.embedding,
+       r.path, r."offset", r.size, s.start_sample, s.num_samples, r.sample_rate
+FROM current_segments s
+JOIN current_recordings r ON r.recording_id = s.recording_id
+JOIN current_transcripts t ON t.segment_id = s.segment_id AND t.drop_reason IS NULL
+JOIN current_phonemes p ON p.segment_id = s.segment_id AND p.drop_reason IS NULL
+JOIN current_codes k ON k.segment_id = s.segment_id AND k.drop_reason IS NULL
+LEFT JOIN current_quality q ON q.segment_id = s.segment_id
+LEFT JOIN current_speakers v ON v.segment_id = s.segment_id
+WHERE s.drop_reason IS NULL;
+
+-- Every row in force that was dropped, and where on the road that happened.
+CREATE VIEW drops AS
+SELECT 'ingest' AS stage, corpus, recording_id AS id, drop_reason, drop_detail, duration
+FROM current_recordings WHERE drop_reason IS NOT NULL
+UNION ALL
+SELECT 'segment', corpus, segment_id, drop_reason, drop_detail, duration
+FROM current_segments WHERE drop_reason IS NOT NULL
+UNION ALL
+SELECT 'transcribe', t.corpus, t.segment_id, t.drop_reason, t.drop_detail, s.duration
+FROM current_transcripts t JOIN current_segments s USING (segment_id) WHERE t.drop_reason IS NOT NULL
+UNION ALL
+SELECT 'phonemize', p.corpus, p.segment_id, p.drop_reason, p.drop_detail, s.duration
+FROM current_phonemes p JOIN current_segments s USING (segment_id) WHERE p.drop_reason IS NOT NULL
+UNION ALL
+SELECT 'quality', q.corpus, q.segment_id, q.drop_reason, q.drop_detail, s.duration
+FROM current_quality q JOIN current_segments s USING (segment_id) WHERE q.drop_reason IS NOT NULL
+UNION ALL
+SELECT 'speakers', v.corpus, v.segment_id, v.drop_reason, v.drop_detail, s.duration
+FROM current_speakers v JOIN current_segments s USING (segment_id) WHERE v.drop_reason IS NOT NULL
+UNION ALL
+SELECT 'quantize', k.corpus, k.segment_id, k.drop_reason, k.drop_detail, s.duration
+FROM current_codes k JOIN current_segments s USING (segment_id) WHERE k.drop_reason IS NOT NULL;
+
+-- How far the audio of each corpus has come, stage by stage.
+CREATE VIEW progress AS
+SELECT 'recordings' AS table_name, corpus, count(*) AS "rows", count(*) FILTER (drop_reason IS NOT NULL) AS dropped,
+       coalesce(sum(duration) FILTER (drop_reason IS NULL), 0) / 3600 AS hours
+FROM current_recordings GROUP BY corpus
+UNION ALL
+SELECT 'segments', corpus, count(*), count(*) FILTER (drop_reason IS NOT NULL),
+       coalesce(sum(duration) FILTER (drop_reason IS NULL), 0) / 3600
+FROM current_segments GROUP BY corpus
+UNION ALL
+SELECT 'transcripts', t.corpus, count(*), count(*) FILTER (t.drop_reason IS NOT NULL),
+       coalesce(sum(s.duration) FILTER (t.drop_reason IS NULL), 0) / 3600
+FROM current_transcripts t JOIN current_segments s USING (segment_id) GROUP BY t.corpus
+UNION ALL
+SELECT 'phonemes', p.corpus, count(*), count(*) FILTER (p.drop_reason IS NOT NULL),
+       coalesce(sum(s.duration) FILTER (p.drop_reason IS NULL), 0) / 3600
+FROM current_phonemes p JOIN current_segments s USING (segment_id) GROUP BY p.corpus
+UNION ALL
+SELECT 'codes', k.corpus, count(*), count(*) FILTER (k.drop_reason IS NOT NULL),
+       coalesce(sum(s.duration) FILTER (k.drop_reason IS NULL), 0) / 3600
+FROM current_codes k JOIN current_segments s USING (segment_id) GROUP BY k.corpus;

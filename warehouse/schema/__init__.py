@@ -1,0 +1,1 @@
+"""Views of the catalogue, created in the order of their file names."""
