@@ -61,7 +61,8 @@ def write_table(folder: Path, table_name: str, table: pa.Table) -> Part:
         _flush_folder(folder)
     except OSError as error:
         raise LakeError(
-            f"Could not write a part below {folder}: {error.strerror or error}; free space, then run the same command again."
+            f"Could not write a part below {folder}: {error.strerror or error}; "
+            "free space, then run the same command again."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

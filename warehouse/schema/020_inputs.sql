@@ -3,13 +3,14 @@
 
 CREATE VIEW input_recordings AS
 SELECT recording_id AS id, recording_id, corpus, shard, fingerprint,
-       path, "offset", size, 0::BIGINT AS start_sample, num_samples, sample_rate, duration, text, language, spans
+       -- A plain file is read whole; only a member of an archive is a range of bytes.
+       path, "offset", CASE WHEN member IS NULL THEN 0 ELSE size END AS size, 0::BIGINT AS start_sample, num_samples, sample_rate, duration, text, language, spans
 FROM current_recordings
 WHERE drop_reason IS NULL;
 
 CREATE VIEW input_segments AS
 SELECT s.segment_id AS id, s.recording_id, s.corpus, s.shard, s.fingerprint,
-       r.path, r."offset", r.size, s.start_sample, s.num_samples, r.sample_rate, s.duration,
+       r.path, r."offset", CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start_sample, s.num_samples, r.sample_rate, s.duration,
        -- The corpus's text belongs to the whole recording: it is given to a segment only when that is the whole.
        CASE WHEN s.cut = 'given' AND s.num_samples >= 0.95 * r.num_samples THEN r.text END AS text,
        r.language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans

@@ -1,0 +1,198 @@
+"""The parameters of every flow: frozen pydantic models, so that the Prefect form, the command line and a YAML file
+are the same thing. This module does not import Prefect.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from manifests import CorpusKind, CorpusOptions
+from valle.data.select import Selection
+from valle.place import Place, place
+from valle.stages.base import Stage
+from valle.stages.phonemize import Phonemize
+from valle.stages.quality import Quality
+from valle.stages.quantize import Quantize
+from valle.stages.segment import Segment
+from valle.stages.speakers import Speakers
+from valle.stages.transcribe import Transcribe
+from valle.training.options import TrainOptions
+
+
+class Parameters(BaseModel):
+    """What every parameter model is: frozen, strict about names, documented field by field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Located(Parameters):
+    """Parameters of a flow that reads or writes the data root."""
+
+    data: Path | None = None
+    """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
+
+    @property
+    def place(self) -> Place:
+        """The folders below the data root."""
+        return place(self.data)
+
+
+class Workers(Parameters):
+    """How shards are spread over the machine, or over several."""
+
+    runner: Literal["threads", "processes", "dask"] = "threads"
+    """Threads or processes of this machine, or a Dask cluster."""
+    width: int = Field(default=1, ge=1)
+    """Shards at a time."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of each model."""
+    device: str = "cpu"
+    """Torch device of the models, such as `cpu` or `cuda:0`."""
+    address: str | None = None
+    """Address of a running Dask scheduler; without one a local cluster is started."""
+
+
+class CorpusChoice(Parameters):
+    """Which corpus, and how it is laid out."""
+
+    kind: CorpusKind
+    """Layout of the corpus."""
+    root: Path
+    """Folder (or list) that holds it."""
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Name of the corpus in every table."""
+    options: CorpusOptions = CorpusOptions()
+    """What the corpus itself does not say."""
+
+
+class Stages(Parameters):
+    """The options of every stage."""
+
+    segment: Segment = Segment()
+    transcribe: Transcribe = Transcribe()
+    phonemize: Phonemize = Phonemize()
+    quality: Quality = Quality()
+    speakers: Speakers = Speakers()
+    quantize: Quantize = Quantize()
+
+    def in_order(self) -> tuple[Stage, ...]:
+        """The stages in the order of the road."""
+        return (self.segment, self.transcribe, self.phonemize, self.quality, self.speakers, self.quantize)
+
+
+class IngestParameters(Located):
+    """Read what is new in a corpus into the tables of sources and recordings."""
+
+    corpus: CorpusChoice
+    """The corpus."""
+    workers: Workers = Workers()
+    """How shards are spread."""
+
+
+class PrepareParameters(IngestParameters):
+    """Take a corpus all the way from raw audio to codes."""
+
+    stages: Stages = Stages()
+    """Options of the stages."""
+
+
+class StageParameters(Located):
+    """Run one stage on a corpus that has been ingested."""
+
+    corpus: str
+    """Name of the corpus."""
+    workers: Workers = Workers()
+    """How shards are spread."""
+
+
+class SegmentParameters(StageParameters):
+    """Find the speech in recordings."""
+
+    options: Segment = Segment()
+    """Options of the stage."""
+
+
+class TranscribeParameters(StageParameters):
+    """Write down what is said in segments."""
+
+    options: Transcribe = Transcribe()
+    """Options of the stage."""
+
+
+class PhonemizeParameters(StageParameters):
+    """Turn transcripts into phonemes."""
+
+    options: Phonemize = Phonemize()
+    """Options of the stage."""
+
+
+class QualityParameters(StageParameters):
+    """Score how good segments sound."""
+
+    options: Quality = Quality()
+    """Options of the stage."""
+
+
+class SpeakersParameters(StageParameters):
+    """Embed the voice of segments."""
+
+    options: Speakers = Speakers()
+    """Options of the stage."""
+
+
+class QuantizeParameters(StageParameters):
+    """Turn segments into codes."""
+
+    options: Quantize = Quantize()
+    """Options of the stage."""
+
+
+class SelectParameters(Located):
+    """Select a training set by SQL."""
+
+    selection: Selection
+    """What to select and how to split it."""
+    codec: str = "mini"
+    """The codec whose codes are in force."""
+
+
+class TrainParameters(Located):
+    """Train a model on a training set."""
+
+    training_set: str
+    """Name of the training set."""
+    run: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    """Name of the run; a run that exists is resumed."""
+    options: TrainOptions = TrainOptions()
+    """Options of the model and the training."""
+
+
+class EvaluateParameters(Located):
+    """Speak the test utterances with a checkpoint and measure WER and SIM-O beside the control rows."""
+
+    run: str
+    """Name of the training run; its newest checkpoint is evaluated."""
+    count: int = Field(default=20, ge=1)
+    """Utterances."""
+    where: str = "split = 'test'"
+    """SQL condition on the items of the training set."""
+    seed: int = 0
+    """Seed of the choice of prompts and of the sampling."""
+    asr: str = "tiny.en"
+    """ASR model that listens."""
+    workers: Workers = Workers()
+    """How shards are spread."""
+
+
+class ReportParameters(Located):
+    """Tables and plots of everything in the catalogue."""
+
+
+class DemoParameters(Located):
+    """The whole road on the demo corpus."""
+
+    train_seconds: float = Field(default=180, gt=0)
+    """How long the small model is trained."""
+    workers: Workers = Workers()
+    """How shards are spread."""

@@ -1,0 +1,170 @@
+"""Mapping shards over Prefect tasks: bounded width, retries with jitter, receipts, one progress artifact.
+
+A task is a shard, never an utterance. Tasks return small receipts and cache nothing: what is done is known by the
+lake. At most twice the width is submitted at a time, so a corpus of 40,000 shards is never one queue.
+"""
+
+import datetime
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
+from prefect.tasks import exponential_backoff
+
+from flows.parameters import Workers
+from valle.backends import Backends
+from valle.place import Place, place
+from valle.stages.base import Stage
+from valle.stages.shard import Receipt, run_shard
+from warehouse.errors import PipelineError, StageError
+
+_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One call of a task: the shard it does and the seconds of audio in it."""
+
+    shard: str
+    audio_seconds: float
+
+
+@cache
+def process_backends(device: str, threads: int) -> Backends:
+    """The models of this process, opened lazily and kept for its life."""
+    import torch
+
+    torch.set_num_threads(threads)
+    return Backends(device=device, threads=threads)
+
+
+def task_runner(workers: Workers) -> TaskRunner[Any]:
+    """The Prefect task runner a setting asks for."""
+    if workers.runner == "processes":
+        return ProcessPoolTaskRunner(max_workers=workers.width)
+    if workers.runner == "dask":
+        from prefect_dask import DaskTaskRunner
+
+        if workers.address:
+            return DaskTaskRunner(address=workers.address)
+        return DaskTaskRunner(cluster_kwargs={"n_workers": workers.width, "threads_per_worker": 1})
+    return ThreadPoolTaskRunner(max_workers=workers.width)
+
+
+def run_id() -> str:
+    """The id of the flow run, or `local` outside of one."""
+    return str(flow_run.id or "local")
+
+
+@task(
+    task_run_name="{stage.name} {shard}",
+    retries=_RETRIES,
+    retry_delay_seconds=exponential_backoff(2),
+    retry_jitter_factor=0.5,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def shard_task(stage: Stage, corpus: str, shard: str, root: Place, workers: Workers, run: str) -> Receipt:
+    """Run one stage on one shard."""
+    backends = process_backends(workers.device, workers.threads)
+    return run_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run)
+
+
+def run_all(
+    name: str, work: Sequence[Work], submit: Callable[[Work], PrefectFuture[Receipt]], *, width: int
+) -> list[Receipt]:
+    """Submit every piece of work, at most `2 * width` at a time, and keep the progress artifact up to date.
+
+    Raises StageError at the end when any shard failed after its retries; the others are done and stay done.
+    """
+    logger = get_run_logger()
+    if not work:
+        logger.info("%s: nothing to do", name)
+        return []
+    total = sum(piece.audio_seconds for piece in work) or float(len(work))
+    progress = Progress.start(name, total)
+    receipts: list[Receipt] = []
+    failures: list[str] = []
+    waiting: deque[tuple[Work, PrefectFuture[Receipt]]] = deque()
+    remaining = deque(work)
+    while remaining or waiting:
+        while remaining and len(waiting) < 2 * width:
+            piece = remaining.popleft()
+            waiting.append((piece, submit(piece)))
+        piece, future = waiting.popleft()
+        outcome = future.result(raise_on_failure=False)
+        if isinstance(outcome, Receipt):
+            receipts.append(outcome)
+        else:
+            failures.append(f"{piece.shard} ({outcome})")
+        progress.add(piece.audio_seconds or total / len(work))
+        logger.info("%s: %s", name, progress.describe())
+    if failures:
+        raise StageError(
+            f"{name}: {len(failures)} of {len(work)} shards failed, the first is {failures[0]}; the others are done, "
+            "run it again to retry."
+        )
+    return receipts
+
+
+class Progress:
+    """Seconds of audio done so far, shown as one artifact that is updated in place."""
+
+    def __init__(self, name: str, total: float, artifact: UUID) -> None:
+        self.name = name
+        self.total = total
+        self.done = 0.0
+        self.artifact = artifact
+        self.started = datetime.datetime.now(datetime.UTC)
+
+    @classmethod
+    def start(cls, name: str, total: float) -> "Progress":
+        """Create the artifact at 0 %."""
+        key = f"progress-{name.replace('_', '-').replace('.', '-').lower()}"
+        artifact = create_progress_artifact(progress=0.0, key=key, description=f"{name}: {total:,.0f} s of audio")
+        return cls(name, total, artifact)
+
+    def add(self, seconds: float) -> None:
+        """Count `seconds` of audio as done."""
+        self.done += seconds
+        update_progress_artifact(
+            artifact_id=self.artifact, progress=min(100.0, 100 * self.done / self.total), description=self.describe()
+        )
+
+    def describe(self) -> str:
+        """Done, total, rate and time left, in one line."""
+        elapsed = (datetime.datetime.now(datetime.UTC) - self.started).total_seconds()
+        rate = self.done / elapsed if elapsed else 0.0
+        left = (self.total - self.done) / rate if rate else 0.0
+        return f"{self.done:,.0f} of {self.total:,.0f} s of audio, {rate:.1f} times real time, {left:,.0f} s left"
+
+
+def require(receipts: Iterable[Receipt]) -> dict[str, int]:
+    """The drops of several receipts, added up by reason."""
+    total: dict[str, int] = {}
+    for receipt in receipts:
+        for reason, count in receipt.drops.items():
+            total[reason] = total.get(reason, 0) + count
+    return total
+
+
+__all__ = [
+    "PipelineError",
+    "Progress",
+    "Work",
+    "place",
+    "process_backends",
+    "run_all",
+    "run_id",
+    "shard_task",
+    "task_runner",
+]

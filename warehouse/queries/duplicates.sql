@@ -1,0 +1,12 @@
+-- Which recordings are the same bytes under several names?
+SELECT
+    content_hash,
+    count(*) AS copies,
+    round(any_value(duration), 3) AS duration,
+    list(DISTINCT corpus ORDER BY corpus) AS corpora,
+    list(recording_id ORDER BY recording_id) AS recording_ids
+FROM current_recordings
+WHERE drop_reason IS NULL
+GROUP BY content_hash
+HAVING count(*) > 1
+ORDER BY copies DESC, content_hash;

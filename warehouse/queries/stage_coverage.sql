@@ -1,0 +1,29 @@
+-- How far has each corpus come: how many segments have passed each stage, and how many were dropped by it?
+WITH outcomes AS (
+    SELECT corpus, 'transcribe' AS stage, drop_reason FROM current_transcripts
+    UNION ALL
+    SELECT corpus, 'phonemize' AS stage, drop_reason FROM current_phonemes
+    UNION ALL
+    SELECT corpus, 'quality' AS stage, drop_reason FROM current_quality
+    UNION ALL
+    SELECT corpus, 'speaker' AS stage, drop_reason FROM current_speakers
+    UNION ALL
+    SELECT corpus, 'quantize' AS stage, drop_reason FROM current_codes
+),
+segments_in_force AS (
+    SELECT corpus, count(*) AS segments
+    FROM current_segments
+    WHERE drop_reason IS NULL
+    GROUP BY corpus
+)
+SELECT
+    corpus,
+    stage,
+    segments,
+    count(*) FILTER (WHERE drop_reason IS NULL) AS passed,
+    count(drop_reason) AS dropped,
+    round(count(*) / segments, 4) AS share_done
+FROM outcomes
+JOIN segments_in_force USING (corpus)
+GROUP BY corpus, stage, segments
+ORDER BY corpus, stage;
