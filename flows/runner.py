@@ -6,10 +6,10 @@ lake. At most twice the width is submitted at a time, so a corpus of 40,000 shar
 
 import datetime
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import get_run_logger, task
@@ -22,10 +22,10 @@ from prefect.tasks import exponential_backoff
 
 from flows.parameters import Workers
 from valle.backends import Backends
-from valle.place import Place, place
+from valle.place import Place
 from valle.stages.base import Stage
 from valle.stages.shard import Receipt, run_shard
-from warehouse.errors import PipelineError, StageError
+from warehouse.errors import StageError
 
 _RETRIES = 3
 
@@ -131,7 +131,7 @@ class Progress:
         """Create the artifact at 0 %."""
         key = f"progress-{name.replace('_', '-').replace('.', '-').lower()}"
         artifact = create_progress_artifact(progress=0.0, key=key, description=f"{name}: {total:,.0f} s of audio")
-        return cls(name, total, artifact)
+        return cls(name, total, cast(UUID, artifact))
 
     def add(self, seconds: float) -> None:
         """Count `seconds` of audio as done."""
@@ -146,25 +146,3 @@ class Progress:
         rate = self.done / elapsed if elapsed else 0.0
         left = (self.total - self.done) / rate if rate else 0.0
         return f"{self.done:,.0f} of {self.total:,.0f} s of audio, {rate:.1f} times real time, {left:,.0f} s left"
-
-
-def require(receipts: Iterable[Receipt]) -> dict[str, int]:
-    """The drops of several receipts, added up by reason."""
-    total: dict[str, int] = {}
-    for receipt in receipts:
-        for reason, count in receipt.drops.items():
-            total[reason] = total.get(reason, 0) + count
-    return total
-
-
-__all__ = [
-    "PipelineError",
-    "Progress",
-    "Work",
-    "place",
-    "process_backends",
-    "run_all",
-    "run_id",
-    "shard_task",
-    "task_runner",
-]

@@ -1,0 +1,59 @@
+"""Ingestion as a flow: list what is new in a corpus, read it shard by shard, write its Lhotse manifests."""
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+
+from flows.parameters import CorpusChoice, IngestParameters
+from flows.report import publish_receipts
+from flows.runner import Work, run_all, run_id, task_runner
+from manifests import open_corpus
+from valle.ingest import ingest_shard, plan_ingest
+from valle.manifests_export import export_manifests
+from valle.place import Place
+from valle.stages.shard import Receipt
+from warehouse.catalogue import refresh
+
+
+@task(
+    task_run_name="ingest {shard}",
+    retries=3,
+    retry_delay_seconds=exponential_backoff(2),
+    retry_jitter_factor=0.5,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def ingest_task(choice: CorpusChoice, shard: str, root: Place, run: str) -> Receipt:
+    """Read the sources of one shard."""
+    corpus = open_corpus(choice.kind, choice.root, choice.name, options=choice.options)
+    return ingest_shard(corpus, shard=shard, lake=root.lake, run_id=run)
+
+
+@flow(name="ingest", flow_run_name="ingest {parameters.corpus.name}", validate_parameters=True)
+def ingest(parameters: IngestParameters) -> list[Receipt]:
+    """Read what is new in a corpus into the tables of sources and recordings."""
+    receipts = ingest_corpus(parameters)
+    refresh(parameters.place.lake, parameters.place.catalogue)
+    return receipts
+
+
+def ingest_corpus(parameters: IngestParameters) -> list[Receipt]:
+    """The body of the flow, for the flows that do more than ingest."""
+    choice, root = parameters.corpus, parameters.place
+    corpus = open_corpus(choice.kind, choice.root, choice.name, options=choice.options)
+    plan = plan_ingest(corpus, root.lake)
+    work = [Work(shard=shard, audio_seconds=0.0) for shard in plan.shards]
+    run = run_id()
+    with task_runner(parameters.workers) as runner:
+        receipts = run_all(
+            f"ingest {choice.name}",
+            work,
+            lambda piece: runner.submit(
+                ingest_task, {"choice": choice, "shard": piece.shard, "root": root, "run": run}
+            ),
+            width=parameters.workers.width,
+        )
+    if receipts:
+        export_manifests(root, choice.name)
+        publish_receipts(f"ingest {choice.name}", receipts)
+    return receipts

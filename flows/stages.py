@@ -1,0 +1,91 @@
+"""One flow per stage, all of them the same few lines: put the options in force, plan, run the missing shards."""
+
+from prefect import flow, get_run_logger
+
+from flows.parameters import (
+    PhonemizeParameters,
+    QualityParameters,
+    QuantizeParameters,
+    SegmentParameters,
+    SpeakersParameters,
+    TranscribeParameters,
+    Workers,
+)
+from flows.report import publish_receipts
+from flows.runner import Work, process_backends, run_all, run_id, shard_task, task_runner
+from valle.place import Place
+from valle.stages.base import Stage
+from valle.stages.shard import Receipt, activate, plan
+from warehouse.catalogue import refresh
+
+
+def run_stage(stage: Stage, corpus: str, root: Place, workers: Workers) -> list[Receipt]:
+    """Do what `corpus` still needs from `stage`: the body of every stage flow."""
+    backends = process_backends(workers.device, workers.threads)
+    name = f"{stage.name} {corpus}"
+    if activate(stage, corpus, root.lake, backends):
+        get_run_logger().info("%s: these options are in force now", name)
+    todo = plan(stage, corpus, root.lake, backends)
+    work = [Work(shard=shard.shard, audio_seconds=shard.audio_seconds) for shard in todo.shards]
+    run = run_id()
+    with task_runner(workers) as runner:
+        return run_all(
+            name,
+            work,
+            lambda piece: runner.submit(
+                shard_task,
+                {
+                    "stage": stage,
+                    "corpus": corpus,
+                    "shard": piece.shard,
+                    "root": root,
+                    "workers": workers,
+                    "run": run,
+                },
+            ),
+            width=workers.width,
+        )
+
+
+def _run_alone(stage: Stage, corpus: str, root: Place, workers: Workers) -> list[Receipt]:
+    receipts = run_stage(stage, corpus, root, workers)
+    if receipts:
+        publish_receipts(f"{stage.name} {corpus}", receipts)
+    refresh(root.lake, root.catalogue)
+    return receipts
+
+
+@flow(name="segment", flow_run_name="segment {parameters.corpus}")
+def segment(parameters: SegmentParameters) -> list[Receipt]:
+    """Find the speech in recordings."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+
+
+@flow(name="transcribe", flow_run_name="transcribe {parameters.corpus}")
+def transcribe(parameters: TranscribeParameters) -> list[Receipt]:
+    """Write down what is said in segments."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+
+
+@flow(name="phonemize", flow_run_name="phonemize {parameters.corpus}")
+def phonemize(parameters: PhonemizeParameters) -> list[Receipt]:
+    """Turn transcripts into phonemes."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+
+
+@flow(name="quality", flow_run_name="quality {parameters.corpus}")
+def quality(parameters: QualityParameters) -> list[Receipt]:
+    """Score how good segments sound."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+
+
+@flow(name="speakers", flow_run_name="speakers {parameters.corpus}")
+def speakers(parameters: SpeakersParameters) -> list[Receipt]:
+    """Embed the voice of segments."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+
+
+@flow(name="quantize", flow_run_name="quantize {parameters.corpus}")
+def quantize(parameters: QuantizeParameters) -> list[Receipt]:
+    """Turn segments into codes."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
