@@ -1,0 +1,24 @@
+"""The critics of the adversarial stage: complex spectrograms at several resolutions (`encodec` package)."""
+
+import warnings
+
+from encodec.msstftd import MultiScaleSTFTDiscriminator
+from torch import nn
+
+WINDOWS = (2048, 1024, 512)
+
+
+def build_discriminator(num_filters: int) -> nn.Module:
+    """A module from waveforms [B, 1, N] to (scores, activations), one entry per resolution in each.
+
+    EnCodec's discriminator (Defossez et al. 2022, section 3.4) with fewer filters.
+    """
+    with warnings.catch_warnings():
+        # The package still uses the old weight_norm of torch.
+        warnings.simplefilter("ignore", FutureWarning)
+        return MultiScaleSTFTDiscriminator(
+            num_filters,
+            n_ffts=list(WINDOWS),
+            hop_lengths=[window // 4 for window in WINDOWS],
+            win_lengths=list(WINDOWS),
+        )

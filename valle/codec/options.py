@@ -1,0 +1,43 @@
+"""The options of a codec training."""
+
+from dataclasses import dataclass, field
+
+from valle.codec.network import MiniConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecTrainingOptions:
+    """How the embedded codec is trained; the defaults suit one CPU core and about ninety minutes."""
+
+    config: MiniConfig = field(default_factory=MiniConfig)
+    # Length of the schedule: seconds of training when `hours` is given, else steps.
+    hours: float | None = None
+    num_steps: int = 6_000
+    # Where the stages begin, as a part of the schedule.
+    quantized_from: float = 0.08
+    adversarial_from: float = 0.4
+    batch_size: int = 12
+    crop_frames: int = 80
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    max_gradient_norm: float = 1.0
+    # Standard deviation of the noise on the latents of the first stage (their own is 1).
+    latent_noise: float = 0.15
+    min_gain: float = 0.3
+    k_means_batches: int = 32
+    k_means_rounds: int = 10
+    codebook_decay: float = 0.99
+    # An entry is revived when it is chosen less often than this part of the average.
+    dead_part: float = 0.03
+    commitment_weight: float = 0.25
+    log_mel_weight: float = 10.0
+    convergence_weight: float = 2.0
+    feature_weight: float = 4.0
+    adversarial_weight: float = 1.0
+    discriminator_filters: int = 8
+    discriminator_crops: int = 6
+    discriminator_frames: int = 40
+    checkpoint_seconds: float = 180.0
+    example_seconds: float = 600.0
+    num_examples: int = 4
+    seed: int = 0

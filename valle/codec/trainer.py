@@ -1,0 +1,207 @@
+"""One step of each stage of the codec training, and the state that makes a run resumable exactly where it stood."""
+
+import math
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from valle.codec.discriminator import build_discriminator
+from valle.codec.losses import SpectralLoss, discriminator_loss, feature_loss, generator_loss
+from valle.codec.network import MiniNetwork
+from valle.codec.options import CodecTrainingOptions
+from valle.codec.training_data import SpeechPool
+
+Metrics = dict[str, float]
+
+
+class TrainingStage(StrEnum):
+    """What a step trains: all without codebooks, all through codebooks, or the decoder against critics."""
+
+    AUTOENCODER = "autoencoder"
+    QUANTIZED = "quantized"
+    ADVERSARIAL = "adversarial"
+
+
+def stage_at(progress: float, options: CodecTrainingOptions) -> TrainingStage:
+    """The stage at `progress` (0 to 1) of the schedule."""
+    if progress < options.quantized_from:
+        return TrainingStage.AUTOENCODER
+    return TrainingStage.QUANTIZED if progress < options.adversarial_from else TrainingStage.ADVERSARIAL
+
+
+class Trainer:
+    """Network, critics, optimizers and random states of a run."""
+
+    def __init__(self, options: CodecTrainingOptions, pool: SpeechPool) -> None:
+        self.options = options
+        self.pool = pool
+        torch.manual_seed(options.seed)
+        self.network = MiniNetwork(options.config)
+        self.critics = build_discriminator(options.discriminator_filters)
+        self.spectral_loss = SpectralLoss(options.config.sample_rate)
+        self.optimizer = self._optimizer(self.network)
+        self.critics_optimizer = self._optimizer(self.critics)
+        self.generator = torch.Generator().manual_seed(options.seed)
+        self.rng = np.random.default_rng(options.seed)
+        self.num_steps = 0
+        self.has_codebooks = False
+
+    def _optimizer(self, module: nn.Module) -> torch.optim.AdamW:
+        return torch.optim.AdamW(module.parameters(), lr=self.options.learning_rate, betas=(0.8, 0.99))
+
+    def _crops(self) -> Tensor:
+        options = self.options
+        length = options.crop_frames * options.config.hop_length
+        crops = self.pool.crops(options.batch_size, length, rng=self.rng)
+        gains = self.rng.uniform(options.min_gain, 1.0, (options.batch_size, 1)).astype(np.float32)
+        return torch.from_numpy(crops * gains)
+
+    def _set_rate(self, progress: float) -> float:
+        warmup = min(1.0, (self.num_steps + 1) / self.options.warmup_steps)
+        rate = self.options.learning_rate * warmup * max(0.01, 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+        for optimizer in (self.optimizer, self.critics_optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        return rate
+
+    def _levels(self) -> Tensor:
+        """How many codebooks each crop uses: all for half of them, else 1, 2 or 4; one number per frame [B * T]."""
+        all_levels = self.options.config.num_codebooks
+        choices = torch.tensor([all_levels] * 3 + [min(n, all_levels) for n in (1, 2, 4)])
+        drawn = torch.randint(len(choices), (self.options.batch_size,), generator=self.generator)
+        return choices[drawn].repeat_interleave(self.options.crop_frames)
+
+    def _spectral(self, output: Tensor, target: Tensor, metrics: Metrics) -> Tensor:
+        log_mel, convergence = self.spectral_loss(output, target)
+        metrics |= {"log_mel": log_mel.item(), "convergence": convergence.item()}
+        return self.options.log_mel_weight * log_mel + self.options.convergence_weight * convergence
+
+    def _descend(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        clip_grad_norm_(self.network.parameters(), self.options.max_gradient_norm)
+        self.optimizer.step()
+
+    def _autoencoder_step(self, metrics: Metrics) -> None:
+        crops = self._crops()
+        latents = self.network.encode(crops)
+        noise = torch.randn(latents.shape, generator=self.generator) * self.options.latent_noise
+        self._descend(self._spectral(self.network.decode(latents + noise), crops, metrics))
+
+    def _initialise_codebooks(self) -> None:
+        with torch.no_grad():
+            batches = [self.network.encode(self._crops()).flatten(0, 1) for _ in range(self.options.k_means_batches)]
+        self.network.quantizer.initialise(
+            torch.cat(batches),
+            step_vectors=len(batches[0]),
+            num_rounds=self.options.k_means_rounds,
+            generator=self.generator,
+        )
+        self.has_codebooks = True
+
+    def _quantized_step(self, metrics: Metrics) -> None:
+        crops = self._crops()
+        latents = self.network.encode(crops)
+        flat = latents.flatten(0, 1)
+        quantized = self.network.quantizer(flat, self._levels())
+        output = self.network.decode(quantized.latents.view_as(latents))
+        loss = self._spectral(output, crops, metrics) + self.options.commitment_weight * quantized.commitment
+        self._descend(loss)
+        average = len(flat) / self.options.config.codebook_size
+        num_revived = self.network.quantizer.update(
+            flat.detach(),
+            quantized.codes,
+            decay=self.options.codebook_decay,
+            dead=self.options.dead_part * average,
+            generator=self.generator,
+        )
+        metrics |= {"commitment": quantized.commitment.item(), "revived": float(num_revived)}
+
+    def _heard_by_critics(self, waveforms: Tensor, first: int) -> Tensor:
+        hop = self.options.config.hop_length
+        excerpt = waveforms[: self.options.discriminator_crops, first * hop :]
+        return excerpt[:, None, : self.options.discriminator_frames * hop]
+
+    def _adversarial_step(self, metrics: Metrics) -> None:
+        options = self.options
+        crops = self._crops()
+        with torch.no_grad():
+            latents = self.network.encode(crops)
+            quantized = self.network.quantizer(latents.flatten(0, 1), self._levels()).latents.view_as(latents)
+        output = self.network.decode(quantized)
+        first = int(self.rng.integers(options.crop_frames - options.discriminator_frames + 1))
+        real, made = self._heard_by_critics(crops, first), self._heard_by_critics(output, first)
+
+        self.critics.requires_grad_(True)
+        real_scores, real_maps = self.critics(real)
+        made_scores, _ = self.critics(made.detach())
+        critics_loss = discriminator_loss(real_scores, made_scores)
+        self.critics_optimizer.zero_grad(set_to_none=True)
+        critics_loss.backward()
+        clip_grad_norm_(self.critics.parameters(), options.max_gradient_norm)
+        self.critics_optimizer.step()
+
+        self.critics.requires_grad_(False)
+        made_scores, made_maps = self.critics(made)
+        # The activations for recordings are those from before the critics' step: one pass fewer, and close enough.
+        matching = feature_loss([[m.detach() for m in maps] for maps in real_maps], made_maps)
+        fooling = generator_loss(made_scores)
+        metrics |= {"critics": critics_loss.item(), "features": matching.item(), "fooling": fooling.item()}
+        loss = self._spectral(output, crops, metrics)
+        self._descend(loss + options.feature_weight * matching + options.adversarial_weight * fooling)
+
+    def step(self, progress: float) -> Metrics:
+        """One step of the stage that `progress` (0 to 1) falls in; returns its losses by name."""
+        stage = stage_at(progress, self.options)
+        metrics: Metrics = {"learning_rate": self._set_rate(progress)}
+        if stage is not TrainingStage.AUTOENCODER and not self.has_codebooks:
+            self._initialise_codebooks()
+        steps = {
+            TrainingStage.AUTOENCODER: self._autoencoder_step,
+            TrainingStage.QUANTIZED: self._quantized_step,
+            TrainingStage.ADVERSARIAL: self._adversarial_step,
+        }
+        steps[stage](metrics)
+        self.num_steps += 1
+        return metrics
+
+    @torch.no_grad()
+    def reconstruct(self, waveforms: Tensor) -> Tensor:
+        """Waveforms [B, T * hop] through the network as far as it is trained: with codebooks once it has them."""
+        latents = self.network.encode(waveforms)
+        if self.has_codebooks:
+            quantizer = self.network.quantizer
+            latents = quantizer.decode(quantizer.encode(latents.flatten(0, 1))).view_as(latents)
+        return self.network.decode(latents)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a later `restore` needs to go on exactly here."""
+        quantizer = self.network.quantizer
+        return {
+            "network": self.network.state_dict(),
+            "averages": {"counts": quantizer.counts, "sums": quantizer.sums},
+            "critics": self.critics.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "critics_optimizer": self.critics_optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "rng": self.rng.bit_generator.state,
+            "num_steps": self.num_steps,
+            "has_codebooks": self.has_codebooks,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.network.load_state_dict(state["network"])
+        self.network.quantizer.counts.copy_(state["averages"]["counts"])
+        self.network.quantizer.sums.copy_(state["averages"]["sums"])
+        self.critics.load_state_dict(state["critics"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.critics_optimizer.load_state_dict(state["critics_optimizer"])
+        self.generator.set_state(state["generator"])
+        self.rng.bit_generator.state = state["rng"]
+        self.num_steps = state["num_steps"]
+        self.has_codebooks = state["has_codebooks"]
