@@ -1,0 +1,1 @@
+"""From generated speech to scores: items, normalised texts, edit errors, intervals, reports."""

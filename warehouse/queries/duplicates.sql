@@ -6,7 +6,7 @@ SELECT
     list(DISTINCT corpus ORDER BY corpus) AS corpora,
     list(recording_id ORDER BY recording_id) AS recording_ids
 FROM current_recordings
-WHERE drop_reason IS NULL
+WHERE drop_reason IS NULL OR drop_reason = 'duplicate'
 GROUP BY content_hash
 HAVING count(*) > 1
 ORDER BY copies DESC, content_hash;

@@ -6,7 +6,7 @@ WITH outcomes AS (
     UNION ALL
     SELECT corpus, 'quality' AS stage, drop_reason FROM current_quality
     UNION ALL
-    SELECT corpus, 'speaker' AS stage, drop_reason FROM current_speakers
+    SELECT corpus, 'speakers' AS stage, drop_reason FROM current_speakers
     UNION ALL
     SELECT corpus, 'quantize' AS stage, drop_reason FROM current_codes
 ),

@@ -1,0 +1,181 @@
+import math
+
+import pytest
+
+from warehouse.catalogue import named_queries
+
+NAMES = sorted(named_queries())
+
+
+def only(table, **wanted):
+    """The one row of a table whose columns have the wanted values."""
+    rows = [row for row in table.to_pylist() if all(row[name] == value for name, value in wanted.items())]
+    assert len(rows) == 1, rows
+    return rows[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_query_states_its_question_and_answers_on_the_small_lake(name, ask):
+    assert named_queries()[name].question.endswith(("?", "0."))
+    assert ask(name).num_rows > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_query_runs_on_an_empty_lake_and_keeps_its_columns(name, ask, ask_empty):
+    empty = ask_empty(name)
+    assert empty.num_rows == 0
+    assert empty.schema.names == ask(name).schema.names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_query_orders_its_rows(name):
+    assert "ORDER BY" in named_queries()[name].sql
+
+
+def test_hours_by_corpus_counts_recorded_and_usable_speech(ask):
+    alpha = only(ask("hours_by_corpus"), corpus="alpha")
+    assert alpha["recorded_hours"] == pytest.approx(40 / 3600, abs=1e-4)
+    assert alpha["utterances"] == 3
+    assert alpha["speakers"] == 2
+    assert alpha["usable_share"] == pytest.approx(34 / 40, abs=1e-4)
+
+
+def test_hours_by_language_counts_utterances_only(ask):
+    german = only(ask("hours_by_language"), language="de")
+    assert german["utterances"] == 2
+    assert german["hours"] == pytest.approx(10 / 3600, abs=1e-4)
+
+
+def test_hours_by_split_weighs_with_the_sampling_weight(ask):
+    train = only(ask("hours_by_split"), training_set="set-1", split="train")
+    assert train["hours"] == pytest.approx(30 / 3600, abs=1e-4)
+    assert train["weighted_hours"] == pytest.approx(50 / 3600, abs=1e-4)
+
+
+def test_durations_put_every_utterance_in_one_bin(ask):
+    table = ask("durations")
+    assert sum(table["utterances"].to_pylist()) == 5
+    assert only(table, corpus="beta", bin_start=2.0)["bin_end"] == 3.0
+
+
+def test_duration_quantiles_interpolate(ask):
+    alpha = only(ask("duration_quantiles"), corpus="alpha")
+    assert (alpha["shortest"], alpha["median"], alpha["longest"]) == (4.0, 10.0, 20.0)
+    assert alpha["q25"] == pytest.approx(7.0)
+
+
+def test_drops_show_reason_hours_and_an_example(ask):
+    table = ask("drops_by_reason")
+    transcribed = only(table, stage="transcribe")
+    assert (transcribed["drop_reason"], transcribed["rows_dropped"]) == ("no_speech", 1)
+    assert (transcribed["example_id"], transcribed["example_detail"]) == ("a4:0", "0.9 above 0.6")
+    assert only(table, stage="ingest")["drop_reason"] == "undecodable"
+
+
+def test_speakers_are_ordered_by_minutes(ask):
+    table = ask("speakers")
+    assert table["speaker"].to_pylist() == ["alpha/ann", "beta/cleo", "alpha/bob"]
+    assert only(table, speaker="alpha/ann")["minutes"] == pytest.approx(0.5)
+
+
+def test_code_usage_measures_entropy_and_entries(ask):
+    table = ask("code_usage")
+    assert table["codebook"].to_pylist() == list(range(8))
+    even = only(table, codebook=0)
+    assert (even["entries_used"], even["entropy_bits"], even["perplexity"]) == (4, 2.0, 4.0)
+    constant = only(table, codebook=1)
+    assert (constant["entries_used"], constant["entropy_bits"], constant["commonest_entry"]) == (1, 0.0, 7)
+
+
+def test_code_counts_add_up_to_the_frames_of_code_usage(ask):
+    counts, usage = ask("code_counts"), ask("code_usage")
+    for row in usage.to_pylist():
+        frames = sum(r["frames"] for r in counts.to_pylist() if r["codebook"] == row["codebook"])
+        assert frames == row["frames"] > 0
+
+
+def test_asr_confidence_is_a_probability(ask):
+    beta = only(ask("asr_confidence"), corpus="beta")
+    assert beta["median"] == pytest.approx((math.exp(-0.25) + math.exp(-0.75)) / 2, abs=1e-4)
+    assert only(ask("asr_confidence"), corpus="alpha")["no_speech_share"] == 0.25
+
+
+def test_given_text_disagreement_names_the_worst_segment(ask):
+    beta = only(ask("given_text_disagreement"), corpus="beta")
+    assert (beta["worst_segment"], beta["above_half_share"], beta["mean"]) == ("b2:0", 0.5, 0.5)
+
+
+def test_throughput_tells_the_speed_of_a_worker_from_the_speed_of_the_run(ask):
+    segment = only(ask("throughput"), stage="segment")
+    assert (segment["shards"], segment["rows_dropped"]) == (2, 2)
+    assert segment["speed_per_worker"] == 30.0
+    assert segment["speed_overall"] == 40.0
+
+
+def test_licences_list_their_corpora(ask):
+    assert only(ask("licences"), licence="CC0-1.0")["corpora"] == ["beta"]
+
+
+def test_quality_leaves_out_measures_that_nobody_took(ask):
+    table = ask("quality")
+    assert "distillmos" not in table["measure"].to_pylist()
+    assert only(table, corpus="beta", measure="snr")["median"] == 10.0
+
+
+def test_quality_histogram_bins_hold_their_scores(ask):
+    snr = [row for row in ask("quality_histogram").to_pylist() if row["measure"] == "snr"]
+    assert sum(row["segments"] for row in snr) == 6
+    assert all(row["bin_end"] - row["bin_start"] == pytest.approx(2.0) for row in snr)
+
+
+def test_phoneme_shares_add_up_to_one_per_language(ask):
+    table = ask("phoneme_frequencies")
+    assert only(table, language="en", symbol="a")["share"] == 0.5
+    assert sum(row["share"] for row in table.to_pylist() if row["language"] == "de") == pytest.approx(1.0)
+
+
+def test_longest_and_shortest_are_both_named(ask):
+    table = ask("longest_and_shortest")
+    assert only(table, corpus="alpha", extreme="longest", place=1)["segment_id"] == "a2:0"
+    assert only(table, corpus="alpha", extreme="shortest", place=1)["segment_id"] == "a3:0"
+
+
+def test_training_sets_know_their_checkpoints(ask):
+    row = only(ask("training_sets"), training_set="set-1")
+    assert (row["checkpoints"], row["largest_step"]) == (1, 100)
+    assert row["licences"] == ["CC-BY-4.0", "CC0-1.0"]
+
+
+def test_scores_count_missing_speech_as_similarity_zero(ask):
+    model = only(ask("scores_by_system"), system="model")
+    assert (model["wer_micro"], model["wer_macro"]) == (pytest.approx(500 / 12, abs=1e-3), 37.5)
+    assert (model["missing"], model["sim_o"], model["real_time_factor"]) == (1, 0.25, 0.5)
+
+
+def test_lineage_leads_from_a_score_to_the_licences_it_was_trained_on(ask):
+    row = only(ask("lineage"), system="model")
+    assert (row["checkpoint_id"], row["training_set"], row["codec"]) == ("run/100", "set-1", "mini")
+    assert (row["corpus"], row["licence"], row["utterances"]) == ("alpha", "CC-BY-4.0", 2)
+
+
+def test_contamination_finds_prompts_that_were_trained_on(ask):
+    row = only(ask("contamination"), system="model")
+    assert row["items"] == 2
+    assert row["prompts_trained_on"] == 2
+    assert (row["utterances_trained_on"], row["items_with_trained_speaker"], row["items_with_trained_text"]) == (
+        0,
+        0,
+        0,
+    )
+
+
+def test_stage_coverage_counts_what_passed_and_what_was_dropped(ask):
+    row = only(ask("stage_coverage"), corpus="alpha", stage="transcribe")
+    assert (row["segments"], row["passed"], row["dropped"], row["share_done"]) == (4, 3, 1, 1.0)
+    assert only(ask("stage_coverage"), corpus="alpha", stage="phonemize")["share_done"] == 0.75
+
+
+def test_duplicates_are_found_across_corpora(ask):
+    row = only(ask("duplicates"), copies=2)
+    assert row["recording_ids"] == ["a3", "b1"]
+    assert row["corpora"] == ["alpha", "beta"]

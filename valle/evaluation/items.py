@@ -1,0 +1,177 @@
+"""Which sentences an evaluation speaks, and in whose voice: chosen from the utterances by hash, never by order.
+
+Adding utterances to the lake changes few of the choices, and the same utterances always give the same ones.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+
+from valle.audio import AudioLocation
+from warehouse.errors import ConfigurationError
+
+Protocol = Literal["cross_sentence", "continuation"]
+
+CONTINUATION_SECONDS = 3.0
+"""How much of its own beginning an utterance gives as the prompt of a continuation (VALL-E, section 5.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationItem:
+    """One sentence to speak and the prompt that sets the voice.
+
+    `location` is the utterance as it was recorded: the ground truth. Under `continuation` the prompt is the
+    utterance's own beginning, `prompt_text` is empty (the text covers both) and similarity is measured on what follows.
+    """
+
+    utterance: str
+    text: str
+    language: str
+    speaker: str
+    location: AudioLocation
+    duration: float
+    prompt: str
+    prompt_location: AudioLocation
+    prompt_text: str
+    prompt_duration: float
+    protocol: str
+    trial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemLimits:
+    """Which utterances are spoken and which serve as prompts, by their seconds."""
+
+    min_duration: float = 0.0
+    max_duration: float = float("inf")
+    min_prompt_duration: float = 0.0
+    max_prompt_duration: float = float("inf")
+
+
+def _order(seed: int, *names: str) -> str:
+    return hashlib.blake2b("\x1f".join((str(seed), *names)).encode(), digest_size=8).hexdigest()
+
+
+def _location(row: Mapping[str, Any]) -> AudioLocation:
+    return AudioLocation(row["path"], row["offset"], row["size"], row["start_sample"], row["num_samples"])
+
+
+def _words(text: str) -> str:
+    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
+
+
+def _prompt_for(
+    row: Mapping[str, Any], others: Sequence[Mapping[str, Any]], limits: ItemLimits, seed: int
+) -> Mapping[str, Any] | None:
+    """The utterance that gives the voice: another text by the same speaker, from another recording if there is one."""
+    candidates = [
+        other
+        for other in others
+        if other["segment_id"] != row["segment_id"]
+        and _words(other["text"]) != _words(row["text"])
+        and limits.min_prompt_duration <= other["duration"] <= limits.max_prompt_duration
+    ]
+    return min(
+        candidates,
+        key=lambda other: (
+            other["recording_id"] == row["recording_id"],
+            _order(seed, row["segment_id"], other["segment_id"]),
+        ),
+        default=None,
+    )
+
+
+def _cross_sentence(
+    row: Mapping[str, Any], others: Sequence[Mapping[str, Any]], limits: ItemLimits, seed: int
+) -> EvaluationItem | None:
+    prompt = _prompt_for(row, others, limits, seed)
+    if prompt is None:
+        return None
+    return EvaluationItem(
+        utterance=row["segment_id"],
+        text=row["text"],
+        language=row["language"] or "en",
+        speaker=row["speaker"],
+        location=_location(row),
+        duration=row["duration"],
+        prompt=prompt["segment_id"],
+        prompt_location=_location(prompt),
+        prompt_text=prompt["text"],
+        prompt_duration=prompt["duration"],
+        protocol="cross_sentence",
+    )
+
+
+def _continuation(row: Mapping[str, Any]) -> EvaluationItem | None:
+    prompt_samples = round(CONTINUATION_SECONDS * row["sample_rate"])
+    if row["num_samples"] <= prompt_samples:
+        return None
+    location = _location(row)
+    return EvaluationItem(
+        utterance=row["segment_id"],
+        text=row["text"],
+        language=row["language"] or "en",
+        speaker=row["speaker"],
+        location=location,
+        duration=row["duration"],
+        prompt=row["segment_id"],
+        prompt_location=replace(location, num_samples=prompt_samples),
+        prompt_text="",
+        prompt_duration=CONTINUATION_SECONDS,
+        protocol="continuation",
+    )
+
+
+def _in_turns(rows: Sequence[Mapping[str, Any]], seed: int) -> list[Mapping[str, Any]]:
+    """One row of every speaker, then a second one of every speaker, and so on: intervals need many speakers."""
+    turns: Counter[str] = Counter()
+    ranked = []
+    for row in sorted(rows, key=lambda row: _order(seed, row["segment_id"])):
+        ranked.append((turns[row["speaker"]], _order(seed, row["speaker"]), row))
+        turns[row["speaker"]] += 1
+    return [row for _, _, row in sorted(ranked, key=lambda entry: entry[:2])]
+
+
+def choose_items(
+    utterances: pa.Table | Sequence[Mapping[str, Any]],
+    *,
+    protocol: Protocol = "cross_sentence",
+    count: int,
+    seed: int = 0,
+    trials: int = 1,
+    limits: ItemLimits | None = None,
+) -> list[EvaluationItem]:
+    """`count` utterances, spread over the speakers, each `trials` times: `count * trials` items.
+
+    `utterances` are rows of the view of that name; those without a speaker or a text are left out. Under
+    `cross_sentence` the prompt is another utterance of the same speaker with another text, under `continuation` the
+    first three seconds of the utterance itself. Raises ConfigurationError when there are fewer than `count`.
+    """
+    if protocol not in get_args(Protocol):
+        raise ConfigurationError(f"A protocol is {' or '.join(get_args(Protocol))}, not {protocol!r}.")
+    limits = limits or ItemLimits()
+    rows = utterances.to_pylist() if isinstance(utterances, pa.Table) else utterances
+    speaking = [row for row in rows if row["speaker"] and _words(row["text"] or "")]
+    by_speaker: dict[str, list[Mapping[str, Any]]] = {}
+    for row in speaking:
+        by_speaker.setdefault(row["speaker"], []).append(row)
+    items: list[EvaluationItem] = []
+    for row in _in_turns(speaking, seed):
+        if len(items) == count:
+            break
+        if not limits.min_duration <= row["duration"] <= limits.max_duration:
+            continue
+        others = by_speaker[row["speaker"]]
+        item = _continuation(row) if protocol == "continuation" else _cross_sentence(row, others, limits, seed)
+        if item is not None:
+            items.append(item)
+    if len(items) < count:
+        raise ConfigurationError(
+            f"Only {len(items)} of {len(rows)} utterances can be evaluated under {protocol}, {count} were asked for: "
+            "ask for fewer, or select more utterances with a speaker, a text and a prompt."
+        )
+    return [replace(item, trial=trial) for item in items for trial in range(trials)]

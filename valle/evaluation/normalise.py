@@ -1,0 +1,101 @@
+"""Text normalisers: what counts as the same text before errors are counted.
+
+Each is a named, versioned, pure function. Published numbers depend on the choice by tenths of a point, so a score row
+always carries its name. `whisper-en` (the English normaliser of OpenAI's Whisper) is not here: it needs a table of
+spellings that no library this project installs ships.
+
+| name        | published use       | apostrophe           | hyphen in well-known | numbers                  |
+| ----------- | ------------------- | -------------------- | -------------------- | ------------------------ |
+| valle-en    | ours, the default   | kept inside words    | two words            | their digits as words    |
+| zip-ls      | ZipVoice            | kept, curly ones too | two words            | as they are              |
+| seed        | seed-tts-eval       | straight kept, curly removed | one word     | as they are              |
+| f5          | F5-TTS              | removed              | one word             | as they are              |
+| librispeech | LibriSpeech's texts | kept                 | two words            | removed: it has letters only |
+"""
+
+import re
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from valle.evaluation.numbers import spell_numbers
+from warehouse.errors import ConfigurationError
+
+_HANZI_PUNCTUATION = (
+    "＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､　、〃〈〉《》「」『』【】〔〕〖〗〘〙〚〛〜"
+    "〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏﹑﹔·．！？｡。"
+)
+"""The punctuation that the package zhon lists; seed-tts-eval and F5-TTS remove it besides ASCII's."""
+
+_REMOVED = frozenset(string.punctuation + _HANZI_PUNCTUATION)
+_UNSPACED_LANGUAGES = ("zh", "ja", "th")
+
+DEFAULT_NORMALISER = "valle-en"
+
+
+@dataclass(frozen=True, slots=True)
+class Normaliser:
+    """A text normaliser; `label` is what score rows carry."""
+
+    name: str
+    version: int
+    function: Callable[[str, str], str]
+
+    @property
+    def label(self) -> str:
+        """Name and version."""
+        return f"{self.name}/{self.version}"
+
+    def __call__(self, text: str, language: str = "en") -> str:
+        """The normalised text: words separated by single spaces, but for the surplus ones `seed` and `f5` leave."""
+        return self.function(text, language)
+
+
+def _remove_punctuation(text: str, language: str, kept: str) -> str:
+    """seed-tts-eval's steps. The spaces are halved once, as there, so that three of them leave two."""
+    text = "".join(character for character in text if character in kept or character not in _REMOVED)
+    text = text.replace("  ", " ")
+    return " ".join(text) if language in _UNSPACED_LANGUAGES else text.lower()
+
+
+def _seed(text: str, language: str) -> str:
+    return _remove_punctuation(text, language, "'")
+
+
+def _f5(text: str, language: str) -> str:
+    return _remove_punctuation(text, language, "")
+
+
+def _zip_ls(text: str, language: str) -> str:
+    text = text.replace("’", "'").lower()
+    return " ".join(re.sub(r"[^a-z0-9']", " ", text).split())
+
+
+def _librispeech(text: str, language: str) -> str:
+    text = text.replace("’", "'").upper()
+    return " ".join(re.sub(r"[^A-Z']", " ", text).split())
+
+
+def _valle_en(text: str, language: str) -> str:
+    words = (word.strip("'") for word in _zip_ls(text.replace("‘", "'"), language).split())
+    return spell_numbers(" ".join(word for word in words if word))
+
+
+def normalisers() -> dict[str, Normaliser]:
+    """Every normaliser by name, the default first."""
+    known = (
+        Normaliser("valle-en", 1, _valle_en),
+        Normaliser("zip-ls", 1, _zip_ls),
+        Normaliser("seed", 1, _seed),
+        Normaliser("f5", 1, _f5),
+        Normaliser("librispeech", 1, _librispeech),
+    )
+    return {normaliser.name: normaliser for normaliser in known}
+
+
+def get_normaliser(name: str = DEFAULT_NORMALISER) -> Normaliser:
+    """A normaliser by name. Raises ConfigurationError for an unknown one."""
+    known = normalisers()
+    if name not in known:
+        raise ConfigurationError(f"There is no text normaliser {name!r}; choose one of {', '.join(known)}.")
+    return known[name]

@@ -1,0 +1,1 @@
+"""What the data looks like: tables of named queries as Markdown and pictures."""

@@ -1,0 +1,134 @@
+"""One page about what the lake holds: the named queries as tables, with their pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from valle.statistics.plots import plot_bars, plot_code_usage, plot_durations, plot_quality, plot_quantiles
+from valle.statistics.report import Plot, Report, markdown_table, write_text
+
+RunQuery = Callable[[str], pa.Table]
+"""Runs a named query (a file of warehouse/queries, without its suffix)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A heading, the query whose table stands below it, and what draws its picture."""
+
+    heading: str
+    query: str
+    caption: str = ""
+    draw: Callable[[pa.Table, Path], Path] | None = None
+
+
+def _bars(*, labels: tuple[str, ...], values: str, title: str, x: str) -> Callable[[pa.Table, Path], Path]:
+    return lambda table, path: plot_bars(table, path, labels=labels, values=values, title=title, x=x)
+
+
+def _draw_confidence(table: pa.Table, path: Path) -> Path:
+    return plot_quantiles(
+        table,
+        path,
+        labels=("corpus", "language"),
+        title="ASR confidence",
+        x="mean token probability (5, 25, 50, 75, 95 % of transcripts)",
+    )
+
+
+def _sections() -> tuple[_Section, ...]:
+    return (
+        _Section(
+            "Hours by corpus",
+            "hours_by_corpus",
+            "Hours of utterances that passed every stage.",
+            _bars(labels=("corpus",), values="usable_hours", title="Usable speech by corpus", x="duration (h)"),
+        ),
+        _Section(
+            "Hours by language",
+            "hours_by_language",
+            "Hours of utterances in each language.",
+            _bars(labels=("language",), values="hours", title="Usable speech by language", x="duration (h)"),
+        ),
+        _Section(
+            "Training sets",
+            "hours_by_split",
+            "Hours in each split of each training set.",
+            _bars(labels=("training_set", "split"), values="hours", title="Speech by split", x="duration (h)"),
+        ),
+        _Section("Licences", "licences"),
+        _Section("How far each corpus has come", "stage_coverage"),
+        _Section(
+            "Drops by reason",
+            "drops_by_reason",
+            "Rows that a stage dropped, by its reason.",
+            _bars(
+                labels=("corpus", "stage", "drop_reason"), values="rows_dropped", title="Dropped rows", x="rows dropped"
+            ),
+        ),
+        _Section("Lengths", "duration_quantiles"),
+        _Section("Histogram of lengths", "durations", "How long utterances are.", plot_durations),
+        _Section("Speakers", "speakers"),
+        _Section("Quality", "quality"),
+        _Section(
+            "Distribution of quality",
+            "quality_histogram",
+            "How good segments sound, dropped ones left out.",
+            plot_quality,
+        ),
+        _Section(
+            "ASR confidence",
+            "asr_confidence",
+            "How sure the ASR was: thin 5 to 95 %, thick 25 to 75 %, dot the median.",
+            _draw_confidence,
+        ),
+        _Section("Given text against the ASR's", "given_text_disagreement"),
+        _Section("Phonemes", "phoneme_frequencies"),
+        _Section("Longest and shortest utterances", "longest_and_shortest"),
+        _Section("Throughput", "throughput"),
+    )
+
+
+def _picture(directory: Path, plot: Plot) -> str:
+    return f"![{plot.caption}]({plot.path.relative_to(directory).as_posix()})\n\n{plot.caption}"
+
+
+def _code_section(run_query: RunQuery, directory: Path) -> tuple[str, list[Plot]]:
+    usage = run_query("code_usage")
+    if usage.num_rows == 0:
+        return "## Codes\n\nNo rows yet.", []
+    counts = run_query("code_counts")
+    plots = []
+    for index, codec in enumerate(sorted(set(usage["codec"].to_pylist()))):
+        largest = max(row["largest_entry"] for row in usage.to_pylist() if row["codec"] == codec)
+        # The lake does not say how many entries a codebook has; they come in powers of two.
+        size = 1 << int(largest).bit_length()
+        path = directory / "plots" / f"code_usage_{index}.png"
+        plot_code_usage(usage, counts, path, codec=codec, codebook_size=size)
+        plots.append(Plot(path, f"Use of the codebooks of {codec}: 1 is as often as even use would give."))
+    parts = ["## Codes", *(_picture(directory, plot) for plot in plots), markdown_table(usage, limit=64)]
+    return "\n\n".join(parts), plots
+
+
+def corpus_report(run_query: RunQuery, directory: Path, *, title: str = "Corpus statistics") -> Report:
+    """Run the named queries, draw them, and write `corpus.md` with its `plots/` into `directory`.
+
+    Queries without rows are named as such. What `run_query` raises goes through.
+    """
+    parts, plots = [f"# {title}"], []
+    for section in _sections():
+        table = run_query(section.query)
+        body = [f"## {section.heading}"]
+        if table.num_rows == 0:
+            parts.append("\n\n".join([*body, "No rows yet."]))
+            continue
+        if section.draw is not None:
+            plot = Plot(section.draw(table, directory / "plots" / f"{section.query}.png"), section.caption)
+            plots.append(plot)
+            body.append(_picture(directory, plot))
+        parts.append("\n\n".join([*body, markdown_table(table), f"Query: `{section.query}`"]))
+    codes, code_plots = _code_section(run_query, directory)
+    path = directory / "corpus.md"
+    write_text(path, "\n\n".join([*parts, codes]) + "\n")
+    return Report(path, (*plots, *code_plots))

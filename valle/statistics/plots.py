@@ -1,0 +1,175 @@
+"""Pictures of the named queries (warehouse/queries): each takes the query's Arrow table and writes one PNG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from valle.statistics.style import SEQUENTIAL, colour, label_axes, new_figure, save_figure, shorten
+
+_MOST_BARS = 24
+_MOST_SERIES = 6
+_MOST_BLOCKS = 64
+
+
+def _text_column(table: pa.Table, name: str) -> list[str]:
+    return [str(value) for value in table[name].to_pylist()]
+
+
+def _float_column(table: pa.Table, name: str) -> np.ndarray:
+    return np.array([np.nan if value is None else float(value) for value in table[name].to_pylist()])
+
+
+def _largest_series(names: Sequence[str], weights: np.ndarray) -> list[str]:
+    """The names with most weight; when there are more than fit, the last place is `others`."""
+    totals: dict[str, float] = {}
+    for name, weight in zip(names, weights, strict=True):
+        totals[name] = totals.get(name, 0.0) + float(weight)
+    ranked = sorted(totals, key=lambda name: (-totals[name], name))
+    return ranked if len(ranked) <= _MOST_SERIES else [*ranked[: _MOST_SERIES - 1], "others"]
+
+
+def plot_bars(
+    table: pa.Table, path: Path, *, labels: Sequence[str], values: str, title: str, x: str, unit_format: str = "{:,.3g}"
+) -> Path:
+    """Horizontal bars of the column `values`, longest first; a bar's label joins the columns `labels`."""
+    names = [" · ".join(parts) for parts in zip(*(_text_column(table, label) for label in labels), strict=True)]
+    lengths = _float_column(table, values)
+    order = np.argsort(-lengths, kind="stable")
+    shown = order[:_MOST_BARS]
+    bars = [(shorten(names[i]), lengths[i]) for i in shown]
+    if len(order) > _MOST_BARS:
+        rest = order[_MOST_BARS:]
+        bars.append((f"{len(rest)} others", float(lengths[rest].sum())))
+    figure = new_figure(height=1.3 + 0.3 * len(bars))
+    axes = figure.subplots()
+    drawn = axes.barh(range(len(bars)), [length for _, length in bars], color=colour(0), height=0.7)
+    axes.bar_label(drawn, [unit_format.format(length) for _, length in bars], padding=3, fontsize=10)
+    axes.set_yticks(range(len(bars)), [name for name, _ in bars])
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    label_axes(axes, title=title, x=x, y="")
+    axes.grid(axis="y", visible=False)
+    return save_figure(figure, path)
+
+
+def plot_durations(table: pa.Table, path: Path) -> Path:
+    """The histogram of `durations`, stacked by corpus."""
+    corpora, starts = _text_column(table, "corpus"), _float_column(table, "bin_start")
+    counts = _float_column(table, "utterances")
+    widths = _float_column(table, "bin_end") - starts
+    series = _largest_series(corpora, counts)
+    figure = new_figure()
+    axes = figure.subplots()
+    bottoms: dict[float, float] = {}
+    for index, name in enumerate(series):
+        rows = [i for i, corpus in enumerate(corpora) if (corpus if corpus in series else "others") == name]
+        heights: dict[float, float] = {}
+        for i in rows:
+            heights[starts[i]] = heights.get(starts[i], 0.0) + counts[i]
+        places = sorted(heights)
+        axes.bar(
+            places,
+            [heights[place] for place in places],
+            bottom=[bottoms.get(place, 0.0) for place in places],
+            width=widths[0] * 0.95,
+            align="edge",
+            color=colour(index),
+            label=shorten(name),
+        )
+        for place in places:
+            bottoms[place] = bottoms.get(place, 0.0) + heights[place]
+    axes.set_xlim(left=0)
+    label_axes(axes, title="Length of utterances", x="duration (s)", y="utterances")
+    axes.legend(title="corpus", fontsize=10, frameon=False)
+    return save_figure(figure, path)
+
+
+def plot_quality(table: pa.Table, path: Path) -> Path:
+    """The distributions of `quality_histogram`: DNSMOS and signal-to-noise ratio, one line per corpus."""
+    panels = (("dnsmos_ovrl", "DNSMOS overall (1 to 5)"), ("snr", "signal-to-noise ratio (dB)"))
+    measures, corpora = _text_column(table, "measure"), _text_column(table, "corpus")
+    starts, ends = _float_column(table, "bin_start"), _float_column(table, "bin_end")
+    counts = _float_column(table, "segments")
+    series = _largest_series(corpora, counts)
+    figure = new_figure()
+    for axes, (measure, label) in zip(figure.subplots(1, 2), panels, strict=True):
+        for index, name in enumerate(series):
+            bins: dict[float, float] = {}
+            width = 0.0
+            for i, corpus in enumerate(corpora):
+                if measures[i] == measure and (corpus if corpus in series else "others") == name:
+                    bins[starts[i]] = bins.get(starts[i], 0.0) + counts[i]
+                    width = ends[i] - starts[i]
+            if not bins:
+                continue
+            places = np.arange(min(bins), max(bins) + 1.5 * width, width)
+            nearest = {round(place / width): height for place, height in bins.items()}
+            heights = [nearest.get(round(place / width), 0.0) / sum(bins.values()) for place in places[:-1]]
+            axes.stairs(heights, places, color=colour(index), linewidth=1.8, label=shorten(name, 20))
+        label_axes(axes, title=label.split(" (")[0], x=label, y="share of segments")
+    figure.axes[0].legend(title="corpus", fontsize=9, frameon=False, loc="upper left")
+    return save_figure(figure, path)
+
+
+def plot_quantiles(table: pa.Table, path: Path, *, labels: Sequence[str], title: str, x: str) -> Path:
+    """One line per row: 5 to 95 % thin, 25 to 75 % thick, the median as a dot (columns q05, q25, median, q75, q95)."""
+    shown = table.slice(0, _MOST_BARS)
+    names = [" · ".join(parts) for parts in zip(*(_text_column(shown, label) for label in labels), strict=True)]
+    places = np.arange(len(names))
+    figure = new_figure(height=1.5 + 0.35 * len(names))
+    axes = figure.subplots()
+    axes.hlines(places, _float_column(shown, "q05"), _float_column(shown, "q95"), color=colour(0), linewidth=1.5)
+    axes.hlines(places, _float_column(shown, "q25"), _float_column(shown, "q75"), color=colour(0), linewidth=7)
+    axes.plot(_float_column(shown, "median"), places, "o", color="white", markeredgecolor="black", markersize=6)
+    axes.set_yticks(places, [shorten(name, 36) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    label_axes(axes, title=title, x=x, y="")
+    return save_figure(figure, path)
+
+
+def plot_code_usage(usage: pa.Table, counts: pa.Table, path: Path, *, codec: str, codebook_size: int) -> Path:
+    """How evenly the codebooks of one codec are used: a heat map of entries, and the entropy of each codebook.
+
+    `usage` and `counts` are the tables of `code_usage` and `code_counts`. The heat map shows each entry's share times
+    `codebook_size`, in blocks of equal width: 1 is what even use would give.
+    """
+    rows = [row for row in usage.to_pylist() if row["codec"] == codec]
+    num_codebooks = 1 + max(row["codebook"] for row in rows)
+    frequencies = np.zeros((num_codebooks, codebook_size))
+    for row in counts.to_pylist():
+        if row["codec"] == codec:
+            frequencies[row["codebook"], row["code"]] = row["frames"]
+    shares = frequencies / np.maximum(frequencies.sum(axis=1, keepdims=True), 1)
+    starts = np.unique(np.linspace(0, codebook_size, _MOST_BLOCKS, endpoint=False).astype(int))
+    widths = np.diff(np.append(starts, codebook_size))
+    blocks = np.add.reduceat(shares * codebook_size, starts, axis=1) / widths
+    figure = new_figure(height=1.8 + 0.35 * num_codebooks)
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2], sharey=True)
+    image = left.imshow(
+        blocks,
+        aspect="auto",
+        cmap=SEQUENTIAL,
+        vmin=0,
+        vmax=max(2.0, float(np.quantile(blocks, 0.98))),
+        extent=(0, codebook_size, num_codebooks - 0.5, -0.5),
+        interpolation="nearest",
+    )
+    figure.colorbar(image, ax=left, location="left", label="use (1 = even)", extend="max")
+    label_axes(left, title=f"Use of the entries of {shorten(codec)}", x="entry", y="codebook")
+    left.grid(visible=False)
+    left.set_yticks(range(num_codebooks))
+    full = float(np.log2(codebook_size))
+    places = [row["codebook"] for row in rows]
+    right.barh(places, [row["entropy_bits"] for row in rows], color=colour(0), height=0.65)
+    for row in rows:
+        right.text(
+            0.25, row["codebook"], f"{row['entropy_bits']:.2f} bits, {row['entries_used']} used",
+            va="center", fontsize=9, color="white",
+        )  # fmt: skip
+    right.axvline(full, color=colour(5), linestyle="--")
+    label_axes(right, title=f"Entropy (at most {full:.0f} bits)", x="entropy (bits)", y="")
+    right.set_xlim(0, full * 1.05)
+    right.grid(axis="y", visible=False)
+    return save_figure(figure, path)
