@@ -1,0 +1,36 @@
+"""Codecs by name: `mini` (embedded), `encodec_24khz` and `encodec_24khz+vocos` (fetched on first use)."""
+
+from valle.codec.base import Codec
+from warehouse.errors import ConfigurationError
+
+NAMES = ("mini", "encodec_24khz", "encodec_24khz+vocos")
+
+
+def _check(name: str) -> None:
+    if name not in NAMES:
+        raise ConfigurationError(f"there is no codec named {name!r}; choose one of {', '.join(NAMES)}")
+
+
+def open_codec(name: str, device: str = "cpu") -> Codec:
+    """The codec `name` on a torch device. Raises ConfigurationError (name) and DependencyError (weights)."""
+    _check(name)
+    # Imported here: a caller that only asks for a revision does not pay for the other codec's libraries.
+    if name == "mini":
+        from valle.codec.mini import open_mini
+
+        return open_mini(device=device)
+    from valle.codec.encodec import open_encodec
+
+    return open_encodec(name, has_vocos=name.endswith("+vocos"), device=device)
+
+
+def codec_revision(name: str) -> str:
+    """`name@hash` of the weights that make the codes, without loading the model; errors as `open_codec`."""
+    _check(name)
+    if name == "mini":
+        from valle.codec.mini import mini_revision
+
+        return f"{name}@{mini_revision()}"
+    from valle.codec.encodec import encodec_revision
+
+    return f"{name}@{encodec_revision()}"

@@ -82,7 +82,7 @@ class Trainer:
 
     def _descend(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         clip_grad_norm_(self.network.parameters(), self.options.max_gradient_norm)
         self.optimizer.step()
 
@@ -141,7 +141,7 @@ class Trainer:
         made_scores, _ = self.critics(made.detach())
         critics_loss = discriminator_loss(real_scores, made_scores)
         self.critics_optimizer.zero_grad(set_to_none=True)
-        critics_loss.backward()
+        torch.autograd.backward(critics_loss)
         clip_grad_norm_(self.critics.parameters(), options.max_gradient_norm)
         self.critics_optimizer.step()
 

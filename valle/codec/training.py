@@ -74,7 +74,7 @@ def _write_examples(trainer: Trainer, pool: SpeechPool, directory: Path) -> None
     for clip in np.linspace(0, len(pool.starts) - 2, trainer.options.num_examples).astype(int):
         samples = pool.samples[pool.starts[clip] : pool.starts[clip + 1]][: int(LONGEST_EXAMPLE * rate)]
         whole = len(samples) // config.hop_length * config.hop_length
-        original = samples[:whole].astype(np.float32) / FULL_SCALE
+        original = samples[:whole].astype(np.float32) / np.float32(FULL_SCALE)
         output = trainer.reconstruct(torch.from_numpy(original)[None])[0].numpy()
         folder = directory / "examples"
         write_audio(folder / f"{clip:05d}_original.wav", Audio(original, rate))
