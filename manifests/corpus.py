@@ -1,0 +1,139 @@
+"""What a corpus reader is: it finds sources without opening audio, and reads one source into rows of recordings.
+
+A source is an audio file, or a byte range of an archive or list that begins and ends between members. Sources are
+grouped, in the order they are found, into shards: the unit of work that every later table carries.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from warehouse.errors import ConfigurationError
+from warehouse.rows import RecordingRow, SourceRow
+
+ORIGINS = ("recorded", "synthetic", "generated")
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusOptions:
+    """What a user may say about a corpus.
+
+    `licence` and `language` stand where the corpus itself says nothing per item; `origin` is `recorded`,
+    `synthetic` or `generated`; `shard_megabytes` is the size of the byte ranges of big archives;
+    `speaker_from_folder` takes the name of an audio file's folder as its speaker (reader `folder` only).
+    Raises ConfigurationError for an unknown origin and for a size that is not positive.
+    """
+
+    licence: str | None = None
+    language: str | None = None
+    origin: str = "recorded"
+    shard_megabytes: float = 64
+    speaker_from_folder: bool = False
+
+    def __post_init__(self) -> None:
+        if self.origin not in ORIGINS:
+            raise ConfigurationError(f"origin is one of {', '.join(ORIGINS)}, not {self.origin!r}.")
+        if not self.shard_megabytes > 0:
+            raise ConfigurationError(f"shard_megabytes must be more than 0, not {self.shard_megabytes}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file, or a range of `size` bytes at `offset` of an archive or list, as a listing shows it.
+
+    `weight` is the size of the audio behind it in bytes, where that differs from `size` (a range of a list).
+    """
+
+    path: str
+    relative_path: str
+    etag: str
+    size: int
+    offset: int = 0
+    is_range: bool = False
+    weight: int | None = None
+
+
+class Corpus(Protocol):
+    """A reader: frozen options, `find` and `read`. `version` rises when its rows would come out differently."""
+
+    kind: ClassVar[str]
+    version: ClassVar[int]
+
+    @property
+    def root(self) -> Path:
+        """The folder (or list) that holds the corpus."""
+
+    @property
+    def name(self) -> str:
+        """Name of the corpus in every table."""
+
+    @property
+    def options(self) -> CorpusOptions:
+        """What the user said about it."""
+
+    def find(self) -> Iterator[Source]:
+        """Every source, in an order that a second listing repeats; nothing is opened or held.
+
+        Raises ManifestError when the root is missing.
+        """
+
+    def read(self, source: SourceRow) -> Iterator[RecordingRow]:
+        """One row per recording of `source`, and at least one; what cannot be used has a `drop_reason`."""
+
+
+def identify(*parts: str) -> str:
+    """20 hex digits that identify `parts`: the same on every machine and for every place of the root."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]
+
+
+def source_id(corpus: str, source: Source) -> str:
+    """The id of a source: corpus, path below the root and, inside an archive, the byte range."""
+    span = f"{source.offset}+{source.size}" if source.is_range else ""
+    return identify(corpus, source.relative_path, span)
+
+
+def recording_id(corpus: str, relative_path: str, member: str | None = None) -> str:
+    """The id of a recording: corpus, path below the root and member."""
+    return identify(corpus, relative_path, member or "")
+
+
+def assign_shards(sources: Iterable[Source], corpus: str, *, megabytes: float) -> Iterator[SourceRow]:
+    """Rows of `sources`, grouped in their order into shards of at most about `megabytes` (one source at least).
+
+    A shard is named after the ids and etags of its sources. Give it only the sources that are new or changed: then
+    a corpus that grows gets more shards and none of the old ones moves. Holds one shard at a time.
+    """
+    limit = megabytes * MEGABYTE
+    group: list[Source] = []
+    weight = 0
+    for source in sources:
+        size = source.size if source.weight is None else source.weight
+        if group and weight + size > limit:
+            yield from _shard_rows(group, corpus)
+            group, weight = [], 0
+        group.append(source)
+        weight += size
+    yield from _shard_rows(group, corpus)
+
+
+def _shard_rows(group: list[Source], corpus: str) -> Iterator[SourceRow]:
+    ids = [source_id(corpus, source) for source in group]
+    contents = [part for key, source in zip(ids, group, strict=True) for part in (key, source.etag)]
+    shard = f"{corpus}-{identify(*contents)[:10]}"
+    now = datetime.now(UTC)
+    for key, source in zip(ids, group, strict=True):
+        yield SourceRow(
+            source_id=key,
+            corpus=corpus,
+            shard=shard,
+            path=source.path,
+            relative_path=source.relative_path,
+            offset=source.offset,
+            size=source.size,
+            etag=source.etag,
+            found_at=now,
+        )

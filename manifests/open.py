@@ -1,0 +1,31 @@
+"""Opening a corpus by the name of its kind."""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from manifests.corpus import Corpus, CorpusOptions
+from manifests.emilia import Emilia, EmiliaYodas
+from manifests.folder import Folder
+from manifests.librilight import LibriLight
+from warehouse.errors import ConfigurationError
+
+CorpusKind = Literal["emilia", "emilia-yodas", "folder", "librilight"]
+"""Every layout that has a reader."""
+
+_READERS = (Emilia, EmiliaYodas, Folder, LibriLight)
+
+
+def open_corpus(kind: str, root: Path, name: str | None = None, *, options: CorpusOptions | None = None) -> Corpus:
+    """The reader of `kind` for the corpus below `root`; its name is the kind unless one is given.
+
+    Opens nothing. Raises ConfigurationError for an unknown kind and for a name that cannot be part of a file name.
+    """
+    reader = next((reader for reader in _READERS if reader.kind == kind), None)
+    if reader is None:
+        raise ConfigurationError(
+            f"There is no corpus kind {kind!r}; the kinds are {', '.join(sorted(get_args(CorpusKind)))}."
+        )
+    name = kind if name is None else name
+    if not name[:1].isalnum() or not all(letter.isalnum() or letter in "-_." for letter in name):
+        raise ConfigurationError(f"A corpus name has letters, digits, '-', '_' and '.' only, not {name!r}.")
+    return reader(Path(root), name, options or CorpusOptions())

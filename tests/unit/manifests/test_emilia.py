@@ -1,0 +1,176 @@
+"""Emilia's tars, read in place, whole and broken."""
+
+import json
+import tarfile
+
+import pytest
+from corpora import encoded, put, put_tar, rows_of, single_row, utterance
+
+from manifests import CorpusOptions, open_corpus
+from manifests.archive import split_archive
+from manifests.inspection import inspect_bytes
+
+IDS = [f"EN_B00000_S{speaker:05d}_W{number:06d}" for speaker in (0, 10) for number in range(3)]
+
+
+def put_emilia(root, ids=IDS, place="Emilia/EN/EN-B000000.tar", **changes):
+    return put_tar(root / place, [member for identity in ids for member in utterance(identity, **changes)])
+
+
+def test_an_utterance_is_a_member_read_in_place(tmp_path):
+    tar = put_emilia(tmp_path)
+    rows = rows_of(open_corpus("emilia", tmp_path))
+    assert [row.member for row in rows] == [f"{identity}.mp3" for identity in IDS]
+    first = rows[0]
+    assert (first.speaker, first.book) == ("emilia:EN_B00000_S00000", "EN_B00000_S00000")
+    assert (first.text, first.language, first.dnsmos) == (f"Text of {IDS[0]}.", "en", 3.2)
+    assert (first.part, first.licence, first.drop_reason) == ("EN", "CC-BY-NC-4.0", None)
+    assert (first.sample_rate, first.num_samples) == (24000, 12000)
+    assert json.loads(first.extra)["duration"] == 0.5
+    with tar.open("rb") as file:
+        for row in rows:
+            file.seek(row.offset)
+            assert inspect_bytes(file.read(row.size)).content_hash == row.content_hash
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
+def test_small_ranges_give_the_same_rows_as_one(tmp_path, form):
+    folder = "a folder with a long name " * 3
+    ids = [f"{folder}/EN_B00000_S{number % 7:05d}_W{number:06d}" for number in range(40)]
+    long = "x" * (10 if form == tarfile.USTAR_FORMAT else 90)
+    members = [
+        (name.replace("EN_B", f"{long}EN_B"), content) for identity in ids for name, content in utterance(identity)
+    ]
+    put_tar(tmp_path / "EN-B000000.tar", members, form=form)
+    whole = open_corpus("emilia", tmp_path)
+    cut = open_corpus("emilia", tmp_path, options=CorpusOptions(shard_megabytes=0.02))
+    assert len(list(whole.find())) == 1
+    assert len(list(cut.find())) >= 5
+    assert [r.recording_id for r in rows_of(cut)] == [r.recording_id for r in rows_of(whole)]
+    assert all(row.drop_reason is None and row.text for row in rows_of(cut))
+
+
+@pytest.mark.parametrize("wanted", [512, 5_000, 30_000, 1 << 30])
+def test_ranges_cover_the_archive_without_gap_or_overlap(tmp_path, wanted):
+    tar = put_emilia(tmp_path)
+    position = 0
+    for part in split_archive(str(tar), wanted):
+        assert part.offset == position and part.size > 0
+        position += part.size
+    assert position == tar.stat().st_size
+
+
+def test_licence_and_part_follow_the_subset(tmp_path):
+    put_emilia(tmp_path, IDS[:1])
+    put_emilia(tmp_path, ["DE_8kV3q_W000001"], "Emilia-YODAS/DE/DE-B000000.tar")
+    yodas, plain = sorted(rows_of(open_corpus("emilia", tmp_path)), key=lambda row: row.licence)
+    assert (yodas.licence, yodas.part, yodas.language) == ("CC-BY-4.0", "YODAS-DE", "en")
+    assert (plain.licence, plain.part) == ("CC-BY-NC-4.0", "EN")
+    every = rows_of(open_corpus("emilia-yodas", tmp_path / "Emilia"))
+    assert {(row.licence, row.corpus) for row in every} == {("CC-BY-4.0", "emilia-yodas")}
+
+
+def test_an_item_and_an_option_may_name_the_licence(tmp_path):
+    sidecar = json.dumps({"text": "x", "licence": "Apache-2.0", "origin": "synthetic"}).encode()
+    put_emilia(tmp_path, IDS[:1], sidecar=sidecar)
+    row = single_row(open_corpus("emilia", tmp_path, options=CorpusOptions(licence="CC0-1.0")))
+    assert (row.licence, row.origin) == ("Apache-2.0", "synthetic")
+    put_emilia(tmp_path, IDS[:1])
+    row = single_row(open_corpus("emilia", tmp_path, options=CorpusOptions(licence="CC0-1.0", origin="generated")))
+    assert (row.licence, row.origin) == ("CC0-1.0", "generated")
+
+
+def test_yodas_speakers_of_different_videos_stay_apart(tmp_path):
+    sidecar = json.dumps({"text": "x", "speaker": "SPEAKER_00"}).encode()
+    put_emilia(tmp_path, ["EN_aaa_W000001", "EN_bbb_W000001"], sidecar=sidecar)
+    rows = rows_of(open_corpus("emilia-yodas", tmp_path))
+    assert [row.speaker for row in rows] == ["emilia-yodas:EN_aaa/SPEAKER_00", "emilia-yodas:EN_bbb/SPEAKER_00"]
+
+
+@pytest.mark.parametrize("sidecar", [b"{", b"[]", b"\xff\xff", b'"text"'])
+def test_a_bad_sidecar_leaves_a_usable_row_without_text(tmp_path, sidecar):
+    put_emilia(tmp_path, IDS[:1], sidecar=sidecar)
+    row = single_row(open_corpus("emilia", tmp_path))
+    assert (row.drop_reason, row.text, row.dnsmos) == (None, None, None)
+    assert row.speaker == "emilia:EN_B00000_S00000"
+    assert json.loads(row.extra)["faults"]
+
+
+def test_missing_partners_are_told(tmp_path):
+    (json_one, _), (_, mp3_two) = utterance(IDS[0]), utterance(IDS[1])
+    put_tar(tmp_path / "a.tar", [json_one, mp3_two])
+    alone, silent = rows_of(open_corpus("emilia", tmp_path))
+    assert (alone.drop_reason, alone.text) == ("missing_audio", f"Text of {IDS[0]}.")
+    assert (silent.drop_reason, silent.text) == (None, None)
+    assert json.loads(silent.extra)["faults"] == ["no sidecar"]
+
+
+def test_values_of_the_wrong_type_are_null(tmp_path):
+    sidecar = b'{"text": 7, "speaker": null, "language": ["en"], "dnsmos": "good", "duration": NaN}'
+    put_emilia(tmp_path, IDS[:1], sidecar=sidecar)
+    row = single_row(open_corpus("emilia", tmp_path))
+    assert (row.text, row.language, row.dnsmos, row.drop_reason) == (None, None, None, None)
+
+
+def test_bad_audio_is_a_dropped_row_beside_the_good_ones(tmp_path):
+    members = utterance(IDS[0], audio=b"") + utterance(IDS[1], audio=b"noise" * 99) + utterance(IDS[2])
+    put_tar(tmp_path / "a.tar", members)
+    rows = rows_of(open_corpus("emilia", tmp_path))
+    assert [row.drop_reason for row in rows] == ["empty", "undecodable", None]
+
+
+def test_the_same_name_twice_is_kept_once(tmp_path):
+    put_tar(tmp_path / "a.tar", utterance(IDS[0]) + utterance(IDS[1]) + utterance(IDS[0]))
+    rows = rows_of(open_corpus("emilia", tmp_path))
+    assert [row.drop_reason for row in rows] == [None, None, "duplicate_member"]
+    assert len({row.recording_id for row in rows}) == 3
+
+
+def test_an_archive_cut_anywhere_gives_the_rows_before_the_cut_and_one_dropped_row(tmp_path):
+    tar = put_emilia(tmp_path / "whole", IDS[:3])
+    content = tar.read_bytes()
+    good = rows_of(open_corpus("emilia", tmp_path / "whole"))
+    ends = [row.offset + row.size for row in good]
+    for cut in range(0, ends[-1] + 512, 997):
+        put(tmp_path / "cut/Emilia/EN/EN-B000000.tar", content[:cut])
+        rows = rows_of(open_corpus("emilia", tmp_path / "cut"))
+        usable = [row for row in rows if row.drop_reason is None]
+        assert [row.recording_id for row in usable] == [row.recording_id for row in good[: len(usable)]]
+        assert len(usable) == sum(end <= cut for end in ends)
+        assert [row.drop_reason for row in rows[len(usable) :]] == ["truncated_archive"], cut
+
+
+def test_garbage_in_the_middle_ends_the_archive_with_a_dropped_row(tmp_path):
+    tar = put_emilia(tmp_path, IDS[:4])
+    rows = rows_of(open_corpus("emilia", tmp_path))
+    content = bytearray(tar.read_bytes())
+    start = -(-(rows[1].offset + rows[1].size) // 512) * 512
+    content[start : start + 512] = b"\xaa" * 512
+    tar.write_bytes(content)
+    assert [row.drop_reason for row in rows_of(open_corpus("emilia", tmp_path))] == [None, None, "truncated_archive"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "truncated_archive"), (b"no tar at all" * 999, "truncated_archive")]
+)
+def test_what_is_no_archive_is_one_dropped_row(tmp_path, content, reason):
+    put(tmp_path / "EN-B000000.tar", content)
+    row = single_row(open_corpus("emilia", tmp_path))
+    assert (row.drop_reason, row.part) == (reason, "EN")
+
+
+def test_an_empty_archive_is_one_dropped_row_so_that_it_is_never_read_again(tmp_path):
+    put_tar(tmp_path / "EN-B000000.tar", [])
+    assert single_row(open_corpus("emilia", tmp_path)).drop_reason == "no_recordings"
+
+
+def test_a_dangling_link_is_one_dropped_row(tmp_path):
+    (tmp_path / "EN-B000000.tar").symlink_to(tmp_path / "nowhere")
+    assert single_row(open_corpus("emilia", tmp_path)).drop_reason == "unreadable"
+
+
+def test_other_audio_formats_in_a_tar_are_read(tmp_path):
+    sidecar = utterance("a_W1")[0]
+    put_tar(tmp_path / "a.tar", [sidecar, ("a_W1.flac", encoded())])
+    row = single_row(open_corpus("emilia", tmp_path))
+    assert (row.sample_rate, row.text) == (16000, "Text of a_W1.")
