@@ -5,6 +5,7 @@ Bad audio raises `UnreadableAudio` with a reason that becomes the `drop_reason` 
 """
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +109,32 @@ def read_audio(location: AudioLocation, sample_rate: int | None = None) -> Audio
     if not np.isfinite(samples).all():
         raise UnreadableAudio("not_finite", location.path)
     return Audio(resample(samples, native, sample_rate or native), sample_rate or native)
+
+
+def read_blocks(location: AudioLocation, sample_rate: int, *, block_seconds: float = 30.0) -> Iterator[Samples]:
+    """Decode a span block by block, mono and resampled as a stream: memory does not grow with its length.
+
+    Yields float32 arrays that follow one another without a seam. Raises UnreadableAudio as `read_audio` does.
+    """
+    with _open(location) as sound:
+        native = sound.samplerate
+        stream = soxr.ResampleStream(native, sample_rate, 1, dtype="float32") if native != sample_rate else None
+        left = sound.frames - location.start_sample if location.num_samples is None else location.num_samples
+        if left <= 0:
+            raise UnreadableAudio("empty", location.path)
+        try:
+            sound.seek(location.start_sample)
+            while left > 0:
+                block = sound.read(min(left, int(block_seconds * native)), dtype="float32", always_2d=True)
+                left -= len(block)
+                if len(block) == 0:
+                    raise UnreadableAudio("truncated", f"{location.path}: {left} samples missing")
+                samples = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
+                if not np.isfinite(samples).all():
+                    raise UnreadableAudio("not_finite", location.path)
+                yield samples if stream is None else stream.resample_chunk(samples, last=left == 0)
+        except soundfile.LibsndfileError as error:
+            raise UnreadableAudio("undecodable", f"{location.path}: {error}") from error
 
 
 def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:

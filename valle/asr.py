@@ -1,0 +1,243 @@
+"""Speech recognition: 16 kHz waveforms to text with the model's confidences, which are kept, never thresholded, here.
+
+faster-whisper (CTranslate2) does the work. Whisper sees 30 s windows, so a short clip costs as much as a long one; here
+the windows of several clips go through encoder and decoder as one batch, and the language is read off the encoder
+output that is there anyway. A clip that does not fit one window, or whose decode stopped long before its end, is done
+again alone by faster-whisper's sequential algorithm. Nothing samples, so results repeat.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from valle import assets
+from valle.audio import Samples
+from warehouse.errors import DependencyError
+
+SAMPLE_RATE = 16_000
+_WINDOW_SECONDS = 30.0
+_LEAD_SECONDS = 0.1  # Whisper loses the first word of very short clips that start at once
+_LEAD_BELOW_SECONDS = 3.0
+_TAIL_SECONDS = 3.0
+_NON_SPEECH_TOKENS = -1
+_MAX_INITIAL_TIMESTAMP = 50  # one second, in steps of 20 ms
+_LENGTH_LIMIT = 448
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the ASR heard in one clip, and how sure it was.
+
+    `language` is the language it was decoded in, `language_probability` how likely the model finds that language
+    (None from an English-only model), `average_logprob` is per token, `compression_ratio` is that of zlib on the text.
+    """
+
+    text: str
+    language: str
+    language_probability: float | None
+    average_logprob: float
+    no_speech_probability: float
+    compression_ratio: float
+
+
+class Transcriber(Protocol):
+    """Turns speech into text."""
+
+    @property
+    def is_multilingual(self) -> bool:
+        """False for a model that knows English only."""
+
+    def transcribe(
+        self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
+    ) -> list[Heard]:
+        """Mono 16 kHz waveforms to one `Heard` each.
+
+        `language` (ISO 639-1) None lets the model choose per clip. `careful` decodes clip by clip with five beams:
+        slower, for clips whose first transcript is suspicious.
+        """
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of the text over bytes of its zlib compression; text that repeats itself exceeds 2.4. 0 for no text."""
+    import zlib
+
+    content = text.encode()
+    return len(content) / len(zlib.compress(content)) if content else 0.0
+
+
+def _batches(order: list[int], size: int) -> Iterator[list[int]]:
+    for begin in range(0, len(order), size):
+        yield order[begin : begin + size]
+
+
+class FasterWhisper:
+    """A CTranslate2 Whisper model from a directory."""
+
+    def __init__(self, directory: Path, *, device: str = "cpu", threads: int = 1, batch_size: int = 8) -> None:
+        from faster_whisper import WhisperModel
+
+        self._model: Any = WhisperModel(
+            str(directory),
+            device="cuda" if device.startswith("cuda") else "cpu",
+            compute_type="float16" if device.startswith("cuda") else "int8",
+            cpu_threads=threads,
+            local_files_only=True,
+        )
+        self._batch_size = batch_size
+
+    @property
+    def is_multilingual(self) -> bool:
+        """See `Transcriber`."""
+        return bool(self._model.model.is_multilingual)
+
+    def transcribe(
+        self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
+    ) -> list[Heard]:
+        """See `Transcriber`."""
+        if not self.is_multilingual:
+            language = "en"
+        if careful:
+            return [self._alone(samples, language, beam_size=5) for samples in waveforms]
+        heard: dict[int, Heard] = {}
+        short = [i for i, samples in enumerate(waveforms) if len(samples) <= _WINDOW_SECONDS * SAMPLE_RATE]
+        for batch in _batches(short, self._batch_size):
+            results = self._together([waveforms[i] for i in batch], language)
+            heard.update((i, result) for i, result in zip(batch, results, strict=True) if result is not None)
+        return [heard.get(i) or self._alone(samples, language, beam_size=1) for i, samples in enumerate(waveforms)]
+
+    def _features(self, samples: Samples) -> NDArray[np.float32]:
+        from faster_whisper.audio import pad_or_trim
+
+        if len(samples) < _LEAD_BELOW_SECONDS * SAMPLE_RATE:
+            samples = np.pad(samples, (int(_LEAD_SECONDS * SAMPLE_RATE), 0))
+        features: NDArray[np.float32] = pad_or_trim(self._model.feature_extractor(samples)[..., :-1])
+        return features  # [mels, 3000]
+
+    def _languages(self, encoded: Any, count: int, language: str | None) -> list[tuple[str, float | None]]:
+        if not self.is_multilingual:
+            return [("en", None)] * count
+        chosen: list[tuple[str, float | None]] = []
+        for candidates in self._model.model.detect_language(encoded):
+            probabilities = {token[2:-2]: float(probability) for token, probability in candidates}
+            best = language or max(probabilities, key=lambda code: probabilities[code])
+            chosen.append((best, probabilities.get(best, 0.0)))
+        return chosen
+
+    def _tokenizer(self, language: str) -> Any:
+        from faster_whisper.tokenizer import Tokenizer
+
+        return Tokenizer(self._model.hf_tokenizer, self.is_multilingual, task="transcribe", language=language)
+
+    def _together(self, waveforms: Sequence[Samples], language: str | None) -> list[Heard | None]:
+        """One greedy decode of all clips; None for a clip whose decode stopped long before the clip does."""
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        encoded = self._model.encode(np.stack([self._features(samples) for samples in waveforms]))
+        languages = self._languages(encoded, len(waveforms), language)
+        tokenizers = {code: self._tokenizer(code) for code, _ in languages}
+        any_tokenizer = next(iter(tokenizers.values()))
+        results = self._model.model.generate(
+            encoded,
+            [self._model.get_prompt(tokenizers[code], []) for code, _ in languages],
+            beam_size=1,
+            max_length=_LENGTH_LIMIT,
+            suppress_tokens=get_suppressed_tokens(any_tokenizer, [_NON_SPEECH_TOKENS]),
+            return_scores=True,
+            return_no_speech_prob=True,
+            max_initial_timestamp_index=_MAX_INITIAL_TIMESTAMP,
+        )
+        heard: list[Heard | None] = []
+        for samples, (code, probability), result in zip(waveforms, languages, results, strict=True):
+            tokens = result.sequences_ids[0]
+            if self._stopped_early(tokens, len(samples) / SAMPLE_RATE, any_tokenizer.timestamp_begin):
+                heard.append(None)
+                continue
+            text = tokenizers[code].decode(tokens).strip()
+            score = float(result.scores[0]) * len(tokens) / (len(tokens) + 1)
+            heard.append(Heard(text, code, probability, score, float(result.no_speech_prob), compression_ratio(text)))
+        return heard
+
+    @staticmethod
+    def _stopped_early(tokens: Sequence[int], duration: float, timestamp_begin: int) -> bool:
+        timestamps = [token - timestamp_begin for token in tokens if token >= timestamp_begin]
+        return len(timestamps) > 1 and timestamps[-1] * 0.02 < duration - _TAIL_SECONDS
+
+    def _alone(self, samples: Samples, language: str | None, *, beam_size: int) -> Heard:
+        segments, info = self._model.transcribe(
+            samples,
+            language=language,
+            beam_size=beam_size,
+            temperature=0.0,
+            condition_on_previous_text=False,
+        )
+        parts = list(segments)
+        text = "".join(part.text for part in parts).strip()
+        weights = np.array([max(1, len(part.tokens)) for part in parts] or [1.0])
+        logprobs = np.array([part.avg_logprob for part in parts] or [0.0])
+        no_speech = [part.no_speech_prob for part in parts] or [1.0]
+        return Heard(
+            text,
+            info.language,
+            self._probability_of(samples, info.language) if self.is_multilingual else None,
+            float(np.average(logprobs, weights=weights)),
+            float(max(no_speech)),
+            compression_ratio(text),
+        )
+
+    def _probability_of(self, samples: Samples, language: str) -> float:
+        encoded = self._model.encode(self._features(samples[: int(_WINDOW_SECONDS * SAMPLE_RATE)])[None])
+        return dict(self._model.model.detect_language(encoded)[0]).get(f"<|{language}|>", 0.0)
+
+
+def _resolve(name: str) -> Path:
+    """The directory of a model: embedded, joined from wheels, given, or in the model hub's cache (fetched if absent)."""
+    if name == "tiny.en":
+        return assets.tiny_en_directory()
+    if name == "base":
+        return assets.base_directory()
+    if Path(name).is_dir():
+        if not (Path(name) / "model.bin").exists():
+            raise DependencyError(
+                f"{name} holds no CTranslate2 model: give a folder with model.bin and tokenizer.json."
+            )
+        return Path(name)
+    return _fetch(name)
+
+
+def _fetch(name: str) -> Path:
+    from faster_whisper.utils import download_model
+
+    try:
+        return Path(download_model(name, local_files_only=True))
+    except ValueError as error:
+        raise DependencyError(
+            f"there is no ASR model called {name!r}: use tiny.en, base, large-v3, another faster-whisper name or a folder."
+        ) from error
+    except OSError:
+        pass
+    command = f"python -c \"from faster_whisper import download_model; download_model('{name}')\""
+    try:
+        return Path(download_model(name))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DependencyError(
+            f"the ASR model {name} is not here and cannot be fetched: run `{command}` where there is a network."
+        ) from error
+
+
+def open_transcriber(name: str, *, device: str = "cpu", threads: int = 1) -> Transcriber:
+    """The ASR model called `name`: `tiny.en` (embedded), `base`, another faster-whisper name, or a directory.
+
+    Raises DependencyError when it is neither here nor can be fetched.
+    """
+    return FasterWhisper(_resolve(name), device=device, threads=threads)
+
+
+def transcriber_revision(name: str) -> str:
+    """Name and revision of its weights, without loading them: `base@1a2b3c4d`."""
+    if name == "base":
+        return f"base@{assets.base_revision()}"
+    return f"{Path(name).name}@{assets.file_revision(_resolve(name) / 'model.bin')}"
