@@ -101,18 +101,27 @@ def run_query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Seque
     try:
         return connection.execute(sql, list(parameters)).to_arrow_table()
     except duckdb.Error as error:
-        raise CatalogueError(f"The query failed: {str(error).splitlines()[0]}") from error
+        raise CatalogueError(f"The query failed: {_first_line(error)}") from error
 
 
 def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
     """Create a view per table and the views of `warehouse/schema/`, in the order of their file names."""
     for row_class in TABLES:
         parts = snapshot.parts.get(row_class.table, ())
-        connection.execute(f"CREATE VIEW {row_class.table} AS {_select(row_class, parts)}")
+        try:
+            connection.execute(f"CREATE VIEW {row_class.table} AS {_select(row_class, parts)}")
+        except duckdb.IOException as error:
+            raise CatalogueError(
+                f"Table {row_class.table} cannot be read ({_first_line(error)}); run `valle fsck`."
+            ) from error
     _snapshot_table(connection, snapshot)
     for resource in sorted(files("warehouse.schema").iterdir(), key=lambda entry: entry.name):
         if resource.name.endswith(".sql"):
             connection.execute(resource.read_text(encoding="utf-8"))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _snapshot_table(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
@@ -124,11 +133,12 @@ def _snapshot_table(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -
 def _select(row_class: Any, parts: Sequence[Path]) -> str:
     columns = schema_of(row_class)
     if not parts:
-        nulls = ", ".join(f"CAST(NULL AS {_sql_type(field.type)}) AS {field.name}" for field in columns)
+        nulls = ", ".join(f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"' for field in columns)
         return f"SELECT {nulls} WHERE false"
     # Named one by one, so that a part written before a column existed reads as null and a later one is not lost.
     listed = ", ".join("'" + re.sub("'", "''", str(part)) + "'" for part in parts)
-    return f"SELECT {', '.join(columns.names)} FROM read_parquet([{listed}], union_by_name = true)"
+    names = ", ".join(f'"{name}"' for name in columns.names)
+    return f"SELECT {names} FROM read_parquet([{listed}], union_by_name = true)"
 
 
 def _sql_type(kind: pa.DataType) -> str:

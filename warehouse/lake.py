@@ -106,7 +106,7 @@ class Lake:
         """The newest version of every table, or the given ones; a table that has none is left out."""
         found: dict[str, int] = {}
         parts: dict[str, tuple[Path, ...]] = {}
-        for name in versions or [row_class.table for row_class in TABLES]:
+        for name in [row_class.table for row_class in TABLES] if versions is None else versions:
             table = self.open_table(name, (versions or {}).get(name))
             if table is not None:
                 found[name] = table.version()

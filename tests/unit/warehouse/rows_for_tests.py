@@ -1,0 +1,48 @@
+"""Small rows for the tests of the warehouse."""
+
+import random
+from datetime import UTC, datetime
+
+from warehouse.fingerprints import chain, short_hash
+from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def recording(name: str, **changes: object) -> RecordingRow:
+    values = {
+        "recording_id": name, "source_id": name, "corpus": "c", "part": "p", "shard": "c-1",
+        "fingerprint": short_hash(name), "path": f"{name}.wav", "member": None, "offset": 0, "size": 10,
+        "content_hash": name, "sample_rate": 16000, "num_channels": 1, "num_samples": 160000, "duration": 10.0,
+        "origin": "recorded", "speaker": "c:s", "language": "en", "licence": "CC0-1.0", "text": None, "book": None,
+        "genre": None, "snr": None, "dnsmos": None, "spans": None, "extra": "{}", "ingested_at": NOW,
+        "drop_reason": None, "drop_detail": None,
+    }  # fmt: skip
+    return RecordingRow(**(values | changes))
+
+
+def segment(of: RecordingRow, number: int, configuration: str, **changes: object) -> SegmentRow:
+    values = {
+        "segment_id": f"{of.recording_id}-{number}", "recording_id": of.recording_id, "corpus": of.corpus,
+        "shard": of.shard, "fingerprint": chain(configuration, of.fingerprint), "start": float(number),
+        "duration": 1.0, "start_sample": number * 16000, "num_samples": 16000, "cut": "pause",
+        "drop_reason": None, "drop_detail": None,
+    }  # fmt: skip
+    return SegmentRow(**(values | changes))
+
+
+def codes(name: str, fingerprint: str = "f", frames: int = 20, **changes: object) -> CodesRow:
+    draw = random.Random(name)
+    columns = {f"q{level}": [draw.randrange(1024) for _ in range(frames)] for level in range(8)}
+    values = {
+        "segment_id": name, "corpus": "c", "shard": "c-1", "fingerprint": fingerprint, "codec": "mini@0",
+        "num_frames": frames, "drop_reason": None, "drop_detail": None,
+    }  # fmt: skip
+    return CodesRow(**(values | columns | changes))
+
+
+def configuration(stage: str, value: str, *, at: datetime = NOW) -> ConfigurationRow:
+    return ConfigurationRow(
+        configuration_id=f"{stage}-{value}-{at}", corpus="c", stage=stage, configuration=value, options="{}",
+        activated_at=at,
+    )  # fmt: skip

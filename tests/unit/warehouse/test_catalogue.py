@@ -1,0 +1,59 @@
+"""The catalogue: every query runs, readers meet no lock, what is not committed is not seen."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.unit.warehouse.rows_for_tests import codes
+from warehouse.catalogue import connect, named_queries, named_query, open_file, refresh, run_query
+from warehouse.errors import CatalogueError
+from warehouse.lake import Lake
+from warehouse.rows import TABLES, CodesRow
+
+
+def test_every_table_is_a_view_even_when_nothing_was_committed(tmp_path: Path) -> None:
+    with connect(Lake(tmp_path).snapshot()) as connection:
+        for row_class in TABLES:
+            assert connection.execute(f"SELECT count(*) FROM {row_class.table}").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("name", named_queries())
+def test_every_named_query_runs_on_an_empty_lake_and_states_its_question(name: str, tmp_path: Path) -> None:
+    query = named_query(name)
+    assert "?" in query.question
+    with connect(Lake(tmp_path).snapshot()) as connection:
+        assert run_query(connection, query.sql).num_columns > 0
+
+
+def test_an_unknown_query_names_the_ones_that_exist() -> None:
+    with pytest.raises(CatalogueError, match="hours_by_language"):
+        named_query("nothing")
+
+
+def test_a_wrong_query_is_one_sentence(tmp_path: Path) -> None:
+    with connect(Lake(tmp_path).snapshot()) as connection, pytest.raises(CatalogueError, match="nowhere") as caught:
+        run_query(connection, "SELECT * FROM nowhere")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_open_reader_keeps_its_answer_while_the_catalogue_is_rebuilt(tmp_path: Path) -> None:
+    lake, path = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb"
+    lake.append(CodesRow, [codes("a")], "quantize:1")
+    refresh(lake, path)
+    reader = open_file(path)
+    lake.append(CodesRow, [codes("b")], "quantize:2")
+    refresh(lake, path)
+    assert reader.execute("SELECT count(*) FROM codes").fetchone() == (1,)
+    reader.close()
+    with open_file(path) as fresh:
+        assert fresh.execute("SELECT count(*) FROM codes").fetchone() == (2,)
+
+
+def test_the_catalogue_file_opens_without_this_project(tmp_path: Path) -> None:
+    lake, path = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb"
+    lake.append(CodesRow, [codes("a")], "quantize:1")
+    refresh(lake, path)
+    with duckdb.connect(path, read_only=True) as connection:
+        assert connection.execute("SELECT len(q0) FROM codes").fetchone() == (20,)
+        assert connection.execute("SELECT version FROM snapshot WHERE table_name = 'codes'").fetchone() == (1,)

@@ -1,0 +1,90 @@
+"""Planning: what is missing is planned, what exists is not, and only what a change touches comes back."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from tests.unit.warehouse.rows_for_tests import NOW, codes, configuration, recording, segment
+from warehouse.catalogue import connect
+from warehouse.fingerprints import chain
+from warehouse.lake import Lake
+from warehouse.planning import StageTables, missing_inputs, plan_stage
+from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow
+
+QUANTIZE = StageTables(reads="segments", writes="codes", key="segment_id")
+SEGMENT = StageTables(reads="recordings", writes="segments", key="recording_id")
+
+
+def _lake(tmp_path: Path) -> Lake:
+    lake = Lake(tmp_path)
+    recordings = [recording("r1"), recording("r2", shard="c-2"), recording("bad", drop_reason="empty")]
+    lake.append(RecordingRow, recordings, "ingest")
+    lake.append(ConfigurationRow, [configuration("segment", "one")], "configuration:1")
+    lake.append(SegmentRow, [segment(r, n, "one") for r in recordings[:2] for n in range(3)], "segment")
+    return lake
+
+
+def _missing(lake: Lake, configuration: str, shard: str) -> list[str]:
+    with connect(lake.snapshot()) as connection:
+        rows = missing_inputs(connection, corpus="c", shard=shard, configuration=configuration, tables=QUANTIZE)
+    return [row["id"] for row in rows]
+
+
+def test_everything_is_missing_at_first_and_dropped_rows_never_are(tmp_path: Path) -> None:
+    lake = _lake(tmp_path)
+    with connect(lake.snapshot()) as connection:
+        plan = plan_stage(connection, "quantize", corpus="c", configuration="k", tables=QUANTIZE)
+        segments = plan_stage(connection, "segment", corpus="c", configuration="one", tables=SEGMENT)
+    assert [(shard.shard, shard.rows) for shard in plan.shards] == [("c-1", 3), ("c-2", 3)]
+    assert (plan.rows, plan.rows_done, plan.audio_seconds) == (6, 0, 6.0)
+    assert (segments.rows, segments.rows_done) == (0, 2)
+
+
+def test_what_has_a_row_with_the_right_fingerprint_is_not_planned_again(tmp_path: Path) -> None:
+    lake = _lake(tmp_path)
+    upstream = segment(recording("r1"), 0, "one").fingerprint
+    lake.append(CodesRow, [codes("r1-0", chain("k", upstream)), codes("r1-1", "stale")], "quantize")
+    assert _missing(lake, "k", "c-1") == ["r1-1", "r1-2"]
+
+
+def test_a_dropped_output_counts_as_an_answer(tmp_path: Path) -> None:
+    lake = _lake(tmp_path)
+    upstream = segment(recording("r1"), 0, "one").fingerprint
+    lake.append(CodesRow, [codes("r1-0", chain("k", upstream), drop_reason="silent")], "quantize")
+    assert _missing(lake, "k", "c-1") == ["r1-1", "r1-2"]
+
+
+def test_the_planned_fingerprint_is_the_one_python_chains(tmp_path: Path) -> None:
+    lake = _lake(tmp_path)
+    with connect(lake.snapshot()) as connection:
+        rows = missing_inputs(connection, corpus="c", shard="c-1", configuration="k", tables=QUANTIZE)
+    assert rows[0]["fingerprint"] == chain("k", segment(recording("r1"), 0, "one").fingerprint)
+
+
+def test_going_back_to_an_old_configuration_brings_its_rows_back(tmp_path: Path) -> None:
+    lake = _lake(tmp_path)
+    lake.append(ConfigurationRow, [configuration("segment", "two", at=NOW + timedelta(1))], "configuration:2")
+    with connect(lake.snapshot()) as connection:
+        assert connection.execute("SELECT count(*) FROM current_segments").fetchone() == (0,)
+    lake.append(ConfigurationRow, [configuration("segment", "one", at=NOW + timedelta(2))], "configuration:3")
+    with connect(lake.snapshot()) as connection:
+        assert connection.execute("SELECT count(*) FROM current_segments").fetchone() == (6,)
+
+
+def test_of_two_recordings_with_the_same_bytes_the_first_is_used(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    copies = [
+        recording("late", content_hash="same", ingested_at=NOW + timedelta(1)),
+        recording("early", content_hash="same"),
+    ]
+    lake.append(RecordingRow, copies, "ingest")
+    with connect(lake.snapshot()) as connection:
+        assert connection.execute("SELECT id FROM input_recordings").fetchall() == [("early",)]
+        assert connection.execute("SELECT id, drop_reason FROM drops").fetchall() == [("late", "duplicate")]
+
+
+def test_a_file_that_changed_replaces_its_older_reading(tmp_path: Path) -> None:
+    lake = _lake(tmp_path)
+    lake.append(RecordingRow, [recording("r1", fingerprint="new", ingested_at=NOW + timedelta(1))], "again")
+    with connect(lake.snapshot()) as connection:
+        left = connection.execute("SELECT DISTINCT recording_id FROM current_segments").fetchall()
+    assert left == [("r2",)]

@@ -1,0 +1,150 @@
+"""Checking the lake: what must hold, and which rows or files break it.
+
+Every committed part is readable and has the rows its commit says; every id has one row per fingerprint; files that
+no commit names are listed as orphans (a killed writer leaves them, `valle vacuum` removes them).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.catalogue import connect
+from warehouse.errors import LakeError
+from warehouse.lake import Lake
+from warehouse.rows import TABLES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that does not hold: `kind` is one word, `what` names the table, part or id."""
+
+    table: str
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeCheck:
+    """The result of `fsck`: what was looked at, the faults, and the orphans (which are no faults)."""
+
+    parts: int
+    rows: int
+    faults: tuple[Fault, ...]
+    orphans: tuple[Path, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+
+def fsck(lake: Lake) -> LakeCheck:
+    """Read every committed part of the newest snapshot and check every promise."""
+    faults: list[Fault] = []
+    parts = rows = 0
+    damaged: set[str] = set()
+    for row_class in TABLES:
+        try:
+            snapshot = (
+                lake.snapshot({row_class.table: version}) if (version := _version(lake, row_class.table)) else None
+            )
+        except LakeError as error:
+            faults.append(Fault(table=row_class.table, kind="unreadable_table", what=str(error)))
+            damaged.add(row_class.table)
+            continue
+        for path in snapshot.parts[row_class.table] if snapshot else ():
+            parts += 1
+            read = _read_whole(path)
+            if isinstance(read, str):
+                faults.append(Fault(table=row_class.table, kind="unreadable_part", what=f"{path.name}: {read}"))
+                damaged.add(row_class.table)
+            else:
+                rows += read
+        faults.extend(_row_count_faults(lake, row_class.table))
+    faults.extend(_duplicate_faults(lake, damaged))
+    return LakeCheck(parts=parts, rows=rows, faults=tuple(faults), orphans=tuple(orphans(lake)))
+
+
+def orphans(lake: Lake) -> Iterator[Path]:
+    """Files of the lake that no version in use names: not the newest one of a table, nor one that is pinned."""
+    kept = kept_files(lake)
+    for row_class in TABLES:
+        for path in sorted(lake.folder(row_class.table).glob("*")):
+            if path.is_file() and path not in kept:
+                yield path
+
+
+def kept_files(lake: Lake) -> set[Path]:
+    """Parts of the newest snapshot and of every pinned one."""
+    kept = {path for paths in lake.snapshot().parts.values() for path in paths}
+    for versions in lake.pins().values():
+        kept |= {path for paths in lake.snapshot(versions).parts.values() for path in paths}
+    return kept
+
+
+def _version(lake: Lake, table: str) -> int | None:
+    opened = lake.open_table(table)
+    # Version 0 is the empty table as it was created.
+    return opened.version() if opened is not None else None
+
+
+def _read_whole(path: Path) -> int | str:
+    """The rows of a part after decoding all of it, or why it cannot be read."""
+    try:
+        return sum(batch.num_rows for batch in pq.ParquetFile(path).iter_batches())
+    except (OSError, pa.ArrowException) as error:
+        return str(error).splitlines()[0]
+
+
+def _row_count_faults(lake: Lake, table: str) -> Iterator[Fault]:
+    opened = lake.open_table(table)
+    if opened is None:
+        return
+    actions: Any = opened.get_add_actions(flatten=True)
+    for name, promised in zip(
+        actions.column("path").to_pylist(), actions.column("num_records").to_pylist(), strict=True
+    ):
+        try:
+            found = pq.read_metadata(lake.folder(table) / name).num_rows
+        except (OSError, pa.ArrowException):
+            continue  # Reported as unreadable.
+        if promised is not None and found != promised:
+            yield Fault(table=table, kind="row_count", what=f"{name} has {found} rows, its commit says {promised}")
+
+
+def _identity(row_class: Any) -> str:
+    """The columns that a row must not share with another."""
+    columns = row_class.__dataclass_fields__
+    made_by = next((name for name in ("fingerprint", "etag") if name in columns), None)
+    return f"{row_class.key}, {made_by}" if made_by else str(row_class.key)
+
+
+def _duplicate_faults(lake: Lake, damaged: set[str]) -> Iterator[Fault]:
+    """Ids that have more than one row with the same fingerprint."""
+    snapshot = lake.snapshot(
+        {
+            name: version
+            for row_class in TABLES
+            if (name := row_class.table) not in damaged and (version := _version(lake, name)) is not None
+        }
+    )
+    with connect(snapshot) as connection:
+        for row_class in TABLES:
+            if row_class.table in damaged or row_class.table == "training_items":
+                continue
+            by = _identity(row_class)
+            try:
+                twice = connection.execute(
+                    f"SELECT {row_class.key} FROM {row_class.table} GROUP BY {by} "
+                    "HAVING count(*) > 1 ORDER BY 1 LIMIT 10"
+                ).fetchall()
+            except duckdb.Error as error:
+                yield Fault(table=row_class.table, kind="unreadable_table", what=str(error).splitlines()[0])
+                continue
+            for (key,) in twice:
+                yield Fault(table=row_class.table, kind="duplicate_row", what=str(key))
