@@ -1,0 +1,100 @@
+"""A training set whose codes follow from symbols and speaker, so that a tiny model can learn it in seconds."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from valle.codec.base import CodecSpec
+from valle.data.training_set import TrainingSetCard, save_card
+from warehouse.arrow import to_table
+from warehouse.parts import write_part, write_table
+from warehouse.rows import CodesRow, TrainingItemRow
+
+SPEC = CodecSpec(name="toy", revision="1", sample_rate=800, hop_length=16, num_codebooks=8, codebook_size=32)
+SYMBOLS = ("<unk>", "<bos>", "<eos>", "<mask>", *"abcdefgh")
+FRAMES_PER_SYMBOL = 2
+
+
+def codes_for(symbols, speaker):
+    """Codes [8, T]: every symbol lasts two frames; codebook k shifts by speaker and by the codebook below."""
+    base = np.repeat([SYMBOLS.index(symbol) * 2 for symbol in symbols], FRAMES_PER_SYMBOL)
+    base = base + np.tile(np.arange(FRAMES_PER_SYMBOL), len(symbols))
+    return np.stack([(base + k * (speaker + 1)) % SPEC.codebook_size for k in range(8)]).astype(np.int16)
+
+
+def make_toy_set(
+    directory: Path,
+    *,
+    num_items: int = 40,
+    num_speakers: int = 4,
+    shortest: int = 4,
+    longest: int = 12,
+    seed: int = 0,
+    weight: float = 1.0,
+    dev_items: int = 4,
+    spec: CodecSpec = SPEC,
+) -> Path:
+    """Write the set below `directory` and return the directory of its `set.json`."""
+    rng = np.random.default_rng(seed)
+    lake, home = directory / "lake", directory / "training_sets" / "toy"
+    home.mkdir(parents=True)
+    texts = [list(rng.choice(list("abcdefgh"), rng.integers(shortest, longest + 1))) for _ in range(num_items)]
+    speakers = [index % num_speakers for index in range(num_items)]
+    codes = [codes_for(text, speaker) for text, speaker in zip(texts, speakers, strict=True)]
+    part = write_part(
+        lake / "codes",
+        CodesRow,
+        [
+            CodesRow(
+                segment_id=f"s{index:05d}",
+                corpus="toy",
+                shard="0",
+                fingerprint="f",
+                codec="toy@1",
+                num_frames=block.shape[1],
+                **{f"q{k}": block[k].tolist() for k in range(8)},
+                drop_reason=None,
+                drop_detail=None,
+            )
+            for index, block in enumerate(codes)
+        ],
+    )
+    items = [
+        TrainingItemRow(
+            training_set="toy-1",
+            segment_id=f"s{index:05d}",
+            recording_id=f"r{index}",
+            corpus="toy",
+            speaker=f"speaker {speakers[index]}",
+            language="en",
+            licence="CC0-1.0",
+            split="dev" if index < dev_items else "train",
+            weight=weight,
+            duration=codes[index].shape[1] / spec.frame_rate,
+            text="".join(texts[index]),
+            symbols=texts[index],
+            num_frames=codes[index].shape[1],
+            codes_part=f"codes/{part.name}",
+            codes_row_group=index // 256,
+            codes_row=index % 256,
+        )
+        for index in range(num_items)
+    ]
+    items_part = write_table(lake / "training_items", "training_items", to_table(TrainingItemRow, items))
+    card = TrainingSetCard(
+        id="toy-1",
+        name="toy",
+        created_at=datetime.now(UTC).isoformat(),
+        where="true",
+        weight="1",
+        split_policy="{}",
+        codec=spec,
+        phoneme_symbols=SYMBOLS,
+        table_versions={},
+        utterances={},
+        hours={},
+        licences={},
+    )
+    save_card(card, home, lake="../../lake", items_part=f"training_items/{items_part.name}")
+    return home

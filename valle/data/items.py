@@ -1,0 +1,95 @@
+"""The items of one split as flat arrays: nothing per utterance lives on the Python heap."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from valle.model.layout import Ints
+from warehouse.errors import TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Columns of a split, one entry per item unless said otherwise."""
+
+    ids: pa.ChunkedArray
+    symbol_ids: NDArray[np.int64]  # of all items, one after the other
+    symbol_starts: NDArray[np.int64]  # [items + 1]
+    language_ids: NDArray[np.int64]
+    num_frames: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    parts: tuple[str, ...]  # distinct parts
+    part: NDArray[np.int64]  # index into `parts`
+    row_group: NDArray[np.int64]
+    row: NDArray[np.int64]
+    speaker: NDArray[np.int64]  # index of the speaker
+    by_speaker: NDArray[np.int64]  # items sorted by speaker
+    rank: NDArray[np.int64]  # place of each item in `by_speaker`
+    speaker_starts: NDArray[np.int64]  # [speakers + 1], into `by_speaker`
+
+    def __len__(self) -> int:
+        return len(self.num_frames)
+
+    def symbols_of(self, item: int) -> NDArray[np.int64]:
+        """The symbol ids of one item."""
+        return self.symbol_ids[self.symbol_starts[item] : self.symbol_starts[item + 1]]
+
+    @property
+    def num_symbols(self) -> NDArray[np.int64]:
+        """Symbols of each item."""
+        return np.diff(self.symbol_starts)
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Distinct values in sorted order, and the index of each entry's value."""
+    values = sorted(column.unique().to_pylist())
+    return tuple(values), pc.index_in(column, pa.array(values)).to_numpy().astype(np.int64)
+
+
+def load_items(
+    table: pa.Table, encode: Callable[[Sequence[str]], list[int]], language_id: Callable[[str], int]
+) -> Items:
+    """Items of a table with the columns of `TrainingItemRow`.
+
+    `encode` turns the phonemes of an utterance into ids, boundary symbols included. Raises TrainingError when empty.
+    """
+    if table.num_rows == 0:
+        raise TrainingError(
+            "The training set has no item in this split; widen the selection or change its split policy."
+        )
+    encoded = [np.asarray(encode(symbols), dtype=np.int64) for symbols in table["symbols"].to_pylist()]
+    parts, part = _coded(table["codes_part"])
+    speakers, speaker = _coded(table["speaker"])
+    by_speaker = np.argsort(speaker, kind="stable")
+    languages = {name: language_id(name) for name in table["language"].unique().to_pylist()}
+    return Items(
+        ids=table["segment_id"],
+        symbol_ids=np.concatenate(encoded),
+        symbol_starts=np.concatenate([[0], np.cumsum([len(ids) for ids in encoded])]),
+        language_ids=np.array([languages[name] for name in table["language"].to_pylist()]),
+        num_frames=table["num_frames"].to_numpy().astype(np.int64),
+        weights=table["weight"].to_numpy().astype(np.float64),
+        parts=parts,
+        part=part,
+        row_group=table["codes_row_group"].to_numpy().astype(np.int64),
+        row=table["codes_row"].to_numpy().astype(np.int64),
+        speaker=speaker,
+        by_speaker=by_speaker,
+        rank=np.argsort(by_speaker),
+        speaker_starts=np.concatenate([[0], np.cumsum(np.bincount(speaker, minlength=len(speakers)))]),
+    )
+
+
+def lengths_of(items: Items, chosen: NDArray[np.int64]) -> dict[str, Ints]:
+    """Elements of the segments that an item alone decides, by segment name: [n] each."""
+    ones = np.ones(len(chosen), dtype=np.int64)
+    return {
+        "text": items.num_symbols[chosen],
+        "language": ones,
+        "level": ones,
+        "target": items.num_frames[chosen],
+    }

@@ -1,0 +1,41 @@
+"""Random numbers that are a pure function of what they are for, so that any epoch can be planned again at any time.
+
+SplitMix64 (Steele, Lea and Flood, 2014) is applied to each key in turn; a whole epoch is drawn in one vector call.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Purpose(IntEnum):
+    """What a number is drawn for; two purposes never share a stream."""
+
+    COPIES = 1
+    LEVEL = 2
+    PROMPT_ITEM = 3
+    PROMPT_LENGTH = 4
+    PROMPT_START = 5
+    PROMPT_DROPOUT = 6
+    GROUP_ORDER = 7
+    ITEM_ORDER = 8
+    BATCH_ORDER = 9
+
+
+def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    state = state + _GOLDEN
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+def uniform(seed: int, epoch: int, purpose: Purpose, items: NDArray[np.int64], copy: int = 0) -> NDArray[np.float64]:
+    """One number in [0, 1) per item, the same for the same five arguments on every machine: [n]."""
+    state = np.zeros(1, dtype=np.uint64)
+    for key in (seed, epoch, int(purpose), copy):
+        state = _mixed(state ^ np.uint64(key))
+    state = _mixed(state ^ items.astype(np.uint64))
+    return (state >> np.uint64(11)).astype(np.float64) / float(1 << 53)

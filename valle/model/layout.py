@@ -1,0 +1,172 @@
+"""The one table that says how a row of each decode mode looks, and the arithmetic that follows from it.
+
+A row is its segments in order, each followed by one separator, but for the output, which comes last and has none.
+An empty segment vanishes together with its separator. Everything else is derived here: slots of every element in
+the padded `[B, L]` grid, positions, and the slots whose hidden states predict the output.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+class Mode(StrEnum):
+    """How the output of a row is decoded."""
+
+    AR = "ar"  # codebook 0, one frame after the other
+    NAR = "nar"  # codebook q >= 1, all frames at once, given the codebooks below
+
+
+class MaskKind(StrEnum):
+    """Who may attend to whom inside a row; padding is never attended to."""
+
+    CAUSAL = "causal"
+    FULL = "full"
+
+
+class Codebooks(StrEnum):
+    """Which codebooks of a segment are embedded, summed per frame, in a row of level q."""
+
+    FIRST = "first"  # codebook 0
+    BELOW = "below"  # codebooks 0 .. q-1
+
+
+class PositionRule(StrEnum):
+    """How rotary positions run over a row."""
+
+    PER_SEGMENT = "per_segment"  # each segment restarts at 0; its separator takes the next index
+    UNIFIED = "unified"  # 0 .. L-1
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a row: what it holds, and for codes which table and codebooks embed it."""
+
+    name: str
+    table: str
+    codebooks: Codebooks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One decode mode: its segments in order, the segment that is the output, the head, the mask, the positions."""
+
+    mode: Mode
+    segments: tuple[Segment, ...]
+    output: str
+    head: str
+    mask: MaskKind
+    positions: PositionRule
+    has_stop: bool
+
+    @property
+    def shift(self) -> int:
+        """Distance from a slot to the output element its hidden state predicts: 1 when causal, else 0."""
+        return 1 if self.mask is MaskKind.CAUSAL else 0
+
+    def segment(self, name: str) -> Segment:
+        """The segment called `name`."""
+        return next(segment for segment in self.segments if segment.name == name)
+
+
+_CONDITION = (Segment("text", "symbols"), Segment("language", "languages"), Segment("level", "levels"))
+
+LAYOUTS: Mapping[Mode, Layout] = MappingProxyType(
+    {
+        Mode.AR: Layout(
+            mode=Mode.AR,
+            segments=(
+                *_CONDITION,
+                Segment("prompt", "prompt_codes", Codebooks.FIRST),
+                Segment("target", "ar_codes", Codebooks.FIRST),
+            ),
+            output="target",
+            head="ar",
+            mask=MaskKind.CAUSAL,
+            positions=PositionRule.PER_SEGMENT,
+            has_stop=True,
+        ),
+        Mode.NAR: Layout(
+            mode=Mode.NAR,
+            segments=(
+                *_CONDITION,
+                Segment("prompt", "prompt_codes", Codebooks.BELOW),
+                Segment("target", "nar_codes", Codebooks.BELOW),
+            ),
+            output="target",
+            head="nar",
+            mask=MaskKind.FULL,
+            positions=PositionRule.PER_SEGMENT,
+            has_stop=False,
+        ),
+    }
+)
+"""Layouts by mode. A new task or mode is a new row of this table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where everything of a batch lies. Slots are flat indices into the padded grid `[B * L]`, row by row."""
+
+    row_lengths: Ints  # [B]
+    positions: Ints  # [B, L]; 0 where padded
+    slots: Mapping[str, Ints]  # by segment: [elements of all rows]
+    separators: Ints  # [separators of all rows]
+    predictions: Ints  # [predicted elements of all rows]
+    prediction_lengths: Ints  # [B]
+
+
+def ragged_arange(lengths: Ints) -> Ints:
+    """0 .. n-1 for every n of `lengths`, one after the other."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+
+
+def row_length(layout: Layout, lengths: Mapping[str, Ints]) -> Ints:
+    """Slots of each row, separators included: [B]."""
+    total = np.zeros_like(lengths[layout.output])
+    for segment in layout.segments:
+        count = lengths[segment.name]
+        total = total + count + ((count > 0) if segment.name != layout.output else 0)
+    return total
+
+
+def place(layout: Layout, lengths: Mapping[str, Ints]) -> Placement:
+    """Lay out a batch from the number of elements each segment has in each row: name to [B]."""
+    row_lengths = row_length(layout, lengths)
+    num_rows, longest = len(row_lengths), int(row_lengths.max())
+    offsets = np.arange(num_rows) * longest
+    positions = np.zeros(num_rows * longest, dtype=np.int64)
+    slots: dict[str, Ints] = {}
+    separators = []
+    start = np.zeros(num_rows, dtype=np.int64)
+    for segment in layout.segments:
+        count = lengths[segment.name]
+        index = ragged_arange(count)
+        slots[segment.name] = np.repeat(offsets + start, count) + index
+        positions[slots[segment.name]] = index
+        if segment.name == layout.output:
+            break
+        present = count > 0
+        after = (offsets + start + count)[present]
+        positions[after] = count[present]
+        separators.append(after)
+        start = start + count + present
+    if layout.positions is PositionRule.UNIFIED:
+        positions = np.tile(np.arange(longest), num_rows)
+    predicted = lengths[layout.output] + int(layout.has_stop)
+    first = offsets + start - layout.shift
+    return Placement(
+        row_lengths=row_lengths,
+        positions=positions.reshape(num_rows, longest),
+        slots=slots,
+        separators=np.concatenate(separators),
+        predictions=np.repeat(first, predicted) + ragged_arange(predicted),
+        prediction_lengths=predicted,
+    )

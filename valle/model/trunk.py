@@ -1,0 +1,152 @@
+"""The transformer between embeddings and heads, behind one protocol, and the default: a llama-style stack.
+
+Pre-norm residual blocks with rotary positions (Su et al., arXiv 2104.09864), RMSNorm (Zhang and Sennrich,
+arXiv 1910.07467) and a gated MLP (Shazeer, arXiv 2002.05202), without biases.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from valle.model.cache import Cache
+from valle.model.config import ModelConfig
+from valle.model.layout import MaskKind
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Who may attend to whom: the kind, and the valid length of each row [B]; None when nothing is padded."""
+
+    kind: MaskKind
+    lengths: Tensor | None
+
+
+class Trunk(Protocol):
+    """Vectors in, hidden states out, both [B, L, width]; positions are [B, L].
+
+    With an empty cache a causal call fills it; with a filled one L is 1 and each row continues where it ended.
+    """
+
+    def __call__(self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None) -> Tensor:
+        """Hidden states of x, normalised."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rotation:
+    cosine: Tensor  # [B, 1, L, size / 2]
+    sine: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Rotate the pairs (i, i + size / 2) of x [B, heads, L, size] by their positions."""
+        first, second = x.chunk(2, dim=-1)
+        rotated = (first * self.cosine - second * self.sine, second * self.cosine + first * self.sine)
+        return torch.cat(rotated, dim=-1).to(x.dtype)
+
+
+class _Attention(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.dropout = config.dropout
+        self.inputs = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.output = nn.Linear(config.width, config.width, bias=False)
+
+    def forward(
+        self, x: Tensor, rotation: _Rotation, mask: Tensor | None, is_causal: bool, layer: int, cache: Cache | None
+    ) -> Tensor:
+        rows, length, width = x.shape
+        query, key, value = self.inputs(x).view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key = rotation(query), rotation(key)
+        if cache is not None and cache.is_empty:
+            cache.fill(layer, key, value)
+        elif cache is not None:
+            key, value = cache.append(layer, key, value)
+        attended = functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=mask,
+            is_causal=is_causal,
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        return self.output(attended.transpose(1, 2).reshape(rows, length, width))
+
+
+class _GatedMlp(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(config.width, 2 * config.feed_forward, bias=False)
+        self.output = nn.Linear(config.feed_forward, config.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.inputs(x).chunk(2, dim=-1)
+        return self.output(functional.silu(gate) * up)
+
+
+class _Block(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.attention = _Attention(config)
+        self.mlp_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.mlp = _GatedMlp(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x: Tensor, rotation: _Rotation, mask: Tensor | None, is_causal: bool, layer: int, cache: Cache | None
+    ) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotation, mask, is_causal, layer, cache))
+        return x + self.dropout(self.mlp(self.mlp_norm(x)))
+
+
+class LlamaTrunk(nn.Module):
+    """The default trunk; see `Trunk`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        size = config.width // config.heads
+        assert size * config.heads == config.width, "heads must divide width"
+        assert size % 2 == 0, "the size of a head must be even"
+        self.rope_base = config.rope_base
+        self.head_size = size
+        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.depth))
+        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        for name, parameter in self.named_parameters():
+            if name.endswith("output.weight"):  # keeps the variance of the residual stream independent of depth
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.depth))
+            elif parameter.dim() == 2:
+                nn.init.normal_(parameter, std=1 / math.sqrt(config.width))
+
+    def forward(self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None = None) -> Tensor:
+        """Hidden states of x; see `Trunk`."""
+        is_step = cache is not None and not cache.is_empty
+        attention_mask: Tensor | None = None
+        if cache is not None and is_step:
+            attention_mask = cache.step_mask()
+        elif mask.kind is MaskKind.FULL and mask.lengths is not None:
+            columns = torch.arange(x.shape[1], device=x.device)
+            attention_mask = (columns < mask.lengths[:, None])[:, None, None]
+        # Right padding lies after every valid slot, so a causal mask already hides it.
+        is_causal = mask.kind is MaskKind.CAUSAL and not is_step
+        rotation = self._rotation(positions)
+        for layer, block in enumerate(self.blocks):
+            x = block(x, rotation, attention_mask, is_causal, layer, cache)
+        if cache is not None:
+            cache.grow(self._grown(x, mask, cache))
+        return self.norm(x)
+
+    def _grown(self, x: Tensor, mask: Mask, cache: Cache) -> Tensor:
+        if cache.lengths is not None:
+            return cache.lengths + 1
+        if mask.lengths is not None:
+            return mask.lengths
+        return torch.full((x.shape[0],), x.shape[1], device=x.device)
+
+    def _rotation(self, positions: Tensor) -> _Rotation:
+        exponents = torch.arange(0, self.head_size, 2, device=positions.device, dtype=torch.float32) / self.head_size
+        angles = positions[:, None, :, None].float() * self.rope_base**-exponents
+        return _Rotation(angles.cos(), angles.sin())

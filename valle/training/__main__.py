@@ -1,0 +1,67 @@
+"""`python -m valle.training RUN.json`: train with the options in a file; `-` reads them from standard input.
+
+Prints one line per line of metrics, and one at the end. Type `save` or `quit` and Enter while it runs.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from valle.training.commands import NoCommands, TypedCommands
+from valle.training.loop import train
+from valle.training.options import TrainOptions
+from warehouse.errors import PipelineError
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def _show(number: float | None) -> str:
+    return "-" if number is None else f"{number:.3f}"
+
+
+def format_line(line: Mapping[str, Any]) -> str:
+    """A line of metrics for people."""
+    if "dev_loss" in line:
+        return (
+            f"step {line['step']}  dev loss {_show(line['dev_loss'])} (ar {_show(line['dev_loss_ar'])}, "
+            f"nar {_show(line['dev_loss_nar'])})  top-10 {_show(line['dev_top10_ar'])} {_show(line['dev_top10_nar'])}"
+        )
+    return (
+        f"step {line['step']}/{line['max_steps']}  loss {_show(line['loss'])} (ar {_show(line['loss_ar'])}, "
+        f"nar {_show(line['loss_nar'])})  top-10 {_show(line['top10_ar'])} {_show(line['top10_nar'])}  "
+        f"{line['tokens_per_second']:.0f} tokens/s  padding {line['padding']:.1%}  ETA {_clock(line['eta'])}"
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m valle.training RUN.json\n")
+        return 2
+    from_stdin = arguments[0] == "-"
+    try:
+        text = sys.stdin.read() if from_stdin else Path(arguments[0]).read_text(encoding="utf-8")
+        options = TrainOptions.model_validate_json(text)
+        commands = NoCommands() if from_stdin else TypedCommands()
+        result = train(options, lambda line: _say(format_line(line)), commands=commands)
+    except (OSError, ValidationError, PipelineError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    _say(f"{result.reason} at step {result.step} after {_clock(result.seconds)}: {result.checkpoint}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

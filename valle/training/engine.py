@@ -1,0 +1,133 @@
+"""What turns batches into updates. The loop knows this protocol; `open_engine` picks the implementation."""
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from valle.model import Batch, LossReport, ValleModel, sequence_loss
+from valle.training.options import TrainOptions
+
+
+class Engine(Protocol):
+    """A model with its optimizer on one rank of a run."""
+
+    @property
+    def rank(self) -> int:
+        """Number of this process."""
+
+    @property
+    def world_size(self) -> int:
+        """Processes of the run."""
+
+    def accumulate(self, batch: Batch, divisor: float) -> LossReport:
+        """Add the gradient of (summed loss / divisor), divisor being the labels of all batches of all ranks."""
+
+    def update(self, learning_rate: float) -> float:
+        """Clip, step and forget the gradient; returns its norm before clipping."""
+
+    def evaluate(self, batch: Batch) -> LossReport:
+        """Loss of a batch without gradient and without dropout."""
+
+    def total(self, value: float) -> float:
+        """The sum of a number over all ranks."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """All weights in fp32 on the CPU; complete on rank 0. Every rank must call it."""
+
+    def save_state(self, directory: Path) -> None:
+        """Write what `load_state` needs to continue to the bit. Every rank must call it."""
+
+    def load_state(self, directory: Path) -> None:
+        """Continue from a directory that `save_state` wrote."""
+
+
+def parameter_groups(model: ValleModel, weight_decay: float) -> list[dict[str, object]]:
+    """Matrices with weight decay; norms, biases and the separator without."""
+    named = list(model.named_parameters())
+    is_matrix = {name: parameter.dim() >= 2 and not name.endswith("bias") for name, parameter in named}
+    return [
+        {"params": [parameter for name, parameter in named if is_matrix[name]], "weight_decay": weight_decay},
+        {"params": [parameter for name, parameter in named if not is_matrix[name]], "weight_decay": 0.0},
+    ]
+
+
+def make_optimizer(model: ValleModel, options: TrainOptions) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter, arXiv 1711.05101) over the model's parameters."""
+    groups = parameter_groups(model, options.weight_decay)
+    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=options.betas, eps=1e-8, fused=True)
+
+
+class PlainEngine:
+    """One process, torch only."""
+
+    rank = 0
+    world_size = 1
+
+    def __init__(self, model: ValleModel, options: TrainOptions) -> None:
+        self._device = torch.device(options.device)
+        self._model = model.to(self._device)
+        self._optimizer = make_optimizer(model, options)
+        self._clip = options.gradient_clip
+        self._is_bf16 = options.precision == "bf16"
+
+    def accumulate(self, batch: Batch, divisor: float) -> LossReport:
+        """See `Engine`."""
+        self._model.train()
+        batch = batch.to(self._device)
+        with self._autocast():
+            logits = self._model(batch)
+        report = sequence_loss(logits, batch)
+        torch.autograd.backward(report.total / divisor)
+        return report
+
+    def update(self, learning_rate: float) -> float:
+        """See `Engine`."""
+        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return float(norm)
+
+    def evaluate(self, batch: Batch) -> LossReport:
+        """See `Engine`."""
+        self._model.eval()
+        batch = batch.to(self._device)
+        with torch.no_grad(), self._autocast():
+            logits = self._model(batch)
+        return sequence_loss(logits, batch)
+
+    def total(self, value: float) -> float:
+        """See `Engine`."""
+        return value
+
+    def weights(self) -> dict[str, Tensor]:
+        """See `Engine`."""
+        return {name: tensor.detach().float().cpu() for name, tensor in self._model.state_dict().items()}
+
+    def save_state(self, directory: Path) -> None:
+        """See `Engine`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        state = {"model": self._model.state_dict(), "optimizer": self._optimizer.state_dict()}
+        torch.save(state, directory / "plain.pt")
+
+    def load_state(self, directory: Path) -> None:
+        """See `Engine`."""
+        state = torch.load(directory / "plain.pt", map_location=self._device, weights_only=True)
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        return torch.autocast(self._device.type, dtype=torch.bfloat16) if self._is_bf16 else nullcontext()
+
+
+def open_engine(model: ValleModel, options: TrainOptions) -> Engine:
+    """The engine the options name."""
+    if options.engine == "plain":
+        return PlainEngine(model, options)
+    from valle.training.deepspeed_engine import DeepSpeedEngine
+
+    return DeepSpeedEngine(model, options)

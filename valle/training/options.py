@@ -1,0 +1,80 @@
+"""What a training run is told. Prefect shows this model as a form, and JSON of it starts `python -m valle.training`."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+LevelLaw = Literal["triangular", "uniform", "bell"]
+
+
+class TrainOptions(BaseModel):
+    """Options of a training run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    training_set: Path = Field(description="Directory of the training set, as `valle select` made it.")
+    run_dir: Path = Field(description="Directory of the run: checkpoints and metrics; a run found there is continued.")
+    run_id: str = Field(default="", description="Name of the run; empty takes the name of the directory.")
+    model: str = Field(default="tiny", description="Size of the model: tiny, 20m or 220m.")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
+    start_from: Path | None = Field(
+        default=None, description="Checkpoint whose weights a new run starts from; empty starts from random weights."
+    )
+    seed: int = Field(default=0, ge=0, description="Decides the first weights, the data order and every draw.")
+
+    max_steps: int = Field(
+        default=1000, ge=1, description="Optimizer updates in all; the learning rate decays to here."
+    )
+    max_seconds: float | None = Field(
+        default=None, gt=0, description="Save and end after so many seconds, even before the last step."
+    )
+    batch_tokens: int = Field(default=4096, ge=64, description="Slots of a batch, padding included.")
+    accumulate: int = Field(default=1, ge=1, description="Batches per optimizer update and rank.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate of AdamW.")
+    final_learning_rate: float = Field(
+        default=0.1, ge=0, le=1, description="Last learning rate, as a share of the peak."
+    )
+    warmup_steps: int = Field(default=50, ge=0, description="Updates over which the learning rate rises from 0.")
+    weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay on matrices.")
+    betas: tuple[float, float] = Field(default=(0.9, 0.96), description="Decay rates of AdamW's moments.")
+    gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
+
+    level_law: LevelLaw = Field(
+        default="triangular", description="How often each codebook is the one to predict: triangular, uniform or bell."
+    )
+    level_weights: tuple[float, ...] | None = Field(
+        default=None, description="Weight of each codebook instead of a law, for instance 1 and seven zeros: AR only."
+    )
+    prompt_seconds: tuple[float, float] = Field(
+        default=(3.0, 6.0), description="Shortest and longest prompt; a shorter utterance is used whole."
+    )
+    prompt_dropout: float = Field(default=0.1, ge=0, le=1, description="Share of rows that get no prompt.")
+
+    engine: Literal["plain", "deepspeed"] = Field(default="plain", description="plain: one process. deepspeed: any.")
+    zero_stage: Literal[0, 1, 2, 3] = Field(default=1, description="What DeepSpeed partitions over the ranks.")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="Arithmetic of the forward pass.")
+    device: str = Field(default="cpu", description="Torch device of the plain engine; DeepSpeed picks its own.")
+    threads: int = Field(default=0, ge=0, description="CPU threads of the arithmetic; 0 leaves torch's choice.")
+    prefetch: int = Field(default=4, ge=1, description="Batches prepared ahead.")
+    cache_megabytes: int = Field(default=256, ge=1, description="Memory for decoded row groups of codes.")
+
+    log_every: int = Field(default=10, ge=1, description="Updates between lines of metrics.")
+    evaluate_every: int = Field(default=200, ge=1, description="Updates between evaluations on the dev split.")
+    evaluate_batches: int = Field(default=8, ge=1, description="Batches of an evaluation, at most.")
+    save_every: int = Field(default=500, ge=1, description="Updates between checkpoints.")
+    keep_checkpoints: int = Field(default=2, ge=1, description="Newest checkpoints to keep.")
+
+    @property
+    def name(self) -> str:
+        """The id of the run."""
+        return self.run_id or self.run_dir.name
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        shortest, longest = self.prompt_seconds
+        if not 0 < shortest <= longest:
+            raise ValueError(f"prompt_seconds must be two rising positive numbers, not {shortest} and {longest}.")
+        if self.warmup_steps >= self.max_steps and self.warmup_steps > 0:
+            raise ValueError(f"warmup_steps ({self.warmup_steps}) must be less than max_steps ({self.max_steps}).")
+        return self

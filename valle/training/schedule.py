@@ -1,0 +1,11 @@
+"""The learning rate as a pure function of the step, so that nothing of it needs saving."""
+
+import math
+
+
+def learning_rate(step: int, *, peak: float, warmup_steps: int, max_steps: int, final_share: float) -> float:
+    """Rate of update number `step`, from 1: a linear rise to `peak`, then half a cosine to `final_share` of it."""
+    if step <= warmup_steps:
+        return peak * step / warmup_steps
+    progress = min(1.0, (step - warmup_steps) / max(1, max_steps - warmup_steps))
+    return peak * (final_share + (1 - final_share) * (1 + math.cos(math.pi * progress)) / 2)
