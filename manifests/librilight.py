@@ -16,9 +16,6 @@ from manifests.recording import Said, build_row, place_of
 from manifests.sidecar import Sidecar, label_of, language_of, number_of, read_json, spans_of, text_of
 from warehouse.rows import RecordingRow, SourceRow
 
-LICENCE = "LicenseRef-PublicDomain"
-"""LibriVox readings are in the public domain (in the USA); SPDX has no identifier for that."""
-
 _COLUMNS = ("speaker", "snr")
 
 
@@ -32,6 +29,7 @@ class LibriLight:
 
     kind: ClassVar[str] = "librilight"
     version: ClassVar[int] = 1
+    licence: ClassVar[str] = "LicenseRef-PublicDomain"  # LibriVox; SPDX has no identifier for the public domain
 
     root: Path
     name: str = "librilight"
@@ -64,7 +62,7 @@ def _said(sidecar: Sidecar, path: PurePosixPath, duration: float | None) -> Said
     folders = path.parts[:-1]
     return Said(
         part=folders[0] if len(folders) >= 3 else "",
-        licence=LICENCE,
+        licence=LibriLight.licence,
         speaker=label_of(values.get("speaker")) or (folders[-2] if len(folders) >= 2 else None),
         language=language_of(book.get("language")) or "en",
         book=label_of(book.get("id")) or (folders[-1] if folders else None),

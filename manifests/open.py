@@ -4,15 +4,20 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from manifests.corpus import Corpus, CorpusOptions
+from manifests.cutset import LhotseCuts
 from manifests.emilia import Emilia, EmiliaYodas
 from manifests.folder import Folder
 from manifests.librilight import LibriLight
+from manifests.librilight_cut import LibriLightCut
+from manifests.libritts import LibriSpeech, LibriTts
 from warehouse.errors import ConfigurationError
 
-CorpusKind = Literal["emilia", "emilia-yodas", "folder", "librilight"]
+CorpusKind = Literal[
+    "cutset", "emilia", "emilia-yodas", "folder", "librilight", "librilight-cut", "librispeech", "libritts"
+]
 """Every layout that has a reader."""
 
-_READERS = (Emilia, EmiliaYodas, Folder, LibriLight)
+_READERS = (Emilia, EmiliaYodas, Folder, LhotseCuts, LibriLight, LibriLightCut, LibriSpeech, LibriTts)
 
 
 def open_corpus(kind: str, root: Path, name: str | None = None, *, options: CorpusOptions | None = None) -> Corpus:

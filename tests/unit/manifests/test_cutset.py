@@ -1,0 +1,154 @@
+"""Lhotse's own lists of cuts as a corpus; the lists are written by Lhotse."""
+
+import gzip
+import json
+import tracemalloc
+
+import pytest
+from corpora import encoded, put, rows_of, single_row
+from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
+
+from manifests import CorpusOptions, open_corpus
+from warehouse.errors import ManifestError
+from warehouse.rows import Span
+
+
+def cut_of(root, name="a", *, start=0.0, duration=0.5, number=0, supervisions=1, path=None):
+    audio = root / f"audio/{name}.flac"
+    if not audio.exists():
+        put(audio, encoded(seconds=2.0, pitch=200.0 + len(name) + ord(name[0])))
+    recording = Recording.from_file(audio, recording_id=name)
+    recording.sources[0].source = f"audio/{name}.flac" if path is None else path
+    spoken = [
+        SupervisionSegment(
+            id=f"{name}-{number}-{index}",
+            recording_id=name,
+            start=0.1 * index,
+            duration=0.1,
+            text=f"text {index} of {name} {number}",
+            speaker=f"s{name}",
+            language="English",
+            custom={"mood": "calm"},
+        )
+        for index in range(supervisions)
+    ]
+    return MonoCut(
+        id=f"{name}-{number}", start=start, duration=duration, channel=0, recording=recording, supervisions=spoken
+    )
+
+
+def write(root, cuts, name="cuts.jsonl.gz"):
+    CutSet.from_cuts(cuts).to_file(root / name)
+    return root / name
+
+
+@pytest.mark.parametrize("name", ["cuts.jsonl", "cuts.jsonl.gz"])
+def test_a_cut_is_its_recording_with_a_span_and_the_text_of_its_supervision(tmp_path, name):
+    row = single_row(open_corpus("cutset", write(tmp_path, [cut_of(tmp_path, start=0.5)], name)))
+    assert (row.text, row.speaker, row.language) == ("text 0 of a 0", "cutset:sa", "en")
+    assert row.spans == [Span(start=0.5, end=1.0)]
+    assert (row.num_samples, row.path, row.member) == (32000, str(tmp_path / "audio/a.flac"), None)
+    assert json.loads(row.extra) == {"recording": "a", "cuts": ["a-0"], "mood": "calm"}
+
+
+def test_neighbouring_cuts_of_one_recording_are_one_row(tmp_path):
+    cuts = [cut_of(tmp_path, start=0.5 * number, number=number) for number in range(3)]
+    first, second = rows_of(open_corpus("cutset", write(tmp_path, [*cuts, cut_of(tmp_path, "b", supervisions=2)])))
+    assert first.spans == [Span(start=0.5 * number, end=0.5 * number + 0.5) for number in range(3)]
+    assert (first.text, first.speaker) == (None, "cutset:sa")
+    spoken = json.loads(first.extra)["supervisions"]
+    assert [item["text"] for item in spoken] == [f"text 0 of a {number}" for number in range(3)]
+    assert [item["start"] for item in spoken] == [0.0, 0.5, 1.0]
+    assert (second.text, len(json.loads(second.extra)["supervisions"])) == (None, 2)
+
+
+def test_distant_cuts_of_one_recording_are_rows_that_do_not_count_as_duplicates(tmp_path):
+    cuts = [cut_of(tmp_path), cut_of(tmp_path, "b"), cut_of(tmp_path, start=1.0, number=1)]
+    rows = rows_of(open_corpus("cutset", write(tmp_path, cuts)))
+    assert len({row.recording_id for row in rows}) == len({row.content_hash for row in rows}) == 3
+
+
+@pytest.mark.parametrize("name", ["cuts.jsonl", "cuts.jsonl.gz"])
+def test_ranges_of_a_long_list_give_every_cut_once(tmp_path, name):
+    cuts = [cut_of(tmp_path, letter, start=0.1 * number, number=number) for letter in "abcdef" for number in range(4)]
+    root = write(tmp_path, cuts, name)
+    whole = open_corpus("cutset", root)
+    cut = open_corpus("cutset", root, options=CorpusOptions(shard_megabytes=0.05))
+    assert len(list(whole.find())) == 1
+    assert len(list(cut.find())) == 3
+    assert [row.recording_id for row in rows_of(cut)] == [row.recording_id for row in rows_of(whole)]
+    assert all(len(row.spans) == 4 for row in rows_of(cut))
+
+
+def test_ids_do_not_depend_on_where_the_list_lies(tmp_path):
+    ids = []
+    for place in ("here", "over/there"):
+        root = tmp_path / place
+        root.mkdir(parents=True)
+        ids.append(single_row(open_corpus("cutset", write(root, [cut_of(root)]))).recording_id)
+    assert ids[0] == ids[1]
+
+
+def test_audio_is_found_from_a_folder_above_the_list(tmp_path):
+    (tmp_path / "data/manifests").mkdir(parents=True)
+    root = write(tmp_path / "data/manifests", [cut_of(tmp_path)])
+    assert single_row(open_corpus("cutset", root)).drop_reason is None
+
+
+def test_cuts_that_are_no_window_of_a_plain_file_are_dropped_rows(tmp_path):
+    good = cut_of(tmp_path)
+    mixed = good.mix(cut_of(tmp_path, "b"))
+    padded = good.pad(duration=3.0)
+    resampled = good.resample(8000).with_id("slow")
+    remote = cut_of(tmp_path, "c")
+    remote.recording.sources[0].type = "url"
+    rows = rows_of(open_corpus("cutset", write(tmp_path, [mixed, remote, padded, cut_of(tmp_path, "b"), resampled])))
+    assert [row.drop_reason for row in rows] == ["unsupported_cut"] * 3 + [None, "unsupported_cut"]
+    assert len({row.recording_id for row in rows}) == 5
+
+
+def test_missing_audio_is_a_dropped_row(tmp_path):
+    row = single_row(open_corpus("cutset", write(tmp_path, [cut_of(tmp_path, path="elsewhere/x.flac")])))
+    assert (row.drop_reason, row.text) == ("missing_file", "text 0 of a 0")
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '"cut"', "{}", '{"recording": 3, "start": "x"}', "\x00"])
+def test_a_bad_line_is_a_dropped_row_beside_the_good_ones(tmp_path, line):
+    root = write(tmp_path, [cut_of(tmp_path), cut_of(tmp_path, "b")], "cuts.jsonl")
+    first, second = root.read_text().splitlines()
+    root.write_text(f"{first}\n\n{line}\n{second}\n")
+    assert [row.drop_reason for row in rows_of(open_corpus("cutset", root))] == [None, "unsupported_cut", None]
+
+
+def test_a_list_that_breaks_off_gives_the_rows_before_and_one_dropped_row(tmp_path):
+    cuts = [cut_of(tmp_path, letter) for letter in "abcdefgh"]
+    root = write(tmp_path, cuts, "cuts.jsonl")
+    packed = gzip.compress(root.read_bytes())
+    broken = put(tmp_path / "broken.jsonl.gz", packed[: len(packed) * 3 // 4])
+    reasons = [row.drop_reason for row in rows_of(open_corpus("cutset", broken))]
+    assert reasons[0] is None
+    assert reasons.count("unsupported_cut") in (1, 2) and reasons[-1] == "unsupported_cut"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"not gzip at all"])
+def test_a_list_without_cuts_is_one_dropped_row(tmp_path, content):
+    root = put(tmp_path / "cuts.jsonl.gz", gzip.compress(content) if content.strip() == b"" else content)
+    assert single_row(open_corpus("cutset", root)).drop_reason in ("no_recordings", "unsupported_cut")
+
+
+def test_a_missing_list_is_one_sentence(tmp_path):
+    with pytest.raises(ManifestError, match="is not a file"):
+        next(open_corpus("cutset", tmp_path / "absent.jsonl").find())
+
+
+def test_listing_a_list_ten_times_as_long_takes_no_more_memory(tmp_path):
+    line = json.dumps(cut_of(tmp_path).to_dict())
+    peaks = []
+    for size in (200, 2000):
+        lines = (line.replace('"id": "a"', f'"id": "a{number}"') + "\n" for number in range(size))
+        root = put(tmp_path / f"{size}.jsonl", "".join(lines))
+        tracemalloc.start()
+        assert len(list(open_corpus("cutset", root).find())) == 1
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0] + 20_000
