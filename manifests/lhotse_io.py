@@ -1,0 +1,210 @@
+"""Rows of the lake as Lhotse manifests: recordings, supervisions, cuts, and cuts that carry codes.
+
+Members of an archive become a recording whose source is a command that cuts the bytes out, so stock Lhotse can load
+them. Files are written line by line under a temporary name and depend on the rows alone.
+"""
+
+import gzip
+import json
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lhotse import MonoCut, Recording, SupervisionSegment
+from lhotse.array import Array, TemporalArray
+from lhotse.audio import AudioSource
+
+from warehouse.rows import RecordingRow, Span, TrainingItemRow
+
+CODES_STORAGE = "parquet_codes"
+"""Storage type of codes in a cut; the reader of that name is registered by `valle.data.codes_reader`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestPaths:
+    """The files of one part of a corpus."""
+
+    recordings: Path
+    supervisions: Path
+    cuts: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFacts:
+    """What a cut needs to know of its recording; `size` is 0 for a plain file, `start` the segment's, in seconds."""
+
+    path: str
+    sample_rate: int
+    num_samples: int
+    num_channels: int = 1
+    offset: int = 0
+    size: int = 0
+    start: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodesPlace:
+    """Where the codes of an item lie: the part as a path, and the numbers of the codec."""
+
+    path: str
+    num_codebooks: int
+    frame_rate: float
+
+
+def facts_of(row: RecordingRow) -> AudioFacts:
+    """The facts of a usable recording."""
+    assert row.sample_rate is not None and row.num_samples is not None, "a dropped row has no audio"
+    return AudioFacts(
+        path=row.path,
+        sample_rate=row.sample_rate,
+        num_samples=row.num_samples,
+        num_channels=row.num_channels or 1,
+        offset=row.offset,
+        size=0 if row.member is None else row.size,
+    )
+
+
+def make_recording(recording_id: str, facts: AudioFacts) -> Recording:
+    """The Lhotse recording of a file or of a range of bytes of an archive."""
+    source, kind = facts.path, "file"
+    if facts.size:
+        source, kind = f"tail -c +{facts.offset + 1} {shlex.quote(facts.path)} | head -c {facts.size}", "command"
+    channels = list(range(facts.num_channels))
+    return Recording(
+        id=recording_id,
+        sources=[AudioSource(type=kind, channels=channels, source=source)],
+        sampling_rate=facts.sample_rate,
+        num_samples=facts.num_samples,
+        duration=facts.num_samples / facts.sample_rate,
+        channel_ids=channels,
+    )
+
+
+def make_supervisions(row: RecordingRow) -> list[SupervisionSegment]:
+    """One supervision per declared span, or one over everything; a text belongs to a single span only."""
+    assert row.duration is not None, "a dropped row has no audio"
+    spans = row.spans or [Span(start=0.0, end=row.duration)]
+    custom = {
+        "licence": row.licence,
+        "origin": row.origin,
+        "book": row.book,
+        "genre": row.genre,
+        "snr": row.snr,
+        "dnsmos": row.dnsmos,
+    }
+    return [
+        SupervisionSegment(
+            id=f"{row.recording_id}-{number}",
+            recording_id=row.recording_id,
+            start=span.start,
+            duration=round(span.end - span.start, 8),
+            channel=list(range(row.num_channels or 1)) if (row.num_channels or 1) > 1 else 0,
+            text=row.text if len(spans) == 1 else None,
+            speaker=row.speaker,
+            language=row.language,
+            custom={key: value for key, value in custom.items() if value is not None},
+        )
+        for number, span in enumerate(spans)
+    ]
+
+
+def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: str, part: str) -> ManifestPaths:
+    """Write the usable `rows` as `<corpus>_{recordings,supervisions,cuts}_<part>.jsonl.gz` and say where.
+
+    Dropped rows are left out. Holds one row at a time; the three files appear together at the end.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = ManifestPaths(
+        *(directory / f"{corpus}_{kind}_{part}.jsonl.gz" for kind in ("recordings", "supervisions", "cuts"))
+    )
+    with ExitStack() as files:
+        recordings, supervisions, cuts = (
+            files.enter_context(_written(path)) for path in (paths.recordings, paths.supervisions, paths.cuts)
+        )
+        for row in rows:
+            if row.drop_reason is not None:
+                continue
+            recording = make_recording(row.recording_id, facts_of(row))
+            spoken = make_supervisions(row)
+            cut = recording.to_cut()
+            cut.supervisions = spoken
+            _put(recordings, recording)
+            _put(cuts, cut)
+            for supervision in spoken:
+                _put(supervisions, supervision)
+    return paths
+
+
+def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace) -> MonoCut:
+    """The cut of a training item: its audio, its text, and its codes [T, Q] as the field `codes`.
+
+    `cut.load_codes()` needs `valle.data.codes_reader` to be imported. The codes begin where the cut does; a cut that
+    is truncated loads the frames of its own span.
+    """
+    recording = make_recording(item.recording_id, facts)
+    duration = round(min(item.duration, recording.duration - facts.start), 8)
+    array = Array(
+        storage_type=CODES_STORAGE,
+        storage_path=codes.path,
+        storage_key=f"{item.codes_row_group}:{item.codes_row}",
+        shape=[item.num_frames, codes.num_codebooks],
+    )
+    return MonoCut(
+        id=item.segment_id,
+        start=facts.start,
+        duration=duration,
+        channel=0,
+        recording=recording,
+        supervisions=[
+            SupervisionSegment(
+                id=item.segment_id,
+                recording_id=item.recording_id,
+                start=0.0,
+                duration=duration,
+                text=item.text,
+                speaker=item.speaker,
+                language=item.language,
+                custom={"symbols": list(item.symbols), "licence": item.licence, "weight": item.weight},
+            )
+        ],
+        custom={
+            "codes": TemporalArray(array, temporal_dim=0, frame_shift=1 / codes.frame_rate, start=facts.start),
+            "corpus": item.corpus,
+            "split": item.split,
+            "training_set": item.training_set,
+        },
+    )
+
+
+def write_cuts(cuts: Iterable[MonoCut], path: Path) -> int:
+    """Write cuts as one `.jsonl.gz`, one at a time, and return how many there were."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with _written(path) as file:
+        for cut in cuts:
+            _put(file, cut)
+            count += 1
+    return count
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """A gzip file that appears under its name when all of it has been written; equal lines give equal bytes."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with (
+            temporary.open("wb") as raw,
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as file,
+        ):
+            yield file  # type: ignore[misc]  # typeshed: a GzipFile is a BinaryIO in all but name
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _put(file: BinaryIO, item: Any) -> None:
+    file.write(json.dumps(item.to_dict(), ensure_ascii=False).encode())
+    file.write(b"\n")

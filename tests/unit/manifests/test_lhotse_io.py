@@ -1,0 +1,138 @@
+"""Rows as Lhotse manifests: Lhotse itself reads and validates them."""
+
+import dataclasses
+
+import lhotse
+import numpy as np
+import pytest
+import soundfile
+from corpora import chapter_sidecar, encoded, put, put_chapter, put_tar, rows_of, single_row, utterance
+from lhotse.features.io import READER_BACKENDS, FeaturesReader
+
+from manifests import open_corpus
+from manifests.lhotse_io import CODES_STORAGE, AudioFacts, CodesPlace, codes_cut, facts_of, write_cuts, write_manifests
+from warehouse.rows import TrainingItemRow
+
+
+def load(path):
+    loaded = lhotse.load_manifest(path)
+    lhotse.validate(loaded)
+    return list(loaded)
+
+
+def test_members_of_a_tar_load_through_lhotse_as_they_are(tmp_path):
+    root = tmp_path / "it's a corpus"
+    put_tar(root / "EN-B000000.tar", utterance("EN_B00000_S00000_W000000") + utterance("EN_B00000_S00010_W000000"))
+    rows = rows_of(open_corpus("emilia", root))
+    paths = write_manifests(rows, tmp_path / "out", corpus="emilia", part="EN")
+    assert paths.recordings.name == "emilia_recordings_EN.jsonl.gz"
+    recordings, supervisions, cuts = load(paths.recordings), load(paths.supervisions), load(paths.cuts)
+    for row, recording, supervision, cut in zip(rows, recordings, supervisions, cuts, strict=True):
+        assert recording.id == supervision.recording_id == cut.recording_id == row.recording_id
+        assert (supervision.text, supervision.speaker, supervision.language) == (row.text, row.speaker, "en")
+        assert supervision.custom["dnsmos"] == 3.2
+        with open(row.path, "rb") as tar:  # noqa: PTH123
+            tar.seek(row.offset)
+            put(tmp_path / "member.mp3", tar.read(row.size))
+        samples, _ = soundfile.read(tmp_path / "member.mp3", dtype="float32")
+        np.testing.assert_allclose(cut.load_audio()[0], samples, atol=1e-4)
+
+
+def test_spans_become_supervisions_without_text_and_dropped_rows_stay_out(tmp_path):
+    put_chapter(tmp_path, "small/1/b/good", sidecar=chapter_sidecar())
+    put_chapter(tmp_path, "small/1/b/bad", sidecar=chapter_sidecar(), audio=b"")
+    rows = rows_of(open_corpus("librilight", tmp_path))
+    paths = write_manifests(rows, tmp_path / "out", corpus="librilight", part="small")
+    (cut,) = load(paths.cuts)
+    assert [(s.start, s.duration, s.text) for s in cut.supervisions] == [(0.0, 0.24, None), (0.32, 0.16, None)]
+    assert len(load(paths.recordings)) == 1
+
+
+def test_wide_audio_validates(tmp_path):
+    put(tmp_path / "wide.wav", encoded("WAV", channels=8))
+    rows = rows_of(open_corpus("folder", tmp_path))
+    (cut,) = load(write_manifests(rows, tmp_path / "out", corpus="folder", part="all").cuts)
+    assert cut.load_audio().shape == (8, 8000)
+
+
+def test_writing_streams_and_gives_equal_bytes_and_no_half_file(tmp_path):
+    put_chapter(tmp_path, sidecar=chapter_sidecar())
+    row = single_row(open_corpus("librilight", tmp_path))
+    first, second = (write_manifests([row], tmp_path / place, corpus="c", part="p") for place in ("one", "two"))
+    for name in ("recordings", "supervisions", "cuts"):
+        assert getattr(first, name).read_bytes() == getattr(second, name).read_bytes()
+
+    def failing():
+        yield row
+        raise RuntimeError("the lake went away")
+
+    with pytest.raises(RuntimeError):
+        write_manifests(failing(), tmp_path / "three", corpus="c", part="p")
+    assert list((tmp_path / "three").iterdir()) == []
+
+
+def item_of(**changes):
+    values = {
+        "training_set": "set-1",
+        "segment_id": "seg",
+        "recording_id": "rec",
+        "corpus": "c",
+        "speaker": "c:1",
+        "language": "en",
+        "licence": "CC0-1.0",
+        "split": "train",
+        "weight": 1.0,
+        "duration": 1.25,
+        "text": "some words",
+        "symbols": ["s", "ʌ", "m"],
+        "num_frames": 94,
+        "codes_part": "codes/part-1.parquet",
+        "codes_row_group": 3,
+        "codes_row": 17,
+    }
+    return TrainingItemRow(**(values | changes))
+
+
+class RampReader(FeaturesReader):
+    """Stands for the reader of the lake: frame t of codebook q is 100 t + q."""
+
+    name = CODES_STORAGE
+
+    def __init__(self, path):
+        assert path == "lake/codes/part-1.parquet"
+
+    def read(self, key, left_offset_frames=0, right_offset_frames=None):
+        assert key == "3:17"
+        return (100 * np.arange(94)[:, None] + np.arange(8))[left_offset_frames:right_offset_frames]
+
+
+@pytest.fixture
+def codes_cut_of_a_segment(tmp_path, monkeypatch):
+    put(tmp_path / "a.flac", encoded(seconds=3.0))
+    row = single_row(open_corpus("folder", tmp_path))
+    monkeypatch.setitem(READER_BACKENDS, CODES_STORAGE, RampReader)
+    facts = dataclasses.replace(facts_of(row), start=1.5)
+    return codes_cut(item_of(), facts, CodesPlace(path="lake/codes/part-1.parquet", num_codebooks=8, frame_rate=75.0))
+
+
+def test_a_cut_with_codes_survives_the_file_and_loads_its_codes_and_audio(tmp_path, codes_cut_of_a_segment):
+    assert write_cuts([codes_cut_of_a_segment], tmp_path / "out/cuts.jsonl.gz") == 1
+    (cut,) = load(tmp_path / "out/cuts.jsonl.gz")
+    assert cut.load_codes().shape == (94, 8)
+    assert cut.load_codes()[0, 7] == 7
+    assert cut.load_audio().shape == (1, 20000)
+    (supervision,) = cut.supervisions
+    assert (supervision.text, supervision.speaker, supervision.symbols) == ("some words", "c:1", ["s", "ʌ", "m"])
+
+
+def test_a_truncated_cut_loads_the_codes_of_its_own_span(codes_cut_of_a_segment):
+    part = codes_cut_of_a_segment.truncate(offset=0.4, duration=0.8)
+    assert part.load_codes().shape == (60, 8)
+    assert part.load_codes()[0, 0] == 3000
+
+
+def test_a_cut_never_reaches_past_its_recording():
+    facts = AudioFacts(path="a.flac", sample_rate=16000, num_samples=16000, start=0.5)
+    cut = codes_cut(item_of(duration=0.6), facts, CodesPlace(path="p", num_codebooks=8, frame_rate=75.0))
+    lhotse.validate(cut)
+    assert cut.end == 1.0
