@@ -6,6 +6,7 @@ Sources: Defossez et al. 2022 (arXiv 2210.13438), Siuzdak 2023 (arXiv 2306.00814
 """
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,10 @@ def encodec_revision() -> str:
 
 
 def _load_encodec(directory: Path) -> EncodecModel:
-    model = EncodecModel.encodec_model_24khz(pretrained=False)
+    with warnings.catch_warnings():
+        # The package still uses the old weight_norm of torch.
+        warnings.simplefilter("ignore", FutureWarning)
+        model = EncodecModel.encodec_model_24khz(pretrained=False)
     path = _encodec_file(directory)
     name = path.name if path else f"encodec_24khz-{PUBLISHED_HASH}.th"
     try:

@@ -15,7 +15,7 @@ class CodecTrainingOptions:
     num_steps: int = 6_000
     # Where the stages begin, as a part of the schedule.
     quantized_from: float = 0.08
-    adversarial_from: float = 0.4
+    adversarial_from: float = 0.36
     batch_size: int = 12
     crop_frames: int = 80
     learning_rate: float = 1e-3
@@ -34,7 +34,7 @@ class CodecTrainingOptions:
     convergence_weight: float = 2.0
     feature_weight: float = 4.0
     adversarial_weight: float = 1.0
-    discriminator_filters: int = 8
+    discriminator_filters: int = 16
     discriminator_crops: int = 6
     discriminator_frames: int = 40
     checkpoint_seconds: float = 180.0

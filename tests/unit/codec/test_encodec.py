@@ -1,0 +1,107 @@
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from encodec.model import EncodecModel
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from valle.codec import codec_revision, open_codec
+from valle.codec.encodec import VOCOS_FILE, VOCOS_FOLDER, VocosDecoder
+from warehouse.errors import DependencyError
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Weights of the published shapes with random values, laid out as the downloads are."""
+    directory = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    model = EncodecModel.encodec_model_24khz(pretrained=False)
+    for layer in model.quantizer.vq.layers:
+        layer._codebook.embed.normal_(0, 0.1)
+        layer._codebook.inited.fill_(1)
+    unnamed = directory / "weights.th"
+    torch.save(model.state_dict(), unnamed)
+    unnamed.rename(directory / f"encodec_24khz-{hashlib.sha256(unnamed.read_bytes()).hexdigest()[:8]}.th")
+    (directory / VOCOS_FOLDER).mkdir()
+    extra = {"feature_extractor.codebook_weights": torch.zeros(4, 128)}
+    torch.save(VocosDecoder().state_dict() | extra, directory / VOCOS_FOLDER / VOCOS_FILE)
+    return directory
+
+
+@pytest.fixture
+def cached(models, monkeypatch):
+    monkeypatch.setenv("VALLE_MODELS", str(models))
+    return models
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    monkeypatch.setenv("VALLE_MODELS", str(tmp_path / "empty"))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    return tmp_path / "empty"
+
+
+def test_cached_weights_encode_one_frame_per_started_hop_and_batches_as_single_clips(cached):
+    codec = open_codec("encodec_24khz")
+    rng = np.random.default_rng(0)
+    ragged_clips = [rng.normal(0, 0.1, length).astype(np.float32) for length in (321, 1, 4_000, 321, 320)]
+    together = codec.encode(ragged_clips)
+    assert [codes.shape for codes in together] == [(8, -(-len(clip) // 320)) for clip in ragged_clips]
+    assert all(codes.dtype == np.int16 for codes in together)
+    for clip, codes in zip(ragged_clips, together, strict=True):
+        np.testing.assert_array_equal(codec.encode([clip])[0], codes)
+
+
+def test_the_codes_are_those_of_the_library(cached):
+    codec = open_codec("encodec_24khz")
+    clip = np.random.default_rng(0).normal(0, 0.1, 5_000).astype(np.float32)
+    library = EncodecModel.encodec_model_24khz(pretrained=False)
+    library.load_state_dict(torch.load(next(cached.glob("*.th")), weights_only=True))
+    library.set_target_bandwidth(6.0)
+    with torch.no_grad():
+        [(expected, _)] = library.eval().encode(torch.from_numpy(clip)[None, None])
+    np.testing.assert_array_equal(codec.encode([clip])[0], expected[0].numpy())
+
+
+@pytest.mark.parametrize("name", ["encodec_24khz", "encodec_24khz+vocos"])
+def test_both_decoders_turn_any_number_of_codebooks_into_whole_hops(cached, name):
+    codec = open_codec(name)
+    codes = codec.encode([np.random.default_rng(0).normal(0, 0.1, 4_000).astype(np.float32)])[0]
+    for num_levels in (1, 2, 3, 8):
+        [waveform] = codec.decode([codes[:num_levels]])
+        assert waveform.shape == (13 * 320,)
+        assert waveform.dtype == np.float32
+        assert np.abs(waveform).max() <= 1
+
+
+def test_the_revision_is_the_hash_in_the_file_name_and_both_decoders_share_it(cached):
+    revision = next(cached.glob("*.th")).stem.split("-")[1]
+    assert codec_revision("encodec_24khz") == f"encodec_24khz@{revision}"
+    assert open_codec("encodec_24khz+vocos").spec.revision == revision
+
+
+def test_without_a_file_the_revision_is_the_published_one(no_network):
+    assert codec_revision("encodec_24khz") == "encodec_24khz@d7cc33bc"
+
+
+def test_without_weights_and_network_one_sentence_names_the_command(no_network):
+    with pytest.raises(DependencyError, match=r"curl --create-dirs -o .*encodec_24khz-d7cc33bc\.th"):
+        open_codec("encodec_24khz")
+
+
+def test_without_vocos_weights_the_command_for_them_is_named(cached, monkeypatch, tmp_path):
+    partly = tmp_path / "partly"
+    partly.mkdir()
+    weights = next(cached.glob("*.th"))
+    (partly / weights.name).symlink_to(weights)
+
+    def unreachable(*_, **__):
+        raise LocalEntryNotFoundError("no network")  # what the library says after some thirty seconds of retries
+
+    monkeypatch.setattr("valle.codec.encodec.hf_hub_download", unreachable)
+    monkeypatch.setenv("VALLE_MODELS", str(partly))
+    with pytest.raises(DependencyError, match="hf download charactr/vocos-encodec-24khz"):
+        open_codec("encodec_24khz+vocos")

@@ -1,0 +1,198 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from valle.audio import Audio, AudioLocation, write_audio
+from valle.codec.export import export_run
+from valle.codec.losses import SpectralLoss, discriminator_loss, feature_loss, generator_loss
+from valle.codec.mini import open_mini
+from valle.codec.options import CodecTrainingOptions
+from valle.codec.train import find_clips
+from valle.codec.trainer import Trainer, TrainingStage, stage_at
+from valle.codec.training import train_codec
+from valle.codec.training_data import open_speech_pool
+from warehouse.errors import CheckpointError, ManifestError, TrainingError
+
+
+@pytest.fixture
+def clips(tmp_path):
+    rng = np.random.default_rng(0)
+    locations = []
+    for index, seconds in enumerate((0.2, 0.7, 1.1)):
+        path = tmp_path / "audio" / f"{index}.wav"
+        time = np.arange(int(seconds * 24_000)) / 24_000
+        tone = 0.2 * np.sin(2 * np.pi * (150 + 60 * index) * time) + rng.normal(0, 0.01, len(time))
+        write_audio(path, Audio(tone.astype(np.float32), 24_000))
+        locations.append(AudioLocation(str(path)))
+    return locations
+
+
+@pytest.fixture
+def options(small_config):
+    return CodecTrainingOptions(
+        config=small_config,
+        num_steps=6,
+        quantized_from=0.3,
+        adversarial_from=0.6,
+        batch_size=2,
+        crop_frames=16,
+        k_means_batches=6,
+        k_means_rounds=2,
+        warmup_steps=2,
+        discriminator_filters=2,
+        discriminator_crops=2,
+        discriminator_frames=8,
+        num_examples=1,
+    )
+
+
+def network_of(run_directory: Path):
+    return torch.load(run_directory / "checkpoint.pt", weights_only=False)["trainer"]["network"]
+
+
+def stop_after(num_steps):
+    asked = iter(range(1, 1_000))
+    return lambda: next(asked) >= num_steps
+
+
+def test_the_schedule_has_three_stages_in_order(options):
+    stages = [stage_at(step / options.num_steps, options) for step in range(options.num_steps)]
+    assert stages == [stage for stage in TrainingStage for _ in range(2)]
+
+
+def test_a_run_that_is_stopped_in_any_stage_goes_on_exactly_where_it_stood(options, clips, tmp_path):
+    whole = train_codec(options, clips, tmp_path / "whole")
+    assert whole.is_finished
+    assert whole.num_steps == options.num_steps
+    for _ in range(options.num_steps):
+        part = train_codec(options, clips, tmp_path / "parts", should_stop=stop_after(1))
+    assert part.is_finished
+    expected, found = network_of(tmp_path / "whole"), network_of(tmp_path / "parts")
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, found[name]), name
+
+
+def test_a_stop_request_ends_the_sitting_with_a_checkpoint(options, clips, tmp_path):
+    result = train_codec(options, clips, tmp_path / "run", should_stop=stop_after(3))
+    assert not result.is_finished
+    assert result.num_steps == 3
+    assert result.checkpoint.exists()
+    assert not list((tmp_path / "run").glob("*.tmp"))
+
+
+def test_the_adversarial_stage_leaves_encoder_and_codebooks_alone(options, clips, tmp_path):
+    train_codec(options, clips, tmp_path / "run", should_stop=stop_after(4))
+    before = network_of(tmp_path / "run")
+    train_codec(options, clips, tmp_path / "run")
+    after = network_of(tmp_path / "run")
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decoder", "head"}
+
+
+def test_training_brings_the_output_nearer_to_the_speech(options, clips, tmp_path):
+    options = replace(options, num_steps=60, quantized_from=0.5, adversarial_from=1.0, learning_rate=5e-3)
+    pool = open_speech_pool(clips, 24_000, tmp_path / "run")
+    trainer = Trainer(options, pool)
+    losses = [trainer.step(step / 60)["log_mel"] for step in range(60)]
+    assert np.mean(losses[20:30]) < 0.7 * losses[0]
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
+
+
+def test_metrics_and_examples_are_written(options, clips, tmp_path):
+    reports = []
+    options = replace(options, num_steps=21, adversarial_from=1.0, example_seconds=0.0)
+    train_codec(options, clips, tmp_path / "run", listener=reports.append)
+    [line] = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["step"] == reports[0].num_steps == 20
+    assert json.loads(line)["log_mel"] > 0
+    assert reports[0].seconds_left >= 0
+    assert len(list((tmp_path / "run" / "examples").glob("*_step*.wav"))) > 1
+
+
+def test_a_run_directory_of_another_shape_is_refused(options, clips, tmp_path):
+    train_codec(options, clips, tmp_path / "run", should_stop=stop_after(1))
+    wider = replace(options, config=replace(options.config, dim=48))
+    with pytest.raises(CheckpointError, match="another run directory"):
+        train_codec(wider, clips, tmp_path / "run")
+
+
+def test_a_run_directory_with_other_clips_is_refused(clips, tmp_path):
+    open_speech_pool(clips, 24_000, tmp_path / "run")
+    with pytest.raises(TrainingError, match="other clips"):
+        open_speech_pool(clips[:1], 24_000, tmp_path / "run")
+
+
+def test_an_undecodable_clip_is_left_out_and_nothing_at_all_is_an_error(clips, tmp_path):
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"not audio")
+    pool = open_speech_pool([AudioLocation(str(broken)), *clips], 24_000, tmp_path / "one")
+    assert len(pool.starts) == len(clips) + 1
+    with pytest.raises(TrainingError, match="none of the 1"):
+        open_speech_pool([AudioLocation(str(broken))], 24_000, tmp_path / "two")
+
+
+def test_crops_come_from_within_one_clip_and_short_clips_are_padded(clips, tmp_path):
+    pool = open_speech_pool(clips, 24_000, tmp_path / "run")
+    crops = pool.crops(40, 12_000, rng=np.random.default_rng(1))
+    assert crops.shape == (40, 12_000)
+    assert crops.dtype == np.float32
+    is_short = np.abs(crops[:, 4_800:]).max(1) == 0
+    assert 0 < is_short.sum() < 40
+
+
+def test_an_exported_run_opens_and_makes_the_same_codes_in_half_precision(options, clips, tmp_path):
+    train_codec(options, clips, tmp_path / "run")
+    header = export_run(tmp_path / "run", tmp_path / "codec.safetensors")
+    codec = open_mini(tmp_path / "codec.safetensors")
+    assert codec.spec.revision == header.revision
+    assert header.num_steps == options.num_steps
+    assert "LibriSpeech" in header.credits
+    [codes] = codec.encode([np.random.default_rng(0).normal(0, 0.1, 3_000).astype(np.float32)])
+    assert codes.shape == (8, 10)
+
+
+def test_a_run_without_codebooks_is_not_exported(options, clips, tmp_path):
+    train_codec(options, clips, tmp_path / "run", should_stop=stop_after(1))
+    with pytest.raises(TrainingError, match="first stage"):
+        export_run(tmp_path / "run", tmp_path / "codec.safetensors")
+    with pytest.raises(TrainingError, match="does not exist"):
+        export_run(tmp_path / "nowhere", tmp_path / "codec.safetensors")
+
+
+def test_held_out_speakers_and_telephone_speech_are_not_training_clips(tmp_path):
+    header = "id\tsplit\tfile\tnative_sr\n"
+    rows = ["a\tmain\ta.ogg\t16000", "b\theldout\tb.ogg\t16000", "c\tmain\tc.ogg\t8000", "d\tmain\td.ogg\t48000"]
+    (tmp_path / "corpus.tsv").write_text(header + "\n".join(rows) + "\n")
+    assert [Path(clip.path).name for clip in find_clips(tmp_path)] == ["a.ogg", "d.ogg"]
+
+
+def test_a_folder_without_audio_is_refused(tmp_path):
+    with pytest.raises(ManifestError, match="no training audio"):
+        find_clips(tmp_path)
+
+
+def test_the_spectral_loss_is_zero_for_the_same_sound_and_grows_with_the_difference():
+    loss = SpectralLoss(24_000)
+    sound = torch.randn(2, 6_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    near, far = sound * 1.1, sound * 3
+    assert [value.item() for value in loss(sound, sound)] == [0, 0]
+    assert loss(near, sound)[0] < loss(far, sound)[0]
+    assert loss(near, sound)[1] < loss(far, sound)[1]
+
+
+def test_hinge_losses_are_zero_when_the_judge_is_right_or_fooled():
+    good, bad = [torch.full((2, 3), 2.0)], [torch.full((2, 3), -2.0)]
+    assert discriminator_loss(good, bad) == 0
+    assert discriminator_loss(bad, good) == 6
+    assert generator_loss(good) == 0
+    assert generator_loss(bad) == 3
+
+
+def test_feature_matching_is_relative_to_the_size_of_the_features():
+    real, made = [[torch.full((4,), 2.0)]], [[torch.full((4,), 3.0)]]
+    assert feature_loss(real, real) == 0
+    assert feature_loss(real, made) == 0.5
