@@ -183,7 +183,7 @@ def compare(
     """Paired comparison of two systems under one protocol and normaliser, clustered by speaker.
 
     A control has one trial only (the same speech every time); it is paired with every trial of the other system.
-    Raises ConfigurationError when they share no utterance.
+    Raises ConfigurationError when they share no utterance or their references differ.
     """
     by_trial = {_trial_key(row): row for row in rows_b}
     single = {row.utterance: row for row in rows_b} if len({row.trial for row in rows_b}) == 1 else {}
@@ -194,6 +194,8 @@ def compare(
     ]
     if not pairs:
         raise ConfigurationError("The two systems share no utterance; compare systems of one evaluation.")
+    if any(a.reference != b.reference for a, b in pairs):
+        raise ConfigurationError("The two systems were scored against different texts; normalise both the same way.")
     clusters = [a.speaker for a, _ in pairs]
     wer = compare_ratios(
         [a.word_errors for a, _ in pairs],

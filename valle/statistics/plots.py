@@ -6,7 +6,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from valle.statistics.style import SEQUENTIAL, colour, label_axes, new_figure, save_figure, shorten
+from valle.statistics.style import (
+    OTHERS,
+    SEQUENTIAL,
+    colour,
+    label_axes,
+    legend_below,
+    new_figure,
+    save_figure,
+    shorten,
+)
 
 _MOST_BARS = 24
 _MOST_SERIES = 6
@@ -30,24 +39,30 @@ def _largest_series(names: Sequence[str], weights: np.ndarray) -> list[str]:
     return ranked if len(ranked) <= _MOST_SERIES else [*ranked[: _MOST_SERIES - 1], "others"]
 
 
-def plot_bars(
-    table: pa.Table, path: Path, *, labels: Sequence[str], values: str, title: str, x: str, unit_format: str = "{:,.3g}"
-) -> Path:
-    """Horizontal bars of the column `values`, longest first; a bar's label joins the columns `labels`."""
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def plot_bars(table: pa.Table, path: Path, *, labels: Sequence[str], values: str, title: str, x: str) -> Path:
+    """Horizontal bars of the column `values`, longest first; a bar's label joins the columns `labels`.
+
+    Rows that do not fit are one grey bar, the last.
+    """
     names = [" · ".join(parts) for parts in zip(*(_text_column(table, label) for label in labels), strict=True)]
     lengths = _float_column(table, values)
     order = np.argsort(-lengths, kind="stable")
     shown = order[:_MOST_BARS]
     bars = [(shorten(names[i]), lengths[i]) for i in shown]
-    if len(order) > _MOST_BARS:
-        rest = order[_MOST_BARS:]
+    rest = order[_MOST_BARS:]
+    if len(rest) > 0:
         bars.append((f"{len(rest)} others", float(lengths[rest].sum())))
     figure = new_figure(height=1.3 + 0.3 * len(bars))
     axes = figure.subplots()
-    drawn = axes.barh(range(len(bars)), [length for _, length in bars], color=colour(0), height=0.7)
-    axes.bar_label(drawn, [unit_format.format(length) for _, length in bars], padding=3, fontsize=10)
+    colours = [colour(0)] * len(shown) + [OTHERS] * (len(bars) - len(shown))
+    drawn = axes.barh(range(len(bars)), [length for _, length in bars], color=colours, height=0.7)
+    axes.bar_label(drawn, [_number(length) for _, length in bars], padding=3, fontsize=10)
     axes.set_yticks(range(len(bars)), [name for name, _ in bars])
-    axes.invert_yaxis()
+    axes.set_ylim(len(bars) - 0.4, -0.6)
     axes.margins(x=0.12)
     label_axes(axes, title=title, x=x, y="")
     axes.grid(axis="y", visible=False)
@@ -75,7 +90,7 @@ def plot_durations(table: pa.Table, path: Path) -> Path:
             bottom=[bottoms.get(place, 0.0) for place in places],
             width=widths[0] * 0.95,
             align="edge",
-            color=colour(index),
+            color=OTHERS if name == "others" else colour(index),
             label=shorten(name),
         )
         for place in places:
@@ -107,9 +122,10 @@ def plot_quality(table: pa.Table, path: Path) -> Path:
             places = np.arange(min(bins), max(bins) + 1.5 * width, width)
             nearest = {round(place / width): height for place, height in bins.items()}
             heights = [nearest.get(round(place / width), 0.0) / sum(bins.values()) for place in places[:-1]]
-            axes.stairs(heights, places, color=colour(index), linewidth=1.8, label=shorten(name, 20))
+            shade = OTHERS if name == "others" else colour(index)
+            axes.stairs(heights, places, color=shade, linewidth=1.8, label=shorten(name))
         label_axes(axes, title=label.split(" (")[0], x=label, y="share of segments")
-    figure.axes[0].legend(title="corpus", fontsize=9, frameon=False, loc="upper left")
+    legend_below(figure, max(figure.axes, key=lambda axes: len(axes.patches)))
     return save_figure(figure, path)
 
 

@@ -5,8 +5,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 """The palette of Okabe and Ito (2008), without its yellow, which is too pale for lines on white."""
+
+OTHERS = "#999999"
+"""The grey of whatever has no colour of its own."""
 
 SEQUENTIAL = "viridis"
 """The colour map of heat maps: even in lightness, so that it survives grey print."""
@@ -16,7 +19,7 @@ _WIDTH = 8.0
 
 
 def colour(index: int) -> str:
-    """The colour of the series number `index`; it begins again after eight."""
+    """The colour of the series number `index`; it begins again after seven."""
     return COLOURS[index % len(COLOURS)]
 
 
@@ -34,6 +37,13 @@ def label_axes(axes: Axes, *, title: str, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#DDDDDD", linewidth=0.7)
     axes.set_axisbelow(True)
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """The legend of `axes` under the whole figure, where it covers nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    columns = 1 if max(map(len, labels), default=0) > 45 else min(3, max(1, len(labels)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=10, frameon=False)
 
 
 def shorten(text: str, length: int = 28) -> str:

@@ -1,0 +1,117 @@
+import dataclasses
+import re
+
+import pytest
+
+from valle.evaluation.bootstrap import BootstrapOptions
+from valle.evaluation.report import write_report
+from valle.evaluation.worst import format_alignment
+from warehouse.errors import ConfigurationError
+
+FAST = BootstrapOptions(replicas=500)
+PNG = b"\x89PNG\r\n"
+CONTROLS = {"ground_truth": (0.02, 0.74), "codec": (0.04, 0.68)}
+
+
+def test_a_report_is_refused_without_ground_truth_and_codec(make_row, tmp_path):
+    with pytest.raises(ConfigurationError, match="ground_truth and codec beside model"):
+        write_report([make_row("model")], tmp_path, title="t", provenance={})
+    with pytest.raises(ConfigurationError, match="needs scores of codec beside"):
+        write_report([make_row("model"), make_row("ground_truth")], tmp_path, title="t", provenance={})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_is_refused_without_any_score(tmp_path):
+    with pytest.raises(ConfigurationError, match="beside nothing"):
+        write_report([], tmp_path, title="t", provenance={})
+
+
+def test_a_report_is_refused_for_systems_judged_by_different_models(make_row, tmp_path):
+    rows = [make_row("ground_truth"), make_row("codec"), make_row("model", asr_model="large")]
+    with pytest.raises(ConfigurationError, match="different models"):
+        write_report(rows, tmp_path, title="t", provenance={})
+
+
+def test_a_report_is_refused_for_two_evaluations_at_once(make_row, tmp_path):
+    rows = [make_row("ground_truth"), make_row("codec"), make_row("model", evaluation="e2")]
+    with pytest.raises(ConfigurationError, match="one evaluation"):
+        write_report(rows, tmp_path, title="t", provenance={})
+
+
+@pytest.fixture(scope="module")
+def report(make_evaluation, make_row, tmp_path_factory):
+    """A report of two models beside both controls, with one missing output and a second normaliser."""
+    rows = make_evaluation({"good": (0.05, 0.6), "bad": (0.5, 0.2), **CONTROLS}, num_utterances=10)
+    codec = [row for row in rows if row.system == "codec"]
+    rows += [dataclasses.replace(row, system="twin") for row in codec]
+    lost = next(row for row in rows if row.system == "bad")
+    rows[rows.index(lost)] = dataclasses.replace(
+        lost, hypothesis="", word_errors=lost.num_words, path=None, duration=None, sim_o=0.0
+    )
+    rows += [make_row(system, normaliser="f5/1", hypothesis="one two three for") for system in CONTROLS]
+    directory = tmp_path_factory.mktemp("report")
+    return write_report(rows, directory, title="First", provenance={"git": "abc1234"}, options=FAST)
+
+
+def line_of(report, start):
+    text = report.markdown_path.read_text(encoding="utf-8")
+    return next(line for line in text.splitlines() if line.startswith(start))
+
+
+def test_a_report_lists_controls_before_models_and_what_was_not_scored(report):
+    text = report.markdown_path.read_text(encoding="utf-8")
+    places = [text.index(f"| `{name}` |") for name in ("ground_truth", "codec", "bad", "good")]
+    assert places == sorted(places)
+    assert "Not scored here: `shuffled_speaker`, `prompt_copied`." in text
+    assert "abc1234" in text
+
+
+def test_a_report_gives_every_rate_with_its_interval(report):
+    line = line_of(report, "| `good` |")
+    assert len(re.findall(r"\d+\.\d+ \[\d+\.\d+, \d+\.\d+\]", line)) == 6
+
+
+def test_a_report_shows_the_plots_it_draws(report):
+    text = report.markdown_path.read_text(encoding="utf-8")
+    assert len(report.plots) == 3
+    for plot in report.plots:
+        assert plot.path.read_bytes().startswith(PNG)
+        assert f"({plot.path.relative_to(report.markdown_path.parent).as_posix()})" in text
+
+
+def test_a_report_says_which_of_two_models_is_better_and_what_is_a_tie(report):
+    line = line_of(report, "| `bad` - `good` |")
+    assert line.count("worse") == 2
+    assert "| 0.00 |" in line
+    assert line_of(report, "| `twin` - `codec` |").count("tie") == 2
+
+
+def test_a_report_shows_other_normalisers_in_a_table_of_their_own(report):
+    assert line_of(report, "| WER % micro |") == "| WER % micro | f5/1 | zip-ls/1 |"
+    assert line_of(report, "| `codec` | 25.00 |").startswith("| `codec` | 25.00 | ")
+
+
+def test_a_report_lists_missing_speech_among_the_worst(report):
+    text = report.markdown_path.read_text(encoding="utf-8")
+    assert re.search(r"(\d+) errors in \1 words, SIM-o 0.000, missing", text)
+
+
+def test_an_alignment_puts_words_and_marks_in_columns(make_row):
+    row = make_row(
+        reference="after early nightfall the yellow lamps here", hypothesis="after nightfall the yellow a lambs here"
+    )
+    lines = format_alignment(row).splitlines()
+    assert lines[:2] == [
+        "ref after early nightfall the yellow * lamps here",
+        "hyp after *     nightfall the yellow a lambs here",
+    ] or lines[:2] == [
+        "ref after early nightfall the yellow lamps *     here",
+        "hyp after *     nightfall the yellow a     lambs here",
+    ]
+    assert lines[2].split() in (["D", "I", "S"], ["D", "S", "I"])
+    assert lines[2].index("D") == lines[0].index("early")
+
+
+def test_a_long_alignment_is_broken_into_lines(make_row):
+    row = make_row(reference="word " * 60, hypothesis="word " * 59)
+    assert all(len(line) <= 64 for line in format_alignment(row, width=60).splitlines())
