@@ -4,17 +4,23 @@ Each is a named, versioned, pure function. Published numbers depend on the choic
 always carries its name. `whisper-en` (the English normaliser of OpenAI's Whisper) is not here: it needs a table of
 spellings that no library this project installs ships.
 
-| name        | published use       | apostrophe           | hyphen in well-known | numbers                  |
-| ----------- | ------------------- | -------------------- | -------------------- | ------------------------ |
-| valle-en    | ours, the default   | kept inside words    | two words            | their digits as words    |
-| zip-ls      | ZipVoice            | kept, curly ones too | two words            | as they are              |
-| seed        | seed-tts-eval       | straight kept, curly removed | one word     | as they are              |
-| f5          | F5-TTS              | removed              | one word             | as they are              |
-| librispeech | LibriSpeech's texts | kept                 | two words            | removed: it has letters only |
+| name         | published use       | apostrophe                   | well-known | numbers                      |
+| ------------ | ------------------- | ---------------------------- | ---------- | ---------------------------- |
+| valle-en     | ours, the default   | kept inside words            | two words  | their digits as words        |
+| zip-ls       | ZipVoice            | kept, curly ones too         | two words  | as they are                  |
+| seed         | seed-tts-eval       | straight kept, curly removed | one word   | as they are                  |
+| f5           | F5-TTS              | removed                      | one word   | as they are                  |
+| librispeech  | LibriSpeech's texts | kept, curly ones too         | two words  | removed: it has letters only |
+| multilingual | ours, not English   | kept inside words            | two words  | as they are                  |
+
+`zip-ls` and `librispeech` know Latin letters without accents only; `valle-en` takes the accents off, and writes out
+`%`, `&`, Mr, Mrs and Dr. `seed`, `f5` and `multilingual` split languages that are written without spaces into
+characters, so that their word error rate is a character error rate.
 """
 
 import re
 import string
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -76,9 +82,25 @@ def _librispeech(text: str, language: str) -> str:
     return " ".join(re.sub(r"[^A-Z']", " ", text).split())
 
 
+_WRITTEN_SHORT = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
+"""Titles that ASR writes short and LibriSpeech's texts write out."""
+
+
+def _without_accents(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+
+
 def _valle_en(text: str, language: str) -> str:
-    words = (word.strip("'") for word in _zip_ls(text.replace("‘", "'"), language).split())
-    return spell_numbers(" ".join(word for word in words if word))
+    text = _without_accents(text).replace("‘", "'").replace("%", " percent ").replace("&", " and ")
+    words = (word.strip("'") for word in _zip_ls(text, language).split())
+    return spell_numbers(" ".join(_WRITTEN_SHORT.get(word, word) for word in words if word))
+
+
+def _multilingual(text: str, language: str) -> str:
+    text = unicodedata.normalize("NFKC", text.replace("’", "'").replace("‘", "'")).lower()
+    kept = "".join(c if c == "'" or unicodedata.category(c)[0] in "LMN" else " " for c in text)
+    words = [word.strip("'") for word in kept.split()]
+    return " ".join("".join(words) if language in _UNSPACED_LANGUAGES else (word for word in words if word))
 
 
 def normalisers() -> dict[str, Normaliser]:
@@ -89,8 +111,14 @@ def normalisers() -> dict[str, Normaliser]:
         Normaliser("seed", 1, _seed),
         Normaliser("f5", 1, _f5),
         Normaliser("librispeech", 1, _librispeech),
+        Normaliser("multilingual", 1, _multilingual),
     )
     return {normaliser.name: normaliser for normaliser in known}
+
+
+def default_normaliser(language: str) -> str:
+    """The name of our own normaliser for a language."""
+    return DEFAULT_NORMALISER if language == "en" else "multilingual"
 
 
 def get_normaliser(name: str = DEFAULT_NORMALISER) -> Normaliser:

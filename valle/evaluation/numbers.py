@@ -5,8 +5,7 @@ ASR writes "472" or "4 7 2" for what a reference spells "four seven two" or "fou
 `four seven two`, `one nine nine nine`. Two numbers that follow one another run together, as they do in speech.
 
 Limits: ordinals stay words beyond their tens ("21st" and "twenty first" are equal, "105th" and "one hundred fifth"
-are not), and a decimal point, a currency or a percent sign that is written in one text and spoken in the other counts
-as an error.
+are not), and a decimal point or a currency that is written in one text and spoken in the other counts as an error.
 """
 
 import re
@@ -57,7 +56,7 @@ def _ordinal_words(value: int) -> str:
 def _read_below_hundred(words: Sequence[str], start: int) -> _Number | None:
     """Digits as written (leading zeros kept), or a spoken number below one hundred."""
     word = words[start] if start < len(words) else ""
-    if word.isdigit():
+    if word.isdecimal():
         return _Number(word, start + 1)
     if word not in _VALUES:
         return None
@@ -84,7 +83,7 @@ def _read_group(words: Sequence[str], start: int) -> _Number | None:
         return first
     value, end = int(first.digits) * 100, first.end + 1
     rest = _read_below_hundred(words, _skip_and(words, end))
-    if rest is not None and not words[rest.end - 1].isdigit():
+    if rest is not None and not words[rest.end - 1].isdecimal():
         value, end = value + int(rest.digits), rest.end
     return _Number(str(value), end)
 
@@ -99,7 +98,7 @@ def _read_number(words: Sequence[str], start: int) -> _Number | None:
         smallest = _SCALES[words[current.end]]
         total, end = total + int(current.digits) * smallest, current.end + 1
         after = _read_group(words, _skip_and(words, end))
-        if after is None or words[after.end - 1].isdigit():
+        if after is None or words[after.end - 1].isdecimal():
             return _Number(str(total), end)
         current = after
     return _Number(str(total + int(current.digits)), current.end)

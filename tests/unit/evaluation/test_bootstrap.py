@@ -3,7 +3,7 @@ import pytest
 
 from valle.evaluation.bootstrap import BootstrapOptions, compare_ratios, estimate_mean, estimate_ratio
 
-COVERAGE = BootstrapOptions(replicas=400)
+COVERAGE = BootstrapOptions(replicas=300)
 
 
 def clustered_errors(generator, *, speakers, utterances=10, rate=0.1):
@@ -21,23 +21,23 @@ def speaker_names(speakers, utterances):
 def test_intervals_of_forty_speakers_cover_the_true_error_rate_in_93_to_97_percent():
     generator = np.random.default_rng(1)
     covered = 0
-    for _ in range(600):
+    for _ in range(400):
         errors, words, names = clustered_errors(generator, speakers=40)
         estimate = estimate_ratio(errors, words, clusters=names, options=COVERAGE)
         covered += estimate.low <= 0.1 <= estimate.high
-    assert 0.93 <= covered / 600 <= 0.97
+    assert 0.93 <= covered / 400 <= 0.97
 
 
 def test_intervals_of_eight_speakers_cover_the_true_mean_in_93_to_97_percent():
     generator = np.random.default_rng(2)
     names = speaker_names(8, 5)
     covered = 0
-    for _ in range(1000):
+    for _ in range(800):
         voices = generator.normal(0.4, 0.1, size=(8, 1))
         values = (voices + generator.normal(0, 0.05, size=(8, 5))).ravel()
         estimate = estimate_mean(values, clusters=names, options=COVERAGE)
         covered += estimate.low <= 0.4 <= estimate.high
-    assert 0.93 <= covered / 1000 <= 0.97
+    assert 0.93 <= covered / 800 <= 0.97
 
 
 def test_utterances_of_one_speaker_are_no_independent_evidence():
