@@ -27,6 +27,12 @@ _DELTA_OPTIONS = {
     "delta.logRetentionDuration": "interval 36500 days",
 }
 _COMMIT_ATTEMPTS = 100
+GENERATION = "generation"
+"""Counts, in a table's log, how often rows were deleted to be made again (warehouse/retry.py)."""
+
+
+class _MetadataChanged(Exception):
+    """The table was created, or its schema extended, between our look and our commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,15 @@ class Lake:
 
     def commit(self, row_class: Any, parts: Sequence[Part], unit: str) -> None:
         """Make written parts visible, all or none; see `append`."""
+        while True:
+            try:
+                return self._commit_once(row_class, parts, unit)
+            except _MetadataChanged:
+                continue  # Another process created the table at the same moment; look again.
+
+    def _commit_once(self, row_class: Any, parts: Sequence[Part], unit: str) -> None:
         table = self._open_or_create(row_class)
+        unit = _in_generation(table, unit)
         if table.transaction_version(unit) is not None:
             raise CommitConflict(f"{row_class.table}: {unit} is already committed.")
         properties = CommitProperties(
@@ -86,13 +100,11 @@ class Lake:
                 schema=table.schema(),
                 commit_properties=properties,
             )
-        except CommitFailedError as error:
+        except (DeltaError, OSError) as error:
             if "Concurrent transaction" in str(error):
                 raise CommitConflict(f"{row_class.table}: another worker committed {unit} first.") from error
-            raise LakeError(
-                f"Could not commit to table {row_class.table}: {error}; run the same command again."
-            ) from error
-        except (DeltaError, OSError) as error:
+            if "Metadata changed" in str(error):
+                raise _MetadataChanged from error
             raise LakeError(
                 f"Could not commit to table {row_class.table}: {error}; free space, then run the same command again."
             ) from error
@@ -100,7 +112,7 @@ class Lake:
     def is_committed(self, table: str, unit: str) -> bool:
         """Whether the unit of work `unit` has been committed to `table`."""
         opened = self.open_table(table)
-        return opened is not None and opened.transaction_version(unit) is not None
+        return opened is not None and opened.transaction_version(_in_generation(opened, unit)) is not None
 
     def snapshot(self, versions: Mapping[str, int] | None = None) -> Snapshot:
         """The newest version of every table, or the given ones; a table that has none is left out."""
@@ -141,6 +153,11 @@ class Lake:
                 raise LakeError(f"Could not create table {row_class.table} below {self.root}: {error}") from error
             table = DeltaTable(folder)
         return table
+
+
+def _in_generation(table: DeltaTable, unit: str) -> str:
+    generation = table.transaction_version(GENERATION)
+    return unit if generation is None else f"{unit}#{generation}"
 
 
 def _paths(table: DeltaTable) -> list[str]:

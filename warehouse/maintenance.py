@@ -7,15 +7,13 @@ nor a pinned one names, once they are older than a grace period (a writer may be
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
-from deltalake import WriterProperties
 from deltalake.exceptions import DeltaError
 
 from warehouse.errors import LakeError
 from warehouse.fsck import orphans
 from warehouse.lake import Lake
-from warehouse.parts import ROW_GROUP
+from warehouse.parts import writer_properties
 from warehouse.rows import TABLES
 
 _TARGET_BYTES = 128 << 20
@@ -49,26 +47,13 @@ def compact(lake: Lake, *, target_bytes: int = _TARGET_BYTES) -> list[Compaction
             continue
         before = len(table.file_uris())
         try:
-            table.optimize.compact(target_size=target_bytes, writer_properties=_writer_properties(row_class.table))
+            table.optimize.compact(target_size=target_bytes, writer_properties=writer_properties(row_class.table))
         except DeltaError as error:
             raise LakeError(
                 f"Could not compact table {row_class.table}: {error}; run the same command again."
             ) from error
         done.append(Compaction(table=row_class.table, parts_before=before, parts_after=len(table.file_uris())))
     return done
-
-
-def _writer_properties(table: str) -> WriterProperties:
-    # The same encoding as warehouse/parts.py: the dictionary is what packs a 10-bit code into 10 bits.
-    from deltalake import ColumnProperties
-
-    options: dict[str, Any] = {"compression": "ZSTD", "compression_level": 3}
-    return WriterProperties(
-        **options,
-        max_row_group_size=ROW_GROUP.get(table, 65536),
-        dictionary_page_size_limit=1 << 22,
-        default_column_properties=ColumnProperties(dictionary_enabled=True),
-    )
 
 
 def vacuum(lake: Lake, *, grace_hours: float = 24.0, dry_run: bool = False) -> Vacuum:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake import ColumnProperties, WriterProperties
 
 from warehouse.arrow import to_table
 from warehouse.errors import LakeError
@@ -67,6 +68,17 @@ def write_table(folder: Path, table_name: str, table: pa.Table) -> Part:
     finally:
         temporary.unlink(missing_ok=True)
     return Part(target.name, table.num_rows, target.stat().st_size)
+
+
+def writer_properties(table_name: str) -> WriterProperties:
+    """The encoding of `write_table` for parts that the Delta library rewrites itself."""
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=3,
+        max_row_group_size=ROW_GROUP.get(table_name, 65536),
+        dictionary_page_size_limit=1 << 22,
+        default_column_properties=ColumnProperties(dictionary_enabled=True),
+    )
 
 
 def _flush_and_hash(path: Path) -> str:

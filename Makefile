@@ -1,0 +1,46 @@
+# `make demo` and `make test` install what they need into $(VENV) and run; nothing else is needed but Python and git.
+VENV ?= .venv
+PYTHON ?= python3
+DATA ?= data
+bin := $(VENV)/bin
+stamp := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
+
+# One thread per worker: two threads on a busy core are slower than one.
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM = false
+# Training on the CPU; on a machine with GPUs set DS_ACCELERATOR=cuda.
+export DS_ACCELERATOR ?= cpu
+
+.PHONY: install demo test check lint types contracts unit docs
+
+install: $(stamp)
+
+# The lock names every package, so pip resolves nothing and a release elsewhere changes nothing.
+$(stamp): requirements.lock pyproject.toml
+	test -x $(bin)/python || $(PYTHON) -m venv $(VENV)
+	$(bin)/python -m pip install --quiet --no-deps --no-compile -r requirements.lock
+	$(bin)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	rm -f $(VENV)/.installed-* && touch $@
+
+demo: install
+	$(bin)/valle demo --data $(DATA)
+
+test: install check
+
+check: lint types contracts unit
+
+lint:
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+
+types:
+	$(bin)/mypy
+
+contracts:
+	$(bin)/lint-imports
+
+unit:
+	$(bin)/python -m pytest
+
+docs: install
+	$(bin)/python -m valle.cli.tables > docs/warehouse.md

@@ -1,0 +1,50 @@
+"""The demo corpus that comes with the project: synthetic clips of 28 voices with their texts."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+HELD_OUT = "heldout"
+"""The split whose speakers no model may be trained on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoClip:
+    """One clip: Ogg Opus at 24 kHz, mono. `duration` is in seconds; `dnsmos` is DNSMOS P.835 OVRL, measured."""
+
+    id: str
+    path: Path
+    speaker: str
+    split: str
+    text: str
+    duration: float
+    kind: str
+    accent: str
+    gender: str
+    dnsmos: float
+
+
+def demo_folder() -> Path:
+    """The folder of `corpus.tsv` and `audio/`."""
+    return Path(str(files("manifests"))) / "demo"
+
+
+def demo_clips() -> Iterator[DemoClip]:
+    """The clips of `corpus.tsv`, in the order of their ids."""
+    folder = demo_folder()
+    with (folder / "corpus.tsv").open(encoding="utf-8", newline="") as table:
+        for row in csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE):
+            yield DemoClip(
+                id=row["id"],
+                path=folder / row["file"],
+                speaker=row["speaker"],
+                split=row["split"],
+                text=row["text"],
+                duration=float(row["duration"]),
+                kind=row["kind"],
+                accent=row["accent"],
+                gender=row["gender"],
+                dnsmos=float(row["dnsmos"]),
+            )

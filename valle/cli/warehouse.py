@@ -1,0 +1,218 @@
+"""Commands about the lake and the catalogue: sql, stats, catalogue, fsck, compact, vacuum, retry."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import CliPositionalArg
+
+from valle.cli.arguments import parse, say
+from valle.place import Place, place
+from warehouse.catalogue import connect, named_queries, named_query, refresh, run_query
+from warehouse.errors import ConfigurationError
+
+
+class _Located(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    data: Path | None = None
+    """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
+
+    @property
+    def place(self) -> Place:
+        """The folders below the data root."""
+        return place(self.data)
+
+
+class SqlOptions(_Located):
+    """Ask the catalogue, by SQL or by the name of a kept query; without either, list the kept queries."""
+
+    sql: CliPositionalArg[str] = ""
+    """The query."""
+    query: str | None = None
+    """Name of a kept query."""
+    format: Literal["table", "csv", "json", "parquet"] = "table"
+    """How to print the answer."""
+    out: Path | None = None
+    """File for the answer; needed for parquet."""
+    limit: int = Field(default=100, ge=1)
+    """Most rows that a table prints."""
+
+
+class StatsOptions(_Located):
+    """Tables and plots of everything in the catalogue."""
+
+    out: Path | None = None
+    """Folder for the report; by default `reports/corpus` below the data root."""
+
+
+class CatalogueOptions(_Located):
+    """Rebuild the DuckDB file from the lake."""
+
+
+class FsckOptions(_Located):
+    """Check every promise of the lake."""
+
+
+class CompactOptions(_Located):
+    """Merge small parts of the lake."""
+
+
+class VacuumOptions(_Located):
+    """Remove files of the lake that nothing names."""
+
+    grace_hours: float = Field(default=24.0, ge=0)
+    """Younger files are spared: a writer may be about to commit them."""
+    dry_run: bool = False
+    """Only say what would be removed."""
+
+
+class RetryOptions(_Located):
+    """Forget dropped rows of a stage, so that the next run tries them again."""
+
+    stage: CliPositionalArg[str]
+    """The stage, or `ingest`."""
+    reason: str | None = None
+    """Only rows dropped for this reason."""
+    corpus: str | None = None
+    """Only rows of this corpus."""
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """Run one of the commands of this module."""
+    handlers: dict[str, Callable[[Sequence[str]], int]] = {
+        "sql": _sql,
+        "stats": _stats,
+        "catalogue": _catalogue,
+        "fsck": _fsck,
+        "compact": _compact,
+        "vacuum": _vacuum,
+        "retry": _retry,
+    }
+    return handlers[command](arguments)
+
+
+def _sql(arguments: Sequence[str]) -> int:
+    options = parse(SqlOptions, "sql", arguments)
+    if not options.sql and not options.query:
+        width = max(map(len, named_queries()))
+        say("\n".join(f"{name.ljust(width)}  {query.question}" for name, query in named_queries().items()))
+        return 0
+    if options.sql and options.query:
+        raise ConfigurationError("Give either a query or the name of one, not both.")
+    sql = named_query(options.query).sql if options.query else options.sql
+    with connect(options.place.lake.snapshot()) as connection:
+        answer = run_query(connection, sql)
+    _print_answer(answer, options)
+    return 0
+
+
+def _print_answer(answer: pa.Table, options: SqlOptions) -> None:
+    if options.format == "parquet":
+        if options.out is None:
+            raise ConfigurationError("--format parquet needs --out FILE.")
+        pq.write_table(answer, options.out)
+        return
+    stream = options.out.open("w", encoding="utf-8", newline="") if options.out else sys.stdout
+    try:
+        if options.format == "csv":
+            writer = csv.writer(stream)
+            writer.writerow(answer.column_names)
+            writer.writerows(row.values() for row in answer.to_pylist())
+        elif options.format == "json":
+            json.dump(answer.to_pylist(), stream, default=str, ensure_ascii=False, indent=2)
+            stream.write("\n")
+        else:
+            stream.write(format_table(answer, limit=options.limit) + "\n")
+    finally:
+        if options.out:
+            stream.close()
+
+
+def format_table(answer: pa.Table, *, limit: int = 100) -> str:
+    """An answer as aligned text; numbers to the right, long cells cut at 60 characters."""
+    rows = [[_cell(value) for value in row.values()] for row in answer.slice(0, limit).to_pylist()]
+    widths = [max([len(name), *(len(row[index]) for row in rows)]) for index, name in enumerate(answer.column_names)]
+    right = [pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in answer.schema.types]
+
+    def line(cells: list[str]) -> str:
+        padded = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True))
+        return "  ".join(padded).rstrip()
+
+    lines = [line(list(answer.column_names)), "  ".join("-" * width for width in widths), *map(line, rows)]
+    if answer.num_rows > limit:
+        lines.append(f"... {answer.num_rows - limit} more rows (--limit, or --format csv)")
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _stats(arguments: Sequence[str]) -> int:
+    from valle.statistics.corpus_report import corpus_report
+
+    options = parse(StatsOptions, "stats", arguments)
+    directory = options.out or options.place.reports / "corpus"
+    with connect(options.place.lake.snapshot()) as connection:
+        for name in ("hours_by_corpus", "hours_by_language", "drops_by_reason"):
+            say(f"{named_query(name).question}\n{format_table(run_query(connection, named_query(name).sql))}\n")
+        report = corpus_report(lambda sql: run_query(connection, sql), directory)
+    say(f"Report with {len(report.plots)} plots: {report.markdown_path}")
+    return 0
+
+
+def _catalogue(arguments: Sequence[str]) -> int:
+    options = parse(CatalogueOptions, "catalogue", arguments)
+    path = refresh(options.place.lake, options.place.catalogue)
+    say(f"{path}\nOpen it with: duckdb -readonly {path}")
+    return 0
+
+
+def _fsck(arguments: Sequence[str]) -> int:
+    from warehouse.fsck import fsck
+
+    options = parse(FsckOptions, "fsck", arguments)
+    check = fsck(options.place.lake)
+    say(f"{check.parts} parts, {check.rows:,} rows, {len(check.orphans)} orphaned files (`valle vacuum` removes them)")
+    for fault in check.faults:
+        say(f"{fault.table}: {fault.kind}: {fault.what}")
+    say("The lake is sound." if check.is_sound else f"{len(check.faults)} faults.")
+    return 0 if check.is_sound else 1
+
+
+def _compact(arguments: Sequence[str]) -> int:
+    from warehouse.maintenance import compact
+
+    options = parse(CompactOptions, "compact", arguments)
+    for done in compact(options.place.lake):
+        say(f"{done.table}: {done.parts_before} parts are now {done.parts_after}")
+    refresh(options.place.lake, options.place.catalogue)
+    return 0
+
+
+def _vacuum(arguments: Sequence[str]) -> int:
+    from warehouse.maintenance import vacuum
+
+    options = parse(VacuumOptions, "vacuum", arguments)
+    done = vacuum(options.place.lake, grace_hours=options.grace_hours, dry_run=options.dry_run)
+    say(f"{'Would remove' if options.dry_run else 'Removed'} {done.files} files, {done.size / 1e6:.1f} MB")
+    return 0
+
+
+def _retry(arguments: Sequence[str]) -> int:
+    from warehouse.retry import forget_drops
+
+    options = parse(RetryOptions, "retry", arguments)
+    forgotten = forget_drops(options.place.lake, options.stage, reason=options.reason, corpus=options.corpus)
+    say(f"Forgot {forgotten} dropped rows of {options.stage}; run `valle prepare` again to retry them.")
+    return 0
