@@ -176,7 +176,7 @@ class FasterWhisper:
         )
         parts = list(segments)
         text = "".join(part.text for part in parts).strip()
-        weights = np.array([max(1, len(part.tokens)) for part in parts] or [1.0])
+        weights = np.array([max(1, len(part.tokens)) for part in parts] or [1])
         logprobs = np.array([part.avg_logprob for part in parts] or [0.0])
         no_speech = [part.no_speech_prob for part in parts] or [1.0]
         return Heard(
@@ -194,7 +194,7 @@ class FasterWhisper:
 
 
 def _resolve(name: str) -> Path:
-    """The directory of a model: embedded, joined from wheels, given, or in the model hub's cache (fetched if absent)."""
+    """The directory of a model: embedded, joined from wheels, given, or from the hub (fetched if not in its cache)."""
     if name == "tiny.en":
         return assets.tiny_en_directory()
     if name == "base":
@@ -215,7 +215,7 @@ def _fetch(name: str) -> Path:
         return Path(download_model(name, local_files_only=True))
     except ValueError as error:
         raise DependencyError(
-            f"there is no ASR model called {name!r}: use tiny.en, base, large-v3, another faster-whisper name or a folder."
+            f"there is no ASR model called {name!r}: use tiny.en, base, another faster-whisper name or a folder."
         ) from error
     except OSError:
         pass

@@ -1,0 +1,93 @@
+"""The espeak-ng phonemizer: text of six languages to IPA symbols, punctuation kept.
+
+The library and its data come from the `espeakng-loader` wheel. espeak keeps its state in C globals: there is one
+backend per language and process, and one lock around all of them.
+"""
+
+import logging
+import re
+import threading
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from valle.phonemes.symbols import PUNCTUATION, split_symbols
+from valle.phonemes.text import LANGUAGES, normalise
+from warehouse.errors import ConfigurationError, DependencyError
+
+VOICES = {"en": "en-us", "de": "de", "fr": "fr-fr", "ja": "ja", "ko": "ko", "zh": "cmn"}
+# espeak's Mandarin leaves two of its own spellings in the IPA, whose dots would read as full stops.
+_MANDARIN = {"s.": "ʂ", "i.": "ɻ̩"}
+_FULL_STOP = "。"
+# A mark between two digits belongs to the number (3.5, 10,000, 12:30), which espeak reads as a whole.
+_MARK = f"[{re.escape(PUNCTUATION + _FULL_STOP)}]"
+_MARKS = re.compile(rf"(?:(?<!\d){_MARK}|{_MARK}(?!\d))+")
+_COMMAND = "pip install phonemizer espeakng-loader"
+
+
+class EspeakPhonemizer:
+    """espeak-ng through `phonemizer`, one backend per language, opened on first use."""
+
+    def __init__(self) -> None:
+        self._backends: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def _backend(self, language: str) -> Any:
+        if language not in VOICES:
+            raise ConfigurationError(f"no phonemes for the language {language!r}: use one of {', '.join(LANGUAGES)}.")
+        if language not in self._backends:
+            self._backends[language] = _open_backend(VOICES[language])
+        return self._backends[language]
+
+    def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
+        """Symbols of each text in `language` (ISO 639-1). Raises ConfigurationError for an unknown language."""
+        from phonemizer.separator import Separator
+
+        separator = Separator(phone="", syllable="", word=" ")
+        with self._lock:
+            backend = self._backend(language)
+            # One text a call: with kept punctuation, phonemizer can shift lines of a batch when one of them is empty.
+            spoken = [backend.phonemize([_prepared(text, language)], separator=separator, strip=True) for text in texts]
+        return [split_symbols(_repaired(lines[0], language)) if lines else [] for lines in spoken]
+
+
+def _prepared(text: str, language: str) -> str:
+    return re.sub(r"\.(?!\d)", _FULL_STOP, normalise(text)) if language == "zh" else normalise(text)
+
+
+def _repaired(ipa: str, language: str) -> str:
+    if language == "zh":
+        for spelling, letter in _MANDARIN.items():
+            ipa = ipa.replace(spelling, letter)
+        ipa = ipa.replace(".", "").replace(_FULL_STOP, ".")
+    return ipa
+
+
+def _open_backend(voice: str) -> Any:
+    try:
+        import espeakng_loader
+        from phonemizer.backend import EspeakBackend
+        from phonemizer.backend.espeak.wrapper import EspeakWrapper
+    except ImportError as error:
+        raise DependencyError(f"espeak-ng is not installed: run `{_COMMAND}`.") from error
+    EspeakWrapper.set_library(espeakng_loader.get_library_path())
+    EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
+    quiet = logging.getLogger("valle.phonemes.espeak.backend")
+    quiet.setLevel(logging.ERROR)
+    try:
+        return EspeakBackend(
+            voice,
+            punctuation_marks=_MARKS,
+            preserve_punctuation=True,
+            with_stress=True,
+            language_switch="remove-flags",
+            words_mismatch="ignore",
+            logger=quiet,
+        )
+    except (RuntimeError, OSError) as error:
+        raise DependencyError(f"espeak-ng cannot speak {voice} ({error}): run `{_COMMAND}`.") from error
+
+
+def espeak_revision() -> str:
+    """Versions of the phonemizer and of the espeak-ng it speaks with."""
+    return f"espeak@{version('phonemizer')}+{version('espeakng-loader')}"

@@ -1,0 +1,61 @@
+"""The phoneme table: every symbol of the six languages and its number, fixed for good in `table.txt`.
+
+One symbol a line, the line number is the number. `table.txt` is only ever appended to: checkpoints know numbers.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from valle.phonemes.symbols import SPACE
+
+UNKNOWN, BEGIN, END, MASK = "<unk>", "<bos>", "<eos>", "<mask>"
+_SPACE_LINE = "<space>"
+
+
+@dataclass(frozen=True)
+class PhonemeTable:
+    """Symbols to numbers and back."""
+
+    symbols: tuple[str, ...]
+    _numbers: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        assert self.symbols[:5] == (UNKNOWN, BEGIN, END, MASK, SPACE), "the first five symbols are fixed"
+        assert len(set(self.symbols)) == len(self.symbols), "a symbol is in the table twice"
+        object.__setattr__(self, "_numbers", {symbol: number for number, symbol in enumerate(self.symbols)})
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def revision(self) -> str:
+        """Eight hex digits of its content; checkpoints keep it."""
+        return hashlib.sha256("\n".join(self.symbols).encode()).hexdigest()[:8]
+
+    def encode(self, symbols: Sequence[str]) -> list[int]:
+        """Numbers of `symbols` between `<bos>` and `<eos>`; a symbol that is not in the table becomes `<unk>`."""
+        unknown = self._numbers[UNKNOWN]
+        return [self._numbers[BEGIN], *(self._numbers.get(s, unknown) for s in symbols), self._numbers[END]]
+
+    def decode(self, numbers: Iterable[int]) -> list[str]:
+        """Symbols of `numbers`, without `<bos>` and `<eos>`."""
+        return [self.symbols[number] for number in numbers if self.symbols[number] not in (BEGIN, END)]
+
+    def unknown(self, symbols: Iterable[str]) -> list[str]:
+        """The symbols that the table does not hold, each as often as it occurs."""
+        return [symbol for symbol in symbols if symbol not in self._numbers]
+
+
+def read_table(path: Path) -> PhonemeTable:
+    """The table in a file of one symbol per line."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return PhonemeTable(tuple(SPACE if line == _SPACE_LINE else line for line in lines))
+
+
+@cache
+def phoneme_table() -> PhonemeTable:
+    """The one table of this project."""
+    return read_table(Path(__file__).with_name("table.txt"))

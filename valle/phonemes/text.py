@@ -1,0 +1,75 @@
+"""Text made ready for espeak: one spelling of each punctuation mark, and a check that the script fits the language.
+
+Numbers stay digits: espeak reads them aloud in the language's own way.
+"""
+
+import re
+import unicodedata
+
+LANGUAGES: tuple[str, ...] = ("en", "de", "fr", "ja", "ko", "zh")
+
+_MARKS = str.maketrans(
+    {
+        **dict.fromkeys("“”„‟«»「」『』〝〞＂〈〉《》", '"'),
+        **dict.fromkeys("‘’‚‛`´＇ʼ", "'"),
+        **dict.fromkeys("，、､", ", "),
+        **dict.fromkeys("。．｡", ". "),
+        **dict.fromkeys("[{（［｛【〔", "("),
+        **dict.fromkeys("]}）］｝】〕", ")"),
+        **dict.fromkeys("–―‒−─", "—"),
+        "！": "! ",
+        "？": "? ",
+        "；": "; ",
+        "：": ": ",
+        "·": " ",
+        "・": " ",
+        "‐": "-",
+        "‑": "-",
+        "\u00ad": None,
+        "\ufeff": None,
+        "\u200b": None,
+    }
+)
+_TITLES = re.compile(r"\b(Dr|Mr|Mrs|Ms|Prof|St|Hr|Fr|Mme|Mlle)\.(?=\s)")
+_DOTS = re.compile(r"\.{2,}")
+_DASHES = re.compile(r"\s+-+\s+|--+")
+_SPACES = re.compile(r"\s+")
+_LATIN, _HAN, _KANA, _HANGUL = "LATIN", "CJK", "KANA", "HANGUL"
+_SCRIPTS = {"en": {_LATIN}, "de": {_LATIN}, "fr": {_LATIN}, "ja": {_KANA, _LATIN}, "ko": {_HANGUL, _LATIN}}
+_SCRIPTS["zh"] = {_HAN, _LATIN}
+_NEEDED = {"ja": _KANA, "ko": _HANGUL, "zh": _HAN}
+
+
+def normalise(text: str) -> str:
+    """NFKC text on one line with ASCII quotes and punctuation, `—` for any dash, `…` for dots in a row.
+
+    East Asian marks carry their own white space; their ASCII forms get a space.
+    """
+    # Marks go first: NFKC would turn an ellipsis into three dots and a full-width bracket into an ASCII one.
+    folded = unicodedata.normalize("NFKC", text.translate(_MARKS).replace("…", "..")).translate(_MARKS)
+    folded = _TITLES.sub(r"\1", folded)
+    return _SPACES.sub(" ", _DASHES.sub(" — ", _DOTS.sub("…", folded))).strip()
+
+
+def _script(character: str) -> str | None:
+    name = unicodedata.name(character, "")
+    if "KATAKANA" in name or "HIRAGANA" in name:
+        return _KANA
+    first = name.split(" ")[0]
+    return first if character.isalpha() else None
+
+
+def wrong_script(text: str, language: str) -> str | None:
+    """What is wrong with the script of `text` for `language`, or None.
+
+    Letters of another script are wrong; so is Chinese, Japanese or Korean text without a letter of its own script.
+    Kanji are wrong in Japanese: espeak cannot read them and would spell out "Chinese letter".
+    """
+    scripts = [(character, _script(character)) for character in text]
+    foreign = [character for character, script in scripts if script and script not in _SCRIPTS[language]]
+    if foreign:
+        return f"{len(foreign)} letters that {language} is not read with, such as {''.join(dict.fromkeys(foreign))[:8]}"
+    needed = _NEEDED.get(language)
+    if needed and not any(script == needed for _, script in scripts) and any(script for _, script in scripts):
+        return f"no {needed.lower()} letter"
+    return None
