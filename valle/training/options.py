@@ -8,14 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 LevelLaw = Literal["triangular", "uniform", "bell"]
 
 
-class TrainOptions(BaseModel):
-    """Options of a training run."""
+class TrainSettings(BaseModel):
+    """How to train, apart from what on and where to."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    training_set: Path = Field(description="Directory of the training set, as `valle select` made it.")
-    run_dir: Path = Field(description="Directory of the run: checkpoints and metrics; a run found there is continued.")
-    run_id: str = Field(default="", description="Name of the run; empty takes the name of the directory.")
     model: str = Field(default="tiny", description="Size of the model: tiny, 20m or 220m.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     start_from: Path | None = Field(
@@ -65,16 +62,22 @@ class TrainOptions(BaseModel):
     save_every: int = Field(default=500, ge=1, description="Updates between checkpoints.")
     keep_checkpoints: int = Field(default=2, ge=1, description="Newest checkpoints to keep.")
 
-    @property
-    def name(self) -> str:
-        """The id of the run."""
-        return self.run_id or self.run_dir.name
-
     @model_validator(mode="after")
     def _check(self) -> Self:
         shortest, longest = self.prompt_seconds
         if not 0 < shortest <= longest:
             raise ValueError(f"prompt_seconds must be two rising positive numbers, not {shortest} and {longest}.")
-        if self.warmup_steps >= self.max_steps and self.warmup_steps > 0:
-            raise ValueError(f"warmup_steps ({self.warmup_steps}) must be less than max_steps ({self.max_steps}).")
         return self
+
+
+class TrainOptions(TrainSettings):
+    """Options of a training run."""
+
+    training_set: Path = Field(description="Directory of the training set, as `valle select` made it.")
+    run_dir: Path = Field(description="Directory of the run: checkpoints and metrics; a run found there is continued.")
+    run_id: str = Field(default="", description="Name of the run; empty takes the name of the directory.")
+
+    @property
+    def name(self) -> str:
+        """The id of the run."""
+        return self.run_id or self.run_dir.name
