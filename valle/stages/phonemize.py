@@ -1,0 +1,92 @@
+"""Transcripts to phonemes: IPA symbols, with everything the phoneme table does not hold counted and named."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from valle.backends import Backends
+from valle.phonemes import (
+    LANGUAGES,
+    SPACE,
+    Phonemizer,
+    normalise,
+    phoneme_table,
+    phonemizer_revision,
+    wrong_script,
+)
+from valle.phonemes.symbols import PUNCTUATION
+from valle.stages.base import StageInput, WorkItem
+from warehouse.rows import PhonemeRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phonemize:
+    """Options of phonemization."""
+
+    name: ClassVar[str] = "phonemize"
+    version: ClassVar[int] = 1
+    reads: ClassVar[str] = "transcripts"
+    writes: ClassVar[type] = PhonemeRow
+
+    phonemizer: str = "espeak"
+    """Phonemizer by name."""
+    default_language: str = "en"
+    """Language of a transcript that declares none."""
+    max_unknown: int = 0
+    """More symbols outside the phoneme table than this, and the row is dropped as `unknown_symbols`."""
+    batch_seconds: float = 3600.0
+    """Audio whose transcripts make one call."""
+
+    @property
+    def audio_rate(self) -> int | None:
+        """None: it reads text."""
+        return None
+
+    def revision(self, backends: Backends) -> str:
+        """The phonemizer's versions and the phoneme table's content."""
+        return f"{phonemizer_revision(self.phonemizer)}+table@{phoneme_table().revision}"
+
+    def process(self, items: Sequence[WorkItem], backends: Backends) -> list[PhonemeRow]:
+        """One row per transcript."""
+        phonemizer = backends.phonemizer(self.phonemizer)
+        return [self._outcome(item.input, phonemizer) for item in items]
+
+    def drop(self, source: StageInput, reason: str, detail: str) -> PhonemeRow:
+        """The row of a transcript without phonemes."""
+        return self._row(source, None, [], reason, detail)
+
+    def _outcome(self, source: StageInput, phonemizer: Phonemizer) -> PhonemeRow:
+        language = source.language or self.default_language
+        text = normalise(source.text or "")
+        if language not in LANGUAGES:
+            return self.drop(source, "unsupported_language", language)
+        if not any(character.isalnum() for character in text):
+            return self.drop(source, "empty", f"no letter in {text[:40]!r}")
+        if (fault := wrong_script(text, language)) is not None:
+            return self.drop(source, "wrong_script", fault)
+        symbols = phonemizer.phonemize([text], language)[0]
+        if all(symbol == SPACE or symbol in PUNCTUATION for symbol in symbols):
+            return self.drop(source, "empty", f"no sound in {text[:40]!r}")
+        unknown = phoneme_table().unknown(symbols)
+        if len(unknown) > self.max_unknown:
+            return self._row(source, symbols, unknown, "unknown_symbols", f"{len(unknown)} of {len(symbols)}")
+        return self._row(source, symbols, unknown, None, None)
+
+    def _row(
+        self, source: StageInput, symbols: list[str] | None, unknown: list[str], reason: str | None, detail: str | None
+    ) -> PhonemeRow:
+        language = source.language or self.default_language
+        return PhonemeRow(
+            segment_id=source.id,
+            corpus=source.corpus,
+            shard=source.shard,
+            fingerprint=source.fingerprint,
+            model=f"{phonemizer_revision(self.phonemizer)}:{language}",
+            language=language,
+            symbols=symbols,
+            num_symbols=len(symbols or []),
+            num_unknown=len(unknown),
+            unknown=sorted(set(unknown)) if symbols is not None else None,
+            drop_reason=reason,
+            drop_detail=detail,
+        )
