@@ -1,7 +1,7 @@
 """Transcripts to phonemes: IPA symbols, with everything the phoneme table does not hold counted and named."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from valle.backends import Backends
@@ -34,7 +34,7 @@ class Phonemize:
     """Language of a transcript that declares none."""
     max_unknown: int = 0
     """More symbols outside the phoneme table than this, and the row is dropped as `unknown_symbols`."""
-    batch_seconds: float = 3600.0
+    batch_seconds: float = field(default=3600.0, metadata={"neutral": True})
     """Audio whose transcripts make one call."""
 
     @property

@@ -1,7 +1,7 @@
 """Segments to codes: the codec's integers, one column per codebook."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -28,7 +28,7 @@ class Quantize:
     """Hz; must be the codec's."""
     silence_level: float = -60.0
     """A segment whose RMS lies below this many dBFS is dropped as `silent`."""
-    batch_seconds: float = 120.0
+    batch_seconds: float = field(default=120.0, metadata={"neutral": True})
     """Audio that the codec gets at once, padding included."""
 
     @property

@@ -128,7 +128,7 @@ class Segment:
         return self._row(source, CutSpan(0.0, source.duration, GIVEN), reason, detail)
 
     def _rows(self, source: StageInput, backends: Backends) -> list[SegmentRow]:
-        if self.use_given and source.text is not None:
+        if self.use_given and (source.text or "").strip():
             return [self._whole(source)]
         try:
             pieces = self._pieces(source, backends)

@@ -1,7 +1,7 @@
 """Segments to voices: one unit vector each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -25,7 +25,7 @@ class Speakers:
     """Speaker encoder by name."""
     min_duration: float = 0.4
     """Seconds; shorter segments say too little of a voice and are dropped as `too_short`."""
-    batch_seconds: float = 240.0
+    batch_seconds: float = field(default=240.0, metadata={"neutral": True})
     """Audio that the encoder gets at once, padding included."""
 
     @property

@@ -1,0 +1,127 @@
+"""Signs that a transcript was made up: ASR models fill silence with stock phrases, loop, or stop too soon.
+
+Rules over text, duration and the model's confidences; each fault is a `drop_reason` with what was seen.
+"""
+
+import re
+from dataclasses import dataclass
+
+from valle.asr import Heard
+from valle.evaluation.errors import count_character_errors, count_word_errors
+from valle.evaluation.normalise import default_normaliser, get_normaliser
+
+_WITHOUT_SPACES = ("ja", "zh")
+_STOCK_PHRASES: dict[str, tuple[str, ...]] = {
+    "en": (
+        "bye",
+        "oh",
+        "please subscribe to my channel",
+        "see you in the next video",
+        "so",
+        "subtitles by the amara org community",
+        "thank you",
+        "thank you for watching",
+        "thank you very much",
+        "thanks for watching",
+        "you",
+    ),
+    "de": (
+        "untertitel der amara org community",
+        "untertitelung des zdf 2020",
+        "vielen dank",
+        "vielen dank fürs zuschauen",
+    ),
+    "fr": (
+        "merci",
+        "merci d'avoir regardé cette vidéo",
+        "sous titrage société radio canada",
+        "sous titres réalisés par la communauté d'amara org",
+    ),
+    "ja": ("ご視聴ありがとうございました", "ありがとうございました", "おやすみなさい"),
+    "ko": ("감사합니다", "구독과 좋아요 부탁드립니다", "시청해 주셔서 감사합니다"),
+    "zh": ("谢谢", "谢谢大家", "谢谢观看", "请不吝点赞订阅转发打赏支持明镜与点点栏目", "字幕由amara org社区提供"),
+}
+_CHARACTERS_PER_SECOND = {"ja": (1.5, 16.0), "ko": (1.5, 14.0), "zh": (1.0, 10.0)}
+_ALPHABETIC = (4.0, 30.0)
+_LOOP_LENGTHS = {1: 5, 2: 4, 3: 3, 4: 3, 5: 3, 6: 3, 7: 3, 8: 3}
+"""How many times a run of n words in a row makes a loop. People do say `six six six`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a transcript cannot be used, in a word for SQL, and what was seen."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfidenceRules:
+    """Bounds on what the ASR says of itself."""
+
+    min_logprob: float
+    max_compression_ratio: float
+    max_no_speech: float
+
+
+def plain(text: str, language: str) -> str:
+    """Text as it is compared: no case, no punctuation, English numbers in words."""
+    return get_normaliser(default_normaliser(language))(text, language)
+
+
+def disagreement(given: str, heard: str, language: str) -> float:
+    """Word error rate of what was heard against what is given; of characters where a language writes no spaces."""
+    count = count_character_errors if language in _WITHOUT_SPACES else count_word_errors
+    return count(plain(given, language), plain(heard, language)).rate
+
+
+def characters_per_second(text: str, duration: float, language: str) -> float:
+    """Letters and digits, as compared, a second."""
+    return len(plain(text, language).replace(" ", "")) / duration if duration > 0 else 0.0
+
+
+def rate_fault(text: str, duration: float, language: str) -> Fault | None:
+    """Too much or too little text for the time; half a second more or a second less is forgiven, for pauses."""
+    slowest, fastest = _CHARACTERS_PER_SECOND.get(language, _ALPHABETIC)
+    count = len(plain(text, language).replace(" ", ""))
+    if slowest * (duration - 1) <= count <= fastest * (duration + 0.5):
+        return None
+    return Fault("implausible_rate", f"{count} characters in {duration:.1f} s")
+
+
+def loop_in(text: str, language: str) -> str | None:
+    """The words that `text` says again and again in a row, or None."""
+    words = (
+        list(plain(text, language).replace(" ", "")) if language in _WITHOUT_SPACES else plain(text, language).split()
+    )
+    for length, times in _LOOP_LENGTHS.items():
+        run = 0
+        for index in range(length, len(words)):
+            run = run + 1 if words[index] == words[index - length] else 0
+            if run >= length * (times - 1):
+                return ("" if language in _WITHOUT_SPACES else " ").join(words[index - length + 1 : index + 1])
+    return None
+
+
+def is_stock_phrase(text: str, language: str) -> bool:
+    """Whether the whole text is something that ASR models say to silence."""
+    letters = re.sub(r"[\W_]+", " ", text.lower()).strip()
+    return any(letters == re.sub(r"[\W_]+", " ", phrase) for phrase in _STOCK_PHRASES.get(language, ()))
+
+
+def heard_fault(heard: Heard, duration: float, rules: ConfidenceRules) -> Fault | None:
+    """The first sign that `heard` was made up, or None."""
+    is_unsure = heard.no_speech_probability > rules.max_no_speech
+    if not any(character.isalnum() for character in heard.text):
+        return Fault("no_text", f"no word heard, no-speech probability {heard.no_speech_probability:.2f}")
+    if is_unsure and heard.average_logprob < rules.min_logprob:
+        return Fault("no_speech", f"no-speech probability {heard.no_speech_probability:.2f}")
+    if is_stock_phrase(heard.text, heard.language) and (is_unsure or heard.average_logprob < rules.min_logprob / 2):
+        return Fault("stock_phrase", heard.text)
+    if (loop := loop_in(heard.text, heard.language)) is not None:
+        return Fault("repetitive", f"says {loop[:40]!r} again and again")
+    if heard.compression_ratio > rules.max_compression_ratio:
+        return Fault("repetitive", f"compression ratio {heard.compression_ratio:.2f}")
+    if heard.average_logprob < rules.min_logprob:
+        return Fault("low_logprob", f"{heard.average_logprob:.2f} a token")
+    return rate_fault(heard.text, duration, heard.language)
