@@ -7,9 +7,8 @@ from prefect.tasks import exponential_backoff
 from flows.parameters import CorpusChoice, IngestParameters
 from flows.report import publish_receipts
 from flows.runner import Work, run_all, run_id, task_runner
-from manifests import open_corpus
-from valle.ingest import ingest_shard, plan_ingest
-from valle.manifests_export import export_manifests
+from manifests.open import open_corpus
+from valle.ingest import export_manifests, ingest_shard, plan_ingest
 from valle.place import Place
 from valle.stages.shard import Receipt
 from warehouse.catalogue import refresh
@@ -25,7 +24,7 @@ from warehouse.catalogue import refresh
 )
 def ingest_task(choice: CorpusChoice, shard: str, root: Place, run: str) -> Receipt:
     """Read the sources of one shard."""
-    corpus = open_corpus(choice.kind, choice.root, choice.name, options=choice.options)
+    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     return ingest_shard(corpus, shard=shard, lake=root.lake, run_id=run)
 
 
@@ -40,7 +39,7 @@ def ingest(parameters: IngestParameters) -> list[Receipt]:
 def ingest_corpus(parameters: IngestParameters) -> list[Receipt]:
     """The body of the flow, for the flows that do more than ingest."""
     choice, root = parameters.corpus, parameters.place
-    corpus = open_corpus(choice.kind, choice.root, choice.name, options=choice.options)
+    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     plan = plan_ingest(corpus, root.lake)
     work = [Work(shard=shard, audio_seconds=0.0) for shard in plan.shards]
     run = run_id()
@@ -54,6 +53,6 @@ def ingest_corpus(parameters: IngestParameters) -> list[Receipt]:
             width=parameters.workers.width,
         )
     if receipts:
-        export_manifests(root, choice.name)
+        export_manifests(choice.name, root.lake, root.manifests)
         publish_receipts(f"ingest {choice.name}", receipts)
     return receipts

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manifests import CorpusKind, CorpusOptions
+from manifests.corpus import CorpusOptions
 from valle.data.select import Selection
 from valle.place import Place, place
 from valle.stages.base import Stage
@@ -17,7 +17,13 @@ from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
-from valle.training.options import TrainOptions
+from valle.synthesis.options import SamplingOptions
+from valle.training.options import TrainSettings
+
+CorpusKind = Literal[
+    "librilight", "librilight-cut", "emilia", "emilia-yodas", "libritts", "librispeech", "folder", "cutset"
+]
+"""The layouts that `manifests.open` reads, as a drop-down list of the form."""
 
 
 class Parameters(BaseModel):
@@ -164,7 +170,7 @@ class TrainParameters(Located):
     """Name of the training set."""
     run: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
     """Name of the run; a run that exists is resumed."""
-    options: TrainOptions = TrainOptions()
+    options: TrainSettings = TrainSettings()
     """Options of the model and the training."""
 
 
@@ -174,25 +180,31 @@ class EvaluateParameters(Located):
     run: str
     """Name of the training run; its newest checkpoint is evaluated."""
     count: int = Field(default=20, ge=1)
-    """Utterances."""
+    """Utterances, spread over the speakers."""
+    trials: int = Field(default=1, ge=1)
+    """Times that each is spoken, with another seed each time."""
     where: str = "split = 'test'"
     """SQL condition on the items of the training set."""
     seed: int = 0
-    """Seed of the choice of prompts and of the sampling."""
+    """Seed of the choice of utterances and prompts."""
+    sampling: SamplingOptions = SamplingOptions()
+    """How speech is sampled."""
     asr: str = "tiny.en"
     """ASR model that listens."""
+    speaker_encoder: str = "resemblyzer"
+    """Speaker encoder that compares voices."""
     workers: Workers = Workers()
     """How shards are spread."""
-
-
-class ReportParameters(Located):
-    """Tables and plots of everything in the catalogue."""
 
 
 class DemoParameters(Located):
     """The whole road on the demo corpus."""
 
-    train_seconds: float = Field(default=180, gt=0)
-    """How long the small model is trained."""
+    train_seconds: float = Field(default=150, gt=0)
+    """Longest time that the small model is trained."""
+    train_steps: int = Field(default=400, ge=1)
+    """Updates that the small model is trained for, if there is the time."""
+    evaluate_count: int = Field(default=8, ge=1)
+    """Utterances that the evaluation speaks."""
     workers: Workers = Workers()
     """How shards are spread."""

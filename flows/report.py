@@ -53,7 +53,7 @@ def publish_receipts(name: str, receipts: Sequence[Receipt], *, next_step: str =
     """The Markdown report of a run: yield per stage, reasons of drops, and what to do next."""
     content = f"# {name}\n\n{receipts_table(receipts)}\n"
     if drops := drops_table(receipts):
-        content += f"\n## Dropped\n\n{drops}\n\nEvery dropped row: `valle sql \"SELECT * FROM drops\"`\n"
+        content += f'\n## Dropped\n\n{drops}\n\nEvery dropped row: `valle sql "SELECT * FROM drops"`\n'
     if next_step:
         content += f"\nNext: {next_step}\n"
     create_markdown_artifact(markdown=content, key=artifact_key(f"report {name}"), description=name)

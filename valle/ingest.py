@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 
 from manifests.corpus import Corpus, Source, assign_shards, source_id
+from manifests.lhotse_io import ManifestPaths, write_manifests
 from valle.stages.shard import Receipt, write_receipt
 from warehouse.arrow import from_table
 from warehouse.catalogue import connect
@@ -26,6 +28,7 @@ from warehouse.rows import RecordingRow, SourceRow
 
 logger = logging.getLogger(__name__)
 _LISTED_AT_ONCE = 20_000
+_READ_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,24 @@ def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> Rece
         return receipt
     write_receipt(receipt, lake, run_id=run_id, started=started, options=dataclasses.asdict(corpus.options))
     return receipt
+
+
+def export_manifests(corpus: str, lake: Lake, directory: Path) -> list[ManifestPaths]:
+    """Write the usable recordings of a corpus as Lhotse manifests, a set of files for each part."""
+    written = []
+    with connect(lake.snapshot(), threads=1) as connection:
+        parts = connection.execute(
+            "SELECT DISTINCT part FROM current_recordings WHERE corpus = ? AND drop_reason IS NULL ORDER BY 1", [corpus]
+        ).fetchall()
+        for (part,) in parts:
+            reader = connection.execute(
+                "SELECT * FROM current_recordings WHERE corpus = ? AND part = ? AND drop_reason IS NULL "
+                "ORDER BY recording_id",
+                [corpus, part],
+            ).to_arrow_reader(_READ_AT_ONCE)
+            rows = (row for batch in reader for row in from_table(RecordingRow, pa.Table.from_batches([batch])))
+            written.append(write_manifests(rows, directory, corpus=corpus, part=part or "all"))
+    return written
 
 
 def _unseen(corpus: str, sources: list[Source], lake: Lake) -> list[Source]:

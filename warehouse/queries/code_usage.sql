@@ -20,8 +20,8 @@ SELECT
     sum(frames)::BIGINT AS frames,
     count(*) AS entries_used,
     max(code) AS largest_entry,
-    round(-sum(share * log2(share)), 4) AS entropy_bits,
-    round(pow(2, -sum(share * log2(share))), 2) AS perplexity,
+    round(sum(share * log2(1 / share)), 4) AS entropy_bits,
+    round(pow(2, sum(share * log2(1 / share))), 2) AS perplexity,
     arg_max(code, share) AS commonest_entry,
     round(max(share), 5) AS commonest_share
 FROM shares

@@ -1,0 +1,132 @@
+"""The demo: the whole road on a small corpus that comes with the project, with models that come with it too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.evaluate import evaluate
+from flows.parameters import (
+    CorpusChoice,
+    CorpusKind,
+    DemoParameters,
+    EvaluateParameters,
+    PrepareParameters,
+    SelectParameters,
+    TrainParameters,
+)
+from flows.prepare import prepare
+from flows.report import publish_report
+from flows.runner import process_backends
+from flows.select import select
+from flows.train import train
+from manifests.corpus import CorpusOptions
+from manifests.demo_layout import DemoLayout, lay_out_demo
+from valle.audio import AudioLocation, read_audio, write_audio
+from valle.data.select import Selection
+from valle.data.splits import SplitPolicy
+from valle.place import Place
+from valle.statistics.corpus_report import corpus_report
+from valle.synthesis.options import SamplingOptions
+from valle.synthesis.synthesizer import Synthesizer
+from valle.training.checkpoint import latest_checkpoint
+from valle.training.options import TrainSettings
+from warehouse.catalogue import connect, named_query, run_query
+from warehouse.display import format_table
+
+_QUERIES = ("hours_by_corpus", "drops_by_reason", "scores_by_system")
+_TEXT = "three one four one five"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult:
+    """Where everything lies after the demo, and what the catalogue says."""
+
+    root: Path
+    speech: Path
+    report: Path
+    answers: dict[str, pa.Table]
+
+    def describe(self) -> str:
+        """What the command line prints at the end."""
+        parts = [f"{named_query(name).question}\n{format_table(answer)}" for name, answer in self.answers.items()]
+        parts.append(
+            "\n".join(
+                (
+                    f"speech      {self.speech}  (it says: {_TEXT})",
+                    f"evaluation  {self.report}",
+                    f"corpus      {self.root / 'reports' / 'corpus'}",
+                    f"catalogue   {self.root / 'catalogue.duckdb'}",
+                    f"lake        {self.root / 'lake'}",
+                )
+            )
+        )
+        return "\n\n".join(parts)
+
+
+@flow(name="demo", flow_run_name="demo")
+def demo(parameters: DemoParameters) -> DemoResult:
+    """From raw audio to scores on the demo corpus; what is done already is not done again."""
+    root = parameters.place
+    layout = lay_out_demo(root.corpora / "demo")
+    for corpus in (_corpus("librilight", layout.librilight), _corpus("emilia", layout.emilia)):
+        prepare(PrepareParameters(data=parameters.data, corpus=corpus, workers=parameters.workers))
+    select(SelectParameters(data=parameters.data, selection=_selection(layout)))
+    train(TrainParameters(data=parameters.data, training_set="demo", run="demo", options=_settings(parameters)))
+    speech = speak_task(root, layout.held_out_speakers)
+    evaluation = evaluate(
+        EvaluateParameters(
+            data=parameters.data, run="demo", count=parameters.evaluate_count, workers=parameters.workers
+        )
+    )
+    with connect(root.lake.snapshot()) as connection:
+        report = corpus_report(lambda sql: run_query(connection, sql), root.reports / "corpus")
+        answers = {name: run_query(connection, named_query(name).sql) for name in _QUERIES}
+    publish_report("corpus", report.markdown_path, [plot.path for plot in report.plots])
+    return DemoResult(root=root.root, speech=speech, report=evaluation.markdown_path, answers=answers)
+
+
+def _corpus(kind: CorpusKind, folder: Path) -> CorpusChoice:
+    # Small shards, so that the demo has several of them.
+    return CorpusChoice(kind=kind, root=folder, name=kind, options=CorpusOptions(shard_megabytes=4))
+
+
+def _selection(layout: DemoLayout) -> Selection:
+    held_out = ", ".join(f"'{speaker}'" for speaker in layout.held_out_speakers)
+    return Selection(
+        name="demo",
+        where="num_unknown = 0",
+        split_policy=SplitPolicy(dev=0.04, test=0.0, test_where=f"speaker IN ({held_out})"),
+    )
+
+
+def _settings(parameters: DemoParameters) -> TrainSettings:
+    return TrainSettings(
+        max_seconds=parameters.train_seconds,
+        max_steps=parameters.train_steps,
+        threads=2,
+        evaluate_every=200,
+        save_every=200,
+    )
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def speak_task(root: Place, speakers: Sequence[str]) -> Path:
+    """Say a text in a voice that the model has not been trained on."""
+    path = root.speech / "demo.wav"
+    checkpoint = latest_checkpoint(root.runs / "demo")
+    assert checkpoint is not None, "training leaves a checkpoint"
+    synthesizer = Synthesizer.load(checkpoint, process_backends("cpu", 2))
+    with connect(root.lake.snapshot()) as connection:
+        row = run_query(
+            connection,
+            'SELECT path, "offset", size, start_sample, num_samples FROM utterances WHERE speaker = ? '
+            "ORDER BY abs(duration - 4) LIMIT 1",
+            [speakers[0]],
+        ).to_pylist()[0]
+    prompt = synthesizer.prompt(read_audio(AudioLocation(**row), synthesizer.codec.spec.sample_rate))
+    write_audio(path, synthesizer.speak_text(_TEXT, prompt, options=SamplingOptions(max_seconds=8)).audio)
+    return path

@@ -1,0 +1,53 @@
+"""Selecting a training set as a flow."""
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+
+from flows.parameters import SelectParameters
+from flows.report import artifact_key
+from valle.backends import Backends
+from valle.data.select import select as select_set
+from valle.data.training_set import TrainingSetCard
+from valle.phonemes import phoneme_table
+from warehouse.catalogue import refresh
+
+
+@flow(name="select", flow_run_name="select {parameters.selection.name}")
+def select(parameters: SelectParameters) -> TrainingSetCard:
+    """Select a training set by SQL and export its Lhotse manifests."""
+    root = parameters.place
+    chosen = select_set(
+        parameters.selection,
+        root,
+        codec=Backends().codec(parameters.codec).spec,
+        phoneme_symbols=phoneme_table().symbols,
+    )
+    refresh(root.lake, root.catalogue)
+    create_markdown_artifact(
+        markdown=_describe(chosen.card),
+        key=artifact_key(f"training set {chosen.card.name}"),
+        description=chosen.card.id,
+    )
+    return chosen.card
+
+
+def _describe(card: TrainingSetCard) -> str:
+    splits = [f"| {split} | {card.utterances[split]:,} | {card.hours[split]:.2f} |" for split in card.utterances]
+    licences = [f"| {licence} | {hours:.2f} |" for licence, hours in card.licences.items()]
+    return "\n".join(
+        [
+            f"# Training set {card.id}",
+            "",
+            f"`{card.where}`, weights `{card.weight}`, codec {card.codec.name}@{card.codec.revision}",
+            "",
+            "| split | utterances | hours |",
+            "| --- | ---: | ---: |",
+            *splits,
+            "",
+            "| licence | hours |",
+            "| --- | ---: |",
+            *licences,
+            "",
+            f"Next: `valle train --training-set {card.name} --run NAME`",
+        ]
+    )

@@ -1,0 +1,123 @@
+"""Training as a flow: the trainer runs in a child process of its own, so that cancelling the run ends it cleanly.
+
+The child stays in the process group of the flow (a new session would outlive a cancelled run) and gets SIGTERM when
+the flow ends early; it saves a checkpoint and stops.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import flow, get_run_logger
+
+from flows.parameters import TrainParameters
+from flows.report import publish_report
+from valle.place import Place
+from valle.statistics.report import write_text
+from valle.statistics.training import plot_training
+from valle.training.checkpoint import CheckpointCard, latest_checkpoint, read_card
+from valle.training.options import TrainOptions
+from warehouse.catalogue import refresh
+from warehouse.errors import CommitConflict, TrainingError
+from warehouse.rows import CheckpointRow
+
+_SECONDS_TO_SAVE = 60
+
+
+@flow(name="train", flow_run_name="train {parameters.run}")
+def train(parameters: TrainParameters) -> CheckpointCard:
+    """Train a model on a training set; a run that exists is resumed."""
+    root = parameters.place
+    run_dir = root.runs / parameters.run
+    options = TrainOptions(
+        **parameters.options.model_dump(),
+        training_set=root.training_sets / parameters.training_set,
+        run_dir=run_dir,
+        run_id=parameters.run,
+    )
+    run_trainer(options)
+    checkpoint = latest_checkpoint(run_dir)
+    if checkpoint is None:
+        raise TrainingError(f"Run {parameters.run} ended without a checkpoint; see the log of the flow.")
+    card = read_card(checkpoint)
+    record_checkpoint(root, checkpoint, card)
+    _report(root, card)
+    refresh(root.lake, root.catalogue)
+    return card
+
+
+def _report(root: Place, card: CheckpointCard) -> None:
+    folder = root.reports / f"train-{card.run_id}"
+    plot = plot_training(root.runs / card.run_id / "metrics.jsonl", folder / "loss.png", fields=("loss", "dev_loss"))
+    lines = [f"| {name} | {value} |" for name, value in card.metrics.items()]
+    markdown = folder / "report.md"
+    write_text(
+        markdown,
+        f"# Training {card.run_id}\n\nStep {card.step:,}, {card.seconds:,.0f} s on {card.training_set}.\n\n"
+        f"![loss](loss.png)\n\n| metric | last |\n| --- | ---: |\n" + "\n".join(lines) + "\n\n"
+        f"Next: `valle evaluate --run {card.run_id}`\n",
+    )
+    publish_report(f"train {card.run_id}", markdown, [plot])
+
+
+def run_trainer(options: TrainOptions) -> None:
+    """Run `python -m valle.training` on `options`, its lines in the log of the flow.
+
+    Raises TrainingError with the trainer's last words when it fails.
+    """
+    logger = get_run_logger()
+    options.run_dir.mkdir(parents=True, exist_ok=True)
+    described = options.run_dir / "options.json"
+    described.write_text(options.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    last = ""
+    with _trainer(described) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = line.rstrip()
+            logger.info("%s", last)
+        if process.wait() != 0:
+            raise TrainingError(f"Training {options.name} failed: {last}")
+
+
+@contextmanager
+def _trainer(described: Path) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "valle.training", str(described)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_SECONDS_TO_SAVE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def record_checkpoint(root: Place, checkpoint: Path, card: CheckpointCard) -> None:
+    """Enter a checkpoint into the lake, once."""
+    row = CheckpointRow(
+        checkpoint_id=card.checkpoint_id,
+        run_id=card.run_id,
+        training_set=card.training_set,
+        codec=f"{card.codec.name}@{card.codec.revision}",
+        step=card.step,
+        path=str(checkpoint),
+        config=json.dumps(dict(card.options), default=str),
+        metrics=json.dumps(dict(card.metrics), default=str),
+        saved_at=datetime.now(UTC),
+    )
+    try:
+        root.lake.append(CheckpointRow, [row], f"checkpoint:{card.checkpoint_id}")
+    except CommitConflict:
+        get_run_logger().info("checkpoint %s is already in the lake", card.checkpoint_id)
