@@ -15,12 +15,16 @@ RunQuery = Callable[[str], pa.Table]
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """A heading, the query whose table stands below it, and what draws its picture."""
+    """A heading, the query whose table stands below it, and what draws its picture.
+
+    The table of a histogram says nothing that its picture does not say better: there `has_table` is false.
+    """
 
     heading: str
     query: str
     caption: str = ""
     draw: Callable[[pa.Table, Path], Path] | None = None
+    has_table: bool = True
 
 
 def _bars(*, labels: tuple[str, ...], values: str, title: str, x: str) -> Callable[[pa.Table, Path], Path]:
@@ -68,7 +72,7 @@ def _sections() -> tuple[_Section, ...]:
             ),
         ),
         _Section("Lengths", "duration_quantiles"),
-        _Section("Histogram of lengths", "durations", "How long utterances are.", plot_durations),
+        _Section("Histogram of lengths", "durations", "How long utterances are.", plot_durations, has_table=False),
         _Section("Speakers", "speakers"),
         _Section("Quality", "quality"),
         _Section(
@@ -76,6 +80,7 @@ def _sections() -> tuple[_Section, ...]:
             "quality_histogram",
             "How good segments sound, dropped ones left out.",
             plot_quality,
+            has_table=False,
         ),
         _Section(
             "ASR confidence",
@@ -127,7 +132,9 @@ def corpus_report(run_query: RunQuery, directory: Path, *, title: str = "Corpus 
             plot = Plot(section.draw(table, directory / "plots" / f"{section.query}.png"), section.caption)
             plots.append(plot)
             body.append(_picture(directory, plot))
-        parts.append("\n\n".join([*body, markdown_table(table), f"Query: `{section.query}`"]))
+        if section.has_table:
+            body.append(markdown_table(table))
+        parts.append("\n\n".join([*body, f"Query: `{section.query}`"]))
     codes, code_plots = _code_section(run_query, directory)
     path = directory / "corpus.md"
     write_text(path, "\n\n".join([*parts, codes]) + "\n")

@@ -52,7 +52,7 @@ def plot_bars(table: pa.Table, path: Path, *, labels: Sequence[str], values: str
     lengths = _float_column(table, values)
     order = np.argsort(-lengths, kind="stable")
     shown = order[:_MOST_BARS]
-    bars = [(shorten(names[i]), lengths[i]) for i in shown]
+    bars = [(shorten(names[i], 40), lengths[i]) for i in shown]
     rest = order[_MOST_BARS:]
     if len(rest) > 0:
         bars.append((f"{len(rest)} others", float(lengths[rest].sum())))
@@ -97,7 +97,7 @@ def plot_durations(table: pa.Table, path: Path) -> Path:
             bottoms[place] = bottoms.get(place, 0.0) + heights[place]
     axes.set_xlim(left=0)
     label_axes(axes, title="Length of utterances", x="duration (s)", y="utterances")
-    axes.legend(title="corpus", fontsize=10, frameon=False)
+    legend_below(figure, axes)
     return save_figure(figure, path)
 
 
@@ -139,7 +139,7 @@ def plot_quantiles(table: pa.Table, path: Path, *, labels: Sequence[str], title:
     axes.hlines(places, _float_column(shown, "q05"), _float_column(shown, "q95"), color=colour(0), linewidth=1.5)
     axes.hlines(places, _float_column(shown, "q25"), _float_column(shown, "q75"), color=colour(0), linewidth=7)
     axes.plot(_float_column(shown, "median"), places, "o", color="white", markeredgecolor="black", markersize=6)
-    axes.set_yticks(places, [shorten(name, 36) for name in names])
+    axes.set_yticks(places, [shorten(name, 40) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     label_axes(axes, title=title, x=x, y="")
     return save_figure(figure, path)
@@ -180,10 +180,15 @@ def plot_code_usage(usage: pa.Table, counts: pa.Table, path: Path, *, codec: str
     places = [row["codebook"] for row in rows]
     right.barh(places, [row["entropy_bits"] for row in rows], color=colour(0), height=0.65)
     for row in rows:
+        is_long = row["entropy_bits"] > 0.7 * full
         right.text(
-            0.25, row["codebook"], f"{row['entropy_bits']:.2f} bits, {row['entries_used']} used",
-            va="center", fontsize=9, color="white",
-        )  # fmt: skip
+            0.25 if is_long else row["entropy_bits"] + 0.02 * full,
+            row["codebook"],
+            f"{row['entropy_bits']:.2f} bits, {row['entries_used']} used",
+            va="center",
+            fontsize=9,
+            color="white" if is_long else "black",
+        )
     right.axvline(full, color=colour(5), linestyle="--")
     label_axes(right, title=f"Entropy (at most {full:.0f} bits)", x="entropy (bits)", y="")
     right.set_xlim(0, full * 1.05)

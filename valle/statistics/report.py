@@ -38,7 +38,7 @@ def _cell(value: Any) -> str:
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, list):
         return ", ".join(_cell(item) for item in value)
-    return " ".join(str(value).split()).replace("|", "\\|")
+    return " ".join(str(value).split()).replace("|", "\\|") or "(space)"
 
 
 def markdown_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Sequence[bool]) -> str:
