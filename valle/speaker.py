@@ -115,10 +115,9 @@ class Resemblyzer:
         embeddings: list[Embedding] = [np.full(EMBEDDING_SIZE, np.nan, np.float32) for _ in waveforms]
         if not audible:
             return embeddings
-        batches = torch.cat(partials).tensor_split(range(self._batch_size, sum(map(len, partials)), self._batch_size))
+        batches = torch.split(torch.cat(partials), self._batch_size)
         vectors = torch.cat([self._network(batch.to(self._device)).cpu() for batch in batches])
-        ends = np.cumsum([len(partial) for partial in partials]).tolist()
-        for index, own in zip(audible, vectors.tensor_split(ends[:-1]), strict=True):
+        for index, own in zip(audible, torch.split(vectors, [len(partial) for partial in partials]), strict=True):
             embeddings[index] = nn.functional.normalize(own.mean(dim=0), dim=0).numpy()
         return embeddings
 
