@@ -42,7 +42,8 @@ def label_axes(axes: Axes, *, title: str, x: str, y: str) -> None:
 def legend_below(figure: Figure, axes: Axes) -> None:
     """The legend of `axes` under the whole figure, where it covers nothing."""
     handles, labels = axes.get_legend_handles_labels()
-    columns = 1 if max(map(len, labels), default=0) > 45 else min(3, max(1, len(labels)))
+    # A line of the figure holds about 95 characters, of which the sign before each label takes seven.
+    columns = max(1, min(len(labels), 95 // (max(map(len, labels), default=0) + 7)))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=10, frameon=False)
 
 

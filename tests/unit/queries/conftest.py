@@ -273,6 +273,12 @@ def ask():
     return lambda name: connection.execute(_sql(name)).to_arrow_table()
 
 
+@pytest.fixture
+def small_scores():
+    """The score rows of the small lake."""
+    return [row for row in small_rows() if isinstance(row, ScoreRow)]
+
+
 @pytest.fixture(scope="package")
 def ask_empty():
     """Runs a named query on a lake without a row."""

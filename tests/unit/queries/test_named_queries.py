@@ -2,6 +2,8 @@ import math
 
 import pytest
 
+from valle.evaluation.aggregate import aggregate
+from valle.evaluation.bootstrap import BootstrapOptions
 from warehouse.catalogue import named_queries
 
 NAMES = sorted(named_queries())
@@ -179,3 +181,18 @@ def test_duplicates_are_found_across_corpora(ask):
     row = only(ask("duplicates"), copies=2)
     assert row["recording_ids"] == ["a3", "b1"]
     assert row["corpora"] == ["alpha", "beta"]
+
+
+def test_sql_and_python_aggregate_scores_alike(ask, small_scores):
+    table = ask("scores_by_system")
+    for scores in aggregate(small_scores, options=BootstrapOptions(replicas=10)):
+        row = only(table, system=scores.system)
+        assert row["wer_micro"] == pytest.approx(100 * scores.wer.value, abs=1e-3)
+        assert row["wer_macro"] == pytest.approx(100 * scores.wer_macro.value, abs=1e-3)
+        assert row["cer_micro"] == pytest.approx(100 * scores.cer.value, abs=1e-3)
+        assert row["cer_macro"] == pytest.approx(100 * scores.cer_macro.value, abs=1e-3)
+        assert row["sentence_error"] == pytest.approx(100 * scores.sentence_error.value, abs=1e-3)
+        assert row["catastrophic"] == pytest.approx(100 * scores.catastrophic.value, abs=1e-3)
+        assert row["sim_o"] == pytest.approx(scores.sim_o.value, abs=1e-4)
+        assert (row["missing"], row["words"]) == (scores.num_missing, scores.num_words)
+        assert row["real_time_factor"] == pytest.approx(scores.real_time_factor, abs=1e-3)
