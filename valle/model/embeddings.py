@@ -1,7 +1,8 @@
 """Tables that turn symbols and codes into vectors, and the heads that turn hidden states into logits.
 
-All code tables of one role are one parameter, and so are all heads of one role: each parameter gets a gradient in
-every step whatever levels were drawn, so that all ranks of a distributed run reduce the same tensors.
+All code tables of a role are one parameter, and so are all heads: each parameter gets a gradient in every step,
+whatever modes and levels were drawn. Otherwise ranks would reduce different tensors, ZeRO-3 would add a stale gradient,
+and AdamW would treat what was not drawn differently in each engine.
 """
 
 import math
@@ -19,12 +20,16 @@ class CodeTables(nn.Module):
         self.entries = entries
         self.weight = nn.Parameter(torch.randn(num_tables * entries, width) * 0.5)
 
-    def forward(self, codes: Tensor, counts: Tensor) -> Tensor:
-        """Codes [n, K'] and codebooks to sum per frame [n], each at least 1, to vectors [n, width]."""
-        if codes.shape[1] == 1 or len(codes) == 0:
-            return functional.embedding(codes[:, 0], self.weight)
+    def forward(self, codes: Tensor, counts: Tensor, first_table: int = 0) -> Tensor:
+        """Codes [n, K'] and codebooks to sum per frame [n], each at least 1, to vectors [n, width].
+
+        Codebook k is embedded by table first_table + k.
+        """
         columns = torch.arange(codes.shape[1], device=codes.device)
-        index = (codes + columns * self.entries)[columns < counts[:, None]]
+        index = codes + (columns + first_table) * self.entries
+        if codes.shape[1] == 1 or len(codes) == 0:
+            return functional.embedding(index[:, 0], self.weight)
+        index = index[columns < counts[:, None]]
         return functional.embedding_bag(index, self.weight, counts.cumsum(0) - counts, mode="sum")
 
 
@@ -36,13 +41,14 @@ class Heads(nn.Module):
         self.weight = nn.Parameter(torch.randn(num_heads, outputs, width) / math.sqrt(width))
         self.bias = nn.Parameter(torch.zeros(num_heads, outputs))
 
-    def forward(self, hidden: Tensor, heads: Tensor) -> Tensor:
-        """Hidden states [n, width] and the head of each [n] to logits [n, outputs]."""
-        if len(self.weight) == 1:
-            return functional.linear(hidden, self.weight[0], self.bias[0])
-        logits = hidden.new_zeros(len(hidden), self.weight.shape[1])
-        for head in sorted(set(heads.tolist())):
-            chosen = (heads == head).nonzero()[:, 0]
-            part = functional.linear(hidden[chosen], self.weight[head], self.bias[head])
-            logits = logits.to(part.dtype).index_copy(0, chosen, part)
-        return logits
+    def forward(self, hidden: Tensor, heads: Tensor, outputs: int) -> Tensor:
+        """Hidden states [n, width] and the head of each [n] to the first `outputs` logits of it, [n, outputs]."""
+        used = sorted(set(heads.tolist()))
+        if len(used) == 1:
+            return functional.linear(hidden, self.weight[used[0], :outputs], self.bias[used[0], :outputs])
+        chosen = [(heads == head).nonzero()[:, 0] for head in used]
+        parts = [
+            functional.linear(hidden[rows], self.weight[head, :outputs], self.bias[head, :outputs])
+            for head, rows in zip(used, chosen, strict=True)
+        ]
+        return torch.cat(parts)[torch.cat(chosen).argsort()]

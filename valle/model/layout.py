@@ -46,21 +46,24 @@ class PositionRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a row: what it holds, and for codes which table and codebooks embed it."""
+    """A part of a row: what it holds and what embeds it.
+
+    For codes: which codebooks are summed, and which of the tables is the one of codebook 0.
+    """
 
     name: str
     table: str
     codebooks: Codebooks | None = None
+    first_table: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One decode mode: its segments in order, the segment that is the output, the head, the mask, the positions."""
+    """One decode mode: its segments in order, the segment that is the output, the mask, the positions."""
 
     mode: Mode
     segments: tuple[Segment, ...]
     output: str
-    head: str
     mask: MaskKind
     positions: PositionRule
     has_stop: bool
@@ -84,10 +87,9 @@ LAYOUTS: Mapping[Mode, Layout] = MappingProxyType(
             segments=(
                 *_CONDITION,
                 Segment("prompt", "prompt_codes", Codebooks.FIRST),
-                Segment("target", "ar_codes", Codebooks.FIRST),
+                Segment("target", "target_codes", Codebooks.FIRST, first_table=0),
             ),
             output="target",
-            head="ar",
             mask=MaskKind.CAUSAL,
             positions=PositionRule.PER_SEGMENT,
             has_stop=True,
@@ -97,10 +99,9 @@ LAYOUTS: Mapping[Mode, Layout] = MappingProxyType(
             segments=(
                 *_CONDITION,
                 Segment("prompt", "prompt_codes", Codebooks.BELOW),
-                Segment("target", "nar_codes", Codebooks.BELOW),
+                Segment("target", "target_codes", Codebooks.BELOW, first_table=1),
             ),
             output="target",
-            head="nar",
             mask=MaskKind.FULL,
             positions=PositionRule.PER_SEGMENT,
             has_stop=False,

@@ -7,7 +7,7 @@ from valle.model.batch import Batch
 from valle.model.cache import Cache
 from valle.model.config import ModelConfig
 from valle.model.embeddings import CodeTables, Heads
-from valle.model.layout import LAYOUTS, Codebooks, MaskKind, Mode, Segment
+from valle.model.layout import LAYOUTS, Codebooks, Layout, MaskKind, Mode, Segment
 from valle.model.trunk import LlamaTrunk, Mask
 
 
@@ -26,11 +26,10 @@ class ValleModel(nn.Module):
         self.codes = nn.ModuleDict(
             {
                 "prompt_codes": CodeTables(levels, size, width),
-                "ar_codes": CodeTables(1, size + 2, width),
-                "nar_codes": CodeTables(max(levels - 1, 1), size + 2, width),
+                "target_codes": CodeTables(levels, size + 2, width),
             }
         )
-        self.heads = nn.ModuleDict({"ar": Heads(1, size + 1, width), "nar": Heads(max(levels - 1, 1), size, width)})
+        self.heads = Heads(levels, size + 1, width)
         self.trunk = LlamaTrunk(config)
         for table in (self.symbols, self.languages, self.levels):
             nn.init.normal_(table.weight, std=0.5)
@@ -51,7 +50,7 @@ class ValleModel(nn.Module):
         x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces)).view(rows, longest, -1)
         mask = Mask(layout.mask, batch.row_lengths if batch.is_padded else None)
         hidden = self.trunk(x, mask, batch.positions, cache).flatten(0, 1)[batch.predictions]
-        return self._logits(layout.head, hidden, batch.prediction_levels)
+        return self._logits(layout, hidden, batch.prediction_levels)
 
     def prefill(self, batch: Batch, cache: Cache) -> Tensor:
         """Fill `cache` with AR rows and return the logits of what follows each of them, [B, N + 1]."""
@@ -62,10 +61,11 @@ class ValleModel(nn.Module):
 
         Returns the logits of the frame after it, [B, N + 1].
         """
-        table = self.codes[LAYOUTS[Mode.AR].segment("target").table]
-        x = table(codes[:, None], torch.ones_like(codes))[:, None]
+        layout = LAYOUTS[Mode.AR]
+        target = layout.segment(layout.output)
+        x = self.codes[target.table](codes[:, None], torch.ones_like(codes), target.first_table)[:, None]
         hidden = self.trunk(x, Mask(MaskKind.CAUSAL, None), frames[:, None], cache)[:, 0]
-        return self._logits("ar", hidden, torch.zeros_like(codes))
+        return self._logits(layout, hidden, torch.zeros_like(codes))
 
     def _embed(self, segment: Segment, batch: Batch) -> Tensor:
         if segment.codebooks is None:
@@ -76,8 +76,10 @@ class ValleModel(nn.Module):
             "target": (batch.target, batch.target_levels),
         }[segment.name]
         if segment.codebooks is Codebooks.FIRST:
-            return self.codes[segment.table](codes[:, :1], torch.ones_like(levels))
-        return self.codes[segment.table](codes, levels)
+            return self.codes[segment.table](codes[:, :1], torch.ones_like(levels), segment.first_table)
+        return self.codes[segment.table](codes, levels, segment.first_table)
 
-    def _logits(self, head: str, hidden: Tensor, levels: Tensor) -> Tensor:
-        return self.heads[head](hidden, levels - 1 if head == "nar" else levels)
+    def _logits(self, layout: Layout, hidden: Tensor, levels: Tensor) -> Tensor:
+        """Logits of the head of each level; the stop output exists only where the layout has one."""
+        size = self.config.codebook_size
+        return self.heads(hidden, levels, size + 1 if layout.has_stop else size)

@@ -54,6 +54,9 @@ def _import_deepspeed() -> Any:
         raise DependencyError(
             "The deepspeed engine needs DeepSpeed; install it with `pip install deepspeed`."
         ) from error
+    if not torch.cuda.is_available():
+        # Else DeepSpeed compiles a shared-memory reduction at its start; gloo does the same without a compiler.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     return deepspeed
 
 
@@ -90,14 +93,14 @@ class DeepSpeedEngine:
         self._has_pending = True
         return report
 
-    def update(self, learning_rate: float) -> float:
+    def update(self, learning_rate: float) -> float | None:
         """See `Engine`."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._engine.step()
         self._has_pending = False
         norm = self._engine.get_global_grad_norm()
-        return 0.0 if norm is None else float(norm)
+        return None if norm is None else float(norm)  # stage 0 does not keep it
 
     def evaluate(self, batch: Batch) -> LossReport:
         """See `Engine`."""

@@ -25,8 +25,8 @@ class Engine(Protocol):
     def accumulate(self, batch: Batch, divisor: float) -> LossReport:
         """Add the gradient of (summed loss / divisor), divisor being the labels of all batches of all ranks."""
 
-    def update(self, learning_rate: float) -> float:
-        """Clip, step and forget the gradient; returns its norm before clipping."""
+    def update(self, learning_rate: float) -> float | None:
+        """Clip, step and forget the gradient; returns its norm before clipping, None where it is not known."""
 
     def evaluate(self, batch: Batch) -> LossReport:
         """Loss of a batch without gradient and without dropout."""
@@ -83,7 +83,7 @@ class PlainEngine:
         torch.autograd.backward(report.total / divisor)
         return report
 
-    def update(self, learning_rate: float) -> float:
+    def update(self, learning_rate: float) -> float | None:
         """See `Engine`."""
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip)
         for group in self._optimizer.param_groups:

@@ -166,15 +166,19 @@ class _Run:
         labels = sum(len(element.batch.predictions) for element in loaded)
         divisor = engine.total(labels)
         torch.manual_seed(((options.seed << 32) + progress.step * 65_536 + engine.rank) % (1 << 63))  # of dropout
+        loss = 0.0
         for element in loaded:
-            window.add(engine.accumulate(element.batch, divisor), element.batch)
+            report = engine.accumulate(element.batch, divisor)
+            window.add(report, element.batch)
+            loss += float(report.losses.sum())
         norm = engine.update(self._rate(progress.step + 1))
-        if not math.isfinite(norm):
+        if not math.isfinite(loss + (norm or 0.0)):
             raise TrainingError(
-                f"The gradient of step {progress.step + 1} is not finite; lower learning_rate, or continue the run "
+                f"Loss or gradient of step {progress.step + 1} is not finite; lower learning_rate, or continue the run "
                 f"from its last checkpoint in {options.run_dir}."
             )
-        window.norms.append(norm)
+        if norm is not None:
+            window.norms.append(norm)
         window.steps += 1
         progress.step += 1
         progress.cursor = loaded[-1].after

@@ -59,7 +59,7 @@ class Window:
             "tokens_per_second": round(self.tokens / max(self.seconds, 1e-9), 1),
             "padding": round(1 - self.tokens / max(self.slots, 1), 5),
             "waited_for_data": round(self.waited / max(self.seconds, 1e-9), 4),
-            "gradient_norm": round(sum(self.norms) / max(len(self.norms), 1), 5),
+            "gradient_norm": round(sum(self.norms) / len(self.norms), 5) if self.norms else None,
         }
 
 

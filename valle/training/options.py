@@ -13,7 +13,7 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field(default="tiny", description="Size of the model: tiny, 20m or 220m.")
+    model: str = Field(default="tiny", description="Size of the model: nano, tiny, 20m or 220m.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     start_from: Path | None = Field(
         default=None, description="Checkpoint whose weights a new run starts from; empty starts from random weights."

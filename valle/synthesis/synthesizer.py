@@ -1,0 +1,162 @@
+"""A checkpoint that speaks: phonemes and a prompt in, codes and audio out."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from valle.audio import Audio, Samples, resample
+from valle.backends import Backends
+from valle.codec.base import Codec, Codes
+from valle.model import ValleModel
+from valle.phonemes import PhonemeTable
+from valle.synthesis.decode import Condition, decode
+from valle.synthesis.options import SamplingOptions
+from valle.training.checkpoint import CheckpointCard, load_model
+from warehouse.errors import CheckpointError, ConfigurationError
+
+DEFAULT = SamplingOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The voice to speak with: its codes [K, P], and its phonemes when speech is to continue it."""
+
+    codes: Codes
+    symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One utterance to speak."""
+
+    symbols: tuple[str, ...]
+    prompt: Prompt | None = None
+    language: str = "en"
+    options: SamplingOptions = DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What was spoken. `is_complete` is False when the longest duration cut it; `seconds` is the time it took."""
+
+    codes: Codes  # [K, T]
+    audio: Audio
+    is_complete: bool
+    seconds: float
+
+    @property
+    def duration(self) -> float:
+        """Seconds of audio."""
+        return len(self.audio.samples) / self.audio.sample_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesizer:
+    """A loaded checkpoint with its codec and phonemizer."""
+
+    model: ValleModel
+    card: CheckpointCard
+    codec: Codec
+    backends: Backends
+
+    @classmethod
+    def load(cls, checkpoint: Path, backends: Backends) -> "Synthesizer":
+        """Open a checkpoint directory.
+
+        Raises CheckpointError when there is none, or when its codec is not the one that is installed.
+        """
+        model, card = load_model(checkpoint)
+        codec = backends.codec(card.codec.name)
+        if codec.spec != card.codec:
+            raise CheckpointError(
+                f"{checkpoint} was trained on codes of {card.codec.name}@{card.codec.revision}, but "
+                f"{codec.spec.name}@{codec.spec.revision} is installed; quantize and train again, or install the other."
+            )
+        return cls(model.to(backends.device), card, codec, backends)
+
+    def speak(
+        self,
+        symbols: Sequence[str],
+        prompt: Prompt | None = None,
+        *,
+        language: str = "en",
+        options: SamplingOptions = DEFAULT,
+    ) -> Speech:
+        """Speak phonemes with the voice of a prompt. Errors as `speak_many`."""
+        return self.speak_many([Request(tuple(symbols), prompt, language, options)])[0]
+
+    def speak_many(self, requests: Sequence[Request]) -> list[Speech]:
+        """Speak several utterances in one batch, results in the order of the requests.
+
+        Each is what it would be alone. Raises ConfigurationError for a request without phonemes, for a prompt with
+        too few codebooks, and for a continuation whose prompt has no phonemes.
+        """
+        if not requests:
+            return []
+        started = time.monotonic()
+        conditions = [self._condition(request) for request in requests]
+        decoded = decode(self.model, conditions, [request.options for request in requests])
+        waveforms = self._waveforms([one.codes for one in decoded])
+        seconds = (time.monotonic() - started) / len(requests)
+        rate = self.codec.spec.sample_rate
+        return [
+            Speech(one.codes, Audio(samples, rate), one.is_complete, seconds)
+            for one, samples in zip(decoded, waveforms, strict=True)
+        ]
+
+    def symbols(self, text: str, language: str = "en") -> tuple[str, ...]:
+        """The phonemes of a text."""
+        return tuple(self.backends.phonemizer("espeak").phonemize([text], language)[0])
+
+    def prompt(self, audio: Audio, text: str = "", language: str = "en") -> Prompt:
+        """A prompt from recorded speech, with the phonemes of what it says when `text` is given."""
+        samples = resample(audio.samples, audio.sample_rate, self.codec.spec.sample_rate)
+        return Prompt(self.codec.encode([samples])[0], self.symbols(text, language) if text else ())
+
+    def speak_text(
+        self,
+        text: str,
+        prompt: Prompt | None = None,
+        *,
+        language: str = "en",
+        options: SamplingOptions = DEFAULT,
+    ) -> Speech:
+        """Speak a text. Errors as `speak_many`."""
+        return self.speak(self.symbols(text, language), prompt, language=language, options=options)
+
+    def _condition(self, request: Request) -> Condition:
+        if not request.symbols:
+            raise ConfigurationError("There is nothing to say: the text has no phonemes.")
+        levels = self.card.model.num_codebooks
+        prompt = request.prompt
+        if prompt is not None and len(prompt.codes) != levels:
+            raise ConfigurationError(
+                f"The prompt has {len(prompt.codes)} codebooks, the model {levels}; encode it with "
+                f"{self.card.codec.name}."
+            )
+        table = PhonemeTable(self.card.phoneme_symbols)
+        nothing = np.zeros((levels, 0), dtype=np.int16)
+        if not request.options.continues_prompt:
+            return Condition(
+                symbol_ids=np.array(table.encode(request.symbols)),
+                language_id=self.card.model.language_id(request.language),
+                prompt=None if prompt is None else prompt.codes,
+                prefix=nothing,
+            )
+        if prompt is None or not prompt.symbols:
+            raise ConfigurationError("To continue a prompt, give its codes and what it says.")
+        return Condition(
+            symbol_ids=np.array(table.encode((*prompt.symbols, " ", *request.symbols))),
+            language_id=self.card.model.language_id(request.language),
+            prompt=prompt.codes,
+            prefix=prompt.codes,
+        )
+
+    def _waveforms(self, codes: Sequence[Codes]) -> list[Samples]:
+        """Audio of each, silence of no length for codes without a frame."""
+        spoken = [block for block in codes if block.shape[1]]
+        decoded = iter(self.codec.decode(spoken) if spoken else [])
+        return [next(decoded) if block.shape[1] else np.zeros(0, dtype=np.float32) for block in codes]
