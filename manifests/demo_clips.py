@@ -12,7 +12,7 @@ HELD_OUT = "heldout"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoClip:
-    """One clip: Ogg Opus at 24 kHz, mono. `duration` is in seconds; `dnsmos` is DNSMOS P.835 OVRL, measured."""
+    """One clip: Ogg Opus at 24 kHz, mono; `duration` is in seconds, `kind` is `digits` or `sentence`."""
 
     id: str
     path: Path
@@ -23,7 +23,6 @@ class DemoClip:
     kind: str
     accent: str
     gender: str
-    dnsmos: float
 
 
 def demo_folder() -> Path:
@@ -46,5 +45,4 @@ def demo_clips() -> Iterator[DemoClip]:
                 kind=row["kind"],
                 accent=row["accent"],
                 gender=row["gender"],
-                dnsmos=float(row["dnsmos"]),
             )

@@ -1,0 +1,26 @@
+"""The cards of the corpora: licence, size, languages, known faults and whom to cite, one Markdown file each."""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from warehouse.errors import ConfigurationError
+
+_SHARED = {"librilight-cut": "librilight"}
+"""Kinds that are another layout of a corpus that has a card."""
+
+
+def _folder() -> Traversable:
+    return files("manifests") / "cards"
+
+
+def card_kinds() -> tuple[str, ...]:
+    """What `card` knows, sorted."""
+    names = [entry.name.removesuffix(".md") for entry in _folder().iterdir() if entry.name.endswith(".md")]
+    return tuple(sorted([*names, *_SHARED]))
+
+
+def card(kind: str) -> str:
+    """The card of a corpus as Markdown. Raises ConfigurationError for a kind that has none."""
+    if kind not in card_kinds():
+        raise ConfigurationError(f"There is no card for {kind!r}; there are cards for {', '.join(card_kinds())}.")
+    return (_folder() / f"{_SHARED.get(kind, kind)}.md").read_text(encoding="utf-8")
