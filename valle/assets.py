@@ -22,7 +22,7 @@ _MEGABYTE = 1 << 20
 
 def models_directory() -> Path:
     """The cache folder of models that are not inside a wheel: `VALLE_MODELS`, else `~/.cache/valle`."""
-    return Path(os.environ.get("VALLE_MODELS") or Path.home() / ".cache" / "valle")
+    return Path(os.environ.get("VALLE_MODELS") or "~/.cache/valle").expanduser()
 
 
 def package_directory(package: str) -> Path | None:
