@@ -20,6 +20,7 @@ from manifests.sidecar import Sidecar, label_of, language_of, number_of, parse_j
 from warehouse.errors import ManifestError
 from warehouse.rows import RecordingRow, SourceRow, Span
 
+_ROUNDING = 0.02  # seconds by which a cut of a whole recording may miss its ends
 _BYTES_PER_SAMPLE = 1.0  # a guess at what encoded audio takes, to size shards without opening any
 
 
@@ -45,9 +46,10 @@ class LhotseCuts:
     """Reader of a CutSet; `root` is the `.jsonl` or `.jsonl.gz` file.
 
     Relative audio paths lie below the folder of the list or below one above it.
-    Cuts of one recording that follow each other become one row: the recording with the cuts as its spans. One
-    supervision gives the text; several go into `extra` with their times, and the speaker or language they share is
-    kept. Cuts that are mixed or padded, and recordings that are not one plain file, are dropped rows. Cuts of one
+    Cuts of one recording that follow each other become one row: the recording with the cuts as its spans. The text
+    of a row is that of the whole recording, so it comes from the only supervision of a cut that is all of it; any
+    other supervisions go into `extra` with their times and texts, and the speaker or language they share is kept.
+    Cuts that are mixed or padded, and recordings that are not one plain file, are dropped rows. Cuts of one
     recording that are apart in the list give a row each, told apart by their first cut.
     """
 
@@ -105,7 +107,8 @@ class LhotseCuts:
         inspection = _of_spans(inspect_file(path), spans)
         key = f"{first.recording_name}/{label_of(cuts[0].get('id')) or first.start}"
         place = Place(path=path, relative_path=source.relative_path, key=key)
-        return build_row(self, source, place, inspection, _said(first, cuts, spans))
+        said = _said(first, cuts, spans, is_whole=_is_whole(spans, inspection.duration))
+        return build_row(self, source, place, inspection, said)
 
 
 def _lines(path: Path, start: int) -> Iterator[_Line]:
@@ -180,7 +183,14 @@ def _of_spans(inspection: Inspection, spans: list[Span]) -> Inspection:
     return replace(inspection, content_hash=content_hash)
 
 
-def _said(first: _Line, cuts: list[Mapping[str, Any]], spans: list[Span]) -> Said:
+def _is_whole(spans: list[Span], duration: float | None) -> bool:
+    """Whether one span is all of a recording, but for what rounding may cost."""
+    if duration is None or len(spans) != 1:
+        return False
+    return spans[0].start <= _ROUNDING and spans[0].end >= duration - _ROUNDING
+
+
+def _said(first: _Line, cuts: list[Mapping[str, Any]], spans: list[Span], *, is_whole: bool) -> Said:
     supervisions = [
         _supervision(item, span.start)
         for cut, span in zip(cuts, spans, strict=True)
@@ -192,14 +202,15 @@ def _said(first: _Line, cuts: list[Mapping[str, Any]], spans: list[Span]) -> Sai
         "recording": label_of(first.recording.get("id")),
         "cuts": [label_of(cut.get("id")) for cut in cuts],
     }
-    if len(supervisions) == 1:
+    has_text = is_whole and len(supervisions) == 1
+    if has_text:
         extra |= supervisions[0]["custom"]
     elif supervisions:
         extra["supervisions"] = supervisions
     return Said(
         speaker=_shared(item["speaker"] for item in supervisions),
         language=_shared(item["language"] for item in supervisions),
-        text=supervisions[0]["text"] if len(supervisions) == 1 else None,
+        text=supervisions[0]["text"] if has_text else None,
         spans=spans,
         extra={**_mapping(first.recording.get("custom")), **(customs[0] if len(cuts) == 1 else {}), **extra},
     )

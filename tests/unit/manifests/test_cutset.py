@@ -43,12 +43,19 @@ def write(root, cuts, name="cuts.jsonl.gz"):
 
 
 @pytest.mark.parametrize("name", ["cuts.jsonl", "cuts.jsonl.gz"])
-def test_a_cut_is_its_recording_with_a_span_and_the_text_of_its_supervision(tmp_path, name):
-    row = single_row(open_corpus("cutset", write(tmp_path, [cut_of(tmp_path, start=0.5)], name)))
+def test_a_cut_of_a_whole_recording_is_the_recording_with_the_text_of_its_supervision(tmp_path, name):
+    row = single_row(open_corpus("cutset", write(tmp_path, [cut_of(tmp_path, duration=2.0)], name)))
     assert (row.text, row.speaker, row.language) == ("text 0 of a 0", "cutset:sa", "en")
-    assert row.spans == [Span(start=0.5, end=1.0)]
+    assert row.spans == [Span(start=0.0, end=2.0)]
     assert (row.num_samples, row.path, row.member) == (32000, str(tmp_path / "audio/a.flac"), None)
     assert json.loads(row.extra) == {"recording": "a", "cuts": ["a-0"], "mood": "calm"}
+
+
+def test_the_text_of_a_part_is_not_the_text_of_the_recording(tmp_path):
+    row = single_row(open_corpus("cutset", write(tmp_path, [cut_of(tmp_path, start=0.5)])))
+    assert (row.text, row.spans) == (None, [Span(start=0.5, end=1.0)])
+    (spoken,) = json.loads(row.extra)["supervisions"]
+    assert (spoken["text"], spoken["start"]) == ("text 0 of a 0", 0.5)
 
 
 def test_neighbouring_cuts_of_one_recording_are_one_row(tmp_path):
@@ -109,7 +116,7 @@ def test_cuts_that_are_no_window_of_a_plain_file_are_dropped_rows(tmp_path):
 
 def test_missing_audio_is_a_dropped_row(tmp_path):
     row = single_row(open_corpus("cutset", write(tmp_path, [cut_of(tmp_path, path="elsewhere/x.flac")])))
-    assert (row.drop_reason, row.text) == ("missing_file", "text 0 of a 0")
+    assert (row.drop_reason, row.speaker) == ("missing_file", "cutset:sa")
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", '"cut"', "{}", '{"recording": 3, "start": "x"}', "\x00"])
