@@ -1,7 +1,9 @@
 -- How many hours does each corpus hold, and how many of them became utterances?
+-- Speech that a model under evaluation made is no corpus and is left out.
 WITH recorded AS (
     SELECT corpus, count(*) AS recordings, sum(coalesce(duration, 0)) / 3600 AS recorded_hours
     FROM current_recordings
+    WHERE origin <> 'generated'
     GROUP BY corpus
 ),
 speech AS (

@@ -1,5 +1,6 @@
 """A lake small enough to count by hand: two corpora, three speakers, seven recordings, all stages, one evaluation."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from importlib.resources import files
@@ -188,6 +189,8 @@ def small_rows():
         yield recording(*entry)
         if entry[6] is None:
             yield from stage_rows(entry[0], entry[1], entry[3], entry[5], entry[7])
+    spoken = recording("g1", "evaluation-e1", "alpha/bob", "en", "unknown", 2.0, None, None)
+    yield replace(spoken, origin="generated")
     for corpus in ("alpha", "beta"):
         for stage in STAGES:
             yield ConfigurationRow(

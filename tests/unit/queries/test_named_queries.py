@@ -42,6 +42,10 @@ def test_hours_by_corpus_counts_recorded_and_usable_speech(ask):
     assert alpha["usable_share"] == pytest.approx(34 / 40, abs=1e-4)
 
 
+def test_speech_of_an_evaluation_is_no_corpus(ask):
+    assert set(ask("hours_by_corpus")["corpus"].to_pylist()) == {"alpha", "beta"}
+
+
 def test_hours_by_language_counts_utterances_only(ask):
     german = only(ask("hours_by_language"), language="de")
     assert german["utterances"] == 2
