@@ -231,10 +231,10 @@ def _chapter(number: int, voice: str, samples: Samples, spans: Sequence[tuple[in
             "genre": ["*Non-fiction"],
             "Dramatic Readings": False,
             "meta_genre": "Literature",
-            "voice": voice,
         },
         "file_length_sec": duration,
         "voice_activity": [_on_grid(start, end, duration) for start, end in spans],
+        "voice": voice,
         **_MARK,
     }
 
