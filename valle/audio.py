@@ -60,14 +60,14 @@ class UnreadableAudio(Exception):
 
 
 def _open(location: AudioLocation) -> soundfile.SoundFile:
+    if not Path(location.path).is_file():  # libsndfile only says "system error"
+        raise UnreadableAudio("missing_file", location.path)
     try:
         if location.size == 0:
             return soundfile.SoundFile(location.path)
         with Path(location.path).open("rb") as archive:
             archive.seek(location.offset)
             content = archive.read(location.size)
-    except FileNotFoundError as error:
-        raise UnreadableAudio("missing_file", location.path) from error
     except (soundfile.LibsndfileError, OSError) as error:
         raise UnreadableAudio("undecodable", f"{location.path}: {error}") from error
     if len(content) < location.size:

@@ -6,6 +6,7 @@ Pure arithmetic over seconds; no audio, no model.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from warehouse.errors import ConfigurationError
 from warehouse.rows import Span
 
 PAUSE, FORCED = "pause", "forced"
@@ -15,7 +16,10 @@ QuietestPoint = Callable[[float, float], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CuttingRules:
-    """Seconds: lengths to reach, the pause that ends a segment, and the silence that is kept at the ends."""
+    """Seconds: lengths to reach, the pause that ends a segment, and the silence that is kept at the ends.
+
+    Raises ConfigurationError when a split could not leave two whole segments.
+    """
 
     min_duration: float = 1.0
     max_duration: float = 20.0
@@ -23,8 +27,13 @@ class CuttingRules:
     margin: float = 0.1
 
     def __post_init__(self) -> None:
-        assert 0 < self.min_duration <= self.max_duration / 2, "a split must be able to leave two whole segments"
-        assert self.margin >= 0 and self.max_pause >= 0
+        if not 0 < self.min_duration <= (self.max_duration - 2 * self.margin) / 2:
+            raise ConfigurationError(
+                f"segments of {self.min_duration} to {self.max_duration} s cannot be cut: set max_duration to more than "
+                "twice min_duration."
+            )
+        if self.margin < 0 or self.max_pause < 0:
+            raise ConfigurationError("margin and max_pause of segment cannot be negative: set them to 0 or more.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ import re
 from dataclasses import dataclass
 
 from valle.asr import Heard
-from valle.evaluation.errors import count_character_errors, count_word_errors
+from valle.evaluation.errors import count_word_errors
 from valle.evaluation.normalise import default_normaliser, get_normaliser
 
-_WITHOUT_SPACES = ("ja", "zh")
 _STOCK_PHRASES: dict[str, tuple[str, ...]] = {
     "en": (
         "bye",
@@ -65,14 +64,13 @@ class ConfidenceRules:
 
 
 def plain(text: str, language: str) -> str:
-    """Text as it is compared: no case, no punctuation, English numbers in words."""
+    """Text as it is compared: no case, no punctuation, English numbers in words, Chinese and Japanese by character."""
     return get_normaliser(default_normaliser(language))(text, language)
 
 
 def disagreement(given: str, heard: str, language: str) -> float:
     """Word error rate of what was heard against what is given; of characters where a language writes no spaces."""
-    count = count_character_errors if language in _WITHOUT_SPACES else count_word_errors
-    return count(plain(given, language), plain(heard, language)).rate
+    return count_word_errors(plain(given, language), plain(heard, language)).rate
 
 
 def characters_per_second(text: str, duration: float, language: str) -> float:
@@ -91,15 +89,13 @@ def rate_fault(text: str, duration: float, language: str) -> Fault | None:
 
 def loop_in(text: str, language: str) -> str | None:
     """The words that `text` says again and again in a row, or None."""
-    words = (
-        list(plain(text, language).replace(" ", "")) if language in _WITHOUT_SPACES else plain(text, language).split()
-    )
+    words = plain(text, language).split()
     for length, times in _LOOP_LENGTHS.items():
         run = 0
         for index in range(length, len(words)):
             run = run + 1 if words[index] == words[index - length] else 0
             if run >= length * (times - 1):
-                return ("" if language in _WITHOUT_SPACES else " ").join(words[index - length + 1 : index + 1])
+                return " ".join(words[index - length + 1 : index + 1])
     return None
 
 

@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.stages.inputs import backends_with, stage_input
+from valle.backends import Backends
+from valle.phonemes import phoneme_table
+from valle.stages.base import WorkItem
+from valle.stages.phonemize import Phonemize
+from warehouse.arrow import to_table
+from warehouse.rows import PhonemeRow
+
+
+def phonemized(
+    text: str | None, language: str | None = "en", *, stage: Phonemize | None = None, **models: object
+) -> PhonemeRow:
+    item = WorkItem(replace(stage_input(text=text, language=language)), None)
+    (row,) = (stage or Phonemize()).process([item], backends_with(**models) if models else Backends())
+    assert to_table(PhonemeRow, [row]).num_rows == 1
+    return row
+
+
+def test_a_sentence_becomes_symbols_of_the_table():
+    row = phonemized("Hello, world!")
+    assert "".join(row.symbols or []) == "həlˈoʊ, wˈɜːld!"
+    assert (row.num_symbols, row.num_unknown, row.unknown, row.drop_reason) == (len(row.symbols or []), 0, [], None)
+    assert row.model.endswith(":en")
+    assert phoneme_table().decode(phoneme_table().encode(row.symbols or [])) == row.symbols
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "reason"),
+    [
+        (None, "en", "empty"),
+        ("", "en", "empty"),
+        (" ... — !", "en", "empty"),
+        ("Привет, мир", "en", "wrong_script"),
+        ("今日は東京へ行きました。", "ja", "wrong_script"),
+        ("hello there", "zh", "wrong_script"),
+        ("hola amigo", "es", "unsupported_language"),
+    ],
+)
+def test_text_that_cannot_be_read_is_dropped(text: str | None, language: str, reason: str):
+    row = phonemized(text, language)
+    assert (row.drop_reason, row.symbols) == (reason, None)
+    assert row.drop_detail
+
+
+def test_symbols_outside_the_table_are_counted_named_and_dropped():
+    class Alien:
+        def phonemize(self, texts: list[str], language: str) -> list[list[str]]:
+            return [["a", "☃", "b", "☃", "♫"] for _ in texts]
+
+    row = phonemized("anything", phonemizer=("espeak", Alien()))
+    assert (row.drop_reason, row.num_unknown, row.unknown) == ("unknown_symbols", 3, ["☃", "♫"])
+    kept = phonemized("anything", stage=Phonemize(max_unknown=3), phonemizer=("espeak", Alien()))
+    assert (kept.drop_reason, kept.num_unknown) == (None, 3)
+
+
+def test_a_transcript_without_a_language_is_read_as_the_default_one():
+    assert phonemized("gut", None, stage=Phonemize(default_language="de")).symbols == ["ɡ", "ˈ", "u", "ː", "t"]

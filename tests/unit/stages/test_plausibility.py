@@ -1,0 +1,82 @@
+import pytest
+
+from valle.asr import Heard, compression_ratio
+from valle.stages.plausibility import (
+    ConfidenceRules,
+    disagreement,
+    heard_fault,
+    is_stock_phrase,
+    loop_in,
+    rate_fault,
+)
+
+RULES = ConfidenceRules(min_logprob=-1.0, max_compression_ratio=2.4, max_no_speech=0.6)
+
+
+def heard(text: str, *, logprob: float = -0.2, no_speech: float = 0.05, language: str = "en") -> Heard:
+    return Heard(text, language, 0.99, logprob, no_speech, compression_ratio(text))
+
+
+@pytest.mark.parametrize(
+    ("what", "duration", "reason"),
+    [
+        (heard(""), 3.0, "no_text"),
+        (heard(". . ."), 3.0, "no_text"),
+        (heard("Thank you.", no_speech=0.8), 3.0, "stock_phrase"),
+        (heard("Thanks for watching!", logprob=-0.7), 3.0, "stock_phrase"),
+        (heard("ご視聴ありがとうございました。", no_speech=0.9, language="ja"), 3.0, "stock_phrase"),
+        (heard("and then", logprob=-1.4, no_speech=0.9), 1.0, "no_speech"),
+        (heard("the view of the view of the view of the view of the view of"), 4.0, "repetitive"),
+        (heard("no no no no no no no"), 2.0, "repetitive"),
+        (heard("好的好的好的好的好的好的", language="zh"), 3.0, "repetitive"),
+        (heard("some muttering that is hardly there", logprob=-1.3), 2.0, "low_logprob"),
+        (heard("Chapter one."), 14.0, "implausible_rate"),
+        (heard("every word of a long sentence in a very short time, as nobody can say it"), 1.0, "implausible_rate"),
+    ],
+)
+def test_made_up_text_is_found(what: Heard, duration: float, reason: str):
+    fault = heard_fault(what, duration, RULES)
+    assert fault is not None
+    assert fault.reason == reason
+    assert fault.detail
+
+
+@pytest.mark.parametrize(
+    ("what", "duration"),
+    [
+        (heard("Thank you."), 1.0),
+        (heard("Six six six two."), 1.6),
+        (heard("No, no, no, that is very very bad."), 2.6),
+        (heard("7"), 0.5),
+        (heard("He was born in 1813 and died in 1855."), 5.0),
+        (heard("今天天气很好，我们去公园吧。", language="zh"), 3.0),
+    ],
+)
+def test_plain_speech_passes(what: Heard, duration: float):
+    assert heard_fault(what, duration, RULES) is None
+
+
+def test_a_loop_is_named_by_its_words():
+    assert loop_in("and so on and so on and so on", "en") is not None
+    assert set((loop_in("it was the best of it was the best of it was the best of", "en") or "").split()) == {
+        "it", "was", "the", "best", "of",
+    }  # fmt: skip
+    assert loop_in("", "en") is None
+
+
+def test_a_stock_phrase_is_the_whole_text_only():
+    assert is_stock_phrase("  Thank you! ", "en")
+    assert not is_stock_phrase("Thank you for coming, she said.", "en")
+    assert is_stock_phrase("Untertitel der Amara.org-Community", "de")
+
+
+def test_disagreement_ignores_case_punctuation_and_the_spelling_of_numbers():
+    assert disagreement("Seven three oh nine.", "seven three oh nine", "en") == 0
+    assert disagreement("the year twenty", "The year 20!", "en") == 0
+    assert disagreement("one two three four", "one two three five", "en") == 0.25
+    assert disagreement("你好世界", "你好视界", "zh") == 0.25
+
+
+def test_the_rate_forgives_pauses_around_short_words():
+    assert rate_fault("yes", 1.4, "en") is None
+    assert rate_fault("yes", 6.0, "en") is not None
