@@ -32,8 +32,10 @@ class CodecTrainingOptions:
     commitment_weight: float = 0.25
     log_mel_weight: float = 10.0
     convergence_weight: float = 2.0
-    feature_weight: float = 4.0
-    adversarial_weight: float = 1.0
+    # Shares of the adversarial stage's gradient.
+    spectral_share: float = 1.0
+    feature_share: float = 1.5
+    fooling_share: float = 1.0
     discriminator_filters: int = 16
     discriminator_crops: int = 6
     discriminator_frames: int = 40

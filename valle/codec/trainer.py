@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from valle.codec.balance import GradientBalancer
 from valle.codec.discriminator import build_discriminator
 from valle.codec.losses import SpectralLoss, discriminator_loss, feature_loss, generator_loss
 from valle.codec.network import MiniNetwork
@@ -16,6 +17,7 @@ from valle.codec.options import CodecTrainingOptions
 from valle.codec.training_data import SpeechPool
 
 Metrics = dict[str, float]
+QUIETEST_EXCERPT = 0.01  # RMS
 
 
 class TrainingStage(StrEnum):
@@ -45,6 +47,9 @@ class Trainer:
         self.spectral_loss = SpectralLoss(options.config.sample_rate)
         self.optimizer = self._optimizer(self.network)
         self.critics_optimizer = self._optimizer(self.critics)
+        self.balancer = GradientBalancer(
+            {"spectral": options.spectral_share, "features": options.feature_share, "fooling": options.fooling_share}
+        )
         self.generator = torch.Generator().manual_seed(options.seed)
         self.rng = np.random.default_rng(options.seed)
         self.num_steps = 0
@@ -80,9 +85,10 @@ class Trainer:
         metrics |= {"log_mel": log_mel.item(), "convergence": convergence.item()}
         return self.options.log_mel_weight * log_mel + self.options.convergence_weight * convergence
 
-    def _descend(self, loss: Tensor) -> None:
+    def _descend(self, loss: Tensor, gradient: Tensor | None = None) -> None:
+        """One optimizer step down `loss`, or from a network output along the `gradient` given for it."""
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss, gradient)
         clip_grad_norm_(self.network.parameters(), self.options.max_gradient_norm)
         self.optimizer.step()
 
@@ -121,38 +127,42 @@ class Trainer:
         )
         metrics |= {"commitment": quantized.commitment.item(), "revived": float(num_revived)}
 
-    def _heard_by_critics(self, waveforms: Tensor, first: int) -> Tensor:
-        hop = self.options.config.hop_length
-        excerpt = waveforms[: self.options.discriminator_crops, first * hop :]
-        return excerpt[:, None, : self.options.discriminator_frames * hop]
+    def _critics_step(self, real: Tensor, made: Tensor) -> tuple[float, list[list[Tensor]]]:
+        """Teach the critics; returns their loss and their activations for the recordings."""
+        self.critics.requires_grad_(True)
+        real_scores, real_maps = self.critics(real)
+        made_scores, _ = self.critics(made.detach())
+        loss = discriminator_loss(real_scores, made_scores)
+        self.critics_optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        clip_grad_norm_(self.critics.parameters(), self.options.max_gradient_norm)
+        self.critics_optimizer.step()
+        self.critics.requires_grad_(False)
+        return loss.item(), [[activation.detach() for activation in maps] for maps in real_maps]
 
     def _adversarial_step(self, metrics: Metrics) -> None:
-        options = self.options
+        options, hop = self.options, self.options.config.hop_length
         crops = self._crops()
         with torch.no_grad():
             latents = self.network.encode(crops)
             quantized = self.network.quantizer(latents.flatten(0, 1), self._levels()).latents.view_as(latents)
         output = self.network.decode(quantized)
-        first = int(self.rng.integers(options.crop_frames - options.discriminator_frames + 1))
-        real, made = self._heard_by_critics(crops, first), self._heard_by_critics(output, first)
+        first = int(self.rng.integers(options.crop_frames - options.discriminator_frames + 1)) * hop
+        heard = (slice(options.discriminator_crops), slice(first, first + options.discriminator_frames * hop))
+        # The critics hear every excerpt at the same loudness; quiet speech would hardly teach them anything.
+        scale = crops[heard].square().mean(1, keepdim=True).sqrt().clamp(min=QUIETEST_EXCERPT)
+        real, made = (crops[heard] / scale)[:, None], (output[heard] / scale)[:, None]
+        critics_loss, real_maps = self._critics_step(real, made)
 
-        self.critics.requires_grad_(True)
-        real_scores, real_maps = self.critics(real)
-        made_scores, _ = self.critics(made.detach())
-        critics_loss = discriminator_loss(real_scores, made_scores)
-        self.critics_optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(critics_loss)
-        clip_grad_norm_(self.critics.parameters(), options.max_gradient_norm)
-        self.critics_optimizer.step()
-
-        self.critics.requires_grad_(False)
         made_scores, made_maps = self.critics(made)
         # The activations for recordings are those from before the critics' step: one pass fewer, and close enough.
-        matching = feature_loss([[m.detach() for m in maps] for maps in real_maps], made_maps)
-        fooling = generator_loss(made_scores)
-        metrics |= {"critics": critics_loss.item(), "features": matching.item(), "fooling": fooling.item()}
-        loss = self._spectral(output, crops, metrics)
-        self._descend(loss + options.feature_weight * matching + options.adversarial_weight * fooling)
+        losses = {
+            "spectral": self._spectral(output, crops, metrics),
+            "features": feature_loss(real_maps, made_maps),
+            "fooling": generator_loss(made_scores),
+        }
+        metrics |= {"critics": critics_loss} | {name: loss.item() for name, loss in losses.items()}
+        self._descend(output, self.balancer.gradient(losses, output))
 
     def step(self, progress: float) -> Metrics:
         """One step of the stage that `progress` (0 to 1) falls in; returns its losses by name."""
@@ -187,6 +197,7 @@ class Trainer:
             "critics": self.critics.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "critics_optimizer": self.critics_optimizer.state_dict(),
+            "gradient_norms": dict(self.balancer.norms),
             "generator": self.generator.get_state(),
             "rng": self.rng.bit_generator.state,
             "num_steps": self.num_steps,
@@ -201,6 +212,7 @@ class Trainer:
         self.critics.load_state_dict(state["critics"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.critics_optimizer.load_state_dict(state["critics_optimizer"])
+        self.balancer.norms = dict(state["gradient_norms"])
         self.generator.set_state(state["generator"])
         self.rng.bit_generator.state = state["rng"]
         self.num_steps = state["num_steps"]
