@@ -1,14 +1,19 @@
 """Emilia's tars, read in place, whole and broken."""
 
 import json
+import random
 import tarfile
+import tracemalloc
 
 import pytest
 from corpora import encoded, put, put_tar, rows_of, single_row, utterance
 
 from manifests import CorpusOptions, open_corpus
 from manifests.archive import split_archive
+from manifests.corpus import assign_shards
 from manifests.inspection import inspect_bytes
+from warehouse.arrow import to_table
+from warehouse.rows import RecordingRow
 
 IDS = [f"EN_B00000_S{speaker:05d}_W{number:06d}" for speaker in (0, 10) for number in range(3)]
 
@@ -174,3 +179,36 @@ def test_other_audio_formats_in_a_tar_are_read(tmp_path):
     put_tar(tmp_path / "a.tar", [sidecar, ("a_W1.flac", encoded())])
     row = single_row(open_corpus("emilia", tmp_path))
     assert (row.sample_rate, row.text) == (16000, "Text of a_W1.")
+
+
+def test_no_damage_to_an_archive_raises_and_ids_stay_unique(tmp_path):
+    content = put_emilia(tmp_path, IDS[:3]).read_bytes()
+    headers = [at for at in range(0, len(content), 512) if content[at + 257 : at + 262] == b"ustar"]
+    rng = random.Random(7)
+    corpus = open_corpus("emilia", tmp_path, options=CorpusOptions(shard_megabytes=0.01))
+    for _ in range(40):
+        damaged = bytearray(content)
+        for _ in range(rng.randint(1, 4)):
+            damaged[rng.choice(headers) + rng.randint(0, 1000)] = rng.randrange(256)
+        for at in headers:  # a good checksum lets a bad field through
+            header = damaged[at : at + 512]
+            damaged[at + 148 : at + 156] = b"%06o\0 " % (sum(header[:148]) + 8 * ord(" ") + sum(header[156:]))
+        put(tmp_path / "Emilia/EN/EN-B000000.tar", bytes(damaged))
+        rows = rows_of(corpus)
+        assert rows and len({row.recording_id for row in rows}) == len(rows)
+        to_table(RecordingRow, rows)
+
+
+def test_listing_and_reading_an_archive_six_times_the_size_takes_no_more_memory(tmp_path):
+    peaks = []
+    for size in (60, 360):
+        audio = encoded("MP3", rate=24000, seconds=0.1)
+        members = [m for number in range(size) for m in utterance(f"EN_B00000_S00000_W{number:06d}", audio=audio)]
+        put_tar(tmp_path / f"{size}/EN-B000000.tar", members)
+        corpus = open_corpus("emilia", tmp_path / f"{size}", options=CorpusOptions(shard_megabytes=0.1))
+        tracemalloc.start()
+        sources = assign_shards(corpus.find(), corpus.name, megabytes=0.1)
+        assert sum(1 for source in sources for _ in corpus.read(source)) == size
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0] + 20_000
