@@ -43,4 +43,4 @@ unit:
 	$(bin)/python -m pytest
 
 docs: install
-	$(bin)/python -m valle.cli.tables > docs/warehouse.md
+	$(bin)/python -m warehouse.describe > docs/warehouse.md

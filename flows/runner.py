@@ -21,6 +21,7 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 from prefect.tasks import exponential_backoff
 
 from flows.parameters import Workers
+from flows.report import artifact_key
 from valle.backends import Backends
 from valle.place import Place
 from valle.stages.base import Stage
@@ -129,7 +130,7 @@ class Progress:
     @classmethod
     def start(cls, name: str, total: float) -> "Progress":
         """Create the artifact at 0 %."""
-        key = f"progress-{name.replace('_', '-').replace('.', '-').lower()}"
+        key = artifact_key(f"progress {name}")
         artifact = create_progress_artifact(progress=0.0, key=key, description=f"{name}: {total:,.0f} s of audio")
         return cls(name, total, cast(UUID, artifact))
 
