@@ -141,10 +141,10 @@ def _bandwidth(samples: Samples, sample_rate: int) -> float | None:
     if len(frames) == 0:
         return None
     spectrum = np.square(np.abs(np.fft.rfft(frames * np.hanning(length), axis=1))).mean(axis=0)
-    # The emptiest twentieth of the band is taken for noise; white noise then keeps its whole band.
+    # The emptiest twentieth of the band is taken for noise, but for a flat spectrum, which is all one or all the other.
     floor = np.percentile(spectrum, 5)
-    above = np.maximum(spectrum - 2 * floor, 0.0)
-    share = np.cumsum(above if above.sum() > 0 else spectrum)
+    noise = 2 * floor if floor < 0.01 * spectrum.mean() else 0.0
+    share = np.cumsum(np.maximum(spectrum - noise, 0.0))
     edge = int(np.searchsorted(share, 0.999 * share[-1]))
     return float(edge * sample_rate / length)
 

@@ -29,8 +29,8 @@ class CuttingRules:
     def __post_init__(self) -> None:
         if not 0 < self.min_duration <= (self.max_duration - 2 * self.margin) / 2:
             raise ConfigurationError(
-                f"segments of {self.min_duration} to {self.max_duration} s cannot be cut: set max_duration to more than "
-                "twice min_duration."
+                f"segments of {self.min_duration} to {self.max_duration} s cannot be cut: "
+                "set max_duration to more than twice min_duration."
             )
         if self.margin < 0 or self.max_pause < 0:
             raise ConfigurationError("margin and max_pause of segment cannot be negative: set them to 0 or more.")

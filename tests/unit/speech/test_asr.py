@@ -1,0 +1,116 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.unit.speech.clips import sentences
+from valle import assets
+from valle.asr import FasterWhisper, compression_ratio, open_transcriber, transcriber_revision
+from valle.stages.plausibility import disagreement
+from warehouse.errors import DependencyError
+
+
+@pytest.fixture(scope="module")
+def tiny() -> FasterWhisper:
+    model = open_transcriber("tiny.en")
+    assert isinstance(model, FasterWhisper)
+    return model
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return sentences(3)
+
+
+@pytest.fixture(scope="module")
+def heard(tiny, clips):
+    return tiny.transcribe([clip.samples for clip in clips], "en")
+
+
+def test_clips_of_different_lengths_are_heard_in_order(clips, heard):
+    assert len({len(clip.samples) for clip in clips}) == 3
+    assert all(disagreement(clip.text, one.text, "en") <= 0.25 for clip, one in zip(clips, heard, strict=True))
+
+
+def test_confidences_are_kept(heard):
+    for one in heard:
+        assert one.language == "en" and one.language_probability is None
+        assert -1 < one.average_logprob < 0
+        assert 0 <= one.no_speech_probability < 0.5
+        assert one.compression_ratio == pytest.approx(compression_ratio(one.text))
+
+
+def test_a_batch_hears_what_a_single_clip_does_and_repeats_itself(tiny, clips, heard):
+    (alone,) = tiny.transcribe([clips[1].samples])
+    assert alone.text == heard[1].text
+    assert alone.average_logprob == pytest.approx(heard[1].average_logprob, abs=1e-3)
+
+
+def test_listening_carefully_gives_the_same_text_of_clear_speech(tiny, clips):
+    (careful,) = tiny.transcribe([clips[0].samples], careful=True)
+    assert disagreement(clips[0].text, careful.text, "en") <= 0.25
+    assert -1 < careful.average_logprob < 0
+
+
+def test_silence_and_noise_look_doubtful(tiny):
+    noise = (0.05 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
+    for one in tiny.transcribe([np.zeros(16_000, np.float32), noise, np.zeros(0, np.float32)]):
+        assert one.no_speech_probability > 0.6 or one.average_logprob < -1
+
+
+def test_no_clips_give_no_texts(tiny):
+    assert tiny.transcribe([]) == []
+
+
+def test_a_decode_that_stops_long_before_the_clip_is_noticed():
+    begin = 50_000
+    assert FasterWhisper._stopped_early([begin, 7, 8, begin + 100], 14.0, begin)
+    assert not FasterWhisper._stopped_early([begin, 7, 8, begin + 600], 14.0, begin)
+    assert not FasterWhisper._stopped_early([7, 8], 14.0, begin)
+
+
+def test_text_that_repeats_itself_compresses_well():
+    assert compression_ratio("") == 0
+    assert compression_ratio("the quick brown fox jumps over the lazy dog") < 1.2
+    assert compression_ratio("and on " * 40) > 2.4
+
+
+def test_a_revision_names_the_weights_and_changes_with_them(tmp_path: Path):
+    (tmp_path / "model.bin").write_bytes(b"one")
+    first = transcriber_revision(str(tmp_path))
+    (tmp_path / "model.bin").write_bytes(b"other")
+    assert first != transcriber_revision(str(tmp_path))
+    assert first.startswith(f"{tmp_path.name}@")
+
+
+def test_a_folder_without_a_model_says_what_to_give(tmp_path: Path):
+    with pytest.raises(DependencyError, match=r"model\.bin"):
+        open_transcriber(str(tmp_path))
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(DependencyError, match="no ASR model called 'nonsense'"):
+        transcriber_revision("nonsense")
+
+
+def test_base_needs_its_two_wheels_only_and_its_revision_no_joining(tmp_path: Path, monkeypatch):
+    first, last = tmp_path / "one" / "data", tmp_path / "two" / "data"
+    for number, folder in enumerate((first, last), start=1):
+        folder.mkdir(parents=True)
+        (folder / f"model.bin.part{number}").write_bytes(bytes([number]) * (1 << 20))
+    for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
+        (first / name).write_text("{}")
+    monkeypatch.setenv("VALLE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(
+        assets, "package_directory", lambda package: tmp_path / ("one" if "part1" in package else "two")
+    )
+    with pytest.raises(DependencyError, match="known hash"):
+        assets.base_directory()
+    assert list((tmp_path / "models").iterdir()) == []
+    content = b"\x01" * (1 << 20) + b"\x02" * (1 << 20)
+    monkeypatch.setattr(assets, "BASE_SHA256", hashlib.sha256(content).hexdigest())
+    joined = assets.base_directory()
+    assert (joined / "model.bin").read_bytes() == content
+    assert assets.file_revision(joined / "model.bin") == assets.base_revision()
+    assert assets.base_directory() == joined
