@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol, get_args
 
 from warehouse.errors import ConfigurationError
 from warehouse.rows import RecordingRow, SourceRow
 
-ORIGINS = ("recorded", "synthetic", "generated")
+Origin = Literal["recorded", "synthetic", "generated"]
+"""Who speaks: a person, a synthesizer, or a checkpoint of this project under evaluation."""
+
+ORIGINS = get_args(Origin)
 MEGABYTE = 1 << 20
 
 
@@ -30,7 +33,7 @@ class CorpusOptions:
 
     licence: str | None = None
     language: str | None = None
-    origin: str = "recorded"
+    origin: Origin = "recorded"
     shard_megabytes: float = 64
     speaker_from_folder: bool = False
 
