@@ -62,7 +62,7 @@ PRESETS: Mapping[str, Size] = MappingProxyType(
         "220m": Size(width=1024, depth=12, heads=16, feed_forward=4096),
     }
 )
-"""Sizes by name. `nano` is for tests, `tiny` for the demo; `20m` and `220m` have the shapes of the original's `quarter` and `full`."""
+"""Sizes by name. `nano` is for tests, `tiny` for the demo; `20m` and `220m` are the original's `quarter` and `full`."""
 
 
 def preset(

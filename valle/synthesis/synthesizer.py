@@ -11,7 +11,7 @@ from valle.audio import Audio, Samples, resample
 from valle.backends import Backends
 from valle.codec.base import Codec, Codes
 from valle.model import ValleModel
-from valle.phonemes import PhonemeTable
+from valle.phonemes import SPACE, PhonemeTable
 from valle.synthesis.decode import Condition, decode
 from valle.synthesis.options import SamplingOptions
 from valle.training.checkpoint import CheckpointCard, load_model
@@ -149,7 +149,7 @@ class Synthesizer:
         if prompt is None or not prompt.symbols:
             raise ConfigurationError("To continue a prompt, give its codes and what it says.")
         return Condition(
-            symbol_ids=np.array(table.encode((*prompt.symbols, " ", *request.symbols))),
+            symbol_ids=np.array(table.encode((*prompt.symbols, SPACE, *request.symbols))),
             language_id=self.card.model.language_id(request.language),
             prompt=prompt.codes,
             prefix=prompt.codes,

@@ -129,8 +129,7 @@ def load_weights(checkpoint: Path, model: ValleModel) -> None:
 def load_model(checkpoint: Path) -> tuple[ValleModel, CheckpointCard]:
     """The model of a checkpoint, in evaluation mode on the CPU, and its card. Raises CheckpointError."""
     card = read_card(checkpoint)
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]):  # the first weights are thrown away; the caller's draws must not notice
         model = ValleModel(card.model)
-    model = model.to_empty(device="cpu")
     load_weights(checkpoint, model)
     return model.eval(), card

@@ -40,9 +40,12 @@ class TypedCommands:
         return lines
 
     def _read(self) -> None:
-        for line in self._stream:
-            with self._lock:
-                self._lines.append(line.strip())
+        try:
+            for line in self._stream:
+                with self._lock:
+                    self._lines.append(line.strip())
+        except (OSError, ValueError):
+            return  # a stream that was closed or cannot be read: nobody types
 
 
 class StopFlag:

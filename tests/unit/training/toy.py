@@ -12,7 +12,7 @@ from warehouse.parts import write_part, write_table
 from warehouse.rows import CodesRow, TrainingItemRow
 
 SPEC = CodecSpec(name="toy", revision="1", sample_rate=800, hop_length=16, num_codebooks=8, codebook_size=32)
-SYMBOLS = ("<unk>", "<bos>", "<eos>", "<mask>", *"abcdefgh")
+SYMBOLS = ("<unk>", "<bos>", "<eos>", "<mask>", " ", *"abcdefgh")
 FRAMES_PER_SYMBOL = 2
 
 

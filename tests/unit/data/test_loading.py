@@ -1,0 +1,154 @@
+import dataclasses
+import threading
+from itertools import islice
+
+import numpy as np
+import pytest
+from lhotse import MonoCut, Recording
+from lhotse.array import Array, TemporalArray
+from lhotse.audio import AudioSource
+
+from tests.unit.data.fixtures import sampler_options
+from tests.unit.training.toy import SPEC, SYMBOLS, codes_for, make_toy_set
+from valle.data.codes_reader import CodesReader
+from valle.data.collate import Collator
+from valle.data.items import load_items
+from valle.data.loader import Prefetched, stream
+from valle.data.sampler import Cursor, plan_epoch, turns
+from valle.data.training_set import load_training_set
+from valle.model import Mode, preset
+from valle.phonemes import PhonemeTable
+from warehouse.errors import LakeError, TrainingError
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return load_training_set(make_toy_set(tmp_path_factory.mktemp("toy"), num_items=300))
+
+
+@pytest.fixture
+def config():
+    return preset("nano", SPEC, num_symbols=len(SYMBOLS), languages=["en"])
+
+
+def loaded_items(toy, config):
+    return load_items(toy.split("train"), PhonemeTable(toy.card.phoneme_symbols).encode, config.language_id)
+
+
+def truth(toy, index):
+    row = toy.items.slice(index, 1).to_pylist()[0]
+    return row, codes_for(row["symbols"], int(row["speaker"].split()[1]))
+
+
+def test_the_reader_finds_every_row_in_every_row_group_and_reads_only_the_codebooks_asked_for(toy):
+    reader = CodesReader(toy.lake)
+    for index in (0, 255, 256, 299):
+        row, codes = truth(toy, index)
+        where = (row["codes_part"], row["codes_row_group"], row["codes_row"])
+        assert (reader.read(*where, num_codebooks=8) == codes).all()
+        first = reader.read(*where, num_codebooks=1)
+        assert first.shape == (1, codes.shape[1])
+        assert first.dtype == np.int16
+        assert (reader.read(*where, num_codebooks=3, start=2, stop=6) == codes[:3, 2:6]).all()
+
+
+def test_the_reader_forgets_row_groups_beyond_its_memory(toy):
+    reader = CodesReader(toy.lake, cache_bytes=1)
+    for index in (0, 299, 0, 299):
+        row, codes = truth(toy, index)
+        where = (row["codes_part"], row["codes_row_group"], row["codes_row"])
+        assert (reader.read(*where, num_codebooks=8) == codes).all()
+        assert len(reader._groups) == 1
+
+
+def test_a_missing_part_is_one_sentence_with_its_name(toy):
+    with pytest.raises(LakeError, match=r"gone\.parquet"):
+        CodesReader(toy.lake).read("codes/gone.parquet", 0, 0, num_codebooks=1)
+
+
+def test_codes_on_a_lhotse_cut_can_be_truncated(toy):
+    row, codes = truth(toy, 299)
+    seconds = codes.shape[1] / SPEC.frame_rate
+    samples = codes.shape[1] * SPEC.hop_length
+    cut = MonoCut(
+        id="cut",
+        start=0,
+        duration=seconds,
+        channel=0,
+        recording=Recording("r", [AudioSource("file", [0], "r.wav")], SPEC.sample_rate, samples, seconds),
+        custom={
+            "codes": TemporalArray(
+                array=Array(
+                    storage_type="parquet_codes",
+                    storage_path=str(toy.lake / row["codes_part"]),
+                    storage_key=f"{row['codes_row_group']}:{row['codes_row']}",
+                    shape=[codes.shape[1], 8],
+                ),
+                temporal_dim=0,
+                frame_shift=1 / SPEC.frame_rate,
+                start=0,
+            )
+        },
+    )
+    assert (cut.load_codes() == codes.T).all()
+    assert (cut.truncate(offset=0.1, duration=0.06).load_codes() == codes.T[5:8]).all()
+
+
+def test_a_batch_holds_exactly_the_drawn_symbols_codes_and_prompts(toy, config):
+    items = loaded_items(toy, config)
+    plan = plan_epoch(items, sampler_options(batch_tokens=600, prompt_frames=(3, 6)), 0)
+    collator = Collator(items, CodesReader(toy.lake), config)
+    for planned in plan.batches[:12]:
+        batch = collator(planned, plan.draws)
+        assert (batch.mode, batch.num_tokens, batch.num_slots) == (planned.mode, planned.num_tokens, planned.num_slots)
+        labels, symbols, prompts = [], [], []
+        for index in planned.rows:
+            level = int(plan.draws.level[index])
+            row, codes = truth(toy, int(plan.draws.item[index]) + 4)  # the first four are the dev split
+            labels += [*codes[level], *([config.stop] if planned.mode is Mode.AR else [])]
+            symbols += [1, *[SYMBOLS.index(symbol) for symbol in row["symbols"]], 2]
+            prompt = int(plan.draws.prompt_item[index])
+            if prompt >= 0:
+                start = int(plan.draws.prompt_start[index])
+                _, spoken = truth(toy, prompt + 4)
+                span = spoken[: max(level, 1), start : start + int(plan.draws.prompt_frames[index])]
+                prompts += [[*frame, *[0] * (batch.prompt.shape[1] - len(frame))] for frame in span.T.tolist()]
+        assert batch.labels.tolist() == labels
+        assert batch.symbol_ids.tolist() == symbols
+        assert batch.prompt.tolist() == prompts
+
+
+def test_codes_that_contradict_the_set_are_refused(toy, config):
+    items = loaded_items(toy, config)
+    plan = plan_epoch(items, sampler_options(prompt_frames=(3, 6)), 0)
+    longer = dataclasses.replace(items, num_frames=items.num_frames + 1)
+    with pytest.raises(TrainingError, match=r"s00\d+ has \d+ frames"):
+        Collator(longer, CodesReader(toy.lake), config)(plan.batches[0], plan.draws)
+    narrow = config.model_copy(update={"codebook_size": 8})
+    with pytest.raises(TrainingError, match="outside 0 to 7"):
+        Collator(items, CodesReader(toy.lake), narrow)(plan.batches[0], plan.draws)
+
+
+def test_prefetched_batches_are_the_same_as_those_made_on_the_spot(toy, config):
+    items = loaded_items(toy, config)
+    options = sampler_options(batch_tokens=600, prompt_frames=(3, 6))
+    collator = Collator(items, CodesReader(toy.lake), config)
+
+    def fresh():
+        return stream(turns(items, options, start=Cursor()), collator)
+
+    ahead = Prefetched(fresh(), depth=3)
+    for plain, prefetched in zip(islice(fresh(), 30), ahead, strict=False):
+        assert plain.after == prefetched.after
+        assert plain.batch.labels.tolist() == prefetched.batch.labels.tolist()
+    ahead.close()
+    assert not any(thread.name == "prefetch" for thread in threading.enumerate())
+
+
+def test_an_error_in_the_prefetching_thread_reaches_the_consumer():
+    def broken():
+        raise LakeError("the disk is gone")
+        yield
+
+    with pytest.raises(LakeError, match="the disk is gone"):
+        next(Prefetched(broken(), depth=1))
