@@ -34,8 +34,11 @@ class CodecTrainingOptions:
     convergence_weight: float = 2.0
     # Shares of the adversarial stage's gradient.
     spectral_share: float = 1.0
-    feature_share: float = 1.5
-    fooling_share: float = 1.0
+    feature_share: float = 1.0
+    fooling_share: float = 0.4
+    # Steps for which the critics learn before the decoder tries to fool them, and their rate relative to the decoder's.
+    critics_head_start: int = 100
+    critics_rate: float = 2.0
     discriminator_filters: int = 16
     discriminator_crops: int = 6
     discriminator_frames: int = 40

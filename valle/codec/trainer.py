@@ -53,6 +53,7 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(options.seed)
         self.rng = np.random.default_rng(options.seed)
         self.num_steps = 0
+        self.num_critics_steps = 0
         self.has_codebooks = False
 
     def _optimizer(self, module: nn.Module) -> torch.optim.AdamW:
@@ -68,9 +69,9 @@ class Trainer:
     def _set_rate(self, progress: float) -> float:
         warmup = min(1.0, (self.num_steps + 1) / self.options.warmup_steps)
         rate = self.options.learning_rate * warmup * max(0.01, 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
-        for optimizer in (self.optimizer, self.critics_optimizer):
+        for optimizer, factor in ((self.optimizer, 1.0), (self.critics_optimizer, self.options.critics_rate)):
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * factor
         return rate
 
     def _levels(self) -> Tensor:
@@ -159,8 +160,11 @@ class Trainer:
         losses = {
             "spectral": self._spectral(output, crops, metrics),
             "features": feature_loss(real_maps, made_maps),
-            "fooling": generator_loss(made_scores),
         }
+        self.num_critics_steps += 1
+        # Fooled from the first step on, critics that know nothing yet never learn anything.
+        if self.num_critics_steps > options.critics_head_start:
+            losses["fooling"] = generator_loss(made_scores)
         metrics |= {"critics": critics_loss} | {name: loss.item() for name, loss in losses.items()}
         self._descend(output, self.balancer.gradient(losses, output))
 
@@ -201,6 +205,7 @@ class Trainer:
             "generator": self.generator.get_state(),
             "rng": self.rng.bit_generator.state,
             "num_steps": self.num_steps,
+            "num_critics_steps": self.num_critics_steps,
             "has_codebooks": self.has_codebooks,
         }
 
@@ -216,4 +221,5 @@ class Trainer:
         self.generator.set_state(state["generator"])
         self.rng.bit_generator.state = state["rng"]
         self.num_steps = state["num_steps"]
+        self.num_critics_steps = state["num_critics_steps"]
         self.has_codebooks = state["has_codebooks"]

@@ -90,11 +90,12 @@ def test_an_unknown_codec_is_refused_with_the_names_there_are():
         codec_revision("soundstream")
 
 
-class TestEmbeddedWeights:
-    @pytest.fixture(scope="class")
-    def codec(self):
-        return open_codec("mini")
+@pytest.fixture(scope="module")
+def codec():
+    return open_codec("mini")
 
+
+class TestEmbeddedWeights:
     def test_shapes_are_those_of_encodec_at_six_kilobits(self, codec):
         spec = codec.spec
         assert (spec.sample_rate, spec.hop_length, spec.num_codebooks, spec.codebook_size) == (24_000, 320, 8, 1024)

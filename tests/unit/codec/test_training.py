@@ -46,6 +46,7 @@ def options(small_config):
         discriminator_filters=2,
         discriminator_crops=2,
         discriminator_frames=8,
+        critics_head_start=1,
         num_examples=1,
     )
 
@@ -91,6 +92,14 @@ def test_the_adversarial_stage_leaves_encoder_and_codebooks_alone(options, clips
     after = network_of(tmp_path / "run")
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"decoder", "head"}
+
+
+def test_the_decoder_fools_the_critics_only_after_their_head_start(options, clips, tmp_path):
+    options = replace(options, quantized_from=0.0, adversarial_from=0.0, critics_head_start=2)
+    trainer = Trainer(options, open_speech_pool(clips, 24_000, tmp_path / "run"))
+    metrics = [trainer.step(0.5) for _ in range(3)]
+    assert ["fooling" in step for step in metrics] == [False, False, True]
+    assert all(step["critics"] > 0 and step["features"] > 0 for step in metrics)
 
 
 def test_training_brings_the_output_nearer_to_the_speech(options, clips, tmp_path):
