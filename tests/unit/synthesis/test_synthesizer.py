@@ -1,0 +1,209 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.unit.training.toy import SPEC, codes_for, make_toy_set
+from valle.audio import Audio
+from valle.synthesis.options import SamplingOptions
+from valle.synthesis.synthesizer import Prompt, Request, Synthesizer
+from valle.training.loop import train
+from valle.training.options import TrainOptions
+from warehouse.errors import CheckpointError, ConfigurationError
+
+GREEDY = SamplingOptions(temperature=0, max_seconds=2)
+DRAWN = SamplingOptions(temperature=1, nar_temperature=1, max_seconds=1)
+
+
+class ToyCodec:
+    """Codebook 0 as a constant per frame; encoding is its inverse."""
+
+    spec = SPEC
+
+    def encode(self, waveforms):
+        return [np.tile((wave[:: SPEC.hop_length] * 32).round().astype(np.int16), (8, 1)) for wave in waveforms]
+
+    def decode(self, codes):
+        return [np.repeat(block[0].astype(np.float32) / 32, SPEC.hop_length) for block in codes]
+
+
+class ToyPhonemizer:
+    def phonemize(self, texts, language):
+        return [list(text) for text in texts]
+
+
+class ToyBackends:
+    device = "cpu"
+
+    def __init__(self, codec=None):
+        self._codec = codec or ToyCodec()
+
+    def codec(self, name):
+        assert name == SPEC.name
+        return self._codec
+
+    def phonemizer(self, name):
+        return ToyPhonemizer()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A model that has learnt four utterances of two speakers by heart."""
+    home = tmp_path_factory.mktemp("learnt")
+    options = TrainOptions(
+        training_set=make_toy_set(home, num_items=4, num_speakers=2, dev_items=0, longest=7),
+        run_dir=home / "run",
+        model="nano",
+        max_steps=150,
+        batch_tokens=1000,
+        learning_rate=1e-2,
+        warmup_steps=5,
+        prompt_seconds=(0.3, 0.3),
+        level_law="uniform",
+        log_every=150,
+        save_every=150,
+    )
+    items = make_items(options)
+    return train(options).checkpoint, items
+
+
+def make_items(options):
+    from valle.data.training_set import load_training_set
+
+    return load_training_set(options.training_set).items.to_pylist()
+
+
+@pytest.fixture(scope="module")
+def synthesizer(checkpoint):
+    return Synthesizer.load(checkpoint[0], ToyBackends())
+
+
+@pytest.fixture(scope="module")
+def requests(checkpoint):
+    """Each utterance that was learnt, prompted by the other one of its speaker."""
+    items = checkpoint[1]
+    return [
+        Request(
+            tuple(item["symbols"]),
+            Prompt(codes_for(items[(index + 2) % 4]["symbols"], index % 2), tuple(items[(index + 2) % 4]["symbols"])),
+            options=GREEDY,
+        )
+        for index, item in enumerate(items)
+    ]
+
+
+def same(left, right):
+    return left.codes.shape == right.codes.shape and (left.codes == right.codes).all()
+
+
+def test_what_was_learnt_by_heart_is_spoken_back_code_by_code(synthesizer, requests, checkpoint):
+    for index, (speech, item) in enumerate(zip(synthesizer.speak_many(requests), checkpoint[1], strict=True)):
+        expected = codes_for(item["symbols"], index % 2)
+        assert speech.is_complete
+        assert speech.codes.shape == expected.shape
+        assert (speech.codes == expected).mean() > 0.95
+        assert len(speech.audio.samples) == expected.shape[1] * SPEC.hop_length
+        assert speech.duration == pytest.approx(expected.shape[1] / SPEC.frame_rate)
+
+
+@pytest.mark.parametrize("options", [GREEDY, DRAWN, DRAWN.model_copy(update={"top_k": 4, "repetition_penalty": 1.2})])
+def test_a_batch_gives_what_each_request_gives_alone_in_the_order_of_the_requests(synthesizer, requests, options):
+    chosen = [
+        dataclasses.replace(request, options=options.model_copy(update={"seed": 7 * index}))
+        for index, request in enumerate([*requests, *requests[::-1]])
+    ]
+    chosen[1] = dataclasses.replace(chosen[1], prompt=None)
+    together = synthesizer.speak_many(chosen)
+    alone = [synthesizer.speak_many([request])[0] for request in chosen]
+    assert all(same(left, right) for left, right in zip(together, alone, strict=True))
+    assert len({speech.codes.shape[1] for speech in together}) > 1
+
+
+def test_a_seed_fixes_the_speech_and_another_seed_changes_it(synthesizer, requests):
+    def speak(seed):
+        options = SamplingOptions(temperature=2.0, seed=seed, max_seconds=0.5)
+        return synthesizer.speak(requests[0].symbols, requests[0].prompt, options=options)
+
+    assert same(speak(1), speak(1))
+    assert not all(same(speak(1), speak(seed)) for seed in (2, 3, 4))
+
+
+def test_speech_without_an_end_is_cut_at_the_longest_duration(synthesizer, requests):
+    options = GREEDY.model_copy(update={"max_seconds": 3 / SPEC.frame_rate})
+    speech = synthesizer.speak(requests[0].symbols, requests[0].prompt, options=options)
+    assert speech.codes.shape == (8, 3)
+    assert not speech.is_complete
+
+
+def test_one_request_that_goes_on_does_not_lengthen_the_others(synthesizer, requests):
+    calls = []
+    handle = synthesizer.model.trunk.register_forward_pre_hook(
+        lambda module, arguments: calls.append(len(arguments[0]))
+    )
+    speeches = synthesizer.speak_many(requests)
+    handle.remove()
+    steps = [count for count in calls[1:] if count][: max(speech.codes.shape[1] for speech in speeches)]
+    frames = sorted(speech.codes.shape[1] for speech in speeches)
+    # At step n (from 1) exactly the rows that have more than n - 1 frames are still computed.
+    assert steps == [sum(length >= n for length in frames) for n in range(1, max(frames) + 1)]
+
+
+def test_a_continuation_starts_after_its_prompt_and_keeps_the_prompt_out_of_the_speech(synthesizer, requests):
+    options = GREEDY.model_copy(update={"continues_prompt": True, "max_seconds": 4 / SPEC.frame_rate})
+    seen = []
+    handle = synthesizer.model.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    speech = synthesizer.speak(requests[0].symbols, requests[0].prompt, options=options)
+    handle.remove()
+    prompt = requests[0].prompt
+    assert speech.codes.shape[1] <= 4
+    assert len(seen[0].symbol_ids) == len(prompt.symbols) + 1 + len(requests[0].symbols) + 2
+    assert seen[0].target[:, 0].tolist() == prompt.codes[0].tolist()
+    for batch in seen[1:]:
+        level = int(batch.levels[0])
+        assert batch.target[: prompt.codes.shape[1], :level].T.tolist() == prompt.codes[:level].tolist()
+
+
+def test_text_and_a_recorded_prompt_go_through_phonemizer_and_codec(synthesizer, checkpoint):
+    item, other = checkpoint[1][0], checkpoint[1][2]
+    wave = ToyCodec().decode([codes_for(other["symbols"], 0)])[0]
+    prompt = synthesizer.prompt(Audio(wave, SPEC.sample_rate), other["text"])
+    assert prompt.symbols == tuple(other["symbols"])
+    assert (prompt.codes[0] == codes_for(other["symbols"], 0)[0]).all()
+    spoken = synthesizer.speak_text(item["text"], prompt, options=GREEDY)
+    assert same(spoken, synthesizer.speak(item["symbols"], prompt, options=GREEDY))
+
+
+def test_an_end_at_once_is_silence_and_no_error(synthesizer, requests):
+    import torch
+
+    bias = synthesizer.model.heads.bias
+    before = bias.detach().clone()
+    try:
+        with torch.no_grad():
+            bias[0, SPEC.codebook_size] = 1e4
+        speeches = synthesizer.speak_many(requests[:2])
+    finally:
+        with torch.no_grad():
+            bias.copy_(before)
+    for speech in speeches:
+        assert speech.codes.shape == (8, 0)
+        assert len(speech.audio.samples) == 0
+        assert speech.is_complete
+
+
+def test_requests_that_make_no_sense_are_one_sentence(synthesizer, requests):
+    with pytest.raises(ConfigurationError, match="nothing to say"):
+        synthesizer.speak(())
+    with pytest.raises(ConfigurationError, match="The prompt has 3 codebooks, the model 8"):
+        synthesizer.speak("ab", Prompt(requests[0].prompt.codes[:3]))
+    with pytest.raises(ConfigurationError, match="what it says"):
+        synthesizer.speak("ab", Prompt(requests[0].prompt.codes), options=SamplingOptions(continues_prompt=True))
+    assert synthesizer.speak_many([]) == []
+
+
+def test_another_revision_of_the_codec_is_refused(checkpoint):
+    class NewerCodec(ToyCodec):
+        spec = dataclasses.replace(SPEC, revision="2")
+
+    with pytest.raises(CheckpointError, match="toy@1, but toy@2 is installed"):
+        Synthesizer.load(checkpoint[0], ToyBackends(NewerCodec()))
