@@ -1,0 +1,179 @@
+"""How decoding and loading scale: ratios measured in one run, so that they mean the same on any machine.
+
+`python benchmarks/decode.py [--size tiny] [--output FILE.json]` prints one line per ratio with its bound and fails
+when one is missed. Times are medians of CPU seconds of this process, on one thread.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from valle.codec.base import CodecSpec
+from valle.data.codes_reader import CodesReader
+from valle.data.collate import Collator
+from valle.data.draws import DrawOptions, level_weights
+from valle.data.items import load_items
+from valle.data.loader import stream
+from valle.data.sampler import Cursor, SamplerOptions, turns
+from valle.model import Batch, Cache, Mode, Row, ValleModel, make_batch, preset, sequence_loss
+from warehouse.arrow import to_table
+from warehouse.parts import write_part
+from warehouse.rows import CodesRow, TrainingItemRow
+
+SPEC = CodecSpec("benchmark", "1", 24_000, 320, 8, 1024)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def _row(rng: np.random.Generator, frames: int) -> Row:
+    return Row(
+        symbol_ids=rng.integers(4, 60, 60),
+        language_id=1,
+        level=0,
+        prompt=rng.integers(0, 1024, (1, 225)).astype(np.int16),
+        target=rng.integers(0, 1024, (1, frames)).astype(np.int16),
+    )
+
+
+def _batch(frames: int, rows: int = 1) -> Batch:
+    rng = np.random.default_rng(0)
+    return make_batch(Mode.AR, [_row(rng, frames) for _ in range(rows)], stop=SPEC.codebook_size)
+
+
+@torch.inference_mode()
+def _decode(model: ValleModel, steps: int, *, rows: int = 1, start: int = 0) -> list[float]:
+    """CPU seconds of every step after a prefill."""
+    cache = Cache(model.config.depth)
+    model.prefill(_batch(start, rows), cache)
+    codes = torch.zeros(rows, dtype=torch.long)
+    return [
+        _seconds(lambda frame=start + step: model.step(codes, torch.full((rows,), frame), cache))  # type: ignore[misc]
+        for step in range(steps)
+    ]
+
+
+@torch.inference_mode()
+def _full_forward(model: ValleModel, frames: int) -> float:
+    batch = _batch(frames)
+    return statistics.median(_seconds(lambda: model(batch)) for _ in range(9))
+
+
+def _training_seconds(model: ValleModel, batches: list[Batch]) -> float:
+    """CPU seconds of a training step, median."""
+
+    def step(batch: Batch) -> None:
+        report = sequence_loss(model(batch), batch)
+        torch.autograd.backward(report.total)
+        model.zero_grad()
+
+    return statistics.median(_seconds(lambda batch=batch: step(batch)) for batch in batches)  # type: ignore[misc]
+
+
+def _make_set(lake: Path, num_items: int) -> list[TrainingItemRow]:
+    rng = np.random.default_rng(0)
+    frames = (np.clip(rng.lognormal(0.8, 0.5, num_items), 0.6, 12) * 75).astype(int)
+    rows = [
+        CodesRow(
+            segment_id=f"s{index:06d}",
+            corpus="benchmark",
+            shard="0",
+            fingerprint="f",
+            codec="benchmark@1",
+            num_frames=int(count),
+            **{f"q{k}": rng.integers(0, 1024, count).tolist() for k in range(8)},
+            drop_reason=None,
+            drop_detail=None,
+        )
+        for index, count in enumerate(frames)
+    ]
+    part = write_part(lake / "codes", CodesRow, rows)
+    return [
+        TrainingItemRow(
+            training_set="benchmark",
+            segment_id=row.segment_id,
+            recording_id=row.segment_id,
+            corpus="benchmark",
+            speaker=f"p{index % 28}",
+            language="en",
+            licence="CC0-1.0",
+            split="train",
+            weight=1.0,
+            duration=row.num_frames / 75,
+            text="",
+            symbols=["a"] * (row.num_frames // 6 + 1),
+            num_frames=row.num_frames,
+            codes_part=f"codes/{part.name}",
+            codes_row_group=index // 256,
+            codes_row=index % 256,
+        )
+        for index, row in enumerate(rows)
+    ]
+
+
+def _loader_ratio(model: ValleModel, *, num_items: int = 1800, batch_tokens: int = 4096) -> float:
+    """CPU time of a training step over that of making its batch, decoding of row groups included."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = to_table(TrainingItemRow, _make_set(Path(folder), num_items))
+        items = load_items(table, lambda symbols: [1, *[5] * len(symbols), 2], model.config.language_id)
+        draws = DrawOptions(
+            seed=0, level_weights=level_weights("triangular", 8), prompt_frames=(150, 225), prompt_dropout=0.1
+        )
+        options = SamplerOptions(draws=draws, batch_tokens=batch_tokens)
+        collator = Collator(items, CodesReader(Path(folder)), model.config)
+        source = stream(turns(items, options, start=Cursor()), collator)
+        loaded: list[Batch] = []
+        seconds = _seconds(lambda: loaded.extend(element.batch for element in islice(source, 100)))
+        return _training_seconds(model, loaded[:5]) / (seconds / len(loaded))
+
+
+def measure(size: str) -> dict[str, dict[str, float]]:
+    """Every ratio with its bound; `at_least` or `at_most`."""
+    torch.manual_seed(0)
+    model = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
+    _decode(model, 20)
+    step = statistics.median(_decode(model, 40, start=480))
+    short, long = sum(_decode(model, 750)), sum(_decode(model, 1500))
+    one = statistics.median(_decode(model, 60))
+    eight = statistics.median(_decode(model, 60, rows=8))
+    return {
+        "full forward at 500 frames / cached step": {"value": _full_forward(model, 500) / step, "at_least": 5},
+        "time(1500 frames) / time(750 frames)": {"value": long / short, "at_most": 2.15},
+        "frames per second, batch 8 / batch 1": {"value": 8 * one / eight, "at_least": 2},
+        "time of a training step / time to load its batch": {"value": _loader_ratio(model.train()), "at_least": 20},
+    }
+
+
+def main() -> int:
+    """Print the ratios; 1 when a bound is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="tiny", help="size of the model")
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    ratios = measure(arguments.size)
+    missed = 0
+    for name, ratio in ratios.items():
+        is_met = ratio.get("at_least", 0) <= ratio["value"] <= ratio.get("at_most", float("inf"))
+        bound = f"at least {ratio['at_least']}" if "at_least" in ratio else f"at most {ratio['at_most']}"
+        print(f"{name}: {ratio['value']:.2f} ({bound}){'' if is_met else '  MISSED'}")
+        missed += not is_met
+    if arguments.output:
+        arguments.output.write_text(json.dumps({"size": arguments.size, "ratios": ratios}, indent=2) + "\n")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""A toy model whose weights come from a formula, and what it computes; `python -m tests.golden.toy_model` stores it."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from valle.data.keyed import Purpose, uniform
+from valle.model import Mode, ModelConfig, Row, ValleModel, make_batch
+from valle.synthesis.decode import Condition, decode
+from valle.synthesis.options import SamplingOptions
+
+FILE = Path(__file__).with_name("toy_model.npz")
+SIZE = 32
+
+
+def toy_model():
+    config = ModelConfig(
+        num_codebooks=4,
+        codebook_size=SIZE,
+        frame_rate=50.0,
+        num_symbols=16,
+        languages=("<unk>", "en"),
+        width=32,
+        depth=2,
+        heads=2,
+        feed_forward=48,
+    )
+    model = ValleModel(config).eval()
+    with torch.no_grad():
+        for number, (_, parameter) in enumerate(sorted(model.named_parameters())):
+            values = uniform(number, 0, Purpose.LEVEL, np.arange(parameter.numel())) * 2 - 1
+            scale = 1.0 if parameter.dim() == 1 else 3 / np.sqrt(parameter.shape[-1])
+            parameter.copy_(torch.from_numpy(values * scale).reshape(parameter.shape))
+    return model
+
+
+def toy_rows(level):
+    rng = np.arange(200) * 7 % SIZE
+    sizes = [(5, 4, 6), (9, 0, 3), (3, 8, 10)]
+    return [
+        Row(
+            symbol_ids=np.arange(1, 1 + symbols),
+            language_id=1,
+            level=level,
+            prompt=np.resize(rng + place, (4, prompt)).astype(np.int16) % SIZE if prompt else None,
+            target=np.resize(rng + 3 * place, (4, frames)).astype(np.int16) % SIZE,
+        )
+        for place, (symbols, prompt, frames) in enumerate(sizes)
+    ]
+
+
+@torch.inference_mode()
+def compute():
+    """Logits of every level and the codes spoken greedily and with a seed."""
+    model = toy_model()
+    outputs = {}
+    for level in range(4):
+        mode = Mode.AR if level == 0 else Mode.NAR
+        outputs[f"logits_{level}"] = model(make_batch(mode, toy_rows(level), stop=SIZE)).numpy()
+    conditions = [Condition(row.symbol_ids, 1, row.prompt, np.zeros((4, 0), np.int16)) for row in toy_rows(3)]
+    for name, temperature in {"greedy": 0.0, "drawn": 1.0}.items():
+        options = [SamplingOptions(temperature=temperature, max_seconds=1, seed=seed) for seed in range(3)]
+        for place, spoken in enumerate(decode(model, conditions, options)):
+            outputs[f"{name}_{place}"] = spoken.codes
+    return outputs
+
+
+if __name__ == "__main__":
+    np.savez_compressed(FILE, **compute())
