@@ -1,0 +1,103 @@
+"""The road without Prefect, for the tests: what the flow `prepare` does, in a plain loop.
+
+Run as a program it is what the fault injection kills: `python -m tests.pipeline.road CORPUS DATA`.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from manifests.corpus import Corpus, CorpusOptions
+from manifests.demo_clips import demo_clips
+from manifests.open import open_corpus
+from valle.backends import Backends
+from valle.ingest import ingest_shard, plan_ingest
+from valle.place import place
+from valle.stages.base import Stage
+from valle.stages.phonemize import Phonemize
+from valle.stages.quantize import Quantize
+from valle.stages.segment import Segment
+from valle.stages.shard import Receipt, activate, plan, run_shard
+from valle.stages.transcribe import Transcribe
+from warehouse.catalogue import connect
+from warehouse.lake import Lake
+
+# The texts are given and trusted, so that no ASR has to listen.
+QUICK: tuple[Stage, ...] = (Segment(), Transcribe(check_given=False), Phonemize(), Quantize())
+
+
+def write_folder(directory: Path, count: int, *, split: str | None = None, per_voice: int | None = None) -> Path:
+    """Copy `count` demo clips with their texts into one folder per voice."""
+    taken: dict[str, int] = {}
+    for clip in demo_clips():
+        voice = taken.get(clip.speaker, 0)
+        if sum(taken.values()) >= count or (split and clip.split != split) or (per_voice and voice >= per_voice):
+            continue
+        taken[clip.speaker] = voice + 1
+        folder = directory / clip.speaker
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / f"{clip.id}.ogg").exists():
+            continue  # Writing it again would make it a changed file.
+        (folder / f"{clip.id}.ogg").write_bytes(clip.path.read_bytes())
+        (folder / f"{clip.id}.txt").write_text(clip.text, encoding="utf-8")
+    return directory
+
+
+def folder_corpus(root: Path, *, name: str = "clips", shard_megabytes: float = 0.08) -> Corpus:
+    """The folder as a corpus whose sub-folders are speakers, in several shards."""
+    options = CorpusOptions(
+        language="en", licence="Apache-2.0", speaker_from_folder=True, shard_megabytes=shard_megabytes
+    )
+    return open_corpus("folder", root, name=name, options=options)
+
+
+def run_road(
+    corpus: Corpus, lake: Lake, stages: Sequence[Stage] = QUICK, backends: Backends | None = None
+) -> list[Receipt]:
+    """Ingest what is new and run what is missing; the receipts of everything that was done."""
+    backends = backends or Backends()
+    receipts = [
+        ingest_shard(corpus, shard=shard, lake=lake, run_id="test") for shard in plan_ingest(corpus, lake).shards
+    ]
+    for stage in stages:
+        activate(stage, corpus.name, lake, backends)
+        for shard in plan(stage, corpus.name, lake, backends).shards:
+            receipts.append(
+                run_shard(stage, corpus=corpus.name, shard=shard.shard, lake=lake, backends=backends, run_id="test")
+            )
+    return receipts
+
+
+def rows_of(lake: Lake, table: str) -> list[dict[str, object]]:
+    """Every row of a table in the order of its key, without the times at which it was made."""
+    with connect(lake.snapshot()) as connection:
+        rows = connection.execute(f"SELECT * FROM {table} ORDER BY ALL").to_arrow_table().to_pylist()
+    times = ("found_at", "ingested_at")
+    return [{name: value for name, value in row.items() if name not in times} for row in rows]
+
+
+def tables_of(lake: Lake) -> dict[str, list[dict[str, object]]]:
+    """What must not depend on how often the road was interrupted."""
+    return {name: rows_of(lake, name) for name in ("sources", "recordings", "segments", "transcripts", "phonemes")}
+
+
+def part_names(lake: Lake, table: str) -> list[str]:
+    """The parts of a table; their names are hashes of their bytes."""
+    return sorted(path.name for path in lake.snapshot().parts.get(table, ()))
+
+
+def by_stage(receipts: Sequence[Receipt]) -> dict[str, int]:
+    """Rows that went in, by stage."""
+    total: dict[str, int] = {}
+    for receipt in receipts:
+        total[receipt.stage] = total.get(receipt.stage, 0) + receipt.rows_in
+    return total
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prepare the folder `arguments[0]` in the data root `arguments[1]`."""
+    run_road(folder_corpus(Path(arguments[0])), place(Path(arguments[1])).lake)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

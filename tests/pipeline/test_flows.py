@@ -1,0 +1,129 @@
+"""The flows under a real Prefect server: raw audio in, a trained model, speech and scores out, artifacts in the UI."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import Artifact
+
+from flows.evaluate import evaluate
+from flows.parameters import (
+    CorpusChoice,
+    CorpusKind,
+    EvaluateParameters,
+    PrepareParameters,
+    SelectParameters,
+    Stages,
+    TrainParameters,
+    Workers,
+)
+from flows.prepare import prepare
+from flows.select import select
+from flows.train import train
+from manifests.corpus import CorpusOptions
+from manifests.open import corpus_kinds
+from tests.pipeline.road import by_stage, rows_of, write_folder
+from valle.data.select import Selection
+from valle.data.splits import SplitPolicy
+from valle.place import Place
+from valle.stages.quality import Quality
+from valle.stages.transcribe import Transcribe
+from valle.synthesis.options import SamplingOptions
+from valle.training.options import TrainSettings
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+async def _artifacts() -> list[Artifact]:
+    async with get_client() as client:
+        return await client.read_artifacts()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Path:
+    return tmp_path_factory.mktemp("flows")
+
+
+def _parameters(data: Path, workers: Workers | None = None) -> PrepareParameters:
+    corpus = CorpusChoice(
+        kind="folder",
+        root=data / "clips",
+        name="clips",
+        options=CorpusOptions(language="en", licence="Apache-2.0", speaker_from_folder=True, shard_megabytes=0.08),
+    )
+    stages = Stages(transcribe=Transcribe(check_given=False), quality=Quality(scorers=()))
+    return PrepareParameters(data=data, corpus=corpus, stages=stages, workers=workers or Workers(width=2))
+
+
+def test_the_whole_road_runs_as_flows_and_a_second_run_has_nothing_to_do(data: Path) -> None:
+    write_folder(data / "clips", 24, per_voice=4)
+    done = by_stage(prepare(_parameters(data)))
+    assert done == dict.fromkeys(
+        ("ingest", "segment", "transcribe", "phonemize", "quality", "speakers", "quantize"), 24
+    )
+    assert prepare(_parameters(data)) == []
+
+    policy = SplitPolicy(dev=0.1, test=0.3)
+    card = select(SelectParameters(data=data, selection=Selection(name="small", split_policy=policy)))
+    assert sum(card.utterances.values()) == 24
+
+    settings = TrainSettings(max_steps=4, batch_tokens=512, evaluate_every=4, save_every=4, warmup_steps=1, threads=1)
+    trained = train(TrainParameters(data=data, training_set="small", run="short", options=settings))
+    assert trained.step == 4
+
+    asked = EvaluateParameters(data=data, run="short", count=2, sampling=SamplingOptions(max_seconds=2))
+    report = evaluate(asked)
+    scores = rows_of(Place(data).lake, "scores")
+    assert {row["system"] for row in scores} == {
+        "ground_truth", "codec", "prompt_copied", "shuffled_speaker", trained.checkpoint_id,
+    }  # fmt: skip
+    truth = [row for row in scores if row["system"] == "ground_truth"]
+    assert sum(row["word_errors"] for row in truth) <= 0.3 * sum(row["num_words"] for row in truth)  # type: ignore[misc]
+    assert "ground_truth" in report.markdown_path.read_text(encoding="utf-8")
+    again = evaluate(asked)
+    assert again.markdown_path == report.markdown_path
+    assert rows_of(Place(data).lake, "scores") == scores
+
+    lineage = rows_of(Place(data).lake, "(SELECT s.system, i.licence FROM scores s JOIN checkpoints c USING "
+                      "(checkpoint_id) JOIN training_items i USING (training_set))")  # fmt: skip
+    assert {row["licence"] for row in lineage} == {"Apache-2.0"}
+
+
+def test_the_run_left_progress_a_report_and_plots_as_artifacts(data: Path) -> None:
+    found = asyncio.run(_artifacts())
+    kinds = {artifact.type for artifact in found}
+    keys = {artifact.key for artifact in found}
+    assert {"progress", "markdown", "image"} <= kinds
+    assert {"report-prepare-clips", "progress-quantize-clips", "training-set-small"} <= keys
+    finished = [artifact for artifact in found if artifact.key == "progress-quantize-clips"]
+    assert finished[0].data == 100.0
+
+
+def test_processes_do_what_threads_do(data: Path, tmp_path: Path) -> None:
+    write_folder(tmp_path / "clips", 6, per_voice=3)
+    done = by_stage(prepare(_parameters(tmp_path, Workers(runner="processes", width=2))))
+    assert done["quantize"] == 6
+
+
+def test_every_flow_has_a_deployment_whose_parameters_it_accepts() -> None:
+    from importlib import import_module
+
+    from prefect import Flow
+
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    names = {deployment["name"] for deployment in deployments}
+    assert {"prepare", "ingest", "segment", "transcribe", "phonemize", "quality", "speakers", "quantize", "select",
+            "train", "evaluate", "demo"} <= names  # fmt: skip
+    for deployment in deployments:
+        path, name = deployment["entrypoint"].split(":")
+        flow = getattr(import_module(path.removesuffix(".py").replace("/", ".")), name)
+        assert isinstance(flow, Flow)
+        assert flow.validate_parameters(deployment["parameters"]), json.dumps(deployment)
+
+
+def test_the_form_lists_every_kind_of_corpus() -> None:
+    assert set(CorpusKind.__args__) == set(corpus_kinds())  # type: ignore[attr-defined]

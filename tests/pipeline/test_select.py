@@ -1,0 +1,108 @@
+"""Selecting: no speaker and no recording in two splits, codes load through Lhotse, a set never changes."""
+
+import random
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from lhotse import CutSet
+
+import valle.data.codes_reader  # noqa: F401 - registers the reader of codes with Lhotse
+from tests.pipeline.road import folder_corpus, run_road, write_folder
+from valle.backends import Backends
+from valle.data.select import Selection, select
+from valle.data.splits import SplitPolicy, assign_splits
+from valle.data.training_set import TrainingSet, load_training_set
+from valle.phonemes import phoneme_table
+from valle.place import Place
+from warehouse.catalogue import connect
+from warehouse.errors import TrainingError
+from warehouse.maintenance import compact, vacuum
+
+
+def _select(place: Place, **options: object) -> TrainingSet:
+    selection = Selection(**({"name": "set"} | options))
+    return select(selection, place, codec=Backends().codec("mini").spec, phoneme_symbols=phoneme_table().symbols)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    root = tmp_path_factory.mktemp("select")
+    run_road(folder_corpus(write_folder(root / "clips", 24, per_voice=4)), Place(root).lake)
+    return Place(root)
+
+
+@pytest.fixture(scope="module")
+def chosen(place: Place) -> TrainingSet:
+    return _select(place, split_policy=SplitPolicy(dev=0.15, test=0.15))
+
+
+def test_no_speaker_is_in_two_splits(chosen: TrainingSet) -> None:
+    splits = defaultdict(set)
+    for row in chosen.items.to_pylist():
+        splits[row["speaker"]].add(row["split"])
+    assert all(len(found) == 1 for found in splits.values())
+    assert set(chosen.card.utterances) == {"train", "dev", "test"}
+    assert min(chosen.card.utterances.values()) > 0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_splits_are_disjoint_by_speaker_and_by_source_for_any_mixture(seed: int) -> None:
+    draw = random.Random(seed)
+    count, people = draw.randint(1, 80), draw.randint(1, 30)
+    speakers = [f"s{draw.randrange(people)}" for _ in range(count)]
+    sources = [f"r{draw.randrange(people)}" for _ in range(count)]
+    durations = [draw.uniform(0.5, 20) for _ in range(count)]
+    policy = SplitPolicy(dev=0.2, test=0.2, seed=seed)
+    splits = assign_splits(speakers, sources, durations, [False] * count, policy)
+    for names in (speakers, sources):
+        held = defaultdict(set)
+        for name, split in zip(names, splits, strict=True):
+            held[name].add(split)
+        assert all(len(found) == 1 for found in held.values())
+
+
+def test_what_the_policy_sends_to_test_takes_its_whole_speaker_along(place: Place) -> None:
+    speaker = connect(place.lake.snapshot()).execute("SELECT min(speaker) FROM utterances").fetchone()[0]  # type: ignore[index]
+    policy = SplitPolicy(dev=0, test=0, test_where=f"speaker = '{speaker}'")
+    items = _select(place, name="held-out", split_policy=policy).items.to_pylist()
+    assert {row["speaker"] for row in items if row["split"] == "test"} == {speaker}
+    assert {row["split"] for row in items if row["speaker"] != speaker} == {"train"}
+
+
+def test_a_cut_loads_its_codes_from_the_lake_and_a_truncated_one_its_part(place: Place, chosen: TrainingSet) -> None:
+    cuts = CutSet.from_file(place.training_sets / "set" / "cuts_train.jsonl.gz")
+    cut = next(cut for cut in cuts if cut.duration > 2)
+    with connect(place.lake.snapshot()) as connection:
+        row = connection.execute("SELECT q0, q7 FROM codes WHERE segment_id = ?", [cut.id]).fetchone()
+    codes = cut.load_codes()
+    assert row is not None
+    assert np.array_equal(codes[:, 0], row[0])
+    assert np.array_equal(codes[:, 7], row[1])
+    part = cut.truncate(offset=0.4, duration=1.0).load_codes()
+    assert np.array_equal(part, codes[30:105])
+
+
+def test_the_same_selection_is_the_same_set_and_another_needs_another_name(place: Place, chosen: TrainingSet) -> None:
+    again = _select(place, split_policy=SplitPolicy(dev=0.15, test=0.15))
+    assert again.card == chosen.card
+    with pytest.raises(TrainingError, match="another name"):
+        _select(place, where="duration > 2")
+
+
+def test_a_set_outlives_compaction_and_vacuum(place: Place, chosen: TrainingSet) -> None:
+    compact(place.lake)
+    vacuum(place.lake, grace_hours=0)
+    reopened = load_training_set(chosen.directory)
+    assert reopened.items.equals(chosen.items)
+    assert all((place.lake.root / part).exists() for part in set(reopened.items["codes_part"].to_pylist()))
+
+
+def test_a_condition_that_selects_nothing_is_one_sentence(place: Place) -> None:
+    with pytest.raises(TrainingError, match="No utterance"):
+        _select(place, name="none", where="duration > 1000")
+
+
+def test_weights_are_a_column_of_sql(place: Place) -> None:
+    items = _select(place, name="weighted", weight="1 / duration").items.to_pylist()
+    assert all(row["weight"] == pytest.approx(1 / row["duration"], rel=1e-5) for row in items)
