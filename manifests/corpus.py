@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, get_args
 
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass as options_class
+
 from warehouse.errors import ConfigurationError
 from warehouse.rows import RecordingRow, SourceRow
 
@@ -21,21 +24,23 @@ ORIGINS = get_args(Origin)
 MEGABYTE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options_class(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
 class CorpusOptions:
     """What a user may say about a corpus.
 
-    `licence` and `language` stand where the corpus itself says nothing per item; `origin` is `recorded`,
-    `synthetic` or `generated`; `shard_megabytes` is the size of the byte ranges of big archives;
-    `speaker_from_folder` takes the name of an audio file's folder as its speaker (reader `folder` only).
     Raises ConfigurationError for an unknown origin and for a size that is not positive.
     """
 
     licence: str | None = None
+    """Where the corpus itself says nothing per item: an SPDX identifier."""
     language: str | None = None
+    """Where the corpus itself says nothing per item: an ISO 639-1 code."""
     origin: Origin = "recorded"
+    """`recorded`, `synthetic`, or `generated` by a checkpoint under evaluation."""
     shard_megabytes: float = 64
+    """Encoded audio in a shard, the unit of work; also the size of the byte ranges of big archives."""
     speaker_from_folder: bool = False
+    """Take the name of an audio file's folder as its speaker (reader `folder` only)."""
 
     def __post_init__(self) -> None:
         if self.origin not in ORIGINS:

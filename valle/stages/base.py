@@ -9,9 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from pydantic import ConfigDict
+
 from valle.audio import Audio, AudioLocation
 from valle.backends import Backends
 from warehouse.rows import Span
+
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+"""Of the options of every stage: unknown names are refused, the string under a field is its help text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

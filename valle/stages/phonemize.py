@@ -1,8 +1,10 @@
 """Transcripts to phonemes: IPA symbols, with everything the phoneme table does not hold counted and named."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
+
+from pydantic.dataclasses import dataclass as options
 
 from valle.backends import Backends
 from valle.phonemes import (
@@ -15,11 +17,11 @@ from valle.phonemes import (
     wrong_script,
 )
 from valle.phonemes.symbols import PUNCTUATION
-from valle.stages.base import StageInput, WorkItem
+from valle.stages.base import STRICT, StageInput, WorkItem
 from warehouse.rows import PhonemeRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options(frozen=True, kw_only=True, config=STRICT)
 class Phonemize:
     """Options of phonemization."""
 

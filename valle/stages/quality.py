@@ -2,19 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
+
+from pydantic.dataclasses import dataclass as options
 
 from valle.audio import resample
 from valle.backends import Backends
 from valle.quality import SAMPLE_RATE, Measures, Opinions, measure, quality_scorer_revision
-from valle.stages.base import StageInput, WorkItem
+from valle.stages.base import STRICT, StageInput, WorkItem
 from warehouse.rows import QualityRow
 
 _SILENCE = Measures(None, None, None, 0.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options(frozen=True, kw_only=True, config=STRICT)
 class Quality:
     """Options of quality scoring."""
 

@@ -1,19 +1,20 @@
 """Segments to codes: the codec's integers, one column per codebook."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 import numpy as np
+from pydantic.dataclasses import dataclass as options
 
 from valle.backends import Backends
 from valle.codec.base import Codes
-from valle.stages.base import StageInput, WorkItem
+from valle.stages.base import STRICT, StageInput, WorkItem
 from warehouse.errors import ConfigurationError
 from warehouse.rows import CodesRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options(frozen=True, kw_only=True, config=STRICT)
 class Quantize:
     """Options of quantization."""
 

@@ -10,10 +10,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass as options
 
 from valle.audio import AudioLocation, Samples, UnreadableAudio, read_blocks
 from valle.backends import Backends
-from valle.stages.base import StageInput, WorkItem
+from valle.stages.base import STRICT, StageInput, WorkItem
 from valle.stages.cutting import CutSpan, CuttingRules, cut
 from valle.vad import (
     FRAME_LENGTH,
@@ -68,7 +69,7 @@ def measure_activity(location: AudioLocation, detector: VoiceActivityDetector, *
     return Activity(probabilities, np.concatenate(levels) if levels else np.zeros(0, np.float32), start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options(frozen=True, kw_only=True, config=STRICT)
 class Segment:
     """Options of segmentation. Durations are in seconds."""
 

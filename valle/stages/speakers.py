@@ -1,18 +1,19 @@
 """Segments to voices: one unit vector each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 import numpy as np
+from pydantic.dataclasses import dataclass as options
 
 from valle.backends import Backends
 from valle.speaker import SAMPLE_RATE, Embedding, speaker_encoder_revision
-from valle.stages.base import StageInput, WorkItem
+from valle.stages.base import STRICT, StageInput, WorkItem
 from warehouse.rows import SpeakerRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options(frozen=True, kw_only=True, config=STRICT)
 class Speakers:
     """Options of speaker embedding."""
 

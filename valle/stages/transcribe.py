@@ -1,13 +1,15 @@
 """Segments to transcripts: what the ASR heard, what the corpus says, how far they differ, and which text is used."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
+
+from pydantic.dataclasses import dataclass as options
 
 from valle.asr import SAMPLE_RATE, Heard, Transcriber, transcriber_revision
 from valle.backends import Backends
 from valle.phonemes.text import LANGUAGES
-from valle.stages.base import StageInput, WorkItem
+from valle.stages.base import STRICT, StageInput, WorkItem
 from valle.stages.plausibility import (
     ConfidenceRules,
     Fault,
@@ -26,7 +28,7 @@ def _given_text(source: StageInput) -> str | None:
     return (source.text or "").strip() or None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options(frozen=True, kw_only=True, config=STRICT)
 class Transcribe:
     """Options of transcription."""
 
