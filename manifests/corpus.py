@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, get_args
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_class
 
-from warehouse.errors import ConfigurationError
 from warehouse.rows import RecordingRow, SourceRow
 
 Origin = Literal["recorded", "synthetic", "generated"]
@@ -28,7 +27,7 @@ MEGABYTE = 1 << 20
 class CorpusOptions:
     """What a user may say about a corpus.
 
-    Raises ConfigurationError for an unknown origin and for a size that is not positive.
+    Raises pydantic's ValidationError for an unknown origin and for a size that is not positive.
     """
 
     licence: str | None = None
@@ -37,16 +36,10 @@ class CorpusOptions:
     """Where the corpus itself says nothing per item: an ISO 639-1 code."""
     origin: Origin = "recorded"
     """`recorded`, `synthetic`, or `generated` by a checkpoint under evaluation."""
-    shard_megabytes: float = 64
+    shard_megabytes: float = Field(default=64, gt=0)
     """Encoded audio in a shard, the unit of work; also the size of the byte ranges of big archives."""
     speaker_from_folder: bool = False
     """Take the name of an audio file's folder as its speaker (reader `folder` only)."""
-
-    def __post_init__(self) -> None:
-        if self.origin not in ORIGINS:
-            raise ConfigurationError(f"origin is one of {', '.join(ORIGINS)}, not {self.origin!r}.")
-        if not self.shard_megabytes > 0:
-            raise ConfigurationError(f"shard_megabytes must be more than 0, not {self.shard_megabytes}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ carry no phase and the decoder makes one up: that keeps them predictable for a l
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -32,6 +33,8 @@ class MiniConfig:
     latent_dim: int = 64
     num_codebooks: int = 8
     codebook_size: int = 1024
+    # Rounds of Griffin and Lim (1984) after the inverse STFT; they are trained through.
+    phase_rounds: int = 1
 
     def to_json(self) -> str:
         """One line, as stored beside the weights."""
@@ -41,6 +44,15 @@ class MiniConfig:
     def from_json(cls, text: str) -> "MiniConfig":
         """The inverse of `to_json`."""
         return cls(**json.loads(text))
+
+
+# Largest natural logarithm of a magnitude that the decoder may ask for.
+LOUDEST = math.log(100.0)
+
+
+def modulus(spectrum: Tensor) -> Tensor:
+    """Absolute value of a complex tensor, with a gradient at zero too."""
+    return (spectrum.real.square() + spectrum.imag.square() + 1e-8).sqrt()
 
 
 class LogMel(nn.Module):
@@ -61,14 +73,15 @@ class LogMel(nn.Module):
         )
         self.register_buffer("filters", filters, persistent=False)
 
-    def forward(self, waveforms: Tensor) -> Tensor:
-        """Log-mel [B, mels, T] of waveforms [B, T * hop]."""
+    def spectrum(self, waveforms: Tensor) -> Tensor:
+        """Complex spectrum [B, bins, T] of waveforms [B, T * hop]."""
         margin = (self.window - self.hop_length) // 2
         padded = functional.pad(waveforms, (margin, margin))
-        spectrum = torch.stft(
-            padded, self.window, self.hop_length, window=self.hann, center=False, return_complex=True
-        )  # [B, bins, T]
-        mels = self.filters.T @ spectrum.abs()
+        return torch.stft(padded, self.window, self.hop_length, window=self.hann, center=False, return_complex=True)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Log-mel [B, mels, T] of waveforms [B, T * hop]."""
+        mels = self.filters.T @ self.spectrum(waveforms).abs()
         return torch.log(mels.clamp(min=self.FLOOR))
 
 
@@ -91,6 +104,21 @@ class MiniNetwork(nn.Module):
         # A fixed scale: neither the noise of the first stage nor the codebooks can be outrun by growing latents.
         return functional.layer_norm(latents, latents.shape[-1:])
 
+    def spectrum(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """(log-magnitude, phase in radians), each [B, bins, T], that the decoder makes of latents [B, T, D]."""
+        out = self.head.out(self.decoder(latents.transpose(1, 2))).transpose(1, 2)
+        log_magnitude, phase = out.chunk(2, dim=1)
+        return log_magnitude.clamp(max=LOUDEST), phase
+
+    def synthesise(self, log_magnitude: Tensor, phase: Tensor) -> Tensor:
+        """Waveforms [B, T * hop] of a spectrum, its phase made consistent by Griffin-Lim rounds."""
+        magnitude = log_magnitude.exp()
+        waveforms = self.head.istft(torch.polar(magnitude, phase))
+        for _ in range(self.config.phase_rounds):
+            spectrum = self.log_mel.spectrum(waveforms)
+            waveforms = self.head.istft(spectrum * (magnitude / modulus(spectrum)))
+        return waveforms
+
     def decode(self, latents: Tensor) -> Tensor:
         """Waveforms [B, T * hop] of latents [B, T, D]."""
-        return self.head(self.decoder(latents.transpose(1, 2)))
+        return self.synthesise(*self.spectrum(latents))

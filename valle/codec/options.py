@@ -15,7 +15,7 @@ class CodecTrainingOptions:
     num_steps: int = 6_000
     # Where the stages begin, as a part of the schedule.
     quantized_from: float = 0.08
-    adversarial_from: float = 0.36
+    adversarial_from: float = 1.0
     batch_size: int = 12
     crop_frames: int = 80
     learning_rate: float = 1e-3
@@ -31,6 +31,9 @@ class CodecTrainingOptions:
     dead_part: float = 0.03
     commitment_weight: float = 0.25
     log_mel_weight: float = 10.0
+    log_magnitude_weight: float = 5.0
+    # The same, of the spectrum that the decoder asks for, before the inverse STFT.
+    asked_magnitude_weight: float = 3.0
     convergence_weight: float = 2.0
     # Shares of the adversarial stage's gradient.
     spectral_share: float = 1.0

@@ -7,11 +7,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 from valle.codec.balance import GradientBalancer
 from valle.codec.discriminator import build_discriminator
-from valle.codec.losses import SpectralLoss, discriminator_loss, feature_loss, generator_loss
+from valle.codec.losses import (
+    MAGNITUDE_FLOOR,
+    SpectralLoss,
+    discriminator_loss,
+    feature_loss,
+    generator_loss,
+    log_modulus,
+)
 from valle.codec.network import MiniNetwork
 from valle.codec.options import CodecTrainingOptions
 from valle.codec.training_data import SpeechPool
@@ -81,10 +89,24 @@ class Trainer:
         drawn = torch.randint(len(choices), (self.options.batch_size,), generator=self.generator)
         return choices[drawn].repeat_interleave(self.options.crop_frames)
 
-    def _spectral(self, output: Tensor, target: Tensor, metrics: Metrics) -> Tensor:
-        log_mel, convergence = self.spectral_loss(output, target)
-        metrics |= {"log_mel": log_mel.item(), "convergence": convergence.item()}
-        return self.options.log_mel_weight * log_mel + self.options.convergence_weight * convergence
+    def _reconstruct(self, latents: Tensor, target: Tensor, metrics: Metrics) -> tuple[Tensor, Tensor]:
+        """(waveforms [B, N], their spectral loss) that the decoder makes of latents [B, T, D]."""
+        options, network = self.options, self.network
+        log_magnitude, phase = network.spectrum(latents)
+        output = network.synthesise(log_magnitude, phase)
+        distances = self.spectral_loss(output, target)
+        with torch.no_grad():
+            wanted = log_modulus(network.log_mel.spectrum(target).abs())
+        asked = functional.l1_loss(log_magnitude.clamp(min=math.log(MAGNITUDE_FLOOR)), wanted)
+        metrics |= {"log_mel": distances.log_mel.item(), "log_magnitude": distances.log_magnitude.item()}
+        metrics |= {"convergence": distances.convergence.item(), "asked": asked.item()}
+        loss = (
+            options.log_mel_weight * distances.log_mel
+            + options.log_magnitude_weight * distances.log_magnitude
+            + options.convergence_weight * distances.convergence
+            + options.asked_magnitude_weight * asked
+        )
+        return output, loss
 
     def _descend(self, loss: Tensor, gradient: Tensor | None = None) -> None:
         """One optimizer step down `loss`, or from a network output along the `gradient` given for it."""
@@ -97,7 +119,8 @@ class Trainer:
         crops = self._crops()
         latents = self.network.encode(crops)
         noise = torch.randn(latents.shape, generator=self.generator) * self.options.latent_noise
-        self._descend(self._spectral(self.network.decode(latents + noise), crops, metrics))
+        _, loss = self._reconstruct(latents + noise, crops, metrics)
+        self._descend(loss)
 
     def _initialise_codebooks(self) -> None:
         with torch.no_grad():
@@ -115,9 +138,8 @@ class Trainer:
         latents = self.network.encode(crops)
         flat = latents.flatten(0, 1)
         quantized = self.network.quantizer(flat, self._levels())
-        output = self.network.decode(quantized.latents.view_as(latents))
-        loss = self._spectral(output, crops, metrics) + self.options.commitment_weight * quantized.commitment
-        self._descend(loss)
+        _, loss = self._reconstruct(quantized.latents.view_as(latents), crops, metrics)
+        self._descend(loss + self.options.commitment_weight * quantized.commitment)
         average = len(flat) / self.options.config.codebook_size
         num_revived = self.network.quantizer.update(
             flat.detach(),
@@ -147,7 +169,7 @@ class Trainer:
         with torch.no_grad():
             latents = self.network.encode(crops)
             quantized = self.network.quantizer(latents.flatten(0, 1), self._levels()).latents.view_as(latents)
-        output = self.network.decode(quantized)
+        output, spectral = self._reconstruct(quantized, crops, metrics)
         first = int(self.rng.integers(options.crop_frames - options.discriminator_frames + 1)) * hop
         heard = (slice(options.discriminator_crops), slice(first, first + options.discriminator_frames * hop))
         # The critics hear every excerpt at the same loudness; quiet speech would hardly teach them anything.
@@ -158,7 +180,7 @@ class Trainer:
         made_scores, made_maps = self.critics(made)
         # The activations for recordings are those from before the critics' step: one pass fewer, and close enough.
         losses = {
-            "spectral": self._spectral(output, crops, metrics),
+            "spectral": spectral,
             "features": feature_loss(real_maps, made_maps),
         }
         self.num_critics_steps += 1

@@ -36,8 +36,9 @@ def _learned_tensors(network: MiniNetwork) -> dict[str, Tensor]:
 
 
 def encoding_revision(tensors: dict[str, Tensor], config: MiniConfig) -> str:
-    """Eight hexadecimal digits over the tensors that turn speech into codes, and the shape of the network."""
-    digest = hashlib.sha256(config.to_json().encode())
+    """Eight hexadecimal digits over the tensors that turn speech into codes, and what they expect to see."""
+    features = (config.sample_rate, config.hop_length, config.window, config.num_mels)
+    digest = hashlib.sha256(repr(features).encode())
     for name in sorted(tensors):
         if name.startswith(ENCODING_PARTS):
             digest.update(name.encode() + tensors[name].half().contiguous().numpy().tobytes())

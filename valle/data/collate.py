@@ -26,7 +26,7 @@ class Collator:
         Raises TrainingError when codes are not what the item or the codec says.
         """
         rows = [self._row(draws, int(index)) for index in planned.rows]
-        return make_batch(planned.mode, rows, stop=self._config.stop)
+        return make_batch(planned.mode, rows, stop=self._config.stop, text_stride=self._config.text_stride)
 
     def _row(self, draws: Draws, index: int) -> Row:
         level, item, prompt = int(draws.level[index]), int(draws.item[index]), int(draws.prompt_item[index])

@@ -114,8 +114,8 @@ def _lengths(rows: Sequence[Row]) -> dict[str, Ints]:
     }
 
 
-def make_batch(mode: Mode, rows: Sequence[Row], *, stop: int) -> Batch:
-    """Lay out rows of one mode. `stop` is the id that ends codebook 0.
+def make_batch(mode: Mode, rows: Sequence[Row], *, stop: int, text_stride: float = 1.0) -> Batch:
+    """Lay out rows of one mode. `stop` is the id that ends codebook 0, `text_stride` the frames per symbol.
 
     Asserts that an AR row has level 0, a NAR row a level above it, and that the codebooks a row needs are there.
     """
@@ -125,7 +125,7 @@ def make_batch(mode: Mode, rows: Sequence[Row], *, stop: int) -> Batch:
         assert len(row.target) >= needed, "the target lacks codebooks"
         assert row.prompt is None or len(row.prompt) >= needed, "the prompt lacks codebooks"
     lengths = _lengths(rows)
-    placement = place(LAYOUTS[mode], lengths)
+    placement = place(LAYOUTS[mode], lengths, text_stride=text_stride)
     levels = np.array([row.level for row in rows])
     labels = _labels(mode, rows, stop)
     return Batch(

@@ -27,6 +27,7 @@ class ModelConfig(BaseModel):
     heads: int = Field(ge=1, description="Attention heads.")
     feed_forward: int = Field(ge=8, description="Size of the hidden state inside the gated MLP.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
+    text_stride: float = Field(default=1.0, gt=0, description="Frames that a symbol lasts on average.")
     rope_base: float = Field(default=10_000.0, gt=1, description="Base of the rotary positions.")
 
     @property
@@ -66,7 +67,13 @@ PRESETS: Mapping[str, Size] = MappingProxyType(
 
 
 def preset(
-    name: str, spec: CodecSpec, *, num_symbols: int, languages: Sequence[str], dropout: float = 0.0
+    name: str,
+    spec: CodecSpec,
+    *,
+    num_symbols: int,
+    languages: Sequence[str],
+    text_stride: float = 1.0,
+    dropout: float = 0.0,
 ) -> ModelConfig:
     """The configuration of a named size for a codec, a phoneme table and a set of languages.
 
@@ -85,5 +92,6 @@ def preset(
         depth=size.depth,
         heads=size.heads,
         feed_forward=size.feed_forward,
+        text_stride=text_stride,
         dropout=dropout,
     )

@@ -1,7 +1,9 @@
 """The one table that says how a row of each decode mode looks, and the arithmetic that follows from it.
 
 A row is its segments in order, each followed by one separator, but for the output, which comes last and has none.
-An empty segment vanishes together with its separator. Everything else is derived here: slots of every element in
+An empty segment vanishes together with its separator. Positions restart with every segment, and those of the text run
+at the pace of speech: a symbol and the frames that speak it have near positions, which rotary attention finds at once
+(docs/log.md). Everything else is derived here: slots of every element in
 the padded `[B, L]` grid, positions, and the slots whose hidden states predict the output.
 """
 
@@ -37,35 +39,29 @@ class Codebooks(StrEnum):
     BELOW = "below"  # codebooks 0 .. q-1
 
 
-class PositionRule(StrEnum):
-    """How rotary positions run over a row."""
-
-    PER_SEGMENT = "per_segment"  # each segment restarts at 0; its separator takes the next index
-    UNIFIED = "unified"  # 0 .. L-1
-
-
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A part of a row: what it holds and what embeds it.
 
-    For codes: which codebooks are summed, and which of the tables is the one of codebook 0.
+    For codes: which codebooks are summed, and which of the tables is the one of codebook 0. A paced segment advances
+    by the frames that one of its elements lasts on average, all others by 1.
     """
 
     name: str
     table: str
     codebooks: Codebooks | None = None
     first_table: int = 0
+    is_paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One decode mode: its segments in order, the segment that is the output, the mask, the positions."""
+    """One decode mode: its segments in order, the segment that is the output, the mask."""
 
     mode: Mode
     segments: tuple[Segment, ...]
     output: str
     mask: MaskKind
-    positions: PositionRule
     has_stop: bool
 
     @property
@@ -78,7 +74,7 @@ class Layout:
         return next(segment for segment in self.segments if segment.name == name)
 
 
-_CONDITION = (Segment("text", "symbols"), Segment("language", "languages"), Segment("level", "levels"))
+_CONDITION = (Segment("text", "symbols", is_paced=True), Segment("language", "languages"), Segment("level", "levels"))
 
 LAYOUTS: Mapping[Mode, Layout] = MappingProxyType(
     {
@@ -91,7 +87,6 @@ LAYOUTS: Mapping[Mode, Layout] = MappingProxyType(
             ),
             output="target",
             mask=MaskKind.CAUSAL,
-            positions=PositionRule.PER_SEGMENT,
             has_stop=True,
         ),
         Mode.NAR: Layout(
@@ -103,7 +98,6 @@ LAYOUTS: Mapping[Mode, Layout] = MappingProxyType(
             ),
             output="target",
             mask=MaskKind.FULL,
-            positions=PositionRule.PER_SEGMENT,
             has_stop=False,
         ),
     }
@@ -116,7 +110,7 @@ class Placement:
     """Where everything of a batch lies. Slots are flat indices into the padded grid `[B * L]`, row by row."""
 
     row_lengths: Ints  # [B]
-    positions: Ints  # [B, L]; 0 where padded
+    positions: NDArray[np.float32]  # [B, L]; 0 where padded
     slots: Mapping[str, Ints]  # by segment: [elements of all rows]
     separators: Ints  # [separators of all rows]
     predictions: Ints  # [predicted elements of all rows]
@@ -138,29 +132,31 @@ def row_length(layout: Layout, lengths: Mapping[str, Ints]) -> Ints:
     return total
 
 
-def place(layout: Layout, lengths: Mapping[str, Ints]) -> Placement:
-    """Lay out a batch from the number of elements each segment has in each row: name to [B]."""
+def place(layout: Layout, lengths: Mapping[str, Ints], *, text_stride: float = 1.0) -> Placement:
+    """Lay out a batch from the number of elements each segment has in each row: name to [B].
+
+    `text_stride` is how far positions advance from one symbol to the next: frames per symbol.
+    """
     row_lengths = row_length(layout, lengths)
     num_rows, longest = len(row_lengths), int(row_lengths.max())
     offsets = np.arange(num_rows) * longest
-    positions = np.zeros(num_rows * longest, dtype=np.int64)
+    positions = np.zeros(num_rows * longest, dtype=np.float32)
     slots: dict[str, Ints] = {}
     separators = []
     start = np.zeros(num_rows, dtype=np.int64)
     for segment in layout.segments:
         count = lengths[segment.name]
         index = ragged_arange(count)
+        stride = text_stride if segment.is_paced else 1.0
         slots[segment.name] = np.repeat(offsets + start, count) + index
-        positions[slots[segment.name]] = index
+        positions[slots[segment.name]] = index * stride
         if segment.name == layout.output:
             break
         present = count > 0
         after = (offsets + start + count)[present]
-        positions[after] = count[present]
+        positions[after] = count[present] * stride
         separators.append(after)
         start = start + count + present
-    if layout.positions is PositionRule.UNIFIED:
-        positions = np.tile(np.arange(longest), num_rows)
     predicted = lengths[layout.output] + int(layout.has_stop)
     first = offsets + start - layout.shift
     return Placement(

@@ -148,7 +148,7 @@ def _full(codes: Codes, levels: int) -> Codes:
 
 
 def _batch(model: ValleModel, mode: Mode, rows: Sequence[Row]) -> Batch:
-    return make_batch(mode, rows, stop=model.config.stop).to(_device(model))
+    return make_batch(mode, rows, stop=model.config.stop, text_stride=model.config.text_stride).to(_device(model))
 
 
 @torch.inference_mode()

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import torch
 
 from valle.data.loader import LoadedBatch, Prefetched
@@ -255,13 +256,17 @@ class _Run:
 
 def model_config(training_set: TrainingSet, options: TrainOptions) -> ModelConfig:
     """The model of a run: its size from the options, everything else from the training set."""
-    languages = training_set.items["language"].unique().to_pylist()
+    items = training_set.items
+    languages = items["language"].unique().to_pylist()
+    num_symbols = max(1, pc.sum(pc.list_value_length(items["symbols"])).as_py() or 0)
+    num_frames = pc.sum(items["num_frames"]).as_py() or 0
     card = training_set.card
     return preset(
         options.model,
         card.codec,
         num_symbols=len(card.phoneme_symbols),
         languages=languages,
+        text_stride=max(0.01, round(num_frames / num_symbols, 2)),
         dropout=options.dropout,
     )
 

@@ -38,6 +38,11 @@ def test_positions_of_the_published_example_restart_per_segment():
     assert placement.positions[0].tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 0, 1, 0, 1, 2, 3, 0, 1]
 
 
+def test_only_the_text_runs_at_the_pace_of_speech():
+    placement = place(LAYOUTS[Mode.AR], lengths(text=[3], prompt=[2], target=[4]), text_stride=2.5)
+    assert placement.positions[0].tolist() == [0, 2.5, 5, 7.5, 0, 1, 0, 1, 0, 1, 2, 0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("mode", list(Mode))
 def test_slots_separators_and_padding_tile_every_row_exactly_once(mode):
     sizes = lengths(text=[5, 2, 7], prompt=[3, 0, 1], target=[2, 4, 1])
