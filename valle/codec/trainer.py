@@ -96,7 +96,7 @@ class Trainer:
         output = network.synthesise(log_magnitude, phase)
         distances = self.spectral_loss(output, target)
         with torch.no_grad():
-            wanted = log_modulus(network.log_mel.spectrum(target).abs())
+            wanted = log_modulus(network.fourier(target).abs())
         asked = functional.l1_loss(log_magnitude.clamp(min=math.log(MAGNITUDE_FLOOR)), wanted)
         metrics |= {"log_mel": distances.log_mel.item(), "log_magnitude": distances.log_magnitude.item()}
         metrics |= {"convergence": distances.convergence.item(), "asked": asked.item()}

@@ -17,7 +17,6 @@ def test_a_network_comes_back_rounded_to_half_precision(random_network, small_co
     for name, tensor in dict(network.named_parameters()).items():
         torch.testing.assert_close(dict(back.named_parameters())[name], tensor.half().float(), rtol=0, atol=0)
     torch.testing.assert_close(back.quantizer.codebooks, network.quantizer.codebooks.half().float(), rtol=0, atol=0)
-    assert torch.equal(back.head.istft.window, network.head.istft.window)
 
 
 def test_the_header_tells_shape_steps_licence_and_credits(random_network, small_config, tmp_path):
@@ -35,7 +34,7 @@ def test_a_better_decoder_keeps_the_revision_and_another_encoder_changes_it(rand
     network = random_network(small_config)
     revision = write(tmp_path / "w.safetensors", network).revision
     with torch.no_grad():
-        network.head.out.weight.add_(1)
+        network.head.weight.add_(1)
     assert write(tmp_path / "w.safetensors", network).revision == revision
     with torch.no_grad():
         network.to_latent.weight[0, 0] += 1
