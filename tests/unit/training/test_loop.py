@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.unit.training.toy import SPEC, make_toy_set
+from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, make_toy_set
 from valle.codec.base import CodecSpec
 from valle.training.checkpoint import list_checkpoints, read_card
 from valle.training.loop import train
@@ -155,6 +155,7 @@ def test_a_checkpoint_says_all_it_takes_to_speak(options):
     assert card.training_set == "toy-1"
     assert card.phoneme_symbols[:4] == ("<unk>", "<bos>", "<eos>", "<mask>")
     assert card.model.languages == ("<unk>", "en")
+    assert card.model.text_stride == FRAMES_PER_SYMBOL
     assert TrainOptions.model_validate(card.options) == options
     assert (card.checkpoint_id, card.metrics["step"]) == ("run-6", 6)
 
