@@ -11,7 +11,6 @@ from prefect.cache_policies import NO_CACHE
 from flows.evaluate import evaluate
 from flows.parameters import (
     CorpusChoice,
-    CorpusKind,
     DemoParameters,
     EvaluateParameters,
     PrepareParameters,
@@ -23,7 +22,7 @@ from flows.report import publish_report
 from flows.runner import process_backends
 from flows.select import select
 from flows.train import train
-from manifests.corpus import CorpusOptions
+from manifests import CorpusKind, CorpusOptions
 from manifests.demo_layout import DemoLayout, lay_out_demo
 from valle.audio import AudioLocation, read_audio, write_audio
 from valle.data.select import Selection

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manifests.corpus import CorpusOptions
+from manifests import CorpusKind, CorpusOptions
 from valle.data.select import Selection
 from valle.place import Place, place
 from valle.stages.base import Stage
@@ -19,11 +19,6 @@ from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from valle.synthesis.options import SamplingOptions
 from valle.training.options import TrainSettings
-
-CorpusKind = Literal[
-    "librilight", "librilight-cut", "emilia", "emilia-yodas", "libritts", "librispeech", "folder", "cutset"
-]
-"""The layouts that `manifests.open` reads, as a drop-down list of the form."""
 
 
 class Parameters(BaseModel):

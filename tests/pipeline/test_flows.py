@@ -12,7 +12,6 @@ from prefect.client.schemas.objects import Artifact
 from flows.evaluate import evaluate
 from flows.parameters import (
     CorpusChoice,
-    CorpusKind,
     EvaluateParameters,
     PrepareParameters,
     SelectParameters,
@@ -24,7 +23,6 @@ from flows.prepare import prepare
 from flows.select import select
 from flows.train import train
 from manifests.corpus import CorpusOptions
-from manifests.open import corpus_kinds
 from tests.pipeline.road import by_stage, rows_of, write_folder
 from valle.data.select import Selection
 from valle.data.splits import SplitPolicy
@@ -123,7 +121,3 @@ def test_every_flow_has_a_deployment_whose_parameters_it_accepts() -> None:
         flow = getattr(import_module(path.removesuffix(".py").replace("/", ".")), name)
         assert isinstance(flow, Flow)
         assert flow.validate_parameters(deployment["parameters"]), json.dumps(deployment)
-
-
-def test_the_form_lists_every_kind_of_corpus() -> None:
-    assert set(CorpusKind.__args__) == set(corpus_kinds())  # type: ignore[attr-defined]
