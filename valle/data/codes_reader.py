@@ -6,7 +6,6 @@ that forgets the least recently used; the AR reads one eighth of the bytes.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -118,8 +117,3 @@ class ParquetCodesReader(FeaturesReader):
             stop=right_offset_frames,
         )
         return np.ascontiguousarray(codes.T)
-
-
-def storage_keys(row_groups: Sequence[int], rows: Sequence[int]) -> list[str]:
-    """Lhotse storage keys of rows."""
-    return [f"{group}:{row}" for group, row in zip(row_groups, rows, strict=True)]

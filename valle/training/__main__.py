@@ -1,5 +1,7 @@
 """`python -m valle.training RUN.json`: train with the options in a file; `-` reads them from standard input.
 
+On many devices: `deepspeed --module valle.training RUN.json`, or `torchrun`, with the engine `deepspeed`.
+
 Prints one line per line of metrics, and one at the end. Type `save` or `quit` and Enter while it runs.
 """
 
@@ -47,6 +49,7 @@ def _say(text: str) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
+    arguments = [argument for argument in arguments if not argument.startswith("--local_rank")]  # of the launcher
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m valle.training RUN.json\n")
         return 2

@@ -106,7 +106,7 @@ def test_the_command_prints_one_line_per_report_and_the_checkpoint_at_the_end(tm
     )
     file = tmp_path / "run.json"
     file.write_text(options.model_dump_json())
-    assert main([str(file)]) == 0
+    assert main(["--local_rank=0", str(file)]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in printed[:3]] == ["2/4", "4/4", "4"]
     assert "ETA 0:00:00" in printed[1]
