@@ -10,6 +10,9 @@ from valle.codec import codec_revision, open_codec
 from valle.codec.encodec import VOCOS_FILE, VOCOS_FOLDER, VocosDecoder
 from warehouse.errors import DependencyError
 
+# EnCodec's package still uses the old weight_norm of torch.
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
