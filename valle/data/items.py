@@ -50,27 +50,45 @@ def _coded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], NDArray[np.int64]]
     return tuple(values), pc.index_in(column, pa.array(values)).to_numpy().astype(np.int64)
 
 
+def _encoded(
+    column: pa.ChunkedArray, encode: Callable[[Sequence[str]], list[int]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ids of all utterances one after the other, and where each begins. Each distinct symbol is encoded once."""
+    begin, end = encode([])
+    flat = column.combine_chunks().flatten().dictionary_encode()
+    ids = np.array([encode([symbol])[1] for symbol in flat.dictionary.to_pylist()], dtype=np.int64)
+    counts = pc.list_value_length(column).to_numpy().astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(counts + 2)])
+    is_symbol = np.ones(starts[-1], dtype=bool)
+    is_symbol[starts[:-1]] = is_symbol[starts[1:] - 1] = False
+    encoded = np.full(starts[-1], begin, dtype=np.int64)
+    encoded[starts[1:] - 1] = end
+    encoded[is_symbol] = ids[flat.indices.to_numpy()]
+    return encoded, starts
+
+
 def load_items(
     table: pa.Table, encode: Callable[[Sequence[str]], list[int]], language_id: Callable[[str], int]
 ) -> Items:
     """Items of a table with the columns of `TrainingItemRow`.
 
-    `encode` turns the phonemes of an utterance into ids, boundary symbols included. Raises TrainingError when empty.
+    `encode` turns phonemes into ids, symbol by symbol, between one id that begins and one that ends.
+    Raises TrainingError when empty.
     """
     if table.num_rows == 0:
         raise TrainingError(
             "The training set has no item in this split; widen the selection or change its split policy."
         )
-    encoded = [np.asarray(encode(symbols), dtype=np.int64) for symbols in table["symbols"].to_pylist()]
+    symbol_ids, symbol_starts = _encoded(table["symbols"], encode)
     parts, part = _coded(table["codes_part"])
     speakers, speaker = _coded(table["speaker"])
     by_speaker = np.argsort(speaker, kind="stable")
-    languages = {name: language_id(name) for name in table["language"].unique().to_pylist()}
+    languages, language = _coded(table["language"])
     return Items(
         ids=table["segment_id"],
-        symbol_ids=np.concatenate(encoded),
-        symbol_starts=np.concatenate([[0], np.cumsum([len(ids) for ids in encoded])]),
-        language_ids=np.array([languages[name] for name in table["language"].to_pylist()]),
+        symbol_ids=symbol_ids,
+        symbol_starts=symbol_starts,
+        language_ids=np.array([language_id(name) for name in languages])[language],
         num_frames=table["num_frames"].to_numpy().astype(np.int64),
         weights=table["weight"].to_numpy().astype(np.float64),
         parts=parts,

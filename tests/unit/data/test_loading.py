@@ -3,6 +3,7 @@ import threading
 from itertools import islice
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from lhotse import MonoCut, Recording
 from lhotse.array import Array, TemporalArray
@@ -116,6 +117,16 @@ def test_a_batch_holds_exactly_the_drawn_symbols_codes_and_prompts(toy, config):
         assert batch.labels.tolist() == labels
         assert batch.symbol_ids.tolist() == symbols
         assert batch.prompt.tolist() == prompts
+
+
+def test_items_are_encoded_as_the_phoneme_table_encodes_them(toy, config):
+    table = PhonemeTable(toy.card.phoneme_symbols)
+    rows = toy.items.to_pylist()
+    rows[1]["symbols"], rows[2]["symbols"] = [], ["a", "unheard of", "b"]
+    items = load_items(pa.Table.from_pylist(rows, toy.items.schema), table.encode, config.language_id)
+    for index, row in enumerate(rows):
+        assert items.symbols_of(index).tolist() == table.encode(row["symbols"])
+    assert (items.language_ids == config.language_id("en")).all()
 
 
 def test_codes_that_contradict_the_set_are_refused(toy, config):
