@@ -4,6 +4,7 @@ Flags are the dotted names of the fields (`--corpus.kind`, `--stages.transcribe.
 defaults. `--config FILE.yaml` gives the same fields as a file; flags win over it.
 """
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,8 +59,10 @@ def _as_flags(content: dict[str, Any], prefix: str = "") -> list[str]:
         path = f"{prefix}{str(name).replace('_', '-')}"
         if isinstance(value, dict):
             flags += _as_flags(value, f"{path}.")
-        else:
-            flags.append(f"--{path}={value}")
+        elif isinstance(value, bool):
+            flags.append(f"--{path}" if value else f"--no-{path}")
+        elif value is not None:
+            flags.append(f"--{path}={json.dumps(value) if isinstance(value, list) else value}")
     return flags
 
 

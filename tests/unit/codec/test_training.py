@@ -160,6 +160,8 @@ def test_an_exported_run_opens_and_makes_the_same_codes_in_half_precision(option
     assert codec.spec.revision == header.revision
     assert header.num_steps == options.num_steps
     assert "LibriSpeech" in header.credits
+    more = export_run(tmp_path / "run", tmp_path / "more.safetensors", phase_rounds=3)
+    assert (more.revision, more.config.phase_rounds) == (header.revision, 3)
     [codes] = codec.encode([np.random.default_rng(0).normal(0, 0.1, 3_000).astype(np.float32)])
     assert codes.shape == (8, 10)
 

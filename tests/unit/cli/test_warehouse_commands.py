@@ -1,0 +1,89 @@
+"""The commands about the lake, as a user calls them."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.unit.warehouse.rows_for_tests import codes, recording
+from valle.cli import main
+from valle.place import place
+from warehouse.rows import CodesRow, RecordingRow
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    lake = place(tmp_path).lake
+    lake.append(
+        RecordingRow, [recording("a"), recording("b", drop_reason="empty", drop_detail="0 samples")], "ingest:1"
+    )
+    lake.append(CodesRow, [codes("a"), codes("b", drop_reason="silent")], "quantize:1")
+    return str(tmp_path)
+
+
+def test_sql_prints_a_table_csv_and_json(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    query = "SELECT recording_id, duration FROM recordings ORDER BY 1"
+    assert main(["sql", query, "--data", data]) == 0
+    assert "recording_id" in capsys.readouterr().out
+    main(["sql", query, "--data", data, "--format", "csv"])
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out)))[1] == ["a", "10.0"]
+    main(["sql", query, "--data", data, "--format", "json"])
+    assert json.loads(capsys.readouterr().out)[1] == {"recording_id": "b", "duration": 10.0}
+
+
+def test_sql_writes_parquet(data: str, tmp_path: Path) -> None:
+    out = tmp_path / "answer.parquet"
+    main(["sql", "SELECT q0 FROM codes", "--data", data, "--format", "parquet", "--out", str(out)])
+    assert pq.read_table(out).num_rows == 2
+
+
+def test_sql_without_a_query_lists_the_kept_ones(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["sql", "--data", data])
+    assert "hours_by_language" in capsys.readouterr().out
+    assert main(["sql", "--data", data, "--query", "drops_by_reason"]) == 0
+    assert "empty" in capsys.readouterr().out
+
+
+def test_a_wrong_query_ends_with_one_sentence(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sql", "SELECT nothing FROM nowhere", "--data", data]) == 1
+    assert capsys.readouterr().err.startswith("valle: The query failed")
+
+
+def test_fsck_says_sound_and_names_what_is_not(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fsck", "--data", data]) == 0
+    place(Path(data)).lake.append(CodesRow, [codes("a")], "again")
+    assert main(["fsck", "--data", data]) == 1
+    assert "duplicate_row: a" in capsys.readouterr().out
+
+
+def test_retry_forgets_compact_merges_and_vacuum_spares_the_young(
+    data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place(Path(data)).lake.append(CodesRow, [codes("c")], "quantize:2")
+    assert main(["retry", "quantize", "--reason", "silent", "--data", data]) == 0
+    assert "Forgot 1" in capsys.readouterr().out
+    assert main(["compact", "--data", data]) == 0
+    assert "codes: 2 parts are now 1" in capsys.readouterr().out
+    assert main(["vacuum", "--data", data]) == 0
+    assert "Removed 0 files" in capsys.readouterr().out
+
+
+def test_the_catalogue_can_be_deleted_and_rebuilt(data: str) -> None:
+    assert main(["catalogue", "--data", data]) == 0
+    place(Path(data)).catalogue.unlink()
+    assert main(["catalogue", "--data", data]) == 0
+    assert place(Path(data)).catalogue.exists()
+
+
+def test_options_come_from_a_file_and_flags_win(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = tmp_path / "options.yaml"
+    options.write_text(yaml.safe_dump({"data": data, "grace_hours": 0, "dry_run": True}))
+    (place(tmp_path).lake.folder("codes") / "orphan.parquet").write_bytes(b"x")
+    assert main(["vacuum", "--config", str(options)]) == 0
+    assert "Would remove 1 files" in capsys.readouterr().out
+    assert main(["vacuum", "--config", str(options), "--grace-hours", "5"]) == 0
+    assert "Would remove 0 files" in capsys.readouterr().out

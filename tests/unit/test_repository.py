@@ -1,0 +1,79 @@
+"""What the repository promises about itself."""
+
+import inspect
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from valle.cli import COMMANDS, main
+from warehouse.describe import describe_tables
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("flows", "valle", "manifests", "warehouse")
+
+
+def test_the_page_of_tables_says_what_the_row_classes_say() -> None:
+    assert (ROOT / "docs" / "warehouse.md").read_text(encoding="utf-8") == describe_tables(), "run `make docs`"
+
+
+def test_no_module_is_longer_than_500_lines() -> None:
+    long = {
+        str(path.relative_to(ROOT)): count
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 500
+    }
+    assert long == {}
+
+
+def test_the_readme_fits_and_names_only_commands_that_exist() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 200
+    named = {line.split()[1] for line in lines if line.startswith("valle ") and len(line.split()) > 1}
+    assert named <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_that_starts_with_what_it_does(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: valle {command}" in capsys.readouterr().out
+
+
+def test_a_wrong_command_and_a_wrong_option_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nothing"]) == 2
+    assert main(["vacuum", "--grace-hours", "-1"]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 2
+    assert "--help" in errors[0]
+    assert "grace-hours" in errors[1]
+
+
+def test_the_help_of_the_command_line_needs_no_prefect() -> None:
+    code = "import sys, valle.cli; valle.cli.main(['--help']); valle.cli.main(['sql', '--data', '/nowhere']); "
+    code += "assert not {'prefect', 'torch', 'lhotse'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_importing_the_warehouse_does_no_work() -> None:
+    code = "import warehouse.catalogue, warehouse.lake, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_function_of_the_library_has_type_hints() -> None:
+    unhinted = []
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            if package == "flows" or path.name == "__main__.py" or "cli" in path.parts:
+                continue  # Prefect and the command line are imported by their own tests.
+            module = import_module(name.removesuffix(".__init__"))
+            for key, value in vars(module).items():
+                is_own = inspect.isfunction(value) and value.__module__ == module.__name__ and not key.startswith("_")
+                if is_own and "return" not in value.__annotations__:
+                    unhinted.append(f"{name}.{key}")
+    assert unhinted == []
