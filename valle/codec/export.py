@@ -1,6 +1,7 @@
 """`python -m valle.codec.export RUN_DIR [--to FILE]`: the weights of a codec training as the file that is shipped."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,15 +20,21 @@ CREDITS = (
 )
 
 
-def export_run(run_directory: Path, target: Path = EMBEDDED) -> WeightsHeader:
-    """Write the network of a run's checkpoint to `target`. Raises TrainingError before it has codebooks."""
+def export_run(run_directory: Path, target: Path = EMBEDDED, *, phase_rounds: int | None = None) -> WeightsHeader:
+    """Write the network of a run's checkpoint to `target`; `phase_rounds` None keeps those it was trained with.
+
+    Raises TrainingError before the run has codebooks.
+    """
     path = run_directory / CHECKPOINT
     if not path.exists():
         raise TrainingError(f"{path} does not exist; train first with `python -m valle.codec.train`")
     saved = torch.load(path, map_location="cpu", weights_only=False)
     if not saved["trainer"]["has_codebooks"]:
         raise TrainingError(f"{path} is still in its first stage and has no codebooks; train on")
-    network = MiniNetwork(MiniConfig.from_json(saved["config"]))
+    config = MiniConfig.from_json(saved["config"])
+    if phase_rounds is not None:
+        config = replace(config, phase_rounds=phase_rounds)
+    network = MiniNetwork(config)
     network.load_state_dict(saved["trainer"]["network"])
     return write_weights(
         target, network, num_steps=saved["trainer"]["num_steps"], licence=LICENCE, credits_line=CREDITS
@@ -39,8 +46,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="run directory of the training")
     parser.add_argument("--to", type=Path, default=EMBEDDED, help="file to write")
+    parser.add_argument("--phase-rounds", type=int, help="Griffin-Lim rounds, if others than in training")
     arguments = parser.parse_args()
-    header = export_run(arguments.run, arguments.to)
+    header = export_run(arguments.run, arguments.to, phase_rounds=arguments.phase_rounds)
     print(f"{arguments.to}: revision {header.revision}, {header.num_steps} steps")  # noqa: T201
 
 
