@@ -85,11 +85,13 @@ class ShortTimeFourier(nn.Module):
             total[:, shift : shift + num_frames] += hops[:, :, shift]
         return total.flatten(1)[:, self.margin : -self.margin]
 
-    def inverse(self, spectrum: Tensor) -> Tensor:
+    def envelope(self, num_frames: int) -> Tensor:
+        """What overlapping windows sum to, [1, T * hop]: the divisor of `inverse`, the same for all spectra of T."""
+        return self._overlap_add(self.hann.square().expand(1, num_frames, -1).contiguous())
+
+    def inverse(self, spectrum: Tensor, envelope: Tensor) -> Tensor:
         """Waveforms [B, T * hop] whose spectrum is nearest to `spectrum` [B, T, bins] (Griffin and Lim 1984, eq. 6)."""
-        frames = torch.fft.irfft(spectrum, self.window) * self.hann
-        envelope = self._overlap_add(self.hann.square().expand(1, spectrum.shape[1], -1).contiguous())
-        return self._overlap_add(frames) / envelope
+        return self._overlap_add(torch.fft.irfft(spectrum, self.window) * self.hann) / envelope
 
 
 class LogMel(nn.Module):
@@ -140,10 +142,11 @@ class MiniNetwork(nn.Module):
     def synthesise(self, log_magnitude: Tensor, phase: Tensor) -> Tensor:
         """Waveforms [B, T * hop] of a spectrum, its phase made consistent by Griffin-Lim rounds."""
         magnitude = log_magnitude.exp()
-        waveforms = self.fourier.inverse(torch.polar(magnitude, phase))
+        envelope = self.fourier.envelope(magnitude.shape[1])
+        waveforms = self.fourier.inverse(torch.polar(magnitude, phase), envelope)
         for _ in range(self.config.phase_rounds):
             spectrum = self.fourier(waveforms)
-            waveforms = self.fourier.inverse(spectrum * (magnitude / modulus(spectrum)))
+            waveforms = self.fourier.inverse(spectrum * (magnitude / modulus(spectrum)), envelope)
         return waveforms
 
     def decode(self, latents: Tensor) -> Tensor:
