@@ -13,7 +13,7 @@ class CodecTrainingOptions:
     # Length of the schedule: seconds of training when `hours` is given, else steps.
     hours: float | None = None
     num_steps: int = 6_000
-    # Where the stages begin, as a part of the schedule.
+    # Where the stages begin, as a part of the schedule; the adversarial one, from 1.0, never.
     quantized_from: float = 0.08
     adversarial_from: float = 1.0
     batch_size: int = 12
