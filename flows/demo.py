@@ -91,7 +91,7 @@ def demo(parameters: DemoParameters) -> DemoResult:
         )
     )
     with connect(root.lake.snapshot()) as connection:
-        report = corpus_report(lambda sql: run_query(connection, sql), root.reports / "corpus")
+        report = corpus_report(lambda name: run_query(connection, named_query(name).sql), root.reports / "corpus")
         answers = {name: run_query(connection, named_query(name).sql) for name in _QUERIES}
     publish_report("corpus", report.markdown_path, [plot.path for plot in report.plots])
     return DemoResult(root=root.root, speech=speech, report=evaluation.markdown_path, answers=answers)

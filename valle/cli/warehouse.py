@@ -144,7 +144,7 @@ def _stats(arguments: Sequence[str]) -> int:
     with connect(options.place.lake.snapshot()) as connection:
         for name in ("hours_by_corpus", "hours_by_language", "drops_by_reason"):
             say(f"{named_query(name).question}\n{format_table(run_query(connection, named_query(name).sql))}\n")
-        report = corpus_report(lambda sql: run_query(connection, sql), directory)
+        report = corpus_report(lambda name: run_query(connection, named_query(name).sql), directory)
     say(f"Report with {len(report.plots)} plots: {report.markdown_path}")
     return 0
 

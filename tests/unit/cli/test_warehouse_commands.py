@@ -87,3 +87,11 @@ def test_options_come_from_a_file_and_flags_win(data: str, tmp_path: Path, capsy
     assert "Would remove 1 files" in capsys.readouterr().out
     assert main(["vacuum", "--config", str(options), "--grace-hours", "5"]) == 0
     assert "Would remove 0 files" in capsys.readouterr().out
+
+
+def test_stats_writes_a_report_with_plots(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stats", "--data", data]) == 0
+    assert "empty" in capsys.readouterr().out
+    report = tmp_path / "reports" / "corpus"
+    assert "code" in (report / "corpus.md").read_text(encoding="utf-8").lower()
+    assert list(report.rglob("*.png"))
