@@ -1,7 +1,7 @@
 """Writing one immutable Parquet part so that it either exists whole or not at all.
 
 Dictionary encoding is what stores a 10-bit code in 10 bits (Parquet has no 16-bit type), so it is on for every
-column; code parts use groups of 256 rows because training reads shuffled groups.
+column; code parts use small groups (an hour of speech or so) because training reads shuffled groups.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import ColumnProperties, WriterProperties
 
@@ -19,7 +20,9 @@ from warehouse.arrow import to_table
 from warehouse.errors import LakeError
 
 ROW_GROUP = {"codes": 256}
-"""Rows in a group, by table; 65,536 where nothing is said."""
+"""Rows in a group, by table, at least; 65,536 where nothing is said."""
+_GROUP_FRAMES = 300_000
+"""Frames in a group of codes, at least: each group repeats the dictionaries, 4 KB a codebook before compression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def write_table(folder: Path, table_name: str, table: pa.Table) -> Part:
             compression_level=3,
             use_dictionary=True,
             dictionary_pagesize_limit=1 << 22,
-            row_group_size=ROW_GROUP.get(table_name, 65536),
+            row_group_size=_rows_in_group(table_name, table),
             write_statistics=True,
         )
         digest = _flush_and_hash(temporary)
@@ -68,6 +71,14 @@ def write_table(folder: Path, table_name: str, table: pa.Table) -> Part:
     finally:
         temporary.unlink(missing_ok=True)
     return Part(target.name, table.num_rows, target.stat().st_size)
+
+
+def _rows_in_group(table_name: str, table: pa.Table) -> int:
+    rows = ROW_GROUP.get(table_name, 65536)
+    if "num_frames" not in table.column_names or table_name not in ROW_GROUP:
+        return rows
+    frames = pc.sum(table["num_frames"]).as_py() or 1
+    return max(rows, _GROUP_FRAMES * table.num_rows // frames)
 
 
 def writer_properties(table_name: str) -> WriterProperties:

@@ -1,0 +1,177 @@
+"""What the lake costs: bits per code, and planning over many rows.
+
+`python benchmarks/lake.py [--rows 10000000]` prints one line per figure with its bound and fails when one is
+missed. Planning is compared with one plain pass over the same column of ids in the same process, so that the ratio
+means the same on any machine; the seconds are printed beside it.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from warehouse.arrow import schema_of
+from warehouse.catalogue import connect
+from warehouse.lake import Lake
+from warehouse.parts import write_part, write_table
+from warehouse.planning import StageTables, plan_stage
+from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow
+
+_PART_ROWS = 500_000
+_SEGMENTS_PER_RECORDING = 20
+
+
+def bits_per_code(folder: Path) -> float:
+    """Bits of a part of 360 utterances (an hour) per 10-bit code, ids and metadata included."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(360):
+        frames = int(rng.integers(300, 1200))
+        columns = {f"q{level}": rng.integers(0, 1024, frames).tolist() for level in range(8)}
+        rows.append(
+            CodesRow(
+                segment_id=f"{rng.bytes(10).hex()}_{number:010d}_{number:010d}",
+                corpus="corpus",
+                shard="corpus-0123456789",
+                fingerprint=rng.bytes(16).hex(),
+                codec="mini@01234567",
+                num_frames=frames,
+                drop_reason=None,
+                drop_detail=None,
+                **columns,
+            )
+        )
+    part = write_part(folder, CodesRow, rows)
+    return part.size * 8 / (8 * sum(row.num_frames for row in rows))
+
+
+def fill(lake: Lake, rows: int) -> None:
+    """A lake of `rows` segments of which 99 in 100 have codes."""
+    with duckdb.connect() as connection:
+        for row_class, count, columns in (
+            (RecordingRow, rows // _SEGMENTS_PER_RECORDING, _recording_columns()),
+            (SegmentRow, rows, _segment_columns()),
+            (CodesRow, rows - rows // 100, _codes_columns()),
+        ):
+            schema = schema_of(row_class)
+            given = ", ".join(f'{expression} AS "{name}"' for name, expression in columns.items())
+            parts = []
+            for first in range(0, count, _PART_ROWS):
+                last = min(first + _PART_ROWS, count)
+                some = connection.execute(f"SELECT {given} FROM range({first}, {last}) t(i)").to_arrow_table()
+                full = [
+                    some[field.name].cast(field.type) if field.name in columns else pa.nulls(last - first, field.type)
+                    for field in schema
+                ]
+                table = pa.Table.from_arrays(full, schema=schema)
+                parts.append(write_table(lake.folder(row_class.table), row_class.table, table))
+            lake.commit(row_class, parts, "fill")
+    row = ConfigurationRow(
+        configuration_id="1",
+        corpus="c",
+        stage="segment",
+        configuration="one",
+        options="{}",
+        activated_at=datetime.now(UTC),
+    )
+    lake.append(ConfigurationRow, [row], "configuration")
+
+
+def _recording_columns() -> dict[str, str]:
+    identity = "substr(md5(i::VARCHAR), 1, 20)"
+    return {
+        "recording_id": identity,
+        "corpus": "'c'",
+        "shard": "'c-' || (i // 50)::VARCHAR",
+        "fingerprint": "md5('r' || i)",
+        "content_hash": identity,
+        "path": "'p'",
+        "offset": "0",
+        "size": "0",
+        "duration": "200.0",
+        "num_samples": "3200000",
+        "sample_rate": "16000",
+        "ingested_at": "TIMESTAMPTZ '2026-01-01 00:00:00+00'",
+    }
+
+
+def _segment_columns() -> dict[str, str]:
+    recording = f"(i // {_SEGMENTS_PER_RECORDING})"
+    identity = f"substr(md5({recording}::VARCHAR), 1, 20)"
+    return {
+        "segment_id": f"{identity} || '_' || lpad((i % {_SEGMENTS_PER_RECORDING})::VARCHAR, 10, '0')",
+        "recording_id": identity,
+        "corpus": "'c'",
+        "shard": f"'c-' || ({recording} // 50)::VARCHAR",
+        "fingerprint": f"md5('one:' || md5('r' || {recording}))",
+        "start": "0.0",
+        "duration": "10.0",
+        "start_sample": "0",
+        "num_samples": "160000",
+        "cut": "'pause'",
+    }
+
+
+def _codes_columns() -> dict[str, str]:
+    segment = _segment_columns()
+    return {
+        "segment_id": segment["segment_id"],
+        "corpus": "'c'",
+        "shard": segment["shard"],
+        "fingerprint": f"md5('k:' || {segment['fingerprint']})",
+        "codec": "'mini'",
+        "num_frames": "750",
+    }
+
+
+def plan_seconds(lake: Lake, rows: int) -> float:
+    """Seconds of planning `quantize`; checks that it finds the hundredth that is missing."""
+    tables = StageTables(reads="segments", writes="codes", key="segment_id")
+    started = time.perf_counter()
+    with connect(lake.snapshot()) as connection:
+        plan = plan_stage(connection, "quantize", corpus="c", configuration="k", tables=tables)
+    assert plan.rows == rows // 100, (plan.rows, rows // 100)
+    return time.perf_counter() - started
+
+
+def scan_seconds(lake: Lake) -> float:
+    """Seconds of one pass over the ids and fingerprints that planning must compare."""
+    started = time.perf_counter()
+    with connect(lake.snapshot()) as connection:
+        connection.execute("SELECT bit_xor(hash(segment_id, fingerprint)) FROM segments").fetchall()
+        connection.execute("SELECT bit_xor(hash(segment_id, fingerprint)) FROM codes").fetchall()
+    return time.perf_counter() - started
+
+
+def report(name: str, value: float, bound: float) -> bool:
+    """Print a figure with its bound; false when it is missed."""
+    holds = value <= bound
+    print(f"{name:50} {value:8.2f}   at most {bound:.2f}{'' if holds else '   MISSED'}")
+    return holds
+
+
+def main() -> int:
+    """Run both benchmarks."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        good = report("bits per 10-bit code, all in", bits_per_code(Path(folder) / "bits"), 10.3)
+        lake = Lake(Path(folder) / "lake")
+        fill(lake, options.rows)
+        scan = scan_seconds(lake)
+        plan = plan_seconds(lake, options.rows)
+        print(f"{options.rows:,} rows: a pass over the ids takes {scan:.1f} s, planning {plan:.1f} s")
+        good &= report("planning / a pass over the ids", plan / scan, 12.0)
+        good &= report("seconds of planning per 10 million rows", plan * 1e7 / options.rows, 10.0)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""What the lake and the stages cost over the bare models, as ratios in one run.
+
+`python benchmarks/prepare.py [--clips 60]`: the quantize stage against the bare codec loop over the same audio, the
+transcribe stage against bare faster-whisper one clip at a time, and the memory of the stages at two corpus sizes.
+CPU seconds of this process on one thread; prints one line per ratio with its bound and fails when one is missed.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from faster_whisper import WhisperModel
+
+from manifests.corpus import CorpusOptions
+from manifests.demo_clips import demo_clips
+from manifests.open import open_corpus
+from valle.assets import tiny_en_directory
+from valle.audio import AudioLocation, read_audio
+from valle.backends import Backends
+from valle.ingest import ingest_shard, plan_ingest
+from valle.stages.base import Stage
+from valle.stages.quantize import Quantize
+from valle.stages.segment import Segment
+from valle.stages.shard import activate, plan, run_shard
+from valle.stages.transcribe import Transcribe
+from warehouse.lake import Lake
+
+
+def copy_clips(folder: Path, count: int) -> list[Path]:
+    """The longest demo clips with their texts, repeated under other names when there are too few."""
+    clips = sorted(demo_clips(), key=lambda clip: -clip.duration)
+    folder.mkdir(parents=True)
+    paths = []
+    for number in range(count):
+        clip = clips[number % len(clips)]
+        path = folder / f"{number:05}-{clip.id}.ogg"
+        # A few bytes behind the last page make another file of the same audio, which is no duplicate then.
+        path.write_bytes(clip.path.read_bytes() + (number // len(clips)).to_bytes(4, "big"))
+        path.with_suffix(".txt").write_text(clip.text, encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def run_stage(stage: Stage, lake: Lake, backends: Backends) -> None:
+    """Everything that is missing, as the flow does it."""
+    activate(stage, "clips", lake, backends)
+    for shard in plan(stage, "clips", lake, backends).shards:
+        run_shard(stage, corpus="clips", shard=shard.shard, lake=lake, backends=backends, run_id="benchmark")
+
+
+def ingest(folder: Path, lake: Lake, backends: Backends, megabytes: float) -> None:
+    """Recordings and segments."""
+    options = CorpusOptions(language="en", shard_megabytes=megabytes)
+    corpus = open_corpus("folder", folder, name="clips", options=options)
+    for shard in plan_ingest(corpus, lake).shards:
+        ingest_shard(corpus, shard=shard, lake=lake, run_id="benchmark")
+    run_stage(Segment(), lake, backends)
+
+
+def seconds(work: Callable[[], None]) -> float:
+    """CPU seconds of this process."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def bare_codec(paths: list[Path], backends: Backends) -> None:
+    """Decode, encode, nothing else."""
+    codec = backends.codec("mini")
+    for path in paths:
+        codec.encode([read_audio(AudioLocation(str(path)), codec.spec.sample_rate).samples])
+
+
+def bare_whisper(paths: list[Path]) -> None:
+    """faster-whisper as its README calls it, greedy, one clip after another."""
+    model = WhisperModel(str(tiny_en_directory()), device="cpu", compute_type="int8", cpu_threads=1)
+    for path in paths:
+        samples = read_audio(AudioLocation(str(path)), 16_000).samples
+        segments, _ = model.transcribe(samples, language="en", beam_size=1)
+        list(segments)
+
+
+def memory(count: int) -> float:
+    """Peak megabytes of quantizing `count` clips in a process of its own."""
+    answer = subprocess.run(
+        [sys.executable, __file__, "--memory", str(count)], check=True, capture_output=True, text=True
+    )
+    return float(answer.stdout)
+
+
+def quantize_and_say_memory(count: int) -> None:
+    """What `memory` runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy_clips(Path(folder) / "clips", count)
+        lake, backends = Lake(Path(folder) / "lake"), Backends()
+        ingest(Path(folder) / "clips", lake, backends, megabytes=0.5)
+        run_stage(Quantize(), lake, backends)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def report(name: str, value: float, bound: float, *, at_least: bool) -> bool:
+    """Print a ratio with its bound; false when it is missed."""
+    holds = value >= bound if at_least else value <= bound
+    side = "at least" if at_least else "at most"
+    print(f"{name:55} {value:6.2f}   {side} {bound:.2f}{'' if holds else '   MISSED'}", flush=True)
+    return holds
+
+
+def main() -> int:
+    """Run the benchmarks."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--memory", type=int, default=0, help="only say the memory of quantizing so many clips")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.memory:
+        quantize_and_say_memory(options.memory)
+        return 0
+    backends = Backends()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = copy_clips(Path(folder) / "clips", options.clips)
+        lake = Lake(Path(folder) / "lake")
+        ingest(Path(folder) / "clips", lake, backends, megabytes=64)
+        bare_codec(paths[:3], backends)  # Opens the model, which both sides share.
+        bare, flow = (
+            seconds(lambda: bare_codec(paths, backends)),
+            seconds(lambda: run_stage(Quantize(), lake, backends)),
+        )
+        good = report("quantize stage / bare codec loop, throughput", bare / flow, 0.85, at_least=True)
+        bare = seconds(lambda: bare_whisper(paths))
+        flow = seconds(lambda: run_stage(Transcribe(), lake, backends))
+        good &= report("transcribe stage / bare faster-whisper, throughput", bare / flow, 0.85, at_least=True)
+    small, large = memory(100), memory(400)
+    good &= report("memory at 4 times the corpus / memory", large / small, 1.15, at_least=False)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
