@@ -40,7 +40,7 @@ contracts:
 	$(bin)/lint-imports
 
 unit:
-	$(bin)/python -m pytest
+	$(bin)/python -m pytest --numprocesses 2 --dist loadfile
 
 docs: install
 	$(bin)/python -m warehouse.describe > docs/warehouse.md

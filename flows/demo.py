@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.evaluate import evaluate
@@ -22,7 +22,7 @@ from flows.prepare import prepare
 from flows.report import publish_report
 from flows.runner import process_backends
 from flows.select import select
-from flows.train import train
+from flows.train import is_finished, train
 from manifests import CorpusKind, CorpusOptions
 from manifests.demo_layout import DemoLayout, lay_out_demo
 from valle.audio import AudioLocation, read_audio, write_audio
@@ -83,7 +83,10 @@ def demo(parameters: DemoParameters) -> DemoResult:
     ):
         prepare(PrepareParameters(data=parameters.data, corpus=corpus, stages=stages, workers=parameters.workers))
     select(SelectParameters(data=parameters.data, selection=_selection(layout)))
-    train(TrainParameters(data=parameters.data, training_set="demo", run="demo", options=_settings(parameters)))
+    if is_finished(root.runs / "demo", parameters.train_steps, parameters.train_seconds):
+        get_run_logger().info("train demo: nothing to do")
+    else:
+        train(TrainParameters(data=parameters.data, training_set="demo", run="demo", options=_settings(parameters)))
     speech = speak_task(root, layout.held_out_speakers)
     evaluation = evaluate(
         EvaluateParameters(
@@ -132,6 +135,8 @@ def _settings(parameters: DemoParameters) -> TrainSettings:
 def speak_task(root: Place, speakers: Sequence[str]) -> Path:
     """Say a text in a voice that the model has not been trained on."""
     path = root.speech / "demo.wav"
+    if path.exists():
+        return path
     checkpoint = latest_checkpoint(root.runs / "demo")
     assert checkpoint is not None, "training leaves a checkpoint"
     synthesizer = Synthesizer.load(checkpoint, process_backends("cpu", 2))

@@ -195,9 +195,9 @@ class EvaluateParameters(Located):
 class DemoParameters(Located):
     """The whole road on the demo corpus."""
 
-    train_seconds: float = Field(default=100, gt=0)
+    train_seconds: float = Field(default=120, gt=0)
     """Longest time that the small model is trained."""
-    train_steps: int = Field(default=250, ge=1)
+    train_steps: int = Field(default=160, ge=1)
     """Updates that the small model is trained for, if there is the time."""
     evaluate_count: int = Field(default=6, ge=1)
     """Utterances that the evaluation speaks."""

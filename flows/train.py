@@ -39,7 +39,10 @@ def train(parameters: TrainParameters) -> CheckpointCard:
         run_dir=run_dir,
         run_id=parameters.run,
     )
-    run_trainer(options)
+    if is_finished(run_dir, options.max_steps):
+        get_run_logger().info("train %s: nothing to do, it has had its %d steps", parameters.run, options.max_steps)
+    else:
+        run_trainer(options)
     checkpoint = latest_checkpoint(run_dir)
     if checkpoint is None:
         raise TrainingError(f"Run {parameters.run} ended without a checkpoint; see the log of the flow.")
@@ -48,6 +51,15 @@ def train(parameters: TrainParameters) -> CheckpointCard:
     _report(root, card)
     refresh(root.lake, root.catalogue)
     return card
+
+
+def is_finished(run_dir: Path, max_steps: int, max_seconds: float | None = None) -> bool:
+    """Whether a run has had its steps, or its seconds over all sittings."""
+    checkpoint = latest_checkpoint(run_dir)
+    if checkpoint is None:
+        return False
+    card = read_card(checkpoint)
+    return card.step >= max_steps or (max_seconds is not None and card.seconds >= max_seconds)
 
 
 def _report(root: Place, card: CheckpointCard) -> None:
