@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 
 from valle.codec.base import CodecSpec
@@ -100,6 +101,7 @@ def _make_set(lake: Path, num_items: int) -> list[TrainingItemRow]:
         for index, count in enumerate(frames)
     ]
     part = write_part(lake / "codes", CodesRow, rows)
+    group = pq.read_metadata(lake / "codes" / part.name).row_group(0).num_rows
     return [
         TrainingItemRow(
             training_set="benchmark",
@@ -116,8 +118,8 @@ def _make_set(lake: Path, num_items: int) -> list[TrainingItemRow]:
             symbols=["a"] * (row.num_frames // 6 + 1),
             num_frames=row.num_frames,
             codes_part=f"codes/{part.name}",
-            codes_row_group=index // 256,
-            codes_row=index % 256,
+            codes_row_group=index // group,
+            codes_row=index % group,
         )
         for index, row in enumerate(rows)
     ]

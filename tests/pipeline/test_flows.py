@@ -98,7 +98,7 @@ def test_the_run_left_progress_a_report_and_plots_as_artifacts(data: Path) -> No
     assert {"progress", "markdown", "image"} <= kinds
     assert {"report-prepare-clips", "progress-quantize-clips", "training-set-small"} <= keys
     finished = [artifact for artifact in found if artifact.key == "progress-quantize-clips"]
-    assert finished[0].data == 100.0
+    assert finished[0].data == pytest.approx(100.0)
 
 
 def test_processes_do_what_threads_do(data: Path, tmp_path: Path) -> None:

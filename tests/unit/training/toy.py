@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from valle.codec.base import CodecSpec
 from valle.data.training_set import TrainingSetCard, save_card
@@ -60,6 +61,9 @@ def make_toy_set(
             for index, block in enumerate(codes)
         ],
     )
+    # Small row groups, so that a toy has several.
+    path = lake / "codes" / part.name
+    pq.write_table(pq.read_table(path), path, row_group_size=256)
     items = [
         TrainingItemRow(
             training_set="toy-1",
