@@ -67,20 +67,28 @@ def plan_stage(
     connection: duckdb.DuckDBPyConnection, stage: str, *, corpus: str, configuration: str, tables: StageTables
 ) -> StagePlan:
     """What `corpus` still needs from `stage` with `configuration`, by shard in the order of their names."""
-    parameters = {"corpus": corpus, "configuration": configuration}
-    grouped = connection.execute(
-        f"SELECT i.shard, count(*), coalesce(sum(i.duration), 0) {_missing(tables)} GROUP BY 1 ORDER BY 1", parameters
+    fingerprint = CHAIN_SQL.format(configuration="$configuration", fingerprint="i.fingerprint")
+    rows = connection.execute(
+        f"""
+        WITH answered AS (
+            SELECT i.shard, i.duration, EXISTS (
+                SELECT 1 FROM {tables.writes} o
+                WHERE o.corpus = $corpus AND o.{tables.key} = i.id AND o.fingerprint = {fingerprint}
+            ) AS is_done
+            FROM input_{tables.reads} i WHERE i.corpus = $corpus
+        )
+        SELECT shard, count(*) FILTER (NOT is_done), coalesce(sum(duration) FILTER (NOT is_done), 0),
+               count(*) FILTER (is_done)
+        FROM answered GROUP BY shard ORDER BY shard
+        """,
+        {"corpus": corpus, "configuration": configuration},
     ).fetchall()
-    (total,) = connection.execute(
-        f"SELECT count(*) FROM input_{tables.reads} WHERE corpus = $corpus", {"corpus": corpus}
-    ).fetchone() or (0,)
-    shards = tuple(ShardPlan(*row) for row in grouped)
     return StagePlan(
         stage=stage,
         corpus=corpus,
         configuration=configuration,
-        shards=shards,
-        rows_done=total - sum(shard.rows for shard in shards),
+        shards=tuple(ShardPlan(shard, count, seconds) for shard, count, seconds, _ in rows if count),
+        rows_done=sum(done for _, _, _, done in rows),
     )
 
 
