@@ -30,6 +30,7 @@ from valle.data.select import Selection
 from valle.data.splits import SplitPolicy
 from valle.place import Place
 from valle.stages.quality import Quality
+from valle.stages.shard import Receipt
 from valle.stages.transcribe import Transcribe
 from valle.statistics.corpus_report import corpus_report
 from valle.synthesis.options import SamplingOptions
@@ -77,11 +78,14 @@ def demo(parameters: DemoParameters) -> DemoResult:
     """From raw audio to scores on the demo corpus; what is done already is not done again."""
     root = parameters.place
     layout = lay_out_demo(root.corpora / "demo")
+    done: list[Receipt] = []
     for corpus, stages in (
         (_corpus("librilight", layout.librilight), Stages()),
         (_corpus("emilia", layout.emilia), _QUICK_STAGES),
     ):
-        prepare(PrepareParameters(data=parameters.data, corpus=corpus, stages=stages, workers=parameters.workers))
+        done += prepare(
+            PrepareParameters(data=parameters.data, corpus=corpus, stages=stages, workers=parameters.workers)
+        )
     select(SelectParameters(data=parameters.data, selection=_selection(layout)))
     if is_finished(root.runs / "demo", parameters.train_steps, parameters.train_seconds):
         get_run_logger().info("train demo: nothing to do")
@@ -94,9 +98,10 @@ def demo(parameters: DemoParameters) -> DemoResult:
         )
     )
     with connect(root.lake.snapshot()) as connection:
-        report = corpus_report(lambda name: run_query(connection, named_query(name).sql), root.reports / "corpus")
         answers = {name: run_query(connection, named_query(name).sql) for name in _QUERIES}
-    publish_report("corpus", report.markdown_path, [plot.path for plot in report.plots])
+        if done or not (root.reports / "corpus").exists():
+            report = corpus_report(lambda name: run_query(connection, named_query(name).sql), root.reports / "corpus")
+            publish_report("corpus", report.markdown_path, [plot.path for plot in report.plots])
     return DemoResult(root=root.root, speech=speech, report=evaluation.markdown_path, answers=answers)
 
 

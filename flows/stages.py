@@ -23,9 +23,9 @@ def run_stage(stage: Stage, corpus: str, root: Place, workers: Workers) -> list[
     """Do what `corpus` still needs from `stage`: the body of every stage flow."""
     backends = process_backends(workers.device, workers.threads)
     name = f"{stage.name} {corpus}"
-    if activate(stage, corpus, root.lake, backends):
-        get_run_logger().info("%s: these options are in force now", name)
     todo = plan(stage, corpus, root.lake, backends)
+    if not todo.is_in_force and activate(stage, corpus, root.lake, backends):
+        get_run_logger().info("%s: these options are in force now", name)
     work = [Work(shard=shard.shard, audio_seconds=shard.audio_seconds) for shard in todo.shards]
     run = run_id()
     with task_runner(workers) as runner:

@@ -30,13 +30,14 @@ class ShardPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagePlan:
-    """What a corpus still needs from a stage, and how much of it is there already."""
+    """What a corpus still needs from a stage, how much is there already, and whether these options are in force."""
 
     stage: str
     corpus: str
     configuration: str
     shards: tuple[ShardPlan, ...]
     rows_done: int
+    is_in_force: bool
 
     @property
     def rows(self) -> int:
@@ -83,12 +84,16 @@ def plan_stage(
         """,
         {"corpus": corpus, "configuration": configuration},
     ).fetchall()
+    in_force = connection.execute(
+        "SELECT configuration FROM configurations_in_force WHERE corpus = ? AND stage = ?", [corpus, stage]
+    ).fetchone()
     return StagePlan(
         stage=stage,
         corpus=corpus,
         configuration=configuration,
         shards=tuple(ShardPlan(shard, count, seconds) for shard, count, seconds, _ in rows if count),
         rows_done=sum(done for _, _, _, done in rows),
+        is_in_force=in_force == (configuration,),
     )
 
 
