@@ -91,8 +91,9 @@ def run_all(
     if not work:
         logger.info("%s: nothing to do", name)
         return []
-    total = sum(piece.audio_seconds for piece in work) or float(len(work))
-    progress = Progress.start(name, total)
+    total = sum(piece.audio_seconds for piece in work)
+    # Before a corpus is read nobody knows its seconds; then shards are counted.
+    progress = Progress.start(name, total or float(len(work)), unit="s of audio" if total else "shards")
     receipts: list[Receipt] = []
     failures: list[str] = []
     waiting: deque[tuple[Work, PrefectFuture[Receipt]]] = deque()
@@ -107,7 +108,7 @@ def run_all(
             receipts.append(outcome)
         else:
             failures.append(f"{piece.shard} ({outcome})")
-        progress.add(piece.audio_seconds or total / len(work))
+        progress.add(piece.audio_seconds if total else 1.0)
         logger.info("%s: %s", name, progress.describe())
     if failures:
         raise StageError(
@@ -118,25 +119,26 @@ def run_all(
 
 
 class Progress:
-    """Seconds of audio done so far, shown as one artifact that is updated in place."""
+    """Seconds of audio (or shards) done so far, shown as one artifact that is updated in place."""
 
-    def __init__(self, name: str, total: float, artifact: UUID) -> None:
+    def __init__(self, name: str, total: float, unit: str, artifact: UUID) -> None:
         self.name = name
         self.total = total
+        self.unit = unit
         self.done = 0.0
         self.artifact = artifact
         self.started = datetime.datetime.now(datetime.UTC)
 
     @classmethod
-    def start(cls, name: str, total: float) -> "Progress":
+    def start(cls, name: str, total: float, *, unit: str) -> "Progress":
         """Create the artifact at 0 %."""
         key = artifact_key(f"progress {name}")
-        artifact = create_progress_artifact(progress=0.0, key=key, description=f"{name}: {total:,.0f} s of audio")
-        return cls(name, total, cast(UUID, artifact))
+        artifact = create_progress_artifact(progress=0.0, key=key, description=f"{name}: {total:,.0f} {unit}")
+        return cls(name, total, unit, cast(UUID, artifact))
 
-    def add(self, seconds: float) -> None:
-        """Count `seconds` of audio as done."""
-        self.done += seconds
+    def add(self, amount: float) -> None:
+        """Count `amount` of the unit as done."""
+        self.done += amount
         update_progress_artifact(
             artifact_id=self.artifact, progress=min(100.0, 100 * self.done / self.total), description=self.describe()
         )
@@ -146,4 +148,4 @@ class Progress:
         elapsed = (datetime.datetime.now(datetime.UTC) - self.started).total_seconds()
         rate = self.done / elapsed if elapsed else 0.0
         left = (self.total - self.done) / rate if rate else 0.0
-        return f"{self.done:,.0f} of {self.total:,.0f} s of audio, {rate:.1f} times real time, {left:,.0f} s left"
+        return f"{self.done:,.0f} of {self.total:,.0f} {self.unit}, {rate:,.1f} a second, {left:,.0f} s left"

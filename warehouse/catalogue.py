@@ -86,16 +86,6 @@ def refresh(lake: Lake, path: Path) -> Path:
     return path
 
 
-def open_file(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open a catalogue file for reading."""
-    try:
-        return duckdb.connect(path, read_only=True)
-    except duckdb.Error as error:
-        raise CatalogueError(
-            f"Cannot open {path}: {error}; delete it and run `valle catalogue` to rebuild it."
-        ) from error
-
-
 def run_query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
     """The answer to one SQL query as an Arrow table. Raises CatalogueError with DuckDB's first line."""
     try:

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.catalogue import connect, named_queries, named_query, open_file, refresh, run_query
+from warehouse.catalogue import connect, named_queries, named_query, refresh, run_query
 from warehouse.errors import CatalogueError
 from warehouse.lake import Lake
 from warehouse.rows import TABLES, CodesRow
@@ -41,12 +41,12 @@ def test_an_open_reader_keeps_its_answer_while_the_catalogue_is_rebuilt(tmp_path
     lake, path = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb"
     lake.append(CodesRow, [codes("a")], "quantize:1")
     refresh(lake, path)
-    reader = open_file(path)
+    reader = duckdb.connect(path, read_only=True)
     lake.append(CodesRow, [codes("b")], "quantize:2")
     refresh(lake, path)
     assert reader.execute("SELECT count(*) FROM codes").fetchone() == (1,)
     reader.close()
-    with open_file(path) as fresh:
+    with duckdb.connect(path, read_only=True) as fresh:
         assert fresh.execute("SELECT count(*) FROM codes").fetchone() == (2,)
 
 
