@@ -7,6 +7,7 @@ what ASR reports, the second what seed-tts-eval prints. They can disagree on whi
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Literal
 
 from valle.evaluation.bootstrap import (
     BootstrapOptions,
@@ -18,6 +19,11 @@ from valle.evaluation.bootstrap import (
 )
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
+
+Verdict = Literal["better", "tie", "worse"]
+
+Clustering = Literal["speaker", "line"]
+"""What is resampled: speakers, because the lines of one voice succeed and fail together, or single lines."""
 
 CATASTROPHIC_RATE = 0.5
 """Above this share of wrong words an utterance is counted as failed."""
@@ -61,12 +67,16 @@ class SystemScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """System A against system B on the utterances and trials that both were asked for."""
+    """System A against system B on the utterances and trials that both were asked for.
+
+    `wer` is of micro rates, `wer_macro` of macro rates: they can disagree on the verdict.
+    """
 
     system_a: str
     system_b: str
     num_pairs: int
     wer: PairedDifference
+    wer_macro: PairedDifference
     sim_o: PairedDifference | None
 
     @property
@@ -78,6 +88,25 @@ class Comparison:
     def is_sim_tie(self) -> bool:
         """Too small a difference, or an interval that holds zero; a tie as well where nothing was measured."""
         return self.sim_o is None or _is_tie(self.sim_o, TIE_SIM)
+
+    @property
+    def wer_verdict(self) -> Verdict:
+        """What the micro rates say of system A."""
+        return "tie" if self.is_wer_tie else ("better" if self.wer.difference < 0 else "worse")
+
+    @property
+    def wer_macro_verdict(self) -> Verdict:
+        """What the macro rates say of system A."""
+        if _is_tie(self.wer_macro, TIE_WER):
+            return "tie"
+        return "better" if self.wer_macro.difference < 0 else "worse"
+
+    @property
+    def sim_verdict(self) -> Verdict:
+        """What the similarities say of system A."""
+        if self.sim_o is None or self.is_sim_tie:
+            return "tie"
+        return "better" if self.sim_o.difference > 0 else "worse"
 
 
 def _is_tie(difference: PairedDifference, smallest: float) -> bool:
@@ -96,11 +125,15 @@ def similarity(row: ScoreRow) -> float | None:
     return 0.0 if row.path is None else row.sim_o
 
 
-def _similarity_estimate(rows: Sequence[ScoreRow], options: BootstrapOptions) -> Estimate | None:
+def _similarity_estimate(
+    rows: Sequence[ScoreRow], options: BootstrapOptions, clusters: Sequence[str]
+) -> Estimate | None:
     spoken = [row for row in rows if row.path is not None]
     if spoken and all(row.sim_o is None for row in spoken):
         return None
-    measured = [(value, row.speaker) for row in rows if (value := similarity(row)) is not None]
+    measured = [
+        (value, name) for row, name in zip(rows, clusters, strict=True) if (value := similarity(row)) is not None
+    ]
     return estimate_mean([value for value, _ in measured], clusters=[name for _, name in measured], options=options)
 
 
@@ -111,9 +144,13 @@ def _real_time_factor(rows: Sequence[ScoreRow]) -> float | None:
     return sum(row.generation_seconds or 0 for row in timed) / sum(row.duration or 0 for row in timed)
 
 
-def _aggregate_system(rows: Sequence[ScoreRow], options: BootstrapOptions) -> SystemScores:
+def _clusters(rows: Sequence[ScoreRow], clustering: Clustering) -> list[str]:
+    return [row.speaker if clustering == "speaker" else f"{row.utterance}/{row.trial}" for row in rows]
+
+
+def _aggregate_system(rows: Sequence[ScoreRow], options: BootstrapOptions, clustering: Clustering) -> SystemScores:
     first = rows[0]
-    clusters = [row.speaker for row in rows]
+    clusters = _clusters(rows, clustering)
 
     def mean(value: Callable[[ScoreRow], float]) -> Estimate:
         return estimate_mean([value(row) for row in rows], clusters=clusters, options=options)
@@ -128,7 +165,7 @@ def _aggregate_system(rows: Sequence[ScoreRow], options: BootstrapOptions) -> Sy
         speaker_model=first.speaker_model,
         num_scores=len(rows),
         num_missing=sum(row.path is None for row in rows),
-        num_speakers=len(set(clusters)),
+        num_speakers=len({row.speaker for row in rows}),
         num_words=sum(row.num_words for row in rows),
         audio_seconds=sum(row.duration or 0 for row in rows),
         wer=estimate_ratio(
@@ -144,7 +181,7 @@ def _aggregate_system(rows: Sequence[ScoreRow], options: BootstrapOptions) -> Sy
         cer_macro=mean(lambda row: row.character_errors / row.num_characters),
         sentence_error=mean(lambda row: float(row.word_errors > 0)),
         catastrophic=mean(lambda row: float(word_error_rate(row) > CATASTROPHIC_RATE)),
-        sim_o=_similarity_estimate(rows, options),
+        sim_o=_similarity_estimate(rows, options, clusters),
         real_time_factor=_real_time_factor(rows),
     )
 
@@ -153,7 +190,9 @@ def _system_key(row: ScoreRow) -> tuple[str, str, str, str]:
     return (row.evaluation, row.protocol, row.normaliser, row.system)
 
 
-def aggregate(rows: Sequence[ScoreRow], *, options: BootstrapOptions | None = None) -> list[SystemScores]:
+def aggregate(
+    rows: Sequence[ScoreRow], *, options: BootstrapOptions | None = None, clustering: Clustering = "speaker"
+) -> list[SystemScores]:
     """One `SystemScores` per evaluation, protocol, normaliser and system, in that order.
 
     Raises ConfigurationError when one system was heard by two ASR models or two speaker encoders: such numbers do
@@ -169,7 +208,7 @@ def aggregate(rows: Sequence[ScoreRow], *, options: BootstrapOptions | None = No
                 f"System {key[3]} of evaluation {key[0]} was scored by {len(judges)} different pairs of models; "
                 "score it again with one ASR model and one speaker encoder."
             )
-        results.append(_aggregate_system(members, options))
+        results.append(_aggregate_system(members, options, clustering))
     return results
 
 
@@ -178,9 +217,13 @@ def _trial_key(row: ScoreRow) -> tuple[str, int]:
 
 
 def compare(
-    rows_a: Sequence[ScoreRow], rows_b: Sequence[ScoreRow], *, options: BootstrapOptions | None = None
+    rows_a: Sequence[ScoreRow],
+    rows_b: Sequence[ScoreRow],
+    *,
+    options: BootstrapOptions | None = None,
+    clustering: Clustering = "speaker",
 ) -> Comparison:
-    """Paired comparison of two systems under one protocol and normaliser, clustered by speaker.
+    """Paired comparison of two systems under one protocol and normaliser, clustered by speaker unless told otherwise.
 
     A control has one trial only (the same speech every time); it is paired with every trial of the other system.
     Raises ConfigurationError when they share no utterance or their references differ.
@@ -196,7 +239,7 @@ def compare(
         raise ConfigurationError("The two systems share no utterance; compare systems of one evaluation.")
     if any(a.reference != b.reference for a, b in pairs):
         raise ConfigurationError("The two systems were scored against different texts; normalise both the same way.")
-    clusters = [a.speaker for a, _ in pairs]
+    clusters = _clusters([a for a, _ in pairs], clustering)
     wer = compare_ratios(
         [a.word_errors for a, _ in pairs],
         [b.word_errors for _, b in pairs],
@@ -204,8 +247,17 @@ def compare(
         clusters=clusters,
         options=options,
     )
+    wer_macro = compare_ratios(
+        [word_error_rate(a) for a, _ in pairs],
+        [word_error_rate(b) for _, b in pairs],
+        [1] * len(pairs),
+        clusters=clusters,
+        options=options,
+    )
     voices = [
-        (x, y, a.speaker) for a, b in pairs if (x := similarity(a)) is not None and (y := similarity(b)) is not None
+        (x, y, name)
+        for (a, b), name in zip(pairs, clusters, strict=True)
+        if (x := similarity(a)) is not None and (y := similarity(b)) is not None
     ]
     sim = None
     if voices:
@@ -216,4 +268,11 @@ def compare(
             clusters=[name for _, _, name in voices],
             options=options,
         )
-    return Comparison(system_a=rows_a[0].system, system_b=rows_b[0].system, num_pairs=len(pairs), wer=wer, sim_o=sim)
+    return Comparison(
+        system_a=rows_a[0].system,
+        system_b=rows_b[0].system,
+        num_pairs=len(pairs),
+        wer=wer,
+        wer_macro=wer_macro,
+        sim_o=sim,
+    )

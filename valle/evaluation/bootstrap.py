@@ -1,7 +1,7 @@
 """Confidence intervals by resampling speakers, not utterances: the lines of one voice succeed and fail together.
 
 Every score here is a ratio of sums (micro WER: errors over words; a mean: values over ones), so that a replica needs
-only the sums of each speaker and how often the speaker was drawn.
+only the sums of each speaker that was drawn.
 
 Percentiles of few clusters are too narrow. They are widened as Hesterberg (2014, "What Teachers Should Know about the
 Bootstrap", section 4.2) proposes: the normal quantile is replaced by Student's, times sqrt(n / (n - 1)).
@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+
+_BLOCK_DRAWS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +69,17 @@ def _sums(values: ArrayLike, codes: NDArray[np.intp], num_clusters: int) -> Floa
     return np.bincount(codes, weights=weights, minlength=num_clusters).astype(np.float64)
 
 
-def _draws(num_clusters: int, options: BootstrapOptions) -> Floats:
-    """How often each cluster is drawn in each replica, [replicas, clusters]."""
+def _replicas(above: Floats, below: Floats, options: BootstrapOptions) -> Floats:
+    """The ratio of sums over clusters drawn with replacement, [replicas]; a block of them at a time bounds memory."""
     generator = np.random.default_rng(options.seed)
-    shares = np.full(num_clusters, 1 / num_clusters)
-    return generator.multinomial(num_clusters, shares, size=options.replicas).astype(np.float64)
+    num_clusters = len(above)
+    block = max(1, _BLOCK_DRAWS // num_clusters)
+    ratios = []
+    for begin in range(0, options.replicas, block):
+        size = min(block, options.replicas - begin)
+        drawn = generator.integers(num_clusters, size=(size, num_clusters))
+        ratios.append(above[drawn].sum(axis=1) / below[drawn].sum(axis=1))
+    return np.concatenate(ratios)
 
 
 def _interval(replicas: Floats, level: float, num_clusters: int) -> tuple[float, float]:
@@ -100,8 +108,7 @@ def estimate_ratio(
     value = float(above.sum() / below.sum())
     if len(names) < 2:
         return Estimate(value, None, None)
-    draws = _draws(len(names), options)
-    low, high = _interval((draws @ above) / (draws @ below), options.level, len(names))
+    low, high = _interval(_replicas(above, below, options), options.level, len(names))
     return Estimate(value, low, high)
 
 
@@ -130,8 +137,7 @@ def compare_ratios(
     difference = float(delta.sum() / below.sum())
     if len(names) < 2:
         return PairedDifference(difference, None, None, 0.5 - 0.5 * float(np.sign(difference)))
-    draws = _draws(len(names), options)
-    replicas = (draws @ delta) / (draws @ below)
+    replicas = _replicas(delta, below, options)
     low, high = _interval(replicas, options.level, len(names))
     probability = float(np.mean(replicas < 0) + 0.5 * np.mean(replicas == 0))
     return PairedDifference(difference, low, high, probability)

@@ -2,14 +2,13 @@
 
 import csv
 import gzip
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from valle.evaluation.aggregate import aggregate, compare
-from valle.evaluation.errors import count_character_errors, count_word_errors
-from warehouse.rows import ScoreRow
+from valle.evaluation.normalise import get_normaliser
+from valle.evaluation.transcripts import read_transcripts
 
 PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "corpus" / "published_scores"
 
@@ -20,47 +19,26 @@ pytestmark = [
 
 
 def published_rows(name):
-    with gzip.open(PUBLISHED / f"{name}.tsv.gz", "rt", encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-            words = count_word_errors(line["reference"], line["hypothesis"])
-            characters = count_character_errors(line["reference"], line["hypothesis"])
-            assert words.errors == int(line["errors"])
-            assert words.length == int(line["reference_words"])
-            yield ScoreRow(
-                score_id=f"{name}/{line['utterance']}/{line['trial']}",
-                evaluation="published",
-                protocol="cross_sentence",
-                system=name,
-                checkpoint_id=None,
-                utterance=line["utterance"],
-                prompt=None,
-                trial=int(line["trial"]),
-                speaker=line["utterance"].split("-")[0],
-                path=line["utterance"],
-                duration=None,
-                reference=line["reference"],
-                hypothesis=line["hypothesis"],
-                normaliser="published",
-                asr_model="HuBERT",
-                num_words=words.length,
-                word_errors=words.errors,
-                num_characters=characters.length,
-                character_errors=characters.errors,
-                speaker_model="WavLM",
-                sim_o=float(line["sim_o"]) if line["sim_o"] else None,
-                generation_seconds=None,
-                scored_at=datetime(2026, 1, 1, tzinfo=UTC),
-            )
+    return read_transcripts(PUBLISHED / f"{name}.tsv.gz", get_normaliser("librispeech"))
 
 
 @pytest.fixture(scope="module")
 def valle():
-    return list(published_rows("valle_lifeiteng_cross"))
+    return published_rows("valle_lifeiteng_cross")
 
 
 @pytest.fixture(scope="module")
 def yourtts():
-    return list(published_rows("yourtts_cross"))
+    return published_rows("yourtts_cross")
+
+
+def test_each_line_has_the_published_number_of_errors_and_words(valle):
+    with gzip.open(PUBLISHED / "valle_lifeiteng_cross.tsv.gz", "rt", encoding="utf-8", newline="") as file:
+        published = [
+            (int(line["errors"]), int(line["reference_words"]))
+            for line in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        ]
+    assert [(row.word_errors, row.num_words) for row in valle] == published
 
 
 def test_published_micro_and_macro_wer_and_similarity_are_reproduced(valle, yourtts):

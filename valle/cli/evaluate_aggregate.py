@@ -1,0 +1,163 @@
+"""`valle evaluate aggregate FILE [FILE]`: scores of a table of transcripts, and the paired verdict of two of them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import CliPositionalArg
+
+from valle.cli.arguments import parse, say
+from valle.evaluation.aggregate import Clustering, Comparison, SystemScores, Verdict, aggregate, compare
+from valle.evaluation.bootstrap import BootstrapOptions, Estimate, PairedDifference
+from valle.evaluation.normalise import DEFAULT_NORMALISER, get_normaliser
+from valle.evaluation.transcripts import read_transcripts
+from warehouse.errors import ConfigurationError
+
+
+class AggregateOptions(BaseModel):
+    """Score one table of transcripts, or two and compare them.
+
+    A table is tab-separated text, gzipped or not, with the columns utterance, trial, reference, hypothesis, sim_o.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    files: CliPositionalArg[list[Path]] = Field(min_length=1, max_length=2)
+    """One table, or two to compare."""
+    normaliser: str = DEFAULT_NORMALISER
+    """Text normaliser that both texts go through."""
+    language: str = "en"
+    """ISO 639-1 code of the texts."""
+    format: Literal["table", "json"] = "table"
+    """How to print the scores; rates in JSON are fractions."""
+    clustering: Clustering = "speaker"
+    """What the bootstrap draws: speakers, or single lines."""
+    replicas: int = Field(default=10_000, ge=100)
+    """Replicas of the bootstrap."""
+    seed: int = 0
+    """Seed of the bootstrap."""
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """Print the scores of the files."""
+    options = parse(AggregateOptions, command, arguments)
+    if len(options.files) > 2:
+        raise ConfigurationError("Give one file to score or two to compare, not more.")
+    normaliser = get_normaliser(options.normaliser)
+    bootstrap = BootstrapOptions(replicas=options.replicas, seed=options.seed)
+    tables = [read_transcripts(path, normaliser, language=options.language) for path in options.files]
+    systems = [aggregate(rows, options=bootstrap, clustering=options.clustering)[0] for rows in tables]
+    paired = compare(*tables, options=bootstrap, clustering=options.clustering) if len(tables) == 2 else None
+    say(_as_json(systems, paired, options) if options.format == "json" else _as_text(systems, paired, options))
+    return 0
+
+
+def _interval(estimate: Estimate | PairedDifference) -> list[float] | None:
+    return None if estimate.low is None or estimate.high is None else [estimate.low, estimate.high]
+
+
+def _rate(micro: Estimate, macro: Estimate) -> dict[str, Any]:
+    return {
+        "micro": micro.value,
+        "macro": macro.value,
+        "interval": _interval(micro),
+        "macro_interval": _interval(macro),
+    }
+
+
+def _mean(estimate: Estimate | None) -> dict[str, Any] | None:
+    """The shape of a rate, so that every metric is read the same way: the mean over lines is both."""
+    return None if estimate is None else {"mean": estimate.value} | _rate(estimate, estimate)
+
+
+def _scores(system: SystemScores) -> dict[str, Any]:
+    return {
+        "system": system.system,
+        "normaliser": system.normaliser,
+        "wer": _rate(system.wer, system.wer_macro),
+        "cer": _rate(system.cer, system.cer_macro),
+        "ser": _mean(system.sentence_error),
+        "catastrophic": _mean(system.catastrophic),
+        "sim_o": _mean(system.sim_o),
+        "lines": system.num_scores,
+        "missing": system.num_missing,
+        "speakers": system.num_speakers,
+        "words": system.num_words,
+    }
+
+
+def _difference(paired: PairedDifference, verdict: Verdict, *, lower_is_better: bool) -> dict[str, Any]:
+    return {
+        "delta": paired.difference,
+        "interval": _interval(paired),
+        "probability_of_improvement": paired.probability if lower_is_better else 1 - paired.probability,
+        "verdict": verdict,
+    }
+
+
+def _paired(paired: Comparison) -> dict[str, Any]:
+    sim = paired.sim_o
+    return {
+        "a": paired.system_a,
+        "b": paired.system_b,
+        "pairs": paired.num_pairs,
+        "wer": {
+            "micro": _difference(paired.wer, paired.wer_verdict, lower_is_better=True),
+            "macro": _difference(paired.wer_macro, paired.wer_macro_verdict, lower_is_better=True),
+        },
+        "sim_o": None if sim is None else _difference(sim, paired.sim_verdict, lower_is_better=False),
+    }
+
+
+def _as_json(systems: Sequence[SystemScores], paired: Comparison | None, options: AggregateOptions) -> str:
+    bootstrap = {"clustering": options.clustering, "replicas": options.replicas, "seed": options.seed}
+    if paired is None:
+        return json.dumps(_scores(systems[0]) | {"bootstrap": bootstrap}, indent=2)
+    content = {"systems": [_scores(system) for system in systems], "paired": _paired(paired), "bootstrap": bootstrap}
+    return json.dumps(content, indent=2)
+
+
+def _text(estimate: Estimate | None, factor: float, decimals: int) -> str:
+    if estimate is None:
+        return "not measured"
+    interval = _interval(estimate)
+    value = f"{factor * estimate.value:.{decimals}f}"
+    if interval is None:
+        return value
+    return f"{value} [{factor * interval[0]:.{decimals}f}, {factor * interval[1]:.{decimals}f}]"
+
+
+def _as_text(systems: Sequence[SystemScores], paired: Comparison | None, options: AggregateOptions) -> str:
+    lines = []
+    for system in systems:
+        lines += [
+            f"{system.system} ({system.normaliser})",
+            f"  WER % micro       {_text(system.wer, 100, 2)}",
+            f"  WER % macro       {_text(system.wer_macro, 100, 2)}",
+            f"  CER % micro       {_text(system.cer, 100, 2)}",
+            f"  lines with errors {_text(system.sentence_error, 100, 2)} %",
+            f"  lines above 50 %  {_text(system.catastrophic, 100, 2)} %",
+            f"  SIM-o             {_text(system.sim_o, 1, 3)}",
+            f"  {system.num_scores} lines, {system.num_missing} missing, {system.num_speakers} speakers, "
+            f"{system.num_words} words",
+        ]
+    if paired is not None:
+        lines += [f"{paired.system_a} against {paired.system_b} on {paired.num_pairs} lines"]
+        lines += [
+            f"  WER micro  {_sentence(paired.wer, paired.wer_verdict, 100, 2)}",
+            f"  WER macro  {_sentence(paired.wer_macro, paired.wer_macro_verdict, 100, 2)}",
+        ]
+        if paired.sim_o is not None:
+            lines.append(f"  SIM-o      {_sentence(paired.sim_o, paired.sim_verdict, 1, 3)}")
+    lines.append(f"In brackets: 95 % intervals, bootstrap by {options.clustering}, {options.replicas:,} replicas.")
+    return "\n".join(lines)
+
+
+def _sentence(paired: PairedDifference, verdict: Verdict, factor: float, decimals: int) -> str:
+    interval = _interval(paired)
+    bounds = (
+        "" if interval is None else f" [{factor * interval[0]:+.{decimals}f}, {factor * interval[1]:+.{decimals}f}]"
+    )
+    return f"{factor * paired.difference:+.{decimals}f}{bounds}: {verdict}"

@@ -1,0 +1,146 @@
+"""Per-utterance results that somebody else made, as score rows: a table of references and of what was heard.
+
+The table is tab-separated, with a header that names at least `utterance`, `trial`, `reference`, `hypothesis` and
+`sim_o`; other columns are ignored, and gzip is recognised by its content. The speaker of `1089-134686-0002` is `1089`,
+as LibriSpeech names its utterances; a column `speaker` says otherwise. An empty hypothesis is speech that is missing:
+all of its words are errors and its SIM-o is 0.
+"""
+
+import csv
+import gzip
+import io
+import math
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from valle.evaluation.errors import count_character_errors, count_word_errors
+from valle.evaluation.normalise import Normaliser
+from warehouse.errors import ConfigurationError
+from warehouse.rows import ScoreRow
+
+COLUMNS = ("utterance", "trial", "reference", "hypothesis", "sim_o")
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def read_transcripts(path: Path, normaliser: Normaliser, *, language: str = "en") -> list[ScoreRow]:
+    """One score row per line of the table at `path`; the system is called by the file's name.
+
+    Raises ConfigurationError with the number of the line that cannot be used: a missing column, a trial that is no
+    number, a similarity outside -1..1, the same trial twice, or a reference without a word under the normaliser.
+    """
+    lines = _lines(path)
+    name = path.name.removesuffix(".gz").removesuffix(".tsv")
+    _, header = next(lines, (1, []))
+    missing = [column for column in COLUMNS if column not in header]
+    if missing:
+        raise ConfigurationError(
+            f"{path}, line 1: the header must name {', '.join(COLUMNS)}; {', '.join(missing)} is not there."
+        )
+    rows: dict[tuple[str, int], ScoreRow] = {}
+    for number, cells in lines:
+        where = f"{path}, line {number}"
+        if len(cells) != len(header):
+            raise ConfigurationError(f"{where}: there are {len(cells)} columns where the header names {len(header)}.")
+        record = dict(zip(header, cells, strict=True))
+        row = _row(record, name, normaliser, language, where)
+        if (row.utterance, row.trial) in rows:
+            raise ConfigurationError(f"{where}: trial {row.trial} of {row.utterance} was there before; keep one.")
+        rows[row.utterance, row.trial] = row
+    if not rows:
+        raise ConfigurationError(f"{path} holds a header and no line; give it at least one utterance.")
+    _require_similarities(list(rows.values()), path)
+    return list(rows.values())
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if content.startswith(_GZIP_MAGIC) else content
+        text = content.decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read as a table of UTF-8 text ({error}).") from error
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    try:
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise ConfigurationError(f"{path}, line {reader.line_num}: {error}.") from error
+
+
+def _number(text: str, where: str, column: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: {column} is {text!r}, which is no number.") from error
+    if not math.isfinite(value):
+        raise ConfigurationError(f"{where}: {column} is {text!r}, which is no finite number.")
+    return value
+
+
+def _trial(text: str, where: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: trial is {text!r}, which is no whole number.") from error
+
+
+def _similarity(text: str, where: str) -> float | None:
+    value = _number(text, where, "sim_o")
+    if value is not None and abs(value) > 1.0:
+        raise ConfigurationError(f"{where}: sim_o is {value}, and a cosine lies between -1 and 1.")
+    return value
+
+
+def _row(record: dict[str, str], system: str, normaliser: Normaliser, language: str, where: str) -> ScoreRow:
+    utterance = record["utterance"]
+    if not utterance:
+        raise ConfigurationError(f"{where}: the utterance has no name.")
+    reference = normaliser(record["reference"], language)
+    hypothesis = normaliser(record["hypothesis"], language)
+    if not reference.split():
+        raise ConfigurationError(
+            f"{where}: the normaliser {normaliser.name} leaves no word of {record['reference']!r}."
+        )
+    words, characters = count_word_errors(reference, hypothesis), count_character_errors(reference, hypothesis)
+    trial = _trial(record["trial"], where)
+    return ScoreRow(
+        score_id="/".join((system, utterance, str(trial), normaliser.label)),
+        evaluation="transcripts",
+        protocol="given",
+        system=system,
+        checkpoint_id=None,
+        utterance=utterance,
+        prompt=None,
+        trial=trial,
+        speaker=record.get("speaker") or utterance.split("-")[0],
+        path=utterance if record["hypothesis"].strip() else None,
+        duration=None,
+        reference=reference,
+        hypothesis=hypothesis,
+        normaliser=normaliser.label,
+        asr_model="given",
+        num_words=words.length,
+        word_errors=words.errors,
+        num_characters=characters.length,
+        character_errors=characters.errors,
+        speaker_model="given",
+        sim_o=_similarity(record["sim_o"], where),
+        generation_seconds=None,
+        scored_at=datetime.now(UTC),
+    )
+
+
+def _require_similarities(rows: Sequence[ScoreRow], path: Path) -> None:
+    """Similarity is measured of all speech or of none: a mean over some of it would flatter."""
+    spoken = [row for row in rows if row.path is not None]
+    without = [row for row in spoken if row.sim_o is None]
+    if without and len(without) < len(spoken):
+        first = without[0]
+        raise ConfigurationError(
+            f"{path}: {len(without)} of {len(spoken)} lines with speech have no sim_o, first trial {first.trial} "
+            f"of {first.utterance}; give it for all of them or for none."
+        )
