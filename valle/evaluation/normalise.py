@@ -1,21 +1,25 @@
 """Text normalisers: what counts as the same text before errors are counted.
 
 Each is a named, versioned, pure function. Published numbers depend on the choice by tenths of a point, so a score row
-always carries its name. `whisper-en` (the English normaliser of OpenAI's Whisper) is not here: it needs a table of
-spellings that no library this project installs ships.
+always carries its name.
 
-| name         | published use       | apostrophe                   | well-known | numbers                      |
-| ------------ | ------------------- | ---------------------------- | ---------- | ---------------------------- |
-| valle-en     | ours, the default   | kept inside words            | two words  | their digits as words        |
-| zip-ls       | ZipVoice            | kept, curly ones too         | two words  | as they are                  |
-| seed         | seed-tts-eval       | straight kept, curly removed | one word   | as they are                  |
-| f5           | F5-TTS              | removed                      | one word   | as they are                  |
-| librispeech  | LibriSpeech's texts | kept, curly ones too         | two words  | removed: it has letters only |
-| multilingual | ours, not English   | kept inside words            | two words  | as they are                  |
+| name         | published use         | apostrophe                   | well-known | numbers                      |
+| ------------ | --------------------- | ---------------------------- | ---------- | ---------------------------- |
+| valle-en     | ours, the default     | kept inside words            | two words  | their digits as words        |
+| zip-ls       | ZipVoice              | kept, curly ones too         | two words  | as they are                  |
+| seed         | seed-tts-eval         | straight kept, curly removed | one word   | as they are                  |
+| f5           | F5-TTS                | removed                      | one word   | as they are                  |
+| whisper-en   | ASR leaderboards      | expanded, curly ones split   | two words  | in digits                    |
+| nemo-hubert  | evaluate-zero-shot-tts | kept, curly ones too        | two words  | in words                     |
+| librispeech  | LibriSpeech's texts   | kept, curly ones too         | two words  | removed: it has letters only |
+| multilingual | ours, not English     | kept inside words            | two words  | as they are                  |
 
 `zip-ls` and `librispeech` know Latin letters without accents only; `valle-en` takes the accents off, and writes out
-`%`, `&`, Mr, Mrs and Dr. `seed`, `f5` and `multilingual` split languages that are written without spaces into
-characters, so that their word error rate is a character error rate.
+`%`, `&`, Mr, Mrs and Dr. `whisper-en` is the one that OpenAI published with Whisper (the package whisper-normalizer
+keeps it): it drops fillers and what stands in brackets, writes colour as color, and is Whisper's basic normaliser for
+other languages. `nemo-hubert` reads numbers as NeMo's text normalisation does (see `spoken_numbers`) and keeps letters
+and apostrophes, which is all that HuBERT's CTC writes. `seed`, `f5` and `multilingual` split languages that are
+written without spaces into characters, so that their word error rate is a character error rate.
 """
 
 import re
@@ -23,9 +27,12 @@ import string
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import cast
 
 from valle.evaluation.numbers import spell_numbers
-from warehouse.errors import ConfigurationError
+from valle.evaluation.spoken_numbers import say_numbers
+from warehouse.errors import ConfigurationError, DependencyError
 
 _HANZI_PUNCTUATION = (
     "＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､　、〃〈〉《》「」『』【】〔〕〖〗〘〙〚〛〜"
@@ -37,6 +44,9 @@ _REMOVED = frozenset(string.punctuation + _HANZI_PUNCTUATION)
 _UNSPACED_LANGUAGES = ("zh", "ja", "th")
 
 DEFAULT_NORMALISER = "valle-en"
+
+REPORTED_NORMALISERS = ("seed", "f5", "whisper-en")
+"""What every report prints beside its own, because published numbers are made with one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,35 @@ _WRITTEN_SHORT = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
 """Titles that ASR writes short and LibriSpeech's texts write out."""
 
 
+@cache
+def _whisper(language: str) -> Callable[[str], str]:
+    try:
+        from whisper_normalizer.basic import BasicTextNormalizer
+        from whisper_normalizer.english import EnglishTextNormalizer
+    except ImportError as error:
+        raise DependencyError(
+            "The normaliser whisper-en needs a package that is not installed: run "
+            "`pip install --no-deps whisper-normalizer==0.1.15 more-itertools`."
+        ) from error
+    if language == "en":
+        return cast(Callable[[str], str], EnglishTextNormalizer())
+    return cast(Callable[[str], str], BasicTextNormalizer(split_letters=language in _UNSPACED_LANGUAGES))
+
+
+def _whisper_en(text: str, language: str) -> str:
+    return _whisper(language)(text).strip()
+
+
+_NEMO_WRITTEN_SHORT = (("mr", "mister"), ("mrs", "misses"), ("ms", "miss"), ("dr", "doctor"))
+
+
+def _nemo_hubert(text: str, language: str) -> str:
+    text = _without_accents(text.replace("’", "'").replace("‘", "'")).replace("&", " and ")
+    for short, full in _NEMO_WRITTEN_SHORT:
+        text = re.sub(rf"\b{short}\.", full, text, flags=re.IGNORECASE)
+    return " ".join(re.sub(r"[^a-z']", " ", say_numbers(text).lower()).split())
+
+
 def _without_accents(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
@@ -110,6 +149,8 @@ def normalisers() -> dict[str, Normaliser]:
         Normaliser("zip-ls", 1, _zip_ls),
         Normaliser("seed", 1, _seed),
         Normaliser("f5", 1, _f5),
+        Normaliser("whisper-en", 1, _whisper_en),
+        Normaliser("nemo-hubert", 1, _nemo_hubert),
         Normaliser("librispeech", 1, _librispeech),
         Normaliser("multilingual", 1, _multilingual),
     )
