@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from valle.data.training_set import load_training_set
+from valle.evaluation.controls import GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.evaluation.items import EvaluationItem, choose_items
-from valle.evaluation.report import GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER, write_report
+from valle.evaluation.report import write_report
 from valle.evaluation.score import Embedding, Output, ScoringRun, score
 from valle.evaluation.speech import Spoken
 from valle.place import Place

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from valle.audio import Audio, AudioLocation, UnreadableAudio, read_audio, write_audio
 from valle.codec.base import Codec
+from valle.evaluation.controls import CODEC, GROUND_TRUTH, PROMPT_COPIED
 from valle.evaluation.items import EvaluationItem
-from valle.evaluation.report import CODEC, GROUND_TRUTH, PROMPT_COPIED
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Request, Synthesizer
 from warehouse.errors import ConfigurationError

@@ -19,10 +19,11 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report on disk: the Markdown file and the pictures it shows, all in one directory."""
+    """A report on disk: the Markdown file and the pictures it shows, all in one directory; some have an HTML page."""
 
     markdown_path: Path
     plots: tuple[Plot, ...]
+    page_path: Path | None = None
 
 
 def _cell(value: Any) -> str:

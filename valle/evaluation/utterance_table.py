@@ -1,0 +1,144 @@
+"""The table of utterances on the page of an evaluation: what should be heard and what was, with players."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from valle.evaluation.aggregate import similarity, word_error_rate
+from valle.evaluation.controls import control_of, system_rank
+from valle.evaluation.markup import alignment_html, header_cell, options_html, relative_link, scrollable, tag
+from warehouse.rows import ScoreRow
+
+MOST_ROWS = 6_000
+"""Utterances that a page lists; of more, those with the most errors of each system."""
+
+
+def _worst_first(row: ScoreRow) -> tuple[float, int, str, int]:
+    return (-word_error_rate(row), -row.word_errors, row.utterance, row.trial)
+
+
+def _listed(scores: Sequence[ScoreRow], label: str, most_rows: int) -> list[ScoreRow]:
+    """The rows of one normaliser that the page lists: of each system those with the most errors, models first."""
+    by_system: dict[str, list[ScoreRow]] = {}
+    for row in scores:
+        if row.normaliser == label:
+            by_system.setdefault(row.system, []).append(row)
+    share = max(1, most_rows // max(1, len(by_system)))
+    order = sorted(by_system, key=lambda name: (control_of(name) is not None, system_rank(name)))
+    return [row for name in order for row in sorted(by_system[name], key=_worst_first)[:share]]
+
+
+_COLUMNS = (
+    ("system", False, None),
+    ("utterance", False, "a click shows only this utterance, by every system"),
+    ("trial", True, "which of the seeds"),
+    ("speaker", False, None),
+    ("WER %", True, "word errors over words of this utterance"),
+    ("SIM-o", True, "cosine with the original prompt"),
+    ("seconds", True, "duration of the speech"),
+    ("speech", False, None),
+    ("what should be heard, with what was heard", False, None),
+)
+
+
+def utterance_table(
+    scores: Sequence[ScoreRow], labels: Sequence[str], directory: Path, *, most_rows: int = MOST_ROWS
+) -> str:
+    """The section as HTML, for a page in `directory`; of the normalisers `labels` the first is shown."""
+    rows = _listed(scores, labels[0], most_rows)
+    variants: dict[tuple[str, str, int], dict[str, ScoreRow]] = {}
+    for row in scores:
+        variants.setdefault((row.system, row.utterance, row.trial), {})[row.normaliser] = row
+    lines = [_line(row, variants[row.system, row.utterance, row.trial], labels, directory) for row in rows]
+    head = "".join(header_cell(name, numeric=n, meaning=meaning) for name, n, meaning in _COLUMNS)
+    table = tag(
+        "table",
+        tag("thead", tag("tr", head)) + tag("tbody", "\n".join(lines)),
+        class_="sortable",
+        id="utterances",
+    )
+    total = sum(row.normaliser == labels[0] for row in scores)
+    left_out = f" Of {total:,} scores the {len(rows):,} with the most errors of each system are listed."
+    legend = (
+        "In the texts: "
+        + tag("span", tag("del", "said") + tag("ins", "heard"), class_="substitution")
+        + " replaced, "
+        + tag("del", "left out", class_="deletion")
+        + ", "
+        + tag("ins", "added", class_="insertion")
+        + "."
+    )
+    body = [
+        tag("h2", "Utterances"),
+        _filters(list(dict.fromkeys(row.system for row in rows))),
+        tag("p", legend + left_out * (total > len(rows))),
+        scrollable(table, "Utterances"),
+    ]
+    return tag("section", "\n".join(body))
+
+
+def _filters(systems: Sequence[str]) -> str:
+    choices = {"": "all"} | {name: name for name in systems}
+    fields = [
+        tag("label", "System " + tag("select", options_html(choices, ""), id="system-filter")),
+        tag("label", 'Contains <input type="search" id="text-filter">'),
+        tag("output", "", id="shown", for_="system-filter text-filter"),
+    ]
+    return tag("p", " ".join(fields), class_="choice")
+
+
+def _line(row: ScoreRow, variants: Mapping[str, ScoreRow], labels: Sequence[str], directory: Path) -> str:
+    rates, texts = _variants(variants, labels)
+    sim = similarity(row)
+    judged = f"speaker encoder {row.speaker_model}; prompt {row.prompt or 'unknown'}"
+    cells = [
+        tag("td", tag("code", escape(row.system))),
+        tag("td", tag("button", escape(row.utterance), type="button", class_="utterance")),
+        tag("td", str(row.trial), class_="number", data_value=str(row.trial)),
+        tag("td", escape(row.speaker)),
+        tag("td", rates, class_="number"),
+        tag(
+            "td",
+            "-" if sim is None else f"{sim:.3f}",
+            class_="number",
+            data_value=None if sim is None else repr(sim),
+            title=judged,
+        ),
+        tag(
+            "td",
+            "-" if row.duration is None else f"{row.duration:.2f}",
+            class_="number",
+            data_value=None if row.duration is None else repr(row.duration),
+        ),
+        tag("td", _player(row, directory)),
+        tag("td", texts, class_="texts"),
+    ]
+    return tag("tr", "".join(cells), data_system=row.system)
+
+
+def _player(row: ScoreRow, directory: Path) -> str:
+    if row.path is None:
+        return "missing"
+    link = relative_link(Path(row.path), directory)
+    label = f"{row.system}, {row.utterance}, trial {row.trial}"
+    return tag("audio", "", src=link, controls="controls", preload="none", aria_label=label)
+
+
+def _variants(variants: Mapping[str, ScoreRow], labels: Sequence[str]) -> tuple[str, str]:
+    """Rate and marked texts under each normaliser; those under which they are equal share one element."""
+    grouped: dict[tuple[str, str, str], list[str]] = {}
+    for label in labels:
+        row = variants.get(label)
+        if row is None:
+            continue
+        rate = 100 * word_error_rate(row)
+        counted = f"{row.word_errors} errors in {row.num_words} words"
+        origin = f"{counted}; ASR {row.asr_model}; scored {row.scored_at:%Y-%m-%d %H:%M:%S}"
+        shown = tag("span", f"{rate:.1f}", title=origin)
+        grouped.setdefault((repr(rate), shown, alignment_html(row.reference, row.hypothesis)), []).append(label)
+    rates, texts = [], []
+    for (value, shown, marked), names in grouped.items():
+        attributes = {"data_normalisers": " ".join(names), "hidden": None if labels[0] in names else "hidden"}
+        rates.append(tag("span", shown, data_value=value, **attributes))
+        texts.append(tag("div", marked, **attributes))
+    return "".join(rates), "".join(texts)
