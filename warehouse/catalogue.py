@@ -8,7 +8,7 @@ what is not committed cannot be seen.
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -122,15 +122,20 @@ def _snapshot_table(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -
 
 def _select(row_class: Any, parts: Sequence[Path]) -> str:
     columns = schema_of(row_class)
+    nulls = ", ".join(f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"' for field in columns)
+    nothing = f"SELECT {nulls} WHERE false"
     if not parts:
-        nulls = ", ".join(f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"' for field in columns)
-        return f"SELECT {nulls} WHERE false"
+        return nothing
     listed = ", ".join("'" + re.sub("'", "''", str(part)) + "'" for part in parts)
     names = ", ".join(f'"{name}"' for name in columns.names)
     # A part that was written before a column existed reads as null. That needs the footer of every part before a
     # query starts, which is dear for codes, whose parts have many small row groups and whose columns are settled.
     by_name = "" if row_class.table == "codes" else ", union_by_name = true"
-    return f"SELECT {names} FROM read_parquet([{listed}]{by_name})"
+    source = f"SELECT * FROM read_parquet([{listed}]{by_name})"
+    # So does a table all of whose parts are older than a column; only tables that got one pay for the union.
+    if any(field.default is not MISSING for field in fields(row_class)):
+        source = f"{nothing} UNION ALL BY NAME {source}"
+    return f"SELECT {names} FROM ({source})"
 
 
 def _sql_type(kind: pa.DataType) -> str:

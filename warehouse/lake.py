@@ -152,7 +152,22 @@ class Lake:
             except (DeltaError, OSError) as error:
                 raise LakeError(f"Could not create table {row_class.table} below {self.root}: {error}") from error
             table = DeltaTable(folder)
-        return table
+        return _with_columns(table, row_class)
+
+
+def _with_columns(table: DeltaTable, row_class: Any) -> DeltaTable:
+    """The table with the columns that its row class has got since it was created; they are null in older parts."""
+    known = {field.name for field in table.schema().fields}
+    missing = [field for field in Schema.from_arrow(schema_of(row_class)).fields if field.name not in known]
+    if missing:
+        try:
+            table.alter.add_columns(missing)
+        except CommitFailedError:
+            pass  # Another process added them at the same moment.
+        except (DeltaError, OSError) as error:
+            raise LakeError(f"Could not add columns to table {row_class.table}: {error}") from error
+        table = DeltaTable(table.table_uri)
+    return table
 
 
 def _in_generation(table: DeltaTable, unit: str) -> str:

@@ -262,7 +262,7 @@ class ScoreRow:
 
     score_id: Annotated[str, "evaluation, system, utterance and trial"]
     evaluation: Annotated[str, "id of the evaluation run"]
-    protocol: Annotated[str, "`cross_sentence` or `continuation`"]
+    protocol: Annotated[str, "`cross_sentence`, `continuation` or the name of a published list"]
     system: Annotated[str, "`ground_truth`, `codec`, a checkpoint id, ..."]
     checkpoint_id: Annotated[str | None, "null for a control row"]
     utterance: Annotated[str, "the segment whose text was spoken"]
@@ -283,6 +283,27 @@ class ScoreRow:
     sim_o: Annotated[Float32 | None, "cosine to the original prompt"]
     generation_seconds: Annotated[float | None, "wall time it took to generate"]
     scored_at: Annotated[Micros, "when it was scored"]
+    items_hash: Annotated[str | None, "hash of the list of what was spoken, in whose voice"] = None
+    language: Annotated[str | None, "ISO 639-1 code of the text"] = None
+    reference_raw: Annotated[str | None, "text that should be heard, as it was given"] = None
+    hypothesis_raw: Annotated[str | None, "text that was heard, as the ASR wrote it"] = None
+    audio_hash: Annotated[str | None, "hash of the audio that was scored"] = None
+    failure: Annotated[str | None, "why there is no audio, as the system said it"] = None
+    first_audio_seconds: Annotated[float | None, "wall time until the first audio could be played"] = None
+    reference_duration: Annotated[float | None, "seconds of the recording of the same text"] = None
+    phonemizer: Annotated[str | None, "phonemizer and revision"] = None
+    num_phonemes: Annotated[Int32 | None, "phonemes in the reference"] = None
+    phoneme_errors: Annotated[Int32 | None, "substitutions, deletions and insertions"] = None
+    repeated_words: Annotated[Int32 | None, "longest run of words that was heard more often than it was asked for"] = (
+        None
+    )
+    longest_silence: Annotated[Float32 | None, "seconds of the longest silence"] = None
+    silence_share: Annotated[Float32 | None, "share of the audio that is silence, 0 to 1"] = None
+    sim_r: Annotated[Float32 | None, "cosine to the prompt as the codec resynthesises it"] = None
+    quality_model: Annotated[str | None, "models that gave the opinions below, with revisions"] = None
+    dnsmos_ovrl: Annotated[Float32 | None, "DNSMOS P.835 overall, 1 to 5"] = None
+    dnsmos_p808: Annotated[Float32 | None, "DNSMOS P.808, 1 to 5"] = None
+    distillmos: Annotated[Float32 | None, "DistillMOS, 1 to 5; null where it is not installed"] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

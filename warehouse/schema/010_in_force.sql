@@ -24,12 +24,18 @@ SELECT * EXCLUDE (first_copy) REPLACE (
 )
 FROM ranked;
 
-CREATE VIEW current_segments AS
-SELECT s.*
+-- Segments in force beside what the stages need of their recording: one join, which planning pays for every row.
+CREATE VIEW segments_of_recordings AS
+SELECT s.*, r.path, r."offset", CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, r.sample_rate,
+       r.num_samples AS recording_samples, r.text AS recording_text, r.language
 FROM segments s
 JOIN configurations_in_force c ON c.corpus = s.corpus AND c.stage = 'segment'
 JOIN current_recordings r ON r.recording_id = s.recording_id
 WHERE r.drop_reason IS NULL AND s.fingerprint = md5(c.configuration || ':' || r.fingerprint);
+
+CREATE VIEW current_segments AS
+SELECT * EXCLUDE (path, "offset", size, sample_rate, recording_samples, recording_text, language)
+FROM segments_of_recordings;
 
 CREATE VIEW current_transcripts AS
 SELECT t.*

@@ -9,14 +9,13 @@ FROM current_recordings
 WHERE drop_reason IS NULL;
 
 CREATE VIEW input_segments AS
-SELECT s.segment_id AS id, s.recording_id, s.corpus, s.shard, s.fingerprint,
-       r.path, r."offset", CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start_sample, s.num_samples, r.sample_rate, s.duration,
+SELECT segment_id AS id, recording_id, corpus, shard, fingerprint, path, "offset", size, start_sample, num_samples,
+       sample_rate, duration,
        -- The corpus's text belongs to the whole recording: it is given to a segment only when that is the whole.
-       CASE WHEN s.cut = 'given' AND s.num_samples >= 0.95 * r.num_samples THEN r.text END AS text,
-       r.language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans
-FROM current_segments s
-JOIN current_recordings r ON r.recording_id = s.recording_id
-WHERE s.drop_reason IS NULL;
+       CASE WHEN cut = 'given' AND num_samples >= 0.95 * recording_samples THEN recording_text END AS text,
+       language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans
+FROM segments_of_recordings
+WHERE drop_reason IS NULL;
 
 CREATE VIEW input_transcripts AS
 SELECT t.segment_id AS id, s.recording_id, t.corpus, t.shard, t.fingerprint,
