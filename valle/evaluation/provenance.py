@@ -43,7 +43,13 @@ class Provenance:
 
 
 def items_hash(rows: Sequence[ScoreRow]) -> str:
-    """Hash of the list that the rows were made from: protocol, utterances and prompts, whatever the trials."""
+    """Hash of the list that the rows were made from: protocol, utterances and prompts, whatever the trials.
+
+    The one that was stored when the list was resolved, or where there is none that of the rows themselves.
+    """
+    stored = {row.items_hash for row in rows}
+    if len(stored) == 1 and (known := next(iter(stored))) is not None:
+        return known
     asked = sorted({(row.protocol, row.utterance, row.prompt or "") for row in rows})
     return short_hash("\n".join("\t".join(item) for item in asked))[:12]
 

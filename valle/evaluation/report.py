@@ -25,6 +25,7 @@ from valle.evaluation.controls import (
 )
 from valle.evaluation.page import PageContent, write_page
 from valle.evaluation.plots import plot_errors_against_similarity, plot_similarities, plot_word_errors
+from valle.evaluation.renormalise import under_every_normaliser
 from valle.evaluation.sections import Cell, Section, section, section_markdown
 from valle.evaluation.worst import describe_worst
 from valle.statistics.report import Plot, Report, markdown_rows, write_text
@@ -47,8 +48,9 @@ def write_report(
 ) -> Report:
     """Write `report.md`, `report.html` and their `plots/` of one evaluation under one protocol into `directory`.
 
-    The tables and plots are of `normaliser` (a label as score rows carry it; by default that of the first row); if
-    there are rows of others, their WER stands in a table of its own, and the page can be switched to them.
+    The tables and plots are of `normaliser` (a label as score rows carry it; by default that of the first row). WER
+    under every other one (given, or counted again from the raw texts) stands in a table of its own, and the page can
+    be switched to them.
     `provenance` is printed as it is: name to value; `sections` (what only the lake knows) stand below the differences.
     Raises ConfigurationError when the scores of `ground_truth` or `codec` are missing, or when the rows belong to
     more than one evaluation or protocol, or were judged by different models.
@@ -59,7 +61,8 @@ def write_report(
     rows = sorted((row for row in scores if row.normaliser == chosen), key=lambda row: system_rank(row.system))
     rows_by_system = {name: list(group) for name, group in groupby(rows, key=lambda row: row.system)}
     _require_controls(list(rows_by_system))
-    everything = sorted(aggregate(scores, options=used), key=lambda system: system_rank(system.system))
+    told_apart = under_every_normaliser(scores)
+    everything = sorted(aggregate(told_apart, options=used), key=lambda system: system_rank(system.system))
     ranked = [system for system in everything if system.normaliser == chosen]
     plots = _draw(ranked, rows_by_system, directory / "plots")
     told = [
@@ -73,7 +76,7 @@ def write_report(
             title=title,
             method=method,
             systems=everything,
-            scores=scores,
+            scores=told_apart,
             normaliser=chosen,
             explanations=explanations,
             sections=told,
