@@ -70,6 +70,19 @@ def _espeak() -> Finding:
     return Finding("espeak", OK, f"says hello as {''.join(symbols)}")
 
 
+def _haqumei() -> Finding:
+    from valle.phonemes import open_phonemizer, phonemizer_revision
+
+    try:
+        symbols = open_phonemizer("espeak").phonemize(["東京"], "ja")[0]
+        detail = f"{phonemizer_revision('espeak', 'ja')} says 東京 as {''.join(symbols)}"
+    except DependencyError as error:
+        return Finding("haqumei", MISSING, str(error), "pip install haqumei", is_needed=False)
+    except (PipelineError, ImportError, OSError, RuntimeError) as error:
+        return Finding("haqumei", BROKEN, str(error), "pip install haqumei", is_needed=False)
+    return Finding("haqumei", OK, detail, is_needed=False)
+
+
 def _weights(name: str, revision: Callable[[], str], *, fix: str, is_needed: bool = True) -> Finding:
     try:
         return Finding(name, OK, revision(), is_needed=is_needed)
@@ -164,6 +177,7 @@ def diagnose(data: Path | None = None) -> Sequence[Finding]:
         _library("deepspeed", fix="pip install 'deepspeed>=0.19'"),
         _library("faster_whisper", distribution="faster-whisper", fix="pip install faster-whisper"),
         _espeak(),
+        _haqumei(),
         _weights("tiny.en", _tiny, fix=assets.TINY_COMMAND),
         _base(),
         _weights("silero", _silero, fix="pip install 'silero-vad>=6.2'"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from valle.phonemes.espeak import EspeakPhonemizer, espeak_revision
+from valle.phonemes.readers import LanguagePhonemizer, readers_revision
 from valle.phonemes.symbols import SPACE
 from valle.phonemes.table import PhonemeTable, phoneme_table
 from valle.phonemes.text import LANGUAGES, normalise, wrong_script
@@ -35,12 +35,15 @@ def _check_name(name: str) -> None:
 
 
 def open_phonemizer(name: str) -> Phonemizer:
-    """The phonemizer called `name`; its languages are opened on first use."""
+    """The phonemizer called `name`; its languages are opened on first use.
+
+    `espeak` is espeak-ng for every language but Japanese, which haqumei reads.
+    """
     _check_name(name)
-    return EspeakPhonemizer()
+    return LanguagePhonemizer()
 
 
-def phonemizer_revision(name: str) -> str:
-    """Name and versions, without loading anything."""
+def phonemizer_revision(name: str, language: str | None = None) -> str:
+    """Names and versions of what reads `language`, or any of the languages, without loading anything."""
     _check_name(name)
-    return espeak_revision()
+    return readers_revision(language)

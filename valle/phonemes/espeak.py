@@ -1,4 +1,4 @@
-"""The espeak-ng phonemizer: text of six languages to IPA symbols, punctuation kept.
+"""The espeak-ng phonemizer: text of five languages to IPA symbols, punctuation kept. Japanese is not one of them.
 
 The library and its data come from the `espeakng-loader` wheel. espeak keeps its state in C globals: there is one
 backend per language and process, and one lock around all of them.
@@ -12,10 +12,10 @@ from importlib.metadata import version
 from typing import Any
 
 from valle.phonemes.symbols import PUNCTUATION, split_symbols
-from valle.phonemes.text import LANGUAGES, normalise
-from warehouse.errors import ConfigurationError, DependencyError
+from valle.phonemes.text import normalise
+from warehouse.errors import DependencyError
 
-VOICES = {"en": "en-us", "de": "de", "fr": "fr-fr", "ja": "ja", "ko": "ko", "zh": "cmn"}
+VOICES = {"en": "en-us", "de": "de", "fr": "fr-fr", "ko": "ko", "zh": "cmn"}
 # espeak's Mandarin leaves two of its own spellings in the IPA, whose dots would read as full stops.
 _MANDARIN = {"s.": "ʂ", "i.": "ɻ̩"}
 _FULL_STOP = "。"
@@ -33,14 +33,12 @@ class EspeakPhonemizer:
         self._lock = threading.Lock()
 
     def _backend(self, language: str) -> Any:
-        if language not in VOICES:
-            raise ConfigurationError(f"no phonemes for the language {language!r}: use one of {', '.join(LANGUAGES)}.")
         if language not in self._backends:
             self._backends[language] = _open_backend(VOICES[language])
         return self._backends[language]
 
     def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
-        """Symbols of each text in `language` (ISO 639-1). Raises ConfigurationError for an unknown language."""
+        """Symbols of each text in `language`, one of `VOICES`."""
         from phonemizer.separator import Separator
 
         separator = Separator(phone="", syllable="", word=" ")

@@ -16,7 +16,8 @@ _MARKS = str.maketrans(
         **dict.fromkeys("。．｡", ". "),
         **dict.fromkeys("[{（［｛【〔", "("),
         **dict.fromkeys("]}）］｝】〕", ")"),
-        **dict.fromkeys("–―‒−─", "—"),
+        **dict.fromkeys("–―‒─", "—"),
+        "−": "-",
         "！": "! ",
         "？": "? ",
         "；": "; ",
@@ -33,11 +34,22 @@ _MARKS = str.maketrans(
 _TITLES = re.compile(r"\b(Dr|Mr|Mrs|Ms|Prof|St|Hr|Fr|Mme|Mlle)\.(?=\s)")
 _DOTS = re.compile(r"\.{2,}")
 _DASHES = re.compile(r"\s+-+\s+|--+")
+_LONG_DASH = re.compile(r"—{2,}")
+# A full-width mark between digits belongs to the number: １，２３４ or １２：３０.
+_NUMBER_MARKS = re.compile(r"(?<=\d)[，．：](?=\d)")
 _SPACES = re.compile(r"\s+")
 _LATIN, _HAN, _KANA, _HANGUL = "LATIN", "CJK", "KANA", "HANGUL"
-_SCRIPTS = {"en": {_LATIN}, "de": {_LATIN}, "fr": {_LATIN}, "ja": {_KANA, _LATIN}, "ko": {_HANGUL, _LATIN}}
-_SCRIPTS["zh"] = {_HAN, _LATIN}
-_NEEDED = {"ja": _KANA, "ko": _HANGUL, "zh": _HAN}
+_SCRIPTS = {
+    "en": {_LATIN},
+    "de": {_LATIN},
+    "fr": {_LATIN},
+    "ja": {_KANA, _HAN, _LATIN},
+    "ko": {_HANGUL, _LATIN},
+    "zh": {_HAN, _LATIN},
+}
+_NEEDED = {"ja": {_KANA, _HAN}, "ko": {_HANGUL}, "zh": {_HAN}}
+_ITERATED_KANJI = "々〆〇"
+_SAID_SYMBOLS = "°©®"
 
 
 def normalise(text: str) -> str:
@@ -45,16 +57,20 @@ def normalise(text: str) -> str:
 
     East Asian marks carry their own white space; their ASCII forms get a space.
     """
+    text = _NUMBER_MARKS.sub(lambda mark: unicodedata.normalize("NFKC", mark[0]), text)
     # Marks go first: NFKC would turn an ellipsis into three dots and a full-width bracket into an ASCII one.
     folded = unicodedata.normalize("NFKC", text.translate(_MARKS).replace("…", "..")).translate(_MARKS)
     folded = _TITLES.sub(r"\1", folded)
-    return _SPACES.sub(" ", _DASHES.sub(" — ", _DOTS.sub("…", folded))).strip()
+    folded = _LONG_DASH.sub("—", _DASHES.sub(" — ", _DOTS.sub("…", folded)))
+    return _SPACES.sub(" ", folded).strip()
 
 
 def _script(character: str) -> str | None:
     name = unicodedata.name(character, "")
     if "KATAKANA" in name or "HIRAGANA" in name:
         return _KANA
+    if character in _ITERATED_KANJI:
+        return _HAN
     first = name.split(" ")[0]
     return first if character.isalpha() else None
 
@@ -63,13 +79,17 @@ def wrong_script(text: str, language: str) -> str | None:
     """What is wrong with the script of `text` for `language`, or None.
 
     Letters of another script are wrong; so is Chinese, Japanese or Korean text without a letter of its own script.
-    Kanji are wrong in Japanese: espeak cannot read them and would spell out "Chinese letter".
     """
     scripts = [(character, _script(character)) for character in text]
     foreign = [character for character, script in scripts if script and script not in _SCRIPTS[language]]
     if foreign:
         return f"{len(foreign)} letters that {language} is not read with, such as {''.join(dict.fromkeys(foreign))[:8]}"
     needed = _NEEDED.get(language)
-    if needed and not any(script == needed for _, script in scripts) and any(script for _, script in scripts):
-        return f"no {needed.lower()} letter"
+    if needed and not any(script in needed for _, script in scripts) and any(script for _, script in scripts):
+        return f"no {' or '.join(sorted(needed)).lower()} letter"
     return None
+
+
+def pictures(text: str) -> list[str]:
+    """Characters of `text` that nobody says: emoji, notes, arrows and the like, which espeak skips or calls by name."""
+    return [c for c in text if unicodedata.category(c) == "So" and c not in _SAID_SYMBOLS]

@@ -26,12 +26,12 @@ class Phonemize:
     """Options of phonemization."""
 
     name: ClassVar[str] = "phonemize"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[str] = "transcripts"
     writes: ClassVar[type] = PhonemeRow
 
     phonemizer: str = "espeak"
-    """Phonemizer by name."""
+    """Phonemizer by name; `espeak` reads Japanese with haqumei."""
     default_language: str = "en"
     """Language of a transcript that declares none."""
     max_unknown: int = 0
@@ -83,7 +83,7 @@ class Phonemize:
             corpus=source.corpus,
             shard=source.shard,
             fingerprint=source.fingerprint,
-            model=f"{phonemizer_revision(self.phonemizer)}:{language}",
+            model=f"{phonemizer_revision(self.phonemizer, language)}:{language}",
             language=language,
             symbols=symbols,
             num_symbols=len(symbols or []),

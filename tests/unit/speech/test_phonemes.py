@@ -63,6 +63,12 @@ def test_known_readings(espeak, text: str, language: str, expected: str):
     assert "".join(espeak.phonemize([text], language)[0]) == "".join(split_symbols(expected))
 
 
+def test_pictures_are_not_called_by_their_names(espeak):
+    (symbols,) = espeak.phonemize(["Hello 😀 ♪ 5°."], "en")
+    assert phoneme_table().unknown(symbols) == ["😀", "♪"]
+    assert "".join(symbols).startswith("həlˈoʊ fˈaɪv dᵻɡɹˈiː")
+
+
 def test_threads_share_one_espeak(espeak):
     expected = {language: espeak.phonemize(TEXTS[language], language) for language in LANGUAGES}
     wrong: list[str] = []
@@ -130,6 +136,8 @@ def test_a_table_is_one_symbol_a_line(tmp_path: Path):
         ("你好，世界。真的？", "你好, 世界. 真的?"),
         ("Dr. Who met Mr. X.", "Dr Who met Mr X."),
         ("ｆｕｌｌ　ｗｉｄｔｈ！", "full width!"),
+        ("１，２３４．５　１２：３０", "1,234.5 12:30"),
+        ("−5 —— oh", "-5 — oh"),
     ],
 )
 def test_text_is_normalised_and_numbers_are_left_to_espeak(text: str, expected: str):
@@ -142,7 +150,9 @@ def test_text_is_normalised_and_numbers_are_left_to_espeak(text: str, expected: 
         ("Grüße aus Köln", "de", False),
         ("Привет", "de", True),
         ("かんじ", "ja", False),
-        ("漢字", "ja", True),
+        ("漢字", "ja", False),
+        ("々", "ja", False),
+        ("한국", "ja", True),
         ("你好 Python", "zh", False),
         ("Python", "zh", True),
         ("안녕", "ko", False),

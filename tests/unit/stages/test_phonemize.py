@@ -35,7 +35,7 @@ def test_a_sentence_becomes_symbols_of_the_table():
         ("", "en", "empty"),
         (" ... — !", "en", "empty"),
         ("Привет, мир", "en", "wrong_script"),
-        ("今日は東京へ行きました。", "ja", "wrong_script"),
+        ("한국", "ja", "wrong_script"),
         ("hello there", "zh", "wrong_script"),
         ("hola amigo", "es", "unsupported_language"),
     ],
@@ -44,6 +44,11 @@ def test_text_that_cannot_be_read_is_dropped(text: str | None, language: str, re
     row = phonemized(text, language)
     assert (row.drop_reason, row.symbols) == (reason, None)
     assert row.drop_detail
+
+
+def test_a_kanji_without_a_reading_drops_the_row_and_is_named():
+    row = phonemized("龘が出た。", "ja")
+    assert (row.drop_reason, row.num_unknown, row.unknown) == ("unknown_symbols", 1, ["龘"])
 
 
 def test_symbols_outside_the_table_are_counted_named_and_dropped():

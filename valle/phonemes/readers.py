@@ -1,0 +1,48 @@
+"""The phonemizer of all six languages: haqumei reads Japanese, espeak-ng the others."""
+
+import threading
+from collections.abc import Sequence
+
+from valle.phonemes.espeak import EspeakPhonemizer, espeak_revision
+from valle.phonemes.japanese import JapanesePhonemizer, japanese_revision
+from valle.phonemes.text import LANGUAGES, pictures
+from warehouse.errors import ConfigurationError
+
+_JAPANESE = "ja"
+
+
+class LanguagePhonemizer:
+    """Sends each language to its reader; both are opened on first use."""
+
+    def __init__(self) -> None:
+        self._espeak = EspeakPhonemizer()
+        self._japanese = JapanesePhonemizer()
+        self._lock = threading.Lock()
+
+    def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
+        """Symbols of each text in `language` (ISO 639-1).
+
+        What cannot be said (an emoji, a kanji without a reading) is among the symbols as it is written, where the
+        phoneme table does not know it. Raises ConfigurationError for an unknown language, DependencyError when its
+        reader is not installed.
+        """
+        if language not in LANGUAGES:
+            raise ConfigurationError(f"no phonemes for the language {language!r}: use one of {', '.join(LANGUAGES)}.")
+        unsaid = [pictures(text) for text in texts]
+        said = [
+            "".join(character for character in text if character not in found)
+            for text, found in zip(texts, unsaid, strict=True)
+        ]
+        if language == _JAPANESE:
+            with self._lock:
+                spoken = self._japanese.phonemize(said)
+        else:
+            spoken = self._espeak.phonemize(said, language)
+        return [symbols + found for symbols, found in zip(spoken, unsaid, strict=True)]
+
+
+def readers_revision(language: str | None = None) -> str:
+    """Versions of the reader of `language`, of all readers without one. Raises DependencyError for a missing one."""
+    if language == _JAPANESE:
+        return japanese_revision()
+    return espeak_revision() if language else f"{espeak_revision()}+{japanese_revision()}"
