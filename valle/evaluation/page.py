@@ -5,6 +5,7 @@ by a click, a choice of text normaliser, players, and every utterance with its e
 inside; pictures and speech are named by relative paths, so that the data root can be moved or served as a whole.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -38,6 +39,7 @@ class PageContent:
 
     `systems` and `scores` may hold several normalisers; `normaliser` (a label) is the one shown first. Both are in the
     order in which systems are listed. `explanations` is a Markdown list, `sections` stand below the table of systems.
+    `key` is what `page_key` finds again.
     """
 
     title: str
@@ -49,6 +51,7 @@ class PageContent:
     sections: Sequence[Section] = ()
     plots: Sequence[Plot] = ()
     provenance: Mapping[str, str]
+    key: str = ""
 
 
 def write_page(content: PageContent, directory: Path, *, most_rows: int = MOST_ROWS) -> Path:
@@ -66,6 +69,7 @@ def write_page(content: PageContent, directory: Path, *, most_rows: int = MOST_R
         _origins(content, origins),
     ]
     page = _PAGE.format(
+        key=escape(content.key),
         title=escape(content.title),
         style=_asset("page.css"),
         script=_asset("page.js"),
@@ -78,10 +82,20 @@ def write_page(content: PageContent, directory: Path, *, most_rows: int = MOST_R
     return path
 
 
+def page_key(path: Path) -> str | None:
+    """The key of a page that was written before; None without one."""
+    if not path.exists():
+        return None
+    with path.open(encoding="utf-8") as page:
+        found = re.search(r'name="content-key" content="([^"]*)"', page.read(400))
+    return found.group(1) if found else None
+
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="content-key" content="{key}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>

@@ -1,6 +1,8 @@
 """A report of one evaluation: what was scored, how well, how sure, and what went wrong; Markdown, a page and plots."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from valle.evaluation.controls import (
     control_of,
     system_rank,
 )
-from valle.evaluation.page import PageContent, write_page
+from valle.evaluation.page import PageContent, page_key, write_page
 from valle.evaluation.plots import plot_errors_against_similarity, plot_similarities, plot_word_errors
 from valle.evaluation.renormalise import under_every_normaliser
 from valle.evaluation.sections import Cell, Section, section, section_markdown
@@ -52,11 +54,17 @@ def write_report(
     under every other one (given, or counted again from the raw texts) stands in a table of its own, and the page can
     be switched to them.
     `provenance` is printed as it is: name to value; `sections` (what only the lake knows) stand below the differences.
+    A report that was made before from the same content is left as it is.
     Raises ConfigurationError when the scores of `ground_truth` or `codec` are missing, or when the rows belong to
     more than one evaluation or protocol, or were judged by different models.
     """
     _require_one_setting(scores)
     used = options or BootstrapOptions()
+    plots = _plots(directory / "plots")
+    report = Report(directory / "report.md", plots, directory / "report.html")
+    key = _content_key(scores, [title, provenance, normaliser, used, sections])
+    if _is_written(report, key):
+        return report
     chosen = normaliser or scores[0].normaliser
     rows = sorted((row for row in scores if row.normaliser == chosen), key=lambda row: system_rank(row.system))
     rows_by_system = {name: list(group) for name, group in groupby(rows, key=lambda row: row.system)}
@@ -64,27 +72,15 @@ def write_report(
     told_apart = under_every_normaliser(scores)
     everything = sorted(aggregate(told_apart, options=used), key=lambda system: system_rank(system.system))
     ranked = [system for system in everything if system.normaliser == chosen]
-    plots = _draw(ranked, rows_by_system, directory / "plots")
+    plot_word_errors(ranked, plots[0].path)
+    plot_similarities(rows_by_system, plots[1].path)
+    plot_errors_against_similarity(rows_by_system, plots[2].path)
     told = [
         *_differences(rows_by_system, used),
         *sections,
         *_by_normaliser(everything, list(rows_by_system)),
     ]
     method, explanations = _method(ranked[0], used), _explanations(list(rows_by_system))
-    page_path = write_page(
-        PageContent(
-            title=title,
-            method=method,
-            systems=everything,
-            scores=told_apart,
-            normaliser=chosen,
-            explanations=explanations,
-            sections=told,
-            plots=plots,
-            provenance=provenance,
-        ),
-        directory,
-    )
     shown = [f"![{plot.caption}]({plot.path.relative_to(directory).as_posix()})\n\n{plot.caption}" for plot in plots]
     parts = [
         f"# {title}",
@@ -97,9 +93,24 @@ def write_report(
         describe_worst({name: rows_by_system[name] for name in rows_by_system if name not in _SILENT_CONTROLS}),
         _provenance(provenance),
     ]
-    path = directory / "report.md"
-    write_text(path, "\n\n".join(part for part in parts if part) + "\n")
-    return Report(path, plots, page_path)
+    write_text(report.markdown_path, "\n\n".join(part for part in parts if part) + "\n")
+    # The page carries the key, and is the last to be written.
+    write_page(
+        PageContent(
+            title=title,
+            method=method,
+            systems=everything,
+            scores=told_apart,
+            normaliser=chosen,
+            explanations=explanations,
+            sections=told,
+            plots=plots,
+            provenance=provenance,
+            key=key,
+        ),
+        directory,
+    )
+    return report
 
 
 def _require_one_setting(scores: Sequence[ScoreRow]) -> None:
@@ -213,19 +224,31 @@ def _by_normaliser(systems: Sequence[SystemScores], names: Sequence[str]) -> lis
     return [section("The same speech under other normalisers", ["WER % micro", *normalisers], rows)]
 
 
-def _draw(
-    systems: Sequence[SystemScores], rows_by_system: Mapping[str, Sequence[ScoreRow]], directory: Path
-) -> tuple[Plot, ...]:
+def _plots(directory: Path) -> tuple[Plot, Plot, Plot]:
     return (
+        Plot(directory / "wer.png", "Word errors of each system, with intervals by speaker."),
+        Plot(directory / "similarity.png", "Speaker similarity to the prompt: further right is closer."),
         Plot(
-            plot_word_errors(systems, directory / "wer.png"), "Word errors of each system, with intervals by speaker."
-        ),
-        Plot(
-            plot_similarities(rows_by_system, directory / "similarity.png"),
-            "Speaker similarity to the prompt: further right is closer.",
-        ),
-        Plot(
-            plot_errors_against_similarity(rows_by_system, directory / "wer_similarity.png"),
+            directory / "wer_similarity.png",
             "Each utterance: the right voice is to the right, the right words are at the bottom.",
         ),
     )
+
+
+def _content_key(scores: Sequence[ScoreRow], settings: Sequence[object]) -> str:
+    """Hash of everything that a report is made from, the code of this package included."""
+    code = [
+        entry.read_bytes()
+        for entry in sorted(files("valle.evaluation").iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith((".py", ".css", ".js"))
+    ]
+    content = hashlib.blake2b(digest_size=16)
+    for part in (*code, *(repr(row).encode() for row in scores), *(repr(setting).encode() for setting in settings)):
+        content.update(part)
+        content.update(b"\0")
+    return content.hexdigest()
+
+
+def _is_written(report: Report, key: str) -> bool:
+    made = [report.markdown_path, *(plot.path for plot in report.plots)]
+    return all(path.exists() for path in made) and report.page_path is not None and page_key(report.page_path) == key

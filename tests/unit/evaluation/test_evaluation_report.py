@@ -96,6 +96,28 @@ def test_a_report_lists_missing_speech_among_the_worst(report):
     assert re.search(r"(\d+) errors in \1 words, SIM-o 0.000, missing", text)
 
 
+def test_a_report_that_did_not_change_is_not_written_again(make_evaluation, tmp_path):
+    rows = make_evaluation(CONTROLS, num_speakers=2)
+
+    def times():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+
+    def write(scores, provenance):
+        write_report(scores, tmp_path, title="t", provenance=provenance, options=FAST)
+        return times()
+
+    first = write(rows, {"git": "a"})
+    assert len(first) == 5
+    assert write(rows, {"git": "a"}) == first
+    second = write(rows, {"git": "b"})
+    assert all(second[path] > first[path] for path in first)
+    third = write([dataclasses.replace(row, sim_o=0.1) for row in rows], {"git": "b"})
+    assert all(third[path] > second[path] for path in first)
+    (tmp_path / "plots" / "wer.png").unlink()
+    changed = [dataclasses.replace(row, sim_o=0.1) for row in rows]
+    assert set(write(changed, {"git": "b"})) == set(first)
+
+
 def test_an_alignment_puts_words_and_marks_in_columns(make_row):
     row = make_row(
         reference="after early nightfall the yellow lamps here", hypothesis="after nightfall the yellow a lambs here"
