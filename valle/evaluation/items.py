@@ -5,15 +5,16 @@ Adding utterances to the lake changes few of the choices, and the same utterance
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import pyarrow as pa
 
 from valle.audio import AudioLocation
 from warehouse.errors import ConfigurationError
 
+T = TypeVar("T")
 Protocol = Literal["cross_sentence", "continuation"]
 
 CONTINUATION_SECONDS = 3.0
@@ -24,20 +25,22 @@ CONTINUATION_SECONDS = 3.0
 class EvaluationItem:
     """One sentence to speak and the prompt that sets the voice.
 
-    `location` is the utterance as it was recorded: the ground truth. Under `continuation` the prompt is the
-    utterance's own beginning, `prompt_text` is empty (the text covers both) and similarity is measured on what follows.
+    `location` is the utterance as it was recorded: the ground truth; None where nobody recorded it. Under
+    `continuation` the prompt is the utterance's own beginning, `prompt_text` is empty (the text covers both) and
+    similarity is measured on what follows. `prompt_text` is empty as well where nobody knows what the prompt says.
+    Some published lists hold texts without a voice: there `prompt` is empty and `prompt_location` None.
     """
 
     utterance: str
     text: str
     language: str
     speaker: str
-    location: AudioLocation
-    duration: float
+    location: AudioLocation | None
+    duration: float | None
     prompt: str
-    prompt_location: AudioLocation
+    prompt_location: AudioLocation | None
     prompt_text: str
-    prompt_duration: float
+    prompt_duration: float | None
     protocol: str
     trial: int = 0
 
@@ -126,14 +129,19 @@ def _continuation(row: Mapping[str, Any]) -> EvaluationItem | None:
     )
 
 
-def _in_turns(rows: Sequence[Mapping[str, Any]], seed: int) -> list[Mapping[str, Any]]:
-    """One row of every speaker, then a second one of every speaker, and so on: intervals need many speakers."""
+def _in_turns(entries: Sequence[T], seed: int, name: Callable[[T], str], speaker: Callable[[T], str]) -> list[T]:
+    """One of every speaker, then a second one of every speaker, and so on: intervals need many speakers."""
     turns: Counter[str] = Counter()
     ranked = []
-    for row in sorted(rows, key=lambda row: _order(seed, row["segment_id"])):
-        ranked.append((turns[row["speaker"]], _order(seed, row["speaker"]), row))
-        turns[row["speaker"]] += 1
-    return [row for _, _, row in sorted(ranked, key=lambda entry: entry[:2])]
+    for entry in sorted(entries, key=lambda entry: _order(seed, name(entry))):
+        ranked.append((turns[speaker(entry)], _order(seed, speaker(entry)), entry))
+        turns[speaker(entry)] += 1
+    return [entry for _, _, entry in sorted(ranked, key=lambda rank: rank[:2])]
+
+
+def spread_over_speakers(items: Sequence[EvaluationItem], count: int, *, seed: int = 0) -> list[EvaluationItem]:
+    """`count` of the items (all of them if there are no more), as many of each speaker as can be."""
+    return _in_turns(items, seed, lambda item: item.utterance, lambda item: item.speaker)[:count]
 
 
 def choose_items(
@@ -160,7 +168,7 @@ def choose_items(
     for row in speaking:
         by_speaker.setdefault(row["speaker"], []).append(row)
     items: list[EvaluationItem] = []
-    for row in _in_turns(speaking, seed):
+    for row in _in_turns(speaking, seed, lambda row: row["segment_id"], lambda row: row["speaker"]):
         if len(items) == count:
             break
         if not limits.min_duration <= row["duration"] <= limits.max_duration:
