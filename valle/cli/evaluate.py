@@ -5,6 +5,7 @@ from importlib import import_module
 
 _COMMANDS = {
     "aggregate": "valle.cli.evaluate_aggregate",
+    "compare": "valle.cli.compare",
 }
 """The module of each subcommand; its `run` gets the command's name and the arguments after it."""
 
