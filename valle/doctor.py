@@ -178,6 +178,7 @@ def diagnose(data: Path | None = None) -> Sequence[Finding]:
         _library("faster_whisper", distribution="faster-whisper", fix="pip install faster-whisper"),
         _espeak(),
         _haqumei(),
+        _library("pypinyin", fix="pip install pypinyin", is_needed=False),
         _weights("tiny.en", _tiny, fix=assets.TINY_COMMAND),
         _base(),
         _weights("silero", _silero, fix="pip install 'silero-vad>=6.2'"),

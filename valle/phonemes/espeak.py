@@ -1,4 +1,4 @@
-"""The espeak-ng phonemizer: text of five languages to IPA symbols, punctuation kept. Japanese is not one of them.
+"""The espeak-ng phonemizer: text of four languages to IPA symbols, punctuation kept.
 
 The library and its data come from the `espeakng-loader` wheel. espeak keeps its state in C globals: there is one
 backend per language and process, and one lock around all of them.
@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from valle.phonemes.spoken import say_in_words
 from valle.phonemes.symbols import PUNCTUATION, split_symbols
 from valle.phonemes.text import normalise
 from warehouse.errors import DependencyError
 
-VOICES = {"en": "en-us", "de": "de", "fr": "fr-fr", "ko": "ko", "zh": "cmn"}
-# espeak's Mandarin leaves two of its own spellings in the IPA, whose dots would read as full stops.
-_MANDARIN = {"s.": "ʂ", "i.": "ɻ̩"}
-_FULL_STOP = "。"
+VOICES = {"en": "en-us", "de": "de", "fr": "fr-fr", "ko": "ko"}
 # A mark between two digits belongs to the number (3.5, 10,000, 12:30), which espeak reads as a whole.
-_MARK = f"[{re.escape(PUNCTUATION + _FULL_STOP)}]"
+_MARK = f"[{re.escape(PUNCTUATION)}]"
 _MARKS = re.compile(rf"(?:(?<!\d){_MARK}|{_MARK}(?!\d))+")
 _COMMAND = "pip install phonemizer espeakng-loader"
 
@@ -45,20 +43,9 @@ class EspeakPhonemizer:
         with self._lock:
             backend = self._backend(language)
             # One text a call: with kept punctuation, phonemizer can shift lines of a batch when one of them is empty.
-            spoken = [backend.phonemize([_prepared(text, language)], separator=separator, strip=True) for text in texts]
-        return [split_symbols(_repaired(lines[0], language)) if lines else [] for lines in spoken]
-
-
-def _prepared(text: str, language: str) -> str:
-    return re.sub(r"\.(?!\d)", _FULL_STOP, normalise(text)) if language == "zh" else normalise(text)
-
-
-def _repaired(ipa: str, language: str) -> str:
-    if language == "zh":
-        for spelling, letter in _MANDARIN.items():
-            ipa = ipa.replace(spelling, letter)
-        ipa = ipa.replace(".", "").replace(_FULL_STOP, ".")
-    return ipa
+            written = [say_in_words(normalise(text), language) for text in texts]
+            spoken = [backend.phonemize([text], separator=separator, strip=True) for text in written]
+        return [split_symbols(lines[0]) if lines else [] for lines in spoken]
 
 
 def _open_backend(voice: str) -> Any:

@@ -1,22 +1,24 @@
-"""The phonemizer of all six languages: haqumei reads Japanese, espeak-ng the others."""
+"""The phonemizer of all six languages: haqumei reads Japanese, pypinyin Mandarin, espeak-ng the others."""
 
 import threading
 from collections.abc import Sequence
 
 from valle.phonemes.espeak import EspeakPhonemizer, espeak_revision
 from valle.phonemes.japanese import JapanesePhonemizer, japanese_revision
+from valle.phonemes.mandarin import MandarinPhonemizer, mandarin_revision
 from valle.phonemes.text import LANGUAGES, pictures
 from warehouse.errors import ConfigurationError
 
-_JAPANESE = "ja"
+_JAPANESE, _MANDARIN = "ja", "zh"
 
 
 class LanguagePhonemizer:
-    """Sends each language to its reader; both are opened on first use."""
+    """Sends each language to its reader; each is opened on first use."""
 
     def __init__(self) -> None:
         self._espeak = EspeakPhonemizer()
         self._japanese = JapanesePhonemizer()
+        self._mandarin = MandarinPhonemizer(lambda words: self._espeak.phonemize([words], "en")[0])
         self._lock = threading.Lock()
 
     def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
@@ -36,13 +38,17 @@ class LanguagePhonemizer:
         if language == _JAPANESE:
             with self._lock:
                 spoken = self._japanese.phonemize(said)
+        elif language == _MANDARIN:
+            spoken = self._mandarin.phonemize(said)
         else:
             spoken = self._espeak.phonemize(said, language)
         return [symbols + found for symbols, found in zip(spoken, unsaid, strict=True)]
 
 
 def readers_revision(language: str | None = None) -> str:
-    """Versions of the reader of `language`, of all readers without one. Raises DependencyError for a missing one."""
+    """Versions of what reads `language`, of all readers without one. Raises DependencyError for a missing one."""
     if language == _JAPANESE:
         return japanese_revision()
-    return espeak_revision() if language else f"{espeak_revision()}+{japanese_revision()}"
+    if language == _MANDARIN:
+        return f"{mandarin_revision()}+{espeak_revision()}"
+    return espeak_revision() if language else "+".join((espeak_revision(), japanese_revision(), mandarin_revision()))

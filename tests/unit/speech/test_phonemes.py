@@ -56,7 +56,7 @@ def test_phonemes_repeat_and_do_not_depend_on_their_neighbours(espeak, language:
         ("12:30", "en", "twˈɛlv θˈɜːɾi"),
         ("3.5", "en", "θɹˈiː pɔɪnt fˈaɪv"),
         ("bonjour", "fr", "bɔ̃ʒˈuʁ"),
-        ("是。", "zh", "ʂˈɻ̩5."),
+        ("bonjour à 8h", "fr", "bɔ̃ʒˈuʁ ˈa yˈit ˈœʁ"),
     ],
 )
 def test_known_readings(espeak, text: str, language: str, expected: str):

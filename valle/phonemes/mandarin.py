@@ -1,0 +1,118 @@
+"""Mandarin text to phonemes: pypinyin reads the characters, a table turns pinyin into IPA, the tone is its number.
+
+espeak-ng's IPA writes tones 1 and 4 alike (both as 5) and spells some words out ("na three five"). Neutral tone is 5.
+Latin words are said as in English, by espeak-ng.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, cast
+
+from valle.phonemes.chinese_numbers import say_numbers
+from valle.phonemes.symbols import PUNCTUATION, SPACE, split_symbols
+from valle.phonemes.text import normalise
+from warehouse.errors import DependencyError
+
+_COMMAND = "pip install pypinyin"
+
+# fmt: off
+_INITIALS = {
+    "": "", "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k", "k": "kʰ",
+    "h": "x", "j": "tɕ", "q": "tɕʰ", "x": "ɕ", "zh": "ʈʂ", "ch": "ʈʂʰ", "sh": "ʂ", "r": "ʐ", "z": "ts", "c": "tsʰ",
+    "s": "s",
+}
+_FINALS = {
+    "a": "a", "o": "o", "e": "ɤ", "ê": "ɛ", "er": "ɚ", "ai": "ai", "ei": "ei", "ao": "au", "ou": "ou", "an": "an",
+    "en": "ən", "ang": "ɑŋ", "eng": "əŋ", "ong": "ʊŋ", "i": "i", "ia": "ia", "ie": "iɛ", "iao": "iau", "iou": "iou",
+    "ian": "iɛn", "in": "in", "iang": "iɑŋ", "ing": "iŋ", "iong": "iʊŋ", "io": "io", "u": "u", "ua": "ua", "uo": "uo",
+    "uai": "uai", "uei": "uei", "uan": "uan", "uen": "uən", "uang": "uɑŋ", "ueng": "uəŋ", "v": "y", "ve": "yɛ",
+    "van": "yɛn", "vn": "yn",
+}
+# fmt: on
+_APICAL = {**dict.fromkeys(("zh", "ch", "sh", "r"), "ɻ̩"), **dict.fromkeys(("z", "c", "s"), "ɹ̩")}
+_HUMMED = {"n": "n̩", "m": "m̩", "ng": "ŋ̩", "hm": "xm̩", "hng": "xŋ̩"}
+_HAN = "㐀-䶿一-鿿豈-﫿𠀀-𲎯〇"
+_RUNS = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<latin>[^\W\d_{_HAN}]+(?:['’.-]?[^\W\d_{_HAN}]+)*)|(?P<other>\S)")
+_SYLLABLE = re.compile(r"[a-zê]+[1-5]")
+_SILENT_CHARACTERS = "'-"
+
+SayLatin = Callable[[str], list[str]]
+
+
+def mandarin_revision() -> str:
+    """Name and version of the reader. Raises DependencyError when it is not installed."""
+    try:
+        return f"pypinyin@{version('pypinyin')}"
+    except PackageNotFoundError as error:
+        raise DependencyError(f"The reader of Mandarin is not installed: run `{_COMMAND}`.") from error
+
+
+class MandarinPhonemizer:
+    """pypinyin, opened on first use; `say_latin` gives the symbols of Latin words."""
+
+    def __init__(self, say_latin: SayLatin) -> None:
+        self._say_latin = say_latin
+        self._read: Any = None
+
+    def phonemize(self, texts: Sequence[str]) -> list[list[str]]:
+        """Symbols of each text; runs of characters have no spaces. Raises DependencyError when pypinyin is missing."""
+        if self._read is None:
+            self._read = _open_reader()
+        return [self._symbols(say_numbers(normalise(text))) for text in texts]
+
+    def _symbols(self, text: str) -> list[str]:
+        symbols: list[str] = []
+        end = 0
+        for run in _RUNS.finditer(text):
+            spoken = self._spoken(run)
+            # Latin words stand apart, marks as they were written.
+            is_apart = run.start() > end or (symbols and symbols[-1] not in PUNCTUATION and _turns(run, text))
+            if symbols and spoken and is_apart:
+                symbols.append(SPACE)
+            symbols += spoken
+            end = run.end()
+        return symbols
+
+    def _spoken(self, run: re.Match[str]) -> list[str]:
+        if run["han"]:
+            return [symbol for syllable in self._read(run["han"]) for symbol in _ipa(syllable)]
+        if run["latin"]:
+            return self._say_latin(run["latin"])
+        return [] if run["other"] in _SILENT_CHARACTERS else [run["other"]]
+
+
+def _turns(run: re.Match[str], text: str) -> bool:
+    """Whether a run begins where characters meet Latin letters."""
+    return bool(run["latin"] or run["han"]) and run.start() > 0 and text[run.start() - 1].isalpha()
+
+
+def _open_reader() -> Callable[[str], list[str]]:
+    try:
+        from pypinyin import Style, lazy_pinyin
+    except ImportError as error:
+        raise DependencyError(f"The reader of Mandarin is not installed: run `{_COMMAND}`.") from error
+
+    def read(characters: str) -> list[str]:
+        spoken: list[str] = lazy_pinyin(
+            characters, style=Style.TONE3, neutral_tone_with_five=True, tone_sandhi=True, errors=cast(Any, list)
+        )
+        return spoken
+
+    return read
+
+
+def _ipa(syllable: str) -> list[str]:
+    """Symbols of a syllable such as `zhong4`; a character that was not read (`𠮷5`) stays as it is."""
+    from pypinyin.contrib.tone_convert import to_finals, to_initials
+
+    if not _SYLLABLE.fullmatch(syllable):
+        return [syllable[0]]
+    sound, tone = syllable[:-1], syllable[-1]
+    if sound in _HUMMED:
+        return [*split_symbols(_HUMMED[sound]), tone]
+    initial = to_initials(syllable, strict=True)
+    final = to_finals(syllable, strict=True, v_to_u=False)
+    if final == "i" and initial in _APICAL:
+        return [*split_symbols(_INITIALS[initial] + _APICAL[initial]), tone]
+    return [*split_symbols(_INITIALS[initial] + _FINALS[final]), tone]
