@@ -4,7 +4,11 @@
   const system = document.getElementById("system-filter");
   const text = document.getElementById("text-filter");
   const shown = document.getElementById("shown");
-  const rows = [...document.querySelectorAll("#utterances tbody tr")];
+  const more = document.getElementById("more");
+  const body = document.querySelector("#utterances tbody");
+  // Players are dear to lay out, so a long table is shown a piece at a time.
+  const step = 200;
+  let most = step;
 
   function key(row, column) {
     const cell = row.cells[column];
@@ -30,6 +34,7 @@
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
       sort(table, column, ascending ? 1 : -1);
+      if (table.contains(body)) restart();
     }));
   }
 
@@ -44,25 +49,35 @@
 
   function filter() {
     const wanted = text.value.toLowerCase();
-    let count = 0;
-    for (const row of rows) {
+    let fitting = 0;
+    for (const row of body.rows) {
       const fits = (!system.value || row.dataset.system === system.value)
         && (!wanted || row.textContent.toLowerCase().includes(wanted));
-      row.hidden = !fits;
-      count += fits;
+      fitting += fits;
+      row.hidden = !fits || fitting > most;
     }
-    shown.textContent = `${count} of ${rows.length} shown`;
+    shown.textContent = `${Math.min(fitting, most)} of ${fitting} shown, ${body.rows.length} in all`;
+    more.hidden = fitting <= most;
+  }
+
+  function restart() {
+    most = step;
+    filter();
   }
 
   choice.addEventListener("change", normalise);
-  system.addEventListener("change", filter);
-  text.addEventListener("input", filter);
+  system.addEventListener("change", restart);
+  text.addEventListener("input", restart);
+  more.addEventListener("click", () => {
+    most += step;
+    filter();
+  });
   document.getElementById("utterances").addEventListener("click", (event) => {
     const button = event.target.closest("button.utterance");
     if (!button) return;
     text.value = text.value === button.textContent ? "" : button.textContent;
     system.value = "";
-    filter();
+    restart();
   });
   // Only one voice at a time.
   document.addEventListener("play", (event) => {

@@ -30,7 +30,7 @@ def plot_word_errors(systems: Sequence[SystemScores], path: Path) -> Path:
         axes.plot(100 * system.wer_macro.value, place, "x", color="black", markersize=7)
         axes.annotate(
             f"{100 * system.wer.value:.2f}",
-            (100 * high, place),
+            (100 * max(high, system.wer_macro.value), place),
             xytext=(8, 0),
             textcoords="offset points",
             va="center",
@@ -39,7 +39,7 @@ def plot_word_errors(systems: Sequence[SystemScores], path: Path) -> Path:
     axes.set_yticks(range(len(systems)), [shorten(system.system) for system in systems])
     axes.set_ylim(len(systems) - 0.5, -0.5)
     axes.set_xlim(left=0)
-    axes.margins(x=0.1)
+    axes.margins(x=0.12)
     label_axes(axes, title="Word errors", x="WER (%): dot micro with its 95 % interval by speaker, cross macro", y="")
     return save_figure(figure, path)
 

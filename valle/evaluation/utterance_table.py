@@ -9,7 +9,7 @@ from valle.evaluation.controls import control_of, system_rank
 from valle.evaluation.markup import alignment_html, header_cell, options_html, relative_link, scrollable, tag
 from warehouse.rows import ScoreRow
 
-MOST_ROWS = 6_000
+MOST_ROWS = 2_000
 """Utterances that a page lists; of more, those with the most errors of each system."""
 
 
@@ -73,6 +73,7 @@ def utterance_table(
         _filters(list(dict.fromkeys(row.system for row in rows))),
         tag("p", legend + left_out * (total > len(rows))),
         scrollable(table, "Utterances"),
+        tag("p", tag("button", "Show more", type="button", id="more", hidden="hidden")),
     ]
     return tag("section", "\n".join(body))
 
