@@ -25,6 +25,7 @@ from valle.evaluation.controls import (
     control_of,
     system_rank,
 )
+from valle.evaluation.drift import drift_section
 from valle.evaluation.page import PageContent, page_key, write_page
 from valle.evaluation.plots import plot_errors_against_similarity, plot_similarities, plot_word_errors
 from valle.evaluation.renormalise import under_every_normaliser
@@ -75,8 +76,10 @@ def write_report(
     plot_word_errors(ranked, plots[0].path)
     plot_similarities(rows_by_system, plots[1].path)
     plot_errors_against_similarity(rows_by_system, plots[2].path)
+    heard = [name for name in rows_by_system if name not in _SILENT_CONTROLS]
     told = [
         *_differences(rows_by_system, used),
+        drift_section({name: rows_by_system[name] for name in heard}, used),
         *sections,
         *_by_normaliser(everything, list(rows_by_system)),
     ]
@@ -90,7 +93,7 @@ def write_report(
         *(section_markdown(each) for each in told),
         "## Plots",
         *shown,
-        describe_worst({name: rows_by_system[name] for name in rows_by_system if name not in _SILENT_CONTROLS}),
+        describe_worst({name: rows_by_system[name] for name in heard}),
         _provenance(provenance),
     ]
     write_text(report.markdown_path, "\n\n".join(part for part in parts if part) + "\n")

@@ -62,7 +62,7 @@ def test_a_report_lists_controls_before_models_and_what_was_not_scored(report):
     text = report.markdown_path.read_text(encoding="utf-8")
     places = [text.index(f"| `{name}` |") for name in ("ground_truth", "codec", "bad", "good")]
     assert places == sorted(places)
-    assert "Not scored here: `shuffled_speaker`, `prompt_copied`." in text
+    assert "Not scored here: `shuffled_speaker`, `prompt_copied`" in text
     assert "abc1234" in text
 
 
