@@ -13,7 +13,7 @@ from torch import Tensor
 from valle.model import Batch, LossReport, ValleModel, sequence_loss
 from valle.training.engine import make_optimizer
 from valle.training.options import TrainOptions
-from warehouse.errors import DependencyError
+from warehouse.errors import ConfigurationError, DependencyError
 
 
 def deepspeed_config(options: TrainOptions) -> dict[str, Any]:
@@ -27,6 +27,8 @@ def deepspeed_config(options: TrainOptions) -> dict[str, Any]:
         "gradient_clipping": options.gradient_clip,
         "zero_optimization": {"stage": options.zero_stage, "overlap_comm": options.zero_stage > 0},
         "bf16": {"enabled": options.precision == "bf16"},
+        # A loss scale of 0 is DeepSpeed's word for one that moves by itself.
+        "fp16": {"enabled": options.precision == "fp16", "loss_scale": 0, "initial_scale_power": 16},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 1 << 62,
         "wall_clock_breakdown": False,
@@ -64,6 +66,10 @@ class DeepSpeedEngine:
     """Any number of processes; started by a launcher, or alone. See `Engine`."""
 
     def __init__(self, model: ValleModel, options: TrainOptions) -> None:
+        if options.precision == "fp16" and not torch.cuda.is_available():
+            raise ConfigurationError(
+                "DeepSpeed has no fp16 on a CPU; choose the precision bf16 or fp32, or the plain engine."
+            )
         single_process_environment(os.environ)
         self._deepspeed = _import_deepspeed()
         if not torch.distributed.is_initialized():
@@ -73,6 +79,7 @@ class DeepSpeedEngine:
         self.rank = torch.distributed.get_rank()
         self.world_size = torch.distributed.get_world_size()
         self._accumulate = options.accumulate
+        self._is_half = options.precision != "fp32"
         self._has_pending = False
         self._engine, self._optimizer, _, _ = self._deepspeed.initialize(
             model=model,
@@ -99,6 +106,8 @@ class DeepSpeedEngine:
             group["lr"] = learning_rate
         self._engine.step()
         self._has_pending = False
+        if getattr(self._optimizer, "overflow", False):
+            return None
         norm = self._engine.get_global_grad_norm()
         return None if norm is None else float(norm)  # stage 0 does not keep it
 
@@ -120,6 +129,11 @@ class DeepSpeedEngine:
         gathered = {}
         module = self._engine.module
         for name, parameter in module.named_parameters():
+            if self._is_half:  # the optimizer keeps the fp32 weights; the module's are rounded copies
+                master = self._deepspeed.utils.safe_get_full_fp32_param(parameter)
+                assert master is not None, f"DeepSpeed keeps no fp32 copy of {name}"
+                gathered[name] = master.detach().float().cpu().clone()
+                continue
             with self._deepspeed.zero.GatheredParameters([parameter], enabled=hasattr(parameter, "ds_id")):
                 gathered[name] = parameter.detach().float().cpu().clone()
         return gathered

@@ -10,6 +10,8 @@ from torch import Tensor
 from valle.model import Batch, LossReport, ValleModel, sequence_loss
 from valle.training.options import TrainOptions
 
+_HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 class Engine(Protocol):
     """A model with its optimizer on one rank of a run."""
@@ -26,7 +28,10 @@ class Engine(Protocol):
         """Add the gradient of (summed loss / divisor), divisor being the labels of all batches of all ranks."""
 
     def update(self, learning_rate: float) -> float | None:
-        """Clip, step and forget the gradient; returns its norm before clipping, None where it is not known."""
+        """Clip, step and forget the gradient; returns its norm before clipping.
+
+        None where it is not known, or when fp16 overflowed: then the weights stay and the loss is scaled less.
+        """
 
     def evaluate(self, batch: Batch) -> LossReport:
         """Loss of a batch without gradient and without dropout."""
@@ -71,7 +76,8 @@ class PlainEngine:
         self._model = model.to(self._device)
         self._optimizer = make_optimizer(model, options)
         self._clip = options.gradient_clip
-        self._is_bf16 = options.precision == "bf16"
+        self._dtype = _HALVES.get(options.precision)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._dtype is torch.float16)
 
     def accumulate(self, batch: Batch, divisor: float) -> LossReport:
         """See `Engine`."""
@@ -80,17 +86,21 @@ class PlainEngine:
         with self._autocast():
             logits = self._model(batch)
         report = sequence_loss(logits, batch)
-        torch.autograd.backward(report.total / divisor)
+        torch.autograd.backward(self._scaler.scale(report.total / divisor))
         return report
 
     def update(self, learning_rate: float) -> float | None:
         """See `Engine`."""
+        self._scaler.unscale_(self._optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._clip)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
-        return float(norm)
+        # A smaller scale cures an overflow; below 1 the gradient itself is not finite.
+        is_curable = self._scaler.is_enabled() and self._scaler.get_scale() >= 1
+        return None if is_curable and not torch.isfinite(norm) else float(norm)
 
     def evaluate(self, batch: Batch) -> LossReport:
         """See `Engine`."""
@@ -111,7 +121,11 @@ class PlainEngine:
     def save_state(self, directory: Path) -> None:
         """See `Engine`."""
         directory.mkdir(parents=True, exist_ok=True)
-        state = {"model": self._model.state_dict(), "optimizer": self._optimizer.state_dict()}
+        state = {
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+        }
         torch.save(state, directory / "plain.pt")
 
     def load_state(self, directory: Path) -> None:
@@ -119,9 +133,11 @@ class PlainEngine:
         state = torch.load(directory / "plain.pt", map_location=self._device, weights_only=True)
         self._model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
+        if state.get("scaler"):
+            self._scaler.load_state_dict(state["scaler"])
 
     def _autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast(self._device.type, dtype=torch.bfloat16) if self._is_bf16 else nullcontext()
+        return torch.autocast(self._device.type, dtype=self._dtype) if self._dtype else nullcontext()
 
 
 def open_engine(model: ValleModel, options: TrainOptions) -> Engine:

@@ -50,7 +50,10 @@ class TrainSettings(BaseModel):
 
     engine: Literal["plain", "deepspeed"] = Field(default="plain", description="plain: one process. deepspeed: any.")
     zero_stage: Literal[0, 1, 2, 3] = Field(default=1, description="What DeepSpeed partitions over the ranks.")
-    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="Arithmetic of the forward pass.")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        default="fp32",
+        description="Arithmetic of the forward pass; weights are kept in fp32. fp16 scales the loss as far as it can.",
+    )
     device: str = Field(default="cpu", description="Torch device of the plain engine; DeepSpeed picks its own.")
     threads: int = Field(default=0, ge=0, description="CPU threads of the arithmetic; 0 leaves torch's choice.")
     prefetch: int = Field(default=4, ge=1, description="Batches prepared ahead.")
@@ -67,6 +70,10 @@ class TrainSettings(BaseModel):
         shortest, longest = self.prompt_seconds
         if not 0 < shortest <= longest:
             raise ValueError(f"prompt_seconds must be two rising positive numbers, not {shortest} and {longest}.")
+        if self.engine == "deepspeed" and self.precision != "fp32" and self.zero_stage == 0:
+            raise ValueError(
+                f"DeepSpeed keeps fp32 weights beside {self.precision} from zero_stage 1 on; choose 1, 2 or 3."
+            )
         return self
 
 

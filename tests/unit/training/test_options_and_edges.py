@@ -26,7 +26,15 @@ def test_every_option_has_a_description_and_only_the_two_paths_lack_a_default():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"learning_rat": 1e-3}, {"prompt_seconds": (6, 3)}, {"zero_stage": 4}, {"max_steps": 0}, {"level_law": "equal"}],
+    [
+        {"learning_rat": 1e-3},
+        {"prompt_seconds": (6, 3)},
+        {"zero_stage": 4},
+        {"max_steps": 0},
+        {"level_law": "equal"},
+        {"precision": "fp64"},
+        {"engine": "deepspeed", "precision": "bf16", "zero_stage": 0},
+    ],
 )
 def test_wrong_options_are_refused(tmp_path, wrong):
     with pytest.raises(ValidationError):
