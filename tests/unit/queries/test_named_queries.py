@@ -1,9 +1,12 @@
 import math
+from dataclasses import replace
 
 import pytest
 
+from tests.unit.queries.conftest import lake_of, score
 from valle.evaluation.aggregate import aggregate
 from valle.evaluation.bootstrap import BootstrapOptions
+from valle.evaluation.controls import control_of
 from warehouse.catalogue import named_queries
 
 NAMES = sorted(named_queries())
@@ -156,6 +159,40 @@ def test_scores_count_missing_speech_as_similarity_zero(ask):
     model = only(ask("scores_by_system"), system="model")
     assert (model["wer_micro"], model["wer_macro"]) == (pytest.approx(500 / 12, abs=1e-3), 37.5)
     assert (model["missing"], model["sim_o"], model["real_time_factor"]) == (1, 0.25, 0.5)
+
+
+def scores_of(evaluation, system, errors, **changes):
+    """Two scores of a system, with `errors` wrong words of eight."""
+    made = [score(system, name, "alpha/bob", count) for name, count in (("a3:0", errors), ("b2:0", 0))]
+    return [replace(row, evaluation=evaluation, score_id=f"{evaluation}/{row.score_id}", **changes) for row in made]
+
+
+def rank(rows):
+    return lake_of(rows).execute(named_queries()["leaderboard"].sql).to_arrow_table()
+
+
+def test_the_leaderboard_ranks_systems_by_their_best_evaluation():
+    rows = [*scores_of("e1", "run/100", 3), *scores_of("e2", "run/100", 1), *scores_of("e3", "run/200", 2)]
+    table = rank(rows + scores_of("e2", "ground_truth", 0, checkpoint_id=None, sim_o=0.8))
+    assert table["system"].to_pylist() == ["run/100", "run/200"]
+    best = only(table, system="run/100")
+    assert (best["place"], best["evaluation"], best["evaluations"]) == (1, "e2", ["e1", "e2"])
+    assert (best["wer_micro"], best["items"], best["scores"]) == (12.5, 2, 2)
+    assert (best["ground_truth_wer"], best["sim_o_of_ground_truth"]) == (0.0, 0.625)
+    assert only(table, place=2)["evaluation"] == "e3"
+
+
+@pytest.mark.parametrize("field", ["asr_model", "speaker_model", "normaliser", "protocol", "items_hash", "prompt"])
+def test_the_leaderboard_never_mixes_judges_normalisers_protocols_or_lists(field):
+    table = rank([*scores_of("e1", "run/100", 1), *scores_of("e2", "run/200", 2, **{field: "other"})])
+    assert table["place"].to_pylist() == [1, 1]
+
+
+def test_controls_have_no_place_on_the_leaderboard():
+    controls = ("ground_truth", "codec", "codec_vocos", "shuffled_speaker", "prompt_copied", "espeak")
+    rows = [row for name in (*controls, "codecs-are-fun") for row in scores_of("e1", name, 1, checkpoint_id=None)]
+    assert rank(rows)["system"].to_pylist() == ["codecs-are-fun"]
+    assert all(control_of(name) for name in controls) and control_of("codecs-are-fun") is None
 
 
 def test_lineage_leads_from_a_score_to_the_licences_it_was_trained_on(ask):
