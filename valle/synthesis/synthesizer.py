@@ -40,7 +40,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What was spoken. `is_complete` is False when the longest duration cut it; `seconds` is the time it took."""
+    """What was spoken. `is_complete` is False when the longest duration cut it.
+
+    `seconds` is the wall time it took from phonemes to audio. Utterances of one batch share the time of the batch in
+    proportion to their audio, so their sum is the time that passed and all of them are as many times real time.
+    """
 
     codes: Codes  # [K, T]
     audio: Audio
@@ -100,11 +104,11 @@ class Synthesizer:
         conditions = [self._condition(request) for request in requests]
         decoded = decode(self.model, conditions, [request.options for request in requests])
         waveforms = self._waveforms([one.codes for one in decoded])
-        seconds = (time.monotonic() - started) / len(requests)
         rate = self.codec.spec.sample_rate
+        shares = _shares(time.monotonic() - started, [len(samples) for samples in waveforms])
         return [
             Speech(one.codes, Audio(samples, rate), one.is_complete, seconds)
-            for one, samples in zip(decoded, waveforms, strict=True)
+            for one, samples, seconds in zip(decoded, waveforms, shares, strict=True)
         ]
 
     def symbols(self, text: str, language: str = "en") -> tuple[str, ...]:
@@ -160,3 +164,9 @@ class Synthesizer:
         spoken = [block for block in codes if block.shape[1]]
         decoded = iter(self.codec.decode(spoken) if spoken else [])
         return [next(decoded) if block.shape[1] else np.zeros(0, dtype=np.float32) for block in codes]
+
+
+def _shares(whole: float, lengths: Sequence[int]) -> list[float]:
+    """`whole` in parts that are as large as `lengths`; equal parts when all are empty."""
+    total = sum(lengths)
+    return [whole * length / total if total else whole / len(lengths) for length in lengths]

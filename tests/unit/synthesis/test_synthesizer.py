@@ -1,4 +1,5 @@
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.audio import Audio
 from valle.synthesis.options import SamplingOptions
-from valle.synthesis.synthesizer import Prompt, Request, Synthesizer
+from valle.synthesis.synthesizer import Prompt, Request, Synthesizer, _shares
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError
@@ -146,6 +147,18 @@ def test_one_request_that_goes_on_does_not_lengthen_the_others(synthesizer, requ
     frames = sorted(speech.codes.shape[1] for speech in speeches)
     # At step n (from 1) exactly the rows that have more than n - 1 frames are still computed.
     assert steps == [sum(length >= n for length in frames) for n in range(1, max(frames) + 1)]
+
+
+def test_the_time_of_a_batch_is_shared_by_the_audio_of_each(synthesizer, requests):
+    cut = dataclasses.replace(requests[0], options=GREEDY.model_copy(update={"max_seconds": 2 / SPEC.frame_rate}))
+    started = time.monotonic()
+    speeches = synthesizer.speak_many([*requests, cut])
+    passed = time.monotonic() - started
+    assert len({speech.duration for speech in speeches}) > 1
+    factors = [speech.seconds / speech.duration for speech in speeches]
+    assert factors == pytest.approx([factors[0]] * len(factors))
+    assert 0 < sum(speech.seconds for speech in speeches) <= passed
+    assert _shares(3.0, [0, 0]) == [1.5, 1.5]
 
 
 def test_a_continuation_starts_after_its_prompt_and_keeps_the_prompt_out_of_the_speech(synthesizer, requests):
