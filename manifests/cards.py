@@ -5,7 +5,7 @@ from importlib.resources.abc import Traversable
 
 from warehouse.errors import ConfigurationError
 
-_SHARED = {"librilight-cut": "librilight"}
+_SHARED = {"emilia-raw": "emilia", "librilight-cut": "librilight"}
 """Kinds that are another layout of a corpus that has a card."""
 
 

@@ -87,21 +87,8 @@ class Emilia:
 
     def _said(self, source: SourceRow, named: Member, sidecar: Member | None) -> Said:
         parsed = Sidecar(fault="no sidecar") if sidecar is None else parse_json(sidecar.content or b"")
-        values = parsed.values
         identity = PurePosixPath(clean(named.stem)).name
-        match = _UTTERANCE.match(identity)
-        session = match["session"] if match else None
-        return Said(
-            part=self._part(source),
-            licence=self._licence(source),
-            speaker=_speaker(label_of(values.get("speaker")), session),
-            language=language_of(values.get("language")),
-            text=text_of(values.get("text")),
-            book=session,
-            dnsmos=number_of(values.get("dnsmos")),
-            extra={key: value for key, value in values.items() if key not in _COLUMNS},
-            faults=(parsed.fault,),
-        )
+        return said_of(parsed, identity, part=self._part(source), licence=self._licence(source))
 
     def _is_yodas(self, source: SourceRow) -> bool:
         return self.kind == EmiliaYodas.kind or "emilia-yodas" in source.path.lower().split("/")
@@ -122,6 +109,24 @@ class EmiliaYodas(Emilia):
     licence: ClassVar[str] = "CC-BY-4.0"
 
     name: str = "emilia-yodas"
+
+
+def said_of(parsed: Sidecar, identity: str, *, part: str, licence: str) -> Said:
+    """What the JSON of the utterance `identity` says, in either layout."""
+    values = parsed.values
+    match = _UTTERANCE.match(identity)
+    session = match["session"] if match else None
+    return Said(
+        part=part,
+        licence=licence,
+        speaker=_speaker(label_of(values.get("speaker")), session),
+        language=language_of(values.get("language")),
+        text=text_of(values.get("text")),
+        book=session,
+        dnsmos=number_of(values.get("dnsmos")),
+        extra={key: value for key, value in values.items() if key not in _COLUMNS},
+        faults=(parsed.fault,),
+    )
 
 
 def _ranges(found: FoundFile, wanted: int) -> Iterator[Source]:

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from manifests.corpus import Corpus, CorpusOptions
 from manifests.cutset import LhotseCuts
 from manifests.emilia import Emilia, EmiliaYodas
+from manifests.emilia_raw import EmiliaRaw
 from manifests.folder import Folder
 from manifests.librilight import LibriLight
 from manifests.librilight_cut import LibriLightCut
@@ -13,11 +14,19 @@ from manifests.libritts import LibriSpeech, LibriTts
 from warehouse.errors import ConfigurationError
 
 CorpusKind = Literal[
-    "cutset", "emilia", "emilia-yodas", "folder", "librilight", "librilight-cut", "librispeech", "libritts"
+    "cutset",
+    "emilia",
+    "emilia-raw",
+    "emilia-yodas",
+    "folder",
+    "librilight",
+    "librilight-cut",
+    "librispeech",
+    "libritts",
 ]
 """Every layout that has a reader."""
 
-_READERS = (Emilia, EmiliaYodas, Folder, LhotseCuts, LibriLight, LibriLightCut, LibriSpeech, LibriTts)
+_READERS = (Emilia, EmiliaRaw, EmiliaYodas, Folder, LhotseCuts, LibriLight, LibriLightCut, LibriSpeech, LibriTts)
 
 
 def open_corpus(kind: str, root: Path, name: str | None = None, *, options: CorpusOptions | None = None) -> Corpus:
