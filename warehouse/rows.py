@@ -307,6 +307,28 @@ class ScoreRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationItemRow:
+    """A sentence, or a prompt, of a list that something was evaluated on; no selection may train on its audio."""
+
+    table: ClassVar[str] = "evaluation_items"
+    key: ClassVar[str] = "item_id"
+
+    item_id: Annotated[str, "hash of list, role and utterance"]
+    items_hash: Annotated[str, "hash of the list"]
+    protocol: Annotated[str, "protocol of the list"]
+    source: Annotated[str, "where the list comes from"]
+    role: Annotated[str, "`utterance` (its text is spoken) or `prompt` (its voice is taken)"]
+    utterance: Annotated[str, "segment of the lake, or the name in a published list"]
+    speaker: Annotated[str, "speaker label"]
+    text: Annotated[str, "its text, as it is given"]
+    language: Annotated[str, "ISO 639-1 code"]
+    content_hash: Annotated[str | None, "of its recording, as `recordings` has it; null when there is no recording"]
+    start: Annotated[float | None, "seconds into the recording"]
+    duration: Annotated[float | None, "seconds"]
+    registered_at: Annotated[Micros, "when the list was first used"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ConfigurationRow:
     """The options a stage currently runs with on a corpus; the newest row per corpus and stage is in force."""
 
@@ -357,6 +379,7 @@ TABLES: tuple[Any, ...] = (
     TrainingItemRow,
     CheckpointRow,
     ScoreRow,
+    EvaluationItemRow,
     ConfigurationRow,
     RunRow,
 )

@@ -13,6 +13,8 @@ from valle.backends import Backends
 from valle.data.select import Selection, select
 from valle.data.splits import SplitPolicy, assign_splits
 from valle.data.training_set import TrainingSet, load_training_set
+from valle.evaluation.items import choose_items
+from valle.evaluation.register import register_items
 from valle.phonemes import phoneme_table
 from valle.place import Place
 from warehouse.catalogue import connect
@@ -103,6 +105,37 @@ def test_a_condition_that_selects_nothing_is_one_sentence(place: Place) -> None:
         _select(place, name="none", where="duration > 1000")
 
 
+def test_what_evaluations_have_used_is_not_trained_on_unless_that_is_asked_for(
+    place: Place, chosen: TrainingSet
+) -> None:
+    with connect(place.lake.snapshot()) as connection:
+        rows = connection.execute("SELECT * FROM utterances ORDER BY segment_id").to_arrow_table()
+    evaluated = choose_items(rows, count=2)
+    register_items(evaluated, place.lake, items_hash="abc", source="a test")
+    speakers = {item.speaker for item in evaluated}
+    used = {name for item in evaluated for name in (item.utterance, item.prompt)}
+    all_train = SplitPolicy(dev=0, test=0)
+
+    with pytest.raises(TrainingError, match=f"{len(used)} of the selected utterances were used by evaluations") as told:
+        _select(place, name="again", split_policy=all_train)
+    assert "allow-evaluation-items" in str(told.value)
+    assert not (place.training_sets / "again").exists()
+
+    inside = "segment_id IN (SELECT segment_id FROM evaluated_segments)"
+    without = _select(place, name="without", where=f"NOT ({inside})", split_policy=all_train)
+    assert used.isdisjoint(without.items["segment_id"].to_pylist())
+    assert without.card.evaluation_items == 0
+
+    policy = SplitPolicy(dev=0, test=0, test_where=inside)
+    held_out = _select(place, name="as-test", split_policy=policy).items.to_pylist()
+    assert {row["speaker"] for row in held_out if row["split"] == "test"} == speakers
+
+    allowed = _select(place, name="allowed", split_policy=all_train, allow_evaluation_items=True)
+    assert allowed.card.evaluation_items == len(used)
+    assert load_training_set(allowed.directory).card.evaluation_items == len(used)
+    assert _select(place, split_policy=SplitPolicy(dev=0.15, test=0.15)).card == chosen.card
+
+
 def test_weights_are_a_column_of_sql(place: Place) -> None:
-    items = _select(place, name="weighted", weight="1 / duration").items.to_pylist()
+    items = _select(place, name="weighted", weight="1 / duration", allow_evaluation_items=True).items.to_pylist()
     assert all(row["weight"] == pytest.approx(1 / row["duration"], rel=1e-5) for row in items)

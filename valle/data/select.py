@@ -43,13 +43,16 @@ class Selection(BaseModel):
     """SQL expression for the sampling weight of an utterance."""
     split_policy: SplitPolicy = SplitPolicy()
     """How it is divided into train, dev and test."""
+    allow_evaluation_items: bool = False
+    """Train on audio that evaluations have used; their numbers mean nothing for the model any more."""
 
 
 def select(selection: Selection, place: Place, *, codec: CodecSpec, phoneme_symbols: tuple[str, ...]) -> TrainingSet:
     """Make the training set, or return it when the same one exists already.
 
     `codec` must be the one that made the codes in force, `phoneme_symbols` the phoneme table in use.
-    Raises TrainingError when the condition selects nothing, mixes codecs, or the name holds another set.
+    Raises TrainingError when the condition selects nothing, mixes codecs, puts what evaluations have used into train
+    or dev, or the name holds another set.
     """
     directory = place.training_sets / selection.name
     snapshot = place.lake.snapshot()
@@ -59,6 +62,9 @@ def select(selection: Selection, place: Place, *, codec: CodecSpec, phoneme_symb
         set_id = f"{selection.name}-{_content_hash(chosen)}"
         if (directory / "set.json").exists():
             return _same_or_raise(directory, set_id, selection)
+        registered = _registered(chosen, connection)
+        if registered and not selection.allow_evaluation_items:
+            raise TrainingError(_refusal(registered))
         items = _items(chosen, _code_places(connection, snapshot, place), set_id)
         directory.mkdir(parents=True, exist_ok=True)
         place.lake.pin(selection.name, snapshot.versions)
@@ -67,7 +73,15 @@ def select(selection: Selection, place: Place, *, codec: CodecSpec, phoneme_symb
             place.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
         export_cuts(items, connection, lake=place.lake.root, directory=directory, codec=codec)
     save_card(
-        _card(selection, set_id, items, snapshot, codec=codec, phoneme_symbols=phoneme_symbols),
+        _card(
+            selection,
+            set_id,
+            items,
+            snapshot,
+            codec=codec,
+            phoneme_symbols=phoneme_symbols,
+            evaluation_items=len(registered),
+        ),
         directory,
         lake=os.path.relpath(place.lake.root, directory),
         items_part=f"{TrainingItemRow.table}/{part.name}",
@@ -97,6 +111,22 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection) -> pa.T
         selection.split_policy,
     )
     return table.append_column("split", pa.array(splits, pa.string()))
+
+
+def _registered(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The segments of train and dev that share audio with an item of an evaluation (`evaluated_segments`)."""
+    known = set(run_query(connection, "SELECT DISTINCT segment_id FROM evaluated_segments")["segment_id"].to_pylist())
+    columns = (chosen[name].to_pylist() for name in ("segment_id", "split"))
+    return [segment for segment, split in zip(*columns, strict=True) if split != "test" and segment in known]
+
+
+def _refusal(registered: list[str]) -> str:
+    return (
+        f"{len(registered):,} of the selected utterances were used by evaluations and would be trained on, such as "
+        f'{registered[0]}; leave them out with --selection.where "segment_id NOT IN (SELECT segment_id FROM '
+        'evaluated_segments)", keep them in test with --selection.split-policy.test-where "segment_id IN (...)", or '
+        "train on them all the same with --selection.allow-evaluation-items."
+    )
 
 
 def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
@@ -177,6 +207,7 @@ def _card(
     *,
     codec: CodecSpec,
     phoneme_symbols: tuple[str, ...],
+    evaluation_items: int,
 ) -> TrainingSetCard:
     split, durations = items["split"], items["duration"]
     seconds = {name: pc.sum(durations.filter(pc.equal(split, name))).as_py() or 0.0 for name in SPLITS}
@@ -197,4 +228,5 @@ def _card(
         utterances={name: pc.sum(pc.equal(split, name)).as_py() for name in SPLITS},
         hours={name: value / 3600 for name, value in seconds.items()},
         licences=licences,
+        evaluation_items=evaluation_items,
     )

@@ -35,6 +35,8 @@ class TrainingSetCard:
     utterances: dict[str, int]
     hours: dict[str, float]
     licences: dict[str, float]
+    evaluation_items: int = 0
+    """Utterances of train and dev that evaluations had used before; more than none only where that was allowed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,22 @@
+-- What evaluations have used. Whoever trains on it can no longer be measured by it.
+
+-- Segments that share audio with a registered sentence or prompt, whatever corpus they came with. Neighbours that
+-- were cut apart may touch, so the first and last 50 ms do not count.
+CREATE VIEW evaluated_segments AS
+SELECT DISTINCT s.segment_id, e.items_hash, e.role
+FROM evaluation_items e
+JOIN current_recordings r ON r.content_hash = e.content_hash
+JOIN current_segments s ON s.recording_id = r.recording_id
+    AND s.start < e.start + e.duration - 0.05
+    AND e.start < s.start + s.duration - 0.05;
+
+-- A text as a listener would compare it: lower case, letters and digits only, single spaces.
+CREATE MACRO plain_text(given) AS
+    trim(regexp_replace(lower(strip_accents(given)), '[^\p{L}\p{N}]+', ' ', 'g'));
+
+-- Every run of `length` words of a plain text; none of a shorter one.
+CREATE MACRO runs_of_words(plain, length) AS
+    list_transform(
+        range(1, greatest(len(string_split(plain, ' ')) - length + 2, 1)),
+        lambda first: array_to_string(string_split(plain, ' ')[first:first + length - 1], ' ')
+    );
