@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from manifests import CorpusKind, CorpusOptions
 from valle.data.select import Selection
+from valle.evaluation.protocols import PublishedProtocol
 from valle.place import Place, place
 from valle.stages.base import Stage
 from valle.stages.phonemize import Phonemize
@@ -170,12 +171,35 @@ class TrainParameters(Located):
 
 
 class EvaluateParameters(Located):
-    """Speak the test utterances with a checkpoint and measure WER and SIM-O beside the control rows."""
+    """Speak test utterances with a system and measure WER and SIM-O beside the control rows.
 
-    run: str
-    """Name of the training run; its newest checkpoint is evaluated."""
-    count: int = Field(default=20, ge=1)
-    """Utterances, spread over the speakers."""
+    The system is a training run of ours, a folder of audio that somebody else made, or another system's command.
+    """
+
+    run: str | None = None
+    """Name of a training run; its newest checkpoint is evaluated."""
+    folder: Path | None = None
+    """Folder of <utterance>.wav files that another system made."""
+    command: str | None = None
+    """Command line of another system, which answers one JSON line per utterance."""
+    command_version: str = ""
+    """What tells one state of that system from another, such as a commit."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds that the command may take for an utterance; ten minutes for its first."""
+    name: str | None = None
+    """What the report calls the folder or the command; by default the folder's name, or the program's."""
+    protocol: PublishedProtocol | None = None
+    """A published list of utterances, instead of some of a training set."""
+    listing: Path | None = None
+    """File of the published list."""
+    audio: Path | None = None
+    """LibriSpeech folder of the published list."""
+    language: str = "en"
+    """ISO 639-1 code of the published list."""
+    training_set: str | None = None
+    """Name of a training set whose utterances are spoken; by default that of the run."""
+    count: int | None = Field(default=None, ge=1)
+    """Utterances, spread over the speakers; by default 20 of a training set, all of a published list."""
     trials: int = Field(default=1, ge=1)
     """Times that each is spoken, with another seed each time."""
     where: str = "split = 'test'"
@@ -183,13 +207,24 @@ class EvaluateParameters(Located):
     seed: int = 0
     """Seed of the choice of utterances and prompts."""
     sampling: SamplingOptions = SamplingOptions()
-    """How speech is sampled."""
+    """How a checkpoint of ours samples."""
+    codec: str | None = None
+    """Codec of the control rows; by default that of the checkpoint, or the embedded one."""
     asr: str = "tiny.en"
     """ASR model that listens."""
     speaker_encoder: str = "resemblyzer"
     """Speaker encoder that compares voices."""
+    scorers: tuple[str, ...] = ("dnsmos", "distillmos")
+    """Models that say how natural speech is; distillmos is left out where it is not installed."""
+    normaliser: str | None = None
+    """Text normaliser of the report's first table; by default our own for the language."""
     workers: Workers = Workers()
     """How shards are spread."""
+
+    @property
+    def subject(self) -> str:
+        """What is evaluated, in a word."""
+        return self.name or self.run or (self.folder.name if self.folder is not None else "a command")
 
 
 class DemoParameters(Located):

@@ -4,12 +4,14 @@ GROUND_TRUTH = "ground_truth"
 CODEC = "codec"
 SHUFFLED_SPEAKER = "shuffled_speaker"
 PROMPT_COPIED = "prompt_copied"
+ESPEAK = "espeak"
 
 MEANINGS: dict[str, str] = {
     GROUND_TRUTH: "the recordings themselves: the floor of WER under this ASR, the ceiling of SIM-o",
     CODEC: "the recordings through the codec and back: the best a model of its codes can sound",
     SHUFFLED_SPEAKER: "the recordings against the prompt of another speaker: what SIM-o is by chance",
     PROMPT_COPIED: "the prompt given back as the speech: WER near 100 %, SIM-o near 1",
+    ESPEAK: "the sentences by espeak-ng: intelligible, in nobody's voice and unnatural",
 }
 """What each control shows, in the order in which tables list them."""
 

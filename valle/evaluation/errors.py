@@ -51,6 +51,11 @@ def count_character_errors(reference: str, hypothesis: str) -> ErrorCount:
     return _count(" ".join(reference.split()), " ".join(hypothesis.split()))
 
 
+def count_phoneme_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCount:
+    """Edits between two rows of phonemes."""
+    return _count(reference, hypothesis)
+
+
 def align_words(reference: str, hypothesis: str) -> list[AlignedWord]:
     """The words of two normalised texts side by side, in order, with the fewest edits."""
     said, heard = reference.split(), hypothesis.split()

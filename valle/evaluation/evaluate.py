@@ -1,13 +1,11 @@
-"""An evaluation from end to end: choose items, speak them, hear them through the lake, score, report.
+"""The end of an evaluation: from what the road heard to scores and a report.
 
-The speech is a corpus of its own: it is ingested, segmented, transcribed and embedded by the same stages as any
-other, and the scores are made from those rows. What evaluates a model is therefore what prepared its data.
+The speech is a corpus of its own: it is ingested, segmented, transcribed, judged and embedded by the same stages as
+any other, and the scores are made from those rows. What evaluates a model is therefore what prepared its data.
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,109 +13,131 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from valle.data.training_set import load_training_set
+from valle.audio import AudioLocation, UnreadableAudio, read_audio
+from valle.backends import Backends
+from valle.evaluation.control_speech import PROMPT_CODEC, control_items, control_systems
 from valle.evaluation.controls import GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
-from valle.evaluation.items import EvaluationItem, choose_items
+from valle.evaluation.defects import Silence, find_silence
+from valle.evaluation.items import EvaluationItem
+from valle.evaluation.lake_sections import lake_sections
+from valle.evaluation.lists import write_list
+from valle.evaluation.plan import EvaluationPlan
 from valle.evaluation.report import write_report
-from valle.evaluation.score import Embedding, Output, ScoringRun, score
-from valle.evaluation.speech import Spoken
+from valle.evaluation.score import Embedding, Opinions, Output, Phonemize, ScoringRun, Voices, score
+from valle.evaluation.speech import Spoken, continued_path, find_speech, voices_directory
+from valle.phonemes import SPACE
+from valle.phonemes.symbols import PUNCTUATION
 from valle.place import Place
 from valle.statistics.report import Report
-from valle.synthesis.options import SamplingOptions
-from valle.training.checkpoint import CheckpointCard
 from warehouse.arrow import from_table
 from warehouse.catalogue import connect, run_query
-from warehouse.errors import CommitConflict, TrainingError
-from warehouse.fingerprints import short_hash
+from warehouse.errors import CommitConflict
 from warehouse.lake import Lake
 from warehouse.rows import ScoreRow
 
 _HEARD = """
-SELECT r.path, s.duration, t.asr_text, t.model AS asr_model, v.embedding, v.model AS speaker_model
+SELECT
+    r.path, r.content_hash, s.duration, t.asr_text, v.embedding,
+    q.model AS quality_model, q.dnsmos_ovrl, q.dnsmos_p808, q.distillmos
 FROM recordings r
 -- Equal bytes are heard once: an utterance may also be the prompt of another.
 JOIN current_recordings k ON k.corpus = r.corpus AND k.content_hash = r.content_hash AND k.drop_reason IS NULL
 JOIN current_segments s ON s.recording_id = k.recording_id
 LEFT JOIN current_transcripts t ON t.segment_id = s.segment_id
 LEFT JOIN current_speakers v ON v.segment_id = s.segment_id
-WHERE r.corpus = ?
+LEFT JOIN current_quality q ON q.segment_id = s.segment_id
+WHERE list_contains(?, r.corpus)
 QUALIFY row_number() OVER (PARTITION BY r.path ORDER BY r.ingested_at DESC) = 1
 """
+_STRESS = frozenset("ˈˌ")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationPlan:
-    """What is to be spoken: `name` identifies the checkpoint, the items and the sampling."""
-
-    name: str
-    checkpoint: Path
-    items: tuple[EvaluationItem, ...]
-    sampling: SamplingOptions
-
-
-def plan_evaluation(
-    place: Place,
-    checkpoint: Path,
-    card: CheckpointCard,
-    *,
-    where: str,
-    count: int,
-    trials: int,
-    seed: int,
-    sampling: SamplingOptions,
-) -> EvaluationPlan:
-    """Choose `count` utterances of the training set that satisfy `where` (SQL on its items, joined with utterances).
-
-    Raises TrainingError when there is none.
-    """
-    name = card.training_set.rpartition("-")[0]
-    training_set = load_training_set(place.training_sets / name)
-    with connect(place.lake.snapshot()) as connection:
-        connection.register("items", training_set.items)
-        rows = run_query(
-            connection,
-            f"SELECT u.* FROM utterances u SEMI JOIN (SELECT * FROM items WHERE {where}) i "
-            "ON i.segment_id = u.segment_id ORDER BY u.segment_id",
+def score_evaluation(plan: EvaluationPlan, place: Place, backends: Backends) -> list[ScoreRow]:
+    """Make the scores of a plan from what the road heard of its speech, and commit them, once."""
+    heard = _heard(plan, place.lake)
+    of_system, of_controls = plan.speech(place)
+    spoken = {plan.system.name: find_speech(plan.items.items, plan.system.name, of_system)}
+    for control in control_systems(plan.decoders):
+        spoken[control] = find_speech(control_items(plan.items), control, of_controls)
+    spoken[PROMPT_CODEC] = find_speech(control_items(plan.items), PROMPT_CODEC, voices_directory(of_controls))
+    outputs = {system: _outputs(files, heard) for system, files in spoken.items()}
+    prompt_of = {item.utterance: item.prompt for item in plan.items.items}
+    voices = Voices(
+        recorded=_voices(outputs[PROMPT_COPIED], prompt_of), resynthesised=_voices(outputs[PROMPT_CODEC], prompt_of)
+    )
+    durations = {output.utterance: output.duration for output in outputs[GROUND_TRUTH]}
+    rows: list[ScoreRow] = []
+    for system, items, made in _rows_to_score(plan, outputs):
+        rows += score(
+            items,
+            made,
+            voices=voices,
+            run=_run(plan, system),
+            phonemize=_phonemize(backends, plan.judges.phonemizer),
+            failures={(one.utterance, one.trial): one.failure for one in spoken.get(system, ()) if one.failure},
+            recorded_durations=durations,
         )
-    if rows.num_rows == 0:
-        splits = ", ".join(f"{count} in {split}" for split, count in training_set.card.utterances.items())
-        raise TrainingError(f"No utterance of {training_set.card.id} satisfies {where!r}; it has {splits}.")
-    items = choose_items(rows, count=min(count, rows.num_rows), seed=seed, trials=trials)
-    content = json.dumps([[dataclasses.asdict(item) for item in items], sampling.model_dump()], sort_keys=True)
-    return EvaluationPlan(
-        name=f"evaluation-{card.checkpoint_id}-{short_hash(content)[:8]}".lower().replace("_", "-").replace(".", "-"),
-        checkpoint=checkpoint,
-        items=tuple(items),
-        sampling=sampling,
+    try:
+        place.lake.append(ScoreRow, rows, f"scores:{plan.name}")
+    except CommitConflict:
+        return stored_scores(plan.name, place.lake)
+    return rows
+
+
+def _rows_to_score(
+    plan: EvaluationPlan, outputs: Mapping[str, Sequence[Output]]
+) -> list[tuple[str, Sequence[EvaluationItem], Sequence[Output]]]:
+    """Every row of the report: a control that the list makes impossible is not one of them."""
+    controls = control_items(plan.items)
+    rows: list[tuple[str, Sequence[EvaluationItem], Sequence[Output]]] = [
+        (plan.system.name, plan.items.items, outputs[plan.system.name])
+    ]
+    for name in control_systems(plan.decoders):
+        if name not in impossible_controls(plan):
+            rows.append((name, controls, outputs[name]))
+    shuffled = _shuffled(controls)
+    if SHUFFLED_SPEAKER not in impossible_controls(plan):
+        chosen = {item.utterance for item in shuffled}
+        rows.append((SHUFFLED_SPEAKER, shuffled, [one for one in outputs[GROUND_TRUTH] if one.utterance in chosen]))
+    return rows
+
+
+def impossible_controls(plan: EvaluationPlan) -> dict[str, str]:
+    """The control rows that a list cannot have, and why."""
+    items, reasons = plan.items, dict(plan.decoders.unavailable)
+    if not items.has_recordings:
+        why = "the list holds no recordings of its sentences"
+        reasons |= dict.fromkeys((GROUND_TRUTH, *plan.decoders.by_system, SHUFFLED_SPEAKER), why)
+    if not items.has_prompts:
+        reasons |= dict.fromkeys((PROMPT_COPIED, SHUFFLED_SPEAKER), "the list has sentences without a prompt")
+    if len({item.speaker for item in items.items}) < 2:
+        reasons[SHUFFLED_SPEAKER] = "the list has one speaker only"
+    return reasons
+
+
+def _run(plan: EvaluationPlan, system: str) -> ScoringRun:
+    revisions = plan.judges.revisions
+    return ScoringRun(
+        evaluation=plan.name,
+        system=system,
+        checkpoint_id=plan.system.checkpoint_id if system == plan.system.name else None,
+        asr_model=revisions["ASR"],
+        speaker_model=revisions["speaker encoder"],
+        scored_at=datetime.now(UTC),
+        normaliser=plan.judges.normaliser,
+        items_hash=plan.items.hash,
+        phonemizer=revisions["phonemizer"],
     )
 
 
-def score_evaluation(plan: EvaluationPlan, files: Sequence[Spoken], card: CheckpointCard, lake: Lake) -> list[ScoreRow]:
-    """Make the scores of a plan from what the road heard of `files`, and commit them, once."""
-    heard = _heard(plan.name, lake)
-    outputs = {name: _outputs(name, files, heard) for name in sorted({file.system for file in files})}
-    voices = _prompt_voices(plan.items, outputs[PROMPT_COPIED])
-    models = {key: next(row[key] for row in heard.values() if row[key]) for key in ("asr_model", "speaker_model")}
-    now = datetime.now(UTC)
-    rows: list[ScoreRow] = []
-    for system, made in {**outputs, SHUFFLED_SPEAKER: outputs[GROUND_TRUTH]}.items():
-        items = _shuffled(plan.items) if system == SHUFFLED_SPEAKER else plan.items
-        if not items:
-            continue
-        run = ScoringRun(
-            evaluation=plan.name,
-            system=system,
-            checkpoint_id=card.checkpoint_id if system == card.checkpoint_id else None,
-            asr_model=models["asr_model"],
-            speaker_model=models["speaker_model"],
-            scored_at=now,
-        )
-        rows += score(items, made, prompt_voices=voices, run=run)
-    try:
-        lake.append(ScoreRow, rows, f"scores:{plan.name}")
-    except CommitConflict:
-        return stored_scores(plan.name, lake)
-    return rows
+def _phonemize(backends: Backends, name: str) -> Phonemize:
+    ignored = {SPACE, *PUNCTUATION, *_STRESS}
+
+    def phonemize(text: str, language: str) -> list[str]:
+        (symbols,) = backends.phonemizer(name).phonemize([text], language)
+        return [symbol for symbol in symbols if symbol not in ignored]
+
+    return phonemize
 
 
 def stored_scores(evaluation: str, lake: Lake) -> list[ScoreRow]:
@@ -127,36 +147,45 @@ def stored_scores(evaluation: str, lake: Lake) -> list[ScoreRow]:
     return list(from_table(ScoreRow, table))
 
 
-def report_evaluation(plan: EvaluationPlan, rows: Sequence[ScoreRow], card: CheckpointCard, place: Place) -> Report:
-    """Write the Markdown report and plots of an evaluation."""
+def report_evaluation(plan: EvaluationPlan, rows: Sequence[ScoreRow], place: Place, facts: Mapping[str, str]) -> Report:
+    """Write the report of an evaluation, and its list of items beside it; `facts` are what is known of the system."""
+    directory = place.reports / plan.name
+    write_list(plan.items, directory / "items.json")
+    items = plan.items
+    provenance = {
+        "evaluation": plan.name,
+        **facts,
+        "items": f"{len(items.items)} of {items.source}",
+        "items hash": items.hash,
+        "codec": plan.decoders.identity,
+        **plan.judges.revisions,
+    }
     return write_report(
         rows,
-        place.reports / plan.name,
-        title=f"Evaluation of {card.checkpoint_id}",
-        provenance={
-            "evaluation": plan.name,
-            "checkpoint": str(plan.checkpoint),
-            "training set": card.training_set,
-            "codec": f"{card.codec.name}@{card.codec.revision}",
-            "sampling": plan.sampling.model_dump_json(),
-            "items": f"{len(plan.items)}, {short_hash(','.join(item.utterance for item in plan.items))[:12]}",
-        },
+        directory,
+        title=f"Evaluation of {plan.system.name}",
+        provenance=provenance,
+        sections=lake_sections(rows, place.lake),
+        impossible=impossible_controls(plan),
     )
 
 
-def _heard(corpus: str, lake: Lake) -> dict[str, dict[str, Any]]:
+def _heard(plan: EvaluationPlan, lake: Lake) -> dict[str, dict[str, Any]]:
+    folders = [Path(name) for name in (plan.name, plan.controls)]
+    corpora = [folder.name for directory in folders for folder in (directory, voices_directory(directory))]
     with connect(lake.snapshot()) as connection:
-        table: pa.Table = run_query(connection, _HEARD, [corpus])
+        table: pa.Table = run_query(connection, _HEARD, [corpora])
     return {row["path"]: row for row in table.to_pylist()}
 
 
-def _outputs(system: str, files: Sequence[Spoken], heard: Mapping[str, dict[str, Any]]) -> list[Output]:
+def _outputs(files: Sequence[Spoken], heard: Mapping[str, dict[str, Any]]) -> list[Output]:
     outputs = []
     for file in files:
         row = heard.get(str(file.path))
-        if file.system != system or row is None:
-            continue  # What the road dropped (silence, say) is missing, and scored as such.
-        embedding = row["embedding"]
+        if row is None:
+            continue  # What failed, or what the road dropped (silence, say), is missing, and scored as such.
+        # Similarity is measured on what follows the prompt, where the speech goes on from it.
+        embedding = heard.get(str(continued_path(file.path)), row)["embedding"]
         outputs.append(
             Output(
                 utterance=file.utterance,
@@ -165,17 +194,30 @@ def _outputs(system: str, files: Sequence[Spoken], heard: Mapping[str, dict[str,
                 duration=row["duration"],
                 heard=row["asr_text"] or "",
                 embedding=None if embedding is None else np.asarray(embedding, dtype=np.float32),
+                generation_seconds=file.seconds,
+                first_audio_seconds=file.first_audio_seconds,
+                audio_hash=row["content_hash"],
+                silence=_silence(file),
+                opinions=Opinions(
+                    model=row["quality_model"],
+                    dnsmos_ovrl=row["dnsmos_ovrl"],
+                    dnsmos_p808=row["dnsmos_p808"],
+                    distillmos=row["distillmos"],
+                ),
             )
         )
     return outputs
 
 
-def _prompt_voices(items: Sequence[EvaluationItem], copied: Sequence[Output]) -> dict[str, Embedding]:
-    """The voice of each prompt, from the copies of the prompts."""
-    prompt_of = {(item.utterance, item.trial): item.prompt for item in items}
-    return {
-        prompt_of[output.utterance, output.trial]: output.embedding for output in copied if output.embedding is not None
-    }
+def _silence(file: Spoken) -> Silence | None:
+    try:
+        return find_silence(read_audio(AudioLocation(str(file.path))))
+    except UnreadableAudio:
+        return None
+
+
+def _voices(outputs: Sequence[Output], prompt_of: Mapping[str, str]) -> dict[str, Embedding]:
+    return {prompt_of[output.utterance]: output.embedding for output in outputs if output.embedding is not None}
 
 
 def _shuffled(items: Sequence[EvaluationItem]) -> list[EvaluationItem]:

@@ -45,6 +45,11 @@ class EvaluationItem:
     trial: int = 0
 
 
+def continues(item: EvaluationItem) -> bool:
+    """Whether the speech goes on from the prompt, which is the beginning of the recording of the text."""
+    return item.protocol.endswith("continuation")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemLimits:
     """Which utterances are spoken and which serve as prompts, by their seconds."""

@@ -62,12 +62,14 @@ def _content(item: EvaluationItem) -> dict[str, Any]:
     return known | {"location": _span(item.location), "prompt_location": _span(item.prompt_location)}
 
 
-def require_distinct(items: Sequence[EvaluationItem], source: str) -> None:
-    """Raises ConfigurationError when one utterance and trial stands twice: one output could not serve both."""
+def check_utterances(items: Sequence[EvaluationItem], source: str) -> None:
+    """Raises ConfigurationError for an utterance that stands twice or whose name cannot be that of a file."""
     seen: set[tuple[str, int]] = set()
     for item in items:
         if (item.utterance, item.trial) in seen:
             raise ConfigurationError(f"{source}: the utterance {item.utterance} stands twice; name each one once.")
+        if "/" in item.utterance or item.utterance.startswith("."):
+            raise ConfigurationError(f"{source}: {item.utterance!r} cannot be the name of a file of speech.")
         seen.add((item.utterance, item.trial))
 
 

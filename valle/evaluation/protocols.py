@@ -19,7 +19,7 @@ from typing import Literal, get_args
 
 from valle.audio import AudioLocation, UnreadableAudio, read_header
 from valle.evaluation.items import CONTINUATION_SECONDS, EvaluationItem
-from valle.evaluation.lists import ItemList, require_distinct
+from valle.evaluation.lists import ItemList, check_utterances
 from warehouse.errors import ConfigurationError
 
 PublishedProtocol = Literal["librispeech_pc", "seed_tts_eval", "librispeech_cross_sentence", "librispeech_continuation"]
@@ -151,7 +151,7 @@ def read_seed_tts_eval(path: Path, *, language: str) -> ItemList:
 def _checked(protocol: str, path: Path, items: list[EvaluationItem]) -> ItemList:
     if not items:
         raise ConfigurationError(f"The list {path} holds no row.")
-    require_distinct(items, str(path))
+    check_utterances(items, str(path))
     return ItemList(protocol=protocol, source=_source(path), items=tuple(items))
 
 

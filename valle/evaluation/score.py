@@ -1,19 +1,32 @@
 """From what was heard to rows of scores: a pure function, so that a score can be made again from its parts."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.evaluation.errors import count_character_errors, count_word_errors
+from valle.evaluation.defects import Silence, count_repeated_words
+from valle.evaluation.errors import count_character_errors, count_phoneme_errors, count_word_errors
 from valle.evaluation.items import EvaluationItem
 from valle.evaluation.normalise import get_normaliser
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
 Embedding = NDArray[np.float32]
+Phonemize = Callable[[str, str], Sequence[str]]
+"""The phonemes of a text in a language, without spaces, stress or punctuation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinions:
+    """How natural the audio is found, 1 to 5; None where nobody was asked."""
+
+    model: str | None = None
+    dnsmos_ovrl: float | None = None
+    dnsmos_p808: float | None = None
+    distillmos: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +43,10 @@ class Output:
     heard: str
     embedding: Embedding | None
     generation_seconds: float | None = None
+    first_audio_seconds: float | None = None
+    audio_hash: str | None = None
+    silence: Silence | None = None
+    opinions: Opinions = Opinions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +60,16 @@ class ScoringRun:
     speaker_model: str
     scored_at: datetime
     normaliser: str = "valle-en"
+    items_hash: str | None = None
+    phonemizer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voices:
+    """The embeddings of the prompts by their ids: as they were recorded, and as the codec resynthesises them."""
+
+    recorded: Mapping[str, Embedding]
+    resynthesised: Mapping[str, Embedding] = field(default_factory=dict)
 
 
 def cosine(a: Embedding, b: Embedding) -> float:
@@ -74,56 +101,103 @@ def score(
     items: Sequence[EvaluationItem],
     outputs: Iterable[Output],
     *,
-    prompt_voices: Mapping[str, Embedding],
+    voices: Voices,
     run: ScoringRun,
+    phonemize: Phonemize | None = None,
+    failures: Mapping[tuple[str, int], str] | None = None,
+    recorded_durations: Mapping[str, float] | None = None,
 ) -> list[ScoreRow]:
-    """One row per item, in the order of `items`; `prompt_voices` holds the embedding of each item's prompt by its id.
+    """One row per item, in the order of `items`.
 
-    An item without an output, or whose output is empty, counts: all of its words are errors and its SIM-o is 0.
-    Without a prompt voice SIM-o is null. Raises ConfigurationError for an output nobody asked for and for a text in
-    which the normaliser leaves no word.
+    An item without an output, or whose output is empty, counts: all of its words are errors and its similarities are
+    0; `failures` says why, by utterance and trial. Without a prompt voice similarity is null. `recorded_durations` are
+    the seconds of the recordings of the utterances, for items that do not know them.
+    Raises ConfigurationError for an output nobody asked for and for a text in which the normaliser leaves no word.
     """
-    normaliser = get_normaliser(run.normaliser)
     found = _by_item(outputs, items)
-    rows = []
-    for item in items:
-        output = found.get((item.utterance, item.trial))
-        reference = normaliser(item.text, item.language)
-        hypothesis = normaliser(output.heard, item.language) if output is not None else ""
-        if not reference.split():
-            raise ConfigurationError(
-                f"The normaliser {run.normaliser} leaves no word of the text of {item.utterance} ({item.language}); "
-                "choose another normaliser or leave the utterance out."
-            )
-        words = count_word_errors(reference, hypothesis)
-        characters = count_character_errors(reference, hypothesis)
-        rows.append(
-            ScoreRow(
-                score_id="/".join(
-                    (run.evaluation, run.system, item.protocol, item.utterance, str(item.trial), normaliser.label)
-                ),
-                evaluation=run.evaluation,
-                protocol=item.protocol,
-                system=run.system,
-                checkpoint_id=run.checkpoint_id,
-                utterance=item.utterance,
-                prompt=item.prompt,
-                trial=item.trial,
-                speaker=item.speaker,
-                path=output.path if output is not None else None,
-                duration=output.duration if output is not None else None,
-                reference=reference,
-                hypothesis=hypothesis,
-                normaliser=normaliser.label,
-                asr_model=run.asr_model,
-                num_words=words.length,
-                word_errors=words.errors,
-                num_characters=characters.length,
-                character_errors=characters.errors,
-                speaker_model=run.speaker_model,
-                sim_o=_similarity(output, prompt_voices.get(item.prompt)),
-                generation_seconds=output.generation_seconds if output is not None else None,
-                scored_at=run.scored_at,
-            )
+    durations = recorded_durations or {}
+    return [
+        _row(
+            item,
+            found.get((item.utterance, item.trial)),
+            voices,
+            run,
+            phonemize=phonemize,
+            failure=(failures or {}).get((item.utterance, item.trial)),
+            recorded=item.duration if item.duration is not None else durations.get(item.utterance),
         )
-    return rows
+        for item in items
+    ]
+
+
+def _row(
+    item: EvaluationItem,
+    output: Output | None,
+    voices: Voices,
+    run: ScoringRun,
+    *,
+    phonemize: Phonemize | None,
+    failure: str | None,
+    recorded: float | None,
+) -> ScoreRow:
+    normaliser = get_normaliser(run.normaliser)
+    heard = "" if output is None else output.heard
+    reference, hypothesis = normaliser(item.text, item.language), normaliser(heard, item.language)
+    if not reference.split():
+        raise ConfigurationError(
+            f"The normaliser {run.normaliser} leaves no word of the text of {item.utterance} ({item.language}); "
+            "choose another normaliser or leave the utterance out."
+        )
+    words, characters = count_word_errors(reference, hypothesis), count_character_errors(reference, hypothesis)
+    phonemes = None
+    if phonemize is not None:
+        spoken = phonemize(heard, item.language) if heard.strip() else ()
+        phonemes = count_phoneme_errors(phonemize(item.text, item.language), spoken)
+    silence = None if output is None else output.silence
+    opinions = Opinions() if output is None else output.opinions
+    return ScoreRow(
+        score_id="/".join(
+            (run.evaluation, run.system, item.protocol, item.utterance, str(item.trial), normaliser.label)
+        ),
+        evaluation=run.evaluation,
+        protocol=item.protocol,
+        system=run.system,
+        checkpoint_id=run.checkpoint_id,
+        utterance=item.utterance,
+        prompt=item.prompt or None,
+        trial=item.trial,
+        speaker=item.speaker,
+        path=output.path if output is not None else None,
+        duration=output.duration if output is not None else None,
+        reference=reference,
+        hypothesis=hypothesis,
+        normaliser=normaliser.label,
+        asr_model=run.asr_model,
+        num_words=words.length,
+        word_errors=words.errors,
+        num_characters=characters.length,
+        character_errors=characters.errors,
+        speaker_model=run.speaker_model,
+        sim_o=_similarity(output, voices.recorded.get(item.prompt)),
+        generation_seconds=output.generation_seconds if output is not None else None,
+        scored_at=run.scored_at,
+        items_hash=run.items_hash,
+        language=item.language,
+        reference_raw=item.text,
+        hypothesis_raw=heard,
+        audio_hash=output.audio_hash if output is not None else None,
+        failure=failure if output is None else None,
+        first_audio_seconds=output.first_audio_seconds if output is not None else None,
+        reference_duration=recorded,
+        phonemizer=None if phonemes is None else run.phonemizer,
+        num_phonemes=None if phonemes is None else phonemes.length,
+        phoneme_errors=None if phonemes is None else phonemes.errors,
+        repeated_words=None if output is None else count_repeated_words(reference, hypothesis),
+        longest_silence=None if silence is None else silence.longest,
+        silence_share=None if silence is None else silence.share,
+        sim_r=_similarity(output, voices.resynthesised.get(item.prompt)),
+        quality_model=opinions.model,
+        dnsmos_ovrl=opinions.dnsmos_ovrl,
+        dnsmos_p808=opinions.dnsmos_p808,
+        distillmos=opinions.distillmos,
+    )

@@ -1,0 +1,135 @@
+"""From the parameters of an evaluation to its plan. This module does not import Prefect: what is done is found fast."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.parameters import EvaluateParameters
+from valle.backends import Backends
+from valle.evaluation.command import CommandSystem
+from valle.evaluation.control_speech import find_decoders
+from valle.evaluation.evaluate import report_evaluation, stored_scores
+from valle.evaluation.items import spread_over_speakers
+from valle.evaluation.lists import ItemList
+from valle.evaluation.normalise import default_normaliser
+from valle.evaluation.plan import (
+    EvaluationPlan,
+    Judges,
+    available_scorers,
+    items_of_training_set,
+    plan_evaluation,
+)
+from valle.evaluation.protocols import resolve_protocol
+from valle.evaluation.speech import read_circumstances
+from valle.evaluation.systems import CheckpointSystem, FolderSystem, System, check_system_name
+from valle.statistics.report import Report
+from valle.training.checkpoint import CheckpointCard, latest_checkpoint, read_card
+from warehouse.errors import CheckpointError, ConfigurationError
+from warehouse.rows import ScoreRow
+
+_COUNT = 20
+_DEFAULT_CODEC = "mini"
+_WARM_UP = {
+    CheckpointSystem: "loading is not counted, there is no warm-up run, and a batch's time is shared by its utterances",
+    FolderSystem: "not known: somebody else made the files",
+    CommandSystem: "by the system's own clock where it tells; else the first utterance counts the start of the process",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A plan, and what its system says of itself in the report."""
+
+    plan: EvaluationPlan
+    facts: dict[str, str]
+
+
+def resolve(parameters: EvaluateParameters, backends: Backends) -> Resolved:
+    """Find system, items, codec and judges. Raises a PipelineError that says what is missing."""
+    system, card, facts = _system(parameters)
+    items = _items(parameters, card)
+    codec = parameters.codec or (card.codec.name if card is not None else _DEFAULT_CODEC)
+    languages = sorted({item.language for item in items.items})
+    normaliser = parameters.normaliser or default_normaliser(languages[0] if len(languages) == 1 else "")
+    judges = Judges(
+        asr=parameters.asr,
+        speaker_encoder=parameters.speaker_encoder,
+        scorers=available_scorers(parameters.scorers),
+        normaliser=normaliser,
+    )
+    plan = plan_evaluation(items, system, judges=judges, decoders=find_decoders(codec, backends))
+    return Resolved(plan, facts)
+
+
+def finished_report(parameters: EvaluateParameters) -> Report | None:
+    """The report of an evaluation whose scores are stored already; None when there is something to do."""
+    resolved = resolve(parameters, Backends(parameters.workers.device, parameters.workers.threads))
+    rows = stored_scores(resolved.plan.name, parameters.place.lake)
+    return report(resolved, rows, parameters) if rows else None
+
+
+def report(resolved: Resolved, rows: list[ScoreRow], parameters: EvaluateParameters) -> Report:
+    """Write the report, unless it stands there already."""
+    of_system, _ = resolved.plan.speech(parameters.place)
+    facts = resolved.facts | {
+        "made on": "; ".join(read_circumstances(of_system)) or "not known",
+        "time of speech": _WARM_UP[type(resolved.plan.system)],
+    }
+    return report_evaluation(resolved.plan, rows, parameters.place, facts)
+
+
+def _system(parameters: EvaluateParameters) -> tuple[System, CheckpointCard | None, dict[str, str]]:
+    given = [one for one in (parameters.run, parameters.folder, parameters.command) if one is not None]
+    if len(given) != 1:
+        raise ConfigurationError("Name what to evaluate: --run, --folder or --command, one of them.")
+    if parameters.folder is not None:
+        folder = parameters.folder.expanduser().resolve()
+        name = check_system_name(parameters.name or folder.name)
+        return FolderSystem(folder, name), None, {"system": f"folder {folder}"}
+    if parameters.command is not None:
+        return _command(parameters.command, parameters)
+    runs = parameters.place.runs
+    checkpoint = latest_checkpoint(runs / str(parameters.run))
+    if checkpoint is None:
+        raise CheckpointError(f"Run {parameters.run} has no checkpoint below {runs}; train it with `valle train`.")
+    card = read_card(checkpoint)
+    facts = {
+        "checkpoint": str(checkpoint),
+        "training set": card.training_set,
+        "model codec": f"{card.codec.name}@{card.codec.revision}",
+        "sampling": parameters.sampling.model_dump_json(),
+    }
+    return CheckpointSystem(checkpoint, card, parameters.sampling), card, facts
+
+
+def _command(command: str, parameters: EvaluateParameters) -> tuple[System, None, dict[str, str]]:
+    program = next(iter(shlex.split(command)), "")
+    name = check_system_name(parameters.name or Path(program).stem)
+    system = CommandSystem(command, name, parameters.command_version, timeout=parameters.timeout)
+    return system, None, {"system": f"command {command}", "version": parameters.command_version or "not told"}
+
+
+def _items(parameters: EvaluateParameters, card: CheckpointCard | None) -> ItemList:
+    if parameters.protocol is not None:
+        listed = resolve_protocol(
+            parameters.protocol,
+            listing=parameters.listing,
+            audio=parameters.audio,
+            language=parameters.language,
+            seed=parameters.seed,
+        )
+        if parameters.count is not None:
+            chosen = tuple(spread_over_speakers(listed.items, parameters.count, seed=parameters.seed))
+            listed = ItemList(protocol=listed.protocol, source=listed.source, items=chosen)
+        return listed.with_trials(parameters.trials)
+    training_set = parameters.training_set or (card.training_set.rpartition("-")[0] if card is not None else None)
+    if training_set is None:
+        raise ConfigurationError("Name the sentences: --protocol with its list, or --training-set.")
+    return items_of_training_set(
+        parameters.place,
+        training_set,
+        where=parameters.where,
+        count=parameters.count or _COUNT,
+        trials=parameters.trials,
+        seed=parameters.seed,
+    )

@@ -1,0 +1,118 @@
+"""What an evaluation is to do: which system speaks which items, who judges, and the name that identifies all of it."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from valle.asr import transcriber_revision
+from valle.data.training_set import load_training_set
+from valle.evaluation.control_speech import Decoders
+from valle.evaluation.items import choose_items
+from valle.evaluation.lists import ItemList
+from valle.evaluation.normalise import get_normaliser
+from valle.evaluation.systems import System
+from valle.phonemes import phonemizer_revision
+from valle.place import Place
+from valle.quality import quality_scorer_revision
+from valle.speaker import speaker_encoder_revision
+from warehouse.catalogue import connect, run_query
+from warehouse.errors import DependencyError, TrainingError
+from warehouse.fingerprints import short_hash
+
+_OPTIONAL_SCORERS = ("distillmos",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judges:
+    """The models that listen, by name."""
+
+    asr: str = "tiny.en"
+    speaker_encoder: str = "resemblyzer"
+    scorers: tuple[str, ...] = ("dnsmos",)
+    normaliser: str = "valle-en"
+    phonemizer: str = "espeak"
+
+    @property
+    def revisions(self) -> dict[str, str]:
+        """Every model with the hash of its weights. Raises DependencyError for one that is not installed."""
+        return {
+            "ASR": transcriber_revision(self.asr),
+            "speaker encoder": speaker_encoder_revision(self.speaker_encoder),
+            "naturalness": "+".join(quality_scorer_revision(name) for name in self.scorers) or "not asked",
+            "normaliser": get_normaliser(self.normaliser).label,
+            "phonemizer": phonemizer_revision(self.phonemizer),
+        }
+
+
+def available_scorers(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The scorers without the optional ones that are not installed."""
+
+    def is_there(name: str) -> bool:
+        try:
+            quality_scorer_revision(name)
+        except DependencyError:
+            if name not in _OPTIONAL_SCORERS:
+                raise
+            return False
+        return True
+
+    return tuple(name for name in names if is_there(name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationPlan:
+    """One evaluation. `name` identifies system, items, codec and judges, by their content: equal names, equal scores.
+
+    `controls` names the speech of the control rows, which depends on items and codec only.
+    """
+
+    name: str
+    controls: str
+    items: ItemList
+    system: System
+    judges: Judges
+    decoders: Decoders
+
+    def speech(self, place: Place) -> tuple[Path, Path]:
+        """The folders of the system's speech and of the controls'."""
+        return place.speech / self.name, place.speech / self.controls
+
+
+def plan_evaluation(items: ItemList, system: System, *, judges: Judges, decoders: Decoders) -> EvaluationPlan:
+    """Put an evaluation together."""
+    judged = json.dumps(judges.revisions, sort_keys=True)
+    key = short_hash("\n".join((system.name, system.identity, items.hash, decoders.identity, judged)))[:8]
+    return EvaluationPlan(
+        name=_corpus_name(f"evaluation-{system.name}-{items.hash}-{key}"),
+        controls=_corpus_name(f"controls-{items.hash}-{short_hash(decoders.identity)[:8]}"),
+        items=items,
+        system=system,
+        judges=judges,
+        decoders=decoders,
+    )
+
+
+def _corpus_name(text: str) -> str:
+    return re.sub(r"[^a-z0-9-]", "-", text.lower())
+
+
+def items_of_training_set(place: Place, name: str, *, where: str, count: int, trials: int, seed: int) -> ItemList:
+    """`count` utterances of a training set that satisfy `where` (SQL on its items, joined with utterances).
+
+    Raises TrainingError when there is none.
+    """
+    training_set = load_training_set(place.training_sets / name)
+    with connect(place.lake.snapshot()) as connection:
+        connection.register("items", training_set.items)
+        rows = run_query(
+            connection,
+            f"SELECT u.* FROM utterances u SEMI JOIN (SELECT * FROM items WHERE {where}) i "
+            "ON i.segment_id = u.segment_id ORDER BY u.segment_id",
+        )
+    if rows.num_rows == 0:
+        splits = ", ".join(f"{count} in {split}" for split, count in training_set.card.utterances.items())
+        raise TrainingError(f"No utterance of {training_set.card.id} satisfies {where!r}; it has {splits}.")
+    items = choose_items(rows, count=min(count, rows.num_rows), seed=seed, trials=trials)
+    source = f"training set {training_set.card.id}, items where {where}, seed {seed}"
+    return ItemList(protocol=items[0].protocol, source=source, items=tuple(items))
