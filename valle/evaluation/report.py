@@ -18,6 +18,7 @@ from valle.evaluation.bootstrap import BootstrapOptions
 from valle.evaluation.columns import columns_for, format_estimate
 from valle.evaluation.controls import (
     CODEC,
+    ESPEAK,
     GROUND_TRUTH,
     MEANINGS,
     PROMPT_COPIED,
@@ -48,6 +49,7 @@ def write_report(
     normaliser: str | None = None,
     options: BootstrapOptions | None = None,
     sections: Sequence[Section] = (),
+    impossible: Mapping[str, str] | None = None,
 ) -> Report:
     """Write `report.md`, `report.html` and their `plots/` of one evaluation under one protocol into `directory`.
 
@@ -56,20 +58,23 @@ def write_report(
     be switched to them.
     `provenance` is printed as it is: name to value; `sections` (what only the lake knows) stand below the differences.
     A report that was made before from the same content is left as it is.
-    Raises ConfigurationError when the scores of `ground_truth` or `codec` are missing, or when the rows belong to
-    more than one evaluation or protocol, or were judged by different models.
+    `impossible` names controls that the list cannot have, with the reason, which is printed.
+    Raises ConfigurationError when the scores of any other control are missing, or when the rows belong to more than
+    one evaluation or protocol, or were judged by different models.
     """
+    reasons = dict(impossible or {})
+    _require_controls(sorted({row.system for row in scores}), reasons)
     _require_one_setting(scores)
     used = options or BootstrapOptions()
     plots = _plots(directory / "plots")
     report = Report(directory / "report.md", plots, directory / "report.html")
-    key = _content_key(scores, [title, provenance, normaliser, used, sections])
+    key = _content_key(scores, [title, provenance, normaliser, used, sections, reasons])
     if _is_written(report, key):
         return report
     chosen = normaliser or scores[0].normaliser
     rows = sorted((row for row in scores if row.normaliser == chosen), key=lambda row: system_rank(row.system))
     rows_by_system = {name: list(group) for name, group in groupby(rows, key=lambda row: row.system)}
-    _require_controls(list(rows_by_system))
+    _require_controls(list(rows_by_system), reasons)
     told_apart = under_every_normaliser(scores)
     everything = sorted(aggregate(told_apart, options=used), key=lambda system: system_rank(system.system))
     ranked = [system for system in everything if system.normaliser == chosen]
@@ -83,7 +88,7 @@ def write_report(
         *sections,
         *_by_normaliser(everything, list(rows_by_system)),
     ]
-    method, explanations = _method(ranked[0], used), _explanations(list(rows_by_system))
+    method, explanations = _method(ranked[0], used), _explanations(list(rows_by_system), reasons)
     shown = [f"![{plot.caption}]({plot.path.relative_to(directory).as_posix()})\n\n{plot.caption}" for plot in plots]
     parts = [
         f"# {title}",
@@ -117,7 +122,6 @@ def write_report(
 
 
 def _require_one_setting(scores: Sequence[ScoreRow]) -> None:
-    _require_controls(sorted({row.system for row in scores}))
     settings = sorted({(row.evaluation, row.protocol) for row in scores})
     if len(settings) > 1:
         raise ConfigurationError(f"A report is of one evaluation and protocol, not of {settings}; write one for each.")
@@ -129,8 +133,8 @@ def _require_one_setting(scores: Sequence[ScoreRow]) -> None:
         )
 
 
-def _require_controls(systems: Sequence[str]) -> None:
-    missing = [name for name in (GROUND_TRUTH, CODEC) if name not in systems]
+def _require_controls(systems: Sequence[str], reasons: Mapping[str, str]) -> None:
+    missing = [name for name in MEANINGS if name not in systems and name not in reasons]
     if missing:
         raise ConfigurationError(
             f"A report needs scores of {' and '.join(missing)} beside {', '.join(sorted(systems)) or 'nothing'}, "
@@ -166,9 +170,9 @@ def _comparison_row(comparison: Comparison) -> list[Cell]:
 
 
 def _differences(rows_by_system: Mapping[str, Sequence[ScoreRow]], options: BootstrapOptions) -> list[Section]:
-    """Every model against the codec and against the other models, paired."""
+    """Every model against the codec, against espeak-ng and against the other models, paired."""
     models = [name for name in rows_by_system if control_of(name) is None]
-    pairs = [(model, CODEC) for model in models]
+    pairs = [(model, control) for model in models for control in (CODEC, ESPEAK) if control in rows_by_system]
     pairs += [(a, b) for place, a in enumerate(models) for b in models[place + 1 :]]
     if not pairs:
         return []
@@ -189,12 +193,9 @@ def _differences(rows_by_system: Mapping[str, Sequence[ScoreRow]], options: Boot
     ]
 
 
-def _explanations(systems: Sequence[str]) -> str:
+def _explanations(systems: Sequence[str], reasons: Mapping[str, str]) -> str:
     known = [f"- `{name}`: {why}." for name, why in MEANINGS.items() if name in systems]
-    absent = [name for name in MEANINGS if name not in systems]
-    if absent:
-        known.append(f"- Not scored here: {', '.join(f'`{name}`' for name in absent)}.")
-    return "\n".join(known)
+    return "\n".join([*known, *(f"- No `{name}`: {reason}." for name, reason in reasons.items())])
 
 
 def _method(system: SystemScores, options: BootstrapOptions) -> str:

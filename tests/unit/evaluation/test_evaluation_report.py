@@ -10,15 +10,34 @@ from warehouse.errors import ConfigurationError
 
 FAST = BootstrapOptions(replicas=500)
 PNG = b"\x89PNG\r\n"
-CONTROLS = {"ground_truth": (0.02, 0.74), "codec": (0.04, 0.68)}
+CONTROLS = {
+    "ground_truth": (0.02, 0.74),
+    "codec": (0.04, 0.68),
+    "shuffled_speaker": (0.02, 0.3),
+    "prompt_copied": (0.9, 0.99),
+    "espeak": (0.03, 0.25),
+}
 
 
-def test_a_report_is_refused_without_ground_truth_and_codec(make_row, tmp_path):
-    with pytest.raises(ConfigurationError, match="ground_truth and codec beside model"):
-        write_report([make_row("model")], tmp_path, title="t", provenance={})
-    with pytest.raises(ConfigurationError, match="needs scores of codec beside"):
-        write_report([make_row("model"), make_row("ground_truth")], tmp_path, title="t", provenance={})
+@pytest.mark.parametrize("missing", CONTROLS)
+def test_a_report_is_refused_without_any_of_the_controls(make_row, tmp_path, missing):
+    rows = [make_row(name) for name in ("model", *CONTROLS) if name != missing]
+    with pytest.raises(ConfigurationError, match=f"needs scores of {missing} beside"):
+        write_report(rows, tmp_path, title="t", provenance={})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_is_refused_when_a_control_was_scored_under_another_normaliser_only(make_row, tmp_path):
+    rows = [make_row(name, normaliser="f5/1" if name == "codec" else "zip-ls/1") for name in ("model", *CONTROLS)]
+    with pytest.raises(ConfigurationError, match="needs scores of codec beside"):
+        write_report(rows, tmp_path, title="t", provenance={}, normaliser="zip-ls/1")
+
+
+def test_a_control_that_the_list_cannot_have_is_missing_with_its_reason(make_row, tmp_path):
+    rows = [make_row(name) for name in ("model", *CONTROLS) if name != "shuffled_speaker"]
+    reason = {"shuffled_speaker": "the list has one speaker only"}
+    report = write_report(rows, tmp_path, title="t", provenance={}, options=FAST, impossible=reason)
+    assert "- No `shuffled_speaker`: the list has one speaker only." in report.markdown_path.read_text(encoding="utf-8")
 
 
 def test_a_report_is_refused_without_any_score(tmp_path):
@@ -27,13 +46,13 @@ def test_a_report_is_refused_without_any_score(tmp_path):
 
 
 def test_a_report_is_refused_for_systems_judged_by_different_models(make_row, tmp_path):
-    rows = [make_row("ground_truth"), make_row("codec"), make_row("model", asr_model="large")]
+    rows = [*(make_row(name) for name in CONTROLS), make_row("model", asr_model="large")]
     with pytest.raises(ConfigurationError, match="different models"):
         write_report(rows, tmp_path, title="t", provenance={})
 
 
 def test_a_report_is_refused_for_two_evaluations_at_once(make_row, tmp_path):
-    rows = [make_row("ground_truth"), make_row("codec"), make_row("model", evaluation="e2")]
+    rows = [*(make_row(name) for name in CONTROLS), make_row("model", evaluation="e2")]
     with pytest.raises(ConfigurationError, match="one evaluation"):
         write_report(rows, tmp_path, title="t", provenance={})
 
@@ -58,11 +77,10 @@ def line_of(report, start):
     return next(line for line in text.splitlines() if line.startswith(start))
 
 
-def test_a_report_lists_controls_before_models_and_what_was_not_scored(report):
+def test_a_report_lists_controls_before_models(report):
     text = report.markdown_path.read_text(encoding="utf-8")
-    places = [text.index(f"| `{name}` |") for name in ("ground_truth", "codec", "bad", "good")]
+    places = [text.index(f"| `{name}` |") for name in (*CONTROLS, "bad", "good")]
     assert places == sorted(places)
-    assert "Not scored here: `shuffled_speaker`, `prompt_copied`" in text
     assert "abc1234" in text
 
 

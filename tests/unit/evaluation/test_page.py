@@ -13,7 +13,13 @@ from valle.evaluation.sections import section
 from valle.evaluation.utterance_table import utterance_table
 
 FAST = BootstrapOptions(replicas=300)
-CONTROLS = {"ground_truth": (0.02, 0.74), "codec": (0.04, 0.68)}
+CONTROLS = {
+    "ground_truth": (0.02, 0.74),
+    "codec": (0.04, 0.68),
+    "shuffled_speaker": (0.02, 0.3),
+    "prompt_copied": (0.9, 0.99),
+    "espeak": (0.03, 0.25),
+}
 ATTACK = "<script>alert('x')</script>"
 
 
@@ -141,7 +147,7 @@ def test_every_number_of_a_system_says_where_it_comes_from(page, rows):
     assert row.asr_model in titles[0] and row.normaliser in titles[0]
     assert row.speaker_model in titles[3]
     summaries = [summary.text for summary in page.all("summary")]
-    assert summaries == ["ground_truth", "codec", "model"]
+    assert summaries == [*CONTROLS, "model"]
 
 
 def test_headers_can_be_reached_by_keyboard_and_pictures_have_a_text(page):
@@ -162,13 +168,13 @@ def test_a_long_evaluation_lists_its_worst_utterances_and_says_so(rows, tmp_path
         sections=[section("Other `names`", ["what", "count"], [["`a`", 3]], note="A note.")],
         provenance={},
     )
-    page = read_page(write_page(content, tmp_path, most_rows=6))
+    page = read_page(write_page(content, tmp_path, most_rows=12))
     table = page.by_id("table", "utterances")
     lines = table.all("tbody")[0].all("tr")
-    assert len(lines) == 6
+    assert len(lines) == 12
     assert lines[0].attributes["data-system"] == "model"
     rates = [float(line.all("span")[0].attributes["data-value"]) for line in lines[:2]]
     worst = sorted((row.word_errors / row.num_words for row in chosen if row.system == "model"), reverse=True)
     assert rates == [100 * rate for rate in worst[:2]]
-    assert f"Of {len(chosen)} scores the 6 with the most errors of each system are listed." in page.text
+    assert f"Of {len(chosen)} scores the 12 with the most errors of each system are listed." in page.text
     assert "Other names" in [heading.text for heading in page.all("h2")]

@@ -1,0 +1,14 @@
+"""The sections of a report that only the lake can write: how the systems stand among others, what they had heard."""
+
+from collections.abc import Sequence
+
+from valle.evaluation.firewall import contamination_section
+from valle.evaluation.leaderboard import leaderboard_section
+from valle.evaluation.sections import Section
+from warehouse.lake import Lake
+from warehouse.rows import ScoreRow
+
+
+def lake_sections(scores: Sequence[ScoreRow], lake: Lake) -> tuple[Section, ...]:
+    """Leaderboard and contamination of one evaluation, whose `scores` are stored."""
+    return (leaderboard_section(scores, lake), contamination_section(scores, lake))
