@@ -3,8 +3,12 @@
 Pure arithmetic over seconds; no audio, no model.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from warehouse.errors import ConfigurationError
 from warehouse.rows import Span
@@ -67,20 +71,52 @@ def _groups(speech: Sequence[Span], max_pause: float) -> list[list[Span]]:
     return groups
 
 
+class _LongestPause:
+    """The index of the longest pause (the first of equals) before the spans of any range, after n log n of work."""
+
+    def __init__(self, group: Sequence[Span]) -> None:
+        starts = np.array([span.start for span in group])
+        ends = np.array([span.end for span in group])
+        self._pauses = np.concatenate(([-np.inf], starts[1:] - ends[:-1]))
+        level = np.arange(len(group))
+        self._levels = [level]
+        # Row k holds the answer for every range of 2^k spans.
+        while len(level) > (step := 1 << (len(self._levels) - 1)):
+            level = self._better(level[:-step], level[step:])
+            self._levels.append(level)
+
+    def __call__(self, first: int, last: int) -> int:
+        """The answer for the spans `first` to `last`, both included."""
+        row = (last - first + 1).bit_length() - 1
+        level = self._levels[row]
+        return int(self._better(level[first], level[last - (1 << row) + 1]))
+
+    def _better(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.where(self._pauses[left] >= self._pauses[right], left, right)
+
+
 def _halves(group: Sequence[Span], room: float, rules: CuttingRules) -> list[list[Span]]:
     """A run of spans in pieces of at most `room` seconds, split at the longest pause again and again.
 
-    A pause that would leave a piece under `min_duration` is used only when there is no other.
+    A pause that would leave a piece under `min_duration` is used only when there is no other. Neither depth nor time
+    grows with the square of the run: ten hours of speech may have no pause of a second.
     """
-    if _length(group) <= room or len(group) == 1:
-        return [list(group)]
-
-    def preference(index: int) -> tuple[bool, float]:
-        left, right = group[:index], group[index:]
-        return min(_length(left), _length(right)) >= rules.min_duration, right[0].start - left[-1].end
-
-    split = max(range(1, len(group)), key=preference)
-    return _halves(group[:split], room, rules) + _halves(group[split:], room, rules)
+    longest_pause = _LongestPause(group)
+    pieces: list[list[Span]] = []
+    waiting = [(0, len(group) - 1)]
+    while waiting:
+        first, last = waiting.pop()
+        begin, end = group[first].start, group[last].end
+        if end - begin <= room or first == last:
+            pieces.append(list(group[first : last + 1]))
+            continue
+        # Of the places to split, from first + 1 to last, those in the middle leave both sides long enough.
+        places = range(first + 1, last + 1)
+        low = bisect_left(places, True, key=lambda at: group[at - 1].end - begin >= rules.min_duration)
+        high = bisect_left(places, True, key=lambda at: end - group[at].start < rules.min_duration)
+        split = longest_pause(places[low], places[high - 1]) if low < high else longest_pause(first + 1, last)
+        waiting += [(split, last), (first, split - 1)]
+    return pieces
 
 
 def _glued(pieces: Sequence[list[Span]], room: float, rules: CuttingRules) -> list[list[Span]]:

@@ -1,9 +1,10 @@
+import time
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from valle.stages.cutting import FORCED, PAUSE, CuttingRules, cut
+from valle.stages.cutting import FORCED, PAUSE, CuttingRules, _halves, cut
 from warehouse.rows import Span
 
 RULES = CuttingRules(min_duration=1.0, max_duration=20.0, max_pause=1.0, margin=0.1)
@@ -72,3 +73,35 @@ def test_any_speech_is_covered_in_order_without_overlap_and_within_the_limit(see
     for piece in pieces:
         if piece.cut == PAUSE:
             assert not any(span.start + 1e-9 < piece.end < span.end - 1e-9 for span in speech)
+
+
+def test_ten_hours_without_a_pause_of_a_second_are_cut_in_seconds_at_any_pattern_of_pauses():
+    for pauses in (np.full(12_000, 0.5), np.linspace(0.1, 0.9, 12_000), np.linspace(0.9, 0.1, 12_000)):
+        starts = np.cumsum(pauses + 2.5)
+        speech = [Span(start=float(start), end=float(start) + 2.5) for start in starts]
+        began = time.perf_counter()
+        pieces = cut(speech, float(starts[-1]) + 3, rules=RULES)
+        assert time.perf_counter() - began < 10
+        assert all(RULES.min_duration <= piece.duration <= RULES.max_duration for piece in pieces)
+        assert len(pieces) >= 1_500
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_run_is_split_where_a_plain_search_for_the_longest_pause_splits_it(seed: int):
+    def by_search(group: list[Span], room: float) -> list[list[Span]]:
+        if group[-1].end - group[0].start <= room or len(group) == 1:
+            return [group]
+
+        def preference(index: int) -> tuple[bool, float]:
+            left, right = group[:index], group[index:]
+            shorter = min(left[-1].end - left[0].start, right[-1].end - right[0].start)
+            return shorter >= RULES.min_duration, right[0].start - left[-1].end
+
+        split = max(range(1, len(group)), key=preference)
+        return by_search(group[:split], room) + by_search(group[split:], room)
+
+    generator = np.random.default_rng(seed)
+    # Lengths in frames, so that many pauses are equal.
+    edges = np.cumsum(generator.integers(1, 40, size=160)) * 0.032
+    group = [Span(start=float(a), end=float(b)) for a, b in edges.reshape(-1, 2)]
+    assert _halves(group, 19.8, RULES) == by_search(group, 19.8)
