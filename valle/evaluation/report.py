@@ -92,6 +92,7 @@ def write_report(
     shown = [f"![{plot.caption}]({plot.path.relative_to(directory).as_posix()})\n\n{plot.caption}" for plot in plots]
     parts = [
         f"# {title}",
+        "The same with every utterance, to sort and to listen to: [report.html](report.html).",
         method,
         _systems_table(ranked),
         explanations,

@@ -1,6 +1,7 @@
 """The table of utterances on the page of an evaluation: what should be heard and what was, with players."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -28,17 +29,66 @@ def _listed(scores: Sequence[ScoreRow], label: str, most_rows: int) -> list[Scor
     return [row for name in order for row in sorted(by_system[name], key=_worst_first)[:share]]
 
 
-_COLUMNS = (
-    ("system", False, None),
-    ("utterance", False, "a click shows only this utterance, by every system"),
-    ("trial", True, "which of the seeds"),
-    ("speaker", False, None),
-    ("WER %", True, "word errors over words of this utterance"),
-    ("SIM-o", True, "cosine with the original prompt"),
-    ("seconds", True, "duration of the speech"),
-    ("speech", False, None),
-    ("what should be heard, with what was heard", False, None),
-)
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A number of an utterance beside its word errors; `judge` says who measured it."""
+
+    heading: str
+    meaning: str
+    decimals: int
+    read: Callable[[ScoreRow], float | None]
+    judge: Callable[[ScoreRow], str] = lambda row: ""
+
+    def cell(self, row: ScoreRow) -> str:
+        value = self.read(row)
+        return tag(
+            "td",
+            "-" if value is None else f"{value:.{self.decimals}f}",
+            class_="number",
+            data_value=None if value is None else repr(float(value)),
+            title="; ".join(part for part in (self.meaning, self.judge(row)) if part),
+        )
+
+
+def _voice(row: ScoreRow) -> str:
+    return f"speaker encoder {row.speaker_model}; prompt {row.prompt or 'none'}"
+
+
+def _naturalness(row: ScoreRow) -> str:
+    return row.quality_model or ""
+
+
+def _measures(rows: Sequence[ScoreRow]) -> list[_Measure]:
+    """The measures that any of the rows has."""
+    known = (
+        _Measure("SIM-o", "cosine with the original prompt", 3, similarity, _voice),
+        _Measure("SIM-r", "cosine with the prompt through the codec", 3, lambda row: row.sim_r, _voice),
+        _Measure("PER %", "phoneme errors over phonemes", 1, _phoneme_rate, lambda row: row.phonemizer or ""),
+        _Measure("DNSMOS", "P.835 overall, 1 to 5", 2, lambda row: row.dnsmos_ovrl, _naturalness),
+        _Measure("DistillMOS", "1 to 5", 2, lambda row: row.distillmos, _naturalness),
+        _Measure("repeated", "longest run of words heard too often", 0, lambda row: row.repeated_words),
+        _Measure("silence", "seconds of the longest silence", 2, lambda row: row.longest_silence),
+        _Measure("seconds", "duration of the speech", 2, lambda row: row.duration),
+    )
+    return [measure for measure in known if any(measure.read(row) is not None for row in rows)]
+
+
+def _phoneme_rate(row: ScoreRow) -> float | None:
+    return 100 * row.phoneme_errors / row.num_phonemes if row.phoneme_errors is not None and row.num_phonemes else None
+
+
+def _head(measures: Sequence[_Measure]) -> str:
+    cells = [
+        header_cell("system", numeric=False),
+        header_cell("utterance", numeric=False, meaning="a click shows only this utterance, by every system"),
+        header_cell("trial", numeric=True, meaning="which of the seeds"),
+        header_cell("speaker", numeric=False),
+        header_cell("WER %", numeric=True, meaning="word errors over words of this utterance"),
+        *(header_cell(each.heading, numeric=True, meaning=each.meaning) for each in measures),
+        header_cell("speech", numeric=False),
+        header_cell("what should be heard, with what was heard", numeric=False),
+    ]
+    return tag("thead", tag("tr", "".join(cells)))
 
 
 def utterance_table(
@@ -49,11 +99,11 @@ def utterance_table(
     variants: dict[tuple[str, str, int], dict[str, ScoreRow]] = {}
     for row in scores:
         variants.setdefault((row.system, row.utterance, row.trial), {})[row.normaliser] = row
-    lines = [_line(row, variants[row.system, row.utterance, row.trial], labels, directory) for row in rows]
-    head = "".join(header_cell(name, numeric=n, meaning=meaning) for name, n, meaning in _COLUMNS)
+    measures = _measures(rows)
+    lines = [_line(row, variants[row.system, row.utterance, row.trial], labels, measures, directory) for row in rows]
     table = tag(
         "table",
-        tag("thead", tag("tr", head)) + tag("tbody", "\n".join(lines)),
+        _head(measures) + tag("tbody", "\n".join(lines)),
         class_="sortable",
         id="utterances",
     )
@@ -88,29 +138,21 @@ def _filters(systems: Sequence[str]) -> str:
     return tag("p", " ".join(fields), class_="choice")
 
 
-def _line(row: ScoreRow, variants: Mapping[str, ScoreRow], labels: Sequence[str], directory: Path) -> str:
+def _line(
+    row: ScoreRow,
+    variants: Mapping[str, ScoreRow],
+    labels: Sequence[str],
+    measures: Sequence[_Measure],
+    directory: Path,
+) -> str:
     rates, texts = _variants(variants, labels)
-    sim = similarity(row)
-    judged = f"speaker encoder {row.speaker_model}; prompt {row.prompt or 'unknown'}"
     cells = [
         tag("td", tag("code", escape(row.system))),
         tag("td", tag("button", escape(row.utterance), type="button", class_="utterance")),
         tag("td", str(row.trial), class_="number", data_value=str(row.trial)),
         tag("td", escape(row.speaker)),
         tag("td", rates, class_="number"),
-        tag(
-            "td",
-            "-" if sim is None else f"{sim:.3f}",
-            class_="number",
-            data_value=None if sim is None else repr(sim),
-            title=judged,
-        ),
-        tag(
-            "td",
-            "-" if row.duration is None else f"{row.duration:.2f}",
-            class_="number",
-            data_value=None if row.duration is None else repr(row.duration),
-        ),
+        *(measure.cell(row) for measure in measures),
         tag("td", _player(row, directory)),
         tag("td", texts, class_="texts"),
     ]
@@ -119,7 +161,7 @@ def _line(row: ScoreRow, variants: Mapping[str, ScoreRow], labels: Sequence[str]
 
 def _player(row: ScoreRow, directory: Path) -> str:
     if row.path is None:
-        return "missing"
+        return f"missing: {escape(row.failure)}" if row.failure else "missing"
     link = relative_link(Path(row.path), directory)
     label = f"{row.system}, {row.utterance}, trial {row.trial}"
     return tag("audio", "", src=link, controls="controls", preload="none", aria_label=label)

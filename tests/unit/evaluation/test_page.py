@@ -120,7 +120,25 @@ def test_every_player_leads_to_a_file_that_exists(page, report, rows):
 def test_missing_speech_has_no_player_and_says_so(page):
     lines = page.by_id("table", "utterances").all("tbody")[0].all("tr")
     (missing,) = [line for line in lines if not line.all("audio")]
-    assert missing.all("td")[7].text == "missing"
+    assert "missing" in [cell.text for cell in missing.all("td")]
+
+
+def test_measures_that_were_taken_have_a_column_and_others_none(make_row, tmp_path):
+    taken = dataclasses.replace(
+        make_row(), dnsmos_ovrl=3.25, quality_model="dnsmos@1", phoneme_errors=1, num_phonemes=8
+    )
+    failed = dataclasses.replace(make_row(utterance="u1", path=None, sim_o=None), failure="out of <memory>")
+    (tmp_path / "page.html").write_text(
+        utterance_table([taken, failed], [taken.normaliser], tmp_path), encoding="utf-8"
+    )
+    table = read_page(tmp_path / "page.html").by_id("table", "utterances")
+    heads = [head.text for head in table.all("thead")[0].all("th")]
+    lines = [dict(zip(heads, line.all("td"), strict=True)) for line in table.all("tbody")[0].all("tr")]
+    assert [line["DNSMOS"].text for line in lines] == ["3.25", "-"]
+    assert lines[0]["DNSMOS"].attributes["title"] == "P.835 overall, 1 to 5; dnsmos@1"
+    assert lines[0]["PER %"].attributes["data-value"] == "12.5"
+    assert lines[1]["speech"].text == "missing: out of <memory>"
+    assert not {"DistillMOS", "SIM-r", "silence"} & set(heads)
 
 
 def test_the_errors_of_an_utterance_are_marked_by_their_kind(make_row, tmp_path):
