@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from valle.audio import AudioLocation
 from valle.cli.arguments import parse, say
 from valle.codec.options import CodecTrainingOptions
-from valle.codec.train import find_clips
 from valle.codec.training import TrainingReport, train_codec
+from valle.codec.training_data import find_clips
+from valle.codec.weights_file import EMBEDDED
 from valle.data.training_set import load_training_set
 from valle.place import Place, place
 from warehouse.catalogue import connect
@@ -32,6 +33,10 @@ class TrainCodecOptions(BaseModel):
     """Folders of audio, instead of a training set."""
     hours: float = Field(default=1.5, gt=0)
     """Length of the schedule, all sittings together."""
+    keep_codes: bool = False
+    """Keep encoder and codebooks of the codec that is shipped, so that stored codes stay valid; learn its decoder."""
+    adversarial_from: float = Field(default=1.0, ge=0, le=1)
+    """Part of the schedule after which the decoder learns against critics; 1 is never."""
     threads: int = Field(default=1, ge=1)
     """CPU threads."""
     data: Path | None = None
@@ -54,7 +59,11 @@ def run(command: str, arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_stopping.set())
     result = train_codec(
-        CodecTrainingOptions(hours=options.hours),
+        CodecTrainingOptions(
+            hours=options.hours,
+            keep_codes_of=EMBEDDED if options.keep_codes else None,
+            adversarial_from=options.adversarial_from,
+        ),
         clips,
         root.runs / options.run,
         should_stop=is_stopping.is_set,

@@ -1,7 +1,6 @@
 """`python -m valle.codec.export RUN_DIR [--to FILE]`: the weights of a codec training as the file that is shipped."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,22 +19,20 @@ CREDITS = (
 )
 
 
-def export_run(run_directory: Path, target: Path = EMBEDDED, *, phase_rounds: int | None = None) -> WeightsHeader:
-    """Write the network of a run's checkpoint to `target`; `phase_rounds` None keeps those it was trained with.
+def export_run(run_directory: Path, target: Path = EMBEDDED) -> WeightsHeader:
+    """Write the network of a run's checkpoint, its decoder averaged over steps, to `target`.
 
     Raises TrainingError before the run has codebooks.
     """
     path = run_directory / CHECKPOINT
     if not path.exists():
-        raise TrainingError(f"{path} does not exist; train first with `python -m valle.codec.train`")
+        raise TrainingError(f"{path} does not exist; train first with `valle train-codec`")
     saved = torch.load(path, map_location="cpu", weights_only=False)
     if not saved["trainer"]["has_codebooks"]:
         raise TrainingError(f"{path} is still in its first stage and has no codebooks; train on")
-    config = MiniConfig.from_json(saved["config"])
-    if phase_rounds is not None:
-        config = replace(config, phase_rounds=phase_rounds)
-    network = MiniNetwork(config)
+    network = MiniNetwork(MiniConfig.from_json(saved["config"]))
     network.load_state_dict(saved["trainer"]["network"])
+    network.decoder.load_state_dict(saved["trainer"]["decoder_average"])
     return write_weights(
         target, network, num_steps=saved["trainer"]["num_steps"], licence=LICENCE, credits_line=CREDITS
     )
@@ -46,9 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="run directory of the training")
     parser.add_argument("--to", type=Path, default=EMBEDDED, help="file to write")
-    parser.add_argument("--phase-rounds", type=int, help="Griffin-Lim rounds, if others than in training")
     arguments = parser.parse_args()
-    header = export_run(arguments.run, arguments.to, phase_rounds=arguments.phase_rounds)
+    header = export_run(arguments.run, arguments.to)
     print(f"{arguments.to}: revision {header.revision}, {header.num_steps} steps")  # noqa: T201
 
 

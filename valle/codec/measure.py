@@ -17,7 +17,7 @@ import torch
 from valle.audio import AudioLocation, Samples, read_audio, resample
 from valle.backends import Backends
 from valle.codec.base import Codec, Codes
-from valle.codec.train import LOWEST_RATE
+from valle.codec.training_data import LOWEST_RATE
 from valle.evaluation.errors import count_word_errors
 from valle.evaluation.normalise import get_normaliser
 from valle.speaker import SAMPLE_RATE as JUDGES_RATE

@@ -1,12 +1,10 @@
-"""The network of the embedded codec: log-mel, ConvNeXt encoder, residual quantizer, ConvNeXt decoder, inverse STFT.
+"""The network of the embedded codec: log-mel, ConvNeXt encoder, residual quantizer, source-filter decoder.
 
-Backbone and head follow Vocos (Siuzdak 2023; the backbone is the one of the `vocos` package). The encoder sees
-magnitudes only, so the codes carry no phase and the decoder makes one up: that keeps them predictable for a language
-model.
+The backbones are those of the `vocos` package (Siuzdak 2023). The encoder sees magnitudes only, so the codes carry no
+phase and the decoder makes one up: that keeps them predictable for a language model.
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -15,7 +13,10 @@ from torch.nn import functional
 from torchaudio.functional import melscale_fbanks
 from vocos.models import VocosBackbone
 
+from valle.codec.decoder import SourceFilterDecoder
+from valle.codec.fourier import ShortTimeFourier
 from valle.codec.quantizer import ResidualQuantizer
+from valle.codec.source import NoiseSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,6 @@ class MiniConfig:
     latent_dim: int = 64
     num_codebooks: int = 8
     codebook_size: int = 1024
-    # Rounds of Griffin and Lim (1984) after the inverse STFT; they are trained through.
-    phase_rounds: int = 1
 
     def to_json(self) -> str:
         """One line, as stored beside the weights."""
@@ -44,54 +43,6 @@ class MiniConfig:
     def from_json(cls, text: str) -> "MiniConfig":
         """The inverse of `to_json`."""
         return cls(**json.loads(text))
-
-
-# Largest natural logarithm of a magnitude that the decoder may ask for.
-LOUDEST = math.log(100.0)
-
-
-def modulus(spectrum: Tensor) -> Tensor:
-    """Absolute value of a complex tensor, with a gradient at zero too."""
-    return (spectrum.real.square() + spectrum.imag.square() + 1e-8).sqrt()
-
-
-class ShortTimeFourier(nn.Module):
-    """Waveforms of whole hops [B, T * hop] to spectra [B, T, bins] and back.
-
-    Silence pads both ends by (window - hop) / 2, so that every hop has a frame centred on it. torch.istft cannot undo
-    that padding, and the `fold` of Vocos' head is ten times slower than adding shifted hops.
-    """
-
-    hann: Tensor
-
-    def __init__(self, window: int, hop_length: int) -> None:
-        super().__init__()
-        assert window % hop_length == 0, "frames must overlap by whole hops"
-        self.window, self.hop_length = window, hop_length
-        self.margin = (window - hop_length) // 2
-        self.register_buffer("hann", torch.hann_window(window), persistent=False)
-
-    def forward(self, waveforms: Tensor) -> Tensor:
-        """Complex spectrum [B, T, bins] of waveforms [B, T * hop]."""
-        padded = functional.pad(waveforms, (self.margin, self.margin))
-        return torch.fft.rfft(padded.unfold(1, self.window, self.hop_length) * self.hann)
-
-    def _overlap_add(self, frames: Tensor) -> Tensor:
-        batch, num_frames, _ = frames.shape
-        overlap = self.window // self.hop_length
-        hops = frames.view(batch, num_frames, overlap, self.hop_length)
-        total = torch.zeros(batch, num_frames + overlap - 1, self.hop_length, device=frames.device)
-        for shift in range(overlap):
-            total[:, shift : shift + num_frames] += hops[:, :, shift]
-        return total.flatten(1)[:, self.margin : -self.margin]
-
-    def envelope(self, num_frames: int) -> Tensor:
-        """What overlapping windows sum to, [1, T * hop]: the divisor of `inverse`, the same for all spectra of T."""
-        return self._overlap_add(self.hann.square().expand(1, num_frames, -1).contiguous())
-
-    def inverse(self, spectrum: Tensor, envelope: Tensor) -> Tensor:
-        """Waveforms [B, T * hop] whose spectrum is nearest to `spectrum` [B, T, bins] (Griffin and Lim 1984, eq. 6)."""
-        return self._overlap_add(torch.fft.irfft(spectrum, self.window) * self.hann) / envelope
 
 
 class LogMel(nn.Module):
@@ -124,9 +75,15 @@ class MiniNetwork(nn.Module):
         self.encoder = VocosBackbone(config.num_mels, config.dim, config.intermediate_dim, config.encoder_layers)
         self.to_latent = nn.Linear(config.dim, config.latent_dim)
         self.quantizer = ResidualQuantizer(config.num_codebooks, config.codebook_size, config.latent_dim)
-        self.decoder = VocosBackbone(config.latent_dim, config.dim, config.intermediate_dim, config.decoder_layers)
-        # A log-magnitude and a phase for every bin.
-        self.head = nn.Linear(config.dim, config.window + 2)
+        self.decoder = SourceFilterDecoder(
+            latent_dim=config.latent_dim,
+            dim=config.dim,
+            intermediate_dim=config.intermediate_dim,
+            num_layers=config.decoder_layers,
+            sample_rate=config.sample_rate,
+            window=config.window,
+            hop=config.hop_length,
+        )
 
     def encode(self, waveforms: Tensor) -> Tensor:
         """Latents [B, T, D], zero mean and unit variance in every frame, of waveforms [B, T * hop]."""
@@ -134,21 +91,11 @@ class MiniNetwork(nn.Module):
         # A fixed scale: neither the noise of the first stage nor the codebooks can be outrun by growing latents.
         return functional.layer_norm(latents, latents.shape[-1:])
 
-    def spectrum(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """(log-magnitude, phase in radians), each [B, T, bins], that the decoder makes of latents [B, T, D]."""
-        log_magnitude, phase = self.head(self.decoder(latents.transpose(1, 2))).chunk(2, dim=2)
-        return log_magnitude.clamp(max=LOUDEST), phase
-
-    def synthesise(self, log_magnitude: Tensor, phase: Tensor) -> Tensor:
-        """Waveforms [B, T * hop] of a spectrum, its phase made consistent by Griffin-Lim rounds."""
-        magnitude = log_magnitude.exp()
-        envelope = self.fourier.envelope(magnitude.shape[1])
-        waveforms = self.fourier.inverse(torch.polar(magnitude, phase), envelope)
-        for _ in range(self.config.phase_rounds):
-            spectrum = self.fourier(waveforms)
-            waveforms = self.fourier.inverse(spectrum * (magnitude / modulus(spectrum)), envelope)
-        return waveforms
-
     def decode(self, latents: Tensor) -> Tensor:
-        """Waveforms [B, T * hop] of latents [B, T, D]."""
-        return self.synthesise(*self.spectrum(latents))
+        """Waveforms [B, T * hop] of latents [B, T, D]; each clip of a batch gets the noise it gets alone."""
+        voice = self.decoder.voice(latents).decide()
+        start = torch.zeros(len(latents), 1, dtype=torch.float64, device=latents.device)
+        filters = self.decoder(latents)
+        voiced = self.decoder.voiced(filters, self.decoder.pulses(voice, start))
+        noise = NoiseSource().next(latents.shape[1] * self.config.hop_length).to(latents.device)
+        return self.decoder.add_noise(voiced, filters, noise.expand(len(latents), -1))

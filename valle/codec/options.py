@@ -1,6 +1,7 @@
 """The options of a codec training."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from valle.codec.network import MiniConfig
 
@@ -13,14 +14,17 @@ class CodecTrainingOptions:
     # Length of the schedule: seconds of training when `hours` is given, else steps.
     hours: float | None = None
     num_steps: int = 6_000
+    # A weights file whose encoder and codebooks are kept, so that stored codes stay valid; only the decoder is learned.
+    keep_codes_of: Path | None = None
     # Where the stages begin, as a part of the schedule; the adversarial one, from 1.0, never.
     quantized_from: float = 0.08
+    decoder_from: float = 0.5
     adversarial_from: float = 1.0
     batch_size: int = 12
-    crop_frames: int = 80
+    crop_frames: int = 64
     learning_rate: float = 1e-3
     warmup_steps: int = 100
-    max_gradient_norm: float = 1.0
+    max_gradient_norm: float = 20.0
     # Standard deviation of the noise on the latents of the first stage (their own is 1).
     latent_noise: float = 0.15
     min_gain: float = 0.3
@@ -30,11 +34,12 @@ class CodecTrainingOptions:
     # An entry is revived when it is chosen less often than this part of the average.
     dead_part: float = 0.03
     commitment_weight: float = 0.25
-    log_mel_weight: float = 10.0
-    log_magnitude_weight: float = 5.0
-    # The same, of the spectrum that the decoder asks for, before the inverse STFT.
-    asked_magnitude_weight: float = 3.0
-    convergence_weight: float = 2.0
+    pitch_weight: float = 1.0
+    voicing_weight: float = 1.0
+    # Keeps the learned phase near the minimum phase where nothing else decides.
+    phase_weight: float = 1e-3
+    # The exported network is a moving average over steps.
+    average_decay: float = 0.999
     # Shares of the adversarial stage's gradient.
     spectral_share: float = 1.0
     feature_share: float = 1.0

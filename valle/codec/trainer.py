@@ -7,40 +7,40 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 from valle.codec.balance import GradientBalancer
+from valle.codec.decoder import Filters
 from valle.codec.discriminator import build_discriminator
-from valle.codec.losses import (
-    MAGNITUDE_FLOOR,
-    SpectralLoss,
-    discriminator_loss,
-    feature_loss,
-    generator_loss,
-    log_modulus,
-)
+from valle.codec.losses import SpectralFeatures, discriminator_loss, energy_distance, feature_loss, generator_loss
 from valle.codec.network import MiniNetwork
 from valle.codec.options import CodecTrainingOptions
+from valle.codec.source import Voice
 from valle.codec.training_data import SpeechPool
+from valle.codec.voice import voice_losses
+from valle.codec.weights_file import read_network
+from warehouse.errors import TrainingError
 
 Metrics = dict[str, float]
 QUIETEST_EXCERPT = 0.01  # RMS
 
 
 class TrainingStage(StrEnum):
-    """What a step trains: all without codebooks, all through codebooks, or the decoder against critics."""
+    """What a step trains: all without codebooks, all through codebooks, the decoder, or the decoder against critics."""
 
     AUTOENCODER = "autoencoder"
     QUANTIZED = "quantized"
+    DECODER = "decoder"
     ADVERSARIAL = "adversarial"
 
 
 def stage_at(progress: float, options: CodecTrainingOptions) -> TrainingStage:
-    """The stage at `progress` (0 to 1) of the schedule."""
-    if progress < options.quantized_from:
-        return TrainingStage.AUTOENCODER
-    return TrainingStage.QUANTIZED if progress < options.adversarial_from else TrainingStage.ADVERSARIAL
+    """The stage at `progress` (0 to 1) of the schedule; kept codes leave only the decoder to train."""
+    if progress >= options.adversarial_from:
+        return TrainingStage.ADVERSARIAL
+    if progress >= options.decoder_from or options.keep_codes_of is not None:
+        return TrainingStage.DECODER
+    return TrainingStage.QUANTIZED if progress >= options.quantized_from else TrainingStage.AUTOENCODER
 
 
 class Trainer:
@@ -50,9 +50,10 @@ class Trainer:
         self.options = options
         self.pool = pool
         torch.manual_seed(options.seed)
-        self.network = MiniNetwork(options.config)
+        self.network = _first_network(options)
+        self.average = {name: value.clone() for name, value in self.network.decoder.state_dict().items()}
         self.critics = build_discriminator(options.discriminator_filters)
-        self.spectral_loss = SpectralLoss(options.config.sample_rate)
+        self.features = SpectralFeatures(options.config.sample_rate)
         self.optimizer = self._optimizer(self.network)
         self.critics_optimizer = self._optimizer(self.critics)
         self.balancer = GradientBalancer(
@@ -62,17 +63,18 @@ class Trainer:
         self.rng = np.random.default_rng(options.seed)
         self.num_steps = 0
         self.num_critics_steps = 0
-        self.has_codebooks = False
+        self.has_codebooks = options.keep_codes_of is not None
 
     def _optimizer(self, module: nn.Module) -> torch.optim.AdamW:
         return torch.optim.AdamW(module.parameters(), lr=self.options.learning_rate, betas=(0.8, 0.99))
 
-    def _crops(self) -> Tensor:
+    def _batch(self) -> tuple[Tensor, Voice, Tensor]:
+        """(waveforms [B, N], their voice, presence [B, T])."""
         options = self.options
-        length = options.crop_frames * options.config.hop_length
-        crops = self.pool.crops(options.batch_size, length, rng=self.rng)
+        crops = self.pool.crops(options.batch_size, options.crop_frames, rng=self.rng)
         gains = self.rng.uniform(options.min_gain, 1.0, (options.batch_size, 1)).astype(np.float32)
-        return torch.from_numpy(crops * gains)
+        voice = Voice(torch.from_numpy(crops.pitch), torch.from_numpy(crops.voicing))
+        return torch.from_numpy(crops.samples * gains), voice, torch.from_numpy(crops.presence)
 
     def _set_rate(self, progress: float) -> float:
         warmup = min(1.0, (self.num_steps + 1) / self.options.warmup_steps)
@@ -89,42 +91,55 @@ class Trainer:
         drawn = torch.randint(len(choices), (self.options.batch_size,), generator=self.generator)
         return choices[drawn].repeat_interleave(self.options.crop_frames)
 
-    def _reconstruct(self, latents: Tensor, target: Tensor, metrics: Metrics) -> tuple[Tensor, Tensor]:
-        """(waveforms [B, N], their spectral loss) that the decoder makes of latents [B, T, D]."""
-        options, network = self.options, self.network
-        log_magnitude, phase = network.spectrum(latents)
-        output = network.synthesise(log_magnitude, phase)
-        distances = self.spectral_loss(output, target)
-        with torch.no_grad():
-            wanted = log_modulus(network.fourier(target).abs())
-        asked = functional.l1_loss(log_magnitude.clamp(min=math.log(MAGNITUDE_FLOOR)), wanted)
-        metrics |= {"log_mel": distances.log_mel.item(), "log_magnitude": distances.log_magnitude.item()}
-        metrics |= {"convergence": distances.convergence.item(), "asked": asked.item()}
-        loss = (
-            options.log_mel_weight * distances.log_mel
-            + options.log_magnitude_weight * distances.log_magnitude
-            + options.convergence_weight * distances.convergence
-            + options.asked_magnitude_weight * asked
-        )
-        return output, loss
+    def _speak(self, latents: Tensor, voice: Voice) -> tuple[Filters, Tensor]:
+        """(filters, waveforms [2 B, N]) of latents [B, T, D]: each twice, with two draws of noise.
 
-    def _descend(self, loss: Tensor, gradient: Tensor | None = None) -> None:
-        """One optimizer step down `loss`, or from a network output along the `gradient` given for it."""
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss, gradient)
+        The pitch is the true one: at its own an output would drift from the harmonics it is compared with.
+        """
+        decoder = self.network.decoder
+        filters = decoder(latents)
+        start = torch.rand(len(latents), 1, generator=self.generator, dtype=torch.float64)
+        voiced = decoder.voiced(filters, decoder.pulses(voice, start))
+        shape = (len(latents), latents.shape[1] * self.options.config.hop_length)
+        outputs = [decoder.add_noise(voiced, filters, torch.randn(shape, generator=self.generator)) for _ in range(2)]
+        return filters, torch.cat(outputs)
+
+    def _spectral_loss(self, outputs: Tensor, target: Tensor, metrics: Metrics) -> Tensor:
+        one, other = outputs.chunk(2)
+        with torch.no_grad():
+            wanted = self.features(target)
+        loss = energy_distance(wanted, self.features(one), self.features(other))
+        metrics["spectral"] = loss.item()
+        return loss
+
+    def _other_losses(
+        self, filters: Filters, latents: Tensor, voice: Voice, presence: Tensor, metrics: Metrics
+    ) -> Tensor:
+        """What the voice network misses, and a pull of the phase towards the minimum phase."""
+        options = self.options
+        pitch, voicing = voice_losses(self.network.decoder.voice(latents), voice, presence)
+        metrics |= {"pitch": pitch.item(), "voicing": voicing.item()}
+        phase = filters.phase.square().mean()
+        return options.pitch_weight * pitch + options.voicing_weight * voicing + options.phase_weight * phase
+
+    def _descend(self, loss: Tensor) -> None:
+        """One optimizer step along the gradients of `loss` and those already there."""
+        torch.autograd.backward(loss)
         clip_grad_norm_(self.network.parameters(), self.options.max_gradient_norm)
         self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _autoencoder_step(self, metrics: Metrics) -> None:
-        crops = self._crops()
-        latents = self.network.encode(crops)
-        noise = torch.randn(latents.shape, generator=self.generator) * self.options.latent_noise
-        _, loss = self._reconstruct(latents + noise, crops, metrics)
-        self._descend(loss)
+        target, voice, presence = self._batch()
+        latents = self.network.encode(target)
+        latents = latents + torch.randn(latents.shape, generator=self.generator) * self.options.latent_noise
+        filters, outputs = self._speak(latents, voice)
+        spectral = self._spectral_loss(outputs, target, metrics)
+        self._descend(spectral + self._other_losses(filters, latents, voice, presence, metrics))
 
     def _initialise_codebooks(self) -> None:
         with torch.no_grad():
-            batches = [self.network.encode(self._crops()).flatten(0, 1) for _ in range(self.options.k_means_batches)]
+            batches = [self.network.encode(self._batch()[0]).flatten(0, 1) for _ in range(self.options.k_means_batches)]
         self.network.quantizer.initialise(
             torch.cat(batches),
             step_vectors=len(batches[0]),
@@ -134,11 +149,14 @@ class Trainer:
         self.has_codebooks = True
 
     def _quantized_step(self, metrics: Metrics) -> None:
-        crops = self._crops()
-        latents = self.network.encode(crops)
+        target, voice, presence = self._batch()
+        latents = self.network.encode(target)
         flat = latents.flatten(0, 1)
         quantized = self.network.quantizer(flat, self._levels())
-        _, loss = self._reconstruct(quantized.latents.view_as(latents), crops, metrics)
+        decoded = quantized.latents.view_as(latents)
+        filters, outputs = self._speak(decoded, voice)
+        loss = self._spectral_loss(outputs, target, metrics)
+        loss = loss + self._other_losses(filters, decoded, voice, presence, metrics)
         self._descend(loss + self.options.commitment_weight * quantized.commitment)
         average = len(flat) / self.options.config.codebook_size
         num_revived = self.network.quantizer.update(
@@ -149,6 +167,18 @@ class Trainer:
             generator=self.generator,
         )
         metrics |= {"commitment": quantized.commitment.item(), "revived": float(num_revived)}
+
+    @torch.no_grad()
+    def _fixed_latents(self, target: Tensor) -> Tensor:
+        latents = self.network.encode(target)
+        return self.network.quantizer(latents.flatten(0, 1), self._levels()).latents.view_as(latents)
+
+    def _decoder_step(self, metrics: Metrics) -> None:
+        target, voice, presence = self._batch()
+        latents = self._fixed_latents(target)
+        filters, outputs = self._speak(latents, voice)
+        spectral = self._spectral_loss(outputs, target, metrics)
+        self._descend(spectral + self._other_losses(filters, latents, voice, presence, metrics))
 
     def _critics_step(self, real: Tensor, made: Tensor) -> tuple[float, list[list[Tensor]]]:
         """Teach the critics; returns their loss and their activations for the recordings."""
@@ -165,22 +195,20 @@ class Trainer:
 
     def _adversarial_step(self, metrics: Metrics) -> None:
         options, hop = self.options, self.options.config.hop_length
-        crops = self._crops()
-        with torch.no_grad():
-            latents = self.network.encode(crops)
-            quantized = self.network.quantizer(latents.flatten(0, 1), self._levels()).latents.view_as(latents)
-        output, spectral = self._reconstruct(quantized, crops, metrics)
+        target, voice, presence = self._batch()
+        latents = self._fixed_latents(target)
+        filters, outputs = self._speak(latents, voice)
         first = int(self.rng.integers(options.crop_frames - options.discriminator_frames + 1)) * hop
         heard = (slice(options.discriminator_crops), slice(first, first + options.discriminator_frames * hop))
         # The critics hear every excerpt at the same loudness; quiet speech would hardly teach them anything.
-        scale = crops[heard].square().mean(1, keepdim=True).sqrt().clamp(min=QUIETEST_EXCERPT)
-        real, made = (crops[heard] / scale)[:, None], (output[heard] / scale)[:, None]
+        scale = target[heard].square().mean(1, keepdim=True).sqrt().clamp(min=QUIETEST_EXCERPT)
+        real, made = (target[heard] / scale)[:, None], (outputs[heard] / scale)[:, None]
         critics_loss, real_maps = self._critics_step(real, made)
 
         made_scores, made_maps = self.critics(made)
         # The activations for recordings are those from before the critics' step: one pass fewer, and close enough.
         losses = {
-            "spectral": spectral,
+            "spectral": self._spectral_loss(outputs, target, metrics),
             "features": feature_loss(real_maps, made_maps),
         }
         self.num_critics_steps += 1
@@ -188,7 +216,9 @@ class Trainer:
         if self.num_critics_steps > options.critics_head_start:
             losses["fooling"] = generator_loss(made_scores)
         metrics |= {"critics": critics_loss} | {name: loss.item() for name, loss in losses.items()}
-        self._descend(output, self.balancer.gradient(losses, output))
+        gradient = self.balancer.gradient(losses, outputs)
+        torch.autograd.backward(outputs, gradient, retain_graph=True)
+        self._descend(self._other_losses(filters, latents, voice, presence, metrics))
 
     def step(self, progress: float) -> Metrics:
         """One step of the stage that `progress` (0 to 1) falls in; returns its losses by name."""
@@ -199,11 +229,20 @@ class Trainer:
         steps = {
             TrainingStage.AUTOENCODER: self._autoencoder_step,
             TrainingStage.QUANTIZED: self._quantized_step,
+            TrainingStage.DECODER: self._decoder_step,
             TrainingStage.ADVERSARIAL: self._adversarial_step,
         }
         steps[stage](metrics)
         self.num_steps += 1
+        self._update_average()
         return metrics
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Young averages forget faster, else they would keep the random start.
+        decay = min(self.options.average_decay, (1 + self.num_steps) / (10 + self.num_steps))
+        for name, value in self.network.decoder.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay)
 
     @torch.no_grad()
     def reconstruct(self, waveforms: Tensor) -> Tensor:
@@ -219,6 +258,7 @@ class Trainer:
         quantizer = self.network.quantizer
         return {
             "network": self.network.state_dict(),
+            "decoder_average": self.average,
             "averages": {"counts": quantizer.counts, "sums": quantizer.sums},
             "critics": self.critics.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -234,6 +274,7 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` returned."""
         self.network.load_state_dict(state["network"])
+        self.average = state["decoder_average"]
         self.network.quantizer.counts.copy_(state["averages"]["counts"])
         self.network.quantizer.sums.copy_(state["averages"]["sums"])
         self.critics.load_state_dict(state["critics"])
@@ -245,3 +286,13 @@ class Trainer:
         self.num_steps = state["num_steps"]
         self.num_critics_steps = state["num_critics_steps"]
         self.has_codebooks = state["has_codebooks"]
+
+
+def _first_network(options: CodecTrainingOptions) -> MiniNetwork:
+    network = MiniNetwork(options.config)
+    if options.keep_codes_of is not None:
+        kept = read_network(options.keep_codes_of)
+        if kept.config != options.config:
+            raise TrainingError(f"{options.keep_codes_of} holds a codec of another shape; give its own configuration.")
+        network.load_state_dict(kept.state_dict())
+    return network

@@ -1,8 +1,8 @@
-"""Training of the embedded codec on one CPU: plain autoencoder, then quantized, then adversarial.
+"""Training of the embedded codec on one CPU: plain autoencoder, then quantized, then the decoder alone.
 
 The first stage learns latents under noise, the codebooks are then set by k-means, the second stage trains everything
-through them, the third freezes encoder and codebooks (so that codes stay what they are) and trains the decoder against
-critics. A run stops at any time and goes on exactly where it stood: weights, optimizers, random states.
+through them, the third keeps encoder and codebooks (so that codes stay what they are), and a fourth may train the
+decoder against critics. A run stops at any time and goes on exactly where it stood: weights, optimizers, random states.
 """
 
 import json
@@ -18,7 +18,7 @@ import torch
 from valle.audio import Audio, AudioLocation, write_audio
 from valle.codec.options import CodecTrainingOptions
 from valle.codec.trainer import Metrics, Trainer, stage_at
-from valle.codec.training_data import FULL_SCALE, SpeechPool, open_speech_pool
+from valle.codec.training_data import SpeechPool, open_speech_pool
 from warehouse.errors import CheckpointError
 
 log = logging.getLogger(__name__)
@@ -72,9 +72,7 @@ def _read_checkpoint(trainer: Trainer, directory: Path) -> float:
 def _write_examples(trainer: Trainer, pool: SpeechPool, directory: Path) -> None:
     config, rate = trainer.options.config, trainer.options.config.sample_rate
     for clip in np.linspace(0, len(pool.starts) - 2, trainer.options.num_examples).astype(int):
-        samples = pool.samples[pool.starts[clip] : pool.starts[clip + 1]][: int(LONGEST_EXAMPLE * rate)]
-        whole = len(samples) // config.hop_length * config.hop_length
-        original = samples[:whole].astype(np.float32) / np.float32(FULL_SCALE)
+        original = pool.clip(clip)[: int(LONGEST_EXAMPLE * rate) // config.hop_length * config.hop_length]
         output = trainer.reconstruct(torch.from_numpy(original)[None])[0].numpy()
         folder = directory / "examples"
         write_audio(folder / f"{clip:05d}_original.wav", Audio(original, rate))
@@ -127,10 +125,12 @@ def train_codec(
     every step and ends the sitting with a checkpoint; `listener` hears of the losses every few steps. Raises
     TrainingError for unusable clips and CheckpointError for a run directory with a network of another shape.
     """
-    pool = open_speech_pool(clips, options.config.sample_rate, run_directory)
+    pool = open_speech_pool(
+        clips, run_directory, sample_rate=options.config.sample_rate, hop_length=options.config.hop_length
+    )
     trainer = Trainer(options, pool)
     clock = _Clock(options, _read_checkpoint(trainer, run_directory), time.monotonic())
-    (run_directory / "options.json").write_text(json.dumps(asdict(options), indent=1))
+    (run_directory / "options.json").write_text(json.dumps(asdict(options), indent=1, default=str))
     saved_at = shown_at = time.monotonic()
     while (progress := clock.progress(trainer.num_steps)) < 1:
         metrics = trainer.step(progress)

@@ -1,5 +1,6 @@
-"""The training audio of a codec, decoded once into a memory map of 16-bit samples, and random crops of it."""
+"""The training audio of a codec, decoded once into memory maps of samples and pitch, and random crops of both."""
 
+import csv
 import json
 import logging
 from collections.abc import Sequence
@@ -10,64 +11,111 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valle.audio import AudioLocation, Samples, UnreadableAudio, read_audio
-from warehouse.errors import TrainingError
+from valle.codec.pitch import fill_pitch, track_pitch
+from warehouse.errors import ManifestError, TrainingError
 
 log = logging.getLogger(__name__)
 FULL_SCALE = 32767
+AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
+LOWEST_RATE = 16_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """Excerpts of whole hops: samples [B, T * hop], and log2 hertz, voicing, presence (0 in padding), each [B, T]."""
+
+    samples: Samples
+    pitch: NDArray[np.float32]
+    voicing: NDArray[np.float32]
+    presence: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechPool:
-    """Clips laid end to end: clip i is `samples[starts[i] : starts[i + 1]]`."""
+    """Clips laid end to end, padded to whole hops: clip i is frames `starts[i]` to `starts[i + 1]`."""
 
     samples: NDArray[np.int16]
+    hertz: NDArray[np.float32]
     starts: NDArray[np.int64]
+    hop_length: int
 
-    def crops(self, num_crops: int, length: int, *, rng: np.random.Generator) -> Samples:
-        """Random crops float32 [B, length], every stretch of speech as likely as any other; short clips are padded."""
-        sizes = np.diff(self.starts)
+    def crops(self, num_crops: int, num_frames: int, *, rng: np.random.Generator) -> Crops:
+        """Random crops of `num_frames` hops, every stretch of speech as likely as any other; short clips are padded."""
+        sizes, hop = np.diff(self.starts), self.hop_length
         chosen = rng.choice(len(sizes), num_crops, p=sizes / sizes.sum())
-        crops = np.zeros((num_crops, length), np.float32)
+        samples = np.zeros((num_crops, num_frames * hop), np.float32)
+        pitch, voicing, presence = (np.zeros((num_crops, num_frames), np.float32) for _ in range(3))
         for row, clip in enumerate(chosen):
-            first = rng.integers(max(1, sizes[clip] - length + 1))
-            begin = self.starts[clip] + first
-            crop = self.samples[begin : min(begin + length, self.starts[clip + 1])]
-            crops[row, : len(crop)] = crop
-        return crops / np.float32(FULL_SCALE)
+            first = self.starts[clip] + rng.integers(max(1, sizes[clip] - num_frames + 1))
+            last = min(first + num_frames, self.starts[clip + 1])
+            length = last - first
+            samples[row, : length * hop] = self.samples[first * hop : last * hop]
+            pitch[row, :length], voicing[row, :length] = fill_pitch(self.hertz[first:last])
+            pitch[row, length:] = pitch[row, length - 1]
+            presence[row, :length] = 1
+        return Crops(samples / np.float32(FULL_SCALE), pitch, voicing, presence)
+
+    def clip(self, index: int) -> Samples:
+        """The samples of one clip."""
+        first, last = self.starts[index] * self.hop_length, self.starts[index + 1] * self.hop_length
+        return (self.samples[first:last] / FULL_SCALE).astype(np.float32)
 
 
-def _decode(clips: Sequence[AudioLocation], sample_rate: int, path: Path) -> list[int]:
+def _decode(clips: Sequence[AudioLocation], sample_rate: int, hop_length: int, audio: Path, pitch: Path) -> list[int]:
     sizes = []
-    with path.open("wb") as output:
+    with audio.open("wb") as samples_output, pitch.open("wb") as pitch_output:
         for clip in clips:
             try:
                 samples = read_audio(clip, sample_rate).samples
             except UnreadableAudio as error:
                 log.warning("left out of the training audio: %s", error)
                 continue
-            (np.clip(samples, -1, 1) * FULL_SCALE).astype(np.int16).tofile(output)
-            sizes.append(len(samples))
+            padded = np.pad(samples, (0, -len(samples) % hop_length))
+            (np.clip(padded, -1, 1) * FULL_SCALE).astype(np.int16).tofile(samples_output)
+            track_pitch(padded, sample_rate, hop_length).tofile(pitch_output)
+            sizes.append(len(padded) // hop_length)
     return sizes
 
 
-def open_speech_pool(clips: Sequence[AudioLocation], sample_rate: int, directory: Path) -> SpeechPool:
-    """The clips as a memory map in `directory`, decoded on the first call; the same clips must come on every later one.
+def open_speech_pool(
+    clips: Sequence[AudioLocation], directory: Path, *, sample_rate: int, hop_length: int
+) -> SpeechPool:
+    """The clips as memory maps in `directory`, decoded on the first call; the same clips must come on every later one.
 
     Raises TrainingError when nothing can be decoded or when `directory` holds the audio of other clips.
     """
-    index_path, audio_path = directory / "audio.json", directory / "audio.i16"
+    index_path, audio_path, pitch_path = (directory / name for name in ("audio.json", "audio.i16", "pitch.f32"))
     wanted = [[clip.path, clip.offset, clip.start_sample, clip.num_samples] for clip in clips]
+    shape = {"clips": wanted, "sample_rate": sample_rate, "hop_length": hop_length}
     if not index_path.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        partial = audio_path.with_suffix(".tmp")
-        sizes = _decode(clips, sample_rate, partial)
+        sizes = _decode(clips, sample_rate, hop_length, audio_path, pitch_path)
         if not sizes:
             raise TrainingError(f"none of the {len(clips)} training clips can be decoded; check the paths given")
-        partial.replace(audio_path)
-        partial.write_text(json.dumps({"clips": wanted, "sample_rate": sample_rate, "sizes": sizes}))
+        # The index comes last: without it the maps are made again.
+        partial = index_path.with_suffix(".tmp")
+        partial.write_text(json.dumps(shape | {"sizes": sizes}))
         partial.replace(index_path)
     index = json.loads(index_path.read_text())
-    if index["clips"] != wanted or index["sample_rate"] != sample_rate:
+    if {name: index.get(name) for name in shape} != shape:
         raise TrainingError(f"{directory} holds the audio of other clips; give another run directory")
-    starts = np.concatenate([[0], np.cumsum(index["sizes"])])
-    return SpeechPool(np.memmap(audio_path, np.int16, mode="r"), starts.astype(np.int64))
+    starts = np.concatenate([[0], np.cumsum(index["sizes"])]).astype(np.int64)
+    samples = np.memmap(audio_path, np.int16, mode="r")
+    return SpeechPool(samples, np.memmap(pitch_path, np.float32, mode="r"), starts, hop_length)
+
+
+def find_clips(directory: Path) -> list[AudioLocation]:
+    """Audio below `directory`; where it has a `corpus.tsv`, only rows of split `main` and of 16 kHz or more."""
+    table = directory / "corpus.tsv"
+    if not table.exists():
+        paths = sorted(path for path in directory.rglob("*") if path.suffix in AUDIO_SUFFIXES)
+    else:
+        with table.open(newline="") as rows:
+            paths = [directory / row["file"] for row in csv.DictReader(rows, delimiter="\t") if _is_wanted(row)]
+    if not paths:
+        raise ManifestError(f"{directory} holds no training audio; name a folder of wav, flac, ogg or mp3 files")
+    return [AudioLocation(str(path)) for path in paths]
+
+
+def _is_wanted(row: dict[str, str]) -> bool:
+    return row.get("split", "main") == "main" and int(row.get("native_sr") or LOWEST_RATE) >= LOWEST_RATE

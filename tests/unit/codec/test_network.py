@@ -1,11 +1,13 @@
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import nn
 from vocos.spectral_ops import ISTFT
 
-from valle.codec.network import LogMel, MiniConfig, ShortTimeFourier
+from valle.codec.decoder import Filters
+from valle.codec.fourier import ShortTimeFourier
+from valle.codec.network import LogMel, MiniConfig
+from valle.codec.source import NoiseSource, Voice, cycles, pulses, sample_voice
+from valle.codec.voice import VoiceScores
 
 
 def speech_like(num_samples):
@@ -44,26 +46,50 @@ def test_latents_have_one_scale_in_every_frame(random_network, small_config):
     torch.testing.assert_close(latents.square().mean(-1), torch.ones(1, 10), atol=1e-2, rtol=0)
 
 
-def test_a_consistent_spectrum_comes_back_as_its_sound(random_network, small_config):
-    network = random_network(small_config)
-    sound = speech_like(9_600)
-    spectrum = network.fourier(sound)
-    output = network.synthesise(spectrum.abs().clamp(min=1e-6).log(), spectrum.angle())
-    torch.testing.assert_close(output[:, 640:-640], sound[:, 640:-640], atol=1e-3, rtol=0)
+def test_filters_of_one_leave_the_pulses_as_they_are(random_network, small_config):
+    decoder = random_network(small_config).decoder
+    voice = Voice(torch.full((1, 30), np.log2(130.0)), torch.ones(1, 30))
+    train = decoder.pulses(voice, torch.zeros(1, 1, dtype=torch.float64))
+    flat = torch.full((1, 30, 641), np.log(decoder.level))
+    filters = Filters(flat, flat - 30, torch.zeros(1, 30, 641))
+    output = decoder.add_noise(decoder.voiced(filters, train), filters, torch.randn(1, 9_600))
+    torch.testing.assert_close(output[:, 640:-640], train[:, 640:-640], atol=1e-3, rtol=0)
 
 
-def test_a_phase_round_brings_the_sound_nearer_to_the_magnitudes_asked_for(random_network, small_config):
-    wanted = None
-    distances = []
-    for rounds in (0, 1, 4):
-        network = random_network(replace(small_config, phase_rounds=rounds))
-        wanted = network.fourier(speech_like(9_600)).abs()
-        phase = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(0)) * 6.28
-        made = network.fourier(network.synthesise(wanted.clamp(min=1e-6).log(), phase)).abs()
-        distances.append((made - wanted).norm().item())
-    assert distances == sorted(distances, reverse=True)
+def test_a_minimum_phase_filter_answers_after_the_pulse_and_not_before_it(random_network, small_config):
+    decoder = random_network(small_config).decoder
+    log_magnitude = -(torch.linspace(-3, 3, 641) ** 2)[None, None]
+    response = torch.fft.irfft(torch.polar(log_magnitude.exp(), decoder.minimum_phase(log_magnitude)))[0, 0]
+    energy = response.square()
+    assert energy[:640].sum() > 0.99 * energy.sum()
+
+
+def test_pulses_repeat_at_the_pitch_with_unit_power_and_stop_where_it_is_unvoiced():
+    voicing = torch.ones(1, 40)
+    voicing[:, 20:] = 0
+    sampled = sample_voice(Voice(torch.full((1, 40), np.log2(120.0)), voicing), 320)
+    train = pulses(sampled, cycles(sampled, torch.zeros(1, 1, dtype=torch.float64), 24_000), 24_000)[0]
+    voiced = train[: 19 * 320]
+    assert (torch.diff(torch.nonzero(voiced > 0.9 * voiced.max())[:, 0]) == 200).all()
+    assert abs(voiced.square().mean() - 1) < 0.05
+    assert train[21 * 320 :].abs().max() == 0
+
+
+def test_a_voice_is_found_between_its_neighbours_and_not_between_octaves():
+    scores = torch.full((1, 1, 160), -10.0)
+    scores[..., 40], scores[..., 41], scores[..., 80] = 5.0, 5.0, 4.9
+    voice = VoiceScores(scores, torch.tensor([[0.1]])).decide()
+    pitches = torch.linspace(np.log2(45.0), np.log2(700.0), 160)
+    torch.testing.assert_close(voice.pitch[0, 0], (pitches[40] + pitches[41]) / 2, atol=1e-3, rtol=0)
+    assert voice.voicing.item() == 1
+
+
+def test_the_noise_of_a_clip_does_not_depend_on_how_it_is_asked_for():
+    whole, parts = NoiseSource(), NoiseSource()
+    pieces = [parts.next(size) for size in (1, 320, 7, 672)]
+    assert torch.equal(whole.next(1_000), torch.cat(pieces, 1))
 
 
 def test_configurations_survive_json():
-    config = MiniConfig(dim=48, phase_rounds=3)
+    config = MiniConfig(dim=48, decoder_layers=3)
     assert MiniConfig.from_json(config.to_json()) == config

@@ -1,5 +1,5 @@
 import json
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +8,19 @@ import torch
 
 from valle.audio import Audio, AudioLocation, write_audio
 from valle.codec.export import export_run
-from valle.codec.losses import SpectralLoss, discriminator_loss, feature_loss, generator_loss
+from valle.codec.losses import (
+    SpectralFeatures,
+    discriminator_loss,
+    energy_distance,
+    feature_loss,
+    generator_loss,
+    spectral_distance,
+)
 from valle.codec.mini import open_mini
 from valle.codec.options import CodecTrainingOptions
-from valle.codec.train import find_clips
 from valle.codec.trainer import Trainer, TrainingStage, stage_at
 from valle.codec.training import train_codec
-from valle.codec.training_data import open_speech_pool
+from valle.codec.training_data import find_clips, open_speech_pool
 from warehouse.errors import CheckpointError, ManifestError, TrainingError
 
 
@@ -35,9 +41,10 @@ def clips(tmp_path):
 def options(small_config):
     return CodecTrainingOptions(
         config=small_config,
-        num_steps=6,
-        quantized_from=0.3,
-        adversarial_from=0.6,
+        num_steps=8,
+        quantized_from=0.25,
+        decoder_from=0.5,
+        adversarial_from=0.75,
         batch_size=2,
         crop_frames=16,
         k_means_batches=6,
@@ -55,12 +62,16 @@ def network_of(run_directory: Path):
     return torch.load(run_directory / "checkpoint.pt", weights_only=False)["trainer"]["network"]
 
 
+def pool_of(clips, directory):
+    return open_speech_pool(clips, directory, sample_rate=24_000, hop_length=320)
+
+
 def stop_after(num_steps):
     asked = iter(range(1, 1_000))
     return lambda: next(asked) >= num_steps
 
 
-def test_the_schedule_has_three_stages_in_order(options):
+def test_the_schedule_has_four_stages_in_order(options):
     stages = [stage_at(step / options.num_steps, options) for step in range(options.num_steps)]
     assert stages == [stage for stage in TrainingStage for _ in range(2)]
 
@@ -85,28 +96,52 @@ def test_a_stop_request_ends_the_sitting_with_a_checkpoint(options, clips, tmp_p
     assert not list((tmp_path / "run").glob("*.tmp"))
 
 
-def test_the_adversarial_stage_leaves_encoder_and_codebooks_alone(options, clips, tmp_path):
+def test_the_last_two_stages_leave_encoder_and_codebooks_alone(options, clips, tmp_path):
     train_codec(options, clips, tmp_path / "run", should_stop=stop_after(4))
     before = network_of(tmp_path / "run")
     train_codec(options, clips, tmp_path / "run")
     after = network_of(tmp_path / "run")
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {"decoder", "head"}
+    assert changed == {"decoder"}
+
+
+def test_a_decoder_learned_for_kept_codes_leaves_their_revision_as_it_is(options, clips, tmp_path):
+    train_codec(options, clips, tmp_path / "first")
+    kept = export_run(tmp_path / "first", tmp_path / "first.safetensors")
+    options = replace(options, keep_codes_of=tmp_path / "first.safetensors", num_steps=3, adversarial_from=1.0)
+    assert {stage_at(step / 3, options) for step in range(3)} == {TrainingStage.DECODER}
+    train_codec(options, clips, tmp_path / "second")
+    assert export_run(tmp_path / "second", tmp_path / "second.safetensors").revision == kept.revision
+    sound = np.random.default_rng(0).normal(0, 0.1, 3_200).astype(np.float32)
+    first, second = open_mini(tmp_path / "first.safetensors"), open_mini(tmp_path / "second.safetensors")
+    [codes] = first.encode([sound])
+    np.testing.assert_array_equal(second.encode([sound])[0], codes)
+    assert np.abs(first.decode([codes])[0] - second.decode([codes])[0]).max() > 0
+
+
+def test_codes_of_another_shape_are_not_kept(options, clips, tmp_path):
+    train_codec(options, clips, tmp_path / "first")
+    export_run(tmp_path / "first", tmp_path / "first.safetensors")
+    wider = replace(options, config=replace(options.config, dim=48), keep_codes_of=tmp_path / "first.safetensors")
+    with pytest.raises(TrainingError, match="another shape"):
+        train_codec(wider, clips, tmp_path / "second")
 
 
 def test_the_decoder_fools_the_critics_only_after_their_head_start(options, clips, tmp_path):
-    options = replace(options, quantized_from=0.0, adversarial_from=0.0, critics_head_start=2)
-    trainer = Trainer(options, open_speech_pool(clips, 24_000, tmp_path / "run"))
+    options = replace(options, quantized_from=0.0, decoder_from=0.0, adversarial_from=0.0, critics_head_start=2)
+    trainer = Trainer(options, pool_of(clips, tmp_path / "run"))
     metrics = [trainer.step(0.5) for _ in range(3)]
     assert ["fooling" in step for step in metrics] == [False, False, True]
     assert all(step["critics"] > 0 and step["features"] > 0 for step in metrics)
 
 
 def test_training_brings_the_output_nearer_to_the_speech(options, clips, tmp_path):
-    options = replace(options, num_steps=40, quantized_from=0.5, adversarial_from=1.0, learning_rate=5e-3)
-    pool = open_speech_pool(clips, 24_000, tmp_path / "run")
+    options = replace(
+        options, num_steps=40, quantized_from=0.5, decoder_from=1.0, adversarial_from=1.0, learning_rate=5e-3
+    )
+    pool = pool_of(clips, tmp_path / "run")
     trainer = Trainer(options, pool)
-    losses = [trainer.step(step / 40)["log_mel"] for step in range(40)]
+    losses = [trainer.step(step / 40)["spectral"] for step in range(40)]
     assert np.mean(losses[15:20]) < 0.7 * losses[0]
     assert np.mean(losses[-5:]) < 0.7 * losses[0]
 
@@ -117,7 +152,7 @@ def test_metrics_and_examples_are_written(options, clips, tmp_path):
     train_codec(options, clips, tmp_path / "run", listener=reports.append)
     [line] = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["step"] == reports[0].num_steps == 20
-    assert json.loads(line)["log_mel"] > 0
+    assert json.loads(line)["spectral"] > 0
     assert reports[0].seconds_left >= 0
     assert len(list((tmp_path / "run" / "examples").glob("*_step*.wav"))) > 1
 
@@ -130,27 +165,38 @@ def test_a_run_directory_of_another_shape_is_refused(options, clips, tmp_path):
 
 
 def test_a_run_directory_with_other_clips_is_refused(clips, tmp_path):
-    open_speech_pool(clips, 24_000, tmp_path / "run")
+    pool_of(clips, tmp_path / "run")
     with pytest.raises(TrainingError, match="other clips"):
-        open_speech_pool(clips[:1], 24_000, tmp_path / "run")
+        pool_of(clips[:1], tmp_path / "run")
 
 
 def test_an_undecodable_clip_is_left_out_and_nothing_at_all_is_an_error(clips, tmp_path):
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"not audio")
-    pool = open_speech_pool([AudioLocation(str(broken)), *clips], 24_000, tmp_path / "one")
+    pool = pool_of([AudioLocation(str(broken)), *clips], tmp_path / "one")
     assert len(pool.starts) == len(clips) + 1
     with pytest.raises(TrainingError, match="none of the 1"):
-        open_speech_pool([AudioLocation(str(broken))], 24_000, tmp_path / "two")
+        pool_of([AudioLocation(str(broken))], tmp_path / "two")
 
 
 def test_crops_come_from_within_one_clip_and_short_clips_are_padded(clips, tmp_path):
-    pool = open_speech_pool(clips, 24_000, tmp_path / "run")
-    crops = pool.crops(40, 12_000, rng=np.random.default_rng(1))
-    assert crops.shape == (40, 12_000)
-    assert crops.dtype == np.float32
-    is_short = np.abs(crops[:, 4_800:]).max(1) == 0
+    pool = pool_of(clips, tmp_path / "run")
+    crops = pool.crops(40, 40, rng=np.random.default_rng(1))
+    assert crops.samples.shape == (40, 12_800)
+    assert crops.pitch.shape == crops.voicing.shape == crops.presence.shape == (40, 40)
+    is_short = crops.presence.sum(1) == 15
     assert 0 < is_short.sum() < 40
+    assert np.abs(crops.samples[is_short, 4_800:]).max() == 0
+    assert crops.presence[~is_short].min() == 1
+
+
+def test_the_pitch_of_a_crop_is_that_of_its_sound(clips, tmp_path):
+    pool = pool_of(clips, tmp_path / "run")
+    crops = pool.crops(20, 10, rng=np.random.default_rng(1))
+    heard = np.exp2(crops.pitch[crops.voicing > 0])
+    assert len(heard) > 50
+    nearest = np.abs(heard[:, None] - [150, 210, 270]).min(1)
+    assert np.median(nearest) < 2
 
 
 def test_an_exported_run_opens_and_makes_the_same_codes_in_half_precision(options, clips, tmp_path):
@@ -160,8 +206,6 @@ def test_an_exported_run_opens_and_makes_the_same_codes_in_half_precision(option
     assert codec.spec.revision == header.revision
     assert header.num_steps == options.num_steps
     assert "LibriSpeech" in header.credits
-    more = export_run(tmp_path / "run", tmp_path / "more.safetensors", phase_rounds=3)
-    assert (more.revision, more.config.phase_rounds) == (header.revision, 3)
     [codes] = codec.encode([np.random.default_rng(0).normal(0, 0.1, 3_000).astype(np.float32)])
     assert codes.shape == (8, 10)
 
@@ -186,13 +230,22 @@ def test_a_folder_without_audio_is_refused(tmp_path):
         find_clips(tmp_path)
 
 
-def test_the_spectral_loss_is_zero_for_the_same_sound_and_grows_with_the_difference():
-    loss = SpectralLoss(24_000)
+def test_the_spectral_distance_is_zero_for_the_same_sound_and_grows_with_the_difference():
+    features = SpectralFeatures(24_000)
     sound = torch.randn(2, 6_000, generator=torch.Generator().manual_seed(0)) * 0.1
-    near, far = sound * 1.1, sound * 3
-    assert [value.item() for value in astuple(loss(sound, sound))] == [0, 0, 0]
-    for little, much in zip(astuple(loss(near, sound)), astuple(loss(far, sound)), strict=True):
-        assert little < much
+    same, near, far = (spectral_distance(features(sound), features(sound * gain)) for gain in (1.0, 1.1, 3.0))
+    assert same == 0
+    assert 0 < near < far
+
+
+def test_noise_of_the_right_level_scores_better_than_its_average():
+    """The median spectrum of noise is nearer to any noise than other noise is, and yet it is the worse output."""
+    generator = torch.Generator().manual_seed(0)
+    features = SpectralFeatures(24_000)
+    target, one, other = (features(torch.randn(4, 24_000, generator=generator) * 0.1) for _ in range(3))
+    flat = [(weight, value.median(-1, keepdim=True).values.expand_as(value)) for weight, value in target]
+    assert spectral_distance(target, flat) < spectral_distance(target, one)
+    assert energy_distance(target, one, other) < energy_distance(target, flat, flat)
 
 
 def test_hinge_losses_are_zero_when_the_judge_is_right_or_fooled():

@@ -34,7 +34,7 @@ def test_a_better_decoder_keeps_the_revision_and_another_encoder_changes_it(rand
     network = random_network(small_config)
     revision = write(tmp_path / "w.safetensors", network).revision
     with torch.no_grad():
-        network.head.weight.add_(1)
+        network.decoder.harmonics.weight.add_(1)
     assert write(tmp_path / "w.safetensors", network).revision == revision
     with torch.no_grad():
         network.to_latent.weight[0, 0] += 1

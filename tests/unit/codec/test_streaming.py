@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from valle.codec.mini import MiniCodec
+from valle.codec.streaming import StreamingDecoder
+
+
+def streamed(network, codes, sizes):
+    decoder = StreamingDecoder(network)
+    pieces, first = [], 0
+    for size in sizes:
+        pieces.append(decoder.push(codes[:, first : first + size]))
+        first += size
+    assert first == codes.shape[1]
+    return [*pieces, decoder.finish()], decoder
+
+
+@pytest.fixture
+def network(random_network, small_config):
+    built = random_network(small_config).eval()
+    # Voices that rise and fall and stop, as speech does.
+    built.decoder.voice.out.weight.data.mul_(20)
+    return built
+
+
+@pytest.fixture
+def codes():
+    return np.random.default_rng(2).integers(0, 64, (8, 90)).astype(np.int16)
+
+
+@pytest.mark.parametrize("sizes", [[90], [1] * 90, [7] * 12 + [6], [60, 0, 30], [3, 87]])
+def test_streamed_speech_equals_the_whole(network, codes, sizes):
+    [whole] = MiniCodec(network, revision="r").decode([codes])
+    pieces, _ = streamed(network, codes, sizes)
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4)
+
+
+def test_speech_leaves_as_soon_as_its_context_is_known(network, codes):
+    pieces, decoder = streamed(network, codes, [1] * 90)
+    spoken = np.cumsum([len(piece) for piece in pieces[:-1]]) // 320
+    for pushed, frames in enumerate(spoken, start=1):
+        assert frames == max(0, pushed - decoder.latency_frames)
+
+
+def test_what_is_kept_does_not_grow_with_the_clip(network):
+    codes = np.random.default_rng(3).integers(0, 64, (8, 400)).astype(np.int16)
+    decoder = StreamingDecoder(network)
+    held = []
+    for first in range(0, 400, 10):
+        decoder.push(codes[:, first : first + 10])
+        held.append(decoder._latents.numel() + decoder._train.numel() + decoder._noise.numel())
+    assert max(held[20:]) == max(held[10:20])
+
+
+def test_a_clip_shorter_than_the_context_leaves_at_the_end(network, codes):
+    [whole] = MiniCodec(network, revision="r").decode([codes[:2, :3]])
+    pieces, _ = streamed(network, codes[:2, :3], [3])
+    assert [len(piece) for piece in pieces] == [0, 960]
+    np.testing.assert_allclose(pieces[1], whole, atol=1e-4)
+    assert len(StreamingDecoder(network).finish()) == 0

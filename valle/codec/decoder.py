@@ -1,0 +1,99 @@
+"""The decoder of `mini`: latents to the filters of pulses and noise, and those to a waveform."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from vocos.models import VocosBackbone
+
+from valle.codec.fourier import ShortTimeFourier
+from valle.codec.source import Voice, cycles, pulses, sample_voice
+from valle.codec.voice import VoiceNetwork
+
+_KERNEL = 7
+"""Frames that a convolution of the backbone sees."""
+_QUIETEST, _LOUDEST = -12.0, math.log(100.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Log-magnitudes of the filters of pulses and of noise, and phase of the first, each [B, T, bins]."""
+
+    harmonics: Tensor
+    noise: Tensor
+    phase: Tensor
+
+    def frames(self, first: int, last: int) -> "Filters":
+        """Frames `first` to `last`."""
+        return Filters(self.harmonics[:, first:last], self.noise[:, first:last], self.phase[:, first:last])
+
+
+class SourceFilterDecoder(nn.Module):
+    """Latents [B, T, D] to waveforms [B, T * hop]: ConvNeXt backbone, then filters on pulses and noise.
+
+    The filter of the pulses has the minimum phase of its magnitude plus a learned offset, as a vocal tract has.
+    """
+
+    causal_half: Tensor
+
+    def __init__(
+        self,
+        *,
+        latent_dim: int,
+        dim: int,
+        intermediate_dim: int,
+        num_layers: int,
+        sample_rate: int,
+        window: int,
+        hop: int,
+    ) -> None:
+        super().__init__()
+        bins = window // 2 + 1
+        self.sample_rate = sample_rate
+        self.backbone = VocosBackbone(latent_dim, dim, intermediate_dim, num_layers)
+        self.harmonics = nn.Linear(dim, bins)
+        self.noise = nn.Linear(dim, bins)
+        self.phase = nn.Linear(dim, bins)
+        nn.init.zeros_(self.phase.weight)
+        nn.init.zeros_(self.phase.bias)
+        self.voice = VoiceNetwork(latent_dim)
+        # Frames to either side on which filters or voice of a frame depend.
+        self.context = max((_KERNEL // 2) * (num_layers + 1), self.voice.context)
+        self.fourier = ShortTimeFourier(window, hop)
+        # White noise of unit variance has this magnitude in every bin, on average of squares.
+        self.level = float(self.fourier.hann.square().sum().sqrt())
+        half = torch.zeros(window)
+        half[0] = half[window // 2] = 1
+        half[1 : window // 2] = 2
+        self.register_buffer("causal_half", half, persistent=False)
+
+    def forward(self, latents: Tensor) -> Filters:
+        """The filters of each frame of latents [B, T, D]; its voice is what `self.voice` says."""
+        hidden = self.backbone(latents.transpose(1, 2))
+        return Filters(
+            harmonics=self.harmonics(hidden).clamp(_QUIETEST, _LOUDEST),
+            noise=self.noise(hidden).clamp(_QUIETEST, _LOUDEST),
+            phase=self.phase(hidden),
+        )
+
+    def minimum_phase(self, log_magnitude: Tensor) -> Tensor:
+        """Phase [B, T, bins] of the minimum-phase filter with that log-magnitude, by its folded cepstrum."""
+        cepstrum = torch.fft.irfft(torch.complex(log_magnitude, torch.zeros_like(log_magnitude)), self.fourier.window)
+        return torch.fft.rfft(cepstrum * self.causal_half).imag
+
+    def pulses(self, voice: Voice, start: Tensor) -> Tensor:
+        """Pulse train [B, T * hop] of a voice, `start` [B, 1] cycles into a period."""
+        sampled = sample_voice(voice, self.fourier.hop_length)
+        return pulses(sampled, cycles(sampled, start, self.sample_rate), self.sample_rate)
+
+    def voiced(self, filters: Filters, train: Tensor) -> Tensor:
+        """Spectrum [B, T, bins] of the pulse train [B, T * hop] filtered."""
+        harmonics = filters.harmonics
+        response = torch.polar(harmonics.exp(), self.minimum_phase(harmonics) + filters.phase)
+        return self.fourier(train) / self.level * response
+
+    def add_noise(self, voiced: Tensor, filters: Filters, noise: Tensor) -> Tensor:
+        """Waveforms [B, T * hop] of voiced spectra and of `noise` [B, T * hop] (unit variance) filtered."""
+        breath = self.fourier(noise) / self.level * filters.noise.exp()
+        return self.fourier.inverse(voiced + breath, self.fourier.envelope(noise.shape[1] // self.fourier.hop_length))
