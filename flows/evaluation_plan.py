@@ -21,34 +21,39 @@ from valle.evaluation.plan import (
 )
 from valle.evaluation.protocols import resolve_protocol
 from valle.evaluation.speech import read_circumstances
-from valle.evaluation.systems import CheckpointSystem, FolderSystem, System, check_system_name
+from valle.evaluation.systems import FolderSystem, System, check_system_name
 from valle.statistics.report import Report
-from valle.training.checkpoint import CheckpointCard, latest_checkpoint, read_card
 from warehouse.errors import CheckpointError, ConfigurationError
 from warehouse.rows import ScoreRow
 
 _COUNT = 20
 _DEFAULT_CODEC = "mini"
-_WARM_UP = {
-    CheckpointSystem: "loading is not counted, there is no warm-up run, and a batch's time is shared by its utterances",
-    FolderSystem: "not known: somebody else made the files",
-    CommandSystem: "by the system's own clock where it tells; else the first utterance counts the start of the process",
-}
+_TIME = "time of speech"
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A plan, and what its system says of itself in the report."""
+    """A plan, and what is known of its system for the report."""
 
     plan: EvaluationPlan
     facts: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """The system, what is known of it, and what its checkpoint says (None for the systems of others)."""
+
+    system: System
+    facts: dict[str, str]
+    training_set: str | None = None
+    codec: str | None = None
+
+
 def resolve(parameters: EvaluateParameters, backends: Backends) -> Resolved:
     """Find system, items, codec and judges. Raises a PipelineError that says what is missing."""
-    system, card, facts = _system(parameters)
-    items = _items(parameters, card)
-    codec = parameters.codec or (card.codec.name if card is not None else _DEFAULT_CODEC)
+    subject = _subject(parameters)
+    items = _items(parameters, subject.training_set)
+    codec = parameters.codec or subject.codec or _DEFAULT_CODEC
     languages = sorted({item.language for item in items.items})
     normaliser = parameters.normaliser or default_normaliser(languages[0] if len(languages) == 1 else "")
     judges = Judges(
@@ -57,8 +62,8 @@ def resolve(parameters: EvaluateParameters, backends: Backends) -> Resolved:
         scorers=available_scorers(parameters.scorers),
         normaliser=normaliser,
     )
-    plan = plan_evaluation(items, system, judges=judges, decoders=find_decoders(codec, backends))
-    return Resolved(plan, facts)
+    plan = plan_evaluation(items, subject.system, judges=judges, decoders=find_decoders(codec, backends))
+    return Resolved(plan, subject.facts)
 
 
 def finished_report(parameters: EvaluateParameters) -> Report | None:
@@ -71,23 +76,39 @@ def finished_report(parameters: EvaluateParameters) -> Report | None:
 def report(resolved: Resolved, rows: list[ScoreRow], parameters: EvaluateParameters) -> Report:
     """Write the report, unless it stands there already."""
     of_system, _ = resolved.plan.speech(parameters.place)
-    facts = resolved.facts | {
-        "made on": "; ".join(read_circumstances(of_system)) or "not known",
-        "time of speech": _WARM_UP[type(resolved.plan.system)],
-    }
+    facts = resolved.facts | {"made on": "; ".join(read_circumstances(of_system)) or "not known"}
     return report_evaluation(resolved.plan, rows, parameters.place, facts)
 
 
-def _system(parameters: EvaluateParameters) -> tuple[System, CheckpointCard | None, dict[str, str]]:
+def _subject(parameters: EvaluateParameters) -> _Subject:
     given = [one for one in (parameters.run, parameters.folder, parameters.command) if one is not None]
     if len(given) != 1:
         raise ConfigurationError("Name what to evaluate: --run, --folder or --command, one of them.")
     if parameters.folder is not None:
         folder = parameters.folder.expanduser().resolve()
-        name = check_system_name(parameters.name or folder.name)
-        return FolderSystem(folder, name), None, {"system": f"folder {folder}"}
+        facts = {"system": f"folder {folder}", _TIME: "not known: somebody else made the files"}
+        return _Subject(FolderSystem(folder, check_system_name(parameters.name or folder.name)), facts)
     if parameters.command is not None:
         return _command(parameters.command, parameters)
+    return _checkpoint(parameters)
+
+
+def _command(command: str, parameters: EvaluateParameters) -> _Subject:
+    program = next(iter(shlex.split(command)), "")
+    name = check_system_name(parameters.name or Path(program).stem)
+    facts = {
+        "system": f"command {command}",
+        "version": parameters.command_version or "not told",
+        _TIME: "by the system's own clock where it tells; else the first utterance counts the start of the process",
+    }
+    return _Subject(CommandSystem(command, name, parameters.command_version, timeout=parameters.timeout), facts)
+
+
+def _checkpoint(parameters: EvaluateParameters) -> _Subject:
+    # Torch takes seconds, and the systems of others need none of it.
+    from valle.evaluation.checkpoint import CheckpointSystem
+    from valle.training.checkpoint import latest_checkpoint, read_card
+
     runs = parameters.place.runs
     checkpoint = latest_checkpoint(runs / str(parameters.run))
     if checkpoint is None:
@@ -98,18 +119,13 @@ def _system(parameters: EvaluateParameters) -> tuple[System, CheckpointCard | No
         "training set": card.training_set,
         "model codec": f"{card.codec.name}@{card.codec.revision}",
         "sampling": parameters.sampling.model_dump_json(),
+        _TIME: "loading is not counted, there is no warm-up run, and a batch's time is shared by its utterances",
     }
-    return CheckpointSystem(checkpoint, card, parameters.sampling), card, facts
+    system = CheckpointSystem(checkpoint, card, parameters.sampling)
+    return _Subject(system, facts, card.training_set.rpartition("-")[0], card.codec.name)
 
 
-def _command(command: str, parameters: EvaluateParameters) -> tuple[System, None, dict[str, str]]:
-    program = next(iter(shlex.split(command)), "")
-    name = check_system_name(parameters.name or Path(program).stem)
-    system = CommandSystem(command, name, parameters.command_version, timeout=parameters.timeout)
-    return system, None, {"system": f"command {command}", "version": parameters.command_version or "not told"}
-
-
-def _items(parameters: EvaluateParameters, card: CheckpointCard | None) -> ItemList:
+def _items(parameters: EvaluateParameters, own_training_set: str | None) -> ItemList:
     if parameters.protocol is not None:
         listed = resolve_protocol(
             parameters.protocol,
@@ -122,7 +138,7 @@ def _items(parameters: EvaluateParameters, card: CheckpointCard | None) -> ItemL
             chosen = tuple(spread_over_speakers(listed.items, parameters.count, seed=parameters.seed))
             listed = ItemList(protocol=listed.protocol, source=listed.source, items=chosen)
         return listed.with_trials(parameters.trials)
-    training_set = parameters.training_set or (card.training_set.rpartition("-")[0] if card is not None else None)
+    training_set = parameters.training_set or own_training_set
     if training_set is None:
         raise ConfigurationError("Name the sentences: --protocol with its list, or --training-set.")
     return items_of_training_set(

@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
-from valle.data.cuts import export_cuts
 from valle.data.splits import SplitPolicy, assign_splits
 from valle.data.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
 from valle.place import Place
@@ -71,6 +70,8 @@ def select(selection: Selection, place: Place, *, codec: CodecSpec, phoneme_symb
         part = write_table(place.lake.folder(TrainingItemRow.table), TrainingItemRow.table, items)
         with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content has an equal name.
             place.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
+        from valle.data.cuts import export_cuts  # Lhotse takes seconds, and who only reads a Selection needs none of it
+
         export_cuts(items, connection, lake=place.lake.root, directory=directory, codec=codec)
     save_card(
         _card(

@@ -28,7 +28,6 @@ from valle.evaluation.controls import (
 )
 from valle.evaluation.drift import drift_section
 from valle.evaluation.page import PageContent, page_key, write_page
-from valle.evaluation.plots import plot_errors_against_similarity, plot_similarities, plot_word_errors
 from valle.evaluation.renormalise import under_every_normaliser
 from valle.evaluation.sections import Cell, Section, section, section_markdown
 from valle.evaluation.worst import describe_worst
@@ -78,6 +77,9 @@ def write_report(
     told_apart = under_every_normaliser(scores)
     everything = sorted(aggregate(told_apart, options=used), key=lambda system: system_rank(system.system))
     ranked = [system for system in everything if system.normaliser == chosen]
+    # Matplotlib takes seconds, and a report that did not change draws nothing.
+    from valle.evaluation.plots import plot_errors_against_similarity, plot_similarities, plot_word_errors
+
     plot_word_errors(ranked, plots[0].path)
     plot_similarities(rows_by_system, plots[1].path)
     plot_errors_against_similarity(rows_by_system, plots[2].path)
