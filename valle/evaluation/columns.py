@@ -1,15 +1,25 @@
 """The columns of the table of systems, once for Markdown and for HTML: what each shows and what judged it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from valle.evaluation.aggregate import CATASTROPHIC_RATE, SystemScores
 from valle.evaluation.bootstrap import Estimate
 
-Judge = Literal["asr", "speaker", "none"]
+Judge = Literal["asr", "speaker", "quality", "none"]
 Value = Estimate | float | int | None
-Read = Callable[[SystemScores, SystemScores | None], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemLine:
+    """A line of the table: the scores of a system, and its measures by name (`measures.py`)."""
+
+    scores: SystemScores
+    measures: Mapping[str, Estimate]
+
+
+Read = Callable[[SystemLine, SystemLine | None], Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +35,13 @@ class Column:
     is_optional: bool = False
     """Left out where no system has a value."""
 
-    def number(self, system: SystemScores, truth: SystemScores | None) -> float | None:
+    def number(self, system: SystemLine, truth: SystemLine | None) -> float | None:
         """The value as it is shown, without its interval and unrounded."""
         value = self.read(system, truth)
         plain = value.value if isinstance(value, Estimate) else value
         return None if plain is None else self.factor * plain
 
-    def text(self, system: SystemScores, truth: SystemScores | None) -> str:
+    def text(self, system: SystemLine, truth: SystemLine | None) -> str:
         """The value as it is printed, with its interval in brackets if it has one."""
         value = self.read(system, truth)
         if value is None:
@@ -51,20 +61,33 @@ def format_estimate(estimate: Estimate, factor: float, decimals: int) -> str:
     return f"{text} [{factor * estimate.low:.{decimals}f}, {factor * estimate.high:.{decimals}f}]"
 
 
-def _similarity_ratio(system: SystemScores, truth: SystemScores | None) -> float | None:
-    if system.sim_o is None or truth is None or truth.sim_o is None or truth.sim_o.value <= 0:
-        return None
-    return system.sim_o.value / truth.sim_o.value
+def _similarity_ratio(system: SystemLine, truth: SystemLine | None) -> float | None:
+    own, best = system.scores.sim_o, truth.scores.sim_o if truth is not None else None
+    return own.value / best.value if own is not None and best is not None and best.value > 0 else None
 
 
 def _rate(heading: str, meaning: str, read: Callable[[SystemScores], Value], *, decimals: int = 2) -> Column:
     return Column(
-        heading=heading, meaning=meaning, judge="asr", read=lambda s, _: read(s), factor=100, decimals=decimals
+        heading=heading, meaning=meaning, judge="asr", read=lambda s, _: read(s.scores), factor=100, decimals=decimals
     )
 
 
 def _count(heading: str, meaning: str, read: Callable[[SystemScores], int]) -> Column:
-    return Column(heading=heading, meaning=meaning, judge="none", read=lambda s, _: read(s))
+    return Column(heading=heading, meaning=meaning, judge="none", read=lambda s, _: read(s.scores))
+
+
+def _measure(
+    heading: str, meaning: str, name: str, *, judge: Judge = "none", factor: float = 1.0, decimals: int = 2
+) -> Column:
+    return Column(
+        heading=heading,
+        meaning=meaning,
+        judge=judge,
+        read=lambda s, _: s.measures.get(name),
+        factor=factor,
+        decimals=decimals,
+        is_optional=True,
+    )
 
 
 def all_columns() -> tuple[Column, ...]:
@@ -77,7 +100,7 @@ def all_columns() -> tuple[Column, ...]:
             heading="SIM-o",
             meaning="mean cosine of the speech with the original prompt; missing speech is 0",
             judge="speaker",
-            read=lambda s, _: s.sim_o,
+            read=lambda s, _: s.scores.sim_o,
             decimals=3,
         ),
         Column(
@@ -87,11 +110,37 @@ def all_columns() -> tuple[Column, ...]:
             read=_similarity_ratio,
             decimals=3,
         ),
+        _measure("SIM-r", "mean cosine with the prompt through the codec", "sim_r", judge="speaker", decimals=3),
+        _measure("PER % micro", "errors over phonemes of all utterances together", "per", judge="asr", factor=100),
+        _measure("DNSMOS", "P.835 overall, 1 to 5; missing speech is 1", "dnsmos", judge="quality"),
+        _measure("DistillMOS", "naturalness, 1 to 5; missing speech is 1", "distillmos", judge="quality"),
         _rate("lines with errors %", "share of utterances with any word error", lambda s: s.sentence_error, decimals=1),
         _rate(
             f"lines above {100 * CATASTROPHIC_RATE:.0f} % WER",
             "share of utterances of which most words are wrong, in %",
             lambda s: s.catastrophic,
+            decimals=1,
+        ),
+        _measure(
+            "duration error %",
+            "mean deviation from the length of the recording; missing speech is 100",
+            "duration_error",
+            factor=100,
+            decimals=1,
+        ),
+        _measure(
+            "repetition %",
+            "share of utterances in which two words or more in a row were heard more often than the text has them",
+            "repetition",
+            judge="asr",
+            factor=100,
+            decimals=1,
+        ),
+        _measure(
+            "long silence %",
+            "share of utterances with two seconds of silence or no speech",
+            "long_silence",
+            factor=100,
             decimals=1,
         ),
         _count("missing", "utterances without speech; each counts as all words wrong", lambda s: s.num_missing),
@@ -102,19 +151,20 @@ def all_columns() -> tuple[Column, ...]:
             heading="hours",
             meaning="duration of the speech",
             judge="none",
-            read=lambda s, _: s.audio_seconds / 3600,
+            read=lambda s, _: s.scores.audio_seconds / 3600,
             decimals=3,
         ),
         Column(
             heading="RTF",
             meaning="wall time over duration: lower is faster",
             judge="none",
-            read=lambda s, _: s.real_time_factor,
+            read=lambda s, _: s.scores.real_time_factor,
         ),
+        _measure("first audio s", "mean wall time until the first audio could be played", "first_audio"),
     )
 
 
-def columns_for(systems: Sequence[SystemScores]) -> tuple[Column, ...]:
+def columns_for(systems: Sequence[SystemLine]) -> tuple[Column, ...]:
     """The columns for a table of these systems."""
     return tuple(
         column

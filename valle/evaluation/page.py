@@ -13,8 +13,7 @@ from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
-from valle.evaluation.aggregate import SystemScores
-from valle.evaluation.columns import Column, columns_for
+from valle.evaluation.columns import Column, SystemLine, columns_for
 from valle.evaluation.controls import GROUND_TRUTH
 from valle.evaluation.markup import (
     definitions,
@@ -44,7 +43,7 @@ class PageContent:
 
     title: str
     method: str
-    systems: Sequence[SystemScores]
+    systems: Sequence[SystemLine]
     scores: Sequence[ScoreRow]
     normaliser: str
     explanations: str = ""
@@ -128,7 +127,7 @@ def _system_key(row: ScoreRow) -> tuple[str, str]:
 
 def _labels(content: PageContent) -> list[str]:
     """The normalisers of the scores, the chosen one first."""
-    known = dict.fromkeys(system.normaliser for system in content.systems)
+    known = dict.fromkeys(line.scores.normaliser for line in content.systems)
     return sorted(known, key=lambda label: (label != content.normaliser, label))
 
 
@@ -148,9 +147,9 @@ def _systems(content: PageContent, labels: Sequence[str], origins: Mapping[tuple
     head += "".join(header_cell(column.heading, numeric=True, meaning=column.meaning) for column in columns)
     bodies = []
     for label in labels:
-        members = [system for system in content.systems if system.normaliser == label]
-        truth = next((system for system in members if system.system == GROUND_TRUTH), None)
-        lines = [_system_line(system, truth, columns, origins[label, system.system]) for system in members]
+        members = [line for line in content.systems if line.scores.normaliser == label]
+        truth = next((line for line in members if line.scores.system == GROUND_TRUTH), None)
+        lines = [_system_line(line, truth, columns, origins[label, line.scores.system]) for line in members]
         bodies.append(tag("tbody", "\n".join(lines), data_normaliser=label, hidden=_hidden(label, content.normaliser)))
     table = tag("table", tag("thead", tag("tr", head)) + "\n".join(bodies), class_="sortable", id="systems")
     return tag("section", tag("h2", "Systems") + scrollable(table, "Systems") + _list(content.explanations))
@@ -162,22 +161,21 @@ def _list(markdown: str) -> str:
     return tag("ul", "".join(items)) if items else ""
 
 
-def _system_line(
-    system: SystemScores, truth: SystemScores | None, columns: Sequence[Column], origin: Provenance
-) -> str:
-    cells = [tag("th", tag("code", escape(system.system)), scope="row")]
+def _system_line(line: SystemLine, truth: SystemLine | None, columns: Sequence[Column], origin: Provenance) -> str:
+    name = line.scores.system
+    cells = [tag("th", tag("code", escape(name)), scope="row")]
     for column in columns:
-        number = column.number(system, truth)
+        number = column.number(line, truth)
         cells.append(
             tag(
                 "td",
-                column.text(system, truth),
+                column.text(line, truth),
                 class_="number",
                 data_value=None if number is None else repr(number),
                 title=f"{column.heading}: {column.meaning}. {origin.describe(column.judge)}",
             )
         )
-    return tag("tr", "".join(cells), data_system=system.system)
+    return tag("tr", "".join(cells), data_system=name)
 
 
 def _pictures(plots: Sequence[Plot], directory: Path) -> str:
@@ -194,7 +192,7 @@ def _pictures(plots: Sequence[Plot], directory: Path) -> str:
 
 def _origins(content: PageContent, origins: Mapping[tuple[str, str], Provenance]) -> str:
     parts = [tag("h2", "Provenance"), definitions(content.provenance)]
-    for system in dict.fromkeys(system.system for system in content.systems):
+    for system in dict.fromkeys(line.scores.system for line in content.systems):
         origin = origins.get((content.normaliser, system))
         if origin is None:
             continue
@@ -205,6 +203,7 @@ def _origins(content: PageContent, origins: Mapping[tuple[str, str], Provenance]
             "list of items": f"{origin.num_items} items, hash {origin.items}, trials: {origin.trials}",
             "ASR": origin.asr_model,
             "speaker encoder": origin.speaker_model,
+            "naturalness": origin.quality_model,
             "normaliser shown first": origin.normaliser,
             "scored at": origin.scored_at,
         }

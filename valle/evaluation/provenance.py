@@ -21,13 +21,15 @@ class Provenance:
     normaliser: str
     asr_model: str
     speaker_model: str
+    quality_model: str
     scored_at: str
 
     def describe(self, judge: str) -> str:
-        """One line for a number that `judge` (`asr`, `speaker` or `none`) had a say in."""
+        """One line for a number that `judge` (`asr`, `speaker`, `quality` or `none`) had a say in."""
         judges = {
             "asr": [f"ASR {self.asr_model}", f"normaliser {self.normaliser}"],
             "speaker": [f"speaker encoder {self.speaker_model}"],
+            "quality": [f"opinion of {self.quality_model}"],
             "none": [],
         }[judge]
         where = [f"checkpoint {self.checkpoint_id}"] if self.checkpoint_id else [f"system {self.system}"]
@@ -68,5 +70,6 @@ def provenance_of(rows: Sequence[ScoreRow]) -> Provenance:
         normaliser=first.normaliser,
         asr_model=first.asr_model,
         speaker_model=first.speaker_model,
+        quality_model=", ".join(sorted({row.quality_model for row in rows if row.quality_model})) or "nobody",
         scored_at=max(row.scored_at for row in rows).strftime("%Y-%m-%d %H:%M:%S UTC"),
     )

@@ -15,7 +15,7 @@ from valle.evaluation.aggregate import (
     compare,
 )
 from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.columns import columns_for, format_estimate
+from valle.evaluation.columns import SystemLine, columns_for, format_estimate
 from valle.evaluation.controls import (
     CODEC,
     ESPEAK,
@@ -27,6 +27,7 @@ from valle.evaluation.controls import (
     system_rank,
 )
 from valle.evaluation.drift import drift_section
+from valle.evaluation.measures import estimate_measures
 from valle.evaluation.page import PageContent, page_key, write_page
 from valle.evaluation.renormalise import under_every_normaliser
 from valle.evaluation.sections import Cell, Section, section, section_markdown
@@ -77,6 +78,9 @@ def write_report(
     told_apart = under_every_normaliser(scores)
     everything = sorted(aggregate(told_apart, options=used), key=lambda system: system_rank(system.system))
     ranked = [system for system in everything if system.normaliser == chosen]
+    measures = {name: estimate_measures(members, options=used) for name, members in rows_by_system.items()}
+    # What is no matter of words is the same under every normaliser.
+    lines = [SystemLine(system, measures.get(system.system, {})) for system in everything]
     # Matplotlib takes seconds, and a report that did not change draws nothing.
     from valle.evaluation.plots import plot_errors_against_similarity, plot_similarities, plot_word_errors
 
@@ -96,7 +100,7 @@ def write_report(
         f"# {title}",
         "The same with every utterance, to sort and to listen to: [report.html](report.html).",
         method,
-        _systems_table(ranked),
+        _systems_table([line for line in lines if line.scores.normaliser == chosen]),
         explanations,
         *(section_markdown(each) for each in told),
         "## Plots",
@@ -110,7 +114,7 @@ def write_report(
         PageContent(
             title=title,
             method=method,
-            systems=everything,
+            systems=lines,
             scores=told_apart,
             normaliser=chosen,
             explanations=explanations,
@@ -145,11 +149,11 @@ def _require_controls(systems: Sequence[str], reasons: Mapping[str, str]) -> Non
         )
 
 
-def _systems_table(systems: Sequence[SystemScores]) -> str:
-    truth = next((system for system in systems if system.system == GROUND_TRUTH), None)
-    columns = columns_for(systems)
+def _systems_table(lines: Sequence[SystemLine]) -> str:
+    truth = next((line for line in lines if line.scores.system == GROUND_TRUTH), None)
+    columns = columns_for(lines)
     header = ["system", *(column.heading for column in columns)]
-    rows = [[f"`{system.system}`", *(column.text(system, truth) for column in columns)] for system in systems]
+    rows = [[f"`{line.scores.system}`", *(column.text(line, truth) for column in columns)] for line in lines]
     return markdown_rows(header, rows, numeric=[False] + [True] * len(columns))
 
 

@@ -155,3 +155,15 @@ def test_an_alignment_puts_words_and_marks_in_columns(make_row):
 def test_a_long_alignment_is_broken_into_lines(make_row):
     row = make_row(reference="word " * 60, hypothesis="word " * 59)
     assert all(len(line) <= 64 for line in format_alignment(row, width=60).splitlines())
+
+
+def test_measures_that_were_taken_are_columns_of_both_forms(make_row, tmp_path):
+    rows = [
+        dataclasses.replace(make_row(name), dnsmos_ovrl=3.25, quality_model="dnsmos@1") for name in ("model", *CONTROLS)
+    ]
+    report = write_report(rows, tmp_path, title="t", provenance={}, options=FAST)
+    header = line_of(report, "| system |").split(" | ")
+    assert line_of(report, "| `model` |").split(" | ")[header.index("DNSMOS")] == "3.25"
+    assert "DistillMOS" not in header
+    page = report.page_path.read_text(encoding="utf-8")
+    assert "DNSMOS: P.835 overall, 1 to 5; missing speech is 1. opinion of dnsmos@1; system model" in page

@@ -7,6 +7,7 @@ import pytest
 from tests.unit.evaluation.page_reader import read_page
 from valle.evaluation.aggregate import aggregate
 from valle.evaluation.bootstrap import BootstrapOptions
+from valle.evaluation.columns import SystemLine
 from valle.evaluation.page import PageContent, write_page
 from valle.evaluation.report import write_report
 from valle.evaluation.sections import section
@@ -180,7 +181,7 @@ def test_a_long_evaluation_lists_its_worst_utterances_and_says_so(rows, tmp_path
     content = PageContent(
         title="t",
         method="m",
-        systems=aggregate(chosen, options=FAST),
+        systems=[SystemLine(scores, {}) for scores in aggregate(chosen, options=FAST)],
         scores=chosen,
         normaliser="zip-ls/1",
         sections=[section("Other `names`", ["what", "count"], [["`a`", 3]], note="A note.")],
