@@ -14,8 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from valle.evaluation.sections import Cell, Section
-from warehouse.catalogue import connect, named_query, run_query
-from warehouse.lake import Lake
+from warehouse.catalogue import named_query, run_query
 from warehouse.rows import ScoreRow
 
 SAME_VOICE = 0.9
@@ -81,25 +80,22 @@ class Contamination:
         return any(self.counts[name] for name in _FATAL)
 
 
-def find_contamination(evaluation: str, lake: Lake) -> list[Contamination]:
-    """What each model of an evaluation, whose scores are stored, shares with its training.
+def find_contamination(evaluation: str, connection: duckdb.DuckDBPyConnection) -> list[Contamination]:
+    """What each model of an evaluation, whose scores the catalogue has, shares with its training.
 
     Systems without a checkpoint of ours are not here: nobody knows what they were trained on.
     """
-    with connect(lake.snapshot()) as connection:
-        sql = f"SELECT * FROM ({named_query('contamination').sql.rstrip().rstrip(';')}) WHERE evaluation = ?"
-        found = []
-        for row in run_query(connection, sql, [evaluation]).to_pylist():
-            found.append(
-                Contamination(
-                    system=row["system"],
-                    checkpoint_id=row["checkpoint_id"],
-                    num_items=row["items"],
-                    counts={name: int(row[name]) for name in _OVERLAPS},
-                    voices=_closest_voices(connection, evaluation, row["checkpoint_id"]),
-                )
-            )
-    return found
+    sql = f"SELECT * FROM ({named_query('contamination').sql.rstrip().rstrip(';')}) WHERE evaluation = ?"
+    return [
+        Contamination(
+            system=row["system"],
+            checkpoint_id=row["checkpoint_id"],
+            num_items=row["items"],
+            counts={name: row[name] for name in _OVERLAPS},
+            voices=_closest_voices(connection, evaluation, row["checkpoint_id"]),
+        )
+        for row in run_query(connection, sql, [evaluation]).to_pylist()
+    ]
 
 
 def _closest_voices(connection: duckdb.DuckDBPyConnection, evaluation: str, checkpoint: str) -> tuple[VoiceMatch, ...]:
@@ -145,9 +141,9 @@ def _mean_voices(table: pa.Table) -> dict[str, tuple[list[str], NDArray[np.float
     return voices
 
 
-def contamination_section(scores: Sequence[ScoreRow], lake: Lake) -> Section:
+def contamination_section(scores: Sequence[ScoreRow], connection: duckdb.DuckDBPyConnection) -> Section:
     """The section of a report on stored `scores` of one evaluation."""
-    found = find_contamination(scores[0].evaluation, lake)
+    found = find_contamination(scores[0].evaluation, connection)
     if not found:
         return Section(
             heading="Contamination",

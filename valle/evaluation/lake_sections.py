@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from valle.evaluation.firewall import contamination_section
 from valle.evaluation.leaderboard import leaderboard_section
 from valle.evaluation.sections import Section
+from warehouse.catalogue import connect
 from warehouse.lake import Lake
 from warehouse.rows import ScoreRow
 
 
 def lake_sections(scores: Sequence[ScoreRow], lake: Lake) -> tuple[Section, ...]:
     """Leaderboard and contamination of one evaluation, whose `scores` are stored."""
-    return (leaderboard_section(scores, lake), contamination_section(scores, lake))
+    with connect(lake.snapshot()) as connection:
+        return (leaderboard_section(scores, connection), contamination_section(scores, connection))

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import duckdb
+
 from valle.evaluation.sections import Cell, Section
-from warehouse.catalogue import connect, named_query, run_query
-from warehouse.lake import Lake
+from warehouse.catalogue import named_query, run_query
 from warehouse.rows import ScoreRow
 
 _HEADER = (
@@ -13,10 +14,9 @@ _HEADER = (
 )  # fmt: skip
 
 
-def leaderboard_section(scores: Sequence[ScoreRow], lake: Lake) -> Section:
+def leaderboard_section(scores: Sequence[ScoreRow], connection: duckdb.DuckDBPyConnection) -> Section:
     """The kept query `leaderboard`, narrowed to the protocol, list, normaliser and judges of stored `scores`."""
-    with connect(lake.snapshot()) as connection:
-        rows = run_query(connection, named_query("leaderboard").sql).to_pylist()
+    rows = run_query(connection, named_query("leaderboard").sql).to_pylist()
     evaluation, normaliser = scores[0].evaluation, scores[0].normaliser
     terms = {_terms(row) for row in rows if evaluation in row["evaluations"] and row["normaliser"] == normaliser}
     ranked = [row for row in rows if _terms(row) in terms]

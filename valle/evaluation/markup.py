@@ -35,7 +35,7 @@ def relative_link(target: Path, directory: Path) -> str:
 
 def header_cell(text: str, *, numeric: bool, meaning: str | None = None) -> str:
     """The head of a sortable column: a button, so that the keyboard reaches it."""
-    button = tag("button", escape(text), type="button", title=meaning)
+    button = tag("button", prose(text), type="button", title=meaning)
     return tag("th", button, scope="col", class_="number" if numeric else None)
 
 

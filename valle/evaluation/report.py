@@ -28,6 +28,7 @@ from valle.evaluation.controls import (
 )
 from valle.evaluation.drift import drift_section
 from valle.evaluation.measures import estimate_measures
+from valle.evaluation.normalise import normalisers as registered
 from valle.evaluation.page import PageContent, page_key, write_page
 from valle.evaluation.renormalise import under_every_normaliser
 from valle.evaluation.sections import Cell, Section, section, section_markdown
@@ -232,7 +233,16 @@ def _by_normaliser(systems: Sequence[SystemScores], names: Sequence[str]) -> lis
         ]
         for name in names
     ]
-    return [section("The same speech under other normalisers", ["WER % micro", *normalisers], rows)]
+    absent = [f"`{each.name}`" for each in registered().values() if each.label not in normalisers]
+    note = f"Without {', '.join(absent)}: not installed, not for this language, or it leaves no word of a text."
+    return [
+        section(
+            "The same speech under other normalisers",
+            ["WER % micro", *normalisers],
+            rows,
+            note=note if absent else "",
+        )
+    ]
 
 
 def _plots(directory: Path) -> tuple[Plot, Plot, Plot]:

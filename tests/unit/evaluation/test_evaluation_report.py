@@ -106,6 +106,7 @@ def test_a_report_says_which_of_two_models_is_better_and_what_is_a_tie(report):
 
 def test_a_report_shows_other_normalisers_in_a_table_of_their_own(report):
     assert line_of(report, "| WER % micro |") == "| WER % micro | f5/1 | zip-ls/1 |"
+    assert line_of(report, "Without `valle-en`, ").count("`") >= 8
     assert line_of(report, "| `codec` | 25.00 |").startswith("| `codec` | 25.00 | ")
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.queries.conftest import small_rows
 from valle.evaluation.firewall import SAME_VOICE, contamination_section, find_contamination
+from warehouse.catalogue import connect
 from warehouse.lake import Lake
 from warehouse.rows import TABLES, ScoreRow, SpeakerRow, TrainingItemRow
 
@@ -34,8 +35,15 @@ def lake_with(tmp_path):
 
 
 def scored(lake):
-    (found,) = find_contamination("e1", lake)
+    with connect(lake.snapshot()) as connection:
+        (found,) = find_contamination("e1", connection)
     return found
+
+
+def section_of(lake):
+    scores = [row for row in small_rows() if isinstance(row, ScoreRow)]
+    with connect(lake.snapshot()) as connection:
+        return contamination_section(scores, connection)
 
 
 def changing(row_class, key, **changes):
@@ -66,7 +74,7 @@ def test_a_training_set_with_an_evaluated_utterance_is_flagged(lake_with):
     assert found.counts["utterances_trained_on"] == found.counts["items_with_trained_audio"] == 1
     assert found.counts["prompts_trained_on"] == found.counts["prompts_with_trained_audio"] == 2
     assert found.has_heard_it
-    section = contamination_section([row for row in small_rows() if isinstance(row, ScoreRow)], lake)
+    section = section_of(lake)
     assert section.intro == "`model` was trained on audio of this evaluation: its scores are not of unseen speech."
     assert ("the sentence itself was trained on", "1 of 2") in section.rows
 
@@ -124,7 +132,7 @@ def test_a_voice_under_another_label_is_found_by_its_sound(lake_with):
     assert (match.speaker, match.trained_speaker) == ("alpha/bob", "alpha/ann")
     assert match.cosine == pytest.approx(0.99, abs=0.01) and match.cosine >= SAME_VOICE
     assert found.counts["items_with_trained_speaker"] == 0
-    section = contamination_section([row for row in small_rows() if isinstance(row, ScoreRow)], lake)
+    section = section_of(lake)
     assert "not zero-shot" in section.intro
     assert section.rows[-1][1] == "1 of 2"
 
@@ -136,12 +144,12 @@ def test_voices_of_two_encoders_are_never_compared(lake_with):
 
     lake = lake_with(other_encoder)
     assert scored(lake).voices == ()
-    section = contamination_section([row for row in small_rows() if isinstance(row, ScoreRow)], lake)
+    section = section_of(lake)
     assert section.rows[-1][1] == "not measured"
 
 
 def test_of_a_system_of_unknown_lineage_nothing_is_claimed(lake_with):
     lake = lake_with(lambda row: replace(row, checkpoint_id=None) if isinstance(row, ScoreRow) else row)
-    assert find_contamination("e1", lake) == []
-    section = contamination_section([row for row in small_rows() if isinstance(row, ScoreRow)], lake)
+    section = section_of(lake)
+    assert section.rows == ()
     assert section.intro.startswith("Unknown")
