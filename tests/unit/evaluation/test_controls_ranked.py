@@ -1,0 +1,148 @@
+"""The control rows stand in the order that they must, whatever the speech: else no number of the judges means anything.
+
+On the demo clips, and on recordings of people beside the checkout, with the offline models.
+"""
+
+import csv
+import dataclasses
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from manifests.demo_clips import demo_clips
+from valle.audio import AudioLocation, read_audio
+from valle.backends import Backends
+from valle.evaluation.aggregate import aggregate
+from valle.evaluation.bootstrap import BootstrapOptions
+from valle.evaluation.control_speech import find_decoders, write_controls
+from valle.evaluation.controls import CODEC, ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
+from valle.evaluation.items import EvaluationItem
+from valle.evaluation.plan import available_scorers
+from valle.evaluation.score import Output, ScoringRun, Voices, score
+from valle.evaluation.speech import find_speech
+
+REAL = Path(__file__).resolve().parents[4] / "shared" / "corpus" / "real"
+NUM_ITEMS = 8
+
+pytestmark = pytest.mark.slow
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    id: str
+    speaker: str
+    text: str
+    path: Path
+
+
+def synthetic():
+    return [Clip(clip.id, clip.speaker, clip.text, clip.path) for clip in demo_clips() if clip.kind == "sentence"]
+
+
+def recorded():
+    with (REAL / "corpus.tsv").open(encoding="utf-8", newline="") as table:
+        return [
+            Clip(row["id"], row["speaker"], row["text"], REAL / row["file"])
+            for row in csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE)
+            if row["text_kind"] in ("reference", "asr_agreed") and 3 <= float(row["duration_s"]) <= 10
+        ]
+
+
+def items_of(clips):
+    by_speaker = defaultdict(list)
+    for clip in clips:
+        by_speaker[clip.speaker].append(clip)
+    pairs = [own[:2] for own in by_speaker.values() if len(own) > 1][:NUM_ITEMS]
+    return [
+        EvaluationItem(
+            utterance=target.id,
+            text=target.text,
+            language="en",
+            speaker=target.speaker,
+            location=AudioLocation(str(target.path)),
+            duration=None,
+            prompt=prompt.id,
+            prompt_location=AudioLocation(str(prompt.path)),
+            prompt_text=prompt.text,
+            prompt_duration=None,
+            protocol="cross_sentence",
+        )
+        for target, prompt in pairs
+    ]
+
+
+def judged(items, directory):
+    """Scores of every control, and the mean DistillMOS of those that are speech of their own."""
+    backends = Backends()
+    decoders = find_decoders("mini", backends)
+    write_controls(items, decoders, backends, directory)
+    outputs, naturalness = {}, {}
+    for system in (GROUND_TRUTH, CODEC, PROMPT_COPIED, ESPEAK):
+        spoken = find_speech(items, system, directory)
+        waveforms = [read_audio(AudioLocation(str(one.path)), 16_000).samples for one in spoken]
+        heard = backends.transcriber("tiny.en").transcribe(waveforms, "en")
+        voices = backends.speaker_encoder("resemblyzer").embed(waveforms)
+        outputs[system] = [
+            Output(
+                utterance=one.utterance,
+                trial=one.trial,
+                path=str(one.path),
+                duration=len(samples) / 16_000,
+                heard=text.text,
+                embedding=voice,
+            )
+            for one, samples, text, voice in zip(spoken, waveforms, heard, voices, strict=True)
+        ]
+        if available_scorers(("distillmos",)):
+            opinions = backends.quality_scorer("distillmos").score(waveforms)
+            naturalness[system] = sum(opinion["distillmos"] for opinion in opinions) / len(opinions)
+    prompt_of = {item.utterance: item.prompt for item in items}
+    prompts = Voices(recorded={prompt_of[one.utterance]: one.embedding for one in outputs[PROMPT_COPIED]})
+    rows = [row for system in outputs for row in score(items, outputs[system], voices=prompts, run=run(system))]
+    shuffled = [
+        dataclasses.replace(item, prompt=items[(place + 1) % len(items)].prompt) for place, item in enumerate(items)
+    ]
+    rows += score(shuffled, outputs[GROUND_TRUTH], voices=prompts, run=run(SHUFFLED_SPEAKER))
+    systems = aggregate(rows, options=BootstrapOptions(replicas=200))
+    return {system.system: system for system in systems}, naturalness
+
+
+def run(system):
+    return ScoringRun(
+        evaluation="controls",
+        system=system,
+        checkpoint_id=None,
+        asr_model="tiny.en",
+        speaker_model="resemblyzer",
+        scored_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    "clips",
+    [
+        synthetic,
+        pytest.param(
+            recorded,
+            marks=[
+                pytest.mark.real,
+                pytest.mark.skipif(not REAL.exists(), reason="the recordings lie beside the checkout, not in it"),
+            ],
+        ),
+    ],
+)
+def test_controls_are_ranked_as_they_must_be(clips, tmp_path):
+    items = items_of(clips())
+    assert len({item.speaker for item in items}) == NUM_ITEMS
+    systems, naturalness = judged(items, tmp_path)
+    wer = {name: system.wer.value for name, system in systems.items()}
+    sim = {name: system.sim_o.value for name, system in systems.items()}
+    assert wer[GROUND_TRUTH] <= wer[CODEC] < wer[PROMPT_COPIED]
+    assert wer[GROUND_TRUTH] < wer[ESPEAK] < wer[PROMPT_COPIED]
+    assert wer[PROMPT_COPIED] > 0.8
+    assert sim[PROMPT_COPIED] > 0.999
+    assert sim[GROUND_TRUTH] > sim[CODEC] > max(sim[SHUFFLED_SPEAKER], sim[ESPEAK])
+    if naturalness:
+        assert naturalness[GROUND_TRUTH] > naturalness[CODEC] > naturalness[ESPEAK]
