@@ -1,0 +1,107 @@
+"""A checkpoint of ours under evaluation: its speech is kept, seeded by trial, and goes on from its prompt."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.unit.synthesis.test_synthesizer import ToyBackends
+from tests.unit.training.toy import SPEC, codes_for, make_toy_set
+from valle.audio import Audio, AudioLocation, read_audio, write_audio
+from valle.evaluation.checkpoint import CheckpointSystem
+from valle.evaluation.items import EvaluationItem
+from valle.evaluation.speech import find_speech
+from valle.synthesis.options import SamplingOptions
+from valle.training.checkpoint import read_card
+from valle.training.loop import train
+from valle.training.options import TrainOptions
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory):
+    home = tmp_path_factory.mktemp("toy")
+    options = TrainOptions(
+        training_set=make_toy_set(home, num_items=4, num_speakers=2, dev_items=0),
+        run_dir=home / "run",
+        model="nano",
+        max_steps=2,
+        batch_tokens=500,
+        warmup_steps=1,
+        prompt_seconds=(0.3, 0.3),
+        log_every=2,
+        save_every=2,
+    )
+    checkpoint = train(options).checkpoint
+    return CheckpointSystem(checkpoint, read_card(checkpoint), SamplingOptions(max_seconds=0.2, seed=5))
+
+
+@pytest.fixture
+def make_item(tmp_path):
+    codec = ToyBackends().codec(SPEC.name)
+    (samples,) = codec.decode([codes_for("abcd", 0)])
+    write_audio(tmp_path / "prompt.wav", Audio(samples, SPEC.sample_rate))
+
+    def make(utterance, *, trial=0, protocol="cross_sentence", text="ab cd"):
+        return EvaluationItem(
+            utterance=utterance,
+            text=text,
+            language="en",
+            speaker="ann",
+            location=None,
+            duration=None,
+            prompt="p",
+            prompt_location=AudioLocation(str(tmp_path / "prompt.wav")),
+            prompt_text="",
+            prompt_duration=len(samples) / SPEC.sample_rate,
+            protocol=protocol,
+            trial=trial,
+        )
+
+    return make
+
+
+def speak(system, items, directory):
+    system.speak(items, directory, ToyBackends())
+    return {(one.utterance, one.trial): one for one in find_speech(items, system.name, directory)}
+
+
+def samples_of(spoken):
+    return read_audio(AudioLocation(str(spoken.path))).samples
+
+
+def test_every_item_is_spoken_and_timed_and_each_trial_differs(system, make_item, tmp_path):
+    items = [make_item("a", trial=trial) for trial in range(4)]
+    spoken = speak(system, items, tmp_path / "speech")
+    assert all(one.failure is None and one.seconds > 0 for one in spoken.values())
+    assert len({samples_of(one).tobytes() for one in spoken.values()}) > 1
+
+
+def test_speech_that_exists_is_kept_and_what_was_lost_is_made_again_the_same(system, make_item, tmp_path):
+    items = [make_item("a"), make_item("b")]
+    first = speak(system, items, tmp_path / "speech")
+    kept, lost = first["a", 0].path, first["b", 0].path
+    written, content = kept.stat().st_mtime_ns, lost.read_bytes()
+    lost.unlink()
+    speak(system, items, tmp_path / "speech")
+    assert kept.stat().st_mtime_ns == written
+    assert lost.read_bytes() == content
+
+
+def test_a_continuation_is_its_prompt_and_what_follows(system, make_item, tmp_path):
+    item = make_item("a", protocol="librispeech_continuation", text="abcd efgh")
+    spoken = speak(system, [item], tmp_path / "speech")["a", 0]
+    prompt = read_audio(item.prompt_location).samples
+    whole = samples_of(spoken)
+    assert len(whole) > len(prompt)
+    assert np.allclose(whole[: len(prompt)], prompt, atol=1 / 32)
+
+
+def test_an_item_without_a_prompt_is_spoken_in_any_voice(system, make_item, tmp_path):
+    item = dataclasses.replace(make_item("a"), prompt="", prompt_location=None)
+    assert speak(system, [item], tmp_path / "speech")["a", 0].failure is None
+
+
+def test_the_identity_holds_checkpoint_and_sampling(system):
+    other = dataclasses.replace(system, sampling=SamplingOptions(max_seconds=0.2, seed=6))
+    assert system.card.checkpoint_id in system.identity
+    assert other.identity != system.identity

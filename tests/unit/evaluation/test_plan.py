@@ -1,0 +1,103 @@
+"""The name of an evaluation: equal names mean equal scores, so everything that changes a score changes the name."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from flows.evaluation_plan import resolve
+from flows.parameters import EvaluateParameters
+from valle.audio import Audio, write_audio
+from valle.backends import Backends
+from valle.evaluation.control_speech import find_decoders
+from valle.evaluation.evaluate import impossible_controls
+from valle.evaluation.plan import Judges, plan_evaluation
+from valle.evaluation.protocols import read_seed_tts_eval
+from valle.evaluation.systems import FolderSystem
+from warehouse.errors import ConfigurationError
+
+JUDGES = Judges(scorers=("dnsmos",))
+
+
+@pytest.fixture
+def listing(tmp_path):
+    path = tmp_path / "meta.lst"
+    path.write_text("a|Hello.|p.wav|Say this.|a.wav\nb|Hello.|q.wav|Say that.|b.wav\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_audio(tmp_path / "peer" / "a.wav", Audio(np.full(800, 0.1, np.float32), 800))
+    return tmp_path / "peer"
+
+
+@pytest.fixture
+def plan(listing, folder):
+    items = read_seed_tts_eval(listing, language="en")
+    return plan_evaluation(
+        items, FolderSystem(folder, "peer"), judges=JUDGES, decoders=find_decoders("mini", Backends())
+    )
+
+
+def name_of(plan, **changes):
+    parts = {"items": plan.items, "system": plan.system, "judges": plan.judges, "decoders": plan.decoders} | changes
+    items, system = parts.pop("items"), parts.pop("system")
+    return plan_evaluation(items, system, **parts).name
+
+
+def test_the_same_parts_give_the_same_name_with_the_hash_of_the_list_in_it(plan):
+    assert name_of(plan) == plan.name
+    assert plan.items.hash in plan.name
+    assert plan.items.hash in plan.controls
+    assert plan.name.islower()
+
+
+def test_items_system_audio_and_judges_all_change_the_name(plan, folder, tmp_path):
+    names = {
+        plan.name,
+        name_of(plan, items=plan.items.with_trials(2)),
+        name_of(plan, system=FolderSystem(folder, "other")),
+        name_of(plan, judges=dataclasses.replace(JUDGES, asr="base")),
+        name_of(plan, judges=dataclasses.replace(JUDGES, scorers=())),
+        name_of(plan, judges=dataclasses.replace(JUDGES, normaliser="seed")),
+    }
+    write_audio(folder / "b.wav", Audio(np.full(800, 0.1, np.float32), 800))
+    names.add(name_of(plan))
+    assert len(names) == 7
+
+
+def test_systems_on_one_list_share_their_controls(plan, tmp_path, folder):
+    other = plan_evaluation(plan.items, FolderSystem(folder, "other"), judges=JUDGES, decoders=plan.decoders)
+    assert other.controls == plan.controls
+    assert other.name != plan.name
+
+
+def test_a_list_says_which_controls_it_cannot_have(plan, tmp_path):
+    assert impossible_controls(plan) == {}
+    path = tmp_path / "bare.lst"
+    path.write_text("a|Hello.|p.wav|Say this.\nb|Say that.\n", encoding="utf-8")
+    bare = dataclasses.replace(plan, items=read_seed_tts_eval(path, language="en"))
+    reasons = impossible_controls(bare)
+    assert set(reasons) == {"ground_truth", "codec", "shuffled_speaker", "prompt_copied"}
+    assert "no recordings" in reasons["ground_truth"]
+
+
+def test_exactly_one_system_is_to_be_named(listing, folder, tmp_path):
+    for wrong in ({}, {"folder": folder, "command": "peer"}):
+        parameters = EvaluateParameters(data=tmp_path, protocol="seed_tts_eval", listing=listing, **wrong)
+        with pytest.raises(ConfigurationError, match="--run, --folder or --command, one of them"):
+            resolve(parameters, Backends())
+    with pytest.raises(ConfigurationError, match="--protocol with its list, or --training-set"):
+        resolve(EvaluateParameters(data=tmp_path, folder=folder), Backends())
+
+
+def test_parameters_become_a_plan(listing, folder, tmp_path):
+    parameters = EvaluateParameters(
+        data=tmp_path, folder=folder, protocol="seed_tts_eval", listing=listing, count=1, trials=3, scorers=("dnsmos",)
+    )
+    resolved = resolve(parameters, Backends())
+    assert resolved.plan.system.name == "peer"
+    assert [item.trial for item in resolved.plan.items.items] == [0, 1, 2]
+    assert len({item.utterance for item in resolved.plan.items.items}) == 1
+    assert "folder" in resolved.facts["system"]
