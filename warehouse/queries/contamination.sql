@@ -44,12 +44,15 @@ in_trained_book AS (
 ),
 -- Long texts are compared by runs of eight words: half of them anywhere in the training texts is a near match.
 spoken_runs AS (
-    SELECT training_set, text, unnest(runs_of_words(text, 8)) AS run
-    FROM (SELECT DISTINCT training_set, text FROM spoken)
+    SELECT training_set, text, unnest(runs_of_words(words, 8)) AS run
+    FROM (SELECT DISTINCT training_set, text, string_split(text, ' ') AS words FROM spoken)
 ),
 trained_runs AS (
     SELECT DISTINCT training_set, run
-    FROM (SELECT training_set, unnest(runs_of_words(text, 8)) AS run FROM trained)
+    FROM (
+        SELECT training_set, unnest(runs_of_words(words, 8)) AS run
+        FROM (SELECT training_set, string_split(text, ' ') AS words FROM trained)
+    )
     SEMI JOIN spoken_runs USING (training_set, run)
 ),
 near_texts AS (

@@ -14,9 +14,9 @@ JOIN current_segments s ON s.recording_id = r.recording_id
 CREATE MACRO plain_text(given) AS
     trim(regexp_replace(lower(strip_accents(given)), '[^\p{L}\p{N}]+', ' ', 'g'));
 
--- Every run of `length` words of a plain text; none of a shorter one.
-CREATE MACRO runs_of_words(plain, length) AS
+-- A hash of every run of `length` words of a list of them; none of a shorter one.
+CREATE MACRO runs_of_words(words, length) AS
     list_transform(
-        range(1, greatest(len(string_split(plain, ' ')) - length + 2, 1)),
-        lambda first: array_to_string(string_split(plain, ' ')[first:first + length - 1], ' ')
+        range(1, greatest(len(words) - length + 2, 1)),
+        lambda first: hash(words[first:first + length - 1])
     );
