@@ -25,6 +25,7 @@ from valle.evaluation.self_test import require_sound_judges
 from valle.evaluation.speech import SUFFIX, find_speech, note_circumstances, voices_directory, write_continued
 from valle.stages.base import Stage
 from valle.stages.quality import Quality
+from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
@@ -80,13 +81,16 @@ def speak_task(plan: EvaluationPlan, parameters: EvaluateParameters) -> int:
 
 
 def _listen(plan: EvaluationPlan, directory: Path, parameters: EvaluateParameters) -> None:
-    """Send speech down the road: recordings, segments, transcripts, opinions, speakers; of mere voices less."""
+    """Send speech down the road: recordings, segments, transcripts, opinions, speakers, codes; of mere voices less."""
     # The longest speech must stay whole; a second hearing of what disagrees with the text would flatter every system.
     segment = Segment(max_duration=max(_LONGEST_SECONDS, parameters.sampling.max_seconds + 1))
     speakers = Speakers(encoder=plan.judges.speaker_encoder)
     transcribe = Transcribe(model=plan.judges.asr, recheck=False)
     quality = Quality(scorers=plan.judges.scorers)
-    _down_the_road(plan, directory, (segment, transcribe, quality, speakers), parameters)
+    stages: tuple[Stage, ...] = (segment, transcribe, quality, speakers)
+    if parameters.codes:
+        stages += (Quantize(codec=plan.decoders.codec),)
+    _down_the_road(plan, directory, stages, parameters)
     _down_the_road(plan, voices_directory(directory), (segment, speakers), parameters)
 
 

@@ -218,6 +218,8 @@ class EvaluateParameters(Located):
     """Models that say how natural speech is; distillmos is left out where it is not installed."""
     normaliser: str | None = None
     """Text normaliser of the report's first table; by default our own for the language."""
+    codes: bool = True
+    """Quantize the speech too, with the codec of the control rows, so that SQL sees its codes."""
     workers: Workers = Workers()
     """How shards are spread."""
 

@@ -82,6 +82,9 @@ def test_the_whole_road_runs_as_flows_and_a_second_run_has_nothing_to_do(data: P
     truth = [row for row in scores if row["system"] == "ground_truth"]
     assert sum(row["word_errors"] for row in truth) <= 0.3 * sum(row["num_words"] for row in truth)  # type: ignore[misc]
     assert "ground_truth" in report.markdown_path.read_text(encoding="utf-8")
+    spoken = rows_of(Place(data).lake, "(SELECT DISTINCT r.path FROM codes c JOIN segments s USING (segment_id) "
+                     "JOIN recordings r USING (recording_id) WHERE r.origin = 'generated')")  # fmt: skip
+    assert any(f"/{trained.checkpoint_id}/" in str(row["path"]) for row in spoken)
     again = evaluate(asked)
     assert again.markdown_path == report.markdown_path
     assert rows_of(Place(data).lake, "scores") == scores

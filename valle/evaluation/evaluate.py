@@ -31,7 +31,7 @@ from valle.place import Place
 from valle.statistics.report import Report
 from warehouse.arrow import from_table
 from warehouse.catalogue import connect, run_query
-from warehouse.errors import CommitConflict
+from warehouse.errors import CommitConflict, ConfigurationError
 from warehouse.lake import Lake
 from warehouse.rows import ScoreRow
 
@@ -65,6 +65,7 @@ def score_evaluation(plan: EvaluationPlan, place: Place, backends: Backends) -> 
     voices = Voices(
         recorded=_voices(outputs[PROMPT_COPIED], prompt_of), resynthesised=_voices(outputs[PROMPT_CODEC], prompt_of)
     )
+    _require_voices(plan.items.items, voices.recorded)
     durations = {output.utterance: output.duration for output in outputs[GROUND_TRUTH]}
     rows: list[ScoreRow] = []
     for system, items, made in _rows_to_score(plan, outputs):
@@ -218,6 +219,16 @@ def _silence(file: Spoken) -> Silence | None:
 
 def _voices(outputs: Sequence[Output], prompt_of: Mapping[str, str]) -> dict[str, Embedding]:
     return {prompt_of[output.utterance]: output.embedding for output in outputs if output.embedding is not None}
+
+
+def _require_voices(items: Sequence[EvaluationItem], voices: Mapping[str, Embedding]) -> None:
+    """Raise ConfigurationError for a prompt without a voice: nothing could be said of the similarity to it."""
+    mute = sorted({item.prompt for item in items if item.prompt_location is not None and item.prompt not in voices})
+    if mute:
+        raise ConfigurationError(
+            f"{len(mute)} prompts of the list have no voice to compare with, such as {mute[0]}: the road dropped them "
+            "(silent or too short, see `valle sql --query drops_by_reason`); leave them out of the list."
+        )
 
 
 def _shuffled(items: Sequence[EvaluationItem]) -> list[EvaluationItem]:
