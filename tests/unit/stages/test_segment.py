@@ -1,8 +1,10 @@
+import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from tests.unit.stages.inputs import backends_with, noise, silence, stage_input, write_wav
 from valle.audio import AudioLocation, Samples
@@ -135,3 +137,22 @@ def test_a_span_inside_an_archive_is_read_in_place(tmp_path: Path, backends: Bac
 def test_options_that_cannot_work_are_refused():
     with pytest.raises(ConfigurationError, match="twice min_duration"):
         Segment(min_duration=15.0, max_duration=20.0)
+
+
+def test_a_recording_eight_times_as_long_takes_no_more_memory(tmp_path: Path, backends: Backends):
+    # Every sentence ends in a pause that is too short to end a segment by itself.
+    sentence = np.concatenate([noise(2.6), silence(0.4)])
+    peaks = []
+    for minutes in (3, 24):
+        path = tmp_path / f"{minutes}.flac"
+        with soundfile.SoundFile(path, "w", 16_000, 1, subtype="PCM_16", format="FLAC") as sound:
+            for _ in range(20 * minutes):
+                sound.write(sentence)
+        tracemalloc.start()
+        rows = segments(Segment(), stage_input(path=path, duration=60.0 * minutes), backends)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert all(row.drop_reason is None and row.duration <= 20 for row in rows)
+        assert sum(row.duration for row in rows) == pytest.approx(60 * minutes, rel=0.1)
+    # Rows and levels grow a little; 24 minutes of samples alone would be 92 MB.
+    assert peaks[1] < peaks[0] + 3e6 < 30e6
