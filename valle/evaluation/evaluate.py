@@ -19,7 +19,7 @@ from valle.evaluation.control_speech import PROMPT_CODEC, control_items, control
 from valle.evaluation.controls import GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.evaluation.defects import Silence, find_silence
 from valle.evaluation.items import EvaluationItem
-from valle.evaluation.lake_sections import lake_sections
+from valle.evaluation.lake_sections import lake_key, lake_sections
 from valle.evaluation.lists import write_list
 from valle.evaluation.plan import EvaluationPlan
 from valle.evaluation.report import write_report
@@ -166,7 +166,8 @@ def report_evaluation(plan: EvaluationPlan, rows: Sequence[ScoreRow], place: Pla
         directory,
         title=f"Evaluation of {plan.system.name}",
         provenance=provenance,
-        sections=lake_sections(rows, place.lake),
+        sections=lambda: lake_sections(rows, place.lake),
+        sections_key=lake_key(place.lake),
         impossible=impossible_controls(plan),
     )
 

@@ -39,11 +39,31 @@ _OVERLAPS: dict[str, str] = {
 _FATAL = tuple(_OVERLAPS)[:4]
 """Overlaps after which the scores are not of unseen speech."""
 
-_VOICES = """
-SELECT {speaker} AS speaker, v.model, v.embedding
-FROM {source} JOIN current_speakers v ON v.segment_id = {segment}
-WHERE v.embedding IS NOT NULL AND {condition}
-QUALIFY row_number() OVER (PARTITION BY {speaker}, v.model ORDER BY md5(v.segment_id)) <= {most}
+_EVALUATED_VOICES = """
+-- Sentences and prompts as the lake has them, and as the control rows gave them back (a published list is not in it).
+WITH clips AS (
+    SELECT speaker, unnest([utterance, prompt]) AS segment_id FROM scores
+    WHERE evaluation = $2 AND checkpoint_id = $1
+    UNION
+    SELECT s.speaker, g.segment_id
+    FROM scores s
+    JOIN recordings r ON r.path = s.path
+    JOIN current_recordings k ON k.corpus = r.corpus AND k.content_hash = r.content_hash AND k.drop_reason IS NULL
+    JOIN current_segments g ON g.recording_id = k.recording_id
+    WHERE s.evaluation = $2 AND s.system IN ('ground_truth', 'prompt_copied')
+)
+SELECT clips.speaker, v.model, v.embedding
+FROM clips JOIN current_speakers v USING (segment_id)
+WHERE v.embedding IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY clips.speaker, v.model ORDER BY md5(segment_id)) <= $3
+"""
+
+_TRAINED_VOICES = """
+SELECT t.speaker, v.model, v.embedding
+FROM training_items t JOIN current_speakers v USING (segment_id)
+WHERE t.split = 'train' AND v.embedding IS NOT NULL
+    AND t.training_set IN (SELECT training_set FROM checkpoints WHERE checkpoint_id = $1)
+QUALIFY row_number() OVER (PARTITION BY t.speaker, v.model ORDER BY md5(segment_id)) <= $2
 """
 
 
@@ -99,24 +119,8 @@ def find_contamination(evaluation: str, connection: duckdb.DuckDBPyConnection) -
 
 
 def _closest_voices(connection: duckdb.DuckDBPyConnection, evaluation: str, checkpoint: str) -> tuple[VoiceMatch, ...]:
-    spoken = _VOICES.format(
-        speaker="s.speaker",
-        source="(SELECT DISTINCT speaker, unnest([utterance, prompt]) AS name FROM scores "
-        "WHERE evaluation = ? AND checkpoint_id = ?) s",
-        segment="s.name",
-        condition="true",
-        most=_CLIPS_PER_SPEAKER,
-    )
-    trained = _VOICES.format(
-        speaker="t.speaker",
-        source="training_items t",
-        segment="t.segment_id",
-        condition="t.split = 'train' AND t.training_set IN "
-        "(SELECT training_set FROM checkpoints WHERE checkpoint_id = ?)",
-        most=_CLIPS_PER_SPEAKER,
-    )
-    theirs = _mean_voices(run_query(connection, spoken, [evaluation, checkpoint]))
-    ours = _mean_voices(run_query(connection, trained, [checkpoint]))
+    theirs = _mean_voices(run_query(connection, _EVALUATED_VOICES, [checkpoint, evaluation, _CLIPS_PER_SPEAKER]))
+    ours = _mean_voices(run_query(connection, _TRAINED_VOICES, [checkpoint, _CLIPS_PER_SPEAKER]))
     matches = []
     for model, (speakers, voices) in theirs.items():
         if model not in ours:

@@ -9,6 +9,14 @@ from warehouse.catalogue import connect
 from warehouse.lake import Lake
 from warehouse.rows import ScoreRow
 
+_TABLES = ("scores", "checkpoints", "training_items", "evaluation_items")
+
+
+def lake_key(lake: Lake) -> str:
+    """Changes whenever the sections may: the versions of the tables that they count."""
+    versions = lake.snapshot().versions
+    return ",".join(f"{table}={versions.get(table)}" for table in _TABLES)
+
 
 def lake_sections(scores: Sequence[ScoreRow], lake: Lake) -> tuple[Section, ...]:
     """Leaderboard and contamination of one evaluation, whose `scores` are stored."""

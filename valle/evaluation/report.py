@@ -1,7 +1,7 @@
 """A report of one evaluation: what was scored, how well, how sure, and what went wrong; Markdown, a page and plots."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
@@ -49,7 +49,8 @@ def write_report(
     provenance: Mapping[str, str],
     normaliser: str | None = None,
     options: BootstrapOptions | None = None,
-    sections: Sequence[Section] = (),
+    sections: Callable[[], Sequence[Section]] = tuple,
+    sections_key: str = "",
     impossible: Mapping[str, str] | None = None,
 ) -> Report:
     """Write `report.md`, `report.html` and their `plots/` of one evaluation under one protocol into `directory`.
@@ -57,8 +58,9 @@ def write_report(
     The tables and plots are of `normaliser` (a label as score rows carry it; by default that of the first row). WER
     under every other one (given, or counted again from the raw texts) stands in a table of its own, and the page can
     be switched to them.
-    `provenance` is printed as it is: name to value; `sections` (what only the lake knows) stand below the differences.
-    A report that was made before from the same content is left as it is.
+    `provenance` is printed as it is: name to value; `sections` makes what only the lake knows, which stands below the
+    differences. A report that was made before from the same content and with the same `sections_key` is left as it
+    is, and `sections` is not asked.
     `impossible` names controls that the list cannot have, with the reason, which is printed.
     Raises ConfigurationError when the scores of any other control are missing, or when the rows belong to more than
     one evaluation or protocol, or were judged by different models.
@@ -69,7 +71,7 @@ def write_report(
     used = options or BootstrapOptions()
     plots = _plots(directory / "plots")
     report = Report(directory / "report.md", plots, directory / "report.html")
-    key = _content_key(scores, [title, provenance, normaliser, used, sections, reasons])
+    key = _content_key(scores, [title, provenance, normaliser, used, sections_key, reasons])
     if _is_written(report, key):
         return report
     chosen = normaliser or scores[0].normaliser
@@ -92,7 +94,7 @@ def write_report(
     told = [
         *_differences(rows_by_system, used),
         drift_section({name: rows_by_system[name] for name in heard}, used),
-        *sections,
+        *sections(),
         *_by_normaliser(everything, list(rows_by_system)),
     ]
     method, explanations = _method(ranked[0], used), _explanations(list(rows_by_system), reasons)

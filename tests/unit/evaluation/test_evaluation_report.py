@@ -5,6 +5,7 @@ import pytest
 
 from valle.evaluation.bootstrap import BootstrapOptions
 from valle.evaluation.report import write_report
+from valle.evaluation.sections import section
 from valle.evaluation.worst import format_alignment
 from warehouse.errors import ConfigurationError
 
@@ -121,13 +122,24 @@ def test_a_report_that_did_not_change_is_not_written_again(make_evaluation, tmp_
     def times():
         return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
 
-    def write(scores, provenance):
-        write_report(scores, tmp_path, title="t", provenance=provenance, options=FAST)
+    asked = []
+
+    def sections():
+        asked.append(1)
+        return [section("From the lake", ["what"], [["something"]])]
+
+    def write(scores, provenance, lake="1"):
+        made = {"sections": sections, "sections_key": lake}
+        write_report(scores, tmp_path, title="t", provenance=provenance, options=FAST, **made)
         return times()
 
     first = write(rows, {"git": "a"})
     assert len(first) == 5
     assert write(rows, {"git": "a"}) == first
+    assert len(asked) == 1
+    assert "## From the lake" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    first = write(rows, {"git": "a"}, lake="2")
+    assert len(asked) == 2
     second = write(rows, {"git": "b"})
     assert all(second[path] > first[path] for path in first)
     third = write([dataclasses.replace(row, sim_o=0.1) for row in rows], {"git": "b"})

@@ -137,6 +137,18 @@ def test_a_voice_under_another_label_is_found_by_its_sound(lake_with):
     assert section.rows[-1][1] == "1 of 2"
 
 
+def test_the_voices_of_a_published_list_are_those_of_its_control_rows(lake_with):
+    def published(row):
+        if not isinstance(row, ScoreRow):
+            return changing(SpeakerRow, "a3:0", embedding=[1.0, 0.0])(row)
+        path = "a3.flac" if row.system == "ground_truth" else row.path
+        return replace(row, utterance=f"list-{row.utterance}", prompt="list-p", speaker="1089", path=path)
+
+    (match,) = scored(lake_with(published)).voices
+    assert (match.speaker, match.trained_speaker) == ("1089", "alpha/ann")
+    assert match.cosine == pytest.approx(1.0)
+
+
 def test_voices_of_two_encoders_are_never_compared(lake_with):
     def other_encoder(row):
         is_evaluated = isinstance(row, SpeakerRow) and row.segment_id in ("a3:0", "b2:0")

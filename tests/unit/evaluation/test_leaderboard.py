@@ -1,5 +1,6 @@
 import dataclasses
 
+from valle.evaluation.lake_sections import lake_key
 from valle.evaluation.leaderboard import leaderboard_section
 from warehouse.catalogue import connect
 from warehouse.lake import Lake
@@ -22,8 +23,12 @@ def test_a_report_shows_only_systems_that_were_scored_under_its_own_terms(make_e
     better = stored(lake, good, "e2")
     stored(lake, make_evaluation({"other": (0.01, 0.9)}), "e3", asr_model="large")
     worse = stored(lake, good, "e4", word_errors=good[0].num_words)
+    key = lake_key(lake)
     with connect(lake.snapshot()) as connection:
         section, *others = [leaderboard_section(scores, connection) for scores in (first, better, worse)]
+    assert lake_key(lake) == key
+    stored(lake, bad, "e5")
+    assert lake_key(lake) != key
     assert [(row[0], row[1], row[-1]) for row in section.rows] == [(1, "`good`", "`e2`"), (2, "`bad`", "`e1`")]
     rate = 100 * sum(row.word_errors for row in good) / sum(row.num_words for row in good)
     assert section.rows[0][4] == f"{rate:.2f}"
