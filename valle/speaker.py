@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.assets import file_revision, package_file
+from valle.assets import file_revision, models_directory, package_file
 from valle.audio import Samples
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, DependencyError
 
 SAMPLE_RATE = 16_000
 
@@ -28,16 +28,32 @@ class SpeakerEncoder(Protocol):
 
 
 def _weights_path(name: str) -> Path:
-    if name != "resemblyzer":
-        raise ConfigurationError(f"there is no speaker encoder called {name!r}: use `resemblyzer`.")
-    return package_file("resemblyzer", "pretrained.pt", command="pip install --no-deps Resemblyzer==0.1.4")
+    if name == "resemblyzer":
+        return package_file("resemblyzer", "pretrained.pt", command="pip install --no-deps Resemblyzer==0.1.4")
+    if name == "wavlm_large":
+        path = models_directory() / "wavlm_large_finetune.pth"
+        if not path.exists():
+            raise DependencyError(
+                f"{path} is not there: put UniSpeech's WavLM-Large speaker verification checkpoint of that name in it "
+                "(its README links the file), or name its folder with VALLE_MODELS."
+            )
+        return path
+    raise ConfigurationError(f"there is no speaker encoder called {name!r}: use `resemblyzer` or `wavlm_large`.")
 
 
 def open_speaker_encoder(name: str, *, device: str = "cpu") -> SpeakerEncoder:
-    """The encoder called `name`. Raises DependencyError when its weights are not installed."""
+    """The encoder called `name`: `resemblyzer` (embedded) or `wavlm_large` (UniSpeech's file).
+
+    Raises DependencyError when its weights are not there, or are not those of the network.
+    """
+    path = _weights_path(name)
+    if name == "wavlm_large":
+        from valle.wavlm_speaker import WavlmSpeaker
+
+        return WavlmSpeaker(path, device=device)
     from valle.resemblyzer import Resemblyzer
 
-    return Resemblyzer(_weights_path(name), device=device)
+    return Resemblyzer(path, device=device)
 
 
 def speaker_encoder_revision(name: str) -> str:
