@@ -1,0 +1,69 @@
+"""Systems of others go through the whole flow: a folder of audio, and a command; done once, it is found again."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.evaluate import evaluate
+from flows.evaluation_plan import finished_report
+from flows.parameters import EvaluateParameters
+from manifests.demo_clips import demo_clips
+from tests.pipeline.road import rows_of
+from valle.audio import AudioLocation, read_audio, write_audio
+from valle.evaluation.lists import read_list
+from valle.place import Place
+
+TALKER = Path(__file__).parents[1] / "unit" / "evaluation" / "talker.py"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def listing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sentences of two voices, each with a prompt and its recording, as seed-tts-eval lists them."""
+    path = tmp_path_factory.mktemp("list") / "meta.lst"
+    clips = [clip for clip in demo_clips() if clip.kind == "sentence"]
+    rows = []
+    for speaker in ("am_santa", "bm_fable"):
+        target, prompt = [clip for clip in clips if clip.speaker == speaker][:2]
+        rows.append(f"{target.id}|{prompt.text}|{prompt.path}|{target.text}|{target.path}")
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_folder_and_a_command_are_measured_beside_the_controls(
+    tmp_path: Path, listing: Path, prefect_server: None
+) -> None:
+    folder = tmp_path / "peer"
+    first = listing.read_text(encoding="utf-8").splitlines()[0].split("|")
+    write_audio(folder / f"{first[0]}.wav", read_audio(AudioLocation(first[4])))
+    asked = EvaluateParameters(
+        data=tmp_path / "data", folder=folder, protocol="seed_tts_eval", listing=listing, scorers=()
+    )
+    assert finished_report(asked) is None
+    report = evaluate(asked)
+    scores = rows_of(Place(tmp_path / "data").lake, "scores")
+    ours = {row["utterance"]: row for row in scores if row["system"] == "peer"}
+    assert ours[first[0]]["word_errors"] <= 1  # the recording itself, given as somebody's speech
+    missing = next(row for name, row in ours.items() if name != first[0])
+    assert (missing["path"], missing["failure"], missing["sim_o"]) == (None, "there is no file", 0.0)
+    assert missing["word_errors"] == missing["num_words"]
+    assert {row["system"] for row in scores} == {
+        "peer", "ground_truth", "codec", "prompt_copied", "shuffled_speaker", "espeak",
+    }  # fmt: skip
+    assert len(read_list(report.markdown_path.with_name("items.json")).items) == 2
+    assert "SHA-256" in report.markdown_path.read_text(encoding="utf-8")
+
+    found = finished_report(asked)
+    assert found is not None
+    assert found.markdown_path == report.markdown_path
+
+    command = shlex.join([sys.executable, str(TALKER), str(tmp_path / "talker.log")])
+    tones = evaluate(asked.model_copy(update={"folder": None, "command": command, "name": "tones"}))
+    assert tones.markdown_path != report.markdown_path
+    rows = [row for row in rows_of(Place(tmp_path / "data").lake, "scores") if row["system"] == "tones"]
+    assert [row["generation_seconds"] for row in rows if row["path"]] == [0.001] * sum(
+        bool(row["path"]) for row in rows
+    )
+    assert all(row["word_errors"] >= row["num_words"] / 2 for row in rows)
