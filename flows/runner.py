@@ -22,6 +22,7 @@ from prefect.tasks import exponential_backoff
 
 from flows.parameters import Workers
 from flows.report import artifact_key
+from flows.stopping import leave_shards_when_stopped
 from valle.backends import Backends
 from valle.place import Place
 from valle.stages.base import Stage
@@ -98,18 +99,19 @@ def run_all(
     failures: list[str] = []
     waiting: deque[tuple[Work, PrefectFuture[Receipt]]] = deque()
     remaining = deque(work)
-    while remaining or waiting:
-        while remaining and len(waiting) < 2 * width:
-            piece = remaining.popleft()
-            waiting.append((piece, submit(piece)))
-        piece, future = waiting.popleft()
-        outcome = future.result(raise_on_failure=False)
-        if isinstance(outcome, Receipt):
-            receipts.append(outcome)
-        else:
-            failures.append(f"{piece.shard} ({outcome})")
-        progress.add(piece.audio_seconds if total else 1.0)
-        logger.info("%s: %s", name, progress.describe())
+    with leave_shards_when_stopped():
+        while remaining or waiting:
+            while remaining and len(waiting) < 2 * width:
+                piece = remaining.popleft()
+                waiting.append((piece, submit(piece)))
+            piece, future = waiting.popleft()
+            outcome = future.result(raise_on_failure=False)
+            if isinstance(outcome, Receipt):
+                receipts.append(outcome)
+            else:
+                failures.append(f"{piece.shard} ({outcome})")
+            progress.add(piece.audio_seconds if total else 1.0)
+            logger.info("%s: %s", name, progress.describe())
     if failures:
         raise StageError(
             f"{name}: {len(failures)} of {len(work)} shards failed, the first is {failures[0]}; the others are done, "

@@ -32,6 +32,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    import_module("flows.stopping").exit_on_sigterm()
     flow = getattr(import_module(module), name)
     result = flow(options)
     if result is not None and hasattr(result, "describe"):
