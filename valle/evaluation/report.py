@@ -32,6 +32,7 @@ from valle.evaluation.normalise import normalisers as registered
 from valle.evaluation.page import PageContent, page_key, write_page
 from valle.evaluation.renormalise import under_every_normaliser
 from valle.evaluation.sections import Cell, Section, section, section_markdown
+from valle.evaluation.voice_drift import voice_drift_sections
 from valle.evaluation.worst import describe_worst
 from valle.statistics.report import Plot, Report, markdown_rows, write_text
 from warehouse.errors import ConfigurationError
@@ -94,6 +95,7 @@ def write_report(
     told = [
         *_differences(rows_by_system, used),
         drift_section({name: rows_by_system[name] for name in heard}, used),
+        *voice_drift_sections(rows, options=used),
         *sections(),
         *_by_normaliser(everything, list(rows_by_system)),
     ]

@@ -138,15 +138,13 @@ def test_a_report_that_did_not_change_is_not_written_again(make_evaluation, tmp_
     assert write(rows, {"git": "a"}) == first
     assert len(asked) == 1
     assert "## From the lake" in (tmp_path / "report.md").read_text(encoding="utf-8")
-    first = write(rows, {"git": "a"}, lake="2")
+    second = write(rows, {"git": "a"}, lake="2")
     assert len(asked) == 2
-    second = write(rows, {"git": "b"})
     assert all(second[path] > first[path] for path in first)
-    third = write([dataclasses.replace(row, sim_o=0.1) for row in rows], {"git": "b"})
-    assert all(third[path] > second[path] for path in first)
     (tmp_path / "plots" / "wer.png").unlink()
     changed = [dataclasses.replace(row, sim_o=0.1) for row in rows]
-    assert set(write(changed, {"git": "b"})) == set(first)
+    third = write(changed, {"git": "b"}, lake="2")
+    assert all(third[path] > second[path] for path in first)
 
 
 def test_an_alignment_puts_words_and_marks_in_columns(make_row):
