@@ -1,6 +1,6 @@
-import dataclasses
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +15,7 @@ FAST = BootstrapOptions(replicas=500)
 
 
 def under(rows, **changes):
-    return [dataclasses.replace(row, **changes) for row in rows]
+    return [replace(row, **changes) for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def place(systems, tmp_path_factory):
     place = Place(tmp_path_factory.mktemp("data"))
     for evaluation, names in {"first": ["good", "codec"], "second": ["bad"], "third": ["good", "bad"]}.items():
         rows = [row for name in names for row in under(systems[name], evaluation=evaluation)]
-        rows = [dataclasses.replace(row, score_id=f"{evaluation}/{row.score_id}") for row in rows]
+        rows = [replace(row, score_id=f"{evaluation}/{row.score_id}") for row in rows]
         place.lake.append(ScoreRow, rows, f"scores:{evaluation}")
     return place
 
@@ -125,6 +125,17 @@ def test_stored_systems_of_two_evaluations_are_compared(place, systems):
 def test_a_normaliser_that_is_not_stored_is_refused(place):
     with pytest.raises(ConfigurationError, match="normalised by zip-ls/1 and by zip-ls/1"):
         compare_stored("first", "second", place.lake, normaliser="f5")
+
+
+def test_raw_texts_are_compared_under_a_normaliser_that_neither_was_scored_with(systems, tmp_path):
+    lake = Place(tmp_path).lake
+    for name in ("good", "bad"):
+        rows = under(systems[name], evaluation=name, language="en")
+        rows = [replace(row, reference_raw=row.reference, hypothesis_raw=f"{row.hypothesis}!") for row in rows]
+        lake.append(ScoreRow, [replace(row, score_id=f"{name}/{row.score_id}") for row in rows], f"scores:{name}")
+    result = compare_stored("good", "bad", lake, normaliser="f5", options=FAST)
+    assert result.a.normaliser == result.b.normaliser == "f5/1"
+    assert result.paired.wer == compare_systems(systems["good"], systems["bad"], options=FAST).paired.wer
 
 
 def test_the_command_prints_the_verdict(place, capsys):
