@@ -75,7 +75,7 @@ def score_evaluation(plan: EvaluationPlan, place: Place, backends: Backends) -> 
             voices=voices,
             run=_run(plan, system),
             phonemize=_phonemize(backends, plan.judges.phonemizer),
-            failures={(one.utterance, one.trial): one.failure for one in spoken.get(system, ()) if one.failure},
+            failures=_failures(spoken.get(system, ()), heard),
             recorded_durations=durations,
         )
     try:
@@ -83,6 +83,15 @@ def score_evaluation(plan: EvaluationPlan, place: Place, backends: Backends) -> 
     except CommitConflict:
         return stored_scores(plan.name, place.lake)
     return rows
+
+
+def _failures(files: Sequence[Spoken], heard: Mapping[str, dict[str, Any]]) -> dict[tuple[str, int], str]:
+    """Why an item has no speech: the system said so, or the road found none in the file."""
+    return {
+        (file.utterance, file.trial): file.failure or "no speech was found in its audio"
+        for file in files
+        if str(file.path) not in heard
+    }
 
 
 def _rows_to_score(
