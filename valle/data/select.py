@@ -116,6 +116,8 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection) -> pa.T
 
 def _registered(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> list[str]:
     """The segments of train and dev that share audio with an item of an evaluation (`evaluated_segments`)."""
+    if run_query(connection, "SELECT 1 FROM evaluation_items LIMIT 1").num_rows == 0:
+        return []
     known = set(run_query(connection, "SELECT DISTINCT segment_id FROM evaluated_segments")["segment_id"].to_pylist())
     columns = (chosen[name].to_pylist() for name in ("segment_id", "split"))
     return [segment for segment, split in zip(*columns, strict=True) if split != "test" and segment in known]

@@ -29,6 +29,10 @@ def _listed(scores: Sequence[ScoreRow], label: str, most_rows: int) -> list[Scor
     return [row for name in order for row in sorted(by_system[name], key=_worst_first)[:share]]
 
 
+_BEFORE_SPEECH = 1
+"""Measures that stand before the player and the texts, which are what most readers look for."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Measure:
     """A number of an utterance beside its word errors; `judge` says who measured it."""
@@ -78,15 +82,17 @@ def _phoneme_rate(row: ScoreRow) -> float | None:
 
 
 def _head(measures: Sequence[_Measure]) -> str:
+    numbers = [header_cell(each.heading, numeric=True, meaning=each.meaning) for each in measures]
     cells = [
         header_cell("system", numeric=False),
         header_cell("utterance", numeric=False, meaning="a click shows only this utterance, by every system"),
-        header_cell("trial", numeric=True, meaning="which of the seeds"),
-        header_cell("speaker", numeric=False),
         header_cell("WER %", numeric=True, meaning="word errors over words of this utterance"),
-        *(header_cell(each.heading, numeric=True, meaning=each.meaning) for each in measures),
+        *numbers[:_BEFORE_SPEECH],
         header_cell("speech", numeric=False),
         header_cell("what should be heard, with what was heard", numeric=False),
+        *numbers[_BEFORE_SPEECH:],
+        header_cell("speaker", numeric=False),
+        header_cell("trial", numeric=True, meaning="which of the seeds"),
     ]
     return tag("thead", tag("tr", "".join(cells)))
 
@@ -146,15 +152,17 @@ def _line(
     directory: Path,
 ) -> str:
     rates, texts = _variants(variants, labels)
+    numbers = [measure.cell(row) for measure in measures]
     cells = [
         tag("td", tag("code", escape(row.system))),
         tag("td", tag("button", escape(row.utterance), type="button", class_="utterance")),
-        tag("td", str(row.trial), class_="number", data_value=str(row.trial)),
-        tag("td", escape(row.speaker)),
         tag("td", rates, class_="number"),
-        *(measure.cell(row) for measure in measures),
+        *numbers[:_BEFORE_SPEECH],
         tag("td", _player(row, directory)),
         tag("td", texts, class_="texts"),
+        *numbers[_BEFORE_SPEECH:],
+        tag("td", escape(row.speaker)),
+        tag("td", str(row.trial), class_="number", data_value=str(row.trial)),
     ]
     return tag("tr", "".join(cells), data_system=row.system)
 
