@@ -13,7 +13,7 @@ from valle.backends import Backends
 from valle.codec import codec_revision
 from valle.codec.base import Codec
 from valle.evaluation.controls import CODEC, ESPEAK, GROUND_TRUTH, PROMPT_COPIED
-from valle.evaluation.espeak_voice import EspeakVoice, espeak_voice_revision
+from valle.evaluation.espeak_voice import EspeakVoice, espeak_languages, espeak_voice_revision
 from valle.evaluation.items import EvaluationItem
 from valle.evaluation.lists import ItemList
 from valle.evaluation.speech import keep_speech, pending, read_item_audio, speech_path, voices_directory
@@ -96,7 +96,7 @@ def _resynthesised(item: EvaluationItem, codec: Codec, *, of_prompt: bool) -> Au
 
 def write_espeak(items: Sequence[EvaluationItem], directory: Path) -> None:
     """The sentences as espeak-ng says them; those that it says nothing of have no file."""
-    missing = pending(items, ESPEAK, directory)
+    missing = [item for item in pending(items, ESPEAK, directory) if item.language in espeak_languages()]
     if not missing:
         return
     voice = EspeakVoice()

@@ -70,6 +70,11 @@ class EspeakVoice:
         return Audio((np.concatenate(blocks).astype(np.float32) / 32768.0), self._rate)
 
 
+def espeak_languages() -> frozenset[str]:
+    """The languages that `EspeakVoice` speaks, as ISO 639-1 codes."""
+    return frozenset(_VOICES)
+
+
 def espeak_voice_revision() -> str:
     """Name and version of the library."""
     return f"espeak@{version('espeakng-loader')}"

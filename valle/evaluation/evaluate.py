@@ -16,8 +16,9 @@ import pyarrow as pa
 from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends import Backends
 from valle.evaluation.control_speech import PROMPT_CODEC, control_items, control_systems
-from valle.evaluation.controls import GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
+from valle.evaluation.controls import ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.evaluation.defects import Silence, find_silence
+from valle.evaluation.espeak_voice import espeak_languages
 from valle.evaluation.items import EvaluationItem
 from valle.evaluation.lake_sections import lake_key, lake_sections
 from valle.evaluation.lists import write_list
@@ -25,7 +26,7 @@ from valle.evaluation.plan import EvaluationPlan
 from valle.evaluation.report import write_report
 from valle.evaluation.score import Embedding, Opinions, Output, Phonemize, ScoringRun, Voices, score
 from valle.evaluation.speech import Spoken, continued_path, find_speech, voices_directory
-from valle.phonemes import SPACE
+from valle.phonemes import LANGUAGES, SPACE
 from valle.phonemes.symbols import PUNCTUATION
 from valle.place import Place
 from valle.statistics.report import Report
@@ -74,7 +75,7 @@ def score_evaluation(plan: EvaluationPlan, place: Place, backends: Backends) -> 
             made,
             voices=voices,
             run=_run(plan, system),
-            phonemize=_phonemize(backends, plan.judges.phonemizer),
+            phonemize=_phonemize(backends, plan.judges.phonemizer) if _can_phonemize(items) else None,
             failures=_failures(spoken.get(system, ()), heard),
             recorded_durations=durations,
         )
@@ -120,6 +121,9 @@ def impossible_controls(plan: EvaluationPlan) -> dict[str, str]:
         reasons |= dict.fromkeys((GROUND_TRUTH, *plan.decoders.by_system, SHUFFLED_SPEAKER), why)
     if not items.has_prompts:
         reasons |= dict.fromkeys((PROMPT_COPIED, SHUFFLED_SPEAKER), "the list has sentences without a prompt")
+    unspoken = sorted({item.language for item in items.items} - espeak_languages())
+    if unspoken:
+        reasons[ESPEAK] = f"espeak-ng has no voice here for {', '.join(unspoken)}"
     if len({item.speaker for item in items.items}) < 2:
         reasons[SHUFFLED_SPEAKER] = "the list has one speaker only"
     return reasons
@@ -138,6 +142,10 @@ def _run(plan: EvaluationPlan, system: str) -> ScoringRun:
         items_hash=plan.items.hash,
         phonemizer=revisions["phonemizer"],
     )
+
+
+def _can_phonemize(items: Sequence[EvaluationItem]) -> bool:
+    return all(item.language in LANGUAGES for item in items)
 
 
 def _phonemize(backends: Backends, name: str) -> Phonemize:

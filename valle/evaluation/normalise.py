@@ -45,9 +45,6 @@ _UNSPACED_LANGUAGES = ("zh", "ja", "th")
 
 DEFAULT_NORMALISER = "valle-en"
 
-REPORTED_NORMALISERS = ("seed", "f5", "whisper-en")
-"""What every report prints beside its own, because published numbers are made with one of them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:

@@ -9,7 +9,7 @@ from flows.evaluation_plan import resolve
 from flows.parameters import EvaluateParameters
 from valle.audio import Audio, write_audio
 from valle.backends import Backends
-from valle.evaluation.control_speech import find_decoders
+from valle.evaluation.control_speech import find_decoders, write_espeak
 from valle.evaluation.evaluate import impossible_controls
 from valle.evaluation.plan import Judges, plan_evaluation
 from valle.evaluation.protocols import read_seed_tts_eval
@@ -81,6 +81,13 @@ def test_a_list_says_which_controls_it_cannot_have(plan, tmp_path):
     reasons = impossible_controls(bare)
     assert set(reasons) == {"ground_truth", "codec", "shuffled_speaker", "prompt_copied"}
     assert "no recordings" in reasons["ground_truth"]
+
+
+def test_a_language_that_espeak_does_not_speak_has_no_row_of_it(plan, listing, tmp_path):
+    finnish = dataclasses.replace(plan, items=read_seed_tts_eval(listing, language="fi"))
+    assert impossible_controls(finnish) == {"espeak": "espeak-ng has no voice here for fi"}
+    write_espeak(finnish.items.items, tmp_path / "speech")
+    assert not list(tmp_path.rglob("*.flac"))
 
 
 def test_exactly_one_system_is_to_be_named(listing, folder, tmp_path):
