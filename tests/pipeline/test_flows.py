@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -82,6 +84,14 @@ def test_the_whole_road_runs_as_flows_and_a_second_run_has_nothing_to_do(data: P
     truth = [row for row in scores if row["system"] == "ground_truth"]
     assert sum(row["word_errors"] for row in truth) <= 0.3 * sum(row["num_words"] for row in truth)  # type: ignore[misc]
     assert "ground_truth" in report.markdown_path.read_text(encoding="utf-8")
+    assert report.page_path is not None
+    page = report.page_path.read_text(encoding="utf-8")
+    players = re.findall(r'<audio src="([^"]+)"', page)
+    assert len(players) == sum(row["path"] is not None for row in scores) >= 10
+    assert all((report.page_path.parent / unquote(player)).is_file() for player in players)
+    assert "<h2>Leaderboard</h2>" in page and "<h2>Contamination</h2>" in page
+    registered = rows_of(Place(data).lake, "evaluation_items")
+    assert {row["utterance"] for row in registered} == {row[role] for row in truth for role in ("utterance", "prompt")}
     spoken = rows_of(Place(data).lake, "(SELECT DISTINCT r.path FROM codes c JOIN segments s USING (segment_id) "
                      "JOIN recordings r USING (recording_id) WHERE r.origin = 'generated')")  # fmt: skip
     assert any(f"/{trained.checkpoint_id}/" in str(row["path"]) for row in spoken)
