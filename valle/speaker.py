@@ -20,6 +20,15 @@ SAMPLE_RATE = 16_000
 Embedding = NDArray[np.float32]  # [D], unit length
 
 
+_FETCHED = {
+    "wavlm_large": ("wavlm_large_finetune.pth", "UniSpeech (WavLM-Large for speaker verification)"),
+    "campplus": ("campplus.onnx", "3D-Speaker (CAM++ as ONNX)"),
+    "eres2net": ("eres2net.onnx", "3D-Speaker (ERes2Net as ONNX)"),
+    "wespeaker": ("wespeaker.onnx", "WeSpeaker (ResNet34-LM as ONNX)"),
+}
+"""Encoders whose weights no wheel carries: the file below the models folder, and who publishes it."""
+
+
 class SpeakerEncoder(Protocol):
     """Turns speech into a vector of its voice."""
 
@@ -30,19 +39,21 @@ class SpeakerEncoder(Protocol):
 def _weights_path(name: str) -> Path:
     if name == "resemblyzer":
         return package_file("resemblyzer", "pretrained.pt", command="pip install --no-deps Resemblyzer==0.1.4")
-    if name == "wavlm_large":
-        path = models_directory() / "wavlm_large_finetune.pth"
-        if not path.exists():
-            raise DependencyError(
-                f"{path} is not there: put UniSpeech's WavLM-Large speaker verification checkpoint of that name in it "
-                "(its README links the file), or name its folder with VALLE_MODELS."
-            )
-        return path
-    raise ConfigurationError(f"there is no speaker encoder called {name!r}: use `resemblyzer` or `wavlm_large`.")
+    if name not in _FETCHED:
+        known = ", ".join(("resemblyzer", *_FETCHED))
+        raise ConfigurationError(f"there is no speaker encoder called {name!r}: use one of {known}.")
+    file, publisher = _FETCHED[name]
+    path = models_directory() / file
+    if not path.exists():
+        raise DependencyError(
+            f"{path} is not there: save the checkpoint that {publisher} publishes under that name, or name its folder "
+            "with VALLE_MODELS."
+        )
+    return path
 
 
 def open_speaker_encoder(name: str, *, device: str = "cpu") -> SpeakerEncoder:
-    """The encoder called `name`: `resemblyzer` (embedded) or `wavlm_large` (UniSpeech's file).
+    """The encoder called `name`: `resemblyzer` (embedded), `wavlm_large`, `campplus`, `eres2net` or `wespeaker`.
 
     Raises DependencyError when its weights are not there, or are not those of the network.
     """
@@ -51,6 +62,10 @@ def open_speaker_encoder(name: str, *, device: str = "cpu") -> SpeakerEncoder:
         from valle.wavlm_speaker import WavlmSpeaker
 
         return WavlmSpeaker(path, device=device)
+    if name != "resemblyzer":
+        from valle.onnx_speaker import FRONT_ENDS, OnnxSpeaker
+
+        return OnnxSpeaker(path, FRONT_ENDS[name])
     from valle.resemblyzer import Resemblyzer
 
     return Resemblyzer(path, device=device)
