@@ -9,12 +9,14 @@ import numpy as np
 
 from valle.audio import Audio
 from valle.backends import Backends
+from valle.evaluation.control_speech import decoder_revision
 from valle.evaluation.items import EvaluationItem, continues
 from valle.evaluation.speech import keep_failure, keep_speech, pending, read_item_audio, speech_path
 from valle.phonemes import SPACE
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Request, Speech, Synthesizer
 from valle.training.checkpoint import CheckpointCard
+from warehouse.errors import ConfigurationError
 
 _BATCH = 8
 
@@ -35,7 +37,7 @@ class CheckpointSystem:
     @property
     def identity(self) -> str:
         """See `System`."""
-        return f"{self.card.checkpoint_id} {self.sampling.model_dump_json()}"
+        return f"{self.card.checkpoint_id} {_decoder(self.card.codec.name)} {self.sampling.model_dump_json()}"
 
     @property
     def checkpoint_id(self) -> str | None:
@@ -57,6 +59,14 @@ class CheckpointSystem:
                     keep_speech(path, audio, item, seconds=speech.seconds)
                 else:
                     keep_failure(path, "the model ended before it said anything")
+
+
+def _decoder(codec: str) -> str:
+    """The decoder that gives the codes a voice; of a codec that is not ours only its name."""
+    try:
+        return decoder_revision(codec)
+    except ConfigurationError:
+        return codec
 
 
 def _request(item: EvaluationItem, synthesizer: Synthesizer, sampling: SamplingOptions) -> Request:

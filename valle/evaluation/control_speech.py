@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from valle.assets import file_revision, package_file
 from valle.audio import Audio
 from valle.backends import Backends
 from valle.codec import codec_revision
@@ -22,6 +23,7 @@ from warehouse.errors import ConfigurationError, DependencyError
 PROMPT_CODEC = "prompt_codec"
 """The prompts through the codec and back: what SIM-r compares with. It is no row of the report, only a voice."""
 
+_MINI_WEIGHTS = "codec/weights/mini.safetensors"
 _DECODERS = {"encodec_24khz": ("encodec_24khz+vocos",), "encodec_24khz+vocos": ("encodec_24khz",)}
 
 
@@ -36,8 +38,15 @@ class Decoders:
     @property
     def identity(self) -> str:
         """Changes whenever the speech of the controls may change."""
-        revisions = [f"{system}={name}:{codec_revision(name)}" for system, name in self.by_system.items()]
+        revisions = [f"{system}={decoder_revision(name)}" for system, name in self.by_system.items()]
         return "+".join((*revisions, espeak_voice_revision()))
+
+
+def decoder_revision(codec: str) -> str:
+    """`name@hash` of all weights of a codec: `codec_revision` names what makes the codes, and speech needs the rest."""
+    if codec == "mini":
+        return f"mini@{file_revision(package_file('valle', _MINI_WEIGHTS, command='pip install --force-reinstall .'))}"
+    return f"{codec}@{codec_revision(codec)}"
 
 
 def find_decoders(codec: str, backends: Backends) -> Decoders:

@@ -9,7 +9,8 @@ from flows.evaluation_plan import resolve
 from flows.parameters import EvaluateParameters
 from valle.audio import Audio, write_audio
 from valle.backends import Backends
-from valle.evaluation.control_speech import find_decoders, write_espeak
+from valle.codec import codec_revision
+from valle.evaluation.control_speech import decoder_revision, find_decoders, write_espeak
 from valle.evaluation.evaluate import impossible_controls
 from valle.evaluation.plan import Judges, plan_evaluation
 from valle.evaluation.protocols import read_seed_tts_eval
@@ -71,6 +72,11 @@ def test_systems_on_one_list_share_their_controls(plan, tmp_path, folder):
     other = plan_evaluation(plan.items, FolderSystem(folder, "other"), judges=JUDGES, decoders=plan.decoders)
     assert other.controls == plan.controls
     assert other.name != plan.name
+
+
+def test_a_better_decoder_of_the_same_codes_is_another_identity(plan):
+    assert decoder_revision("mini") in plan.decoders.identity
+    assert decoder_revision("mini") != codec_revision("mini")
 
 
 def test_a_list_says_which_controls_it_cannot_have(plan, tmp_path):
