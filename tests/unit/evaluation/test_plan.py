@@ -1,6 +1,9 @@
 """The name of an evaluation: equal names mean equal scores, so everything that changes a score changes the name."""
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from valle.evaluation.protocols import read_seed_tts_eval
 from valle.evaluation.systems import FolderSystem
 from warehouse.errors import ConfigurationError
 
+ROOT = Path(__file__).resolve().parents[3]
 JUDGES = Judges(scorers=("dnsmos",))
 
 
@@ -114,3 +118,11 @@ def test_parameters_become_a_plan(listing, folder, tmp_path):
     assert [item.trial for item in resolved.plan.items.items] == [0, 1, 2]
     assert len({item.utterance for item in resolved.plan.items.items}) == 1
     assert "folder" in resolved.facts["system"]
+
+
+def test_planning_loads_neither_torch_nor_lhotse_nor_matplotlib_nor_prefect():
+    """An evaluation that is done is found again in seconds: `valle evaluate` plans before it starts a flow."""
+    heavy = ("torch", "lhotse", "matplotlib", "prefect")
+    script = f"import sys, flows.evaluation_plan; print([name for name in {heavy!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
