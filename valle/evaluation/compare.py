@@ -166,8 +166,8 @@ def _sentence(a: SystemScores, b: SystemScores, paired: Comparison, num_speakers
         text += "; voices were not measured"
     else:
         voices = {
-            "better": "its voice is closer to the prompt",
-            "worse": "its voice is further from the prompt",
+            "better": f"the voice of {names[0]} is closer to the prompt",
+            "worse": f"the voice of {names[0]} is further from the prompt",
             "tie": "they tie in closeness to the prompt",
         }[paired.sim_verdict]
         text += f"; {voices}: SIM-o {a.sim_o.value:.3f} against {b.sim_o.value:.3f} "

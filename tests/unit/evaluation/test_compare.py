@@ -41,7 +41,7 @@ def test_the_sentence_says_who_makes_fewer_errors_and_whose_voice_is_closer(syst
     assert result.paired.wer_verdict == result.paired.sim_verdict == "better"
     rates = [f"{100 * system.wer.value:.2f} %" for system in (result.a, result.b)]
     assert result.sentence.startswith(f"good makes fewer word errors than bad: {' against '.join(rates)}")
-    assert "its voice is closer to the prompt: SIM-o " in result.sentence
+    assert "the voice of good is closer to the prompt: SIM-o " in result.sentence
     assert result.sentence.endswith("160 pairs of 8 speakers.")
     assert re.search(r"95 % interval -\d+\.\d\d to -\d+\.\d\d, probability of improvement 1\.00", result.sentence)
 
@@ -50,7 +50,7 @@ def test_the_sentence_turns_around_with_the_systems(systems):
     forth = compare_systems(systems["good"], systems["bad"], options=FAST)
     back = compare_systems(systems["bad"], systems["good"], options=FAST)
     assert back.sentence.startswith("bad makes more word errors than good")
-    assert "its voice is further from the prompt" in back.sentence
+    assert "the voice of bad is further from the prompt" in back.sentence
     assert back.paired.wer.difference == pytest.approx(-forth.paired.wer.difference)
 
 
