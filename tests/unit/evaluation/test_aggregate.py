@@ -114,3 +114,30 @@ def test_scores_are_the_same_whatever_the_order_of_the_rows(make_evaluation):
     forth, back = aggregate(rows, options=FAST), aggregate(rows[::-1], options=FAST)
     assert [(s.system, s.wer) for s in forth] == [(s.system, s.wer) for s in back]
     assert all(dataclasses.is_dataclass(s) for s in forth)
+
+
+def test_micro_and_macro_can_disagree_and_each_has_its_own_verdict(make_row):
+    """Long lines go well for A, short ones for B: the words are for A, the lines for B."""
+    long, short = " ".join("abcdefghij" * 4), "a b"
+    rows_a, rows_b = [], []
+    for number in range(40):
+        text = long if number % 2 else short
+        broken = text.replace("a", "x", 1) if text == short else text
+        name, speaker = str(number), f"s{number // 2 % 10}"
+        rows_a.append(make_row("a", name, speaker, reference=text, hypothesis=broken))
+        worse = text if text == short else " ".join(["x"] * 4 + text.split()[4:])
+        rows_b.append(make_row("b", name, speaker, reference=text, hypothesis=worse))
+    comparison = compare(rows_a, rows_b, options=FAST)
+    assert (comparison.wer_verdict, comparison.wer_macro_verdict) == ("better", "worse")
+    assert comparison.sim_verdict == "tie"
+
+
+def test_single_lines_as_clusters_promise_more_than_speakers_do(make_evaluation):
+    rows = make_evaluation({"a": (0.3, 0.5), "b": (0.3, 0.5)}, num_speakers=6, num_utterances=30)
+    a, b = ([row for row in rows if row.system == name] for name in ("a", "b"))
+    by_speaker, by_line = (aggregate(a, options=FAST, clustering=one)[0] for one in ("speaker", "line"))
+    assert by_line.wer.value == by_speaker.wer.value
+    assert by_line.num_speakers == 6
+    assert by_line.wer.high - by_line.wer.low < by_speaker.wer.high - by_speaker.wer.low
+    paired = [compare(a, b, options=FAST, clustering=one).wer for one in ("speaker", "line")]
+    assert paired[0].difference == paired[1].difference
