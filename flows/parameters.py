@@ -170,6 +170,61 @@ class TrainParameters(Located):
     """Options of the model and the training."""
 
 
+class TrainCodecParameters(Located):
+    """Train the embedded codec on audio; a run that exists goes on."""
+
+    run: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    """Name of the run, a folder below `runs`."""
+    training_set: str | None = None
+    """Name of a training set: the audio of its train split."""
+    audio: list[Path] = []
+    """Folders of audio, instead of a training set."""
+    hours: float = Field(default=1.5, gt=0)
+    """Length of the schedule, all sittings together."""
+    keep_codes: bool = False
+    """Keep encoder and codebooks of the codec that is shipped, so that stored codes stay valid; learn its decoder."""
+    adversarial_from: float = Field(default=1.0, ge=0, le=1)
+    """Part of the schedule after which the decoder learns against critics; 1 is never."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Highest learning rate; a third of it suits a decoder that is trained already."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads."""
+
+
+class CodecReportParameters(Located):
+    """Measure what codecs do to speech, beside the recordings."""
+
+    codecs: tuple[str, ...] = ("mini",)
+    """Codecs: `mini`, `encodec_24khz`, `encodec_24khz+vocos`."""
+    levels: tuple[int, ...] = (8, 4, 2, 1)
+    """Numbers of codebooks to decode from."""
+    where: str = "true"
+    """SQL condition on the utterances of the lake."""
+    audio: Path | None = None
+    """Folder with a `corpus.tsv`, instead of the lake."""
+    split: str = "heldout"
+    """Split of that folder: speech that the codec was not trained on."""
+    count: int = Field(default=30, ge=1)
+    """Clips."""
+    longest: float = Field(default=10.0, gt=0)
+    """Seconds of the longest clip."""
+    asr: str = "tiny.en"
+    """ASR model that listens."""
+    speaker_encoder: str = "resemblyzer"
+    """Speaker encoder that compares voices."""
+    scorers: tuple[str, ...] = ("dnsmos",)
+    """Quality scorers: `dnsmos`, `distillmos`."""
+    device: str = "cpu"
+    """Torch device of the models."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of each model."""
+
+    @property
+    def subject(self) -> str:
+        """What is measured, in a word."""
+        return " ".join(self.codecs)
+
+
 class EvaluateParameters(Located):
     """Speak test utterances with a system and measure WER and SIM-O beside the control rows.
 

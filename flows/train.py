@@ -1,19 +1,12 @@
-"""Training as a flow: the trainer runs in a child process of its own, so that cancelling the run ends it cleanly.
-
-The child stays in the process group of the flow (a new session would outlive a cancelled run) and gets SIGTERM when
-the flow ends early; it saves a checkpoint and stops.
-"""
+"""Training as a flow: the trainer runs in a child process, so that cancelling the run ends it cleanly."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import flow, get_run_logger
 
+from flows.child import run_child
 from flows.parameters import TrainParameters
 from flows.report import publish_report
 from valle.place import Place
@@ -24,8 +17,6 @@ from valle.training.options import TrainOptions
 from warehouse.catalogue import refresh
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.rows import CheckpointRow
-
-_SECONDS_TO_SAVE = 60
 
 
 @flow(name="train", flow_run_name="train {parameters.run}")
@@ -81,39 +72,10 @@ def run_trainer(options: TrainOptions) -> None:
 
     Raises TrainingError with the trainer's last words when it fails.
     """
-    logger = get_run_logger()
     options.run_dir.mkdir(parents=True, exist_ok=True)
     described = options.run_dir / "options.json"
     described.write_text(options.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    last = ""
-    with _trainer(described) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            last = line.rstrip()
-            logger.info("%s", last)
-        if process.wait() != 0:
-            raise TrainingError(f"Training {options.name} failed: {last}")
-
-
-@contextmanager
-def _trainer(described: Path) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "valle.training", str(described)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(_SECONDS_TO_SAVE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    run_child(("valle.training", str(described)), of=f"Training {options.name}")
 
 
 def record_checkpoint(root: Place, checkpoint: Path, card: CheckpointCard) -> None:

@@ -304,6 +304,8 @@ class ScoreRow:
     dnsmos_ovrl: Annotated[Float32 | None, "DNSMOS P.835 overall, 1 to 5"] = None
     dnsmos_p808: Annotated[Float32 | None, "DNSMOS P.808, 1 to 5"] = None
     distillmos: Annotated[Float32 | None, "DistillMOS, 1 to 5; null where it is not installed"] = None
+    stoi: Annotated[Float32 | None, "STOI to the recording, 0 to 1; of codecs only"] = None
+    log_mel_distance: Annotated[Float32 | None, "mean distance of log-mels to the recording; of codecs only"] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

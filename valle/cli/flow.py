@@ -19,6 +19,8 @@ _FLOWS = {
     "quantize": ("flows.stages", "quantize", "QuantizeParameters"),
     "select": ("flows.select", "select", "SelectParameters"),
     "train": ("flows.train", "train", "TrainParameters"),
+    "train-codec": ("flows.codec", "train_codec", "TrainCodecParameters"),
+    "codec-report": ("flows.codec", "codec_report", "CodecReportParameters"),
     "evaluate": ("flows.evaluate", "evaluate", "EvaluateParameters"),
 }
 

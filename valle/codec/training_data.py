@@ -1,6 +1,5 @@
 """The training audio of a codec, decoded once into memory maps of samples and pitch, and random crops of both."""
 
-import csv
 import json
 import logging
 from collections.abc import Sequence
@@ -12,12 +11,10 @@ from numpy.typing import NDArray
 
 from valle.audio import AudioLocation, Samples, UnreadableAudio, read_audio
 from valle.codec.pitch import fill_pitch, track_pitch
-from warehouse.errors import ManifestError, TrainingError
+from warehouse.errors import TrainingError
 
 log = logging.getLogger(__name__)
 FULL_SCALE = 32767
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
-LOWEST_RATE = 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +99,3 @@ def open_speech_pool(
     starts = np.concatenate([[0], np.cumsum(index["sizes"])]).astype(np.int64)
     samples = np.memmap(audio_path, np.int16, mode="r")
     return SpeechPool(samples, np.memmap(pitch_path, np.float32, mode="r"), starts, hop_length)
-
-
-def find_clips(directory: Path) -> list[AudioLocation]:
-    """Audio below `directory`; where it has a `corpus.tsv`, only rows of split `main` and of 16 kHz or more."""
-    table = directory / "corpus.tsv"
-    if not table.exists():
-        paths = sorted(path for path in directory.rglob("*") if path.suffix in AUDIO_SUFFIXES)
-    else:
-        with table.open(newline="") as rows:
-            paths = [directory / row["file"] for row in csv.DictReader(rows, delimiter="\t") if _is_wanted(row)]
-    if not paths:
-        raise ManifestError(f"{directory} holds no training audio; name a folder of wav, flac, ogg or mp3 files")
-    return [AudioLocation(str(path)) for path in paths]
-
-
-def _is_wanted(row: dict[str, str]) -> bool:
-    return row.get("split", "main") == "main" and int(row.get("native_sr") or LOWEST_RATE) >= LOWEST_RATE

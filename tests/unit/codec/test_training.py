@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from valle.audio import Audio, AudioLocation, write_audio
+from valle.codec.clips import find_clips
 from valle.codec.export import export_run
 from valle.codec.losses import (
     SpectralFeatures,
@@ -20,7 +21,7 @@ from valle.codec.mini import open_mini
 from valle.codec.options import CodecTrainingOptions
 from valle.codec.trainer import Trainer, TrainingStage, stage_at
 from valle.codec.training import train_codec
-from valle.codec.training_data import find_clips, open_speech_pool
+from valle.codec.training_data import open_speech_pool
 from warehouse.errors import CheckpointError, ManifestError, TrainingError
 
 

@@ -1,0 +1,118 @@
+"""Flows of the codec: training the embedded one, and the report on any of them."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import flow, get_run_logger
+
+from flows.child import run_child
+from flows.parameters import CodecReportParameters, TrainCodecParameters
+from flows.report import publish_report
+from flows.runner import process_backends
+from valle.codec import codec_revision
+from valle.codec.__main__ import TrainingOrder
+from valle.codec.clips import clips_of_set, find_clips
+from valle.codec.training import CHECKPOINT
+from valle.evaluation.items import EvaluationItem
+from valle.resynthesis.clips import clips_of_folder, clips_of_lake
+from valle.resynthesis.measure import CodecMeasurement, Judges, measure_codec
+from valle.resynthesis.report import write_codec_report
+from valle.statistics.report import Report, write_text
+from valle.statistics.training import plot_training
+from warehouse.catalogue import refresh
+from warehouse.errors import CommitConflict, ConfigurationError
+from warehouse.fingerprints import short_hash
+from warehouse.rows import ScoreRow
+
+
+@flow(name="train-codec", flow_run_name="train-codec {parameters.run}")
+def train_codec(parameters: TrainCodecParameters) -> Path:
+    """Train the embedded codec, in a child process that saves and ends when the flow is cancelled."""
+    root = parameters.place
+    if (parameters.training_set is None) == (not parameters.audio):
+        raise ConfigurationError("Name either a training set or at least one folder of audio.")
+    clips = (
+        clips_of_set(root, parameters.training_set)
+        if parameters.training_set is not None
+        else [clip for folder in parameters.audio for clip in find_clips(folder)]
+    )
+    directory = root.runs / parameters.run
+    order = TrainingOrder(
+        run_directory=directory,
+        clips=tuple(clips),
+        hours=parameters.hours,
+        keep_codes=parameters.keep_codes,
+        adversarial_from=parameters.adversarial_from,
+        learning_rate=parameters.learning_rate,
+        threads=parameters.threads,
+    )
+    described = directory / "order.json"
+    write_text(described, order.model_dump_json(indent=1) + "\n")
+    run_child(("valle.codec", str(described)), of=f"Training codec {parameters.run}")
+    _report_training(parameters)
+    get_run_logger().info("To use it: `python -m valle.codec.export %s --to FILE`", directory)
+    return directory / CHECKPOINT
+
+
+def _report_training(parameters: TrainCodecParameters) -> None:
+    directory = parameters.place.runs / parameters.run
+    metrics = directory / "metrics.jsonl"
+    if not metrics.exists():
+        return  # Ended before the first line of metrics.
+    folder = parameters.place.reports / f"train-codec-{parameters.run}"
+    plot = plot_training(metrics, folder / "loss.png", fields=("spectral",))
+    last = json.loads(metrics.read_text(encoding="utf-8").splitlines()[-1])
+    lines = [f"| {name} | {value} |" for name, value in last.items()]
+    markdown = folder / "report.md"
+    write_text(
+        markdown,
+        f"# Codec training {parameters.run}\n\n![loss](loss.png)\n\n| metric | last |\n| --- | ---: |\n"
+        + "\n".join(lines)
+        + f"\n\nExamples to listen to: `{directory / 'examples'}`\n",
+    )
+    publish_report(f"train-codec {parameters.run}", markdown, [plot])
+
+
+@flow(name="codec-report", flow_run_name="codec-report {parameters.subject}")
+def codec_report(parameters: CodecReportParameters) -> Report:
+    """Measure what codecs do to speech: rate, use of codebooks, words, voices and opinions beside the recordings."""
+    root = parameters.place
+    items = (
+        clips_of_folder(parameters.audio, split=parameters.split, count=parameters.count, longest=parameters.longest)
+        if parameters.audio is not None
+        else clips_of_lake(root.lake, where=parameters.where, count=parameters.count, longest=parameters.longest)
+    )
+    backends = process_backends(parameters.device, parameters.threads)
+    judges = Judges(asr=parameters.asr, speaker_encoder=parameters.speaker_encoder, scorers=parameters.scorers)
+    measurements: list[CodecMeasurement] = []
+    for codec in parameters.codecs:
+        evaluation = f"codec-report-{_identity(codec, items, parameters)}"
+        measured = measure_codec(
+            items,
+            codec,
+            parameters.levels,
+            evaluation=evaluation,
+            speech=root.speech / evaluation,
+            judges=judges,
+            backends=backends,
+            now=datetime.now(UTC),
+        )
+        try:
+            root.lake.append(ScoreRow, measured.rows, f"scores:{evaluation}")
+        except CommitConflict:
+            get_run_logger().info("The scores of %s are in the lake already.", evaluation)
+        measurements.append(measured)
+    name = "codecs-" + short_hash(",".join(m.rows[0].evaluation for m in measurements))[:8]
+    written = write_codec_report(
+        measurements, parameters.levels, root.reports / name, title=f"Codecs: {', '.join(parameters.codecs)}"
+    )
+    refresh(root.lake, root.catalogue)
+    publish_report(f"codec-report {parameters.subject}", written.markdown_path, [plot.path for plot in written.plots])
+    get_run_logger().info("Report: %s", written.markdown_path)
+    return written
+
+
+def _identity(codec: str, items: list[EvaluationItem], parameters: CodecReportParameters) -> str:
+    content = [codec_revision(codec), [item.utterance for item in items], parameters.model_dump(mode="json")]
+    return short_hash(json.dumps(content, sort_keys=True))[:8]

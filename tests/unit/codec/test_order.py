@@ -1,0 +1,55 @@
+"""The trainer as the flow starts it: a child process that takes an order and can be told to stop."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from valle.audio import Audio, AudioLocation, write_audio
+from valle.codec.__main__ import TrainingOrder
+
+
+@pytest.fixture
+def order(tmp_path):
+    tone = 0.2 * np.sin(2 * np.pi * 150 * np.arange(48_000) / 24_000)
+    write_audio(tmp_path / "tone.wav", Audio(tone.astype(np.float32), 24_000))
+    return TrainingOrder(
+        run_directory=tmp_path / "run",
+        clips=(AudioLocation(str(tmp_path / "tone.wav")),),
+        hours=1.0,
+        keep_codes=True,
+        adversarial_from=1.0,
+        learning_rate=1e-4,
+        threads=1,
+    )
+
+
+def start(order, tmp_path):
+    path = tmp_path / "order.json"
+    path.write_text(order.model_dump_json())
+    command = [sys.executable, "-m", "valle.codec", str(path)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.slow
+def test_sigterm_saves_a_checkpoint_and_ends(order, tmp_path):
+    process = start(order, tmp_path)
+    while not (tmp_path / "run" / "options.json").exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert "stopped at step" in output
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+@pytest.mark.slow
+def test_what_cannot_be_trained_is_one_sentence(order, tmp_path):
+    nothing = order.model_copy(update={"clips": (AudioLocation(str(tmp_path / "missing.wav")),)})
+    output, _ = (process := start(nothing, tmp_path)).communicate(timeout=120)
+    assert process.returncode == 1
+    assert "none of the 1 training clips can be decoded" in output.splitlines()[-1]

@@ -1,0 +1,42 @@
+"""The audio a codec is trained on: folders, or the train split of a training set."""
+
+import csv
+from pathlib import Path
+
+from valle.audio import AudioLocation
+from valle.data.training_set import load_training_set
+from valle.place import Place
+from warehouse.catalogue import connect
+from warehouse.errors import ManifestError
+
+AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
+LOWEST_RATE = 16_000
+
+
+def find_clips(directory: Path) -> list[AudioLocation]:
+    """Audio below `directory`; where it has a `corpus.tsv`, only rows of split `main` and of 16 kHz or more."""
+    table = directory / "corpus.tsv"
+    if not table.exists():
+        paths = sorted(path for path in directory.rglob("*") if path.suffix in AUDIO_SUFFIXES)
+    else:
+        with table.open(newline="") as rows:
+            paths = [directory / row["file"] for row in csv.DictReader(rows, delimiter="\t") if _is_wanted(row)]
+    if not paths:
+        raise ManifestError(f"{directory} holds no training audio; name a folder of wav, flac, ogg or mp3 files")
+    return [AudioLocation(str(path)) for path in paths]
+
+
+def _is_wanted(row: dict[str, str]) -> bool:
+    return row.get("split", "main") == "main" and int(row.get("native_sr") or LOWEST_RATE) >= LOWEST_RATE
+
+
+def clips_of_set(root: Place, name: str) -> list[AudioLocation]:
+    """The audio of the train split of a training set, in the order of the segment ids."""
+    training_set = load_training_set(root.training_sets / name)
+    with connect(root.lake.snapshot(training_set.card.table_versions)) as connection:
+        connection.register("items", training_set.split("train"))
+        rows = connection.execute(
+            'SELECT u.path, u."offset", u.size, u.start_sample, u.num_samples FROM utterances u '
+            "SEMI JOIN items i ON i.segment_id = u.segment_id ORDER BY u.segment_id"
+        ).fetchall()
+    return [AudioLocation(*row) for row in rows]
