@@ -94,7 +94,12 @@ def demo(parameters: DemoParameters) -> DemoResult:
     speech = speak_task(root, layout.held_out_speakers)
     evaluation = evaluate(
         EvaluateParameters(
-            data=parameters.data, run="demo", count=parameters.evaluate_count, workers=parameters.workers
+            data=parameters.data,
+            run="demo",
+            count=parameters.evaluate_count,
+            # Opinions on six systems would take longer than all the rest of the evaluation.
+            scorers=(),
+            workers=parameters.workers,
         )
     )
     with connect(root.lake.snapshot()) as connection:
