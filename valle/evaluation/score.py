@@ -151,8 +151,9 @@ def _row(
     words, characters = count_word_errors(reference, hypothesis), count_character_errors(reference, hypothesis)
     phonemes = None
     if phonemize is not None:
-        spoken = phonemize(heard, item.language) if heard.strip() else ()
-        phonemes = count_phoneme_errors(phonemize(item.text, item.language), spoken)
+        # Of the normalised texts: an ASR model writes "389" where a speaker was given "three eight nine".
+        spoken = phonemize(hypothesis, item.language) if hypothesis else ()
+        phonemes = count_phoneme_errors(phonemize(reference, item.language), spoken)
     silence = None if output is None else output.silence
     opinions = Opinions() if output is None else output.opinions
     return ScoreRow(

@@ -73,8 +73,13 @@ def test_a_row_keeps_the_texts_as_they_were_and_what_else_was_measured():
     assert (row.longest_silence, row.silence_share) == (0.4, 0.25)
     assert (row.quality_model, row.dnsmos_ovrl, row.distillmos) == ("dnsmos@1", 3.1, None)
     assert row.sim_r == pytest.approx(1.0)
-    assert (row.num_phonemes, row.phoneme_errors) == (15, 15)
+    assert (row.num_phonemes, row.phoneme_errors) == (12, 12)
     assert (row.items_hash, row.phonemizer, row.reference_duration) == ("abc", "letters", 2.0)
+
+
+def test_digits_that_the_asr_wrote_are_no_phoneme_errors():
+    (row,) = score([item()], [output()], voices=VOICES, run=RUN, phonemize=lambda text, language: text.replace(" ", ""))
+    assert (row.num_phonemes, row.phoneme_errors) == (12, 0)
 
 
 def test_why_there_is_no_speech_stands_in_the_row():
