@@ -1,10 +1,11 @@
 """The decoder of `mini`: latents to the filters of pulses and noise, and those to a waveform."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from vocos.models import VocosBackbone
 
 from valle.codec.fourier import ShortTimeFourier
@@ -14,19 +15,32 @@ from valle.codec.voice import VoiceNetwork
 _KERNEL = 7
 """Frames that a convolution of the backbone sees."""
 _QUIETEST, _LOUDEST = -12.0, math.log(100.0)
+_LOUDEST_GAIN = 4.0
+GAINS_PER_HOP = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Log-magnitudes of the filters of pulses and of noise, and phase of the first, each [B, T, bins]."""
+    """What is done to pulses and noise: log-magnitudes and the phase of the first, each [B, T, bins], and log-gains.
+
+    The gains [B, T, G] act on the sources before they are filtered, G times in a hop: a window of four hops is too
+    long for the burst of a plosive.
+    """
 
     harmonics: Tensor
     noise: Tensor
     phase: Tensor
+    pulse_gains: Tensor
+    noise_gains: Tensor
 
     def frames(self, first: int, last: int) -> "Filters":
         """Frames `first` to `last`."""
-        return Filters(self.harmonics[:, first:last], self.noise[:, first:last], self.phase[:, first:last])
+        return Filters(*(getattr(self, field.name)[:, first:last] for field in fields(self)))
+
+    def followed_by(self, later: "Filters") -> "Filters":
+        """These frames and then the `later` ones."""
+        pairs = ((getattr(self, field.name), getattr(later, field.name)) for field in fields(self))
+        return Filters(*(torch.cat(pair, 1) for pair in pairs))
 
 
 class SourceFilterDecoder(nn.Module):
@@ -55,8 +69,10 @@ class SourceFilterDecoder(nn.Module):
         self.harmonics = nn.Linear(dim, bins)
         self.noise = nn.Linear(dim, bins)
         self.phase = nn.Linear(dim, bins)
-        nn.init.zeros_(self.phase.weight)
-        nn.init.zeros_(self.phase.bias)
+        self.gains = nn.Linear(dim, 2 * GAINS_PER_HOP)
+        for layer in (self.phase, self.gains):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
         self.voice = VoiceNetwork(latent_dim)
         # Frames to either side on which filters or voice of a frame depend.
         self.context = max((_KERNEL // 2) * (num_layers + 1), self.voice.context)
@@ -71,16 +87,25 @@ class SourceFilterDecoder(nn.Module):
     def forward(self, latents: Tensor) -> Filters:
         """The filters of each frame of latents [B, T, D]; its voice is what `self.voice` says."""
         hidden = self.backbone(latents.transpose(1, 2))
+        pulse_gains, noise_gains = self.gains(hidden).clamp(-_LOUDEST_GAIN, _LOUDEST_GAIN).chunk(2, 2)
         return Filters(
             harmonics=self.harmonics(hidden).clamp(_QUIETEST, _LOUDEST),
             noise=self.noise(hidden).clamp(_QUIETEST, _LOUDEST),
             phase=self.phase(hidden),
+            pulse_gains=pulse_gains,
+            noise_gains=noise_gains,
         )
 
     def minimum_phase(self, log_magnitude: Tensor) -> Tensor:
         """Phase [B, T, bins] of the minimum-phase filter with that log-magnitude, by its folded cepstrum."""
         cepstrum = torch.fft.irfft(torch.complex(log_magnitude, torch.zeros_like(log_magnitude)), self.fourier.window)
         return torch.fft.rfft(cepstrum * self.causal_half).imag
+
+    def _every_sample(self, log_gains: Tensor) -> Tensor:
+        """Gains [B, T * hop] of log-gains [B, T, G], linear in the logarithm between their centres."""
+        repeats = self.fourier.hop_length // GAINS_PER_HOP
+        flat = log_gains.flatten(1)[:, None]
+        return functional.interpolate(flat, scale_factor=repeats, mode="linear", align_corners=False)[:, 0].exp()
 
     def pulses(self, voice: Voice, start: Tensor) -> Tensor:
         """Pulse train [B, T * hop] of a voice, `start` [B, 1] cycles into a period."""
@@ -91,9 +116,10 @@ class SourceFilterDecoder(nn.Module):
         """Spectrum [B, T, bins] of the pulse train [B, T * hop] filtered."""
         harmonics = filters.harmonics
         response = torch.polar(harmonics.exp(), self.minimum_phase(harmonics) + filters.phase)
-        return self.fourier(train) / self.level * response
+        return self.fourier(train * self._every_sample(filters.pulse_gains)) / self.level * response
 
     def add_noise(self, voiced: Tensor, filters: Filters, noise: Tensor) -> Tensor:
         """Waveforms [B, T * hop] of voiced spectra and of `noise` [B, T * hop] (unit variance) filtered."""
-        breath = self.fourier(noise) / self.level * filters.noise.exp()
+        shaped = noise * self._every_sample(filters.noise_gains)
+        breath = self.fourier(shaped) / self.level * filters.noise.exp()
         return self.fourier.inverse(voiced + breath, self.fourier.envelope(noise.shape[1] // self.fourier.hop_length))

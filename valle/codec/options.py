@@ -36,8 +36,8 @@ class CodecTrainingOptions:
     commitment_weight: float = 0.25
     pitch_weight: float = 1.0
     voicing_weight: float = 1.0
-    # Keeps the learned phase near the minimum phase where nothing else decides.
-    phase_weight: float = 1e-3
+    # Keeps the learned phase near the minimum phase, and the gains near one, where nothing else decides.
+    restraint_weight: float = 1e-3
     # The exported network is a moving average over steps.
     average_decay: float = 0.999
     # Shares of the adversarial stage's gradient.

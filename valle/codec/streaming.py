@@ -9,7 +9,7 @@ import torch
 
 from valle.audio import Samples
 from valle.codec.base import Codes
-from valle.codec.decoder import Filters
+from valle.codec.decoder import GAINS_PER_HOP, Filters
 from valle.codec.network import MiniNetwork
 from valle.codec.source import NoiseSource, Voice, cycles, pulses, sample_voice
 
@@ -30,7 +30,7 @@ class StreamingDecoder:
         self._latents = torch.zeros(1, 0, network.config.latent_dim)
         self._latents_from = 0
         bins = network.config.window // 2 + 1
-        self._filters = Filters(*(torch.zeros(1, 0, bins) for _ in range(3)))
+        self._filters = Filters(*(torch.zeros(1, 0, size) for size in (bins, bins, bins, GAINS_PER_HOP, GAINS_PER_HOP)))
         self._voice = Voice(*(torch.zeros(1, 0, dtype=torch.float64) for _ in range(2)))
         self._sound_from = 0
         self._num_final = 0  # frames whose filters and voice are final
@@ -75,13 +75,8 @@ class StreamingDecoder:
         if until <= self._num_final:
             return
         first, last = self._num_final - self._latents_from, until - self._latents_from
-        filters = self._network.decoder(self._latents).frames(first, last)
+        self._filters = self._filters.followed_by(self._network.decoder(self._latents).frames(first, last))
         voice = self._network.decoder.voice(self._latents).decide()
-        self._filters = Filters(
-            torch.cat([self._filters.harmonics, filters.harmonics], 1),
-            torch.cat([self._filters.noise, filters.noise], 1),
-            torch.cat([self._filters.phase, filters.phase], 1),
-        )
         self._voice = Voice(
             torch.cat([self._voice.pitch, voice.pitch[:, first:last]], 1),
             torch.cat([self._voice.voicing, voice.voicing[:, first:last]], 1),

@@ -85,23 +85,28 @@ class Trainer:
         return rate
 
     def _levels(self) -> Tensor:
-        """How many codebooks each crop uses: all for half of them, else 1, 2 or 4; one number per frame [B * T]."""
+        """How many codebooks each crop uses: all for five of eight, else 1, 2 or 4; one number per frame [B * T]."""
         all_levels = self.options.config.num_codebooks
-        choices = torch.tensor([all_levels] * 3 + [min(n, all_levels) for n in (1, 2, 4)])
+        choices = torch.tensor([all_levels] * 5 + [min(n, all_levels) for n in (1, 2, 4)])
         drawn = torch.randint(len(choices), (self.options.batch_size,), generator=self.generator)
         return choices[drawn].repeat_interleave(self.options.crop_frames)
 
     def _speak(self, latents: Tensor, voice: Voice) -> tuple[Filters, Tensor]:
-        """(filters, waveforms [2 B, N]) of latents [B, T, D]: each twice, with two draws of noise.
+        """(filters, waveforms [2 B, N]) of latents [B, T, D]: each twice, with two draws of noise and of phase.
 
-        The pitch is the true one: at its own an output would drift from the harmonics it is compared with.
+        Where in a period a pulse falls cannot be known. Were it the same in both outputs, what it leaves unexplained
+        would be put down to noise, and voiced speech would come out whispered. The pitch is the true one: at its own
+        an output would drift from the harmonics it is compared with.
         """
         decoder = self.network.decoder
         filters = decoder(latents)
-        start = torch.rand(len(latents), 1, generator=self.generator, dtype=torch.float64)
-        voiced = decoder.voiced(filters, decoder.pulses(voice, start))
         shape = (len(latents), latents.shape[1] * self.options.config.hop_length)
-        outputs = [decoder.add_noise(voiced, filters, torch.randn(shape, generator=self.generator)) for _ in range(2)]
+        outputs = []
+        for _ in range(2):
+            start = torch.rand(len(latents), 1, generator=self.generator, dtype=torch.float64)
+            noise = torch.randn(shape, generator=self.generator)
+            voiced = decoder.voiced(filters, decoder.pulses(voice, start))
+            outputs.append(decoder.add_noise(voiced, filters, noise))
         return filters, torch.cat(outputs)
 
     def _spectral_loss(self, outputs: Tensor, target: Tensor, metrics: Metrics) -> Tensor:
@@ -115,12 +120,13 @@ class Trainer:
     def _other_losses(
         self, filters: Filters, latents: Tensor, voice: Voice, presence: Tensor, metrics: Metrics
     ) -> Tensor:
-        """What the voice network misses, and a pull of the phase towards the minimum phase."""
+        """What the voice network misses, and a pull of phase and gains to where nothing else decides."""
         options = self.options
         pitch, voicing = voice_losses(self.network.decoder.voice(latents), voice, presence)
         metrics |= {"pitch": pitch.item(), "voicing": voicing.item()}
-        phase = filters.phase.square().mean()
-        return options.pitch_weight * pitch + options.voicing_weight * voicing + options.phase_weight * phase
+        restraint = filters.phase.square().mean()
+        restraint = restraint + filters.pulse_gains.square().mean() + filters.noise_gains.square().mean()
+        return options.pitch_weight * pitch + options.voicing_weight * voicing + options.restraint_weight * restraint
 
     def _descend(self, loss: Tensor) -> None:
         """One optimizer step along the gradients of `loss` and those already there."""

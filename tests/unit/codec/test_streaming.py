@@ -20,6 +20,7 @@ def network(random_network, small_config):
     built = random_network(small_config).eval()
     # Voices that rise and fall and stop, as speech does.
     built.decoder.voice.out.weight.data.mul_(20)
+    built.decoder.gains.weight.data.normal_(0, 0.3)
     return built
 
 
