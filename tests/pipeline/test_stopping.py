@@ -65,6 +65,8 @@ def test_a_signal_in_the_middle_of_a_shard_ends_the_run_soon_and_the_next_run_do
     running = subprocess.Popen(
         [*VALLE, "prepare", *options(clips, tmp_path, shard_megabytes=64)],
         cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
+        # A suite that a shell started in the background hands on that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert running.stderr is not None
     before: list[str] = []

@@ -59,11 +59,13 @@ def test_the_same_parts_give_the_same_name_with_the_hash_of_the_list_in_it(plan)
 
 
 def test_items_system_audio_and_judges_all_change_the_name(plan, folder, tmp_path):
+    (tmp_path / "asr").mkdir()
+    (tmp_path / "asr" / "model.bin").write_bytes(b"the weights of another model")
     names = {
         plan.name,
         name_of(plan, items=plan.items.with_trials(2)),
         name_of(plan, system=FolderSystem(folder, "other")),
-        name_of(plan, judges=dataclasses.replace(JUDGES, asr="base")),
+        name_of(plan, judges=dataclasses.replace(JUDGES, asr=str(tmp_path / "asr"))),
         name_of(plan, judges=dataclasses.replace(JUDGES, scorers=())),
         name_of(plan, judges=dataclasses.replace(JUDGES, normaliser="seed")),
     }
