@@ -1,6 +1,7 @@
 """Flows of the codec: training the embedded one, and the report on any of them."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from flows.child import run_child
 from flows.parameters import CodecReportParameters, TrainCodecParameters
 from flows.report import publish_report
 from flows.runner import process_backends
-from valle.codec import codec_revision
 from valle.codec.__main__ import TrainingOrder
 from valle.codec.clips import clips_of_set, find_clips
 from valle.codec.training import CHECKPOINT
+from valle.evaluation.control_speech import decoder_revision
 from valle.evaluation.items import EvaluationItem
+from valle.evaluation.normalise import default_normaliser
+from valle.evaluation.plan import Judges, available_scorers
 from valle.resynthesis.clips import clips_of_folder, clips_of_lake
-from valle.resynthesis.measure import CodecMeasurement, Judges, measure_codec
+from valle.resynthesis.measure import CodecMeasurement, measure_codec
 from valle.resynthesis.report import write_codec_report
 from valle.statistics.report import Report, write_text
 from valle.statistics.training import plot_training
@@ -84,10 +87,15 @@ def codec_report(parameters: CodecReportParameters) -> Report:
         else clips_of_lake(root.lake, where=parameters.where, count=parameters.count, longest=parameters.longest)
     )
     backends = process_backends(parameters.device, parameters.threads)
-    judges = Judges(asr=parameters.asr, speaker_encoder=parameters.speaker_encoder, scorers=parameters.scorers)
+    judges = Judges(
+        asr=parameters.asr,
+        speaker_encoder=parameters.speaker_encoder,
+        scorers=available_scorers(parameters.scorers),
+        normaliser=default_normaliser(items[0].language),
+    )
     measurements: list[CodecMeasurement] = []
     for codec in parameters.codecs:
-        evaluation = f"codec-report-{_identity(codec, items, parameters)}"
+        evaluation = f"codec-report-{_identity(codec, items, parameters.levels, judges)}"
         measured = measure_codec(
             items,
             codec,
@@ -113,6 +121,7 @@ def codec_report(parameters: CodecReportParameters) -> Report:
     return written
 
 
-def _identity(codec: str, items: list[EvaluationItem], parameters: CodecReportParameters) -> str:
-    content = [codec_revision(codec), [item.utterance for item in items], parameters.model_dump(mode="json")]
+def _identity(codec: str, items: Sequence[EvaluationItem], levels: Sequence[int], judges: Judges) -> str:
+    # Of all the codec's weights: another decoder of the same codes sounds different.
+    content = [decoder_revision(codec), [item.utterance for item in items], levels, judges.revisions]
     return short_hash(json.dumps(content, sort_keys=True))[:8]

@@ -212,8 +212,8 @@ class CodecReportParameters(Located):
     """ASR model that listens."""
     speaker_encoder: str = "resemblyzer"
     """Speaker encoder that compares voices."""
-    scorers: tuple[str, ...] = ("dnsmos",)
-    """Quality scorers: `dnsmos`, `distillmos`."""
+    scorers: tuple[str, ...] = ("dnsmos", "distillmos")
+    """Models that say how natural speech is; distillmos is left out where it is not installed."""
     device: str = "cpu"
     """Torch device of the models."""
     threads: int = Field(default=1, ge=1)

@@ -14,7 +14,7 @@ from valle.backends import Backends
 from valle.codec.base import Codec, CodecSpec, Codes
 from valle.evaluation.defects import find_silence
 from valle.evaluation.items import EvaluationItem
-from valle.evaluation.normalise import default_normaliser
+from valle.evaluation.plan import Judges
 from valle.evaluation.score import Embedding, Opinions, Output, ScoringRun, Voices, score
 from valle.quality import quality_scorer_revision
 from valle.resynthesis.fidelity import RATE, intelligibility, log_mel_distance
@@ -23,15 +23,6 @@ from valle.speaker import speaker_encoder_revision
 from warehouse.rows import ScoreRow
 
 ORIGINAL = "ground_truth"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judges:
-    """Who judges: names of an ASR model, a speaker encoder and quality scorers."""
-
-    asr: str = "tiny.en"
-    speaker_encoder: str = "resemblyzer"
-    scorers: tuple[str, ...] = ("dnsmos", "distillmos")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +124,7 @@ def measure_codec(
             asr_model=transcriber_revision(judges.asr),
             speaker_model=speaker_encoder_revision(judges.speaker_encoder),
             scored_at=now,
-            normaliser=default_normaliser(items[0].language),
+            normaliser=judges.normaliser,
         )
         scored = score(items, made, voices=voices, run=run)
         rows += [

@@ -10,8 +10,9 @@ import torch
 from valle.audio import AudioLocation, read_audio
 from valle.backends import Backends
 from valle.evaluation.items import EvaluationItem
+from valle.evaluation.plan import Judges
 from valle.resynthesis.fidelity import RATE, intelligibility, log_mel_distance
-from valle.resynthesis.measure import Judges, measure_codec, measure_use
+from valle.resynthesis.measure import measure_codec, measure_use
 from valle.resynthesis.report import aggregate_resynthesis, write_codec_report
 from warehouse.lake import Lake
 from warehouse.rows import ScoreRow
