@@ -30,7 +30,7 @@ from valle.stages.segment import Segment
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from valle.statistics.report import Report
-from warehouse.catalogue import refresh
+from warehouse.catalogue import NewestCatalogue, refresh
 from warehouse.rows import ScoreRow
 
 _LONGEST_SECONDS = 60.0
@@ -106,5 +106,6 @@ def _down_the_road(
         options=CorpusOptions(origin="generated", language=plan.items.items[0].language),
     )
     ingest_corpus(IngestParameters(data=parameters.data, corpus=corpus, workers=parameters.workers))
+    catalogue = NewestCatalogue(parameters.place.lake)
     for stage in stages:
-        run_stage(stage, directory.name, parameters.place, parameters.workers)
+        run_stage(stage, directory.name, parameters.place, parameters.workers, catalogue)

@@ -16,14 +16,14 @@ from flows.runner import Work, process_backends, run_all, run_id, shard_task, ta
 from valle.place import Place
 from valle.stages.base import Stage
 from valle.stages.shard import Receipt, activate, plan
-from warehouse.catalogue import refresh
+from warehouse.catalogue import NewestCatalogue, refresh
 
 
-def run_stage(stage: Stage, corpus: str, root: Place, workers: Workers) -> list[Receipt]:
-    """Do what `corpus` still needs from `stage`: the body of every stage flow."""
+def run_stage(stage: Stage, corpus: str, root: Place, workers: Workers, catalogue: NewestCatalogue) -> list[Receipt]:
+    """Do what `corpus` still needs from `stage`: the body of every stage flow; `catalogue` is that of `root`."""
     backends = process_backends(workers.device, workers.threads)
     name = f"{stage.name} {corpus}"
-    todo = plan(stage, corpus, root.lake, backends)
+    todo = plan(stage, corpus, catalogue, backends)
     if not todo.is_in_force and activate(stage, corpus, root.lake, backends):
         get_run_logger().info("%s: these options are in force now", name)
     work = [Work(shard=shard.shard, audio_seconds=shard.audio_seconds) for shard in todo.shards]
@@ -48,7 +48,7 @@ def run_stage(stage: Stage, corpus: str, root: Place, workers: Workers) -> list[
 
 
 def _run_alone(stage: Stage, corpus: str, root: Place, workers: Workers) -> list[Receipt]:
-    receipts = run_stage(stage, corpus, root, workers)
+    receipts = run_stage(stage, corpus, root, workers, NewestCatalogue(root.lake))
     if receipts:
         publish_receipts(f"{stage.name} {corpus}", receipts)
     refresh(root.lake, root.catalogue)

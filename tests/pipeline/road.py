@@ -19,7 +19,7 @@ from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
 from valle.stages.shard import Receipt, activate, plan, run_shard
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue import connect
+from warehouse.catalogue import NewestCatalogue, connect
 from warehouse.lake import Lake
 
 # The texts are given and trusted, so that no ASR has to listen.
@@ -61,7 +61,7 @@ def run_road(
     ]
     for stage in stages:
         activate(stage, corpus.name, lake, backends)
-        for shard in plan(stage, corpus.name, lake, backends).shards:
+        for shard in plan(stage, corpus.name, NewestCatalogue(lake), backends).shards:
             receipts.append(
                 run_shard(stage, corpus=corpus.name, shard=shard.shard, lake=lake, backends=backends, run_id="test")
             )

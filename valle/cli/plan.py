@@ -6,6 +6,7 @@ from importlib import import_module
 from valle.backends import Backends
 from valle.cli.arguments import parse, say
 from valle.stages.shard import plan
+from warehouse.catalogue import NewestCatalogue
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -15,8 +16,9 @@ def run(command: str, arguments: Sequence[str]) -> int:
     options = parse(parameters, command, arguments)
     backends = Backends(device=options.workers.device)
     say(f"{'stage':12} {'done':>9} {'missing':>9} {'shards':>7} {'hours':>8}")
+    catalogue = NewestCatalogue(options.place.lake)
     for stage in options.stages.in_order():
-        found = plan(stage, options.corpus.name, options.place.lake, backends)
+        found = plan(stage, options.corpus.name, catalogue, backends)
         say(
             f"{stage.name:12} {found.rows_done:9,} {found.rows:9,} {len(found.shards):7,} "
             f"{found.audio_seconds / 3600:8.2f}"

@@ -23,7 +23,7 @@ from typing import Any
 from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends import Backends
 from valle.stages.base import Stage, StageInput, WorkItem
-from warehouse.catalogue import connect
+from warehouse.catalogue import NewestCatalogue, connect
 from warehouse.errors import CommitConflict, StageError
 from warehouse.fingerprints import configuration_of, short_hash
 from warehouse.lake import Lake
@@ -65,16 +65,15 @@ def stage_configuration(stage: Stage, backends: Backends) -> str:
     return configuration_of(stage.name, stage.version, options_of(stage), stage.revision(backends))
 
 
-def plan(stage: Stage, corpus: str, lake: Lake, backends: Backends) -> StagePlan:
+def plan(stage: Stage, corpus: str, catalogue: NewestCatalogue, backends: Backends) -> StagePlan:
     """What `corpus` still needs from `stage`, by shard. Nothing is written."""
-    with connect(lake.snapshot()) as connection:
-        return plan_stage(
-            connection,
-            stage.name,
-            corpus=corpus,
-            configuration=stage_configuration(stage, backends),
-            tables=tables_of(stage),
-        )
+    return plan_stage(
+        catalogue.connection(),
+        stage.name,
+        corpus=corpus,
+        configuration=stage_configuration(stage, backends),
+        tables=tables_of(stage),
+    )
 
 
 def activate(stage: Stage, corpus: str, lake: Lake, backends: Backends) -> bool:

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.catalogue import connect, named_queries, named_query, refresh, run_query
+from warehouse.catalogue import NewestCatalogue, connect, named_queries, named_query, refresh, run_query
 from warehouse.errors import CatalogueError
 from warehouse.lake import Lake
 from warehouse.rows import TABLES, CodesRow
@@ -24,6 +24,18 @@ def test_every_named_query_runs_on_an_empty_lake_and_states_its_question(name: s
     assert "?" in query.question
     with connect(Lake(tmp_path).snapshot()) as connection:
         assert run_query(connection, query.sql).num_columns > 0
+
+
+def test_the_newest_catalogue_keeps_its_views_until_the_lake_moves_on(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    catalogue = NewestCatalogue(lake)
+    first = catalogue.connection()
+    assert catalogue.connection() is first
+    lake.append(CodesRow, [codes("a")], "one")
+    second = catalogue.connection()
+    assert second is not first
+    assert second.execute("SELECT count(*) FROM codes").fetchone() == (1,)
+    catalogue.close()
 
 
 def test_an_unknown_query_names_the_ones_that_exist() -> None:
