@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from warehouse.arrow import schema_of
 from warehouse.errors import CatalogueError
+from warehouse.fingerprints import short_hash
 from warehouse.lake import Lake, Snapshot
 from warehouse.rows import TABLES
 
@@ -96,14 +97,17 @@ class NewestCatalogue:
 
 
 def refresh(lake: Lake, path: Path) -> Path:
-    """Rebuild the catalogue file at `path` from the newest snapshot and rename it in."""
+    """Rebuild the catalogue file at `path` from the newest snapshot and rename it in; one that shows it stays."""
     snapshot = lake.snapshot()
+    if _shows(path, snapshot):
+        return path
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     try:
         with duckdb.connect(temporary) as connection:
             define_views(connection, snapshot)
+            connection.execute("CREATE TABLE definition AS SELECT ? AS hash", [_definition(snapshot)])
         temporary.replace(path)
     except (OSError, duckdb.Error) as error:
         raise CatalogueError(f"Could not rebuild the catalogue {path}: {error}") from error
@@ -120,6 +124,29 @@ def run_query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Seque
         raise CatalogueError(f"The query failed: {_first_line(error)}") from error
 
 
+def _shows(path: Path, snapshot: Snapshot) -> bool:
+    """Whether a catalogue file was made of this snapshot by these definitions."""
+    if not path.exists():
+        return False
+    try:
+        with duckdb.connect(path, read_only=True) as connection:
+            found = connection.execute("SELECT hash FROM definition").fetchone()
+    except duckdb.Error:
+        return False  # Damaged, of an older version, or held by a writer: made again.
+    return found == (_definition(snapshot),)
+
+
+def _definition(snapshot: Snapshot) -> str:
+    """A hash of all that the views are made of."""
+    tables = [_select(row_class, snapshot.parts.get(row_class.table, ())) for row_class in TABLES]
+    return short_hash("\n".join([duckdb.__version__, repr(snapshot.versions), *tables, *_schema_texts()]))
+
+
+def _schema_texts() -> list[str]:
+    resources = sorted(files("warehouse.schema").iterdir(), key=lambda entry: entry.name)
+    return [entry.read_text(encoding="utf-8") for entry in resources if entry.name.endswith(".sql")]
+
+
 def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
     """Create a view per table and the views of `warehouse/schema/`, in the order of their file names."""
     for row_class in TABLES:
@@ -131,9 +158,8 @@ def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> N
                 f"Table {row_class.table} cannot be read ({_first_line(error)}); run `valle fsck`."
             ) from error
     _snapshot_table(connection, snapshot)
-    for resource in sorted(files("warehouse.schema").iterdir(), key=lambda entry: entry.name):
-        if resource.name.endswith(".sql"):
-            connection.execute(resource.read_text(encoding="utf-8"))
+    for text in _schema_texts():
+        connection.execute(text)
 
 
 def _first_line(error: Exception) -> str:

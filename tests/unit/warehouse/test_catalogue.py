@@ -62,6 +62,25 @@ def test_an_open_reader_keeps_its_answer_while_the_catalogue_is_rebuilt(tmp_path
         assert fresh.execute("SELECT count(*) FROM codes").fetchone() == (2,)
 
 
+def test_a_catalogue_that_shows_the_newest_snapshot_is_not_made_again(tmp_path: Path) -> None:
+    lake, path = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb"
+    lake.append(CodesRow, [codes("a")], "one")
+    made = refresh(lake, path).stat().st_ino
+    assert refresh(lake, path).stat().st_ino == made
+    lake.append(CodesRow, [codes("b")], "two")
+    again = refresh(lake, path).stat().st_ino
+    assert again != made
+    with duckdb.connect(path, read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM codes").fetchone() == (2,)
+
+
+def test_a_damaged_catalogue_is_made_again(tmp_path: Path) -> None:
+    lake, path = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb"
+    path.write_bytes(b"not a database")
+    with duckdb.connect(refresh(lake, path), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM codes").fetchone() == (0,)
+
+
 def test_the_catalogue_file_opens_without_this_project(tmp_path: Path) -> None:
     lake, path = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb"
     lake.append(CodesRow, [codes("a")], "quantize:1")
