@@ -11,7 +11,8 @@ from torch import Tensor
 from valle.codec.base import Codes
 from valle.model import Batch, Cache, Mode, Row, ValleModel, make_batch
 from valle.synthesis.options import SamplingOptions
-from valle.synthesis.sampling import draw, sample_frame
+from valle.synthesis.samplers.drawing import draw
+from valle.synthesis.sampling import SamplingState, sample_frame, start
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class _Voice:
     """One row on its way through the AR: its draws depend on nothing but its own options."""
 
     options: SamplingOptions
+    state: SamplingState
     generator: torch.Generator
     frames: list[int]  # prefix included
     num_prefix: int
@@ -48,11 +50,12 @@ class _Voice:
 
     def take(self, logits: Tensor, stop: int) -> bool:
         """Sample the next frame; False when the row is over."""
-        chosen = sample_frame(logits, torch.tensor(self.frames, dtype=torch.long), self.options, self.generator)
-        if chosen == stop:
+        history = torch.tensor(self.frames, dtype=torch.long)
+        code, self.state = sample_frame(logits, history, self.options, self.state, self.generator, stop=stop)
+        if code == stop:
             self.is_complete = True
             return False
-        self.frames.append(chosen)
+        self.frames.append(code)
         return len(self.frames) - self.num_prefix < self.max_frames
 
 
@@ -85,6 +88,7 @@ def decode_first(
     voices = [
         _Voice(
             options=chosen,
+            state=start(chosen),
             generator=_generator(chosen.seed),
             frames=condition.prefix[0].tolist(),
             num_prefix=condition.prefix.shape[1],

@@ -1,22 +1,91 @@
-"""How speech is sampled. Prefect and the command line show this model as it is."""
+"""How speech is sampled. Prefect and the command line show these models as they are."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class SamplingOptions(BaseModel):
-    """Options of one utterance to be spoken."""
-
+class _Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+class DryOptions(_Options):
+    """A penalty on codes that would go on with something that was said before."""
+
+    multiplier: float = Field(default=0.0, ge=0, description="Of the penalty; 0 is off, 0.8 is usual.")
+    base: float = Field(default=1.75, ge=1, description="By which the penalty grows with each repeated frame.")
+    allowed_length: int = Field(default=2, ge=1, description="Frames whose repetition begins to be penalized.")
+
+
+class MirostatOptions(_Options):
+    """A top-k that changes so that codes surprise by as much as is wanted."""
+
+    tau: float = Field(default=0.0, ge=0, description="Surprise to aim at, in bits per frame; 0 is off.")
+    eta: float = Field(default=0.1, gt=0, description="How fast it corrects itself.")
+
+
+class RepetitionAwareOptions(_Options):
+    """Another draw, from all codes, instead of one that was frequent of late (VALL-E 2)."""
+
+    window: int = Field(default=0, ge=0, description="Frames it looks back; 0 is off, 10 is the paper's.")
+    threshold: float = Field(default=0.1, ge=0, le=1, description="Share of these frames above which it draws again.")
+
+
+class AdaptiveOptions(_Options):
+    """Temperature and nucleus by how uncertain the model is, after Entropix; entropies are in bits."""
+
+    enabled: bool = Field(default=False, description="Whether it is used.")
+    low_entropy: float = Field(default=0.1, ge=0, description="Entropy below which the model is certain.")
+    high_entropy: float = Field(default=5.0, ge=0, description="Entropy above which it is uncertain.")
+    low_varentropy: float = Field(default=0.1, ge=0, description="Varentropy below which likely codes are alike.")
+    high_varentropy: float = Field(default=5.0, ge=0, description="Varentropy above which they differ.")
+    candidates: int = Field(default=5, ge=1, description="Draws of which the likeliest is taken in between.")
+
+
+class BeamOptions(_Options):
+    """Beam search instead of draws."""
+
+    width: int = Field(default=0, ge=0, description="Beginnings that are kept; 0 is off.")
+    length_exponent: float = Field(
+        default=1.0, ge=0, description="Scores are divided by the length to this power; more is for longer speech."
+    )
+
+
+class SamplingOptions(_Options):
+    """Options of one utterance to be spoken. All but the last five are about codebook 0."""
+
     temperature: float = Field(default=1.0, ge=0, description="Of codebook 0; 0 takes the likeliest code.")
+    min_temperature: float | None = Field(
+        default=None, ge=0, description="Temperature of frames that the model is sure of; none for the same everywhere."
+    )
     top_k: int = Field(default=0, ge=0, description="Draw codebook 0 from the k likeliest codes; 0 from all.")
     top_p: float = Field(
         default=1.0, gt=0, le=1, description="Draw codebook 0 from the likeliest codes that together reach this share."
+    )
+    min_p: float = Field(
+        default=0.0, ge=0, le=1, description="Leave out codes less probable than this share of the likeliest; 0 is off."
+    )
+    top_sigma: float = Field(
+        default=0.0, ge=0, description="Leave out logits this many deviations below the largest; 0 is off, 1 is usual."
     )
     repetition_penalty: float = Field(
         default=1.0, ge=1, description="Divides the odds of codes of the last frames, once per occurrence; 1 is off."
     )
     repetition_window: int = Field(default=75, ge=1, description="Frames that the repetition penalty looks back.")
+    repetition_decay: float = Field(
+        default=0.0, ge=0, description="How the repetition penalty weakens with the distance; 0 is not at all."
+    )
+    length_penalty: float = Field(
+        default=0.0, description="Divides the odds of an end by the frames so far to this power; below 0 for shorter."
+    )
+    banned: tuple[int, ...] = Field(default=(), description="Codes of codebook 0 that are never said.")
+    dry: DryOptions = Field(default=DryOptions(), description="Penalty on repeated sequences.")
+    mirostat: MirostatOptions = Field(default=MirostatOptions(), description="Draws of even surprise.")
+    repetition_aware: RepetitionAwareOptions = Field(
+        default=RepetitionAwareOptions(), description="Repetition-aware draws."
+    )
+    adaptive: AdaptiveOptions = Field(default=AdaptiveOptions(), description="Draws that adapt to uncertainty.")
+    beam: BeamOptions = Field(default=BeamOptions(), description="Beam search.")
     nar_temperature: float = Field(default=0.0, ge=0, description="Of the other codebooks; 0 takes the likeliest.")
     seed: int = Field(default=0, ge=0, description="Fixes every draw.")
     max_seconds: float = Field(default=20.0, gt=0, description="Longest speech; what has no end by then is cut.")
@@ -24,3 +93,17 @@ class SamplingOptions(BaseModel):
         default=False,
         description="Go on from the prompt as if one speaker spoke both texts; needs the prompt's own phonemes.",
     )
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        draws = {
+            "mirostat": self.mirostat.tau > 0,
+            "repetition_aware": self.repetition_aware.window > 0,
+            "adaptive": self.adaptive.enabled,
+            "beam": self.beam.width > 0,
+        }
+        if len(chosen := [name for name, is_chosen in draws.items() if is_chosen]) > 1:
+            raise ValueError(f"{' and '.join(chosen)} draw codes in different ways; choose one.")
+        if self.min_temperature is not None and self.min_temperature > self.temperature:
+            raise ValueError("min_temperature is above temperature; make it smaller.")
+        return self

@@ -1,64 +1,77 @@
-"""Samplers: pure functions from logits to logits or ids. None writes into what it is given."""
+"""From the logits of a frame to its code: every sampler, in the order of `docs/sampling.md`."""
+
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from valle.synthesis.options import SamplingOptions
-
-REMOVED = float("-inf")
-
-
-def keep_top_k(logits: Tensor, k: int) -> Tensor:
-    """Logits [..., V] with all but the k largest removed; ties with the k-th stay. 0 keeps all."""
-    if k == 0 or k >= logits.shape[-1]:
-        return logits
-    threshold = logits.topk(k, dim=-1).values[..., -1:]
-    return logits.masked_fill(logits < threshold, REMOVED)
+from valle.synthesis.samplers.adaptive import Knobs, adapt, uncertainty
+from valle.synthesis.samplers.drawing import likeliest_of
+from valle.synthesis.samplers.dry import penalize_continuation
+from valle.synthesis.samplers.filters import ban, keep_min_p, keep_top_k, keep_top_p, keep_top_sigma
+from valle.synthesis.samplers.mirostat import MirostatState, draw_mirostat, start_mirostat
+from valle.synthesis.samplers.penalties import penalize_length, penalize_repetition
+from valle.synthesis.samplers.repetition_aware import redraw_repetition
+from valle.synthesis.samplers.temperature import dynamic_temperature, temper
 
 
-def keep_top_p(logits: Tensor, p: float) -> Tensor:
-    """Logits [..., V] of the smallest set of likeliest entries whose probabilities reach p; the others removed.
+@dataclass(frozen=True, slots=True)
+class SamplingState:
+    """What an utterance carries from one frame to the next; each has its own."""
 
-    Nucleus sampling (Holtzman et al., arXiv 1904.09751). The entry that crosses p stays, so there is
-    always one. 1 keeps all.
+    mirostat: MirostatState | None
+
+
+def start(options: SamplingOptions) -> SamplingState:
+    """The state before the first frame."""
+    return SamplingState(start_mirostat(options.mirostat) if options.mirostat.tau else None)
+
+
+def sample_frame(
+    logits: Tensor,
+    history: Tensor,
+    options: SamplingOptions,
+    state: SamplingState,
+    generator: torch.Generator,
+    *,
+    stop: int,
+) -> tuple[int, SamplingState]:
+    """The next id of codebook 0 from logits [V], given the codes before it [n], and the state for the frame after it.
+
+    `stop` is the id of the end. Errors as `ban`.
+    Beam search is not done here: it takes the logits of `penalize`.
     """
-    if p >= 1:
-        return logits
-    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-    before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
-    removed = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before >= p)
-    return logits.masked_fill(removed, REMOVED)
-
-
-def penalize_repetition(logits: Tensor, recent: Tensor, penalty: float) -> Tensor:
-    """Logits [V] with log(penalty) taken off for every occurrence of an id in `recent` [n].
-
-    Taking it off the logit divides the odds whatever the sign of the logit, unlike dividing the logit itself.
-    """
-    if penalty == 1 or len(recent) == 0:
-        return logits
-    counts = torch.bincount(recent, minlength=logits.shape[-1]).to(logits.dtype)
-    return logits - counts * torch.log(torch.tensor(penalty, dtype=logits.dtype))
-
-
-def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """One id per row of logits [n, V]: the likeliest when the temperature is 0, else drawn from softmax(logits / t)."""
-    if temperature == 0:
-        return logits.argmax(-1)
-    probabilities = (logits.double() / temperature).softmax(-1)
-    # By the inverse of the cumulative distribution: one number per row, so a row's draw is its own generator's alone.
-    uniform = torch.rand(len(logits), 1, generator=generator, dtype=torch.float64).to(logits.device)
-    cumulative = probabilities.cumsum(-1)
-    ids = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)[:, 0]
-    return ids.clamp(max=logits.shape[-1] - 1)
-
-
-def sample_frame(logits: Tensor, recent: Tensor, options: SamplingOptions, generator: torch.Generator) -> int:
-    """The next id of codebook 0 from logits [V], given the codes before it [n]."""
-    window = recent[-options.repetition_window :]
-    logits = penalize_repetition(logits.float(), window, options.repetition_penalty)
-    if options.temperature == 0:
-        return int(logits.argmax())
+    logits = penalize(logits, history, options=options, stop=stop)
+    knobs = _knobs(logits, options)
+    if knobs.temperature == 0:
+        return int(logits.argmax()), state
     # Filters see the tempered distribution, so that top_p means the share that is really drawn from.
-    logits = keep_top_p(keep_top_k(logits / options.temperature, options.top_k), options.top_p)
-    return int(draw(logits[None], 1.0, generator))
+    tempered = temper(logits, knobs.temperature)
+    kept = keep_top_k(keep_top_sigma(tempered, options.top_sigma), knobs.top_k)
+    kept = keep_min_p(keep_top_p(kept, knobs.top_p), knobs.min_p)
+    if state.mirostat is not None:
+        code, mirostat = draw_mirostat(kept, state.mirostat, options=options.mirostat, generator=generator)
+        return code, replace(state, mirostat=mirostat)
+    code = likeliest_of(kept, knobs.num_candidates, generator)
+    code = redraw_repetition(code, history, tempered, options=options.repetition_aware, generator=generator)
+    return code, state
+
+
+def penalize(logits: Tensor, history: Tensor, *, options: SamplingOptions, stop: int) -> Tensor:
+    """Logits [V] without the banned ids and after every penalty, given the codes before [n]."""
+    logits = ban(logits.float(), options.banned)
+    recent = history[-options.repetition_window :]
+    logits = penalize_repetition(logits, recent, options.repetition_penalty, decay=options.repetition_decay)
+    logits = penalize_length(logits, stop, len(history), options.length_penalty)
+    return penalize_continuation(logits, history, options.dry)
+
+
+def _knobs(logits: Tensor, options: SamplingOptions) -> Knobs:
+    temperature = options.temperature
+    if options.min_temperature is not None:
+        temperature = dynamic_temperature(logits, temperature, options.min_temperature)
+    knobs = Knobs(temperature, options.top_k, options.top_p, options.min_p)
+    if options.adaptive.enabled and temperature > 0:
+        return adapt(uncertainty(logits), knobs, options.adaptive)
+    return knobs
