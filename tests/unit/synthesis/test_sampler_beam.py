@@ -1,0 +1,126 @@
+"""Beam search against the search of every sequence, with a toy model whose logits depend on all codes before."""
+
+import itertools
+
+import pytest
+import torch
+
+from valle.synthesis.options import BeamOptions
+from valle.synthesis.samplers.beam import best, is_over, start_beams, step
+from valle.synthesis.samplers.filters import REMOVED
+
+STOP = 3
+NOTHING = torch.tensor([], dtype=torch.long)
+
+
+def toy_logits(codes, seed=0):
+    """Logits [4] after `codes`: the same for the same codes."""
+    number = seed
+    for code in codes:
+        number = number * 5 + code + 1
+    return torch.randn(STOP + 1, generator=torch.Generator().manual_seed(number)) * 1.5
+
+
+def score_of(codes, seed, *, with_stop, given=0):
+    said = (*codes, STOP) if with_stop else codes
+    return sum(
+        float(toy_logits(said[:place], seed).double().log_softmax(-1)[said[place]]) for place in range(given, len(said))
+    )
+
+
+def exhaustive(max_frames, exponent, seed):
+    """The ended sequence whose score over its length to the power of the exponent is the largest."""
+    everything = (codes for length in range(max_frames) for codes in itertools.product(range(STOP), repeat=length))
+    return max(everything, key=lambda codes: score_of(codes, seed, with_stop=True) / (len(codes) + 1) ** exponent)
+
+
+def search(max_frames, options, seed=0, given=NOTHING):
+    beams = start_beams(given, options)
+    while not is_over(beams, max_frames):
+        logits = torch.stack([toy_logits(history.tolist(), seed) for history in beams.histories])
+        before = beams.histories
+        beams, parents = step(beams, logits, STOP)
+        assert torch.equal(beams.histories[:, :-1], before[parents])
+    return beams
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.6, 1.0, 2.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_beams_as_wide_as_everything_find_what_the_exhaustive_search_finds(seed, exponent):
+    found = best(search(5, BeamOptions(width=3**5, length_exponent=exponent), seed))
+    expected = exhaustive(5, exponent, seed)
+    assert tuple(found.codes.tolist()) == expected
+    assert found.is_complete
+    assert found.score == pytest.approx(score_of(expected, seed, with_stop=True))
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_every_score_is_the_sum_of_log_probabilities_and_none_is_better_than_the_exhaustive_one(width):
+    for seed in range(8):
+        beams = search(5, BeamOptions(width=width), seed)
+        assert len(beams.histories) <= width
+        for history, score in zip(beams.histories.tolist(), beams.scores.tolist(), strict=True):
+            assert score == pytest.approx(score_of(history, seed, with_stop=False))
+        for one in beams.finished:
+            assert one.score == pytest.approx(score_of(one.codes.tolist(), seed, with_stop=True))
+        if beams.finished:
+            top = score_of(exhaustive(5, 1.0, seed), seed, with_stop=True) / (len(exhaustive(5, 1.0, seed)) + 1)
+            assert best(beams).score / (len(best(beams).codes) + 1) <= top + 1e-9
+
+
+def test_a_wider_search_finds_what_a_greedy_one_misses():
+    better = 0
+    for seed in range(12):
+        narrow, wide = (best(search(5, BeamOptions(width=width), seed)) for width in (1, 8))
+        better += wide.score / (len(wide.codes) + 1) > narrow.score / (len(narrow.codes) + 1) + 1e-9
+    assert better >= 3
+
+
+def test_one_beam_without_an_end_is_the_greedy_sequence():
+    beams, codes = start_beams(NOTHING, BeamOptions(width=1)), []
+    for _ in range(6):
+        logits = toy_logits(codes).index_fill(0, torch.tensor([STOP]), REMOVED)
+        beams, parents = step(beams, logits[None], STOP)
+        codes.append(int(logits.argmax()))
+        assert parents.tolist() == [0]
+    found = best(beams)
+    assert found.codes.tolist() == codes
+    assert not found.is_complete
+
+
+def test_a_finished_beam_takes_no_place_of_a_live_one_and_is_kept():
+    logits = torch.tensor([[0.0, -1.0, -2.0, 5.0]])
+    beams, parents = step(start_beams(NOTHING, BeamOptions(width=2)), logits, STOP)
+    assert beams.histories.tolist() == [[0], [1]]
+    assert parents.tolist() == [0, 0]
+    assert [one.codes.tolist() for one in beams.finished] == [[]]
+    later, _ = step(beams, torch.zeros(2, 4), STOP)
+    assert best(later).codes.tolist() == []
+
+
+def test_codes_that_were_given_count_neither_for_the_score_nor_for_the_length():
+    given = torch.tensor([2, 0, 1])
+    found = best(search(8, BeamOptions(width=3**5), given=given))
+    assert found.codes[:3].tolist() == [2, 0, 1]
+    assert found.score == pytest.approx(score_of(found.codes.tolist(), 0, with_stop=True, given=3))
+    beams = search(8, BeamOptions(width=3**5), given=given)
+    means = [one.score / (len(one.codes) - 3 + 1) for one in beams.finished]
+    assert means == sorted(means, reverse=True)
+
+
+def test_a_larger_exponent_gives_no_shorter_speech():
+    for seed in range(8):
+        lengths = [
+            len(best(search(6, BeamOptions(width=3**4, length_exponent=exponent), seed)).codes)
+            for exponent in (0.0, 1.0, 3.0)
+        ]
+        assert lengths == sorted(lengths)
+
+
+def test_removed_codes_start_no_beam_and_a_search_without_any_is_over():
+    beams, _ = step(start_beams(NOTHING, BeamOptions(width=3)), torch.tensor([[1.0, REMOVED, REMOVED, 0.0]]), STOP)
+    assert beams.histories.tolist() == [[0]]
+    ended, parents = step(beams, torch.tensor([[REMOVED, REMOVED, REMOVED, 0.0]]), STOP)
+    assert len(parents) == 0
+    assert is_over(ended, 100)
+    assert best(ended).is_complete

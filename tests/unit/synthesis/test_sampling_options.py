@@ -1,0 +1,174 @@
+"""No option is ignored: each is a flag, a key of a YAML file, a field of the form, and changes what is said."""
+
+import itertools
+from functools import reduce
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from flows.parameters import EvaluateParameters
+from tests.golden.toy_model import SIZE, toy_model
+from valle.cli.arguments import parse
+from valle.cli.speak import SpeakOptions
+from valle.synthesis.decode import Condition, decode
+from valle.synthesis.options import SamplingOptions
+from valle.synthesis.sampling import sample_frame, start
+from warehouse.errors import ConfigurationError
+
+FLAT = torch.randn(64, generator=torch.Generator().manual_seed(0))
+SURE = FLAT.index_fill(0, torch.tensor([5]), 7.0)
+HISTORY = torch.tensor([1, 2, 3, 1, 2, 3, 3, 1, 2])
+STOP = 9
+LIKELY_STOP = FLAT.index_fill(0, torch.tensor([STOP]), 2.0)
+MIROSTAT = {"mirostat": {"tau": 3.0}}
+DRY = {"dry": {"multiplier": 2.0}}
+AWARE = {"repetition_aware": {"window": 5}, "top_k": 3}
+ADAPTIVE = {"adaptive": {"enabled": True}}
+
+OF_A_FRAME = {
+    "temperature": (FLAT, {}, 0.3),
+    "min_temperature": (SURE, {}, 0.1),
+    "top_k": (FLAT, {}, 4),
+    "top_p": (FLAT, {}, 0.4),
+    "min_p": (FLAT, {}, 0.4),
+    "top_sigma": (FLAT, {}, 0.7),
+    "repetition_penalty": (FLAT, {}, 3.0),
+    "repetition_window": (FLAT, {"repetition_penalty": 3.0}, 1),
+    "repetition_decay": (FLAT, {"repetition_penalty": 9.0}, 2.0),
+    "length_penalty": (LIKELY_STOP, {}, 1.0),
+    "banned": (SURE, {}, (5, 7)),
+    "dry.multiplier": (FLAT, {}, 5.0),
+    "dry.base": (FLAT.index_fill(0, torch.tensor([3]), 4.0), DRY, 6.0),
+    "dry.allowed_length": (FLAT.index_fill(0, torch.tensor([3]), 4.0), DRY, 7),
+    "mirostat.tau": (FLAT, {}, 2.0),
+    "mirostat.eta": (FLAT, MIROSTAT, 1.0),
+    "repetition_aware.window": (SURE.index_fill(0, torch.tensor([2]), 7.0), {"top_k": 2}, 4),
+    "repetition_aware.threshold": (SURE.index_fill(0, torch.tensor([2]), 7.0), AWARE, 0.5),
+    "adaptive.enabled": (FLAT, {}, True),
+    "adaptive.low_entropy": (SURE, ADAPTIVE | {"adaptive": {"enabled": True, "low_varentropy": 99}}, 9.0),
+    "adaptive.low_varentropy": (SURE, ADAPTIVE | {"adaptive": {"enabled": True, "low_entropy": 9}}, 99.0),
+    "adaptive.high_entropy": (FLAT, {"adaptive": {"enabled": True, "low_varentropy": 4}}, 1.0),
+    "adaptive.high_varentropy": (FLAT, ADAPTIVE, 0.2),
+    "adaptive.candidates": (FLAT, ADAPTIVE, 1),
+}
+"""Of every option that one frame depends on: logits, the options it needs beside it, and another value."""
+
+OF_AN_UTTERANCE = {
+    "nar_temperature": ({}, 1.0),
+    "seed": ({}, 3),
+    "max_seconds": ({}, 0.1),
+}
+"""The same of those that only a whole utterance shows."""
+
+ELSEWHERE = {
+    "continues_prompt": True,  # tests/unit/synthesis/test_synthesizer.py
+    "beam.width": 3,
+    "beam.length_exponent": 0.5,
+}
+
+CHANGED = {
+    **{name: value for name, (_, _, value) in OF_A_FRAME.items()},
+    **{name: value for name, (_, value) in OF_AN_UTTERANCE.items()},
+    **ELSEWHERE,
+}
+
+
+def paths(model, prefix=""):
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from paths(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def nested(path, value):
+    return reduce(lambda inside, name: {name: inside}, reversed(path.split(".")), value)
+
+
+def merged(options, path, value):
+    group, _, name = path.partition(".")
+    return {**options, group: {**options.get(group, {}), name: value} if name else value}
+
+
+def value_at(options, path):
+    return reduce(getattr, path.split("."), options)
+
+
+def test_every_option_is_looked_at_here():
+    assert set(CHANGED) == set(paths(SamplingOptions))
+    assert all(value_at(SamplingOptions(), path) != value for path, value in CHANGED.items())
+
+
+@pytest.mark.parametrize("path", CHANGED)
+def test_every_option_is_a_flag_of_speak(path):
+    value = CHANGED[path]
+    flag = f"--sampling.{path.replace('_', '-')}"
+    given = [flag] if value is True else [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    options = parse(SpeakOptions, "speak", ["some text", *given])
+    assert options.sampling == SamplingOptions(**nested(path, value))
+
+
+@pytest.mark.parametrize("path", CHANGED)
+def test_every_option_is_a_key_of_a_yaml_file(path, tmp_path):
+    value = CHANGED[path]
+    file = tmp_path / "options.yaml"
+    content = nested(path, list(value) if isinstance(value, tuple) else value)
+    file.write_text(yaml.safe_dump({"sampling": content}))
+    options = parse(SpeakOptions, "speak", ["some text", "--config", str(file)])
+    assert options.sampling == SamplingOptions(**nested(path, value))
+
+
+def test_every_option_is_a_field_of_the_form_of_evaluations_with_what_it_does():
+    schema = EvaluateParameters.model_json_schema()
+    for path in paths(SamplingOptions):
+        properties = schema["$defs"]["SamplingOptions"]["properties"]
+        for name in path.split("."):
+            field = properties[name]
+            assert field["description"].endswith(".")
+            properties = schema["$defs"].get(field.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+        assert "default" in field
+
+
+def said(logits, **options):
+    """200 codes, with the state carried on and the history as it is."""
+    chosen = SamplingOptions(**options)
+    state, generator, codes = start(chosen), torch.Generator().manual_seed(1), []
+    for _ in range(200):
+        code, state = sample_frame(logits, HISTORY, chosen, state, generator, stop=STOP)
+        codes.append(code)
+    return codes
+
+
+@pytest.mark.parametrize("path", OF_A_FRAME)
+def test_every_option_of_a_frame_changes_the_codes(path):
+    logits, beside, value = OF_A_FRAME[path]
+    assert said(logits, **merged(beside, path, value)) != said(logits, **beside)
+    assert said(logits, **beside) == said(logits, **beside)
+
+
+@pytest.mark.parametrize("path", OF_AN_UTTERANCE)
+def test_every_option_of_an_utterance_changes_the_codes(path):
+    beside, value = OF_AN_UTTERANCE[path]
+    condition = Condition(np.arange(1, 7), 1, None, np.zeros((4, 0), np.int16))
+    common = {"max_seconds": 0.5, "banned": (SIZE,), **beside}
+    plain, changed = decode(
+        toy_model(), [condition] * 2, [SamplingOptions(**common), SamplingOptions(**merged(common, path, value))]
+    )
+    assert plain.codes.shape != changed.codes.shape or not np.array_equal(plain.codes, changed.codes)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    list(itertools.combinations((MIROSTAT, {"repetition_aware": {"window": 5}}, ADAPTIVE, {"beam": {"width": 2}}), 2)),
+)
+def test_two_ways_to_draw_at_once_are_refused_because_one_would_be_ignored(pair):
+    with pytest.raises(ValidationError, match="choose one"):
+        SamplingOptions(**pair[0], **pair[1])
+
+
+def test_a_wrong_combination_is_a_sentence_on_the_command_line():
+    with pytest.raises(ConfigurationError, match="min_temperature is above temperature"):
+        parse(SpeakOptions, "speak", ["text", "--sampling.min-temperature", "2"])
