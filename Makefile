@@ -2,6 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 DATA ?= data
+PORT ?= 4200
 bin := $(VENV)/bin
 stamp := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 
@@ -11,7 +12,7 @@ export TOKENIZERS_PARALLELISM = false
 # Training on the CPU; on a machine with GPUs set DS_ACCELERATOR=cuda.
 export DS_ACCELERATOR ?= cpu
 
-.PHONY: install demo test check lint types contracts unit docs
+.PHONY: install demo up down test check lint types contracts unit docs
 
 install: $(stamp)
 
@@ -24,6 +25,13 @@ $(stamp): requirements.lock pyproject.toml
 
 demo: install
 	$(bin)/valle demo --data $(DATA)
+
+# The Prefect server, a worker per pool and all deployments; `make up PORT=4300 DATA=...` elsewhere.
+up: install
+	$(bin)/valle up --data $(DATA) --port $(PORT)
+
+down:
+	$(bin)/valle down --data $(DATA)
 
 test: install check
 

@@ -14,6 +14,8 @@ from warehouse.errors import PipelineError
 COMMANDS = {
     "demo": "the whole road on the demo corpus, from raw audio to scores",
     "doctor": "what is installed, what is missing, and the command that fixes it",
+    "up": "the Prefect server, its workers and all deployments, on this machine",
+    "down": "end what `up` started",
     "plan": "what `prepare` would do, without doing it",
     "prepare": "a corpus all the way from raw audio to codes",
     "ingest": "read what is new in a corpus",
@@ -39,6 +41,8 @@ COMMANDS = {
 }
 _MODULES = {
     "doctor": "doctor",
+    "up": "station",
+    "down": "station",
     "plan": "plan",
     "speak": "speak",
     "evaluate": "evaluate",
