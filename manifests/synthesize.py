@@ -1,0 +1,270 @@
+"""A corpus of synthetic speech that grows: `python -m manifests.synthesize --out DIR --hours H`.
+
+`DIR/corpus.tsv` names every clip, `DIR/audio/` holds them: Ogg Opus at the synthesizer's rate, about 32 kbit/s. First
+come a few test clips of the held-out voices, then training clips, one of each main voice in turn, so that any
+beginning of the table is balanced over voices. A clip is written under a temporary name and synced before its row is,
+so the process can be killed anywhere: the next one goes on with the clip that is missing.
+"""
+
+import argparse
+import csv
+import fcntl
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from itertools import count
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import soundfile
+
+from manifests.demo_clips import HELD_OUT, demo_clips
+from manifests.kokoro import HELD_OUT_VOICES, MAIN_VOICES, Kokoro, Samples, Speaker
+from manifests.synthetic_texts import Line, draw_line, draw_test_line, words_of
+from warehouse.errors import ConfigurationError, ManifestError, PipelineError
+
+MAIN = "main"
+"""The split of the clips to train on."""
+
+_KILOBITS = 32
+_PAUSE = 0.1  # seconds left at both ends
+_AUDIBLE = 0.01  # the level where speech begins and ends
+_LOUDEST = 0.95
+_LOG_EVERY = 50
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesisOptions:
+    """What to make: `hours` of training speech in all in `out`, and `test_clips` digit strings of each held-out voice.
+
+    `avoid` names tables like `corpus.tsv` (columns `split` and `text`): training lines are none of their held-out
+    texts, test lines none of their training texts. The demo corpus is always avoided so.
+    """
+
+    out: Path
+    hours: float
+    seed: int = 1
+    voices: tuple[str, ...] = MAIN_VOICES
+    held_out_voices: tuple[str, ...] = HELD_OUT_VOICES
+    test_clips: int = 12
+    avoid: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.voices or set(self.voices) & set(self.held_out_voices):
+            raise ConfigurationError("Training needs at least one voice, and none that is held out: change the voices.")
+        if self.hours < 0 or self.test_clips < 0:
+            raise ConfigurationError("Hours and test clips cannot be less than none: give 0 or more.")
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesisResult:
+    """Clips and seconds made by this call, and the seconds of training speech there are now."""
+
+    clips: int
+    seconds: float
+    training_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipRow:
+    """A row of `corpus.tsv`, its columns in this order; `accent` is `en-US` or `en-GB`, `duration_s` has two places."""
+
+    id: str
+    file: str
+    split: str
+    voice: str
+    accent: str
+    gender: str
+    kind: str
+    speed: str
+    duration_s: str
+    text: str
+    prompt: str
+    phonemes: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    id: str
+    split: str
+    voice: str
+    line: Line
+
+
+COLUMNS = tuple(field.name for field in fields(ClipRow))
+
+
+def synthesize(options: SynthesisOptions, speaker: Speaker) -> SynthesisResult:
+    """Make what is missing of the corpus in `options.out`; a complete one is left as it is.
+
+    Raises ConfigurationError while another process writes to the folder, ManifestError for a table of another form or
+    one that names a missing file.
+    """
+    audio = options.out / "audio"
+    audio.mkdir(parents=True, exist_ok=True)
+    with _open_table(options.out / "corpus.tsv") as table:
+        rows = _existing(table, options.out)
+        known = {row.id for row in rows}
+        training = sum(float(row.duration_s) for row in rows if row.split == MAIN)
+        clips, seconds = 0, 0.0
+        for request in _requests(options):
+            if request.split == MAIN and training >= options.hours * 3600:
+                break
+            if request.id in known:
+                continue
+            row = _make(request, options.out, speaker)
+            _append(table, "\t".join(getattr(row, column) for column in COLUMNS))
+            clips, seconds = clips + 1, seconds + float(row.duration_s)
+            training += float(row.duration_s) if row.split == MAIN else 0.0
+            if clips % _LOG_EVERY == 0:
+                _log.info("%d clips more, %.2f hours of training speech", clips, training / 3600)
+    return SynthesisResult(clips, seconds, training)
+
+
+def trim(samples: Samples, rate: int) -> Samples:
+    """The audible part of a clip with 0.1 s left at both ends, never louder than 0.95."""
+    audible = np.flatnonzero(np.abs(samples) > _AUDIBLE)
+    if audible.size == 0:
+        return samples[:0]
+    pause = round(_PAUSE * rate)
+    part = samples[max(0, audible[0] - pause) : audible[-1] + 1 + pause]
+    return part * min(1.0, _LOUDEST / float(np.abs(part).max()))
+
+
+def _requests(options: SynthesisOptions) -> Iterator[_Request]:
+    spoken = _spoken_elsewhere(options)
+    for index in range(options.test_clips):
+        for voice in options.held_out_voices:
+            line = draw_test_line(options.seed, voice, index, spoken=spoken[MAIN])
+            yield _Request(_identify(voice, line, options.seed, index), HELD_OUT, voice, line)
+    for index in count():
+        for voice in options.voices:
+            line = draw_line(options.seed, voice, index, spoken=spoken[HELD_OUT])
+            yield _Request(_identify(voice, line, options.seed, index), MAIN, voice, line)
+
+
+def _identify(voice: str, line: Line, seed: int, index: int) -> str:
+    return f"{voice}_{line.kind[0]}{seed}_{index:05d}"
+
+
+def _spoken_elsewhere(options: SynthesisOptions) -> dict[str, set[str]]:
+    spoken: dict[str, set[str]] = {MAIN: set(), HELD_OUT: set()}
+    for clip in demo_clips():
+        spoken[clip.split].add(words_of(clip.text))
+    for path in options.avoid:
+        try:
+            with path.open(encoding="utf-8", newline="") as table:
+                for row in csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE):
+                    spoken[HELD_OUT if row["split"] == HELD_OUT else MAIN].add(words_of(row["text"]))
+        except (OSError, KeyError) as error:
+            raise ManifestError(f"{path} is no table with columns split and text ({error}): name another.") from error
+    return spoken
+
+
+def _make(request: _Request, out: Path, speaker: Speaker) -> ClipRow:
+    line, rate = request.line, speaker.sample_rate
+    spoken = speaker.speak(line.prompt, voice=request.voice, speed=line.speed)
+    samples = trim(spoken.samples, rate)
+    if samples.size == 0:
+        raise ManifestError(f"{request.voice} says nothing for {line.prompt!r}: leave the voice out or mend it.")
+    file = f"audio/{request.id}.ogg"
+    _write_opus(out / file, samples, rate)
+    return ClipRow(
+        id=request.id,
+        file=file,
+        split=request.split,
+        voice=request.voice,
+        accent="en-GB" if request.voice.startswith("b") else "en-US",
+        gender="male" if request.voice[1:2] == "m" else "female",
+        kind=line.kind,
+        speed=f"{line.speed:.1f}",
+        duration_s=f"{samples.size / rate:.2f}",
+        text=line.text,
+        prompt=line.prompt,
+        phonemes=spoken.phonemes,
+    )
+
+
+def _write_opus(path: Path, samples: Samples, rate: int) -> None:
+    temporary = path.with_name(f".{path.name}.partial")
+    with temporary.open("wb") as handle:
+        # libsndfile turns the compression level into 6 to 256 kbit/s per channel.
+        level = 1.0 - (_KILOBITS - 6) / 250
+        soundfile.write(handle, samples, rate, format="OGG", subtype="OPUS", compression_level=level)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+
+
+@contextmanager
+def _open_table(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("a+b") as table:
+        try:
+            fcntl.flock(table, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(f"Another process writes {path}: wait for its end, or end it.") from error
+        yield table
+
+
+def _existing(table: IO[bytes], out: Path) -> list[ClipRow]:
+    """The rows of the table; a row that was cut off by a kill is cut off from the file too."""
+    table.seek(0)
+    content = table.read()
+    whole = content.rfind(b"\n") + 1
+    table.truncate(whole)
+    header, *lines = content[:whole].decode().split("\n")
+    if not header:
+        _append(table, "\t".join(COLUMNS))
+        return []
+    if tuple(header.split("\t")) != COLUMNS:
+        raise ManifestError(f"{out}/corpus.tsv has other columns than {', '.join(COLUMNS)}: name another folder.")
+    rows = [ClipRow(**dict(zip(COLUMNS, line.split("\t"), strict=True))) for line in lines if line]
+    for row in rows:
+        if not (out / row.file).is_file():
+            raise ManifestError(f"{row.file} of {out}/corpus.tsv is missing: delete its row, and it is made again.")
+    return rows
+
+
+def _append(table: IO[bytes], line: str) -> None:
+    table.write(f"{line}\n".encode())
+    table.flush()
+    os.fsync(table.fileno())
+
+
+def main() -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m manifests.synthesize", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the corpus, new or begun")
+    parser.add_argument("--hours", type=float, required=True, help="training speech there shall be in all")
+    parser.add_argument("--archive", type=Path, required=True, help="what `npm pack kokoro-js@1.2.1` wrote")
+    parser.add_argument("--voices", default=",".join(MAIN_VOICES), help="voices to train on, with commas")
+    parser.add_argument("--test-clips", type=int, default=12, help="digit strings of each held-out voice")
+    parser.add_argument("--avoid", type=Path, nargs="*", default=[], help="tables whose texts to keep apart")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        options = SynthesisOptions(
+            out=arguments.out,
+            hours=arguments.hours,
+            seed=arguments.seed,
+            voices=tuple(arguments.voices.split(",")),
+            test_clips=arguments.test_clips,
+            avoid=tuple(arguments.avoid),
+        )
+        result = synthesize(options, Kokoro(arguments.archive))
+    except PipelineError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    _log.info("%d clips made, %.2f hours of training speech", result.clips, result.training_seconds / 3600)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
