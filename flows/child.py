@@ -1,19 +1,21 @@
 """A trainer as a child process of a flow.
 
-The child stays in the process group of the flow (a new session would outlive a cancelled run) and gets SIGTERM when
-the flow ends early; it saves a checkpoint and stops.
+Prefect ends a run by SIGTERM to the process group of the flow, in which the child stays. Whatever else ends the flow
+early ends the child too: this module does, or the kernel if the flow is killed. The child has a few seconds to save a
+checkpoint; the ones that it saved before are complete whatever happens.
 """
 
 import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import psutil
 from prefect import get_run_logger
 
+from flows.tether import tethered_command, tethered_environment
 from warehouse.errors import TrainingError
 
-_SECONDS_TO_SAVE = 60
+_SECONDS_TO_SAVE = 10.0
 
 
 def run_child(module_and_arguments: Sequence[str], *, of: str) -> None:
@@ -34,8 +36,10 @@ def run_child(module_and_arguments: Sequence[str], *, of: str) -> None:
 
 @contextmanager
 def _child(module_and_arguments: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+    module, *arguments = module_and_arguments
     process = subprocess.Popen(
-        [sys.executable, "-m", *module_and_arguments],
+        tethered_command(module, arguments),
+        env=tethered_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -45,9 +49,26 @@ def _child(module_and_arguments: Sequence[str]) -> Iterator["subprocess.Popen[st
         yield process
     finally:
         if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(_SECONDS_TO_SAVE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end_family(process.pid, _SECONDS_TO_SAVE)
+            process.wait()
+
+
+def end_family(pid: int, seconds: float) -> None:
+    """Ask a process and all its descendants to end, and kill what is left after `seconds`."""
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for one in family:
+        _tell(one, psutil.Process.terminate)
+    _, alive = psutil.wait_procs(family, timeout=seconds)
+    for one in alive:
+        _tell(one, psutil.Process.kill)
+
+
+def _tell(process: psutil.Process, what: Callable[[psutil.Process], None]) -> None:
+    try:
+        what(process)
+    except psutil.NoSuchProcess:
+        return  # it has ended by itself

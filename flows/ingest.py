@@ -4,6 +4,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
+from flows.chaining import announce
 from flows.parameters import CorpusChoice, IngestParameters
 from flows.report import publish_receipts
 from flows.runner import Work, run_all, run_id, task_runner
@@ -32,7 +33,9 @@ def ingest_task(choice: CorpusChoice, shard: str, root: Place, run: str) -> Rece
 def ingest(parameters: IngestParameters) -> list[Receipt]:
     """Read what is new in a corpus into the tables of sources and recordings."""
     receipts = ingest_corpus(parameters)
-    refresh(parameters.place.lake, parameters.place.catalogue)
+    root = parameters.place
+    refresh(root.lake, root.catalogue)
+    announce("ingest", parameters.corpus.name, root, sum(receipt.rows_out for receipt in receipts))
     return receipts
 
 

@@ -168,6 +168,8 @@ class TrainParameters(Located):
     """Name of the run; a run that exists is resumed."""
     options: TrainSettings = TrainSettings()
     """Options of the model and the training."""
+    evaluate: bool = True
+    """Evaluate the finished model; only for runs of a deployment, which start another one."""
 
 
 class TrainCodecParameters(Located):

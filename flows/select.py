@@ -3,6 +3,7 @@
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
+from flows.chaining import announce
 from flows.parameters import SelectParameters
 from flows.report import artifact_key
 from valle.backends import Backends
@@ -28,6 +29,7 @@ def select(parameters: SelectParameters) -> TrainingSetCard:
         key=artifact_key(f"training set {chosen.card.name}"),
         description=chosen.card.id,
     )
+    announce("select", chosen.card.name, root, sum(chosen.card.utterances.values()))
     return chosen.card
 
 

@@ -2,6 +2,7 @@
 
 from prefect import flow, get_run_logger
 
+from flows.chaining import announce
 from flows.parameters import (
     PhonemizeParameters,
     QualityParameters,
@@ -52,6 +53,7 @@ def _run_alone(stage: Stage, corpus: str, root: Place, workers: Workers) -> list
     if receipts:
         publish_receipts(f"{stage.name} {corpus}", receipts)
     refresh(root.lake, root.catalogue)
+    announce(stage.name, corpus, root, sum(receipt.rows_out for receipt in receipts))
     return receipts
 
 

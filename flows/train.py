@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
+from flows.chaining import start_once
 from flows.child import run_child
 from flows.parameters import TrainParameters
 from flows.report import publish_report
@@ -41,6 +42,9 @@ def train(parameters: TrainParameters) -> CheckpointCard:
     record_checkpoint(root, checkpoint, card)
     _report(root, card)
     refresh(root.lake, root.catalogue)
+    if parameters.evaluate:
+        asked = {"run": parameters.run, "data": str(root.root)}
+        start_once("evaluate/evaluate", asked, key=f"evaluate {card.checkpoint_id}")
     return card
 
 

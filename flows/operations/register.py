@@ -37,30 +37,36 @@ def register_pools(client: SyncPrefectClient, limits: Mapping[str, int]) -> None
 
 def automations(heartbeat_seconds: int = HEARTBEAT_SECONDS) -> tuple[AutomationCore, ...]:
     """What sets runs to Crashed whose process is gone, so that none stays Running and its place in the pool is free."""
-    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+    # Events are called by the names of states, not by their types.
+    ended = _events("Completed", "Failed", "Cancelled", "Crashed", "TimedOut")
+    waiting = _events("Scheduled", "Late", "AwaitingConcurrencySlot", "AwaitingRetry", "Paused", "Suspended")
     return (
         _crash(
             DEAD_RUNS,
-            after="prefect.flow-run.heartbeat",
-            unless={"prefect.flow-run.heartbeat"} | ended,
+            after=_events("heartbeat"),
+            unless=_events("heartbeat") | waiting | ended,
             within=timedelta(seconds=_MISSED_HEARTBEATS * heartbeat_seconds),
             message="Its process is gone. Run it again: it goes on where it stood.",
         ),
         _crash(
             LOST_RUNS,
-            after="prefect.flow-run.Pending",
-            unless={"prefect.flow-run.Running", "prefect.flow-run.Scheduled"} | ended,
+            after=_events("Pending", "Submitting"),
+            unless=_events("Running", "Retrying") | waiting | ended,
             within=_LONGEST_START,
             message="The worker that had taken it is gone. Run it again.",
         ),
     )
 
 
-def _crash(name: str, *, after: str, unless: set[str], within: timedelta, message: str) -> AutomationCore:
+def _events(*states: str) -> set[str]:
+    return {f"prefect.flow-run.{state}" for state in states}
+
+
+def _crash(name: str, *, after: set[str], unless: set[str], within: timedelta, message: str) -> AutomationCore:
     return AutomationCore(
         name=name,
         trigger=EventTrigger(
-            after={after},
+            after=after,
             expect=unless,
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
             for_each={"prefect.resource.id"},
