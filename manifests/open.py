@@ -11,6 +11,7 @@ from manifests.folder import Folder
 from manifests.librilight import LibriLight
 from manifests.librilight_cut import LibriLightCut
 from manifests.libritts import LibriSpeech, LibriTts
+from manifests.synthetic import Synthetic
 from warehouse.errors import ConfigurationError
 
 CorpusKind = Literal[
@@ -23,10 +24,22 @@ CorpusKind = Literal[
     "librilight-cut",
     "librispeech",
     "libritts",
+    "synthetic",
 ]
 """Every layout that has a reader."""
 
-_READERS = (Emilia, EmiliaRaw, EmiliaYodas, Folder, LhotseCuts, LibriLight, LibriLightCut, LibriSpeech, LibriTts)
+_READERS = (
+    Emilia,
+    EmiliaRaw,
+    EmiliaYodas,
+    Folder,
+    LhotseCuts,
+    LibriLight,
+    LibriLightCut,
+    LibriSpeech,
+    LibriTts,
+    Synthetic,
+)
 
 
 def open_corpus(kind: str, root: Path, name: str | None = None, *, options: CorpusOptions | None = None) -> Corpus:

@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import IO
@@ -24,6 +24,7 @@ import soundfile
 
 from manifests.demo_clips import HELD_OUT, demo_clips
 from manifests.kokoro import HELD_OUT_VOICES, MAIN_VOICES, Kokoro, Samples, Speaker
+from manifests.synthetic import COLUMNS, TABLE, ClipRow, parse_table
 from manifests.synthetic_texts import Line, draw_line, draw_test_line, words_of
 from warehouse.errors import ConfigurationError, ManifestError, PipelineError
 
@@ -71,33 +72,12 @@ class SynthesisResult:
     training_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipRow:
-    """A row of `corpus.tsv`, its columns in this order; `accent` is `en-US` or `en-GB`, `duration_s` has two places."""
-
-    id: str
-    file: str
-    split: str
-    voice: str
-    accent: str
-    gender: str
-    kind: str
-    speed: str
-    duration_s: str
-    text: str
-    prompt: str
-    phonemes: str
-
-
 @dataclass(frozen=True, slots=True)
 class _Request:
     id: str
     split: str
     voice: str
     line: Line
-
-
-COLUMNS = tuple(field.name for field in fields(ClipRow))
 
 
 def synthesize(options: SynthesisOptions, speaker: Speaker) -> SynthesisResult:
@@ -108,7 +88,7 @@ def synthesize(options: SynthesisOptions, speaker: Speaker) -> SynthesisResult:
     """
     audio = options.out / "audio"
     audio.mkdir(parents=True, exist_ok=True)
-    with _open_table(options.out / "corpus.tsv") as table:
+    with _open_table(options.out / TABLE) as table:
         rows = _existing(table, options.out)
         known = {row.id for row in rows}
         training = sum(float(row.duration_s) for row in rows if row.split == MAIN)
@@ -218,16 +198,12 @@ def _existing(table: IO[bytes], out: Path) -> list[ClipRow]:
     content = table.read()
     whole = content.rfind(b"\n") + 1
     table.truncate(whole)
-    header, *lines = content[:whole].decode().split("\n")
-    if not header:
+    if whole == 0:
         _append(table, "\t".join(COLUMNS))
-        return []
-    if tuple(header.split("\t")) != COLUMNS:
-        raise ManifestError(f"{out}/corpus.tsv has other columns than {', '.join(COLUMNS)}: name another folder.")
-    rows = [ClipRow(**dict(zip(COLUMNS, line.split("\t"), strict=True))) for line in lines if line]
+    rows = parse_table(content[:whole].decode())
     for row in rows:
         if not (out / row.file).is_file():
-            raise ManifestError(f"{row.file} of {out}/corpus.tsv is missing: delete its row, and it is made again.")
+            raise ManifestError(f"{row.file} of {out / TABLE} is missing: delete its row, and it is made again.")
     return rows
 
 

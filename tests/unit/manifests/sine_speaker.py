@@ -38,7 +38,7 @@ class SineSpeaker:
 
 def small(out: Path, **changes) -> SynthesisOptions:
     """Options for a corpus of a few seconds."""
-    given = {"hours": 9 / 3600, "voices": VOICES, "held_out_voices": HELD_OUT, "test_clips": 2}
+    given = {"hours": 5 / 3600, "voices": VOICES, "held_out_voices": HELD_OUT, "test_clips": 2}
     return SynthesisOptions(out=out, **(given | changes))
 
 

@@ -42,7 +42,7 @@ def test_a_corpus_has_the_hours_asked_for_and_says_so(whole):
     folder, result = whole
     rows = rows_of(folder)
     training = sum(float(row["duration_s"]) for row in rows if row["split"] == "main")
-    assert 9 <= training < 10
+    assert 5 <= training < 6
     assert training == pytest.approx(result.training_seconds)
     assert result.clips == len(rows)
     assert result.seconds == pytest.approx(sum(float(row["duration_s"]) for row in rows))
@@ -81,16 +81,16 @@ def test_a_row_says_who_speaks_and_how(whole):
 
 
 def test_a_complete_corpus_is_left_as_it_is_and_more_hours_only_add(whole, tmp_path):
-    synthesize(small(tmp_path, hours=4 / 3600), SineSpeaker())
+    synthesize(small(tmp_path, hours=2 / 3600), SineSpeaker())
     before = (tmp_path / "corpus.tsv").read_bytes()
-    assert synthesize(small(tmp_path, hours=4 / 3600), SineSpeaker(strength=0)).clips == 0
+    assert synthesize(small(tmp_path, hours=2 / 3600), SineSpeaker(strength=0)).clips == 0
     assert (tmp_path / "corpus.tsv").read_bytes() == before
     synthesize(small(tmp_path), SineSpeaker())
     assert (tmp_path / "corpus.tsv").read_bytes().startswith(before)
     assert sound_of(tmp_path) == sound_of(whole[0])
 
 
-@pytest.mark.parametrize("strength", [0, 1, 3, 4, 17])
+@pytest.mark.parametrize("strength", [0, 4, 11])
 def test_an_interrupted_corpus_goes_on_where_it_stood(whole, tmp_path, strength):
     with pytest.raises(KeyboardInterrupt):
         synthesize(small(tmp_path), SineSpeaker(strength=strength))
@@ -108,7 +108,7 @@ def test_a_corpus_whose_process_is_killed_ends_like_one_that_was_not(tmp_path):
         root = Path(__file__).parents[3]
         process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(root)})
         deadline = time.monotonic() + 60
-        while not (killed / "corpus.tsv").exists() or len(rows_of(killed)) < len(begun) + 7:
+        while not (killed / "corpus.tsv").exists() or len(rows_of(killed)) < len(begun) + 5:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.002)
@@ -123,7 +123,7 @@ def test_a_corpus_whose_process_is_killed_ends_like_one_that_was_not(tmp_path):
 
 
 def test_a_row_that_was_cut_off_is_made_again(whole, tmp_path):
-    synthesize(small(tmp_path, hours=4 / 3600), SineSpeaker())
+    synthesize(small(tmp_path, hours=2 / 3600), SineSpeaker())
     table = tmp_path / "corpus.tsv"
     table.write_bytes(table.read_bytes()[:-9])
     synthesize(small(tmp_path), SineSpeaker())
