@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from flows.operations.station import POOLS, Station, keeping, load_station, write_json
+from flows.operations.station import POOLS, Station, checkout, keeping, load_station, write_json
 from flows.tether import tethered_command, tethered_environment
 from warehouse.errors import ConfigurationError
 
@@ -91,7 +91,7 @@ class Keeper:
         with log.open("ab") as stream:
             service.process = subprocess.Popen(
                 tethered_command("prefect", service.arguments),
-                cwd=self.station.checkout,
+                cwd=checkout(),
                 env=tethered_environment() | self.station.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,

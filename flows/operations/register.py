@@ -15,7 +15,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
-from flows.operations.station import HEARTBEAT_SECONDS, Station
+from flows.operations.station import HEARTBEAT_SECONDS, Station, checkout
 from warehouse.errors import ConfigurationError, DependencyError
 
 DEAD_RUNS = "valle: a run that has stopped saying that it lives is crashed"
@@ -102,9 +102,9 @@ def _content(automation: AutomationCore) -> dict[str, object]:
     }
 
 
-def declared_deployments(checkout: Path) -> tuple[str, ...]:
+def declared_deployments(folder: Path) -> tuple[str, ...]:
     """The names in `prefect.yaml`."""
-    path = checkout / "prefect.yaml"
+    path = folder / "prefect.yaml"
     if not path.exists():
         raise DependencyError(f"There is no {path}; deployments are registered from a checkout of the project.")
     return tuple(one["name"] for one in yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"])
@@ -112,10 +112,10 @@ def declared_deployments(checkout: Path) -> tuple[str, ...]:
 
 def register_deployments(station: Station) -> tuple[str, ...]:
     """Register everything that `prefect.yaml` declares, as `prefect deploy --all` does; the names."""
-    names = declared_deployments(station.checkout)
+    names = declared_deployments(checkout())
     ran = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
-        cwd=station.checkout,
+        cwd=checkout(),
         env=station.environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -47,11 +47,6 @@ class Station:
         """What the keeper keeps: a JSON file from names to process ids."""
         return self.home / "services.json"
 
-    @property
-    def checkout(self) -> Path:
-        """The folder that holds `prefect.yaml`, in which deployments run."""
-        return Path(__file__).parents[2]
-
     def environment(self) -> dict[str, str]:
         """The environment of server and workers, and so of every flow run."""
         ours = {
@@ -61,7 +56,7 @@ class Station:
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
             "VALLE_DATA": str(self.data),
             "VALLE_STATION": str(self.home),
-            "PWD": str(self.checkout),
+            "PWD": str(checkout()),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
         return os.environ | ours
@@ -79,6 +74,11 @@ class Station:
         except (OSError, ValueError):
             return {}
         return found
+
+
+def checkout() -> Path:
+    """The folder that holds `prefect.yaml`, in which deployments run."""
+    return Path(__file__).parents[2]
 
 
 def home_of(data: Path) -> Path:

@@ -15,7 +15,7 @@ from prefect.client.orchestration import SyncPrefectClient
 
 from flows.operations.options import UpOptions
 from flows.operations.register import register_automations, register_deployments, register_pools
-from flows.operations.station import POOLS, Station, home_of, keeper_of, load_station
+from flows.operations.station import POOLS, Station, checkout, home_of, keeper_of, load_station
 from warehouse.errors import ConfigurationError, DependencyError
 
 _SECONDS_TO_START = 180.0
@@ -116,7 +116,7 @@ def _start_keeper(station: Station) -> None:
     with log.open("ab") as stream:
         subprocess.Popen(
             [sys.executable, "-m", "flows.operations.keeper", str(station.data)],
-            cwd=station.checkout,
+            cwd=checkout(),
             env=station.environment(),
             stdin=subprocess.DEVNULL,
             stdout=stream,

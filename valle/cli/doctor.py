@@ -1,6 +1,7 @@
 """`valle doctor`: what is installed, what is missing, and the one command that fixes it."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +16,8 @@ class DoctorOptions(BaseModel):
 
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
+    prefect: bool = False
+    """Check the Prefect server instead: versions, pools, workers, deployments, automations."""
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -23,7 +26,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     from valle.place import place
 
     options = parse(DoctorOptions, command, arguments)
-    findings = diagnose(place(options.data).root)
+    root = place(options.data).root
+    findings = import_module("flows.operations.checks").diagnose_prefect(root) if options.prefect else diagnose(root)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         say(f"{finding.status:8} {finding.name.ljust(width)}  {finding.detail}")
