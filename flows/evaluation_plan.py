@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flows.parameters import EvaluateParameters
 from valle.backends import Backends
+from valle.evaluation.checkpoint import CheckpointSystem
 from valle.evaluation.command import CommandSystem
 from valle.evaluation.control_speech import find_decoders
 from valle.evaluation.evaluate import report_evaluation, stored_scores
@@ -23,6 +24,7 @@ from valle.evaluation.protocols import resolve_protocol
 from valle.evaluation.speech import read_circumstances
 from valle.evaluation.systems import FolderSystem, System, check_system_name
 from valle.statistics.report import Report
+from valle.training.runs import latest_checkpoint, read_summary
 from warehouse.errors import CheckpointError, ConfigurationError
 from warehouse.rows import ScoreRow
 
@@ -105,24 +107,20 @@ def _command(command: str, parameters: EvaluateParameters) -> _Subject:
 
 
 def _checkpoint(parameters: EvaluateParameters) -> _Subject:
-    # Torch takes seconds, and the systems of others need none of it.
-    from valle.evaluation.checkpoint import CheckpointSystem
-    from valle.training.checkpoint import latest_checkpoint, read_card
-
     runs = parameters.place.runs
     checkpoint = latest_checkpoint(runs / str(parameters.run))
     if checkpoint is None:
         raise CheckpointError(f"Run {parameters.run} has no checkpoint below {runs}; train it with `valle train`.")
-    card = read_card(checkpoint)
+    summary = read_summary(checkpoint)
     facts = {
         "checkpoint": str(checkpoint),
-        "training set": card.training_set,
-        "model codec": f"{card.codec.name}@{card.codec.revision}",
+        "training set": summary.training_set,
+        "model codec": f"{summary.codec.name}@{summary.codec.revision}",
         "sampling": parameters.sampling.model_dump_json(),
         _TIME: "loading is not counted, there is no warm-up run, and a batch's time is shared by its utterances",
     }
-    system = CheckpointSystem(checkpoint, card, parameters.sampling)
-    return _Subject(system, facts, card.training_set.rpartition("-")[0], card.codec.name)
+    system = CheckpointSystem(checkpoint, summary, parameters.sampling)
+    return _Subject(system, facts, summary.training_set.rpartition("-")[0], summary.codec.name)
 
 
 def _items(parameters: EvaluateParameters, own_training_set: str | None) -> ItemList:

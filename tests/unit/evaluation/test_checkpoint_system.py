@@ -15,6 +15,8 @@ from valle.synthesis.options import SamplingOptions
 from valle.training.checkpoint import read_card
 from valle.training.loop import train
 from valle.training.options import TrainOptions
+from valle.training.runs import latest_checkpoint, read_summary
+from warehouse.errors import CheckpointError
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def system(tmp_path_factory):
         save_every=2,
     )
     checkpoint = train(options).checkpoint
-    return CheckpointSystem(checkpoint, read_card(checkpoint), SamplingOptions(max_seconds=0.2, seed=5))
+    return CheckpointSystem(checkpoint, read_summary(checkpoint), SamplingOptions(max_seconds=0.2, seed=5))
 
 
 @pytest.fixture
@@ -101,7 +103,24 @@ def test_an_item_without_a_prompt_is_spoken_in_any_voice(system, make_item, tmp_
     assert speak(system, [item], tmp_path / "speech")["a", 0].failure is None
 
 
+def test_the_summary_of_a_checkpoint_says_what_its_card_says(system):
+    card = read_card(system.checkpoint)
+    assert latest_checkpoint(system.checkpoint.parent.parent) == system.checkpoint
+    for field in dataclasses.fields(system.summary):
+        assert getattr(card, field.name) == getattr(system.summary, field.name)
+    assert card.checkpoint_id == system.summary.checkpoint_id
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 99}', '{"schema": 1, "run_id": "r"}'])
+def test_a_card_that_makes_no_sense_is_one_sentence(content, tmp_path):
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        read_summary(tmp_path)
+    (tmp_path / "checkpoint.json").write_text(content, encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"\.$"):
+        read_summary(tmp_path)
+
+
 def test_the_identity_holds_checkpoint_and_sampling(system):
     other = dataclasses.replace(system, sampling=SamplingOptions(max_seconds=0.2, seed=6))
-    assert system.card.checkpoint_id in system.identity
+    assert system.summary.checkpoint_id in system.identity
     assert other.identity != system.identity

@@ -1,0 +1,74 @@
+"""What a checkpoint of ours says when it is evaluated."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from valle.audio import Audio
+from valle.backends import Backends
+from valle.evaluation.items import EvaluationItem, continues
+from valle.evaluation.speech import keep_failure, keep_speech, pending, read_item_audio, speech_path
+from valle.phonemes import SPACE
+from valle.synthesis.options import SamplingOptions
+from valle.synthesis.synthesizer import Prompt, Request, Speech, Synthesizer
+
+_BATCH = 8
+
+
+def speak_items(
+    items: Sequence[EvaluationItem],
+    checkpoint: Path,
+    *,
+    name: str,
+    sampling: SamplingOptions,
+    directory: Path,
+    backends: Backends,
+) -> None:
+    """Write the speech of every item that has none yet below `directory`; the trial is added to the seed.
+
+    An item of which the model says nothing at all is a failure.
+    """
+    missing = pending(items, name, directory)
+    if not missing:
+        return
+    synthesizer = Synthesizer.load(checkpoint, backends)
+    for batch in _batched(missing, _BATCH):
+        requests = [_request(item, synthesizer, sampling) for item in batch]
+        for item, request, speech in zip(batch, requests, synthesizer.speak_many(requests), strict=True):
+            path = speech_path(directory, name, item)
+            if len(speech.audio.samples):
+                audio = _with_prefix(request, speech, synthesizer)
+                keep_speech(path, audio, item, seconds=speech.seconds)
+            else:
+                keep_failure(path, "the model ended before it said anything")
+
+
+def _request(item: EvaluationItem, synthesizer: Synthesizer, sampling: SamplingOptions) -> Request:
+    symbols = synthesizer.symbols(item.text, item.language)
+    options = sampling.model_copy(update={"seed": sampling.seed + item.trial})
+    if item.prompt_location is None:
+        return Request(symbols, None, item.language, options)
+    prompt = synthesizer.prompt(read_item_audio(item.prompt_location, synthesizer.codec.spec.sample_rate))
+    if continues(item) and SPACE in symbols:
+        # The text covers prompt and continuation, and the synthesizer joins the two with a space: any space will do.
+        place = symbols.index(SPACE)
+        prompt = Prompt(prompt.codes, symbols[:place])
+        options = options.model_copy(update={"continues_prompt": True})
+        return Request(symbols[place + 1 :], prompt, item.language, options)
+    return Request(symbols, prompt, item.language, options)
+
+
+def _with_prefix(request: Request, speech: Speech, synthesizer: Synthesizer) -> Audio:
+    """The speech; after its prompt when it continues it, because the text covers both."""
+    if not request.options.continues_prompt or request.prompt is None:
+        return speech.audio
+    (samples,) = synthesizer.codec.decode([np.concatenate((request.prompt.codes, speech.codes), axis=1)])
+    return Audio(samples, synthesizer.codec.spec.sample_rate)
+
+
+def _batched(items: Sequence[EvaluationItem], size: int) -> Iterator[list[EvaluationItem]]:
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
