@@ -3,9 +3,9 @@ are the same thing. This module does not import Prefect.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from manifests import CorpusKind, CorpusOptions
 from valle.data.select import Selection
@@ -20,6 +20,7 @@ from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from valle.synthesis.options import SamplingOptions
 from valle.training.options import TrainSettings
+from warehouse.answers import AnswerFormat
 
 
 class Parameters(BaseModel):
@@ -97,6 +98,38 @@ class PrepareParameters(IngestParameters):
 
     stages: Stages = Stages()
     """Options of the stages."""
+
+
+class PlanParameters(PrepareParameters):
+    """Say what `prepare` would do with these parameters, without doing it."""
+
+
+class QueryParameters(Located):
+    """Ask the catalogue."""
+
+    sql: str = ""
+    """A query in DuckDB's SQL; give it or the name of a kept one."""
+    query: str | None = None
+    """Name of a kept query, such as `hours_by_language`; docs/warehouse.md lists them."""
+    name: str = Field(default="answer", pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """What the answer to a query of your own is called."""
+    format: AnswerFormat = "csv"
+    """Format of the file that is written below `reports/queries`."""
+
+    @property
+    def subject(self) -> str:
+        """What is asked, in a word."""
+        return self.query or self.name
+
+    @model_validator(mode="after")
+    def _is_one_question(self) -> Self:
+        if bool(self.sql.strip()) == (self.query is not None):
+            raise ValueError("give either `sql` or the name of a kept `query`")
+        return self
+
+
+class CorpusReportParameters(Located):
+    """Describe everything in the catalogue in tables and plots."""
 
 
 class StageParameters(Located):

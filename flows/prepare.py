@@ -4,10 +4,11 @@ from prefect import flow
 
 from flows.ingest import ingest_corpus
 from flows.parameters import PrepareParameters
-from flows.report import publish_receipts
+from flows.report import publish_card, publish_receipts
 from flows.stages import run_stage
 from valle.stages.shard import Receipt
-from warehouse.catalogue import NewestCatalogue, refresh
+from valle.statistics.prepared import corpus_plots, coverage_table
+from warehouse.catalogue import NewestCatalogue, connect, refresh
 
 
 @flow(name="prepare", flow_run_name="prepare {parameters.corpus.name}")
@@ -20,5 +21,22 @@ def prepare(parameters: PrepareParameters) -> list[Receipt]:
         receipts += run_stage(stage, corpus, root, parameters.workers, catalogue)
     refresh(root.lake, root.catalogue)
     if receipts:
-        publish_receipts(f"prepare {corpus}", receipts, next_step="`valle stats`, then `valle select`")
+        _report(parameters, receipts)
     return receipts
+
+
+def _report(parameters: PrepareParameters, receipts: list[Receipt]) -> None:
+    corpus, root = parameters.corpus.name, parameters.place
+    with connect(root.lake.snapshot()) as connection:
+        coverage = coverage_table(connection, corpus)
+        plots = corpus_plots(connection, corpus, root.reports / f"prepare-{corpus}")
+    sections = [publish_card(parameters.corpus.kind)]
+    if coverage:
+        sections = [f"## Where {corpus} stands now", coverage, *sections]
+    publish_receipts(
+        f"prepare {corpus}",
+        receipts,
+        sections=sections,
+        plots=plots,
+        next_step="`valle stats` for all corpora, then `valle select` for a training set",
+    )

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
+from manifests.cards import card, card_kinds
 from valle.stages.shard import Receipt
+from valle.statistics.report import Plot
+from warehouse.display import format_time
 
 
 def artifact_key(name: str) -> str:
@@ -17,10 +20,10 @@ def artifact_key(name: str) -> str:
 
 
 def receipts_table(receipts: Iterable[Receipt]) -> str:
-    """One line per stage: shards, rows, drops, audio, time and rate, as a Markdown table."""
+    """One line per stage: shards, rows, drops, yield, audio, time and rate, as a Markdown table."""
     lines = [
-        "| stage | shards | rows | kept | dropped | audio, s | time, s | times real time |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| stage | shards | rows | kept | dropped | yield | audio | worker time | times real time |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     by_stage: dict[str, list[Receipt]] = {}
     for receipt in receipts:
@@ -30,10 +33,14 @@ def receipts_table(receipts: Iterable[Receipt]) -> str:
         rows, kept = sum(r.rows_in for r in group), sum(r.rows_out for r in group)
         dropped = sum(sum(r.drops.values()) for r in group)
         lines.append(
-            f"| {stage} | {len(group)} | {rows} | {kept} | {dropped} | {audio:,.0f} | {wall:,.1f} "
-            f"| {audio / wall if wall else 0:,.1f} |"
+            f"| {stage} | {len(group)} | {rows:,} | {kept:,} | {dropped:,} | {_share(kept, kept + dropped)} "
+            f"| {format_time(audio)} | {format_time(wall)} | {audio / wall if wall else 0:,.1f} |"
         )
     return "\n".join(lines)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
 def drops_table(receipts: Iterable[Receipt]) -> str:
@@ -49,25 +56,68 @@ def drops_table(receipts: Iterable[Receipt]) -> str:
     return "\n".join(lines)
 
 
-def publish_receipts(name: str, receipts: Sequence[Receipt], *, next_step: str = "") -> None:
-    """The Markdown report of a run: yield per stage, reasons of drops, and what to do next."""
-    content = f"# {name}\n\n{receipts_table(receipts)}\n"
+def publish_receipts(
+    name: str,
+    receipts: Sequence[Receipt],
+    *,
+    sections: Sequence[str] = (),
+    plots: Sequence[Plot] = (),
+    next_step: str = "",
+) -> None:
+    """The Markdown report of a run: yield per stage, reasons of drops, further sections, plots, and what to do next."""
+    parts = [f"# {name}", receipts_table(receipts)]
     if drops := drops_table(receipts):
-        content += f'\n## Dropped\n\n{drops}\n\nEvery dropped row: `valle sql "SELECT * FROM drops"`\n'
+        parts += ["## Dropped", drops, 'Every dropped row: `valle sql "SELECT * FROM drops"`']
+    parts += sections
+    parts += [_picture(name, plot.path, plot.caption) for plot in plots]
     if next_step:
-        content += f"\nNext: {next_step}\n"
-    create_markdown_artifact(markdown=content, key=artifact_key(f"report {name}"), description=name)
+        parts.append(f"Next: {next_step}")
+    create_markdown_artifact(markdown="\n\n".join(parts) + "\n", key=artifact_key(f"report {name}"), description=name)
+    _publish_plots(name, [plot.path for plot in plots])
 
 
 def publish_report(name: str, markdown: Path, plots: Iterable[Path]) -> None:
-    """A report that was written to disk, and its plots as images."""
-    create_markdown_artifact(
-        markdown=markdown.read_text(encoding="utf-8"), key=artifact_key(f"report {name}"), description=name
-    )
+    """A report that was written to disk, its plots as images; where the file shows a plot the artifact links to it."""
+    plots = list(plots)
+    text = markdown.read_text(encoding="utf-8")
+    for plot in plots:
+        text = _linked(text, name, plot, plot.relative_to(markdown.parent).as_posix())
+    create_markdown_artifact(markdown=text, key=artifact_key(f"report {name}"), description=name)
+    _publish_plots(name, plots)
+
+
+def publish_card(kind: str) -> str:
+    """The card of a corpus as an artifact, and the sentence that links to it; of a kind without a card it says so."""
+    if kind not in card_kinds():
+        return f"There is no dataset card for corpora of kind {kind}."
+    key = artifact_key(f"dataset card {kind}")
+    create_markdown_artifact(markdown=card(kind), key=key, description=f"Licence, size and faults of {kind}")
+    return f"What is known about this corpus, its licence and its faults: [dataset card of {kind}]({_link(key)})"
+
+
+def _linked(text: str, name: str, plot: Path, shown_as: str) -> str:
+    """The text with links to the artifact of a plot where it shows the file: the server has no file beside a report."""
+    shown = re.compile(rf"!\[([^\]]*)\]\({re.escape(shown_as)}\)")
+    return shown.sub(lambda found: _picture(name, plot, found[1]), text)
+
+
+def _picture(name: str, plot: Path, caption: str) -> str:
+    return f"[Plot: {caption or plot.stem}]({_link(_plot_key(name, plot))})"
+
+
+def _link(key: str) -> str:
+    return f"/artifacts/key/{key}"
+
+
+def _plot_key(name: str, plot: Path) -> str:
+    return artifact_key(f"plot {name} {plot.stem}")
+
+
+def _publish_plots(name: str, plots: Iterable[Path]) -> None:
     for plot in plots:
         encoded = base64.b64encode(plot.read_bytes()).decode("ascii")
         create_image_artifact(
             image_url=f"data:image/png;base64,{encoded}",
-            key=artifact_key(f"plot {name} {plot.stem}"),
+            key=_plot_key(name, plot),
             description=f"{name}: {plot.stem}",
         )

@@ -27,6 +27,7 @@ from valle.backends import Backends
 from valle.place import Place
 from valle.stages.base import Stage
 from valle.stages.shard import Receipt, run_shard
+from warehouse.display import format_time
 from warehouse.errors import StageError
 
 _RETRIES = 3
@@ -149,5 +150,6 @@ class Progress:
         """Done, total, rate and time left, in one line."""
         elapsed = (datetime.datetime.now(datetime.UTC) - self.started).total_seconds()
         rate = self.done / elapsed if elapsed else 0.0
-        left = (self.total - self.done) / rate if rate else 0.0
-        return f"{self.done:,.0f} of {self.total:,.0f} {self.unit}, {rate:,.1f} a second, {left:,.0f} s left"
+        left = format_time((self.total - self.done) / rate) + " left" if rate else "no rate yet"
+        share = 100 * self.done / self.total
+        return f"{share:.1f} %: {self.done:,.0f} of {self.total:,.0f} {self.unit}, {rate:,.1f} a second, {left}"

@@ -40,6 +40,35 @@ class IngestPlan:
     shards: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What ingestion would read: sources that are new, changed or only listed, and their bytes; and what is read."""
+
+    sources: int
+    size: int
+    sources_read: int
+
+
+def find_unread(corpus: Corpus, lake: Lake) -> Unread:
+    """List the corpus and say what is to be read. Nothing is written.
+
+    Raises ManifestError when the root of the corpus does not exist.
+    """
+    unseen = [
+        source for batch in _batched(corpus.find(), _LISTED_AT_ONCE) for source in _unseen(corpus.name, batch, lake)
+    ]
+    with connect(lake.snapshot()) as connection:
+        listed = connection.execute(
+            "SELECT count(*) FILTER (NOT is_read), coalesce(sum(size) FILTER (NOT is_read), 0), "
+            "count(*) FILTER (is_read) "
+            "FROM (SELECT size, shard IN (SELECT shard FROM recordings WHERE corpus = $1) AS is_read "
+            "FROM sources WHERE corpus = $1)",
+            [corpus.name],
+        ).fetchone()
+    count, size, read = listed or (0, 0, 0)
+    return Unread(len(unseen) + count, sum(source.size for source in unseen) + int(size), read)
+
+
 def plan_ingest(corpus: Corpus, lake: Lake) -> IngestPlan:
     """List the corpus, commit the sources that are new or changed, and say which shards are still to be read.
 

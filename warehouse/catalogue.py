@@ -6,7 +6,6 @@ what is not committed cannot be seen.
 """
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from importlib.resources import files
@@ -124,6 +123,26 @@ def run_query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Seque
         raise CatalogueError(f"The query failed: {_first_line(error)}") from error
 
 
+def run_select(connection: duckdb.DuckDBPyConnection, sql: str, *, lake: Lake) -> pa.Table:
+    """The answer to one SELECT that somebody else wrote, for the last use of `connection`: it reads only the lake.
+
+    Raises CatalogueError for anything but one SELECT, and for files elsewhere.
+    """
+    try:
+        statements = connection.extract_statements(sql)
+    except duckdb.Error as error:
+        raise CatalogueError(f"The query failed: {_first_line(error)}") from error
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise CatalogueError("Give one SELECT; the catalogue is only read.")
+    connection.execute(f"SET allowed_directories = ['{_escaped(str(lake.root))}']")
+    connection.execute("SET enable_external_access = false")
+    return run_query(connection, sql)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("'", "''")
+
+
 def _shows(path: Path, snapshot: Snapshot) -> bool:
     """Whether a catalogue file was made of this snapshot by these definitions."""
     if not path.exists():
@@ -178,7 +197,7 @@ def _select(row_class: Any, parts: Sequence[Path]) -> str:
     nothing = f"SELECT {nulls} WHERE false"
     if not parts:
         return nothing
-    listed = ", ".join("'" + re.sub("'", "''", str(part)) + "'" for part in parts)
+    listed = ", ".join(f"'{_escaped(str(part))}'" for part in parts)
     names = ", ".join(f'"{name}"' for name in columns.names)
     # A part that was written before a column existed reads as null. That needs the footer of every part before a
     # query starts, which is dear for codes, whose parts have many small row groups and whose columns are settled.

@@ -1,5 +1,7 @@
 """Answers as text for a terminal."""
 
+from itertools import pairwise
+
 import pyarrow as pa
 
 
@@ -17,6 +19,26 @@ def format_table(answer: pa.Table, *, limit: int = 100) -> str:
     if answer.num_rows > limit:
         lines.append(f"... {answer.num_rows - limit} more rows (--limit, or --format csv)")
     return "\n".join(lines)
+
+
+def format_time(seconds: float) -> str:
+    """A span of time in its two largest units: `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    left = max(0, round(seconds))
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    for (name, size), (next_name, next_size) in pairwise(units):
+        if left >= size:
+            rest = left % size // next_size
+            return f"{left // size} {name}" + (f" {rest} {next_name}" if rest else "")
+    return f"{left} s"
+
+
+def format_size(count: float) -> str:
+    """Bytes in the unit that leaves one to three digits before the point."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 999.5 or unit == "TB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if count >= 99.5 or unit == "B" else f"{count:.3g} {unit}"
 
 
 def _cell(value: object) -> str:

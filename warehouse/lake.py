@@ -125,6 +125,11 @@ class Lake:
                 parts[name] = tuple(sorted(self.folder(name) / path for path in _paths(table)))
         return Snapshot(found, parts)
 
+    def stored_bytes(self, table: str) -> int:
+        """Bytes of the parts of the newest version of a table; 0 when nothing was ever committed to it."""
+        opened = self.open_table(table)
+        return 0 if opened is None else sum(opened.get_add_actions(flatten=True).column("size_bytes").to_pylist())
+
     def pin(self, name: str, versions: Mapping[str, int]) -> None:
         """Keep the parts of `versions` for as long as the pin exists; used by training sets."""
         folder = self.root / "_pins"

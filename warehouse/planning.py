@@ -4,12 +4,15 @@ One SQL anti-join on (id, fingerprint) answers it, for a corpus (how much is lef
 input rows themselves). A re-run therefore does what is missing and nothing else.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
+from warehouse.arrow import to_table
 from warehouse.fingerprints import CHAIN_SQL
+from warehouse.rows import ConfigurationRow
 
 _FINGERPRINT = CHAIN_SQL.format(configuration="$configuration", fingerprint="i.fingerprint")
 
@@ -85,6 +88,13 @@ def plan_stage(
         rows_done=sum(done for _, _, _, done in rows),
         is_in_force=in_force == (configuration,),
     )
+
+
+def suppose(connection: duckdb.DuckDBPyConnection, configurations: Sequence[ConfigurationRow]) -> None:
+    """Let the views of `connection` show what would be in force with these configurations. The lake is not touched."""
+    connection.register("supposed", to_table(ConfigurationRow, configurations))
+    connection.execute("CREATE TABLE supposed_configurations AS SELECT * FROM configurations UNION ALL FROM supposed")
+    connection.execute("CREATE OR REPLACE VIEW configurations AS SELECT * FROM supposed_configurations")
 
 
 def missing_inputs(

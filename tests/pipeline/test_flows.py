@@ -114,6 +114,15 @@ def test_the_run_left_progress_a_report_and_plots_as_artifacts(data: Path) -> No
     assert finished[0].data == pytest.approx(100.0)
 
 
+def test_the_report_of_an_evaluation_links_to_its_plots(data: Path) -> None:
+    found = {artifact.key: str(artifact.data) for artifact in asyncio.run(_artifacts()) if artifact.key}
+    report = next(text for key, text in found.items() if key.startswith("report-evaluate-"))
+    plots = re.findall(r"\(/artifacts/key/(plot-evaluate-[a-z0-9-]+)\)", report)
+    assert len(plots) == 3 and all(found[key].startswith("data:image/png;base64,") for key in plots)
+    assert any(key.endswith("-wer-similarity") for key in plots)
+    assert "](plots/" not in report
+
+
 def test_processes_do_what_threads_do(data: Path, tmp_path: Path) -> None:
     write_folder(tmp_path / "clips", 6, per_voice=3)
     done = by_stage(prepare(_parameters(tmp_path, Workers(runner="processes", width=2))))

@@ -3,25 +3,31 @@
 from collections.abc import Sequence
 from importlib import import_module
 
+from manifests.open import open_corpus
 from valle.backends import Backends
 from valle.cli.arguments import parse, say
-from valle.stages.shard import plan
-from warehouse.catalogue import NewestCatalogue
+from valle.ingest import find_unread
+from valle.stages.forecast import forecast
+from warehouse.display import format_table
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
-    """Print, per stage, what is done and what is missing."""
+    """Print, per stage, what is done, what would be done and redone, its hours, time, bytes and reason."""
     # The options of `prepare`, which live with the flows; this module imports no flow.
     parameters = import_module("flows.parameters").PrepareParameters
-    options = parse(parameters, command, arguments)
-    backends = Backends(device=options.workers.device)
-    say(f"{'stage':12} {'done':>9} {'missing':>9} {'shards':>7} {'hours':>8}")
-    catalogue = NewestCatalogue(options.place.lake)
-    for stage in options.stages.in_order():
-        found = plan(stage, options.corpus.name, catalogue, backends)
-        say(
-            f"{stage.name:12} {found.rows_done:9,} {found.rows:9,} {len(found.shards):7,} "
-            f"{found.audio_seconds / 3600:8.2f}"
-        )
-    say("Later stages are planned on what the earlier ones have made so far.")
+    # `valle plan prepare ...` reads as what it plans.
+    given = list(arguments)[1:] if list(arguments)[:1] == ["prepare"] else list(arguments)
+    options = parse(parameters, command, given)
+    choice, lake = options.corpus, options.place.lake
+    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
+    found = forecast(
+        options.stages.in_order(),
+        choice.name,
+        lake,
+        Backends(device=options.workers.device),
+        unread=find_unread(corpus, lake),
+    )
+    say(format_table(found.table(width=options.workers.width)))
+    for note in found.notes:
+        say(note)
     return 0

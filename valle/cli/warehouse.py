@@ -1,19 +1,15 @@
 """Commands about the lake and the catalogue: sql, stats, catalogue, fsck, compact, vacuum, retry."""
 
-import csv
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliPositionalArg
 
 from valle.cli.arguments import parse, say
 from valle.place import Place, place
+from warehouse.answers import AnswerFormat, print_answer, write_answer
 from warehouse.catalogue import connect, named_queries, named_query, refresh, run_query
 from warehouse.display import format_table
 from warehouse.errors import ConfigurationError
@@ -38,10 +34,10 @@ class SqlOptions(_Located):
     """The query."""
     query: str | None = None
     """Name of a kept query."""
-    format: Literal["table", "csv", "json", "parquet"] = "table"
-    """How to print the answer."""
+    format: AnswerFormat = "table"
+    """How to write the answer."""
     out: Path | None = None
-    """File for the answer; needed for parquet."""
+    """File for the whole answer; needed for parquet."""
     limit: int = Field(default=100, ge=1)
     """Most rows that a table prints."""
 
@@ -110,30 +106,12 @@ def _sql(arguments: Sequence[str]) -> int:
     sql = named_query(options.query).sql if options.query else options.sql
     with connect(options.place.lake.snapshot()) as connection:
         answer = run_query(connection, sql)
-    _print_answer(answer, options)
+    if options.out is not None:
+        write_answer(answer, options.out, options.format)
+        say(f"{answer.num_rows:,} rows: {options.out}")
+    else:
+        print_answer(answer, sys.stdout, options.format, limit=options.limit)
     return 0
-
-
-def _print_answer(answer: pa.Table, options: SqlOptions) -> None:
-    if options.format == "parquet":
-        if options.out is None:
-            raise ConfigurationError("--format parquet needs --out FILE.")
-        pq.write_table(answer, options.out)
-        return
-    stream = options.out.open("w", encoding="utf-8", newline="") if options.out else sys.stdout
-    try:
-        if options.format == "csv":
-            writer = csv.writer(stream)
-            writer.writerow(answer.column_names)
-            writer.writerows(row.values() for row in answer.to_pylist())
-        elif options.format == "json":
-            json.dump(answer.to_pylist(), stream, default=str, ensure_ascii=False, indent=2)
-            stream.write("\n")
-        else:
-            stream.write(format_table(answer, limit=options.limit) + "\n")
-    finally:
-        if options.out:
-            stream.close()
 
 
 def _stats(arguments: Sequence[str]) -> int:

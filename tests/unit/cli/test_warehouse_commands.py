@@ -41,6 +41,31 @@ def test_sql_writes_parquet(data: str, tmp_path: Path) -> None:
     assert pq.read_table(out).num_rows == 2
 
 
+def test_sql_writes_the_whole_answer_to_a_file_in_every_format(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = "SELECT range AS number, [range, 1] AS pair FROM range(300)"
+    for kind in ("table", "csv", "json", "parquet"):
+        out = tmp_path / f"answer.{kind}"
+        assert main(["sql", query, "--data", data, "--format", kind, "--out", str(out)]) == 0
+        assert capsys.readouterr().out == f"300 rows: {out}\n"
+    assert pq.read_table(tmp_path / "answer.parquet")["number"].to_pylist() == list(range(300))
+    rows = list(csv.DictReader((tmp_path / "answer.csv").open(newline="")))
+    assert json.loads(rows[299]["pair"]) == [299, 1]
+    assert json.loads((tmp_path / "answer.json").read_text())[299] == {"number": 299, "pair": [299, 1]}
+    assert len((tmp_path / "answer.table").read_text().splitlines()) == 302
+
+
+def test_parquet_on_the_terminal_and_a_folder_that_is_not_there_are_one_sentence(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sql", "SELECT 1", "--data", data, "--format", "parquet"]) == 1
+    assert main(["sql", "SELECT 1", "--data", data, "--format", "csv", "--out", str(tmp_path / "no" / "a.csv")]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0] == "valle: --format parquet needs --out FILE."
+    assert errors[1].startswith("valle: Cannot write ")
+
+
 def test_sql_without_a_query_lists_the_kept_ones(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["sql", "--data", data])
     assert "hours_by_language" in capsys.readouterr().out

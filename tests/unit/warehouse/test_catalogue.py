@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.catalogue import NewestCatalogue, connect, named_queries, named_query, refresh, run_query
+from warehouse.catalogue import NewestCatalogue, connect, named_queries, named_query, refresh, run_query, run_select
 from warehouse.errors import CatalogueError
 from warehouse.lake import Lake
 from warehouse.rows import TABLES, CodesRow
@@ -88,3 +88,24 @@ def test_the_catalogue_file_opens_without_this_project(tmp_path: Path) -> None:
     with duckdb.connect(path, read_only=True) as connection:
         assert connection.execute("SELECT len(q0) FROM codes").fetchone() == (20,)
         assert connection.execute("SELECT version FROM snapshot WHERE table_name = 'codes'").fetchone() == (1,)
+
+
+def test_a_question_from_elsewhere_is_answered_from_the_lake_and_from_nothing_else(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "it's a lake")
+    lake.append(CodesRow, [codes("a")], "one")
+    outside = tmp_path / "secret.csv"
+    outside.write_text("word\nhidden\n")
+    with connect(lake.snapshot()) as connection:
+        assert run_select(connection, "SELECT segment_id FROM codes;", lake=lake)["segment_id"].to_pylist() == ["a"]
+    with connect(lake.snapshot()) as connection, pytest.raises(CatalogueError, match="secret"):
+        run_select(connection, f"SELECT * FROM read_csv('{outside}')", lake=lake)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["DROP VIEW codes", "COPY (SELECT 1) TO 'x.csv'", "SELECT 1; SELECT 2", "SET threads = 1", "ATTACH 'x.db'", ""],
+)
+def test_what_is_no_single_select_is_refused(sql: str, tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    with connect(lake.snapshot()) as connection, pytest.raises(CatalogueError, match="one SELECT"):
+        run_select(connection, sql, lake=lake)

@@ -7,7 +7,7 @@ from tests.unit.warehouse.rows_for_tests import NOW, codes, configuration, recor
 from warehouse.catalogue import connect
 from warehouse.fingerprints import chain
 from warehouse.lake import Lake
-from warehouse.planning import StageTables, missing_inputs, plan_stage
+from warehouse.planning import StageTables, missing_inputs, plan_stage, suppose
 from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow
 
 QUANTIZE = StageTables(reads="segments", writes="codes", key="segment_id")
@@ -88,3 +88,12 @@ def test_a_file_that_changed_replaces_its_older_reading(tmp_path: Path) -> None:
     with connect(lake.snapshot()) as connection:
         left = connection.execute("SELECT DISTINCT recording_id FROM current_segments").fetchall()
     assert left == [("r2",)]
+
+
+def test_supposed_configurations_change_the_views_and_not_the_lake(tmp_path: Path) -> None:
+    lake = _lake(tmp_path)
+    with connect(lake.snapshot()) as connection:
+        suppose(connection, [configuration("segment", "two", at=NOW + timedelta(1))])
+        assert connection.execute("SELECT count(*) FROM current_segments").fetchone() == (0,)
+    with connect(lake.snapshot()) as connection:
+        assert connection.execute("SELECT count(*) FROM current_segments").fetchone() == (6,)

@@ -1,0 +1,43 @@
+"""What `prepare` would do with the same parameters, without doing it, as a flow."""
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+
+from flows.parameters import PlanParameters
+from flows.report import artifact_key
+from manifests.open import open_corpus
+from valle.backends import Backends
+from valle.ingest import find_unread
+from valle.stages.forecast import Forecast, forecast
+from valle.statistics.report import markdown_table
+
+
+@flow(name="plan", flow_run_name="plan {parameters.corpus.name}")
+def plan(parameters: PlanParameters) -> Forecast:
+    """Say what `prepare` would do, redo and write, how long it would take and why; nothing is written to the lake."""
+    choice, lake = parameters.corpus, parameters.place.lake
+    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
+    found = forecast(
+        parameters.stages.in_order(),
+        choice.name,
+        lake,
+        Backends(device=parameters.workers.device),
+        unread=find_unread(corpus, lake),
+    )
+    create_markdown_artifact(
+        markdown=_describe(found, parameters),
+        key=artifact_key(f"plan {choice.name}"),
+        description=f"What prepare would do on {choice.name}",
+    )
+    return found
+
+
+def _describe(found: Forecast, parameters: PlanParameters) -> str:
+    width = parameters.workers.width
+    lines = [
+        f"# What prepare would do on {found.corpus}",
+        markdown_table(found.table(width=width)),
+        f"Times are for {width} at a time, as fast as the receipts of this lake say.",
+        *found.notes,
+    ]
+    return "\n\n".join(lines) + "\n"

@@ -1,0 +1,45 @@
+"""Asking the catalogue as a flow: the answer is a table in the UI and a file of the data root."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_table_artifact
+
+from flows.parameters import QueryParameters
+from flows.report import artifact_key
+from warehouse.answers import write_answer
+from warehouse.catalogue import connect, named_query, run_select
+
+_SHOWN = 200
+"""Most rows in the UI; the file has all."""
+
+
+@flow(name="query", flow_run_name="query {parameters.subject}")
+def query(parameters: QueryParameters) -> Path:
+    """Answer a question with SQL, or with the name of a kept query; returns the file of the answer."""
+    sql = named_query(parameters.query).sql if parameters.query is not None else parameters.sql
+    lake = parameters.place.lake
+    with connect(lake.snapshot()) as connection:
+        answer = run_select(connection, sql, lake=lake)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    path = parameters.place.reports / "queries" / f"{parameters.subject}-{stamp}.{parameters.format}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_answer(answer, path, parameters.format)
+    left_out = answer.num_rows - _SHOWN
+    description = f"{sql.strip()}\n\n{answer.num_rows:,} rows: {path}"
+    create_table_artifact(
+        table=_cells(answer.slice(0, _SHOWN)),
+        key=artifact_key(f"query {parameters.subject}"),
+        description=description + (f" (the last {left_out:,} rows only there)" if left_out > 0 else ""),
+    )
+    get_run_logger().info("%d rows: %s", answer.num_rows, path)
+    return path
+
+
+def _cells(answer: pa.Table) -> list[dict[str, object]]:
+    """Rows as JSON can hold them."""
+    rows: list[dict[str, object]] = json.loads(json.dumps(answer.to_pylist(), default=str))
+    return rows
