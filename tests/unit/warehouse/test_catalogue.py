@@ -1,5 +1,7 @@
 """The catalogue: every query runs, readers meet no lock, what is not committed is not seen."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -109,3 +111,35 @@ def test_what_is_no_single_select_is_refused(sql: str, tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     with connect(lake.snapshot()) as connection, pytest.raises(CatalogueError, match="one SELECT"):
         run_select(connection, sql, lake=lake)
+
+
+_READER = """
+import os, sys, time, duckdb
+path, stop = sys.argv[1:]
+seen = []
+while len(seen) < 3 or not os.path.exists(stop):
+    with duckdb.connect(path, read_only=True) as catalogue:
+        seen.append(catalogue.sql("SELECT count(*) FROM codes").fetchone()[0])
+    time.sleep(0.01)
+assert seen == sorted(seen), seen
+print(len(seen), seen[0], seen[-1])
+"""
+
+
+def test_duckdb_alone_reads_the_catalogue_from_another_directory_while_a_run_writes(tmp_path: Path) -> None:
+    lake, path, stop = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb", tmp_path / "stop"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    lake.append(CodesRow, [codes("first")], "first")
+    refresh(lake, path)
+    command = [sys.executable, "-I", "-c", _READER, str(path), str(stop)]
+    with subprocess.Popen(command, cwd=elsewhere, stdout=subprocess.PIPE, text=True) as reader:
+        for number in range(6):
+            lake.append(CodesRow, [codes(f"row {number}")], f"unit {number}")
+            refresh(lake, path)
+        stop.touch()
+        answer, _ = reader.communicate(timeout=60)
+    assert reader.returncode == 0
+    reads, first, last = map(int, answer.split())
+    assert reads >= 3
+    assert 1 <= first <= last <= 7
