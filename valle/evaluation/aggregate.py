@@ -120,6 +120,11 @@ def word_error_rate(row: ScoreRow) -> float:
     return row.word_errors / row.num_words
 
 
+def worst_first(row: ScoreRow) -> tuple[float, int, str, int]:
+    """Sorts rows by their word errors, the highest rate first."""
+    return (-word_error_rate(row), -row.word_errors, row.utterance, row.trial)
+
+
 def similarity(row: ScoreRow) -> float | None:
     """SIM-o of a row; 0 where there is no speech, None where there is speech and nobody measured it."""
     return 0.0 if row.path is None else row.sim_o

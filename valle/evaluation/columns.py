@@ -137,6 +137,21 @@ def all_columns() -> tuple[Column, ...]:
             decimals=1,
         ),
         _measure(
+            "early end %",
+            "share of utterances that are shorter than a tenth of a second per word, or missing",
+            "early_end",
+            factor=100,
+            decimals=1,
+        ),
+        _measure(
+            "faulty %",
+            "share of utterances with a repetition, an early end or no speech",
+            "faulty",
+            judge="asr",
+            factor=100,
+            decimals=1,
+        ),
+        _measure(
             "long silence %",
             "share of utterances with two seconds of silence or no speech",
             "long_silence",

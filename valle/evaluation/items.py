@@ -60,7 +60,8 @@ class ItemLimits:
     max_prompt_duration: float = float("inf")
 
 
-def _order(seed: int, *names: str) -> str:
+def hash_order(seed: int, *names: str) -> str:
+    """Sixteen hex digits that put names into an order which has nothing to do with them, the same everywhere."""
     return hashlib.blake2b("\x1f".join((str(seed), *names)).encode(), digest_size=8).hexdigest()
 
 
@@ -87,7 +88,7 @@ def _prompt_for(
         candidates,
         key=lambda other: (
             other["recording_id"] == row["recording_id"],
-            _order(seed, row["segment_id"], other["segment_id"]),
+            hash_order(seed, row["segment_id"], other["segment_id"]),
         ),
         default=None,
     )
@@ -138,8 +139,8 @@ def _in_turns(entries: Sequence[T], seed: int, name: Callable[[T], str], speaker
     """One of every speaker, then a second one of every speaker, and so on: intervals need many speakers."""
     turns: Counter[str] = Counter()
     ranked = []
-    for entry in sorted(entries, key=lambda entry: _order(seed, name(entry))):
-        ranked.append((turns[speaker(entry)], _order(seed, speaker(entry)), entry))
+    for entry in sorted(entries, key=lambda entry: hash_order(seed, name(entry))):
+        ranked.append((turns[speaker(entry)], hash_order(seed, speaker(entry)), entry))
         turns[speaker(entry)] += 1
     return [entry for _, _, entry in sorted(ranked, key=lambda rank: rank[:2])]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from valle.evaluation.bootstrap import BootstrapOptions, Estimate, estimate_ratio
+from valle.evaluation.defects import ended_early
 from warehouse.rows import ScoreRow
 
 _REPEATED_WORDS = 2
@@ -35,6 +36,8 @@ def all_measures() -> tuple[Measure, ...]:
         Measure(name="distillmos", read=lambda row: _one(row.distillmos), missing=(1.0, 1.0)),
         Measure(name="duration_error", read=_duration_error, missing=(1.0, 1.0)),
         Measure(name="repetition", read=lambda row: _share(row.repeated_words, _REPEATED_WORDS), missing=None),
+        Measure(name="early_end", read=_early_end, missing=(1.0, 1.0)),
+        Measure(name="faulty", read=_faulty, missing=(1.0, 1.0)),
         Measure(name="long_silence", read=lambda row: _share(row.longest_silence, _LONG_SILENCE), missing=(1.0, 1.0)),
         Measure(name="first_audio", read=lambda row: _one(row.first_audio_seconds), missing=None),
     )
@@ -67,6 +70,15 @@ def _one(value: float | None) -> tuple[float, float] | None:
 
 def _share(value: float | None, threshold: float) -> tuple[float, float] | None:
     return None if value is None else (float(value >= threshold), 1.0)
+
+
+def _early_end(row: ScoreRow) -> tuple[float, float] | None:
+    return None if row.duration is None else (float(ended_early(row.duration, row.num_words)), 1.0)
+
+
+def _faulty(row: ScoreRow) -> tuple[float, float] | None:
+    repeated, early = _share(row.repeated_words, _REPEATED_WORDS), _early_end(row)
+    return None if repeated is None or early is None else max(repeated, early)
 
 
 def _phonemes(row: ScoreRow) -> tuple[float, float] | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from valle.audio import AudioLocation, UnreadableAudio, read_header
-from valle.evaluation.items import CONTINUATION_SECONDS, EvaluationItem
+from valle.evaluation.items import CONTINUATION_SECONDS, EvaluationItem, hash_order
 from valle.evaluation.lists import ItemList, check_utterances
 from warehouse.errors import ConfigurationError
 
@@ -193,10 +193,6 @@ def _librispeech(root: Path) -> list[_Utterance]:
     return found
 
 
-def _number(seed: int, *names: str) -> int:
-    return int.from_bytes(hashlib.blake2b("\x1f".join((str(seed), *names)).encode(), digest_size=8).digest(), "big")
-
-
 def librispeech_items(folder: Path, protocol: PublishedProtocol, *, seed: int = 0) -> ItemList:
     """Every utterance of 4 to 10 s of a LibriSpeech folder under one of the two protocols of VALL-E.
 
@@ -220,9 +216,9 @@ def librispeech_items(folder: Path, protocol: PublishedProtocol, *, seed: int = 
             ]
             if not others:
                 continue
-            prompt = min(others, key=lambda other: _number(seed, target.name, other.name))
+            prompt = min(others, key=lambda other: hash_order(seed, target.name, other.name))
             room = prompt.num_samples - round(CONTINUATION_SECONDS * prompt.sample_rate)
-            start = _number(seed, target.name, prompt.name, "start") % (room + 1)
+            start = int(hash_order(seed, target.name, prompt.name, "start"), 16) % (room + 1)
         span = round(CONTINUATION_SECONDS * prompt.sample_rate)
         items.append(
             EvaluationItem(

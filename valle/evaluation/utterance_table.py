@@ -5,17 +5,13 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from valle.evaluation.aggregate import similarity, word_error_rate
+from valle.evaluation.aggregate import similarity, word_error_rate, worst_first
 from valle.evaluation.controls import control_of, system_rank
 from valle.evaluation.markup import alignment_html, header_cell, options_html, relative_link, scrollable, tag
 from warehouse.rows import ScoreRow
 
 MOST_ROWS = 2_000
 """Utterances that a page lists; of more, those with the most errors of each system."""
-
-
-def _worst_first(row: ScoreRow) -> tuple[float, int, str, int]:
-    return (-word_error_rate(row), -row.word_errors, row.utterance, row.trial)
 
 
 def _listed(scores: Sequence[ScoreRow], label: str, most_rows: int) -> list[ScoreRow]:
@@ -26,7 +22,7 @@ def _listed(scores: Sequence[ScoreRow], label: str, most_rows: int) -> list[Scor
             by_system.setdefault(row.system, []).append(row)
     share = max(1, most_rows // max(1, len(by_system)))
     order = sorted(by_system, key=lambda name: (control_of(name) is not None, system_rank(name)))
-    return [row for name in order for row in sorted(by_system[name], key=_worst_first)[:share]]
+    return [row for name in order for row in sorted(by_system[name], key=worst_first)[:share]]
 
 
 _BEFORE_SPEECH = 1

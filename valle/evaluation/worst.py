@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from valle.evaluation.aggregate import word_error_rate
+from valle.evaluation.aggregate import worst_first
 from valle.evaluation.errors import AlignedWord, align_words
 from warehouse.rows import ScoreRow
 
@@ -38,10 +38,7 @@ def describe_worst(rows_by_system: Mapping[str, Sequence[ScoreRow]]) -> str:
     """The section of a report that shows the utterances of each system with the highest word error rates."""
     parts = ["## Worst utterances"]
     for system, rows in rows_by_system.items():
-        wrong = sorted(
-            (row for row in rows if row.word_errors > 0),
-            key=lambda row: (-word_error_rate(row), -row.word_errors, row.utterance, row.trial),
-        )
+        wrong = sorted((row for row in rows if row.word_errors > 0), key=worst_first)
         parts.append(f"### `{system}`: {len(wrong)} of {len(rows)} with errors")
         for row in wrong[:_NUM_WORST]:
             sim = "-" if row.sim_o is None else f"{row.sim_o:.3f}"

@@ -87,7 +87,7 @@ def test_a_report_lists_controls_before_models(report):
 
 def test_a_report_gives_every_rate_with_its_interval(report):
     line = line_of(report, "| `good` |")
-    assert len(re.findall(r"\d+\.\d+ \[\d+\.\d+, \d+\.\d+\]", line)) == 6
+    assert len(re.findall(r"\d+\.\d+ \[\d+\.\d+, \d+\.\d+\]", line)) == 7
 
 
 def test_a_report_shows_the_plots_it_draws(report):

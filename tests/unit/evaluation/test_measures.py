@@ -58,6 +58,8 @@ def test_every_measure_is_what_its_definition_says(measured):
             "distillmos": 4.0,
             "duration_error": 0.5,
             "repetition": 1.0,
+            "early_end": 0.0,
+            "faulty": 1.0,
             "long_silence": 0.0,
             "first_audio": 0.4,
         }
@@ -75,6 +77,8 @@ def test_missing_speech_has_the_worst_value_of_every_scale(measured, missing):
             "distillmos": 2.5,
             "duration_error": 0.75,
             "repetition": 1.0,
+            "early_end": 0.5,
+            "faulty": 1.0,
             "long_silence": 0.5,
             "first_audio": 0.4,
         }
@@ -82,7 +86,7 @@ def test_missing_speech_has_the_worst_value_of_every_scale(measured, missing):
 
 
 def test_what_nobody_measured_has_no_value(make_row, missing):
-    assert values([make_row()]) == {}
+    assert values([make_row()]) == {"early_end": 0.0}  # the duration alone says so
     assert set(values([missing])) == {"per", "sim_r"}
 
 
@@ -92,6 +96,15 @@ def test_phoneme_errors_are_pooled_and_intervals_are_by_speaker(measured):
     assert per.value == pytest.approx(2 / 100)
     assert per.low == 0.0 and per.high == pytest.approx(0.2)
     assert estimate_measures([measured], options=FAST)["per"].low is None
+
+
+def test_speech_is_faulty_that_repeats_or_ends_early_or_is_missing(measured, missing):
+    sound = replace(measured, repeated_words=1)
+    early = replace(sound, utterance="u2", duration=0.39)  # of four words
+    for faulty in (measured, early, missing):
+        assert values([sound, faulty])["faulty"] == 0.5
+    assert values([sound, early])["early_end"] == 0.5
+    assert values([sound, sound, measured, early])["faulty"] == 0.5
 
 
 def test_a_short_duration_is_as_wrong_as_a_long_one_and_a_word_said_twice_is_no_loop(measured):
