@@ -9,7 +9,7 @@ from valle.synthesis.options import SamplingOptions
 from valle.synthesis.samplers.adaptive import Knobs, adapt, uncertainty
 from valle.synthesis.samplers.drawing import likeliest_of
 from valle.synthesis.samplers.dry import penalize_continuation
-from valle.synthesis.samplers.filters import ban, keep_min_p, keep_top_k, keep_top_p, keep_top_sigma
+from valle.synthesis.samplers.filters import ban, keep_likely
 from valle.synthesis.samplers.mirostat import MirostatState, draw_mirostat, start_mirostat
 from valle.synthesis.samplers.penalties import penalize_length, penalize_repetition
 from valle.synthesis.samplers.repetition_aware import redraw_repetition
@@ -48,8 +48,7 @@ def sample_frame(
         return int(logits.argmax()), state
     # Filters see the tempered distribution, so that top_p means the share that is really drawn from.
     tempered = temper(logits, knobs.temperature)
-    kept = keep_top_k(keep_top_sigma(tempered, options.top_sigma), knobs.top_k)
-    kept = keep_min_p(keep_top_p(kept, knobs.top_p), knobs.min_p)
+    kept = keep_likely(tempered, top_sigma=options.top_sigma, top_k=knobs.top_k, top_p=knobs.top_p, min_p=knobs.min_p)
     if state.mirostat is not None:
         code, mirostat = draw_mirostat(kept, state.mirostat, options=options.mirostat, generator=generator)
         return code, replace(state, mirostat=mirostat)

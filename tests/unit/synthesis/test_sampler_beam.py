@@ -18,7 +18,7 @@ def toy_logits(codes, seed=0):
     number = seed
     for code in codes:
         number = number * 5 + code + 1
-    return torch.randn(STOP + 1, generator=torch.Generator().manual_seed(number)) * 1.5
+    return torch.randn(STOP + 1, generator=torch.Generator().manual_seed(number)) * 0.5
 
 
 def score_of(codes, seed, *, with_stop, given=0):
@@ -28,10 +28,16 @@ def score_of(codes, seed, *, with_stop, given=0):
     )
 
 
+def normalised(codes, exponent, seed, max_frames):
+    """The score over the length to the power of the exponent; a sequence of the most frames has not ended."""
+    has_stop = len(codes) < max_frames
+    return score_of(codes, seed, with_stop=has_stop) / (len(codes) + has_stop) ** exponent
+
+
 def exhaustive(max_frames, exponent, seed):
-    """The ended sequence whose score over its length to the power of the exponent is the largest."""
-    everything = (codes for length in range(max_frames) for codes in itertools.product(range(STOP), repeat=length))
-    return max(everything, key=lambda codes: score_of(codes, seed, with_stop=True) / (len(codes) + 1) ** exponent)
+    """The best of all sequences."""
+    everything = (codes for length in range(max_frames + 1) for codes in itertools.product(range(STOP), repeat=length))
+    return max(everything, key=lambda codes: normalised(codes, exponent, seed, max_frames))
 
 
 def search(max_frames, options, seed=0, given=NOTHING):
@@ -50,8 +56,8 @@ def test_beams_as_wide_as_everything_find_what_the_exhaustive_search_finds(seed,
     found = best(search(5, BeamOptions(width=3**5, length_exponent=exponent), seed))
     expected = exhaustive(5, exponent, seed)
     assert tuple(found.codes.tolist()) == expected
-    assert found.is_complete
-    assert found.score == pytest.approx(score_of(expected, seed, with_stop=True))
+    assert found.is_complete == (len(expected) < 5)
+    assert found.score == pytest.approx(score_of(expected, seed, with_stop=found.is_complete))
 
 
 @pytest.mark.parametrize("width", [1, 2, 4])
@@ -63,16 +69,15 @@ def test_every_score_is_the_sum_of_log_probabilities_and_none_is_better_than_the
             assert score == pytest.approx(score_of(history, seed, with_stop=False))
         for one in beams.finished:
             assert one.score == pytest.approx(score_of(one.codes.tolist(), seed, with_stop=True))
-        if beams.finished:
-            top = score_of(exhaustive(5, 1.0, seed), seed, with_stop=True) / (len(exhaustive(5, 1.0, seed)) + 1)
-            assert best(beams).score / (len(best(beams).codes) + 1) <= top + 1e-9
+        top = normalised(exhaustive(5, 1.0, seed), 1.0, seed, 5)
+        assert normalised(best(beams).codes.tolist(), 1.0, seed, 5) <= top + 1e-9
 
 
 def test_a_wider_search_finds_what_a_greedy_one_misses():
     better = 0
     for seed in range(12):
-        narrow, wide = (best(search(5, BeamOptions(width=width), seed)) for width in (1, 8))
-        better += wide.score / (len(wide.codes) + 1) > narrow.score / (len(narrow.codes) + 1) + 1e-9
+        narrow, wide = (best(search(5, BeamOptions(width=width), seed)).codes.tolist() for width in (1, 8))
+        better += normalised(wide, 1.0, seed, 5) > normalised(narrow, 1.0, seed, 5) + 1e-9
     assert better >= 3
 
 
@@ -102,7 +107,7 @@ def test_codes_that_were_given_count_neither_for_the_score_nor_for_the_length():
     given = torch.tensor([2, 0, 1])
     found = best(search(8, BeamOptions(width=3**5), given=given))
     assert found.codes[:3].tolist() == [2, 0, 1]
-    assert found.score == pytest.approx(score_of(found.codes.tolist(), 0, with_stop=True, given=3))
+    assert found.score == pytest.approx(score_of(found.codes.tolist(), 0, with_stop=found.is_complete, given=3))
     beams = search(8, BeamOptions(width=3**5), given=given)
     means = [one.score / (len(one.codes) - 3 + 1) for one in beams.finished]
     assert means == sorted(means, reverse=True)
@@ -115,6 +120,15 @@ def test_a_larger_exponent_gives_no_shorter_speech():
             for exponent in (0.0, 1.0, 3.0)
         ]
         assert lengths == sorted(lengths)
+
+
+def test_a_cut_search_gives_its_live_beam_rather_than_an_end_that_was_never_likely():
+    beams = start_beams(NOTHING, BeamOptions(width=2))
+    for _ in range(4):
+        beams, _ = step(beams, torch.tensor([[9.0, 0.0, 0.0, -9.0]]).expand(len(beams.histories), 4), STOP)
+    assert best(beams).codes.tolist() == [0, 0, 0, 0]
+    assert not best(beams).is_complete
+    assert len(beams.finished) == 2
 
 
 def test_removed_codes_start_no_beam_and_a_search_without_any_is_over():

@@ -3,7 +3,15 @@ import math
 import pytest
 import torch
 
-from valle.synthesis.samplers.filters import REMOVED, ban, keep_min_p, keep_top_k, keep_top_p, keep_top_sigma
+from valle.synthesis.samplers.filters import (
+    REMOVED,
+    ban,
+    keep_likely,
+    keep_min_p,
+    keep_top_k,
+    keep_top_p,
+    keep_top_sigma,
+)
 from warehouse.errors import ConfigurationError
 
 FILTERS = {
@@ -104,6 +112,13 @@ def test_a_wider_filter_keeps_all_that_a_narrower_one_does():
         for logits in random_logits(20):
             sets = [kept(keep(logits, value)) for value in widest_last]
             assert sets[0] <= sets[1] <= sets[2]
+
+
+def test_all_filters_together_are_each_on_what_the_one_before_left():
+    for logits in random_logits(20):
+        expected = keep_min_p(keep_top_p(keep_top_k(keep_top_sigma(logits, 1.5), 5), 0.9), 0.2)
+        assert torch.equal(keep_likely(logits, top_sigma=1.5, top_k=5, top_p=0.9, min_p=0.2), expected)
+        assert torch.equal(keep_likely(logits, top_sigma=0, top_k=0, top_p=1, min_p=0), logits)
 
 
 def test_banned_ids_are_removed_and_no_other():

@@ -82,12 +82,15 @@ def is_over(beams: Beams, max_frames: int) -> bool:
 
 
 def best(beams: Beams) -> Hypothesis:
-    """The best hypothesis: of those that have ended if there are any, else the likeliest live one."""
-    if beams.finished:
-        return beams.finished[0]
-    return Hypothesis(beams.histories[0], float(beams.scores[0]), is_complete=False)
+    """The best hypothesis. One that is still live may be better than any that has ended, where the search was cut."""
+    live = [
+        Hypothesis(history, score, is_complete=False)
+        for history, score in zip(beams.histories, beams.scores.tolist(), strict=True)
+    ]
+    return max((*beams.finished, *live), key=lambda one: _normalised(one, beams))
 
 
 def _normalised(one: Hypothesis, beams: Beams) -> float:
     """The score over the length, stop included, to the power of the exponent."""
-    return one.score / float(len(one.codes) - beams.num_given + 1) ** beams.options.length_exponent
+    length = max(1, len(one.codes) - beams.num_given + one.is_complete)
+    return one.score / float(length) ** beams.options.length_exponent

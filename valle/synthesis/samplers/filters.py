@@ -74,3 +74,9 @@ def keep_top_sigma(logits: Tensor, count: float) -> Tensor:
     mean = finite.sum(-1, keepdim=True) / num_there
     variance = ((finite - mean) ** 2).where(there, torch.zeros_like(logits)).sum(-1, keepdim=True) / num_there
     return logits.masked_fill(logits < logits.amax(-1, keepdim=True) - count * variance.sqrt(), REMOVED)
+
+
+def keep_likely(logits: Tensor, *, top_sigma: float, top_k: int, top_p: float, min_p: float) -> Tensor:
+    """Logits [..., V] after all filters, in their order."""
+    kept = keep_top_k(keep_top_sigma(logits, top_sigma), top_k)
+    return keep_min_p(keep_top_p(kept, top_p), min_p)
