@@ -12,7 +12,7 @@ export TOKENIZERS_PARALLELISM = false
 # Training on the CPU; on a machine with GPUs set DS_ACCELERATOR=cuda.
 export DS_ACCELERATOR ?= cpu
 
-.PHONY: install demo up down test check lint types contracts unit docs
+.PHONY: install demo up down test check lint types contracts unit e2e docs
 
 install: $(stamp)
 
@@ -49,6 +49,10 @@ contracts:
 
 unit:
 	$(bin)/python -m pytest --numprocesses 2 --dist loadfile
+
+# The UI in a browser (chromium, and `pip install '.[e2e]'`), screenshots in build/screenshots.
+e2e: install
+	$(bin)/python -m pytest -m e2e tests/e2e
 
 docs: install
 	$(bin)/python -m warehouse.describe > docs/warehouse.md

@@ -5,13 +5,16 @@ early ends the child too: this module does, or the kernel if the flow is killed.
 checkpoint; the ones that it saved before are complete whatever happens.
 """
 
+import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psutil
 from prefect import get_run_logger
 
+from flows.leash import leash
 from flows.tether import tethered_command, tethered_environment
 from warehouse.errors import TrainingError
 
@@ -25,7 +28,7 @@ def run_child(module_and_arguments: Sequence[str], *, of: str) -> None:
     """
     logger = get_run_logger()
     last = ""
-    with _child(module_and_arguments) as process:
+    with _child(module_and_arguments) as process, leash():
         assert process.stdout is not None
         for line in process.stdout:
             last = line.rstrip()
@@ -49,8 +52,22 @@ def _child(module_and_arguments: Sequence[str]) -> Iterator["subprocess.Popen[st
         yield process
     finally:
         if process.poll() is None:
-            end_family(process.pid, _SECONDS_TO_SAVE)
-            process.wait()
+            with _no_second_signal():
+                end_family(process.pid, _SECONDS_TO_SAVE)
+                process.wait()
+
+
+@contextmanager
+def _no_second_signal() -> Iterator[None]:
+    """Another SIGTERM while the child saves must not leave it behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def end_family(pid: int, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from flows.chaining import announce
 from flows.ingest import ingest_corpus
 from flows.parameters import PrepareParameters
 from flows.report import publish_card, publish_receipts
@@ -22,6 +23,7 @@ def prepare(parameters: PrepareParameters) -> list[Receipt]:
     refresh(root.lake, root.catalogue)
     if receipts:
         _report(parameters, receipts)
+    announce("prepare", corpus, root, sum(receipt.rows_out for receipt in receipts))
     return receipts
 
 

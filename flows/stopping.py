@@ -23,6 +23,8 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
+from flows.leash import leash
+
 STOPPED = "valle: stopped; what is done stays done, and the next run does the rest."
 _SECONDS_FOR_SHARDS = 3.0
 _SECONDS_TO_REPORT = 2.0
@@ -30,9 +32,13 @@ _SECONDS_TO_REPORT = 2.0
 
 @contextmanager
 def leave_shards_when_stopped() -> Iterator[None]:
-    """A signal that ends the body also ends the process, a few seconds later, should shards still be at work."""
+    """A signal that ends the body also ends the process, a few seconds later, should shards still be at work.
+
+    Cancelling the run is such a signal.
+    """
     try:
-        yield
+        with leash():
+            yield
     except (TerminationSignal, KeyboardInterrupt) as stop:
         number = signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM
         timer = threading.Timer(_SECONDS_FOR_SHARDS, _leave, (number, flow_run.id))

@@ -53,6 +53,8 @@ class Station:
             "PREFECT_HOME": str(self.home),
             "PREFECT_API_URL": self.api_url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # Kept in memory, a run that begins while the server starts again loses its place and is cancelled.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
             "VALLE_DATA": str(self.data),
             "VALLE_STATION": str(self.home),

@@ -1,0 +1,137 @@
+"""What a person does in the Prefect UI, done by a browser: prepare a corpus, read its report, train, cancel, evaluate.
+
+`make e2e`. Screenshots are kept in `build/screenshots`.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+
+from flows.operations.station import Station
+from tests.pipeline.road import rows_of, write_folder
+from tests.station import processes_of_run, start, throwaway_station, wait_for_run, wait_until, words
+from valle.backends import Backends
+from valle.place import Place
+from valle.synthesis.synthesizer import Synthesizer
+from valle.training.checkpoint import latest_checkpoint
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs pip install '.[e2e]'")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(CHROMIUM is None, reason="the browser test needs chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Station, SyncPrefectClient, "object"]]:
+    """A station, a client of its server, and a browser window on its UI."""
+    from tests.e2e.browser import PrefectPages
+
+    data = tmp_path_factory.mktemp("e2e") / "data"
+    with throwaway_station(data) as (station, client), playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        yield station, client, PrefectPages(page, station.url, SCREENSHOTS)
+        browser.close()
+
+
+def newest_run(client: SyncPrefectClient, flow: str, known: set[UUID]) -> FlowRun:
+    """The run of a flow that was not known before."""
+
+    def find() -> FlowRun | None:
+        deployment = client.read_deployment_by_name(f"{flow}/{flow}")
+        runs = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=200)
+        return next((run for run in runs if run.deployment_id == deployment.id and run.id not in known), None)
+
+    found: FlowRun = wait_until(find, 120)
+    return found
+
+
+def known_runs(client: SyncPrefectClient) -> set[UUID]:
+    return {run.id for run in client.read_flow_runs(limit=200)}
+
+
+def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path: Path) -> None:
+    station, client, pages = desk
+    place = Place(station.data)
+    clips = write_folder(tmp_path / "clips", 18, per_voice=3)
+
+    # A corpus, from raw audio to codes.
+    before = known_runs(client)
+    pages.open_form("prepare")
+    pages.choose("Layout of the corpus", "folder")
+    pages.fill("Folder (or list) that holds it", str(clips))
+    pages.fill("Name of the corpus in every table", "clips")
+    pages.fill("an ISO 639-1 code", "en")
+    pages.fill("an SPDX identifier", "Apache-2.0")
+    pages.switch_on("audio file's folder as its speaker")
+    pages.shoot("form")
+    pages.submit()
+    run = newest_run(client, "prepare", before)
+    pages.open_run(run.id)
+    pages.see("clips", 300)
+    wait_until(lambda: any(one.type == "progress" for one in client.read_artifacts()), 600)
+    pages.open_tab("Artifacts")
+    pages.see("progress", 120)
+    pages.shoot("progress")
+    assert wait_for_run(client, run.id, 1500).state.is_completed()
+    assert len(rows_of(place.lake, "utterances")) == 18
+    pages.open_run(run.id)
+    pages.see("Completed", 120)
+    pages.shoot("prepared")
+    pages.open_artifact("report-prepare-clips")
+    pages.see("quantize", 120)
+    pages.shoot("report")
+
+    # A training, cancelled.
+    made = start(client, "select/select", {"selection": {"name": "small", "split_policy": {"dev": 0.1, "test": 0.3}}})
+    assert wait_for_run(client, made, 600).state.is_completed()
+    before = known_runs(client)
+    pages.open_form("train")
+    pages.fill("Name of the training set", "small")
+    pages.fill("Name of the run", "browser")
+    pages.fill("Size of the model", "nano")
+    pages.choose("DeepSpeed", "deepspeed")
+    pages.fill("Slots of a batch", "512")
+    pages.fill("Updates between checkpoints", "5")
+    pages.shoot("train-form")
+    pages.submit()
+    run = newest_run(client, "train", before)
+    checkpoint = wait_until(lambda: latest_checkpoint(place.runs / "browser"), 900)
+    assert any("valle.training" in words(process) for process in processes_of_run(station, run.id))
+    pages.open_run(run.id)
+    pages.see("Running", 120)
+    pages.shoot("training")
+    pages.cancel_run()
+    asked = time.monotonic()
+    wait_until(lambda: not processes_of_run(station, run.id), 30, pause=0.1)
+    took = time.monotonic() - asked
+    assert wait_for_run(client, run.id, 60).state.is_cancelled()
+    assert took < 15, f"ending the trainer took {took:.1f} s"
+    pages.see("Cancelled", 120)
+    pages.shoot("cancelled")
+    left = latest_checkpoint(place.runs / "browser")
+    assert left is not None and left.name >= checkpoint.name
+    assert Synthesizer.load(left, Backends()).codec.spec.name == "mini"
+
+    # What it has learnt so far, measured.
+    before = known_runs(client)
+    pages.open_form("evaluate")
+    pages.fill("Name of a training run", "browser")
+    pages.fill("Utterances, spread over the speakers", "2")
+    pages.submit()
+    run = newest_run(client, "evaluate", before)
+    assert wait_for_run(client, run.id, 2400).state.is_completed()
+    pages.open_run(run.id)
+    pages.see("Completed", 120)
+    pages.shoot("evaluated")
+    assert {"ground_truth", "codec"} < {row["system"] for row in rows_of(place.lake, "scores")}

@@ -1,0 +1,222 @@
+"""Kill everything, many times: `python -m tests.faults.campaign --kills 100 --data FOLDER`.
+
+A real station prepares corpora and trains models at the same time. Again and again one process of each is killed at a
+random moment: a flow, a shard, a worker, a trainer, the server, or everything. After each kill the runs must have
+ended for the server too, nothing of them may be left running, and the next run goes on. What comes out in the end
+must be what comes out without kills.
+"""
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+from prefect.client.orchestration import SyncPrefectClient
+
+from flows.operations.options import UpOptions
+from flows.operations.station import Station
+from flows.operations.up import bring_up
+from tests.pipeline.road import folder_corpus, part_names, run_road, tables_of, write_folder
+from tests.station import processes_of_run, start, throwaway_station, wait_until, words
+from valle.backends import Backends
+from valle.data.select import Selection, select
+from valle.data.splits import SplitPolicy
+from valle.phonemes import phoneme_table
+from valle.place import Place
+from valle.training.checkpoint import latest_checkpoint, read_card
+from warehouse.fsck import fsck
+from warehouse.lake import Lake
+
+CLIPS, SHARD_MEGABYTES, STEPS = 60, 0.2, 60
+OF_CORPUS = ("flow", "shard", "worker cpu", "server")
+OF_TRAINING = ("flow", "trainer", "worker train")
+_CHILDREN = {"shard": "spawn_main", "trainer": "valle.training"}
+# A run whose worker is gone too is found by its missing heartbeats, after 90 s; one that never began after 5 minutes.
+SECONDS_TO_KNOW = 360.0
+SECONDS_TO_RUN = 900.0
+SECONDS_TO_START = 180.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was killed, and what came of it."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+    corpora: int = 0
+    trainings: int = 0
+    longest_to_know: float = 0.0
+
+    def describe(self) -> str:
+        return json.dumps(
+            {
+                "kills": dict(self.kills),
+                "kills in all": sum(self.kills.values()),
+                "runs ended as": dict(self.states),
+                "corpora finished and equal": self.corpora,
+                "trainings finished": self.trainings,
+                "longest that a run without a process was not known to have ended, s": round(self.longest_to_know, 1),
+            },
+            indent=1,
+        )
+
+
+class Campaign:
+    """Rounds of kills against one station."""
+
+    def __init__(self, station: Station, client: SyncPrefectClient, root: Path, seed: int) -> None:
+        self.station, self.client, self.root = station, client, root
+        self.draw = random.Random(seed)
+        self.tally = Tally()
+        self.clips = write_folder(root / "clips", CLIPS)
+        self.expected = Lake(root / "expected" / "lake")
+        run_road(folder_corpus(self.clips, shard_megabytes=SHARD_MEGABYTES), self.expected)
+        self.training = Place(root / "expected")
+        policy = SplitPolicy(dev=0.1, test=0.1)
+        selection = Selection(name="small", split_policy=policy)
+        select(selection, self.training, codec=Backends().codec("mini").spec, phoneme_symbols=phoneme_table().symbols)
+
+    def run(self, kills: int) -> Tally:
+        """Kill until there were `kills`, then let everything finish."""
+        while sum(self.tally.kills.values()) < kills:
+            self._round(kill=True)
+            sys.stderr.write(f"{time.strftime('%H:%M:%S')} {dict(self.tally.kills)} {dict(self.tally.states)}\n")
+        self._round(kill=False)
+        unfinished = [run.name for run in self.client.read_flow_runs(limit=200) if run.state and run.state.is_running()]
+        assert unfinished == [], f"still running: {unfinished}"
+        return self.tally
+
+    @property
+    def _data(self) -> Path:
+        return self.root / f"data{self.tally.corpora}"
+
+    @property
+    def _model(self) -> str:
+        return f"model{self.tally.trainings}"
+
+    def _round(self, *, kill: bool) -> None:
+        of_corpus, of_training = self.draw.choice(OF_CORPUS), self.draw.choice(OF_TRAINING)
+        corpus = start(
+            self.client, "prepare/prepare", self._prepare("processes" if of_corpus == "shard" else "threads")
+        )
+        model = start(self.client, "train/train", self._train())
+        for run, target in ((corpus, of_corpus), (model, of_training)):
+            wait_until(lambda run=run: self._has_begun(run), SECONDS_TO_START)  # type: ignore[misc]
+            if kill:
+                self._kill(run, target)
+        ended = [self._end(run) for run in (corpus, model)]
+        if ended[0] == "COMPLETED":
+            self._check_corpus()
+        if ended[1] == "COMPLETED":
+            self._check_training()
+        assert kill or ended == ["COMPLETED", "COMPLETED"], f"without a kill: {ended}"
+        # What was killed is up again before the next round.
+        wait_until(lambda: len(self.station.running()) == 4, SECONDS_TO_START)
+
+    def _has_begun(self, run: UUID) -> bool:
+        state = self.client.read_flow_run(run).state
+        return state is not None and (state.is_running() or state.is_final())
+
+    def _kill(self, run: UUID, target: str) -> None:
+        """Kill `target` at a random moment of a run that is at work, unless the run is faster."""
+        if target in _CHILDREN:
+            wait_until(lambda: self._victims(run, target) or not self._is_running(run), SECONDS_TO_START)
+        time.sleep(self.draw.uniform(0.0, 5.0))
+        victims = self._victims(run, target)
+        if victims and self._is_running(run):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self.draw.choice(victims).kill()
+                self.tally.kills[target] += 1
+
+    def _is_running(self, run: UUID) -> bool:
+        state = self.client.read_flow_run(run).state
+        return state is not None and state.is_running()
+
+    def _victims(self, run: UUID, target: str) -> list[psutil.Process]:
+        if target.startswith(("server", "worker")):
+            return [psutil.Process(self.station.running()[target])]
+        of_run = processes_of_run(self.station, run)
+        if target == "flow":
+            return of_run[:1]
+        return [process for process in of_run if _CHILDREN[target] in words(process)]
+
+    def _end(self, run: UUID) -> str:
+        """Wait until no process of the run is left, and the server knows that it has ended; its state."""
+        wait_until(lambda: not processes_of_run(self.station, run), SECONDS_TO_RUN, pause=1.0)
+        gone = time.monotonic()
+        state = wait_until(
+            lambda: (found := self.client.read_flow_run(run).state).is_final() and found.type.value,  # type: ignore[union-attr]
+            SECONDS_TO_KNOW,
+        )
+        self.tally.longest_to_know = max(self.tally.longest_to_know, time.monotonic() - gone)
+        self.tally.states[state] += 1
+        return str(state)
+
+    def _check_corpus(self) -> None:
+        lake = Lake(self._data / "lake")
+        assert tables_of(lake) == tables_of(self.expected), f"{self._data} differs"
+        assert part_names(lake, "codes") == part_names(self.expected, "codes"), f"codes of {self._data} differ"
+        assert fsck(lake).is_sound
+        self.tally.corpora += 1
+
+    def _check_training(self) -> None:
+        checkpoint = latest_checkpoint(self.training.runs / self._model)
+        assert checkpoint is not None
+        assert read_card(checkpoint).step == STEPS
+        self.tally.trainings += 1
+
+    def _prepare(self, runner: str) -> dict[str, object]:
+        options = {"language": "en", "licence": "Apache-2.0", "speaker_from_folder": True}
+        return {
+            "data": str(self._data),
+            "corpus": {
+                "kind": "folder",
+                "root": str(self.clips),
+                "name": "clips",
+                "options": options | {"shard_megabytes": SHARD_MEGABYTES},
+            },
+            "stages": {"transcribe": {"check_given": False}, "quality": {"scorers": []}},
+            "workers": {"runner": runner, "width": 2},
+        }
+
+    def _train(self) -> dict[str, object]:
+        settings = {
+            "max_steps": STEPS,
+            "batch_tokens": 512,
+            "evaluate_every": STEPS,
+            "save_every": 5,
+            "warmup_steps": 1,
+        }
+        return {
+            "data": str(self.training.root),
+            "training_set": "small",
+            "run": self._model,
+            "evaluate": False,
+            "options": settings | {"warmup_steps": 1, "threads": 1},
+        }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run a campaign and print its tally."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--data", type=Path, required=True, help="an empty folder")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    root = options.data.resolve()
+    with throwaway_station(root / "station") as (station, client):
+        assert bring_up(UpOptions(data=station.data, port=station.port)).was_up
+        tally = Campaign(station, client, root, options.seed).run(options.kills)
+    sys.stdout.write(tally.describe() + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
