@@ -29,7 +29,8 @@ class CheckpointSystem:
     def identity(self) -> str:
         """See `System`."""
         codec = _decoder(self.summary.codec.name)
-        return f"{self.summary.checkpoint_id} {codec} {self.sampling.model_dump_json()}"
+        # What was said before must keep its name when an option is added that was off then.
+        return f"{self.summary.checkpoint_id} {codec} {self.sampling.model_dump_json(exclude_defaults=True)}"
 
     @property
     def checkpoint_id(self) -> str | None:

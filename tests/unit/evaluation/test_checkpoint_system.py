@@ -124,3 +124,11 @@ def test_the_identity_holds_checkpoint_and_sampling(system):
     other = dataclasses.replace(system, sampling=SamplingOptions(max_seconds=0.2, seed=6))
     assert system.summary.checkpoint_id in system.identity
     assert other.identity != system.identity
+    nested = dataclasses.replace(system, sampling=SamplingOptions(max_seconds=0.2, seed=5, dry={"multiplier": 1.0}))
+    assert nested.identity != system.identity
+
+
+def test_an_option_that_is_off_does_not_change_the_identity(system):
+    spelled_out = SamplingOptions.model_validate(SamplingOptions(max_seconds=0.2, seed=5).model_dump())
+    assert dataclasses.replace(system, sampling=spelled_out).identity == system.identity
+    assert "mirostat" not in system.identity
