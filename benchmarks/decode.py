@@ -21,11 +21,25 @@ import torch
 from valle.codec.base import CodecSpec
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
-from valle.data.draws import DrawOptions, level_weights
+from valle.data.curriculum import LevelCurriculum, level_weights
+from valle.data.draws import DrawOptions
 from valle.data.items import load_items
 from valle.data.loader import stream
 from valle.data.sampler import Cursor, SamplerOptions, turns
-from valle.model import Batch, Cache, Mode, Row, ValleModel, make_batch, preset, sequence_loss
+from valle.model import (
+    LAYOUTS,
+    Batch,
+    Cache,
+    Mode,
+    ModelConfig,
+    Row,
+    Task,
+    ValleModel,
+    make_batch,
+    preset,
+    sequence_loss,
+    speech_row,
+)
 from warehouse.arrow import to_table
 from warehouse.parts import write_part
 from warehouse.rows import CodesRow, TrainingItemRow
@@ -40,7 +54,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _row(rng: np.random.Generator, frames: int) -> Row:
-    return Row(
+    return speech_row(
         symbol_ids=rng.integers(4, 60, 60),
         language_id=1,
         level=0,
@@ -49,26 +63,27 @@ def _row(rng: np.random.Generator, frames: int) -> Row:
     )
 
 
-def _batch(frames: int, rows: int = 1) -> Batch:
+def _batch(config: ModelConfig, frames: int, rows: int = 1) -> Batch:
     rng = np.random.default_rng(0)
-    return make_batch(Mode.AR, [_row(rng, frames) for _ in range(rows)], stop=SPEC.codebook_size)
+    return make_batch(Task.TTS, Mode.AR, [_row(rng, frames) for _ in range(rows)], config)
 
 
 @torch.inference_mode()
 def _decode(model: ValleModel, steps: int, *, rows: int = 1, start: int = 0) -> list[float]:
     """CPU seconds of every step after a prefill."""
     cache = Cache(model.config.depth)
-    model.prefill(_batch(start, rows), cache)
-    codes = torch.zeros(rows, dtype=torch.long)
+    model.prefill(_batch(model.config, start, rows), cache)
+    codes = torch.zeros(rows, 1, dtype=torch.long)
+    layout = LAYOUTS[Task.TTS, Mode.AR]
     return [
-        _seconds(lambda frame=start + step: model.step(codes, torch.full((rows,), frame), cache))  # type: ignore[misc]
+        _seconds(lambda frame=start + step: model.step(layout, codes, torch.full((rows,), frame), cache))  # type: ignore[misc]
         for step in range(steps)
     ]
 
 
 @torch.inference_mode()
 def _full_forward(model: ValleModel, frames: int) -> float:
-    batch = _batch(frames)
+    batch = _batch(model.config, frames)
     return statistics.median(_seconds(lambda: model(batch)) for _ in range(9))
 
 
@@ -131,7 +146,10 @@ def _loader_ratio(model: ValleModel, *, num_items: int = 1800, batch_tokens: int
         table = to_table(TrainingItemRow, _make_set(Path(folder), num_items))
         items = load_items(table, lambda symbols: [1, *[5] * len(symbols), 2], model.config.language_id)
         draws = DrawOptions(
-            seed=0, level_weights=level_weights("triangular", 8), prompt_frames=(150, 225), prompt_dropout=0.1
+            seed=0,
+            curriculum=LevelCurriculum.constant(level_weights("triangular", 8)),
+            prompt_frames=(150, 225),
+            prompt_dropout=0.1,
         )
         options = SamplerOptions(draws=draws, batch_tokens=batch_tokens)
         collator = Collator(items, CodesReader(Path(folder)), model.config)

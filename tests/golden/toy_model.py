@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from valle.data.keyed import Purpose, uniform
-from valle.model import Mode, ModelConfig, Row, ValleModel, make_batch
-from valle.synthesis.decode import Condition, decode
-from valle.synthesis.options import SamplingOptions
+from valle.model import Mode, ModelConfig, Task, ValleModel, make_batch, speech_row
+from valle.synthesis.conditions import Condition
+from valle.synthesis.decode import decode
+from valle.synthesis.options import BeamOptions, MaskedOptions, SamplingOptions
 
 FILE = Path(__file__).with_name("toy_model.npz")
 SIZE = 32
@@ -35,16 +36,17 @@ def toy_model():
     return model
 
 
-def toy_rows(level):
+def toy_rows(level, *, masked=False):
     rng = np.arange(200) * 7 % SIZE
     sizes = [(5, 4, 6), (9, 0, 3), (3, 8, 10)]
     return [
-        Row(
+        speech_row(
             symbol_ids=np.arange(1, 1 + symbols),
             language_id=1,
             level=level,
             prompt=np.resize(rng + place, (4, prompt)).astype(np.int16) % SIZE if prompt else None,
             target=np.resize(rng + 3 * place, (4, frames)).astype(np.int16) % SIZE,
+            masked=np.arange(frames) % 3 > 0 if masked else None,
         )
         for place, (symbols, prompt, frames) in enumerate(sizes)
     ]
@@ -52,15 +54,26 @@ def toy_rows(level):
 
 @torch.inference_mode()
 def compute():
-    """Logits of every level and the codes spoken greedily and with a seed."""
+    """Logits of every level and mode, and the codes spoken in every way."""
     model = toy_model()
     outputs = {}
     for level in range(4):
         mode = Mode.AR if level == 0 else Mode.NAR
-        outputs[f"logits_{level}"] = model(make_batch(mode, toy_rows(level), stop=SIZE)).numpy()
-    conditions = [Condition(row.symbol_ids, 1, row.prompt, np.zeros((4, 0), np.int16)) for row in toy_rows(3)]
-    for name, temperature in {"greedy": 0.0, "drawn": 1.0}.items():
-        options = [SamplingOptions(temperature=temperature, max_seconds=1, seed=seed) for seed in range(3)]
+        outputs[f"logits_{level}"] = model(make_batch(Task.TTS, mode, toy_rows(level), model.config)).numpy()
+    masked = make_batch(Task.TTS, Mode.NAR_LEN, toy_rows(0, masked=True), model.config)
+    outputs["logits_masked"] = model(masked).numpy()
+    conditions = [
+        Condition(row.parts["text"], 1, row.parts.get("prompt"), np.zeros((4, 0), np.int16)) for row in toy_rows(3)
+    ]
+    ways = {
+        "greedy": SamplingOptions(temperature=0),
+        "drawn": SamplingOptions(),
+        "guided": SamplingOptions(guidance=2),
+        "beams": SamplingOptions(beam=BeamOptions(width=3)),
+        "masked": SamplingOptions(decoding="nar-len", guidance=3, masked=MaskedOptions(steps=5)),
+    }
+    for name, way in ways.items():
+        options = [way.model_copy(update={"max_seconds": 1, "seed": seed}) for seed in range(3)]
         for place, spoken in enumerate(decode(model, conditions, options)):
             outputs[f"{name}_{place}"] = spoken.codes
     return outputs

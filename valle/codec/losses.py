@@ -55,15 +55,16 @@ def spectral_distance(one: Features, other: Features) -> Tensor:
     return torch.stack(distances).sum() / len(RESOLUTIONS)
 
 
-def energy_distance(target: Features, one: Features, other: Features) -> Tensor:
-    """Twice the distance of two outputs to the target, less their distance to each other.
+def energy_distance(target: Features, one: Features, other: Features, *, repulsion: float = 1.0) -> Tensor:
+    """Twice the distance of two outputs to the target, less `repulsion` times their distance to each other.
 
     `one` and `other` differ only in the noise that was drawn. Without the last term the best output is the median of
-    all that could have been said, which has no noise in it; with it the whole distribution is scored (Gritsenko et
-    al. 2020, "A spectral energy distance for parallel speech synthesis", eq. 4).
+    all that could have been said, which has no noise in it; at 1 the whole distribution is scored (Gritsenko et
+    al. 2020, "A spectral energy distance for parallel speech synthesis", eq. 4), and all that the network cannot
+    predict becomes noise. In between the output is clearer than the distribution is.
     """
     attraction = spectral_distance(target, one) + spectral_distance(target, other)
-    return attraction - spectral_distance(one, other)
+    return attraction - repulsion * spectral_distance(one, other)
 
 
 def discriminator_loss(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:

@@ -38,6 +38,8 @@ class CodecTrainingOptions:
     voicing_weight: float = 1.0
     # Keeps the learned phase near the minimum phase, and the gains near one, where nothing else decides.
     restraint_weight: float = 1e-3
+    # How much the energy distance rewards outputs that differ by their noise; at 1 noise drowns some words.
+    repulsion: float = 0.6
     # The exported network is a moving average over steps.
     average_decay: float = 0.999
     # Shares of the adversarial stage's gradient.

@@ -113,7 +113,8 @@ class Trainer:
         one, other = outputs.chunk(2)
         with torch.no_grad():
             wanted = self.features(target)
-        loss = energy_distance(wanted, self.features(one), self.features(other))
+        features = self.features(one), self.features(other)
+        loss = energy_distance(wanted, *features, repulsion=self.options.repulsion)
         metrics["spectral"] = loss.item()
         return loss
 

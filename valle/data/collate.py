@@ -7,13 +7,16 @@ from valle.data.codes_reader import CodesReader
 from valle.data.draws import Draws
 from valle.data.items import Items
 from valle.data.sampler import PlannedBatch
-from valle.model.batch import Batch, Row, make_batch
-from valle.model.config import ModelConfig
+from valle.model import Batch, Layout, Mode, ModelConfig, Row, Task, make_batch
+from valle.model.batch import Elements
+from valle.model.config import LENGTH_DIGITS
+from valle.model.layout import TASK_MARKER, Codebooks, Marker
+from valle.model.placement import Ints
 from warehouse.errors import TrainingError
 
 
 class Collator:
-    """Turns planned batches into batches. The AR reads codebook 0 alone; a NAR batch reads every codebook once."""
+    """Turns planned batches into batches. What needs codebook 0 alone reads it alone, all else every codebook once."""
 
     def __init__(self, items: Items, reader: CodesReader, config: ModelConfig) -> None:
         self._items = items
@@ -25,33 +28,39 @@ class Collator:
 
         Raises TrainingError when codes are not what the item or the codec says.
         """
-        rows = [self._row(draws, int(index)) for index in planned.rows]
-        return make_batch(planned.mode, rows, stop=self._config.stop, text_stride=self._config.text_stride)
+        layout = planned.layout
+        rows = [self._row(layout, draws, int(index)) for index in planned.rows]
+        return make_batch(layout.task, layout.mode, rows, self._config)
 
-    def _row(self, draws: Draws, index: int) -> Row:
-        level, item, prompt = int(draws.level[index]), int(draws.item[index]), int(draws.prompt_item[index])
-        num_codebooks = 1 if level == 0 else self._config.num_codebooks
-        target = self._codes(item, num_codebooks)[: level + 1]
-        prompt_codes = None
-        if prompt >= 0:
+    def _row(self, layout: Layout, draws: Draws, index: int) -> Row:
+        level, item = int(draws.level[index]), int(draws.item[index])
+        parts: dict[str, Elements] = {"language": self._items.language_ids[item : item + 1]}
+        symbols = self._items.symbols_of(item)
+        if layout.task is Task.STT:
+            parts |= {"heard": self._codes(item, layout, level), "text": symbols[1:-1]}
+        elif draws.has_text[index]:
+            parts["text"] = symbols
+        if draws.prompt_frames[index]:
             start = int(draws.prompt_start[index])
-            frames = int(draws.prompt_frames[index])
-            prompt_codes = self._codes(prompt, num_codebooks)[: max(level, 1), start : start + frames]
-        return Row(
-            symbol_ids=self._items.symbols_of(item),
-            language_id=int(self._items.language_ids[item]),
-            level=level,
-            prompt=prompt_codes,
-            target=target,
-        )
+            prompt = self._codes(int(draws.prompt_item[index]), layout, level)
+            parts["prompt"] = prompt[: max(level, 1), start : start + int(draws.prompt_frames[index])]
+        if layout.task is Task.TTS_C:
+            parts[TASK_MARKER] = np.array([Marker.TTS_C.id])
+        if layout.task is Task.LEN:
+            parts["digits"] = length_digits(int(self._items.num_frames[item]), layout.mode)
+        elif layout.task is not Task.STT:
+            parts["target"] = self._codes(item, layout, level)[: level + 1, int(draws.target_start[index]) :]
+        masked = draws.masked(index, parts[layout.output.name].shape[-1]) if layout.mode is Mode.NAR_LEN else None
+        return Row(level, parts, masked)
 
-    def _codes(self, item: int, num_codebooks: int) -> Codes:
+    def _codes(self, item: int, layout: Layout, level: int) -> Codes:
+        reads_all = level > 0 or any(segment.codebooks is Codebooks.ALL for segment in layout.segments)
         items = self._items
         codes = self._reader.read(
             items.parts[int(items.part[item])],
             int(items.row_group[item]),
             int(items.row[item]),
-            num_codebooks=num_codebooks,
+            num_codebooks=self._config.num_codebooks if reads_all else 1,
         )
         if codes.shape[1] != items.num_frames[item]:
             raise TrainingError(
@@ -61,3 +70,9 @@ class Collator:
         if int(np.max(codes)) >= self._config.codebook_size or int(np.min(codes)) < 0:
             raise TrainingError(f"Segment {items.ids[item]} has codes outside 0 to {self._config.codebook_size - 1}.")
         return codes
+
+
+def length_digits(num_frames: int, mode: Mode) -> Ints:
+    """Decimal digits of a length, with zeros before it where all are predicted at once."""
+    digits = f"{num_frames:0{LENGTH_DIGITS}d}" if mode is Mode.NAR_LEN else str(num_frames)
+    return np.array([int(digit) for digit in digits], dtype=np.int64)

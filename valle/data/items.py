@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from valle.model.layout import Ints
 from warehouse.errors import TrainingError
 
 
@@ -100,14 +99,3 @@ def load_items(
         rank=np.argsort(by_speaker),
         speaker_starts=np.concatenate([[0], np.cumsum(np.bincount(speaker, minlength=len(speakers)))]),
     )
-
-
-def lengths_of(items: Items, chosen: NDArray[np.int64]) -> dict[str, Ints]:
-    """Elements of the segments that an item alone decides, by segment name: [n] each."""
-    ones = np.ones(len(chosen), dtype=np.int64)
-    return {
-        "text": items.num_symbols[chosen],
-        "language": ones,
-        "level": ones,
-        "target": items.num_frames[chosen],
-    }

@@ -23,6 +23,10 @@ class Purpose(IntEnum):
     GROUP_ORDER = 7
     ITEM_ORDER = 8
     BATCH_ORDER = 9
+    TASK = 10
+    MODE = 11
+    MASK = 12
+    MASK_RATIO = 13
 
 
 def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:

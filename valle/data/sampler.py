@@ -1,22 +1,23 @@
 """Batches of an epoch under a token budget, planned as a pure function of (options, epoch).
 
-Row groups are shuffled, then cut into windows; inside a window the rows of each mode are sorted by exact length, cut
+Row groups are shuffled, then cut into windows; inside a window the rows of each layout are sorted by exact length, cut
 into batches, and the batches shuffled. So a window of row groups is read once, padding stays small, and to resume is
 to plan the epoch again and start at a batch index. The batches of all epochs are one sequence; w ranks take w of them
 at a time, one each, so ranks share no row, none is lost, and the order does not depend on how many ranks there are.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.data.draws import DrawOptions, Draws, draw_rows
-from valle.data.items import Items, lengths_of
+from valle.data.draws import TRAINED, DrawOptions, Draws, draw_rows, lengths_of
+from valle.data.items import Items
 from valle.data.keyed import Purpose, uniform
-from valle.model.layout import LAYOUTS, Mode, row_length
+from valle.model.layout import Layout
+from valle.model.placement import Pace, row_length
 from warehouse.errors import TrainingError
 
 MOST_ROWS = 4096
@@ -29,6 +30,7 @@ class SamplerOptions:
 
     draws: DrawOptions
     batch_tokens: int
+    pace: Pace = field(default_factory=Pace)
     window_rows: int = 16_384
 
 
@@ -42,10 +44,10 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class PlannedBatch:
-    """Rows of one mode, as indices into the draws of the epoch, and the slots they take."""
+    """Rows of one layout, as indices into the draws of the epoch, and the slots they take."""
 
     epoch: int
-    mode: Mode
+    layout: Layout
     rows: NDArray[np.int64]
     num_tokens: int
     num_slots: int
@@ -66,10 +68,10 @@ class EpochPlan:
         return 1 - sum(batch.num_tokens for batch in self.batches) / slots
 
 
-def _lengths(items: Items, draws: Draws) -> NDArray[np.int64]:
-    lengths = lengths_of(items, draws.item) | {"prompt": draws.prompt_frames}
-    by_mode = {mode: row_length(layout, lengths) for mode, layout in LAYOUTS.items()}
-    return np.where(draws.level == 0, by_mode[Mode.AR], by_mode[Mode.NAR])
+def _lengths(items: Items, draws: Draws, pace: Pace) -> NDArray[np.int64]:
+    """Slots of each row."""
+    by_layout = [row_length(layout, lengths_of(items, draws, layout), pace) for layout in TRAINED]
+    return np.stack(by_layout)[draws.layout, np.arange(len(draws))]
 
 
 def _reading_order(items: Items, draws: Draws, options: SamplerOptions, epoch: int) -> NDArray[np.int64]:
@@ -98,18 +100,18 @@ def plan_epoch(items: Items, options: SamplerOptions, epoch: int) -> EpochPlan:
         if not (items.weights > 0).any():
             raise TrainingError("Every item of the training set has weight 0; change the weight of the selection.")
         return EpochPlan(epoch, draws, ())
-    lengths = _lengths(items, draws)
+    lengths = _lengths(items, draws, options.pace)
     order = _reading_order(items, draws, options, epoch)
     batches: list[PlannedBatch] = []
     for start in range(0, len(order), options.window_rows):
         window = order[start : start + options.window_rows]
         planned = []
-        for mode in Mode:
-            rows = window[(draws.level[window] == 0) == (mode is Mode.AR)]
+        for number, layout in enumerate(TRAINED):
+            rows = window[draws.layout[window] == number]
             rows = rows[np.argsort(lengths[rows], kind="stable")]
             for chosen in _cut(rows, lengths, options.batch_tokens):
                 span = lengths[chosen]
-                planned.append(PlannedBatch(epoch, mode, chosen, int(span.sum()), int(span.max()) * len(span)))
+                planned.append(PlannedBatch(epoch, layout, chosen, int(span.sum()), int(span.max()) * len(span)))
         keys = uniform(options.draws.seed, epoch, Purpose.BATCH_ORDER, np.arange(len(planned)) + len(batches))
         batches.extend(planned[index] for index in np.argsort(keys, kind="stable"))
     return EpochPlan(epoch, draws, tuple(batches))

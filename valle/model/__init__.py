@@ -1,9 +1,9 @@
 """The network: what it is made of, how a row of it is laid out, and how it is decoded one frame at a time."""
 
-from valle.model.batch import Batch, Row, make_batch
+from valle.model.batch import Batch, Row, make_batch, speech_row
 from valle.model.cache import Cache
 from valle.model.config import PRESETS, ModelConfig, preset
-from valle.model.layout import LAYOUTS, Layout, MaskKind, Mode
+from valle.model.layout import LAYOUTS, Layout, MaskKind, Mode, Task
 from valle.model.loss import LossReport, sequence_loss
 from valle.model.valle import ValleModel
 
@@ -18,8 +18,10 @@ __all__ = [
     "Mode",
     "ModelConfig",
     "Row",
+    "Task",
     "ValleModel",
     "make_batch",
     "preset",
     "sequence_loss",
+    "speech_row",
 ]

@@ -7,9 +7,17 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
+from valle.model.layout import Head, Table
+from valle.model.placement import Pace
 from warehouse.errors import ConfigurationError
 
 UNKNOWN_LANGUAGE = "<unk>"
+NUM_DIGITS = 10
+LENGTH_DIGITS = 5
+"""Digits of a length that is predicted at once."""
+NUM_BYTES = 256
+END_SYMBOL = 2
+"""`<eos>` of the phoneme table, in every version of it."""
 
 
 class ModelConfig(BaseModel):
@@ -18,7 +26,7 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     num_codebooks: int = Field(ge=1, description="Codebooks per frame of the codec.")
-    codebook_size: int = Field(ge=2, description="Entries per codebook (N); stop is N, mask is N + 1.")
+    codebook_size: int = Field(ge=2, description="Entries per codebook (N); stop is N, mask N + 1.")
     frame_rate: float = Field(gt=0, description="Frames a second of the codec.")
     num_symbols: int = Field(ge=4, description="Entries of the phoneme table, special symbols included.")
     languages: tuple[str, ...] = Field(min_length=1, description="Languages by id; the first stands for unknown.")
@@ -28,6 +36,7 @@ class ModelConfig(BaseModel):
     feed_forward: int = Field(ge=8, description="Size of the hidden state inside the gated MLP.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     text_stride: float = Field(default=1.0, gt=0, description="Frames that a symbol lasts on average.")
+    group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
     rope_base: float = Field(default=10_000.0, gt=1, description="Base of the rotary positions.")
 
     @property
@@ -36,9 +45,44 @@ class ModelConfig(BaseModel):
         return self.codebook_size
 
     @property
-    def mask(self) -> int:
-        """The id of a frame that is still to be filled in; never an output of a head."""
-        return self.codebook_size + 1
+    def pace(self) -> Pace:
+        """How far positions advance."""
+        return Pace(self.text_stride, self.group)
+
+    def first_table(self, table: Table) -> int:
+        """Which of the tables of the output embeds the first codebook that a segment reads.
+
+        They are: one per codebook that lies below another, the one of NAR-len, one per frame of a group of the AR.
+        """
+        return {
+            Table.PROMPT_CODES: 0,
+            Table.LOWER_CODES: 0,
+            Table.MASKED_CODES: self.num_codebooks - 1,
+            Table.NEXT_CODES: self.num_codebooks,
+        }[table]
+
+    @property
+    def head_sizes(self) -> Mapping[str, tuple[int, ...]]:
+        """Outputs of every head. Stop is the last output wherever there is one that is nothing else.
+
+        Codes have a head per level, and the AR one more for every further frame of a group.
+        """
+        size = self.codebook_size
+        return {
+            Head.CODES: (size + 1, *[size] * (self.num_codebooks - 1), *[size + 1] * (self.group - 1)),
+            Head.MASKED: (size,),
+            Head.DIGITS: (NUM_DIGITS + 1,),
+            Head.SYMBOLS: (self.num_symbols,),
+            Head.BYTES: (NUM_BYTES + 1,),
+        }
+
+    def stop_of(self, head: Head) -> int:
+        """The id that ends what a head puts out."""
+        return {Head.DIGITS: NUM_DIGITS, Head.SYMBOLS: END_SYMBOL, Head.BYTES: NUM_BYTES}.get(head, self.stop)
+
+    def mask_of(self, head: Head) -> int:
+        """The id of an element that is still to be filled in; one after stop, and never an output of a head."""
+        return self.stop_of(head) + 1
 
     def language_id(self, language: str) -> int:
         """The id of an ISO 639-1 code; 0 for a language the model was not trained on."""
@@ -73,6 +117,7 @@ def preset(
     num_symbols: int,
     languages: Sequence[str],
     text_stride: float = 1.0,
+    group: int = 1,
     dropout: float = 0.0,
 ) -> ModelConfig:
     """The configuration of a named size for a codec, a phoneme table and a set of languages.
@@ -93,5 +138,6 @@ def preset(
         heads=size.heads,
         feed_forward=size.feed_forward,
         text_stride=text_stride,
+        group=group,
         dropout=dropout,
     )

@@ -1,15 +1,30 @@
-"""Tables that turn symbols and codes into vectors, and the heads that turn hidden states into logits.
+"""Tables that turn ids and codes into vectors, and the heads that turn hidden states into logits.
 
-All code tables of a role are one parameter, and so are all heads: each parameter gets a gradient in every step,
-whatever modes and levels were drawn. Otherwise ranks would reduce different tensors, ZeRO-3 would add a stale gradient,
-and AdamW would treat what was not drawn differently in each engine.
+All tables of ids are one parameter, all code tables of a role are one, and so are all heads: each parameter gets a
+gradient in every step, whatever tasks, modes and levels were drawn. Otherwise ranks would reduce different tensors,
+ZeRO-3 would add a stale gradient, and AdamW would treat what was not drawn differently in each engine.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+class IdTables(nn.Module):
+    """Embedding tables of several kinds of ids, by name."""
+
+    def __init__(self, entries: Mapping[str, int], width: int) -> None:
+        super().__init__()
+        ends = torch.tensor(list(entries.values())).cumsum(0).tolist()
+        self.first = {name: end - size for (name, size), end in zip(entries.items(), ends, strict=True)}
+        self.weight = nn.Parameter(torch.randn(ends[-1], width) * 0.5)
+
+    def forward(self, table: str, ids: Tensor) -> Tensor:
+        """Ids [n] of one table to vectors [n, width]."""
+        return functional.embedding(ids + self.first[table], self.weight)
 
 
 class CodeTables(nn.Module):
@@ -34,21 +49,31 @@ class CodeTables(nn.Module):
 
 
 class Heads(nn.Module):
-    """One linear map to logits per level, with biases."""
+    """Linear maps to logits, with biases: several numbered heads of each named kind, with outputs of their own."""
 
-    def __init__(self, num_heads: int, outputs: int, width: int) -> None:
+    def __init__(self, outputs: Mapping[str, Sequence[int]], width: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(num_heads, outputs, width) / math.sqrt(width))
-        self.bias = nn.Parameter(torch.zeros(num_heads, outputs))
+        self.spans: dict[tuple[str, int], tuple[int, int]] = {}
+        start = 0
+        for kind, sizes in outputs.items():
+            for number, size in enumerate(sizes):
+                self.spans[kind, number] = (start, start + size)
+                start += size
+        self.weight = nn.Parameter(torch.randn(start, width) / math.sqrt(width))
+        self.bias = nn.Parameter(torch.zeros(start))
 
-    def forward(self, hidden: Tensor, heads: Tensor, outputs: int) -> Tensor:
-        """Hidden states [n, width] and the head of each [n] to the first `outputs` logits of it, [n, outputs]."""
-        used = sorted(set(heads.tolist()))
+    def _logits(self, kind: str, number: int, hidden: Tensor) -> Tensor:
+        start, end = self.spans[kind, number]
+        return functional.linear(hidden, self.weight[start:end], self.bias[start:end])
+
+    def forward(self, kind: str, hidden: Tensor, numbers: Tensor) -> Tensor:
+        """Hidden states [n, width] and the number of the head of each [n] to logits [n, outputs].
+
+        The heads that occur together have the same number of outputs.
+        """
+        used = sorted(set(numbers.tolist()))
         if len(used) == 1:
-            return functional.linear(hidden, self.weight[used[0], :outputs], self.bias[used[0], :outputs])
-        chosen = [(heads == head).nonzero()[:, 0] for head in used]
-        parts = [
-            functional.linear(hidden[rows], self.weight[head, :outputs], self.bias[head, :outputs])
-            for head, rows in zip(used, chosen, strict=True)
-        ]
+            return self._logits(kind, used[0], hidden)
+        chosen = [(numbers == number).nonzero()[:, 0] for number in used]
+        parts = [self._logits(kind, number, hidden[rows]) for number, rows in zip(used, chosen, strict=True)]
         return torch.cat(parts)[torch.cat(chosen).argsort()]

@@ -6,18 +6,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from valle.model.batch import Batch
+from valle.model.batch import IGNORED, Batch
+from valle.model.layout import Layout
 
 TOP = 10
 
 
 @dataclass(frozen=True, slots=True)
 class LossReport:
-    """`total` is the summed cross-entropy in nats, with gradient. The rest is per level, [levels], without.
+    """`total` is the summed cross-entropy in nats, with gradient. The rest is per head of the layout, without.
 
-    `hits` counts labels among the ten likeliest outputs, `counts` labels.
+    `hits` counts labels among the ten likeliest outputs, `counts` labels; for codes the head is the level.
     """
 
+    layout: Layout
     total: Tensor
     losses: Tensor
     hits: Tensor
@@ -30,14 +32,15 @@ def sequence_loss(logits: Tensor, batch: Batch) -> LossReport:
     The sum, not the mean: whoever accumulates batches knows what to divide by.
     """
     assert batch.labels is not None, "a batch without labels has no loss"
-    losses = functional.cross_entropy(logits.float(), batch.labels, reduction="none")
-    levels = batch.prediction_levels
+    losses = functional.cross_entropy(logits.float(), batch.labels, reduction="none", ignore_index=IGNORED)
     with torch.no_grad():
-        truth = logits.gather(1, batch.labels[:, None])
-        hits = (logits > truth).sum(1) < TOP
+        is_label = batch.labels != IGNORED
+        truth = logits.gather(1, batch.labels.clamp(min=0)[:, None])
+        hits = ((logits > truth).sum(1) < TOP) & is_label
     return LossReport(
+        layout=batch.layout,
         total=losses.sum(),
-        losses=levels.bincount(losses.detach().double()),
-        hits=levels.bincount(hits.double()),
-        counts=levels.bincount(),
+        losses=batch.heads.bincount(losses.detach().double()),
+        hits=batch.heads.bincount(hits.double()),
+        counts=batch.heads.bincount(is_label.double()),
     )

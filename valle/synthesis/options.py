@@ -1,6 +1,6 @@
 """How speech is sampled. Prefect and the command line show these models as they are."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -51,8 +51,23 @@ class BeamOptions(_Options):
     )
 
 
+class MaskedOptions(_Options):
+    """How codebook 0 is filled in from masks."""
+
+    steps: int = Field(default=25, ge=1, description="Rounds; fewer are faster.")
+    score: Literal["likeliest", "drawn", "entropy", "random"] = Field(
+        default="likeliest",
+        description="What settles a frame: the probability of the likeliest or of the drawn code, entropy, or chance.",
+    )
+    remask: bool = Field(default=False, description="Whether settled frames may be hidden again; it tends to stutter.")
+    anneals_guidance: bool = Field(default=False, description="Guide more and more from round to round.")
+
+
 class SamplingOptions(_Options):
-    """Options of one utterance to be spoken. All but the last five are about codebook 0."""
+    """Options of one utterance to be spoken. Those before `decoding` are about codebook 0 of the AR.
+
+    Of them NAR-len knows temperature, the filters and the banned codes.
+    """
 
     temperature: float = Field(default=1.0, ge=0, description="Of codebook 0; 0 takes the likeliest code.")
     min_temperature: float | None = Field(
@@ -86,6 +101,24 @@ class SamplingOptions(_Options):
     )
     adaptive: AdaptiveOptions = Field(default=AdaptiveOptions(), description="Draws that adapt to uncertainty.")
     beam: BeamOptions = Field(default=BeamOptions(), description="Beam search.")
+    decoding: Literal["ar", "nar-len"] = Field(
+        default="ar", description="Codebook 0 frame by frame (ar), or all at once from masks (nar-len)."
+    )
+    guidance: float = Field(
+        default=1.0,
+        ge=1,
+        description="How far to lead codebook 0 towards text and prompt; 1 is off, nar-len needs 2-3.",
+    )
+    guidance_rescale: float = Field(
+        default=0.75, ge=0, le=1, description="How much of the spread that guidance adds is taken back."
+    )
+    masked: MaskedOptions = Field(default=MaskedOptions(), description="Filling in from masks.")
+    duration: Literal["digits", "at_once", "average"] = Field(
+        default="digits",
+        description="How nar-len finds a length: digit by digit, in one pass, or by the text's length.",
+    )
+    seconds: float | None = Field(default=None, gt=0, description="Length of nar-len's speech; none predicts it.")
+    slowness: float = Field(default=1.0, gt=0, description="By which predicted lengths are multiplied.")
     nar_temperature: float = Field(default=0.0, ge=0, description="Of the other codebooks; 0 takes the likeliest.")
     seed: int = Field(default=0, ge=0, description="Fixes every draw.")
     max_seconds: float = Field(default=20.0, gt=0, description="Longest speech; what has no end by then is cut.")

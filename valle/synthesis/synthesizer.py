@@ -12,7 +12,8 @@ from valle.backends import Backends
 from valle.codec.base import Codec, Codes
 from valle.model import ValleModel
 from valle.phonemes import SPACE, PhonemeTable
-from valle.synthesis.decode import Condition, decode
+from valle.synthesis.conditions import Condition
+from valle.synthesis.decode import decode
 from valle.synthesis.options import SamplingOptions
 from valle.training.checkpoint import CheckpointCard, load_model
 from warehouse.errors import CheckpointError, ConfigurationError

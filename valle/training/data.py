@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
-from valle.data.draws import DrawOptions, level_weights
+from valle.data.curriculum import LevelCurriculum, level_weights
+from valle.data.draws import DrawOptions
 from valle.data.items import Items, load_items
 from valle.data.loader import Prefetched, stream
 from valle.data.sampler import Cursor, SamplerOptions, plan_epoch, turns
@@ -56,14 +57,28 @@ def open_data(training_set: TrainingSet, config: ModelConfig, options: TrainOpti
     shortest, longest = (max(1, round(seconds * config.frame_rate)) for seconds in options.prompt_seconds)
     draws = DrawOptions(
         seed=options.seed,
-        level_weights=level_weights(options.level_weights or options.level_law, config.num_codebooks),
+        curriculum=_curriculum(options, config.num_codebooks),
         prompt_frames=(shortest, longest),
         prompt_dropout=options.prompt_dropout,
+        condition_dropout=options.condition_dropout,
+        masked_share=options.masked_share,
+        mask_ratio=options.mask_ratio,
+        continuation_share=options.continuation_share,
+        length_share=options.length_share,
+        transcription_share=options.transcription_share,
     )
     return RunData(
         train=load_items(splits["train"], table.encode, config.language_id),
         dev=load_items(splits["dev"], table.encode, config.language_id) if splits["dev"].num_rows else None,
         reader=CodesReader(training_set.lake, cache_bytes=options.cache_megabytes << 20),
-        sampler=SamplerOptions(draws=draws, batch_tokens=options.batch_tokens),
+        sampler=SamplerOptions(draws=draws, batch_tokens=options.batch_tokens, pace=config.pace),
         config=config,
     )
+
+
+def _curriculum(options: TrainOptions, num_levels: int) -> LevelCurriculum:
+    early = level_weights(options.level_weights or options.level_law, num_levels)
+    if options.later_level_law is None:
+        return LevelCurriculum.constant(early)
+    first, last = options.level_law_changes
+    return LevelCurriculum(early, level_weights(options.later_level_law, num_levels), first, last)

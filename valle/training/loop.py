@@ -116,7 +116,7 @@ class _Run:
         """Train until there is a reason to stop, and return it."""
         options, progress = self.options, self.progress
         engine = self.engine
-        window = Window.empty(self.config.num_codebooks)
+        window = Window()
         batches = self.data.batches(
             progress.cursor, rank=engine.rank, world_size=engine.world_size, prefetch=options.prefetch
         )
@@ -135,7 +135,7 @@ class _Run:
                 last = progress.step == options.max_steps
                 if progress.step % options.log_every == 0 or last:
                     self._log(window)
-                    window = Window.empty(self.config.num_codebooks)
+                    window = Window()
                 if progress.step % options.evaluate_every == 0 or last:
                     self._evaluate()
                 if progress.step % options.save_every == 0:
@@ -164,7 +164,7 @@ class _Run:
         waiting = time.monotonic()
         loaded: list[LoadedBatch] = [next(batches) for _ in range(options.accumulate)]
         window.waited += time.monotonic() - waiting
-        labels = sum(len(element.batch.predictions) for element in loaded)
+        labels = sum(element.batch.num_labels for element in loaded)
         divisor = engine.total(labels)
         torch.manual_seed(((options.seed << 32) + progress.step * 65_536 + engine.rank) % (1 << 63))  # of dropout
         loss = 0.0
@@ -210,7 +210,7 @@ class _Run:
         self._report(line)
 
     def _evaluate(self) -> None:
-        window = Window.empty(self.config.num_codebooks)
+        window = Window()
         for batch in self.data.dev_batches(self.options.evaluate_batches):
             window.add(self.engine.evaluate(batch), batch)
         if window.tokens:
@@ -267,6 +267,7 @@ def model_config(training_set: TrainingSet, options: TrainOptions) -> ModelConfi
         num_symbols=len(card.phoneme_symbols),
         languages=languages,
         text_stride=max(0.01, round(num_frames / num_symbols, 2)),
+        group=options.group,
         dropout=options.dropout,
     )
 

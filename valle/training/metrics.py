@@ -6,18 +6,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
+from valle.model import Batch, Layout, LossReport
+from valle.model.layout import Head
 
-from valle.model import Batch, LossReport
+
+@dataclass(slots=True)
+class Sums:
+    """Summed loss in nats, labels among the ten likeliest outputs, and labels."""
+
+    loss: float = 0.0
+    hits: float = 0.0
+    count: float = 0.0
+
+    def add(self, other: "Sums") -> None:
+        """Add the sums of another."""
+        self.loss += other.loss
+        self.hits += other.hits
+        self.count += other.count
+
+    @property
+    def mean_loss(self) -> float | None:
+        """Nats per label; None where nothing was seen."""
+        return round(self.loss / self.count, 5) if self.count else None
+
+    @property
+    def top10(self) -> float | None:
+        """Share of labels among the ten likeliest outputs; None where nothing was seen."""
+        return round(self.hits / self.count, 5) if self.count else None
+
+
+def kind_of(layout: Layout) -> str:
+    """Under which name the loss of a layout is reported: speech by its mode, everything else by its task."""
+    return str(layout.mode if layout.head in (Head.CODES, Head.MASKED) else layout.task).replace("-", "_")
 
 
 @dataclass(slots=True)
 class Window:
     """Sums over the steps since the last line of metrics; the one mutable thing here."""
 
-    losses: torch.Tensor
-    hits: torch.Tensor
-    counts: torch.Tensor
+    parts: dict[tuple[str, int], Sums] = field(default_factory=dict)  # by kind and level
     tokens: int = 0
     slots: int = 0
     seconds: float = 0.0
@@ -25,32 +52,29 @@ class Window:
     steps: int = 0
     norms: list[float] = field(default_factory=list)
 
-    @classmethod
-    def empty(cls, num_levels: int) -> "Window":
-        """A window that has seen nothing."""
-        losses, hits, counts = torch.zeros(3, num_levels, dtype=torch.float64)
-        return cls(losses, hits, counts)
-
     def add(self, report: LossReport, batch: Batch) -> None:
         """Count one batch."""
-        seen = len(report.counts)
-        self.losses[:seen] += report.losses.cpu()
-        self.hits[:seen] += report.hits.cpu()
-        self.counts[:seen] += report.counts.cpu()
+        kind = kind_of(report.layout)
+        rows = zip(report.losses.tolist(), report.hits.tolist(), report.counts.tolist(), strict=True)
+        for level, (loss, hits, count) in enumerate(rows):
+            if count:
+                self.parts.setdefault((kind, level), Sums()).add(Sums(loss, hits, count))
         self.tokens += batch.num_tokens
         self.slots += batch.num_slots
 
     def quality(self, prefix: str = "") -> dict[str, Any]:
-        """Mean loss in nats and top-10 accuracy, over all and for AR and NAR codebooks; null for what was not seen."""
+        """Mean loss in nats and top-10 accuracy: over all, for each kind that was seen, for each level of the NAR."""
+        everything, kinds = Sums(), {kind: Sums() for kind in ("ar", "nar")}
+        for (kind, _), sums in sorted(self.parts.items()):
+            everything.add(sums)
+            kinds.setdefault(kind, Sums()).add(sums)
         return {
-            f"{prefix}loss": _share(self.losses, self.counts),
-            f"{prefix}loss_ar": _share(self.losses[:1], self.counts[:1]),
-            f"{prefix}loss_nar": _share(self.losses[1:], self.counts[1:]),
-            f"{prefix}top10_ar": _share(self.hits[:1], self.counts[:1]),
-            f"{prefix}top10_nar": _share(self.hits[1:], self.counts[1:]),
-            f"{prefix}top10_by_level": [
-                _share(self.hits[k : k + 1], self.counts[k : k + 1]) for k in range(len(self.counts))
-            ],
+            f"{prefix}loss": everything.mean_loss,
+            **{f"{prefix}loss_{kind}": sums.mean_loss for kind, sums in kinds.items()},
+            **{f"{prefix}top10_{kind}": sums.top10 for kind, sums in kinds.items()},
+            f"{prefix}top10_nar_by_level": {
+                str(level): sums.top10 for (kind, level), sums in sorted(self.parts.items()) if kind == "nar"
+            },
         }
 
     def speed(self) -> dict[str, Any]:
@@ -61,11 +85,6 @@ class Window:
             "waited_for_data": round(self.waited / max(self.seconds, 1e-9), 4),
             "gradient_norm": round(sum(self.norms) / len(self.norms), 5) if self.norms else None,
         }
-
-
-def _share(part: torch.Tensor, whole: torch.Tensor) -> float | None:
-    count = float(whole.sum())
-    return round(float(part.sum()) / count, 5) if count else None
 
 
 class MetricsFile:

@@ -14,6 +14,7 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(default="tiny", description="Size of the model: nano, tiny, 20m or 220m.")
+    group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     start_from: Path | None = Field(
         default=None, description="Checkpoint whose weights a new run starts from; empty starts from random weights."
@@ -43,10 +44,34 @@ class TrainSettings(BaseModel):
     level_weights: tuple[float, ...] | None = Field(
         default=None, description="Weight of each codebook instead of a law, for instance 1 and seven zeros: AR only."
     )
+    later_level_law: LevelLaw | None = Field(
+        default=None, description="Another law for later epochs; empty keeps the first."
+    )
+    level_law_changes: tuple[int, int] = Field(
+        default=(1, 5), description="Epochs between which the first law becomes the later one."
+    )
+    masked_share: float = Field(
+        default=0.3, ge=0, le=1, description="Share of codebook 0 that is learnt from masks (NAR-len), not by the AR."
+    )
+    mask_ratio: float = Field(
+        default=0.8, ge=0, le=1, description="Share of frames that a NAR-len row hides; 0 draws it for each row."
+    )
+    continuation_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of rows that go on from the beginning of their own utterance."
+    )
+    length_share: float = Field(
+        default=0.02, ge=0, le=1, description="Share of rows that learn how long a text takes, which NAR-len needs."
+    )
+    transcription_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of rows that learn the phonemes of what is heard."
+    )
     prompt_seconds: tuple[float, float] = Field(
         default=(3.0, 6.0), description="Shortest and longest prompt; a shorter utterance is used whole."
     )
     prompt_dropout: float = Field(default=0.1, ge=0, le=1, description="Share of rows that get no prompt.")
+    condition_dropout: float = Field(
+        default=0.05, ge=0, le=1, description="Share of rows with neither text nor prompt, which guidance needs."
+    )
 
     engine: Literal["plain", "deepspeed"] = Field(default="plain", description="plain: one process. deepspeed: any.")
     zero_stage: Literal[0, 1, 2, 3] = Field(default=1, description="What DeepSpeed partitions over the ranks.")
@@ -70,6 +95,11 @@ class TrainSettings(BaseModel):
         shortest, longest = self.prompt_seconds
         if not 0 < shortest <= longest:
             raise ValueError(f"prompt_seconds must be two rising positive numbers, not {shortest} and {longest}.")
+        shares = self.continuation_share + self.length_share + self.transcription_share
+        if shares > 1 or self.prompt_dropout + self.condition_dropout > 1:
+            raise ValueError("The shares of tasks, and those of rows without prompt or text, each add up to at most 1.")
+        if self.level_law_changes[0] >= self.level_law_changes[1]:
+            raise ValueError(f"level_law_changes must be two rising epochs, not {self.level_law_changes}.")
         if self.engine == "deepspeed" and self.precision != "fp32" and self.zero_stage == 0:
             raise ValueError(
                 f"DeepSpeed keeps fp32 weights beside {self.precision} from zero_stage 1 on; choose 1, 2 or 3."

@@ -3,9 +3,11 @@
 import numpy as np
 import pyarrow as pa
 
-from valle.data.draws import DrawOptions, level_weights
+from valle.data.curriculum import LevelCurriculum, level_weights
+from valle.data.draws import DrawOptions
 from valle.data.items import load_items
 from valle.data.sampler import SamplerOptions
+from valle.model.placement import Pace
 
 
 def item_table(num_items, *, seed=0, num_speakers=20, seconds=None, weight=1.0):
@@ -41,12 +43,14 @@ def make_items(num_items, **changes):
 def draw_options(**changes):
     options = {
         "seed": 3,
-        "level_weights": level_weights("triangular", 8),
+        "curriculum": LevelCurriculum.constant(level_weights("triangular", 8)),
         "prompt_frames": (225, 450),
         "prompt_dropout": 0.1,
     }
     return DrawOptions(**(options | changes))
 
 
-def sampler_options(*, batch_tokens=8000, window_rows=16_384, **draws):
-    return SamplerOptions(draws=draw_options(**draws), batch_tokens=batch_tokens, window_rows=window_rows)
+def sampler_options(*, batch_tokens=8000, window_rows=16_384, pace=None, **draws):
+    return SamplerOptions(
+        draws=draw_options(**draws), batch_tokens=batch_tokens, pace=pace or Pace(), window_rows=window_rows
+    )

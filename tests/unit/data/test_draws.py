@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from tests.unit.data.fixtures import draw_options, make_items
-from valle.data.draws import draw_rows, level_weights
+from valle.data.curriculum import LevelCurriculum, level_weights
+from valle.data.draws import TRAINED, draw_rows, lengths_of
 from valle.data.keyed import Purpose, uniform
 from warehouse.errors import ConfigurationError
 
@@ -61,7 +62,10 @@ def test_levels_are_drawn_by_the_law_that_was_asked_for(law, expected):
     weights = level_weights(law, 8)
     assert weights == pytest.approx(np.array(expected) / sum(expected))
     items = make_items(4000, seconds=np.full(4000, 2.0))
-    drawn = np.bincount(draw_rows(items, draw_options(level_weights=weights), 0).level, minlength=8) / 4000
+    drawn = (
+        np.bincount(draw_rows(items, draw_options(curriculum=LevelCurriculum.constant(weights)), 0).level, minlength=8)
+        / 4000
+    )
     assert np.abs(drawn - weights).max() < 0.03
 
 
@@ -69,6 +73,77 @@ def test_levels_are_drawn_by_the_law_that_was_asked_for(law, expected):
 def test_a_law_that_makes_no_sense_is_refused(law):
     with pytest.raises(ConfigurationError):
         level_weights(law, 8)
+
+
+def test_a_curriculum_goes_from_one_law_to_another_between_two_epochs():
+    early, late = level_weights("triangular", 8), level_weights("uniform", 8)
+    curriculum = LevelCurriculum(early, late, first=2, last=6)
+    assert curriculum.weights(0) == curriculum.weights(2) == early
+    assert curriculum.weights(4) == pytest.approx((np.array(early) + late) / 2)
+    assert curriculum.weights(6) == curriculum.weights(1000) == late
+    items = make_items(4000, seconds=np.full(4000, 2.0))
+    drawn = [draw_rows(items, draw_options(curriculum=curriculum), epoch).level for epoch in (0, 9)]
+    assert [round((level == 7).mean(), 2) for level in drawn] == pytest.approx([1 / 36, 1 / 8], abs=0.02)
+
+
+def layouts_of(draws):
+    return np.array([TRAINED[number].name for number in draws.layout])
+
+
+def test_tasks_and_modes_come_as_often_as_was_asked_for():
+    items = make_items(6000, seconds=np.full(6000, 2.0))
+    options = draw_options(masked_share=0.4, continuation_share=0.1, length_share=0.2, transcription_share=0.05)
+    draws = draw_rows(items, options, 0)
+    names = layouts_of(draws)
+    tasks = {task: np.mean([name.startswith(f"{task}/") for name in names]) for task in ("tts", "tts-c", "len", "stt")}
+    assert tasks == pytest.approx({"tts": 0.65, "tts-c": 0.1, "len": 0.2, "stt": 0.05}, abs=0.02)
+    speech = np.char.startswith(names.astype(str), "tts")
+    assert {name.split("/")[1] for name in names[speech & (draws.level > 0)]} == {"nar"}
+    first = names[speech & (draws.level == 0)]
+    assert np.mean([name.endswith("nar-len") for name in first]) == pytest.approx(0.4, abs=0.04)
+    assert (draws.level[~speech] == 0).all()
+
+
+def test_without_a_share_a_task_never_comes():
+    assert set(layouts_of(draw_rows(make_items(500), draw_options(), 0))) == {"tts/ar", "tts/nar"}
+
+
+def test_a_continuation_begins_where_its_prompt_ends():
+    items = make_items(500)
+    draws = draw_rows(items, draw_options(continuation_share=1.0), 0)
+    assert (draws.prompt_item == draws.item).all()
+    assert (draws.prompt_start == 0).all()
+    assert (draws.prompt_frames == draws.target_start).all()
+    assert (draws.prompt_frames <= items.num_frames[draws.item] // 2).all()
+    assert (draws.prompt_frames > 0).all()
+
+
+def test_rows_without_a_condition_have_neither_text_nor_prompt():
+    items = make_items(4000)
+    draws = draw_rows(items, draw_options(condition_dropout=0.2, prompt_dropout=0.3), 0)
+    assert (~draws.has_text).mean() == pytest.approx(0.2, abs=0.02)
+    assert (draws.prompt_item[~draws.has_text] == -1).all()
+    assert (draws.prompt_item == -1).mean() == pytest.approx(0.5, abs=0.03)
+    lengths = lengths_of(items, draws, TRAINED[0])
+    assert (lengths["text"][~draws.has_text] == 0).all()
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.8])
+def test_masks_hide_their_share_and_are_drawn_anew_for_each_row_and_epoch(ratio):
+    items = make_items(200, seconds=np.full(200, 4.0))
+    first, again, other = (draw_rows(items, draw_options(mask_ratio=ratio), epoch) for epoch in (0, 0, 1))
+    masks = np.stack([first.masked(row, 300) for row in range(200)])
+    assert masks.mean() == pytest.approx(ratio, abs=0.01)
+    assert (masks == np.stack([again.masked(row, 300) for row in range(200)])).all()
+    assert (masks != np.stack([other.masked(row, 300) for row in range(200)])).any(1).all()
+    assert len(np.unique(masks, axis=0)) == 200
+
+
+def test_a_mask_hides_at_least_one_frame_and_a_random_ratio_follows_the_cosine():
+    items = make_items(2000, seconds=np.full(2000, 0.6))
+    draws = draw_rows(items, draw_options(mask_ratio=0.0), 0)
+    assert draws.mask_ratio.mean() == pytest.approx(2 / np.pi, abs=0.03)
+    assert min(draws.masked(row, 5).sum() for row in range(500)) == 1
 
 
 def test_a_prompt_is_another_utterance_of_the_same_speaker_within_its_bounds():

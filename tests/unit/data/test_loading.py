@@ -13,11 +13,12 @@ from tests.unit.data.fixtures import sampler_options
 from tests.unit.training.toy import SPEC, SYMBOLS, codes_for, make_toy_set
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
+from valle.data.draws import TRAINED
 from valle.data.items import load_items
 from valle.data.loader import Prefetched, stream
 from valle.data.sampler import Cursor, plan_epoch, turns
 from valle.data.training_set import load_training_set
-from valle.model import Mode, preset
+from valle.model import Mode, Task, preset
 from valle.phonemes import PhonemeTable
 from warehouse.errors import LakeError, TrainingError
 
@@ -95,28 +96,68 @@ def test_codes_on_a_lhotse_cut_can_be_truncated(toy):
     assert (cut.truncate(offset=0.1, duration=0.06).load_codes() == codes.T[5:8]).all()
 
 
+EVERY_TASK = {
+    "masked_share": 0.5,
+    "condition_dropout": 0.1,
+    "continuation_share": 0.2,
+    "length_share": 0.2,
+    "transcription_share": 0.2,
+}
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_a_batch_takes_the_slots_that_were_planned_for_it(toy, config, group):
+    config = config.model_copy(update={"group": group})
+    items = loaded_items(toy, config)
+    options = sampler_options(batch_tokens=600, prompt_frames=(3, 6), pace=config.pace, **EVERY_TASK)
+    plan = plan_epoch(items, options, 0)
+    collator = Collator(items, CodesReader(toy.lake), config)
+    for planned in plan.batches:
+        batch = collator(planned, plan.draws)
+        assert batch.layout is planned.layout
+        assert (batch.num_tokens, batch.num_slots) == (planned.num_tokens, planned.num_slots)
+    assert {planned.layout for planned in plan.batches} == set(TRAINED)
+
+
+def expected_of(toy, draws, index, layout):
+    """What a row holds, from the codes and symbols of its utterance: by segment, and its labels."""
+    level, row, codes = int(draws.level[index]), *truth(toy, int(draws.item[index]) + 4)  # the first four are dev
+    symbols = [SYMBOLS.index(symbol) for symbol in row["symbols"]]
+    columns = level if layout.mode is Mode.NAR else 1
+    prompt = codes[:1, :0].T
+    if draws.prompt_frames[index]:
+        spoken = truth(toy, int(draws.prompt_item[index]) + 4)[1]
+        start = int(draws.prompt_start[index])
+        prompt = spoken[:columns, start : start + int(draws.prompt_frames[index])].T
+    target = codes[:, int(draws.target_start[index]) :]
+    held = {"text": [1, *symbols, 2] if draws.has_text[index] else [], "prompt": prompt.tolist()}
+    if layout.task is Task.STT:
+        return {"heard": codes.T.tolist(), "text": symbols}, [*symbols, 2]
+    if layout.task is Task.LEN:
+        width = 5 if layout.mode is Mode.NAR_LEN else 0
+        digits = [int(digit) for digit in f"{codes.shape[1]:0{width}d}"]
+        return held | {"digits": [11] * 5 if width else digits}, digits + ([] if width else [10])
+    if layout.mode is Mode.NAR_LEN:
+        masked = draws.masked(index, target.shape[1])
+        filled = np.where(masked, SPEC.codebook_size + 1, target[0])
+        return held | {"target": filled[:, None].tolist()}, np.where(masked, target[0], -100).tolist()
+    labels = [*target[level].tolist(), *([SPEC.codebook_size] if layout.mode is Mode.AR else [])]
+    return held | {"target": target[:columns].T.tolist()}, labels
+
+
 def test_a_batch_holds_exactly_the_drawn_symbols_codes_and_prompts(toy, config):
     items = loaded_items(toy, config)
-    plan = plan_epoch(items, sampler_options(batch_tokens=600, prompt_frames=(3, 6)), 0)
+    plan = plan_epoch(items, sampler_options(batch_tokens=600, prompt_frames=(3, 6), **EVERY_TASK), 0)
     collator = Collator(items, CodesReader(toy.lake), config)
-    for planned in plan.batches[:12]:
+    for planned in plan.batches:
         batch = collator(planned, plan.draws)
-        assert (batch.mode, batch.num_tokens, batch.num_slots) == (planned.mode, planned.num_tokens, planned.num_slots)
-        labels, symbols, prompts = [], [], []
-        for index in planned.rows:
-            level = int(plan.draws.level[index])
-            row, codes = truth(toy, int(plan.draws.item[index]) + 4)  # the first four are the dev split
-            labels += [*codes[level], *([config.stop] if planned.mode is Mode.AR else [])]
-            symbols += [1, *[SYMBOLS.index(symbol) for symbol in row["symbols"]], 2]
-            prompt = int(plan.draws.prompt_item[index])
-            if prompt >= 0:
-                start = int(plan.draws.prompt_start[index])
-                _, spoken = truth(toy, prompt + 4)
-                span = spoken[: max(level, 1), start : start + int(plan.draws.prompt_frames[index])]
-                prompts += [[*frame, *[0] * (batch.prompt.shape[1] - len(frame))] for frame in span.T.tolist()]
-        assert batch.labels.tolist() == labels
-        assert batch.symbol_ids.tolist() == symbols
-        assert batch.prompt.tolist() == prompts
+        rows = [expected_of(toy, plan.draws, int(index), planned.layout) for index in planned.rows]
+        assert batch.labels.tolist() == [label for _, labels in rows for label in labels]
+        for name in rows[0][0]:
+            elements = [element for held, _ in rows for element in held[name]]
+            columns = batch.elements[name].shape[1] if batch.elements[name].dim() == 2 else 0
+            padded = [[*one, *[0] * (columns - len(one))] for one in elements] if columns else elements
+            assert batch.elements[name].tolist() == padded, (planned.layout.name, name)
 
 
 def test_items_are_encoded_as_the_phoneme_table_encodes_them(toy, config):

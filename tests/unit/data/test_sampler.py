@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.unit.data.fixtures import make_items, sampler_options
+from valle.data.draws import TRAINED
 from valle.data.sampler import Cursor, plan_epoch, turns
-from valle.model import Mode
 from warehouse.errors import TrainingError
 
 
@@ -31,10 +31,17 @@ def test_no_batch_exceeds_its_budget_unless_it_is_a_single_row():
     assert any(batch.num_slots > 1800 and len(batch.rows) > 1 for batch in plan.batches)
 
 
-def test_a_batch_holds_rows_of_one_mode():
-    plan = plan_epoch(make_items(2000), sampler_options(), 0)
+def test_a_batch_holds_rows_of_one_layout():
+    plan = plan_epoch(make_items(2000), sampler_options(masked_share=0.5, length_share=0.1), 0)
     for batch in plan.batches:
-        assert {bool(level) for level in plan.draws.level[batch.rows]} == {batch.mode is Mode.NAR}
+        assert {TRAINED[number] for number in plan.draws.layout[batch.rows]} == {batch.layout}
+    assert {batch.layout.name for batch in plan.batches} == {
+        "tts/ar",
+        "tts/nar-len",
+        "tts/nar",
+        "len/tokens",
+        "len/nar-len",
+    }
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 8])

@@ -1,79 +1,156 @@
 import numpy as np
 import pytest
+import torch
 
-from valle.model.layout import LAYOUTS, Codebooks, MaskKind, Mode, place, row_length
+from tests.unit.model.rows import STOP, random_row, small_config, small_model, speech, with_code, with_part
+from valle.model import LAYOUTS, MaskKind, Mode, Row, Task, make_batch, sequence_loss
+from valle.model.batch import IGNORED
+from valle.model.layout import Codebooks, Head, Marker, Table
 
 
-def lengths(*, text, prompt, target):
-    ones = np.ones(len(text), dtype=np.int64)
-    return {
-        "text": np.array(text),
-        "language": ones,
-        "level": ones,
-        "prompt": np.array(prompt),
-        "target": np.array(target),
+def test_each_mode_binds_table_head_mask_shift_and_stop():
+    bound = {
+        mode: (layout.output.table, layout.output.codebooks, layout.head, layout.mask, layout.shift, layout.has_stop)
+        for mode in (Mode.AR, Mode.NAR_LEN, Mode.NAR)
+        for layout in [LAYOUTS[Task.TTS, mode]]
+    }
+    causal, full = MaskKind.CAUSAL, MaskKind.FULL
+    assert bound == {
+        Mode.AR: (Table.NEXT_CODES, Codebooks.GROUP, Head.CODES, causal, 1, True),
+        Mode.NAR_LEN: (Table.MASKED_CODES, Codebooks.FIRST, Head.MASKED, full, 0, False),
+        Mode.NAR: (Table.LOWER_CODES, Codebooks.BELOW, Head.CODES, full, 0, False),
     }
 
 
-def test_each_mode_binds_its_mask_its_shift_and_its_stop():
-    ar, nar = LAYOUTS[Mode.AR], LAYOUTS[Mode.NAR]
-    assert (ar.mask, ar.shift, ar.has_stop) == (MaskKind.CAUSAL, 1, True)
-    assert (nar.mask, nar.shift, nar.has_stop) == (MaskKind.FULL, 0, False)
-    assert ar.segment("prompt").codebooks is ar.segment("target").codebooks is Codebooks.FIRST
-    assert nar.segment("prompt").codebooks is nar.segment("target").codebooks is Codebooks.BELOW
+def test_the_prompt_is_read_as_far_up_as_the_output():
+    expected = {Mode.AR: Codebooks.FIRST, Mode.NAR_LEN: Codebooks.FIRST, Mode.NAR: Codebooks.BELOW}
+    for mode, codebooks in expected.items():
+        for layout in LAYOUTS.values():
+            if layout.mode is mode:
+                read = {part.codebooks for part in layout.segments[:-1] if part.table is Table.PROMPT_CODES}
+                assert read <= {codebooks}
 
 
-def test_ar_and_nar_never_share_the_table_of_codebook_0():
-    assert LAYOUTS[Mode.AR].segment("target").first_table != LAYOUTS[Mode.NAR].segment("target").first_table
+def test_the_modes_have_tables_of_codebook_0_of_their_own():
+    config = small_config(group=2)
+    spans = {
+        Table.LOWER_CODES: range(config.num_codebooks - 1),
+        Table.MASKED_CODES: range(1),
+        Table.NEXT_CODES: range(config.group),
+    }
+    used = [config.first_table(table) + number for table, span in spans.items() for number in span]
+    assert sorted(used) == list(range(config.num_codebooks + config.group))
 
 
-def test_the_output_is_the_last_segment_of_every_layout():
-    for layout in LAYOUTS.values():
-        assert layout.segments[-1].name == layout.output
+def test_every_task_is_declared_in_the_order_of_the_specification():
+    # valle_system.md 2.2 and 2.7: text, language, level, then what is heard, with the task where that is not plain.
+    order = {
+        Task.TTS: "text language level prompt target",
+        Task.TTS_C: "text language level prompt <task> target",
+        Task.NS: "text language level <task> noisy target",
+        Task.SR: "text language level <task> noisy target",
+        Task.TSE: "text language level prompt <task> mixture target",
+        Task.VC: "text language level prompt <task> source target",
+        Task.CSE: "text language level before <edit> after target",
+        Task.NSE: "text language level before <start of edit> middle <end of edit> after target",
+        Task.LEN: "text language level prompt digits",
+        Task.STT: "heard language level text",
+        Task.PHN: "characters language level text",
+        Task.UN_PHN: "text language level characters",
+    }
+    assert {task for task, _ in LAYOUTS} == set(order) == set(Task)
+    for (task, _), layout in LAYOUTS.items():
+        assert " ".join(segment.name for segment in layout.segments) == order[task]
 
 
-def test_positions_of_the_published_example_restart_per_segment():
-    # valle_system.md section 10: phonemes 5, prompt 3, target 2 give 0-5, 0-1, 0-1, 0-3, 0-1.
-    placement = place(LAYOUTS[Mode.NAR], lengths(text=[5], prompt=[3], target=[2]))
-    assert placement.positions[0].tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 0, 1, 0, 1, 2, 3, 0, 1]
+def row_for(layout, rng, *, frames=6):
+    """A random row with something in every segment."""
+    level = 3 if layout.mode is Mode.NAR else 0
+    parts = {}
+    for segment in layout.segments:
+        if segment.codebooks is not None:
+            parts[segment.name] = rng.integers(0, STOP, (8, frames))
+        elif segment.table is Table.TASKS:
+            parts[segment.name] = np.array([Marker.MASK.id])
+        elif segment.table is not Table.LEVELS:
+            high = {Table.LANGUAGES: 2, Table.DIGITS: 10}.get(segment.table, 12)
+            parts[segment.name] = rng.integers(3 if high == 12 else 0, high, 1 if high == 2 else frames)
+    masked = np.arange(frames) % 3 > 0 if layout.mode is Mode.NAR_LEN else None
+    return Row(level, parts, masked)
 
 
-def test_only_the_text_runs_at_the_pace_of_speech():
-    placement = place(LAYOUTS[Mode.AR], lengths(text=[3], prompt=[2], target=[4]), text_stride=2.5)
-    assert placement.positions[0].tolist() == [0, 2.5, 5, 7.5, 0, 1, 0, 1, 0, 1, 2, 0, 1, 2, 3]
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
+def test_every_declared_layout_runs_learns_and_ignores_padding(layout):
+    model = small_model().train()
+    rng = np.random.default_rng(0)
+    rows = [row_for(layout, rng), row_for(layout, rng, frames=3)]
+    batch = make_batch(layout.task, layout.mode, rows, model.config)
+    logits = model(batch)
+    report = sequence_loss(logits, batch)
+    report.total.backward()
+    # One gradient per parameter in every layout: see valle/model/embeddings.py.
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+    alone = make_batch(layout.task, layout.mode, rows[:1], model.config)
+    torch.testing.assert_close(model(alone), logits[: len(alone.predictions)], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("mode", list(Mode))
-def test_slots_separators_and_padding_tile_every_row_exactly_once(mode):
-    sizes = lengths(text=[5, 2, 7], prompt=[3, 0, 1], target=[2, 4, 1])
-    placement = place(LAYOUTS[mode], sizes)
-    longest = placement.positions.shape[1]
-    used = np.sort(np.concatenate([*placement.slots.values(), placement.separators]))
-    expected = np.concatenate([row * longest + np.arange(n) for row, n in enumerate(placement.row_lengths)])
-    assert used.tolist() == expected.tolist()
-    assert placement.row_lengths.tolist() == row_length(LAYOUTS[mode], sizes).tolist()
+def test_a_nar_len_row_learns_what_it_hides_and_reads_the_rest():
+    rng = np.random.default_rng(0)
+    masked = np.array([True, False, True, True, False, False])
+    row = random_row(rng, masked=masked)
+    batch = speech(Mode.NAR_LEN, [row])
+    codes = row.parts["target"][0]
+    assert batch.labels.tolist() == [code if hidden else IGNORED for code, hidden in zip(codes, masked, strict=True)]
+    assert batch.elements["target"][:, 0].tolist() == [STOP + 1 if m else c for c, m in zip(codes, masked, strict=True)]
+    model = small_model()
+    with torch.no_grad():
+        before = model(batch)
+        hidden = model(speech(Mode.NAR_LEN, [with_code(row, 0, 2)]))
+        shown = model(speech(Mode.NAR_LEN, [with_code(row, 0, 5)]))
+    assert torch.equal(before, hidden)
+    assert (before != shown).any(1).all()
+    report = sequence_loss(before, batch)
+    assert report.counts.tolist() == [3]
+    torch.testing.assert_close(
+        report.total, torch.nn.functional.cross_entropy(before[masked], batch.labels[masked], reduction="sum")
+    )
 
 
-def test_a_missing_prompt_takes_its_separator_with_it():
-    sizes = lengths(text=[5, 5], prompt=[3, 0], target=[2, 2])
-    placement = place(LAYOUTS[Mode.NAR], sizes)
-    assert placement.row_lengths.tolist() == [16, 12]
-    assert len(placement.separators) == 4 + 3
+def test_an_empty_condition_is_the_language_and_the_level():
+    row = random_row(np.random.default_rng(0))
+    bare = with_part(with_part(row, "text", None), "prompt", None)
+    batch = speech(Mode.AR, [bare])
+    assert batch.num_tokens == 2 + 2 + 6
 
 
-def test_the_separator_before_the_target_predicts_its_first_frame_and_the_last_frame_the_stop():
-    placement = place(LAYOUTS[Mode.AR], lengths(text=[5], prompt=[3], target=[2]))
-    assert placement.predictions.tolist() == [13, 14, 15]
-    assert 13 in placement.separators
-    assert placement.slots["target"].tolist() == [14, 15]
+@pytest.mark.parametrize("frames", [5, 6, 7, 8])
+def test_a_group_of_frames_is_read_in_one_slot_and_predicted_from_one(frames):
+    rng = np.random.default_rng(0)
+    row = random_row(rng, frames=frames)
+    codes = row.parts["target"][0].tolist()
+    batch = speech(Mode.AR, [row], group=3)
+    full = frames // 3
+    assert batch.elements["target"].tolist() == [codes[3 * i : 3 * i + 3] for i in range(full)]
+    padded = codes + [STOP] * (3 * (full + 1) - frames)
+    assert batch.labels.tolist() == padded
+    # The first frame has the head of level 0, the others have heads after the levels.
+    assert batch.heads.tolist() == [0, 8, 9] * (full + 1)
+    model = small_model(group=3)
+    with torch.no_grad():
+        assert model(batch).shape == (3 * (full + 1), STOP + 1)
 
 
-def test_nar_slots_predict_the_frame_they_hold():
-    placement = place(LAYOUTS[Mode.NAR], lengths(text=[5, 2], prompt=[3, 1], target=[2, 3]))
-    assert placement.predictions.tolist() == placement.slots["target"].tolist()
+def test_an_utterance_ends_its_transcript_with_the_end_symbol_and_its_length_with_a_stop_digit():
+    rng = np.random.default_rng(0)
+    heard = rng.integers(0, STOP, (8, 7))
+    config = small_config()
+    spoken = Row(0, {"heard": heard, "language": np.array([1]), "text": np.array([5, 6])})
+    assert make_batch(Task.STT, Mode.TOKENS, [spoken], config).labels.tolist() == [5, 6, 2]
+    length = Row(0, {"text": np.array([1, 5, 2]), "language": np.array([1]), "digits": np.array([1, 7, 3])})
+    assert make_batch(Task.LEN, Mode.TOKENS, [length], config).labels.tolist() == [1, 7, 3, 10]
 
 
-def test_a_row_without_any_frame_still_predicts_its_first_one():
-    placement = place(LAYOUTS[Mode.AR], lengths(text=[5, 3], prompt=[3, 0], target=[0, 0]))
-    assert placement.prediction_lengths.tolist() == [1, 1]
-    assert set(placement.predictions.tolist()) <= set(placement.separators.tolist())
+def test_a_segment_that_a_layout_does_not_have_is_refused():
+    row = with_part(random_row(np.random.default_rng(0)), "noisy", np.zeros((8, 3), dtype=np.int64))
+    with pytest.raises(AssertionError, match="tts/ar has no noisy"):
+        speech(Mode.AR, [row])

@@ -1,13 +1,22 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 
-from tests.unit.model.rows import STOP, mode_of, random_row, small_config, small_model
+from tests.unit.model.rows import (
+    STOP,
+    frames_of,
+    mode_of,
+    random_row,
+    small_config,
+    small_model,
+    speech,
+    with_code,
+    with_part,
+)
 from valle.codec.base import CodecSpec
-from valle.model import Mode, ValleModel, make_batch, preset, sequence_loss
+from valle.model import Mode, ValleModel, preset, sequence_loss
 from valle.model.embeddings import CodeTables, Heads
+from valle.model.layout import Head
 from warehouse.errors import ConfigurationError
 
 LEVELS = [0, 1, 4, 7]
@@ -15,18 +24,11 @@ LEVELS = [0, 1, 4, 7]
 
 def logits_of(model, rows):
     """Logits of each row of one mode, as a list."""
-    batch = make_batch(mode_of(rows[0].level), rows, stop=STOP)
+    batch = speech(mode_of(rows[0].level), rows)
     with torch.no_grad():
         flat = model(batch)
     extra = int(batch.layout.has_stop)
-    return list(flat.split([row.target.shape[1] + extra for row in rows]))
-
-
-def with_code(row, codebook, frame, *, part="target"):
-    """The row with one code replaced by another."""
-    codes = getattr(row, part).copy()
-    codes[codebook, frame] = (codes[codebook, frame] + 1) % STOP
-    return dataclasses.replace(row, **{part: codes})
+    return list(flat.split([frames_of(row) + extra for row in rows]))
 
 
 def test_a_later_frame_never_changes_earlier_ar_logits_but_changes_its_own():
@@ -68,9 +70,9 @@ def test_text_prompt_and_language_change_the_logits(level):
     model = small_model()
     row = random_row(np.random.default_rng(0), level=level)
     before = logits_of(model, [row])[0]
-    changes = {"symbol_ids": row.symbol_ids[::-1].copy(), "prompt": None, "language_id": 0}
+    changes = {"text": row.parts["text"][::-1].copy(), "prompt": None, "language": np.array([0])}
     for name, value in changes.items():
-        assert not torch.allclose(before, logits_of(model, [dataclasses.replace(row, **{name: value})])[0])
+        assert not torch.allclose(before, logits_of(model, [with_part(row, name, value)])[0])
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -96,7 +98,7 @@ def test_nar_rows_of_different_levels_share_a_batch():
 def test_what_lies_in_padded_slots_is_never_attended_to(level):
     model = small_model()
     rng = np.random.default_rng(0)
-    batch = make_batch(mode_of(level), [random_row(rng, level=level, frames=n) for n in (3, 12)], stop=STOP)
+    batch = speech(mode_of(level), [random_row(rng, level=level, frames=n) for n in (3, 12)])
     inside = torch.zeros(batch.num_slots, dtype=torch.bool)
     inside[torch.cat([*batch.slots.values(), batch.separators])] = True
     handles = []
@@ -120,33 +122,33 @@ def test_only_ar_heads_can_stop_and_no_head_can_mask():
     rng = np.random.default_rng(0)
     assert logits_of(model, [random_row(rng)])[0].shape[1] == STOP + 1
     assert logits_of(model, [random_row(rng, level=2)])[0].shape[1] == STOP
-    assert (model.config.stop, model.config.mask) == (STOP, STOP + 1)
+    assert (model.config.stop, model.config.mask_of(Head.MASKED)) == (STOP, STOP + 1)
 
 
 def test_labels_are_the_frames_and_a_stop_for_the_ar_and_one_codebook_for_the_nar():
     rng = np.random.default_rng(0)
     rows = [random_row(rng, frames=3), random_row(rng, frames=2)]
-    batch = make_batch(Mode.AR, rows, stop=STOP)
-    assert batch.labels.tolist() == [*rows[0].target[0], STOP, *rows[1].target[0], STOP]
+    batch = speech(Mode.AR, rows)
+    assert batch.labels.tolist() == [*rows[0].parts["target"][0], STOP, *rows[1].parts["target"][0], STOP]
     rows = [random_row(rng, level=3, frames=3), random_row(rng, level=6, frames=2)]
-    batch = make_batch(Mode.NAR, rows, stop=STOP)
-    assert batch.labels.tolist() == [*rows[0].target[3], *rows[1].target[6]]
-    assert batch.prediction_levels.tolist() == [3, 3, 3, 6, 6]
+    batch = speech(Mode.NAR, rows)
+    assert batch.labels.tolist() == [*rows[0].parts["target"][3], *rows[1].parts["target"][6]]
+    assert batch.heads.tolist() == [3, 3, 3, 6, 6]
 
 
 def test_a_row_of_the_wrong_mode_or_without_its_codebooks_is_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(AssertionError):
-        make_batch(Mode.AR, [random_row(rng, level=1)], stop=STOP)
+        speech(Mode.AR, [random_row(rng, level=1)])
     with pytest.raises(AssertionError):
-        make_batch(Mode.NAR, [random_row(rng, level=5, columns=4)], stop=STOP)
+        speech(Mode.NAR, [random_row(rng, level=5, columns=4)])
 
 
 @pytest.mark.parametrize("level", [0, 3])
 def test_every_parameter_gets_a_gradient_whatever_was_drawn(level):
     # AdamW leaves a parameter without gradient alone, ZeRO-3 adds an old one: engines would drift apart.
     model = small_model().train()
-    batch = make_batch(mode_of(level), [random_row(np.random.default_rng(0), level=level)], stop=STOP)
+    batch = speech(mode_of(level), [random_row(np.random.default_rng(0), level=level)])
     sequence_loss(model(batch), batch).total.backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
@@ -154,19 +156,17 @@ def test_every_parameter_gets_a_gradient_whatever_was_drawn(level):
 def test_the_first_frame_and_the_stop_are_trained():
     model = small_model().train()
     row = random_row(np.random.default_rng(0), frames=2)
-    batch = make_batch(Mode.AR, [row], stop=STOP)
+    batch = speech(Mode.AR, [row])
     logits = model(batch)
     logits.retain_grad()
     sequence_loss(logits, batch).total.backward()
     assert (logits.grad.abs().sum(1) > 0).tolist() == [True, True, True]
-    assert logits.grad[0, int(row.target[0, 0])] < 0
+    assert logits.grad[0, int(row.parts["target"][0, 0])] < 0
     assert logits.grad[2, STOP] < 0
 
 
 def test_the_loss_counts_per_level_and_sums_the_cross_entropy():
-    batch = make_batch(
-        Mode.NAR, [random_row(np.random.default_rng(0), level=level, frames=4) for level in (1, 3)], stop=STOP
-    )
+    batch = speech(Mode.NAR, [random_row(np.random.default_rng(0), level=level, frames=4) for level in (1, 3)])
     logits = torch.randn(8, STOP)
     report = sequence_loss(logits, batch)
     by_hand = -logits.log_softmax(-1)[torch.arange(8), batch.labels]
@@ -187,16 +187,18 @@ def test_code_tables_sum_the_first_codebooks_of_each_frame():
 
 
 def test_heads_answer_in_the_order_of_the_frames():
-    heads = Heads(3, 5, 4)
-    hidden, chosen = torch.randn(6, 4), torch.tensor([2, 0, 2, 1, 0, 1])
-    logits = heads(hidden, chosen, 4)
-    expected = torch.stack([(heads.weight[k] @ h + heads.bias[k])[:4] for h, k in zip(hidden, chosen, strict=True)])
+    heads = Heads({"digits": [2], "codes": [5, 4, 4, 4]}, 4)
+    hidden, chosen = torch.randn(6, 4), torch.tensor([3, 1, 3, 2, 1, 2])
+    logits = heads("codes", hidden, chosen)
+    first = {1: 7, 2: 11, 3: 15}
+    spans = [slice(first[int(k)], first[int(k)] + 4) for k in chosen]
+    expected = torch.stack([heads.weight[span] @ h + heads.bias[span] for h, span in zip(hidden, spans, strict=True)])
     torch.testing.assert_close(logits, expected)
 
 
 def test_dropout_acts_in_training_only():
     model = small_model(dropout=0.5)
-    batch = make_batch(Mode.AR, [random_row(np.random.default_rng(0))], stop=STOP)
+    batch = speech(Mode.AR, [random_row(np.random.default_rng(0))])
     with torch.no_grad():
         assert torch.equal(model(batch), model(batch))
         model.train()
@@ -216,7 +218,7 @@ def test_a_preset_takes_its_numbers_from_codec_phoneme_table_and_languages():
 def test_presets_have_the_sizes_of_their_names():
     spec = CodecSpec("any", "1", 24_000, 320, 8, 1024)
     model = ValleModel(preset("20m", spec, num_symbols=256, languages=["en"]))
-    assert round(sum(parameter.numel() for parameter in model.parameters()) / 1e6) == 19
+    assert round(sum(parameter.numel() for parameter in model.parameters()) / 1e6) == 20
     full = preset("220m", spec, num_symbols=256, languages=["en"])
     assert (full.width, full.depth, full.heads, full.feed_forward) == (1024, 12, 16, 4096)
 

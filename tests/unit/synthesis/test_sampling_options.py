@@ -13,7 +13,8 @@ from flows.parameters import EvaluateParameters
 from tests.golden.toy_model import SIZE, toy_model
 from valle.cli.arguments import parse
 from valle.cli.speak import SpeakOptions
-from valle.synthesis.decode import Condition, decode
+from valle.synthesis.conditions import Condition
+from valle.synthesis.decode import decode
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.sampling import sample_frame, start
 from warehouse.errors import ConfigurationError
@@ -56,7 +57,23 @@ OF_A_FRAME = {
 }
 """Of every option that one frame depends on: logits, the options it needs beside it, and another value."""
 
+MASKED = {"decoding": "nar-len", "masked": {"steps": 6}}
+GUIDED = MASKED | {"guidance": 4.0, "guidance_rescale": 0.0}
+UNCAPPED = MASKED | {"max_seconds": 9}
+
 OF_AN_UTTERANCE = {
+    "decoding": ({}, "nar-len"),
+    "guidance": ({}, 4.0),
+    "guidance_rescale": ({"guidance": 6.0}, 0.0),
+    "masked.steps": (MASKED, 2),
+    "masked.score": (MASKED, "random"),
+    "masked.remask": (MASKED, True),
+    "masked.anneals_guidance": (GUIDED, True),
+    "duration": (UNCAPPED, "average"),
+    "seconds": (MASKED, 0.3),
+    "slowness": (UNCAPPED, 1.7),
+    "beam.width": ({}, 3),
+    "beam.length_exponent": ({"beam": {"width": 4}, "banned": ()}, 0.0),
     "nar_temperature": ({}, 1.0),
     "seed": ({}, 3),
     "max_seconds": ({}, 0.1),
@@ -65,8 +82,6 @@ OF_AN_UTTERANCE = {
 
 ELSEWHERE = {
     "continues_prompt": True,  # tests/unit/synthesis/test_synthesizer.py
-    "beam.width": 3,
-    "beam.length_exponent": 0.5,
 }
 
 CHANGED = {

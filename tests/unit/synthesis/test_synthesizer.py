@@ -12,6 +12,7 @@ from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError
 
+STEPS = 150
 GREEDY = SamplingOptions(temperature=0, max_seconds=2)
 DRAWN = SamplingOptions(temperature=1, nar_temperature=1, max_seconds=1)
 
@@ -55,14 +56,18 @@ def checkpoint(tmp_path_factory):
         training_set=make_toy_set(home, num_items=4, num_speakers=2, dev_items=0, longest=7),
         run_dir=home / "run",
         model="nano",
-        max_steps=150,
+        max_steps=STEPS,
         batch_tokens=1000,
         learning_rate=1e-2,
         warmup_steps=5,
         prompt_seconds=(0.3, 0.3),
         level_law="uniform",
-        log_every=150,
-        save_every=150,
+        prompt_dropout=0.0,
+        condition_dropout=0.0,
+        masked_share=0.0,
+        length_share=0.0,
+        log_every=STEPS,
+        save_every=STEPS,
     )
     items = make_items(options)
     return train(options).checkpoint, items
@@ -169,11 +174,11 @@ def test_a_continuation_starts_after_its_prompt_and_keeps_the_prompt_out_of_the_
     handle.remove()
     prompt = requests[0].prompt
     assert speech.codes.shape[1] <= 4
-    assert len(seen[0].symbol_ids) == len(prompt.symbols) + 1 + len(requests[0].symbols) + 2
-    assert seen[0].target[:, 0].tolist() == prompt.codes[0].tolist()
+    assert len(seen[0].elements["text"]) == len(prompt.symbols) + 1 + len(requests[0].symbols) + 2
+    assert seen[0].elements["target"][:, 0].tolist() == prompt.codes[0].tolist()
     for batch in seen[1:]:
-        level = int(batch.levels[0])
-        assert batch.target[: prompt.codes.shape[1], :level].T.tolist() == prompt.codes[:level].tolist()
+        level = int(batch.elements["level"][0])
+        assert batch.elements["target"][: prompt.codes.shape[1], :level].T.tolist() == prompt.codes[:level].tolist()
 
 
 def test_text_and_a_recorded_prompt_go_through_phonemizer_and_codec(synthesizer, checkpoint):
@@ -193,7 +198,7 @@ def test_an_end_at_once_is_silence_and_no_error(synthesizer, requests):
     before = bias.detach().clone()
     try:
         with torch.no_grad():
-            bias[0, SPEC.codebook_size] = 1e4
+            bias[synthesizer.model.heads.spans["codes", 0][1] - 1] = 1e4
         speeches = synthesizer.speak_many(requests[:2])
     finally:
         with torch.no_grad():
