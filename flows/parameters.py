@@ -73,11 +73,17 @@ class Stages(Parameters):
     """The options of every stage."""
 
     segment: Segment = Segment()
+    """Finding the speech in recordings; durations are in seconds."""
     transcribe: Transcribe = Transcribe()
+    """Writing down what is said."""
     phonemize: Phonemize = Phonemize()
+    """Turning texts into phonemes."""
     quality: Quality = Quality()
+    """Scoring how good segments sound."""
     speakers: Speakers = Speakers()
+    """Embedding the voices."""
     quantize: Quantize = Quantize()
+    """Turning segments into codes."""
 
     def in_order(self) -> tuple[Stage, ...]:
         """The stages in the order of the road."""
