@@ -1,6 +1,7 @@
 """Beam search against the search of every sequence, with a toy model whose logits depend on all codes before."""
 
 import itertools
+from functools import cache
 
 import pytest
 import torch
@@ -13,19 +14,23 @@ STOP = 3
 NOTHING = torch.tensor([], dtype=torch.long)
 
 
+@cache
 def toy_logits(codes, seed=0):
-    """Logits [4] after `codes`: the same for the same codes."""
+    """Logits [4] after a tuple of codes: the same for the same codes."""
     number = seed
     for code in codes:
         number = number * 5 + code + 1
     return torch.randn(STOP + 1, generator=torch.Generator().manual_seed(number)) * 0.5
 
 
+@cache
+def log_probabilities(codes, seed):
+    return toy_logits(codes, seed).double().log_softmax(-1)
+
+
 def score_of(codes, seed, *, with_stop, given=0):
-    said = (*codes, STOP) if with_stop else codes
-    return sum(
-        float(toy_logits(said[:place], seed).double().log_softmax(-1)[said[place]]) for place in range(given, len(said))
-    )
+    said = (*codes, STOP) if with_stop else tuple(codes)
+    return sum(float(log_probabilities(said[:place], seed)[said[place]]) for place in range(given, len(said)))
 
 
 def normalised(codes, exponent, seed, max_frames):
@@ -43,7 +48,7 @@ def exhaustive(max_frames, exponent, seed):
 def search(max_frames, options, seed=0, given=NOTHING):
     beams = start_beams(given, options)
     while not is_over(beams, max_frames):
-        logits = torch.stack([toy_logits(history.tolist(), seed) for history in beams.histories])
+        logits = torch.stack([toy_logits(tuple(history.tolist()), seed) for history in beams.histories])
         before = beams.histories
         beams, parents = step(beams, logits, STOP)
         assert torch.equal(beams.histories[:, :-1], before[parents])
@@ -84,7 +89,7 @@ def test_a_wider_search_finds_what_a_greedy_one_misses():
 def test_one_beam_without_an_end_is_the_greedy_sequence():
     beams, codes = start_beams(NOTHING, BeamOptions(width=1)), []
     for _ in range(6):
-        logits = toy_logits(codes).index_fill(0, torch.tensor([STOP]), REMOVED)
+        logits = toy_logits(tuple(codes)).index_fill(0, torch.tensor([STOP]), REMOVED)
         beams, parents = step(beams, logits[None], STOP)
         codes.append(int(logits.argmax()))
         assert parents.tolist() == [0]

@@ -148,10 +148,10 @@ def test_every_option_is_a_field_of_the_form_of_evaluations_with_what_it_does():
 
 
 def said(logits, **options):
-    """200 codes, with the state carried on and the history as it is."""
+    """60 codes, with the state carried on and the history as it is."""
     chosen = SamplingOptions(**options)
     state, generator, codes = start(chosen), torch.Generator().manual_seed(1), []
-    for _ in range(200):
+    for _ in range(60):
         code, state = sample_frame(logits, HISTORY, chosen, state, generator, stop=STOP)
         codes.append(code)
     return codes
@@ -161,7 +161,11 @@ def said(logits, **options):
 def test_every_option_of_a_frame_changes_the_codes(path):
     logits, beside, value = OF_A_FRAME[path]
     assert said(logits, **merged(beside, path, value)) != said(logits, **beside)
-    assert said(logits, **beside) == said(logits, **beside)
+
+
+def test_the_same_options_give_the_same_codes():
+    for options in ({}, MIROSTAT, ADAPTIVE, AWARE):
+        assert said(FLAT, **options) == said(FLAT, **options)
 
 
 @pytest.mark.parametrize("path", OF_AN_UTTERANCE)
