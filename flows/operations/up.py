@@ -18,7 +18,7 @@ from flows.operations.register import register_automations, register_deployments
 from flows.operations.station import POOLS, Station, checkout, home_of, keeper_of, load_station
 from warehouse.errors import ConfigurationError, DependencyError
 
-_SECONDS_TO_START = 180.0
+_SECONDS_TO_START = 600.0
 _SECONDS_TO_END = 100.0
 
 

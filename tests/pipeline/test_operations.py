@@ -1,0 +1,154 @@
+"""What `valle up` registers, against a real server: pools, automations, deployments, triggers, and what doctor says."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.deployments.runner import RunnerDeployment
+from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.chaining import announce, start_once
+from flows.operations.checks import diagnose_prefect
+from flows.operations.register import automations, declared_deployments, register_automations, register_pools
+from flows.operations.station import Station, checkout, home_of, keeper_of, keeping, load_station
+from flows.select import select
+from valle.place import Place
+
+DECLARED = yaml.safe_load((checkout() / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+# What a finished step tells the next, as `announce` sends it.
+EVENT = {"subject": "clips", "data": "/somewhere", "rows": 3, "day": "2026-01-01"}
+
+
+@pytest.fixture
+def client(prefect_server: None) -> SyncPrefectClient:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
+    path, name = deployment["entrypoint"].split(":")
+    flow: Flow[..., Any] = getattr(import_module(path.removesuffix(".py").replace("/", ".")), name)
+    return flow
+
+
+def rendered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: rendered(one) for name, one in value.items()}
+    for name, told in EVENT.items():
+        if isinstance(value, str):
+            value = value.replace(f"{{{{ event.payload.{name} }}}}", str(told))
+    return value
+
+
+def test_every_trigger_waits_for_an_event_that_a_flow_sends_and_hands_on_parameters_that_the_next_accepts() -> None:
+    sent = {f"valle.{one['name']}.finished" for one in DECLARED}
+    triggers = [(one, trigger) for one in DECLARED for trigger in one.get("triggers", ())]
+    assert {one["name"] for one, trigger in triggers if trigger.get("enabled", True)} == {
+        "segment", "transcribe", "phonemize", "quality", "speakers", "quantize",
+    }  # fmt: skip
+    for deployment, trigger in triggers:
+        known = DeploymentEventTrigger.model_validate(trigger)
+        assert known.expect <= sent
+        parameters = rendered(trigger["parameters"])
+        assert "{{" not in str(parameters)
+        flow_of(deployment).validate_parameters(parameters)
+
+
+def test_what_is_scheduled_runs_at_night_and_once_a_week() -> None:
+    schedules = {one["name"]: one["schedules"] for one in DECLARED if one.get("schedules")}
+    assert {name: [schedule["cron"] for schedule in found] for name, found in schedules.items()} == {
+        "ingest": ["0 2 * * *"],
+        "corpus-report": ["0 6 * * 1"],
+    }
+
+
+def test_every_field_of_every_form_has_a_help_text() -> None:
+    for deployment in DECLARED:
+        assert deployment["description"] and deployment["tags"], deployment["name"]
+        (parameter,) = flow_of(deployment).fn.__annotations__.keys() - {"return"}
+        model = flow_of(deployment).fn.__annotations__[parameter]
+        assert undocumented(model.model_json_schema()) == [], deployment["name"]
+
+
+def undocumented(schema: dict[str, Any]) -> list[str]:
+    parts = [("", schema), *schema.get("$defs", {}).items()]
+    return [
+        f"{part}.{name}"
+        for part, content in parts
+        for name, field in content.get("properties", {}).items()
+        if not field.get("description")
+    ]
+
+
+def test_pools_and_automations_are_registered_once_and_keep_what_they_watch(client: SyncPrefectClient) -> None:
+    limits = {"cpu": 2, "gpu": 1, "train": 1}
+    register_pools(client, limits)
+    register_pools(client, limits | {"cpu": 5})
+    assert client.read_work_pool("cpu").concurrency_limit == 5
+    register_automations(client)
+    before = {one.id for wanted in automations() for one in client.read_automations_by_name(wanted.name)}
+    register_automations(client)
+    after = {one.id for wanted in automations() for one in client.read_automations_by_name(wanted.name)}
+    assert len(before) == 2
+    assert before == after
+
+
+def test_doctor_names_what_is_missing_and_what_fixes_it(client: SyncPrefectClient, tmp_path: Path) -> None:
+    register_pools(client, {"cpu": 2, "gpu": 1})
+    found = {finding.name: finding for finding in diagnose_prefect(tmp_path)}
+    assert found["prefect server"].status == found["prefect version"].status == "ok"
+    assert (found["pool cpu"].status, found["pool cpu"].detail) == ("broken", "no worker polls it")
+    assert "prefect worker start --pool cpu" in found["pool cpu"].fix
+    assert found["deployments"].fix == "valle up"
+
+
+def test_doctor_says_that_no_server_answers_and_that_none_was_started(tmp_path: Path) -> None:
+    with temporary_settings(updates={PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        (finding,) = diagnose_prefect(tmp_path)
+        assert (finding.status, finding.fix) == ("broken", "export PREFECT_API_URL=<its address>/api")
+    with temporary_settings(updates={PREFECT_API_URL: None}):
+        (finding,) = diagnose_prefect(tmp_path)
+        assert (finding.status, finding.fix) == ("missing", "valle up")
+        Station(home=home_of(tmp_path), data=tmp_path, host="127.0.0.1", port=9).save()
+        (finding,) = diagnose_prefect(tmp_path)
+        assert (finding.status, finding.fix) == ("broken", "valle up")
+
+
+def test_a_wrong_parameter_is_refused_before_there_is_a_run(client: SyncPrefectClient) -> None:
+    entrypoint = RunnerDeployment.from_entrypoint(f"{checkout() / 'flows' / 'select.py'}:select", name="refused")
+    made = entrypoint.apply()
+    for wrong in ({"name": "Not A Name!"}, {"name": "good", "wheer": "true"}):
+        with pytest.raises(PrefectHTTPStatusError, match="Validation failed"):
+            client.create_flow_run_from_deployment(made, parameters={"parameters": {"selection": wrong}})
+    assert [run for run in client.read_flow_runs(limit=200) if run.deployment_id == made] == []
+    assert select.name == "select"
+
+
+def test_a_flow_that_a_person_runs_from_a_shell_starts_nothing_else(client: SyncPrefectClient, tmp_path: Path) -> None:
+    before = len(client.read_flow_runs(limit=200))
+    announce("ingest", "clips", Place(tmp_path), 3)
+    start_once("evaluate/evaluate", {"run": "x"}, key="once")
+    assert len(client.read_flow_runs(limit=200)) == before
+
+
+def test_one_process_keeps_a_station_and_its_end_is_known_at_once(tmp_path: Path) -> None:
+    station = Station(home=home_of(tmp_path), data=tmp_path, host="0.0.0.0", port=4242)
+    station.save()
+    assert load_station(tmp_path) == station
+    assert station.api_url == "http://127.0.0.1:4242/api"
+    assert keeper_of(station.home) is None
+    with keeping(station.home):
+        assert keeper_of(station.home) is not None
+        with pytest.raises(BlockingIOError), keeping(station.home):
+            pass
+    assert keeper_of(station.home) is None
+
+
+def test_all_deployments_of_the_file_are_declared_by_name() -> None:
+    assert declared_deployments(checkout()) == tuple(one["name"] for one in DECLARED)
