@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from valle.model.cache import Cache
 from valle.model.config import ModelConfig
@@ -112,6 +113,7 @@ class LlamaTrunk(nn.Module):
         assert size * config.heads == config.width, "heads must divide width"
         assert size % 2 == 0, "the size of a head must be even"
         self.rope_base = config.rope_base
+        self.gradient_checkpointing = False
         self.head_size = size
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.depth))
         self.norm = nn.RMSNorm(config.width, eps=1e-6)
@@ -134,7 +136,10 @@ class LlamaTrunk(nn.Module):
         is_causal = mask.kind is MaskKind.CAUSAL and not is_step
         rotation = self._rotation(positions)
         for layer, block in enumerate(self.blocks):
-            x = block(x, rotation, attention_mask, is_causal, layer, cache)
+            if self.gradient_checkpointing and self.training:
+                x = checkpoint(block, x, rotation, attention_mask, is_causal, layer, cache, use_reentrant=False)
+            else:
+                x = block(x, rotation, attention_mask, is_causal, layer, cache)
         if cache is not None:
             cache.grow(self._grown(x, mask, cache))
         return self.norm(x)

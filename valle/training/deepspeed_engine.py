@@ -11,7 +11,7 @@ import torch.distributed
 from torch import Tensor
 
 from valle.model import Batch, LossReport, ValleModel, sequence_loss
-from valle.training.engine import make_optimizer
+from valle.training.optimizer import make_optimizer
 from valle.training.options import TrainOptions
 from warehouse.errors import ConfigurationError, DependencyError
 

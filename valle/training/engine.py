@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from valle.model import Batch, LossReport, ValleModel, sequence_loss
+from valle.training.optimizer import WeightAverage, make_optimizer, weights_to_use
 from valle.training.options import TrainOptions
 
 _HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -40,29 +41,16 @@ class Engine(Protocol):
         """The sum of a number over all ranks."""
 
     def weights(self) -> dict[str, Tensor]:
-        """All weights in fp32 on the CPU; complete on rank 0. Every rank must call it."""
+        """The weights to speak with, averaged where the options say so: fp32 on the CPU, complete on rank 0.
+
+        Every rank must call it.
+        """
 
     def save_state(self, directory: Path) -> None:
         """Write what `load_state` needs to continue to the bit. Every rank must call it."""
 
     def load_state(self, directory: Path) -> None:
         """Continue from a directory that `save_state` wrote."""
-
-
-def parameter_groups(model: ValleModel, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices with weight decay; norms, biases and the separator without."""
-    named = list(model.named_parameters())
-    is_matrix = {name: parameter.dim() >= 2 and not name.endswith("bias") for name, parameter in named}
-    return [
-        {"params": [parameter for name, parameter in named if is_matrix[name]], "weight_decay": weight_decay},
-        {"params": [parameter for name, parameter in named if not is_matrix[name]], "weight_decay": 0.0},
-    ]
-
-
-def make_optimizer(model: ValleModel, options: TrainOptions) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter, arXiv 1711.05101) over the model's parameters."""
-    groups = parameter_groups(model, options.weight_decay)
-    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=options.betas, eps=1e-8, fused=True)
 
 
 class PlainEngine:
@@ -75,6 +63,7 @@ class PlainEngine:
         self._device = torch.device(options.device)
         self._model = model.to(self._device)
         self._optimizer = make_optimizer(model, options)
+        self._average = WeightAverage(model, options.average_decay) if options.average_decay else None
         self._clip = options.gradient_clip
         self._dtype = _HALVES.get(options.precision)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._dtype is torch.float16)
@@ -98,6 +87,8 @@ class PlainEngine:
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
+        if self._average is not None:
+            self._average.update(self._model)
         # A smaller scale cures an overflow; below 1 the gradient itself is not finite.
         is_curable = self._scaler.is_enabled() and self._scaler.get_scale() >= 1
         return None if is_curable and not torch.isfinite(norm) else float(norm)
@@ -106,8 +97,9 @@ class PlainEngine:
         """See `Engine`."""
         self._model.eval()
         batch = batch.to(self._device)
-        with torch.no_grad(), self._autocast():
-            logits = self._model(batch)
+        weights = self._average.weights if self._average is not None else {}
+        with weights_to_use(self._model, self._optimizer), torch.no_grad(), self._autocast():
+            logits = torch.func.functional_call(self._model, weights, (batch,))
         return sequence_loss(logits, batch)
 
     def total(self, value: float) -> float:
@@ -116,7 +108,9 @@ class PlainEngine:
 
     def weights(self) -> dict[str, Tensor]:
         """See `Engine`."""
-        return {name: tensor.detach().float().cpu() for name, tensor in self._model.state_dict().items()}
+        with weights_to_use(self._model, self._optimizer):
+            weights = self._average.weights if self._average is not None else self._model.state_dict()
+            return {name: tensor.detach().float().cpu().clone() for name, tensor in weights.items()}
 
     def save_state(self, directory: Path) -> None:
         """See `Engine`."""
@@ -125,6 +119,7 @@ class PlainEngine:
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
+            "average": None if self._average is None else self._average.state(),
         }
         torch.save(state, directory / "plain.pt")
 
@@ -135,6 +130,8 @@ class PlainEngine:
         self._optimizer.load_state_dict(state["optimizer"])
         if state.get("scaler"):
             self._scaler.load_state_dict(state["scaler"])
+        if self._average is not None and state.get("average"):
+            self._average.restore(state["average"])
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self._device.type, dtype=self._dtype) if self._dtype else nullcontext()
@@ -142,6 +139,7 @@ class PlainEngine:
 
 def open_engine(model: ValleModel, options: TrainOptions) -> Engine:
     """The engine the options name."""
+    model.trunk.gradient_checkpointing = options.gradient_checkpointing
     if options.engine == "plain":
         return PlainEngine(model, options)
     from valle.training.deepspeed_engine import DeepSpeedEngine

@@ -192,6 +192,7 @@ class _Run:
             warmup_steps=options.warmup_steps,
             max_steps=options.max_steps,
             final_share=options.final_learning_rate,
+            shape=options.schedule,
         )
 
     def _log(self, window: Window) -> None:

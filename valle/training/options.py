@@ -29,7 +29,13 @@ class TrainSettings(BaseModel):
     )
     batch_tokens: int = Field(default=4096, ge=64, description="Slots of a batch, padding included.")
     accumulate: int = Field(default=1, ge=1, description="Batches per optimizer update and rank.")
-    learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate of AdamW.")
+    optimizer: Literal["adamw", "schedule-free", "prodigy"] = Field(
+        default="adamw", description="schedule-free wants the constant schedule, prodigy a learning_rate of 1."
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate.")
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine", description="How the learning rate falls after its rise."
+    )
     final_learning_rate: float = Field(
         default=0.1, ge=0, le=1, description="Last learning rate, as a share of the peak."
     )
@@ -37,6 +43,12 @@ class TrainSettings(BaseModel):
     weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay on matrices.")
     betas: tuple[float, float] = Field(default=(0.9, 0.96), description="Decay rates of AdamW's moments.")
     gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
+    average_decay: float = Field(
+        default=0.0, ge=0, lt=1, description="Speak with a moving average of the weights, 0.999 for instance; 0 is off."
+    )
+    gradient_checkpointing: bool = Field(
+        default=False, description="Compute activations twice instead of keeping them: less memory, a third slower."
+    )
 
     level_law: LevelLaw = Field(
         default="triangular", description="How often each codebook is the one to predict: triangular, uniform or bell."
@@ -98,6 +110,10 @@ class TrainSettings(BaseModel):
         shares = self.continuation_share + self.length_share + self.transcription_share
         if shares > 1 or self.prompt_dropout + self.condition_dropout > 1:
             raise ValueError("The shares of tasks, and those of rows without prompt or text, each add up to at most 1.")
+        if self.engine == "deepspeed" and (self.optimizer != "adamw" or self.average_decay):
+            raise ValueError("DeepSpeed shards weights, so only the plain engine has other optimizers and averages.")
+        if self.optimizer == "schedule-free" and self.schedule != "constant":
+            raise ValueError("The schedule-free optimizer takes the place of a schedule; set schedule to constant.")
         if self.level_law_changes[0] >= self.level_law_changes[1]:
             raise ValueError(f"level_law_changes must be two rising epochs, not {self.level_law_changes}.")
         if self.engine == "deepspeed" and self.precision != "fp32" and self.zero_stage == 0:

@@ -6,7 +6,7 @@ from valle.data.training_set import load_training_set
 from valle.model import ValleModel, preset, sequence_loss
 from valle.training.data import open_data
 from valle.training.deepspeed_engine import deepspeed_config, single_process_environment
-from valle.training.engine import PlainEngine, parameter_groups
+from valle.training.engine import PlainEngine
 from valle.training.options import TrainOptions
 
 
@@ -55,17 +55,6 @@ def test_bf16_losses_stay_near_fp32_ones(options):
     half = PlainEngine(make_model(), options.model_copy(update={"precision": "bf16"})).evaluate(batch)
     assert float(half.total) == pytest.approx(float(full.total), rel=0.02)
     assert float(half.total) != float(full.total)
-
-
-def test_weight_decay_spares_norms_biases_and_the_separator():
-    model = make_model()
-    decayed, spared = parameter_groups(model, 0.1)
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    assert {names[id(p)] for p in spared["params"]} == {
-        name for name in names.values() if "norm" in name or "bias" in name or name == "separator"
-    }
-    assert len(decayed["params"]) + len(spared["params"]) == len(names)
-    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
 
 
 def test_the_deepspeed_configuration_follows_from_the_options(options):

@@ -1,0 +1,116 @@
+import pytest
+import torch
+
+from tests.unit.training.test_engine import make_model
+from tests.unit.training.test_loop import changed, lines, options, toy, weights  # noqa: F401 - fixtures
+from valle.data.training_set import load_training_set
+from valle.training.data import open_data
+from valle.training.engine import open_engine
+from valle.training.loop import train
+from valle.training.optimizer import WeightAverage, parameter_groups
+from valle.training.schedule import SHAPES, learning_rate
+
+WAYS = {
+    "average": {"average_decay": 0.9},
+    "schedule-free": {"optimizer": "schedule-free", "schedule": "constant", "learning_rate": 1e-2},
+    "prodigy": {"optimizer": "prodigy", "learning_rate": 1.0, "schedule": "linear"},
+}
+
+
+def test_weight_decay_spares_norms_biases_and_the_separator():
+    model = make_model()
+    decayed, spared = parameter_groups(model, 0.1)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    assert {names[id(p)] for p in spared["params"]} == {
+        name for name in names.values() if "norm" in name or "bias" in name or name == "separator"
+    }
+    assert len(decayed["params"]) + len(spared["params"]) == len(names)
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_optimizer_goes_on_to_the_bit_after_a_stop(options, tmp_path, way):  # noqa: F811
+    options = changed(options, **WAYS[way])
+    whole = train(options)
+    apart = changed(options, run_dir=tmp_path / "apart")
+    train(changed(apart, max_steps=options.max_steps), commands=_StopAfter(3))
+    resumed = train(apart)
+    assert resumed.step == whole.step
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(resumed)[name]), name
+
+
+class _StopAfter:
+    """Somebody who types quit after some steps."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def poll(self):
+        self.steps -= 1
+        return ["quit"] if self.steps < 0 else []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_optimizer_learns(options, way):  # noqa: F811
+    options = changed(options, **WAYS[way], max_steps=60, batch_tokens=1500, evaluate_every=30, warmup_steps=5)
+    train(options)
+    losses = [line["dev_loss"] for line in lines(options) if "dev_loss" in line]
+    # What is evaluated is what is saved: the average, or the point of a schedule-free optimizer.
+    assert losses[-1] < losses[0]
+
+
+def test_a_moving_average_follows_the_weights_and_is_what_is_spoken_with():
+    model = make_model()
+    average = WeightAverage(model, 0.9)
+    by_hand = model.separator.detach().clone()
+    for update in range(1, 31):
+        with torch.no_grad():
+            model.separator += 1
+        average.update(model)
+        decay = min(0.9, update / (9 + update))
+        by_hand = decay * by_hand + (1 - decay) * model.separator.detach()
+    torch.testing.assert_close(average.weights["separator"], by_hand)
+    assert (average.weights["separator"] < model.separator).all()
+
+
+def test_checkpointed_gradients_are_the_gradients(options):  # noqa: F811
+    gradients = []
+    for is_checkpointed in (False, True):
+        chosen = changed(options, gradient_checkpointing=is_checkpointed)
+        model = make_model()
+        engine = open_engine(model, chosen)
+        data = open_data(load_training_set(chosen.training_set), model.config, chosen)
+        batch = next(data.dev_batches(1))
+        assert model.trunk.gradient_checkpointing == is_checkpointed
+        engine.accumulate(batch, batch.num_labels)
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+    for plain, again in zip(*gradients, strict=True):
+        assert torch.equal(plain, again)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_schedule_rises_to_its_peak_and_falls_no_further_than_its_share(shape):
+    def rate(step):
+        return learning_rate(step, peak=2.0, warmup_steps=10, max_steps=110, final_share=0.1, shape=shape)
+
+    assert rate(5) == 1.0
+    assert rate(10) == 2.0
+    middle, end = {"cosine": (1.1, 0.2), "linear": (1.1, 0.2), "constant": (2.0, 2.0)}[shape]
+    assert rate(60) == pytest.approx(middle)
+    assert rate(110) == rate(500) == pytest.approx(end)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"engine": "deepspeed", "optimizer": "prodigy"}, "only the plain engine"),
+        ({"engine": "deepspeed", "average_decay": 0.9}, "only the plain engine"),
+        ({"optimizer": "schedule-free"}, "schedule to constant"),
+        ({"length_share": 0.6, "transcription_share": 0.6}, "at most 1"),
+        ({"level_law_changes": (5, 5)}, "two rising epochs"),
+    ],
+)
+def test_options_that_contradict_each_other_are_one_sentence(options, changes, message):  # noqa: F811
+    with pytest.raises(ValueError, match=message):
+        changed(options, **changes)
