@@ -1,0 +1,185 @@
+"""A text in pieces that can each be spoken in one breath: sentences, and parts of those that are too long.
+
+Pieces are slices of the text, so nothing is lost or changed but the white space between them. An end that is not sure
+(an abbreviation, an initial, an ordinal number) is no end: two sentences in one breath do less harm than half a one.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+_WIDE_CHARACTER = 3
+"""Letters that take as long to say as one Chinese, Japanese or Korean character."""
+_CLOSERS = "\"'”’“‘»«›‹」』）)］]】〉》"
+_END = re.compile(rf"(?P<wide>[。．！？｡]+)|(?P<mark>[.!?…]+)(?P<closers>[{re.escape(_CLOSERS)}]*)(?=\s|$)")
+_PARAGRAPH = re.compile(r"\n\s*\n\s*")
+_QUOTES: Mapping[str, str] = MappingProxyType(
+    {'"': '"', "“": "”", "「": "」", "『": "』", "（": "）", "(": ")", "《": "》"}
+)
+_QUOTES_OF: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"de": {'"': '"', "„": "“”", "»": "«", "(": ")"}, "fr": {'"': '"', "“": "”", "«": "»", "(": ")"}}
+)
+_GOES_ON = ("と", "って", "、", "，", ",", "고", "라고", "하고", "라는")
+"""What follows a quotation when the sentence around it goes on."""
+
+_ABBREVIATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "en": "mr mrs ms dr prof st sr jr rev gen col capt lt sgt hon gov sen rep messrs mt ft vs cf al",
+        "de": "hr fr frl dr prof st bzw ca evtl ggf inkl exkl usf vgl sog zzgl abs bspw geb gest ing dipl hrsg str z",
+        "fr": "m mm mme mmes mlle mlles dr me mgr st ste cf env",
+    }
+)
+_BEFORE_NUMBERS = frozenset("no nos nr vol fig abb art p pp s chap ch sec sect kap bd tel nº n°".split())
+_WORD_BEFORE = re.compile(r"[^\s(\[\"'“”„«»‘’]*$")
+_BREAKS = (
+    re.compile(r"[;:—–](?=\s)|[；：—–]"),
+    re.compile(r",(?=\s)|[、，､]"),
+    re.compile(r"\s"),
+)
+"""Where a piece that is too long is cut, best first; a mark stays with what is before it."""
+_IN_NUMBERS = "，．："
+
+
+def spoken_length(text: str) -> int:
+    """How long a text is to say, in Latin letters: a wide character counts as several."""
+    return sum(_WIDE_CHARACTER if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def split_sentences(text: str, language: str = "en", *, max_characters: int = 200) -> list[str]:
+    """The sentences of a text in order, without the white space around them.
+
+    What is quoted stays in one piece, an empty line always ends a sentence, and a piece without a letter or digit goes
+    with its neighbour. What is longer than `max_characters` (as `spoken_length` counts) is cut at the best of a
+    colon, a comma, a space or, at last, anywhere. The pieces without their white space, one after the other, are the
+    text without its white space.
+    """
+    pieces = []
+    for paragraph in _PARAGRAPH.split(text):
+        sentences = _slices(paragraph, [*_ends(paragraph, language, max_characters)])
+        pieces += _with_their_marks(paragraph, sentences)
+    return [part for piece in pieces for part in _shortened(piece, max_characters)]
+
+
+def split_lines(text: str, *, max_characters: int = 200) -> list[str]:
+    """The lines of a text that hold anything, cut as `split_sentences` does where they are too long."""
+    return [part for line in text.splitlines() if line.strip() for part in _shortened(line.strip(), max_characters)]
+
+
+def _slices(text: str, ends: Sequence[int]) -> list[tuple[int, int]]:
+    bounds = [0, *ends, len(text)]
+    return [(begin, end) for begin, end in zip(bounds[:-1], bounds[1:], strict=True) if text[begin:end].strip()]
+
+
+def _with_their_marks(text: str, slices: Sequence[tuple[int, int]]) -> list[str]:
+    """The slices as text; what holds no word is joined to its neighbour."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in slices:
+        if joined and not (_has_word(text[begin:end]) and _has_word(text[slice(*joined[-1])])):
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((begin, end))
+    return [text[begin:end].strip() for begin, end in joined]
+
+
+def _has_word(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def _ends(text: str, language: str, max_characters: int) -> Iterator[int]:
+    """Where sentences end, in order."""
+    quoted = _quotations(text, language, max_characters)
+    begin = 0
+    for found in _END.finditer(text):
+        end = found.end()
+        inside = next((span for span in quoted if span[0] < found.start() < span[1]), None)
+        if inside is not None:
+            # The end of what is quoted is the end of the sentence if a mark stands right before the closing quote.
+            if text[end - len(found["closers"] or "") : inside[1]].strip(_CLOSERS + " \u202f\u00a0"):
+                continue
+            end = max(end, inside[1] + 1)
+        if end > begin and _is_end(text, begin, found, end, language):
+            yield end
+            begin = end
+
+
+def _is_end(text: str, begin: int, found: re.Match[str], end: int, language: str) -> bool:
+    rest = text[end:]
+    following = rest.lstrip().lstrip("\"'“„«»‘(「『（[-–—¿¡ \u00a0")
+    if found["wide"]:
+        if found["wide"] == "．" and text[end : end + 1].isdigit():
+            return False
+        return not (end > found.end() and rest.startswith(_GOES_ON))
+    if end > found.end() and (not rest[:1].isspace() or rest.startswith(_GOES_ON)):
+        return not rest
+    if following[:1].islower():
+        return False
+    return found["mark"] != "." or not _is_short(text[begin : found.start()], following, language)
+
+
+def _is_short(before: str, following: str, language: str) -> bool:
+    """Whether a single full stop belongs to the word before it: an abbreviation, an initial or a number."""
+    matched = _WORD_BEFORE.search(before)
+    word = matched[0] if matched else ""
+    lower = word.lower().rpartition("-")[2]
+    if lower in _ABBREVIATIONS.get(language, _ABBREVIATIONS["en"]).split():
+        return True
+    if lower in _BEFORE_NUMBERS and following[:1].isdigit():
+        return True
+    if word.isdigit():
+        # "3. Mai", and the number of an item of a list.
+        return (language == "de" and len(word) <= 2) or not before[: -len(word)].strip()
+    parts = word.split(".")
+    return all(len(part) == 1 and part.isalpha() for part in parts) and (len(parts) > 1 or word.isupper())
+
+
+def _quotations(text: str, language: str, max_characters: int) -> list[tuple[int, int]]:
+    """Places of the opening and closing marks of quotations, outermost only, of those that are not too long."""
+    pairs = _QUOTES_OF.get(language, _QUOTES)
+    spans: list[tuple[int, int]] = []
+    place = 0
+    while place < len(text):
+        closers = pairs.get(text[place])
+        if closers is not None:
+            reach = range(place + 1, min(len(text), place + max_characters))
+            close = next((i for i in reach if text[i] in closers), None)
+            if close is not None and spoken_length(text[place : close + 1]) <= max_characters:
+                spans.append((place, close))
+                place = close
+        place += 1
+    return spans
+
+
+def _shortened(text: str, max_characters: int) -> Iterator[str]:
+    """A text cut into about equal parts, each short enough."""
+    left = spoken_length(text)
+    while left > max_characters:
+        parts = -(-left // max_characters)
+        cut = _cut(text, max_characters, wanted=left / parts)
+        rest = text[cut:].lstrip()
+        yield text[:cut].rstrip()
+        left -= spoken_length(text[: len(text) - len(rest)])
+        text = rest
+    if text:
+        yield text
+
+
+def _cut(text: str, longest: int, *, wanted: float) -> int:
+    """Where to cut: at the best kind of break there is, as near to the `wanted` length as possible."""
+    lengths: list[int] = []  # up to and with each character
+    for character in text:
+        length = (lengths[-1] if lengths else 0) + spoken_length(character)
+        if length > longest and lengths:
+            break
+        lengths.append(length)
+    limit = len(lengths)
+    for kind in _BREAKS:
+        cuts = [found.end() for found in kind.finditer(text, 0, limit + 1) if not _is_in_number(text, found.start())]
+        near = [cut for cut in cuts if cut <= limit and lengths[cut - 1] >= wanted / 2]
+        if near:
+            return min(near, key=lambda cut: abs(lengths[cut - 1] - wanted))
+    return next((cut for cut, length in enumerate(lengths, 1) if length >= wanted), limit)
+
+
+def _is_in_number(text: str, place: int) -> bool:
+    return text[place] in _IN_NUMBERS and text[place - 1 : place].isdigit() and text[place + 1 : place + 2].isdigit()
