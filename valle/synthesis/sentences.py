@@ -4,6 +4,7 @@ Pieces are slices of the text, so nothing is lost or changed but the white space
 (an abbreviation, an initial, an ordinal number) is no end: two sentences in one breath do less harm than half a one.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ _ABBREVIATIONS: Mapping[str, str] = MappingProxyType(
         "fr": "m mm mme mmes mlle mlles dr me mgr st ste cf env",
     }
 )
-_BEFORE_NUMBERS = frozenset("no nos nr vol fig abb art p pp s chap ch sec sect kap bd tel nº n°".split())
+_BEFORE_NUMBERS = "no nos nr vol fig abb art p pp s chap ch sec sect kap bd tel nº n°"
 _WORD_BEFORE = re.compile(r"[^\s(\[\"'“”„«»‘’]*$")
 _BREAKS = (
     re.compile(r"[;:—–](?=\s)|[；：—–]"),
@@ -68,7 +69,7 @@ def split_lines(text: str, *, max_characters: int = 200) -> list[str]:
 
 def _slices(text: str, ends: Sequence[int]) -> list[tuple[int, int]]:
     bounds = [0, *ends, len(text)]
-    return [(begin, end) for begin, end in zip(bounds[:-1], bounds[1:], strict=True) if text[begin:end].strip()]
+    return [(begin, end) for begin, end in itertools.pairwise(bounds) if text[begin:end].strip()]
 
 
 def _with_their_marks(text: str, slices: Sequence[tuple[int, int]]) -> list[str]:
@@ -124,7 +125,7 @@ def _is_short(before: str, following: str, language: str) -> bool:
     lower = word.lower().rpartition("-")[2]
     if lower in _ABBREVIATIONS.get(language, _ABBREVIATIONS["en"]).split():
         return True
-    if lower in _BEFORE_NUMBERS and following[:1].isdigit():
+    if lower in _BEFORE_NUMBERS.split() and following[:1].isdigit():
         return True
     if word.isdigit():
         # "3. Mai", and the number of an item of a list.

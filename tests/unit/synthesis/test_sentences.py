@@ -9,7 +9,7 @@ SPLIT = {
     "en": (
         "He left! | Mr. Smith paid 3.14 dollars. | Is it? | Yes.",
         "Dr. J. R. Brown met the U.S. Army at 5 p.m. sharp. | See No. 5. | No. | Go, e.g. Now.",
-        '"Stop. Go." | He said it. | It said “One. Two.” | Then it ended. | "Are you?" said Tom. | (He was. Truly.) | End',
+        '"Stop. Go." | He said it. | It said “One. Two.” | Then it ended. | "Are you?" said Tom. | (He was.) | End',
         "Well... maybe. | Well... | No? | Really?! | Oh! he said. | Yes, etc. and so on. | Etc. | Then",
         "1. First thing. | 2. Second thing.",
         'He is 6" tall. | She is not.',
@@ -71,7 +71,7 @@ def test_a_wide_character_counts_as_three_letters():
 
 
 WORDS = ["a", "Mr.", "z.B.", "3.14", "No.", "5", "go", "Stop", "字", "です", "네", "don't", "naïve", "x" * 40]
-MARKS = list(".!?,;:…—\"'“”„«»「」（）()。！？、， \n\t\u00a0") + ["\n\n", "...", ". ", "? ", "　"]
+MARKS = [*".!?,;:…—\"'“”„«»「」（）()。！？、， \n\t\u00a0", "\n\n", "...", ". ", "? ", "\u3000"]
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "ja", "ko", "zh"])
