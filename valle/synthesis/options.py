@@ -4,6 +4,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+_ONLY_AR = (
+    *("min_temperature", "repetition_penalty", "length_penalty"),
+    *("dry", "mirostat", "repetition_aware", "adaptive", "beam"),
+)
+_ONLY_NAR_LEN = ("masked", "duration", "seconds", "slowness")
+
 
 class _Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -139,4 +145,9 @@ class SamplingOptions(_Options):
             raise ValueError(f"{' and '.join(chosen)} draw codes in different ways; choose one.")
         if self.min_temperature is not None and self.min_temperature > self.temperature:
             raise ValueError("min_temperature is above temperature; make it smaller.")
+        useless = _ONLY_NAR_LEN if self.decoding == "ar" else _ONLY_AR
+        if given := [name for name in useless if getattr(self, name) != type(self).model_fields[name].default]:
+            raise ValueError(
+                f"decoding={self.decoding} makes no use of {' and '.join(given)}; decode otherwise, or leave it out."
+            )
         return self

@@ -89,7 +89,8 @@ def test_what_was_learnt_by_heart_is_spoken_in_each_mode(learnt, options):
 @pytest.mark.parametrize("way", ["digits", "at_once"])
 def test_lengths_are_predicted_digit_by_digit_and_at_once(learnt, way):
     model, items = learnt
-    lengths = predict_lengths(model, conditions_of(items), [SamplingOptions(duration=way, max_seconds=9)] * 4)
+    options = SamplingOptions(decoding="nar-len", duration=way, max_seconds=9)
+    lengths = predict_lengths(model, conditions_of(items), [options] * 4)
     assert lengths == [codes.shape[1] for codes in expected_of(items)]
 
 
@@ -198,7 +199,8 @@ def test_absurd_lengths_are_kept_within_what_the_text_can_take(conditions):
         start, _ = model.heads.spans["digits", 0]
         with torch.no_grad():
             model.heads.bias[start + digit] = 1e4
-        lengths = predict_lengths(model, conditions, [SamplingOptions(duration="at_once", max_seconds=99)] * 3)
+        options = SamplingOptions(decoding="nar-len", duration="at_once", max_seconds=99)
+        lengths = predict_lengths(model, conditions, [options] * 3)
         assert lengths == [max(1, round(bound * frames)) for frames in average]
         with torch.no_grad():
             model.heads.bias[start + digit] = 0

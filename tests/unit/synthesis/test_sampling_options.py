@@ -80,6 +80,13 @@ OF_AN_UTTERANCE = {
 }
 """The same of those that only a whole utterance shows."""
 
+ONLY_NAR_LEN = ("masked", "duration", "seconds", "slowness")
+OF_AN_AR_ALONE = {
+    *("min_temperature", "repetition_penalty", "length_penalty", "dry.multiplier", "dry.base", "dry.allowed_length"),
+    *("mirostat.tau", "mirostat.eta", "repetition_aware.window", "repetition_aware.threshold", "beam.width"),
+    *("beam.length_exponent", *(path for path in OF_A_FRAME if path.startswith("adaptive."))),
+}
+
 ELSEWHERE = {
     "continues_prompt": True,  # tests/unit/synthesis/test_synthesizer.py
 }
@@ -99,8 +106,10 @@ def paths(model, prefix=""):
             yield f"{prefix}{name}"
 
 
-def nested(path, value):
-    return reduce(lambda inside, name: {name: inside}, reversed(path.split(".")), value)
+def alone(path, value):
+    """An option beside nothing but the way to decode that makes use of it."""
+    way = {"decoding": "nar-len"} if path.partition(".")[0] in ONLY_NAR_LEN else {}
+    return way | reduce(lambda inside, name: {name: inside}, reversed(path.split(".")), value)
 
 
 def merged(options, path, value):
@@ -122,18 +131,20 @@ def test_every_option_is_a_flag_of_speak(path):
     value = CHANGED[path]
     flag = f"--sampling.{path.replace('_', '-')}"
     given = [flag] if value is True else [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    if "decoding" in (expected := alone(path, value)):
+        given += ["--sampling.decoding", expected["decoding"]]
     options = parse(SpeakOptions, "speak", ["some text", *given])
-    assert options.sampling == SamplingOptions(**nested(path, value))
+    assert options.sampling == SamplingOptions(**expected)
 
 
 @pytest.mark.parametrize("path", CHANGED)
 def test_every_option_is_a_key_of_a_yaml_file(path, tmp_path):
     value = CHANGED[path]
     file = tmp_path / "options.yaml"
-    content = nested(path, list(value) if isinstance(value, tuple) else value)
+    content = alone(path, list(value) if isinstance(value, tuple) else value)
     file.write_text(yaml.safe_dump({"sampling": content}))
     options = parse(SpeakOptions, "speak", ["some text", "--config", str(file)])
-    assert options.sampling == SamplingOptions(**nested(path, value))
+    assert options.sampling == SamplingOptions(**alone(path, value))
 
 
 def test_every_option_is_a_field_of_the_form_of_evaluations_with_what_it_does():
@@ -186,6 +197,19 @@ def test_every_option_of_an_utterance_changes_the_codes(path):
 def test_two_ways_to_draw_at_once_are_refused_because_one_would_be_ignored(pair):
     with pytest.raises(ValidationError, match="choose one"):
         SamplingOptions(**pair[0], **pair[1])
+
+
+@pytest.mark.parametrize("path", CHANGED)
+def test_an_option_that_the_way_to_decode_makes_no_use_of_is_refused(path):
+    name, options = path.partition(".")[0], alone(path, CHANGED[path])
+    if name in ONLY_NAR_LEN:
+        with pytest.raises(ValidationError, match=f"decoding=ar makes no use of {name};"):
+            SamplingOptions(**options | {"decoding": "ar"})
+    elif path in OF_AN_AR_ALONE:
+        with pytest.raises(ValidationError, match=f"decoding=nar-len makes no use of {name};"):
+            SamplingOptions(**options | {"decoding": "nar-len"})
+    else:
+        assert SamplingOptions(**options | {"decoding": "ar"}) != SamplingOptions(**options | {"decoding": "nar-len"})
 
 
 def test_a_wrong_combination_is_a_sentence_on_the_command_line():
