@@ -7,6 +7,7 @@ ZeRO-3 would add a stale gradient, and AdamW would treat what was not drawn diff
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ class IdTables(nn.Module):
 
     def __init__(self, entries: Mapping[str, int], width: int) -> None:
         super().__init__()
-        ends = torch.tensor(list(entries.values())).cumsum(0).tolist()
+        ends = list(accumulate(entries.values()))
         self.first = {name: end - size for (name, size), end in zip(entries.items(), ends, strict=True)}
         self.weight = nn.Parameter(torch.randn(ends[-1], width) * 0.5)
 
