@@ -90,7 +90,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _sentence(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
-    return f"--{where}: {problem['msg']}" if where else str(problem["msg"])
+    what = str(problem["msg"]).removeprefix("Value error, ")  # pydantic's, before what a validator of ours says
+    return f"--{where}: {what}" if where else what
 
 
 def say(text: str) -> None:

@@ -213,5 +213,6 @@ def test_an_option_that_the_way_to_decode_makes_no_use_of_is_refused(path):
 
 
 def test_a_wrong_combination_is_a_sentence_on_the_command_line():
-    with pytest.raises(ConfigurationError, match="min_temperature is above temperature"):
+    with pytest.raises(ConfigurationError) as refused:
         parse(SpeakOptions, "speak", ["text", "--sampling.min-temperature", "2"])
+    assert str(refused.value) == "--sampling: min_temperature is above temperature; make it smaller."
