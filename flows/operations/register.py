@@ -1,13 +1,18 @@
-"""What a server has to know: work pools, automations for runs whose process is gone, and all deployments."""
+"""What a server has to know: work pools, automations for runs whose process is gone, and all deployments.
 
+`python -m flows.operations.register` tells it to the server of `PREFECT_API_URL`; `valle up` does so by itself.
+"""
+
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import yaml
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
@@ -15,7 +20,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
-from flows.operations.station import HEARTBEAT_SECONDS, Station, checkout
+from flows.operations.station import HEARTBEAT_SECONDS, POOLS, checkout
 from warehouse.errors import ConfigurationError, DependencyError
 
 DEAD_RUNS = "valle: a run that has stopped saying that it lives is crashed"
@@ -24,8 +29,8 @@ _MISSED_HEARTBEATS = 3
 _LONGEST_START = timedelta(minutes=5)
 
 
-def register_pools(client: SyncPrefectClient, limits: Mapping[str, int]) -> None:
-    """Create the work pools, or set the limits of those that exist."""
+def register_pools(client: SyncPrefectClient, limits: Mapping[str, int | None]) -> None:
+    """Create the work pools, or set the limits of those that exist; None is no limit."""
     for name, limit in limits.items():
         try:
             client.read_work_pool(name)
@@ -110,22 +115,37 @@ def declared_deployments(folder: Path) -> tuple[str, ...]:
     return tuple(one["name"] for one in yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"])
 
 
-def register_deployments(station: Station) -> tuple[str, ...]:
-    """Register everything that `prefect.yaml` declares, as `prefect deploy --all` does; the names."""
+def register_deployments(environment: Mapping[str, str], log: Path) -> tuple[str, ...]:
+    """Register everything that `prefect.yaml` declares, as `prefect deploy --all` does; the names.
+
+    `environment` names the server, and what the command says goes to the file `log`.
+    """
     names = declared_deployments(checkout())
     ran = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=checkout(),
-        env=station.environment(),
+        env={**environment, "PWD": str(checkout())},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    log = station.logs / "deploy.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(ran.stdout + ran.stderr, encoding="utf-8")
     if ran.returncode != 0:
         last = (ran.stdout + ran.stderr).strip().splitlines()[-1:]
         raise ConfigurationError(f"Registering prefect.yaml failed: {' '.join(last)}; all of it is in {log}.")
     return names
+
+
+def main() -> None:
+    """Register everything with the configured server; the workers say how many runs they take."""
+    with get_client(sync_client=True) as client:
+        register_pools(client, dict.fromkeys(POOLS))
+        register_automations(client)
+    names = register_deployments(os.environ, Path(tempfile.gettempdir()) / "valle-deploy.log")
+    sys.stdout.write(f"registered {', '.join(names)}\n")
+
+
+if __name__ == "__main__":
+    main()

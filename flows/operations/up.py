@@ -66,7 +66,7 @@ def bring_up(options: UpOptions) -> Up:
     with SyncPrefectClient(station.api_url) as client:
         register_pools(client, options.limits)
         register_automations(client)
-        names = register_deployments(station)
+        names = register_deployments(station.environment(), station.logs / "deploy.log")
         _wait_for_workers(client, station)
     return Up(station=station, was_up=was_up, deployments=names, processes=station.running())
 

@@ -7,12 +7,11 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.operations.station import Station
 from tests.pipeline.road import rows_of, write_folder
@@ -44,20 +43,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Station, Sy
         browser.close()
 
 
-def newest_run(client: SyncPrefectClient, flow: str, known: set[UUID]) -> FlowRun:
-    """The run of a flow that was not known before."""
-
-    def find() -> FlowRun | None:
-        deployment = client.read_deployment_by_name(f"{flow}/{flow}")
-        runs = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=200)
-        return next((run for run in runs if run.deployment_id == deployment.id and run.id not in known), None)
-
-    found: FlowRun = wait_until(find, 120)
-    return found
-
-
-def known_runs(client: SyncPrefectClient) -> set[UUID]:
-    return {run.id for run in client.read_flow_runs(limit=200)}
+def only_run(client: SyncPrefectClient, flow: str) -> FlowRun:
+    """The one run of a flow, as soon as there is one."""
+    deployment = client.read_deployment_by_name(f"{flow}/{flow}")
+    wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]))
+    (run,) = wait_until(lambda: client.read_flow_runs(flow_run_filter=wanted), 300)
+    return run
 
 
 def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path: Path) -> None:
@@ -66,7 +57,6 @@ def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path:
     clips = write_folder(tmp_path / "clips", 18, per_voice=3)
 
     # A corpus, from raw audio to codes.
-    before = known_runs(client)
     pages.open_form("prepare")
     pages.choose("Layout of the corpus", "folder")
     pages.fill("Folder (or list) that holds it", str(clips))
@@ -76,7 +66,7 @@ def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path:
     pages.switch_on("audio file's folder as its speaker")
     pages.shoot("form")
     pages.submit()
-    run = newest_run(client, "prepare", before)
+    run = only_run(client, "prepare")
     pages.open_run(run.id)
     pages.see("clips", 300)
     wait_until(lambda: any(one.type == "progress" for one in client.read_artifacts()), 600)
@@ -95,7 +85,6 @@ def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path:
     # A training, cancelled.
     made = start(client, "select/select", {"selection": {"name": "small", "split_policy": {"dev": 0.1, "test": 0.3}}})
     assert wait_for_run(client, made, 600).state.is_completed()
-    before = known_runs(client)
     pages.open_form("train")
     pages.fill("Name of the training set", "small")
     pages.fill("Name of the run", "browser")
@@ -105,7 +94,7 @@ def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path:
     pages.fill("Updates between checkpoints", "5")
     pages.shoot("train-form")
     pages.submit()
-    run = newest_run(client, "train", before)
+    run = only_run(client, "train")
     checkpoint = wait_until(lambda: latest_checkpoint(place.runs / "browser"), 900)
     assert any("valle.training" in words(process) for process in processes_of_run(station, run.id))
     pages.open_run(run.id)
@@ -124,12 +113,11 @@ def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path:
     assert Synthesizer.load(left, Backends()).codec.spec.name == "mini"
 
     # What it has learnt so far, measured.
-    before = known_runs(client)
     pages.open_form("evaluate")
     pages.fill("Name of a training run", "browser")
     pages.fill("Utterances, spread over the speakers", "2")
     pages.submit()
-    run = newest_run(client, "evaluate", before)
+    run = only_run(client, "evaluate")
     assert wait_for_run(client, run.id, 2400).state.is_completed()
     pages.open_run(run.id)
     pages.see("Completed", 120)

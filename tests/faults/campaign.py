@@ -1,4 +1,4 @@
-"""Kill everything, many times: `python -m tests.faults.campaign --kills 100 --data FOLDER`.
+"""Kill everything, many times: `python -m tests.faults.campaign --data FOLDER`.
 
 Three parts. The road alone and the flow alone, in processes forked from one that has imported everything, take most of
 the kills. Then a real station prepares corpora and trains models at the same time, and again and again one process of
@@ -23,9 +23,7 @@ from uuid import UUID
 import psutil
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows.operations.options import UpOptions
 from flows.operations.station import Station
-from flows.operations.up import bring_up
 from tests.pipeline.road import folder_corpus, part_names, run_road, tables_of, write_folder
 from tests.station import processes_of_run, start, throwaway_station, wait_until, words
 from valle.backends import Backends
@@ -86,18 +84,22 @@ class Campaign:
         selection = Selection(name="small", split_policy=policy)
         select(selection, self.training, codec=Backends().codec("mini").spec, phoneme_symbols=phoneme_table().symbols)
 
-    def run(self, kills: int) -> Tally:
-        """Kill until there were `kills`, then let everything finish."""
-        self._alone("road alone", "tests.pipeline.killed", [str(self.clips), str(self._data), str(kills * 2 // 5)])
-        options = [str(kills // 4), *self._flags()]
-        self._alone("flow alone", "tests.pipeline.killed_flow", options)
-        while sum(self.tally.kills.values()) < kills:
+    def kill_alone(self, road: int, flow: int) -> None:
+        """Kill forks that run the road, and forks that run the flow; what they leave unfinished one more finishes."""
+        if road:
+            self._alone("road alone", "tests.pipeline.killed", [str(self.clips), str(self._data), str(road)])
+        if flow:
+            self._alone("flow alone", "tests.pipeline.killed_flow", [str(flow), *self._flags()])
+
+    def kill_in_station(self, kills: int) -> None:
+        """Kill until there were `kills` more, then let everything finish."""
+        wanted = sum(self.tally.kills.values()) + kills
+        while sum(self.tally.kills.values()) < wanted:
             self._round(kill=True)
             sys.stderr.write(f"{time.strftime('%H:%M:%S')} {dict(self.tally.kills)} {dict(self.tally.states)}\n")
         self._round(kill=False)
         unfinished = [run.name for run in self.client.read_flow_runs(limit=200) if run.state and run.state.is_running()]
         assert unfinished == [], f"still running: {unfinished}"
-        return self.tally
 
     def _alone(self, name: str, module: str, arguments: Sequence[str]) -> None:
         """Kill forks of one process; the last line that it prints is how many kills met one at work."""
@@ -233,15 +235,18 @@ class Campaign:
 def main(arguments: Sequence[str]) -> None:
     """Run a campaign and print its tally."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--road", type=int, default=40, help="kills of the road alone")
+    parser.add_argument("--flow", type=int, default=30, help="kills of the flow alone")
+    parser.add_argument("--station", type=int, default=30, help="kills of the processes of a station")
     parser.add_argument("--data", type=Path, required=True, help="an empty folder")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     root = options.data.resolve()
     with throwaway_station(root / "station") as (station, client):
-        assert bring_up(UpOptions(data=station.data, port=station.port)).was_up
-        tally = Campaign(station, client, root, options.seed).run(options.kills)
-    sys.stdout.write(tally.describe() + "\n")
+        campaign = Campaign(station, client, root, options.seed)
+        campaign.kill_alone(options.road, options.flow)
+        campaign.kill_in_station(options.station)
+    sys.stdout.write(campaign.tally.describe() + "\n")
 
 
 if __name__ == "__main__":
