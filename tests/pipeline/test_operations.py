@@ -14,9 +14,19 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.chaining import announce, start_once
+from flows.operations import register
 from flows.operations.checks import diagnose_prefect
 from flows.operations.register import automations, declared_deployments, register_automations, register_pools
-from flows.operations.station import Station, checkout, home_of, keeper_of, keeping, load_station
+from flows.operations.station import (
+    HEARTBEAT_SECONDS,
+    POOLS,
+    Station,
+    checkout,
+    home_of,
+    keeper_of,
+    keeping,
+    load_station,
+)
 from flows.select import select
 from valle.place import Place
 
@@ -152,3 +162,14 @@ def test_one_process_keeps_a_station_and_its_end_is_known_at_once(tmp_path: Path
 
 def test_all_deployments_of_the_file_are_declared_by_name() -> None:
     assert declared_deployments(checkout()) == tuple(one["name"] for one in DECLARED)
+
+
+def test_the_file_of_the_cluster_has_a_worker_for_every_pool_and_registers_before_they_start() -> None:
+    services = yaml.safe_load((checkout() / "docker-compose.yaml").read_text(encoding="utf-8"))["services"]
+    workers = {name: one for name, one in services.items() if name.startswith("worker-")}
+    assert sorted(one["command"].split("--pool ")[1].split()[0] for one in workers.values()) == sorted(POOLS)
+    for one in workers.values():
+        assert one["depends_on"] == {"register": {"condition": "service_completed_successfully"}}
+        assert one["environment"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
+    assert services["register"]["command"] == f"python -m {register.__name__}"
+    assert set(services["register"]["depends_on"]) <= set(services)
