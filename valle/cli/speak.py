@@ -1,9 +1,10 @@
-"""`valle speak "text" --prompt voice.wav --out speech.wav`"""
+"""`valle speak "text" --prompt voice.wav --out speech.wav`, or a whole book by `--text-file`."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 from pydantic_settings import CliPositionalArg
 
@@ -11,8 +12,10 @@ from valle.audio import AudioLocation, UnreadableAudio, read_audio, write_audio
 from valle.backends import Backends
 from valle.cli.arguments import parse, say
 from valle.place import place
+from valle.synthesis.best_of import BestOfOptions
+from valle.synthesis.long_form import LongFormOptions, LongSpeech, Piece, speak_long
 from valle.synthesis.options import SamplingOptions
-from valle.synthesis.synthesizer import Synthesizer
+from valle.synthesis.synthesizer import Prompt, Synthesizer
 from valle.training.checkpoint import latest_checkpoint
 from warehouse.errors import CheckpointError, ConfigurationError
 
@@ -22,14 +25,18 @@ class SpeakOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    text: CliPositionalArg[str]
-    """What to say."""
+    text: CliPositionalArg[str] = ""
+    """What to say, of any length; - reads it from standard input."""
+    text_file: Path | None = None
+    """UTF-8 file with what to say, instead."""
     prompt: Path | None = None
-    """Recording that sets the voice; 3 to 6 seconds of one speaker are best."""
+    """Recording that sets the voice; 3 to 6 seconds of one speaker are best. Without it the seed chooses a voice."""
     prompt_text: str = ""
     """What the prompt says; only needed to go on from it (`--sampling.continues-prompt`)."""
     out: Path = Path("speech.wav")
     """File for the speech: .wav, .flac or .ogg."""
+    codes: Path | None = None
+    """File for its codes, too: .npy, int16 [codebooks, frames]."""
     language: str = "en"
     """ISO 639-1 code."""
     run: str | None = None
@@ -42,29 +49,95 @@ class SpeakOptions(BaseModel):
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
     sampling: SamplingOptions = SamplingOptions()
     """How speech is sampled."""
+    long_form: LongFormOptions = LongFormOptions()
+    """How a long text is taken apart and joined."""
+    best_of: BestOfOptions = BestOfOptions()
+    """How one of several takes is chosen."""
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
-    """Speak one text."""
+    """Speak a text; 1 when a part of it is missing."""
     options = parse(SpeakOptions, command, arguments)
     if options.out.suffix not in (".wav", ".flac", ".ogg"):
         raise ConfigurationError(f"--out must end in .wav, .flac or .ogg, not {options.out.name!r}.")
+    if options.codes is not None and options.codes.suffix != ".npy":
+        raise ConfigurationError(f"--codes must end in .npy, not {options.codes.name!r}.")
+    text = _text(options)
     synthesizer = Synthesizer.load(_checkpoint(options), Backends(device=options.device))
-    prompt = None
-    if options.prompt is not None:
-        try:
-            audio = read_audio(AudioLocation(str(options.prompt)), synthesizer.codec.spec.sample_rate)
-        except UnreadableAudio as error:
-            raise ConfigurationError(f"The prompt cannot be read ({error}); give a recording of speech.") from error
-        prompt = synthesizer.prompt(audio, options.prompt_text, options.language)
-    speech = synthesizer.speak_text(options.text, prompt, language=options.language, options=options.sampling)
+    spoken = speak_long(
+        synthesizer,
+        text,
+        _prompt(options, synthesizer),
+        language=options.language,
+        sampling=options.sampling,
+        options=options.long_form,
+        best_of=options.best_of,
+    )
+    return _write(spoken, options)
+
+
+def _text(options: SpeakOptions) -> str:
+    if bool(options.text) == (options.text_file is not None):
+        raise ConfigurationError("Give what to say: a text, - for standard input, or --text-file.")
+    if options.text_file is None:
+        return sys.stdin.read() if options.text == "-" else options.text
+    try:
+        return options.text_file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The text cannot be read ({error}); give a UTF-8 file.") from error
+
+
+def _prompt(options: SpeakOptions, synthesizer: Synthesizer) -> Prompt | None:
+    if options.prompt is None:
+        return None
+    try:
+        audio = read_audio(AudioLocation(str(options.prompt)), synthesizer.codec.spec.sample_rate)
+    except UnreadableAudio as error:
+        raise ConfigurationError(f"The prompt cannot be read ({error}); give a recording of speech.") from error
+    return synthesizer.prompt(audio, options.prompt_text, options.language)
+
+
+def _write(spoken: LongSpeech, options: SpeakOptions) -> int:
+    for piece in spoken.pieces:
+        _tell_takes(piece)
+        if piece.problem is not None:
+            sys.stderr.write(f"valle: {piece.text!r}: {piece.problem}; {_advice(piece)}\n")
+    speech = spoken.speech
     if not len(speech.audio.samples):
-        sys.stderr.write("valle: the model ended before it said anything; try another --sampling.seed.\n")
         return 1
     write_audio(options.out, speech.audio)
-    note = "" if speech.is_complete else " (cut at --sampling.max-seconds)"
-    say(f"{options.out}: {speech.duration:.2f} s of speech in {speech.seconds:.1f} s{note}")
-    return 0
+    if options.codes is not None:
+        np.save(options.codes, speech.codes)
+    sentences = f" ({len(spoken.pieces)} sentences)" if len(spoken.pieces) > 1 else ""
+    say(f"{options.out}: {speech.duration:.2f} s of speech in {speech.seconds:.1f} s{sentences}")
+    return 0 if all(piece.is_spoken for piece in spoken.pieces) else 1
+
+
+def _advice(piece: Piece) -> str:
+    if not piece.symbols:
+        return "leave it out."
+    return "set --sampling.max-seconds higher." if piece.is_spoken else "try another --sampling.seed."
+
+
+def _tell_takes(piece: Piece) -> None:
+    """The scores of several takes, one a line."""
+    if piece.takes is None or len(piece.takes.takes) < 2:
+        return
+    say(piece.text)
+    for index, take in enumerate(piece.takes.takes):
+        assert take.opinion is not None, "several takes are always compared"
+        parts = [
+            f"{name} {value:.3f}"
+            for name, value in (
+                ("WER", take.opinion.word_error_rate),
+                ("CER", take.opinion.character_error_rate),
+                ("voice", take.opinion.voice),
+                ("score", take.opinion.score),
+            )
+            if value is not None
+        ]
+        mark = "*" if index == piece.takes.chosen else " "
+        say(f"  {mark} seed {take.seed:10d}  {'  '.join(parts)}  {take.opinion.heard or ''}".rstrip())
 
 
 def _checkpoint(options: SpeakOptions) -> Path:

@@ -15,6 +15,7 @@ from valle.phonemes import SPACE, PhonemeTable
 from valle.synthesis.conditions import Condition
 from valle.synthesis.decode import decode
 from valle.synthesis.options import SamplingOptions
+from valle.synthesis.tokens import transcribe_codes
 from valle.training.checkpoint import CheckpointCard, load_model
 from warehouse.errors import CheckpointError, ConfigurationError
 
@@ -31,12 +32,13 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One utterance to speak."""
+    """One utterance to speak. `context` is what was said just before, with its phonemes: the speech goes on from it."""
 
     symbols: tuple[str, ...]
     prompt: Prompt | None = None
     language: str = "en"
     options: SamplingOptions = DEFAULT
+    context: Prompt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Synthesizer:
         """Speak several utterances in one batch, results in the order of the requests.
 
         Each is what it would be alone. Raises ConfigurationError for a request without phonemes, for a prompt with
-        too few codebooks, and for a continuation whose prompt has no phonemes.
+        too few codebooks, and for a continuation whose prompt or context has no phonemes.
         """
         if not requests:
             return []
@@ -132,39 +134,58 @@ class Synthesizer:
         """Speak a text. Errors as `speak_many`."""
         return self.speak(self.symbols(text, language), prompt, language=language, options=options)
 
+    def phonemes_of(self, codes: Sequence[Codes], language: str = "en") -> list[tuple[str, ...]]:
+        """The phonemes that the model hears in speech, codes [K, T] each.
+
+        Raises ConfigurationError for codes with too few codebooks or without a frame.
+        """
+        speech = [self._checked(block) for block in codes]
+        if any(not block.shape[1] for block in speech):
+            raise ConfigurationError("There is nothing to hear: the codes have no frame.")
+        if not speech:
+            return []
+        numbers = transcribe_codes(self.model, speech, [self.card.model.language_id(language)] * len(speech))
+        table = PhonemeTable(self.card.phoneme_symbols)
+        return [tuple(table.decode(row)) for row in numbers]
+
     def _condition(self, request: Request) -> Condition:
         if not request.symbols:
             raise ConfigurationError("There is nothing to say: the text has no phonemes.")
-        levels = self.card.model.num_codebooks
-        prompt = request.prompt
-        if prompt is not None and len(prompt.codes) != levels:
-            raise ConfigurationError(
-                f"The prompt has {len(prompt.codes)} codebooks, the model {levels}; encode it with "
-                f"{self.card.codec.name}."
-            )
-        table = PhonemeTable(self.card.phoneme_symbols)
-        nothing = np.zeros((levels, 0), dtype=np.int16)
-        if not request.options.continues_prompt:
-            return Condition(
-                symbol_ids=np.array(table.encode(request.symbols)),
-                language_id=self.card.model.language_id(request.language),
-                prompt=None if prompt is None else prompt.codes,
-                prefix=nothing,
-            )
-        if prompt is None or not prompt.symbols:
-            raise ConfigurationError("To continue a prompt, give its codes and what it says.")
+        prompt, before = request.prompt, []
+        if request.options.continues_prompt:
+            before.append(prompt)
+        if request.context is not None:
+            before.append(request.context)
+        given = [_with_text(part) for part in before]
+        # One text and one run of frames, whatever they were made of: no end is read within.
+        symbols = [symbol for part in given for symbol in (*part.symbols, SPACE)]
+        nothing = np.zeros((self.card.model.num_codebooks, 0), dtype=np.int16)
         return Condition(
-            symbol_ids=np.array(table.encode((*prompt.symbols, SPACE, *request.symbols))),
+            symbol_ids=np.array(PhonemeTable(self.card.phoneme_symbols).encode((*symbols, *request.symbols))),
             language_id=self.card.model.language_id(request.language),
-            prompt=prompt.codes,
-            prefix=prompt.codes,
+            prompt=None if prompt is None else self._checked(prompt.codes),
+            prefix=np.concatenate([nothing, *(self._checked(part.codes) for part in given)], axis=1),
         )
+
+    def _checked(self, codes: Codes) -> Codes:
+        levels = self.card.model.num_codebooks
+        if len(codes) != levels:
+            raise ConfigurationError(
+                f"The prompt has {len(codes)} codebooks, the model {levels}; encode it with {self.card.codec.name}."
+            )
+        return codes
 
     def _waveforms(self, codes: Sequence[Codes]) -> list[Samples]:
         """Audio of each, silence of no length for codes without a frame."""
         spoken = [block for block in codes if block.shape[1]]
         decoded = iter(self.codec.decode(spoken) if spoken else [])
         return [next(decoded) if block.shape[1] else np.zeros(0, dtype=np.float32) for block in codes]
+
+
+def _with_text(before: Prompt | None) -> Prompt:
+    if before is None or not before.symbols:
+        raise ConfigurationError("To continue a prompt, give its codes and what it says.")
+    return before
 
 
 def _shares(whole: float, lengths: Sequence[int]) -> list[float]:

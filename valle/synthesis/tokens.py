@@ -45,9 +45,10 @@ def transcribe_codes(
     model: ValleModel, speech: Sequence[Codes], language_ids: Sequence[int], *, symbols_per_frame: float = 0.5
 ) -> list[list[int]]:
     """Phoneme ids of speech, codes [K, T] each. A transcript ends after `symbols_per_frame` symbols a frame at most."""
-    longest = max(1, int(symbols_per_frame * max(codes.shape[1] for codes in speech)))
+    longest = [max(1, int(symbols_per_frame * codes.shape[1])) for codes in speech]
     rows = [
         Row(0, {"heard": codes, "language": torch.tensor([language]).numpy()})
         for codes, language in zip(speech, language_ids, strict=True)
     ]
-    return decode_tokens(model, Task.STT, rows, longest=longest)
+    written = decode_tokens(model, Task.STT, rows, longest=max(longest))
+    return [symbols[:limit] for symbols, limit in zip(written, longest, strict=True)]

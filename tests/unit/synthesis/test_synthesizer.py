@@ -4,8 +4,10 @@ import time
 import numpy as np
 import pytest
 
+from tests.unit.synthesis.toy import ToyBackends, ToyCodec, untrained_synthesizer
 from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.audio import Audio
+from valle.phonemes import PhonemeTable
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Request, Synthesizer, _shares
 from valle.training.loop import train
@@ -15,37 +17,6 @@ from warehouse.errors import CheckpointError, ConfigurationError
 STEPS = 150
 GREEDY = SamplingOptions(temperature=0, max_seconds=2)
 DRAWN = SamplingOptions(temperature=1, nar_temperature=1, max_seconds=1)
-
-
-class ToyCodec:
-    """Codebook 0 as a constant per frame; encoding is its inverse."""
-
-    spec = SPEC
-
-    def encode(self, waveforms):
-        return [np.tile((wave[:: SPEC.hop_length] * 32).round().astype(np.int16), (8, 1)) for wave in waveforms]
-
-    def decode(self, codes):
-        return [np.repeat(block[0].astype(np.float32) / 32, SPEC.hop_length) for block in codes]
-
-
-class ToyPhonemizer:
-    def phonemize(self, texts, language):
-        return [list(text) for text in texts]
-
-
-class ToyBackends:
-    device = "cpu"
-
-    def __init__(self, codec=None):
-        self._codec = codec or ToyCodec()
-
-    def codec(self, name):
-        assert name == SPEC.name
-        return self._codec
-
-    def phonemizer(self, name):
-        return ToyPhonemizer()
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +178,35 @@ def test_an_end_at_once_is_silence_and_no_error(synthesizer, requests):
         assert speech.codes.shape == (8, 0)
         assert len(speech.audio.samples) == 0
         assert speech.is_complete
+
+
+def test_a_context_is_one_text_and_one_run_of_codes_after_a_prompt_that_is_continued():
+    synthesizer = untrained_synthesizer()
+    prompt, context = Prompt(codes_for("ab", 0), ("a", "b")), Prompt(codes_for("cde", 1), ("c", "d", "e"))
+    request = Request(("f",), prompt, context=context)
+    condition = synthesizer._condition(request)
+    table = PhonemeTable(synthesizer.card.phoneme_symbols)
+    assert condition.symbol_ids.tolist() == table.encode("cde f")
+    assert (condition.prefix == context.codes).all()
+    assert (condition.prompt == prompt.codes).all()
+    going_on = dataclasses.replace(request, options=SamplingOptions(continues_prompt=True))
+    condition = synthesizer._condition(going_on)
+    assert condition.symbol_ids.tolist() == table.encode("ab cde f")
+    assert (condition.prefix == np.concatenate([prompt.codes, context.codes], axis=1)).all()
+    assert (condition.prompt == prompt.codes).all()
+
+
+def test_phonemes_of_speech_are_known_symbols_and_codes_without_a_frame_are_refused():
+    synthesizer = untrained_synthesizer()
+    codes = [codes_for("abcd", 0), codes_for("ab", 1)]
+    heard = synthesizer.phonemes_of(codes)
+    assert [set(one) <= set(synthesizer.card.phoneme_symbols) for one in heard] == [True, True]
+    assert heard[1] == synthesizer.phonemes_of(codes[1:])[0]
+    assert synthesizer.phonemes_of([]) == []
+    with pytest.raises(ConfigurationError, match="no frame"):
+        synthesizer.phonemes_of([codes[0], codes[0][:, :0]])
+    with pytest.raises(ConfigurationError, match="3 codebooks"):
+        synthesizer.phonemes_of([codes[0][:3]])
 
 
 def test_requests_that_make_no_sense_are_one_sentence(synthesizer, requests):
