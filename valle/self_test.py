@@ -187,19 +187,17 @@ def run_self_test(
     model, steps = overfit(lessons, codec.spec, options, listener=listener)
     spoken: list[Spoken] = []
     for way in ("ar", "nar-len"):
-        sampling = [
-            SamplingOptions(
-                decoding=way,
-                temperature=0,
-                seconds=lesson.target.shape[1] / codec.spec.frame_rate,
-                masked=MaskedOptions(steps=16),
-            )
-            for lesson in lessons
-        ]
+        sampling = [_sampling(way, lesson.target.shape[1] / codec.spec.frame_rate) for lesson in lessons]
         decoded = decode(model, [lesson.condition for lesson in lessons], sampling)
         for lesson, one in zip(lessons, decoded, strict=True):
             spoken.append(_judge(lesson, way, one.codes, options.out, backends))
     return SelfTestResult(accuracies(model, lessons), spoken, steps, time.monotonic() - started)
+
+
+def _sampling(way: str, seconds: float) -> SamplingOptions:
+    if way == "ar":
+        return SamplingOptions(temperature=0)
+    return SamplingOptions(decoding="nar-len", temperature=0, seconds=seconds, masked=MaskedOptions(steps=16))
 
 
 def _judge(lesson: Lesson, way: str, codes: Codes, out: Path, backends: Backends) -> Spoken:

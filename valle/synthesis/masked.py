@@ -16,7 +16,7 @@ from valle.synthesis.conditions import Condition, Decoded, seeded, speech_batch
 from valle.synthesis.guidance import guide
 from valle.synthesis.options import MaskedOptions, SamplingOptions
 from valle.synthesis.samplers.drawing import draw
-from valle.synthesis.samplers.filters import ban, keep_min_p, keep_top_k, keep_top_p, keep_top_sigma
+from valle.synthesis.samplers.filters import ban, keep_likely
 
 
 def mask_counts(num_frames: int, steps: int) -> list[int]:
@@ -44,21 +44,16 @@ class _Canvas:
 
     def fill(self, logits: Tensor, hidden: Tensor, step: int) -> None:
         """Draw the hidden frames from logits [T, V] and score what may be hidden again."""
-        own, last = self.options.masked, len(self.counts) - 1
+        own, last = self.options, len(self.counts) - 1
         remaining = 1 - step / last if last else 0.0
         # There is no stop to ban where the length is given.
-        banned = [code for code in self.options.banned if code != logits.shape[-1]]
-        filtered = _filtered(ban(logits, banned), self.options)
-        drawn = draw(filtered, self.options.temperature * remaining, self.generator)
+        allowed = ban(logits, [code for code in own.banned if code != logits.shape[-1]])
+        likely = keep_likely(allowed, top_sigma=own.top_sigma, top_k=own.top_k, top_p=own.top_p, min_p=own.min_p)
+        drawn = draw(likely, own.temperature * remaining, self.generator)
         self.codes = torch.where(hidden, drawn, self.codes)
-        scores = _score(logits, self.codes, own, self.generator)
+        scores = _score(logits, self.codes, own.masked, self.generator)
         settled = torch.full_like(scores, float("inf"))
-        self.scores = scores if own.remask else torch.where(hidden, scores, settled)
-
-
-def _filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
-    kept = keep_top_k(keep_top_sigma(logits, options.top_sigma), options.top_k)
-    return keep_min_p(keep_top_p(kept, options.top_p), options.min_p)
+        self.scores = scores if own.masked.remask else torch.where(hidden, scores, settled)
 
 
 def _score(logits: Tensor, codes: Tensor, options: MaskedOptions, generator: torch.Generator) -> Tensor:

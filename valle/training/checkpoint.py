@@ -20,23 +20,41 @@ from torch import Tensor
 from valle.codec.base import CodecSpec
 from valle.data.sampler import Cursor
 from valle.model import ModelConfig, ValleModel
+from valle.training.runs import (
+    CARD,
+    SCHEMA,
+    CheckpointSummary,
+    checkpoint_directory,
+    latest_checkpoint,
+    list_checkpoints,
+    read_content,
+    unreadable,
+)
 from warehouse.errors import CheckpointError
 
-SCHEMA = 1
-_CARD = "checkpoint.json"
+__all__ = [
+    "CheckpointCard",
+    "checkpoint_directory",
+    "latest_checkpoint",
+    "list_checkpoints",
+    "load_model",
+    "load_weights",
+    "publish",
+    "read_card",
+    "state_directory",
+    "temporary_directory",
+    "write_model",
+]
+
 _WEIGHTS = "model.safetensors"
 _STATE = "trainer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointCard:
+class CheckpointCard(CheckpointSummary):
     """What `checkpoint.json` says. `options` are the training options, `metrics` the last line of metrics."""
 
-    run_id: str
-    step: int
-    training_set: str
     model: ModelConfig
-    codec: CodecSpec
     phoneme_symbols: tuple[str, ...]
     engine: str
     cursor: Cursor
@@ -44,26 +62,6 @@ class CheckpointCard:
     saved_at: str
     options: Mapping[str, Any]
     metrics: Mapping[str, Any]
-
-    @property
-    def checkpoint_id(self) -> str:
-        """Run id and step."""
-        return f"{self.run_id}-{self.step}"
-
-
-def checkpoint_directory(run_dir: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies."""
-    return run_dir / "checkpoints" / f"step-{step:08d}"
-
-
-def list_checkpoints(run_dir: Path) -> list[Path]:
-    """Complete checkpoints of a run, oldest first."""
-    return sorted((run_dir / "checkpoints").glob("step-*"))
-
-
-def latest_checkpoint(run_dir: Path) -> Path | None:
-    """The newest complete checkpoint of a run, if there is one."""
-    return next(reversed(list_checkpoints(run_dir)), None)
 
 
 def state_directory(checkpoint: Path) -> Path:
@@ -86,7 +84,7 @@ def write_model(directory: Path, card: CheckpointCard, weights: Mapping[str, Ten
         "codec": dataclasses.asdict(card.codec),
         "cursor": dataclasses.asdict(card.cursor),
     }
-    (directory / _CARD).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (directory / CARD).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def publish(temporary: Path, checkpoint: Path, *, keep: int) -> None:
@@ -100,20 +98,15 @@ def publish(temporary: Path, checkpoint: Path, *, keep: int) -> None:
 
 def read_card(checkpoint: Path) -> CheckpointCard:
     """The card of a checkpoint. Raises CheckpointError when there is none or it cannot be understood."""
-    path = checkpoint / _CARD
-    if not path.exists():
-        raise CheckpointError(f"There is no checkpoint in {checkpoint}; give the directory that holds {_CARD}.")
+    content = read_content(checkpoint)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("schema") != SCHEMA:
-            raise CheckpointError(f"{path} was written by another version of this project; train again or convert it.")
         content["model"] = ModelConfig(**content["model"])
         content["codec"] = CodecSpec(**content["codec"])
         content["cursor"] = Cursor(**content["cursor"])
         content["phoneme_symbols"] = tuple(content["phoneme_symbols"])
         return CheckpointCard(**content)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); it is no card of a checkpoint.") from error
+        raise unreadable(checkpoint, error) from error
 
 
 def load_weights(checkpoint: Path, model: ValleModel) -> None:

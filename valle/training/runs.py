@@ -11,7 +11,7 @@ from typing import Any
 from valle.codec.base import CodecSpec
 from warehouse.errors import CheckpointError
 
-SCHEMA = 1
+SCHEMA = 2
 CARD = "checkpoint.json"
 
 

@@ -111,7 +111,7 @@ def test_the_summary_of_a_checkpoint_says_what_its_card_says(system):
     assert card.checkpoint_id == system.summary.checkpoint_id
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 99}', '{"schema": 1, "run_id": "r"}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 99}', '{"schema": 2, "run_id": "r"}'])
 def test_a_card_that_makes_no_sense_is_one_sentence(content, tmp_path):
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         read_summary(tmp_path)

@@ -17,7 +17,7 @@ from valle.backends import Backends
 from valle.cli import main
 from valle.evaluation.controls import MEANINGS
 from valle.evaluation.evaluate import stored_scores
-from valle.training.runs import checkpoint_directory
+from valle.training.runs import SCHEMA, checkpoint_directory
 from warehouse.errors import LakeError
 from warehouse.lake import Lake
 from warehouse.rows import ScoreRow
@@ -25,7 +25,7 @@ from warehouse.rows import ScoreRow
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("torch", "lhotse", "matplotlib", "prefect", "faster_whisper", "resemblyzer")
 CARD = {
-    "schema": 1,
+    "schema": SCHEMA,
     "run_id": "toy",
     "step": 3,
     "training_set": "toys-1",

@@ -88,7 +88,7 @@ def test_loading_a_model_leaves_the_random_numbers_of_the_caller_alone(trained):
 def test_a_checkpoint_that_is_not_one_is_one_sentence(tmp_path, trained):
     with pytest.raises(CheckpointError, match="no checkpoint in"):
         load_model(tmp_path)
-    (tmp_path / "checkpoint.json").write_text('{"schema": 1, "model": {}}')
+    (tmp_path / "checkpoint.json").write_text('{"schema": 2, "model": {}}')
     with pytest.raises(CheckpointError, match="no card"):
         load_model(tmp_path)
     card = json.loads((trained.checkpoint / "checkpoint.json").read_text())
