@@ -17,7 +17,7 @@ from valle.evaluation.errors import count_character_errors, count_word_errors
 from valle.evaluation.normalise import default_normaliser, get_normaliser
 from valle.speaker import Embedding, SpeakerEncoder
 from valle.synthesis.options import SamplingOptions
-from valle.synthesis.seeds import nth_seed
+from valle.synthesis.seeds import take_seed
 from valle.synthesis.synthesizer import Request, Speech, Synthesizer
 from warehouse.errors import ConfigurationError
 
@@ -167,7 +167,7 @@ def speak_best(
     """
     if options.count > 1:
         _check(request, options)
-    seeds = [nth_seed(request.options.seed, index) for index in range(options.count)]
+    seeds = [take_seed(request.options.seed, index) for index in range(options.count)]
     requests = [replace(request, options=request.options.model_copy(update={"seed": seed})) for seed in seeds]
     speeches = synthesizer.speak_many(requests)
     if options.count == 1:

@@ -13,7 +13,7 @@ from valle.codec.base import Codec, Codes
 from valle.phonemes import SPACE
 from valle.synthesis.best_of import DEFAULT_BEST_OF, BestOfOptions, Takes, speak_best
 from valle.synthesis.options import SamplingOptions
-from valle.synthesis.seeds import nth_seed
+from valle.synthesis.seeds import sentence_seed
 from valle.synthesis.sentences import split_lines, split_sentences
 from valle.synthesis.synthesizer import DEFAULT, Prompt, Request, Speech, Synthesizer
 from warehouse.errors import ConfigurationError
@@ -100,11 +100,11 @@ def speak_long(
             f"The length of {sampling.seconds:g} s is for one utterance and the text has {len(texts)}; leave "
             "sampling.seconds out, or set long_form.split to none."
         )
-    longest = int(options.context_seconds * synthesizer.codec.spec.frame_rate)
+    longest = round(options.context_seconds * synthesizer.codec.spec.frame_rate)
     history = [prompt] if prompt is not None and sampling.continues_prompt else []
     pieces: list[Piece] = []
     for index, (sentence, symbols) in enumerate(spoken):
-        own = sampling.model_copy(update={"seed": nth_seed(sampling.seed, index)})
+        own = sampling.model_copy(update={"seed": sentence_seed(sampling.seed, index)})
         context = None
         if pieces:
             own = own.model_copy(update={"continues_prompt": False})
