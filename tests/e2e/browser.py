@@ -72,6 +72,7 @@ class PrefectPages:
     def open_artifact(self, key: str) -> None:
         """The newest artifact of a key."""
         self.page.goto(f"{self.url}/artifacts/key/{key}")
+        self.page.locator("a[href*='/artifacts/artifact/']").first.click()
 
     def see(self, text: str, seconds: float) -> None:
         """Wait until the page shows a text."""

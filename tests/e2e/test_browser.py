@@ -1,12 +1,14 @@
 """What a person does in the Prefect UI, done by a browser: prepare a corpus, read its report, train, cancel, evaluate.
 
-`make e2e`. Screenshots are kept in `build/screenshots`.
+`make e2e`. The tests follow each other on one station. Screenshots are kept in `build/screenshots`.
 """
 
 import shutil
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
@@ -24,6 +26,7 @@ from valle.training.checkpoint import latest_checkpoint
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs pip install '.[e2e]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+Desk = tuple[Station, SyncPrefectClient, Any]
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(CHROMIUM is None, reason="the browser test needs chromium: apt-get install chromium"),
@@ -31,15 +34,14 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Station, SyncPrefectClient, "object"]]:
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A station, a client of its server, and a browser window on its UI."""
-    from tests.e2e.browser import PrefectPages
-
+    pages = import_module("tests.e2e.browser").PrefectPages
     data = tmp_path_factory.mktemp("e2e") / "data"
     with throwaway_station(data) as (station, client), playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        yield station, client, PrefectPages(page, station.url, SCREENSHOTS)
+        yield station, client, pages(page, station.url, SCREENSHOTS)
         browser.close()
 
 
@@ -51,12 +53,9 @@ def only_run(client: SyncPrefectClient, flow: str) -> FlowRun:
     return run
 
 
-def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path: Path) -> None:
+def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(desk: Desk, tmp_path: Path) -> None:
     station, client, pages = desk
-    place = Place(station.data)
     clips = write_folder(tmp_path / "clips", 18, per_voice=3)
-
-    # A corpus, from raw audio to codes.
     pages.open_form("prepare")
     pages.choose("Layout of the corpus", "folder")
     pages.fill("Folder (or list) that holds it", str(clips))
@@ -74,7 +73,7 @@ def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path:
     pages.see("progress", 120)
     pages.shoot("progress")
     assert wait_for_run(client, run.id, 1500).state.is_completed()
-    assert len(rows_of(place.lake, "utterances")) == 18
+    assert len(rows_of(Place(station.data).lake, "utterances")) == 18
     pages.open_run(run.id)
     pages.see("Completed", 120)
     pages.shoot("prepared")
@@ -82,7 +81,10 @@ def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path:
     pages.see("quantize", 120)
     pages.shoot("report")
 
-    # A training, cancelled.
+
+def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint(desk: Desk) -> None:
+    station, client, pages = desk
+    place = Place(station.data)
     made = start(client, "select/select", {"selection": {"name": "small", "split_policy": {"dev": 0.1, "test": 0.3}}})
     assert wait_for_run(client, made, 600).state.is_completed()
     pages.open_form("train")
@@ -112,7 +114,9 @@ def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path:
     assert left is not None and left.name >= checkpoint.name
     assert Synthesizer.load(left, Backends()).codec.spec.name == "mini"
 
-    # What it has learnt so far, measured.
+
+def test_an_evaluation_is_started_from_a_form(desk: Desk) -> None:
+    station, client, pages = desk
     pages.open_form("evaluate")
     pages.fill("Name of a training run", "browser")
     pages.fill("Utterances, spread over the speakers", "2")
@@ -122,4 +126,4 @@ def test_a_person_prepares_a_corpus_trains_cancels_and_evaluates(desk, tmp_path:
     pages.open_run(run.id)
     pages.see("Completed", 120)
     pages.shoot("evaluated")
-    assert {"ground_truth", "codec"} < {row["system"] for row in rows_of(place.lake, "scores")}
+    assert {"ground_truth", "codec"} < {row["system"] for row in rows_of(Place(station.data).lake, "scores")}
