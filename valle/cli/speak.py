@@ -79,12 +79,12 @@ def run(command: str, arguments: Sequence[str]) -> int:
 def _text(options: SpeakOptions) -> str:
     if bool(options.text) == (options.text_file is not None):
         raise ConfigurationError("Give what to say: a text, - for standard input, or --text-file.")
-    if options.text_file is None:
-        return sys.stdin.read() if options.text == "-" else options.text
     try:
-        return options.text_file.read_text(encoding="utf-8-sig")
+        if options.text_file is not None:
+            return options.text_file.read_text(encoding="utf-8-sig")
+        return sys.stdin.buffer.read().decode("utf-8-sig") if options.text == "-" else options.text
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The text cannot be read ({error}); give a UTF-8 file.") from error
+        raise ConfigurationError(f"The text cannot be read ({error}); give UTF-8 text.") from error
 
 
 def _prompt(options: SpeakOptions, synthesizer: Synthesizer) -> Prompt | None:
@@ -107,6 +107,7 @@ def _write(spoken: LongSpeech, options: SpeakOptions) -> int:
         return 1
     write_audio(options.out, speech.audio)
     if options.codes is not None:
+        options.codes.parent.mkdir(parents=True, exist_ok=True)
         np.save(options.codes, speech.codes)
     sentences = f" ({len(spoken.pieces)} sentences)" if len(spoken.pieces) > 1 else ""
     say(f"{options.out}: {speech.duration:.2f} s of speech in {speech.seconds:.1f} s{sentences}")

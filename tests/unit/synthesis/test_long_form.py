@@ -24,7 +24,7 @@ CUT = SamplingOptions(max_seconds=0.1)  # 5 frames
 
 @pytest.fixture(scope="module")
 def synthesizer():
-    return untrained_synthesizer()
+    return untrained_synthesizer(stop=1.0)
 
 
 class Watched:
