@@ -91,7 +91,7 @@ def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint
     pages.fill("Name of the training set", "small")
     pages.fill("Name of the run", "browser")
     pages.fill("Size of the model", "nano")
-    pages.choose("DeepSpeed", "deepspeed")
+    pages.choose("plain: one process", "deepspeed")
     pages.fill("Slots of a batch", "512")
     pages.fill("Updates between checkpoints", "5")
     pages.shoot("train-form")
