@@ -18,7 +18,7 @@ from warehouse.errors import ConfigurationError
 TEXT = "Abc de. Fgh! Dab? Hef."
 SENTENCES = ["Abc de.", "Fgh!", "Dab?", "Hef."]
 PROMPT = Prompt(codes_for("abch", 0), tuple("abch"))
-DRAWN = SamplingOptions(max_seconds=9, seed=5)
+DRAWN = SamplingOptions(max_seconds=9, seed=6)
 CUT = SamplingOptions(max_seconds=0.1)  # 5 frames
 
 
@@ -236,7 +236,7 @@ def test_each_sentence_can_be_the_best_of_several_takes(synthesizer):
     spoken = speak_long(synthesizer, "Ab. Cd.", PROMPT, sampling=DRAWN, best_of=BestOfOptions(count=3))
     for index, piece in enumerate(spoken.pieces):
         assert [take.seed for take in piece.takes.takes] == [
-            take_seed(sentence_seed(5, index), take) for take in range(3)
+            take_seed(sentence_seed(6, index), take) for take in range(3)
         ]
         assert piece.takes.best.speech.codes is piece.codes
         assert piece.seed == piece.takes.best.seed
