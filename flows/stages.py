@@ -27,8 +27,8 @@ def run_stage(stage: Stage, corpus: str, root: Place, workers: Workers, catalogu
     todo = plan(stage, corpus, catalogue, backends)
     if not todo.is_in_force and activate(stage, corpus, root.lake, backends):
         get_run_logger().info("%s: these options are in force now", name)
-    work = [Work(shard=shard.shard, audio_seconds=shard.audio_seconds) for shard in todo.shards]
     run = run_id()
+    work = [Work(shard=shard.shard, audio_seconds=shard.audio_seconds) for shard in todo.shards_for(run)]
     with task_runner(workers) as runner:
         return run_all(
             name,

@@ -101,8 +101,19 @@ def unread_shards(corpus: str, lake: Lake) -> tuple[str, ...]:
 
 
 def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> Receipt:
-    """Read every source of `shard` and commit its recordings."""
+    """Read every source of `shard` and commit its recordings; nothing is read when another worker has done it."""
     started, clock = datetime.now(UTC), time.perf_counter()
+    if lake.is_committed(RecordingRow.table, f"ingest:{shard}"):
+        return Receipt(
+            stage="ingest",
+            corpus=corpus.name,
+            shard=shard,
+            rows_in=0,
+            rows_out=0,
+            drops={},
+            audio_seconds=0.0,
+            wall_seconds=time.perf_counter() - clock,
+        )
     with connect(lake.snapshot(), threads=1) as connection:
         listed = connection.execute(
             'SELECT * FROM sources WHERE corpus = ? AND shard = ? ORDER BY path, "offset"', [corpus.name, shard]

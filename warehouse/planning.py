@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from warehouse.arrow import to_table
-from warehouse.fingerprints import CHAIN_SQL
+from warehouse.fingerprints import CHAIN_SQL, short_hash
 from warehouse.rows import ConfigurationRow
 
 _FINGERPRINT = CHAIN_SQL.format(configuration="$configuration", fingerprint="i.fingerprint")
@@ -41,6 +41,10 @@ class StagePlan:
     def rows(self) -> int:
         """Input rows without an output."""
         return sum(shard.rows for shard in self.shards)
+
+    def shards_for(self, run: str) -> list[ShardPlan]:
+        """The shards in an order of this run's own, so that two runs on one corpus seldom do the same one at once."""
+        return sorted(self.shards, key=lambda plan: short_hash(f"{run}:{plan.shard}"))
 
     @property
     def audio_seconds(self) -> float:

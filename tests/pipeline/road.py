@@ -1,8 +1,9 @@
 """The road without Prefect, for the tests: what the flow `prepare` does, in a plain loop.
 
-Run as a program it is what the fault injection kills: `python -m tests.pipeline.road CORPUS DATA`.
+Run as a program it is what the fault injection kills: `python -m tests.pipeline.road CORPUS DATA [RUN [MEGABYTES]]`.
 """
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,18 +53,21 @@ def folder_corpus(root: Path, *, name: str = "clips", shard_megabytes: float = 0
 
 
 def run_road(
-    corpus: Corpus, lake: Lake, stages: Sequence[Stage] = QUICK, backends: Backends | None = None
+    corpus: Corpus,
+    lake: Lake,
+    stages: Sequence[Stage] = QUICK,
+    backends: Backends | None = None,
+    *,
+    run: str = "test",
 ) -> list[Receipt]:
     """Ingest what is new and run what is missing; the receipts of everything that was done."""
     backends = backends or Backends()
-    receipts = [
-        ingest_shard(corpus, shard=shard, lake=lake, run_id="test") for shard in plan_ingest(corpus, lake).shards
-    ]
+    receipts = [ingest_shard(corpus, shard=shard, lake=lake, run_id=run) for shard in plan_ingest(corpus, lake).shards]
     for stage in stages:
         activate(stage, corpus.name, lake, backends)
-        for shard in plan(stage, corpus.name, NewestCatalogue(lake), backends).shards:
+        for shard in plan(stage, corpus.name, NewestCatalogue(lake), backends).shards_for(run):
             receipts.append(
-                run_shard(stage, corpus=corpus.name, shard=shard.shard, lake=lake, backends=backends, run_id="test")
+                run_shard(stage, corpus=corpus.name, shard=shard.shard, lake=lake, backends=backends, run_id=run)
             )
     return receipts
 
@@ -95,8 +99,13 @@ def by_stage(receipts: Sequence[Receipt]) -> dict[str, int]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prepare the folder `arguments[0]` in the data root `arguments[1]`."""
-    run_road(folder_corpus(Path(arguments[0])), place(Path(arguments[1])).lake)
+    """Prepare the folder `arguments[0]` in the data root `arguments[1]`, as a run of the name `arguments[2]`,
+    in shards of `arguments[3]` megabytes.
+    """
+    run, megabytes = (*arguments[2:], *("test", "0.08")[len(arguments) - 2 :])
+    corpus = folder_corpus(Path(arguments[0]), shard_megabytes=float(megabytes))
+    receipts = run_road(corpus, place(Path(arguments[1])).lake, run=run)
+    sys.stdout.write(f"{json.dumps(by_stage(receipts))}\n")
 
 
 if __name__ == "__main__":
