@@ -14,7 +14,7 @@ from valle.phonemes import SPACE
 from valle.synthesis.best_of import DEFAULT_BEST_OF, BestOfOptions, Takes, speak_best
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.seeds import sentence_seed
-from valle.synthesis.sentences import split_lines, split_sentences
+from valle.synthesis.sentences import has_word, split_lines, split_sentences
 from valle.synthesis.synthesizer import DEFAULT, Prompt, Request, Speech, Synthesizer
 from warehouse.errors import ConfigurationError
 
@@ -127,14 +127,15 @@ def speak_long(
 
 
 def split_text(text: str, language: str, options: LongFormOptions) -> list[str]:
-    """What is spoken at a time, in order."""
+    """What is spoken at a time, in order; what holds no letter or digit, such as a row of stars, is not."""
     match options.split:
         case "sentences":
-            return split_sentences(text, language, max_characters=options.max_characters)
+            pieces = split_sentences(text, language, max_characters=options.max_characters)
         case "lines":
-            return split_lines(text, max_characters=options.max_characters)
+            pieces = split_lines(text, max_characters=options.max_characters)
         case "none":
-            return [text.strip()]
+            pieces = [text.strip()]
+    return [piece for piece in pieces if has_word(piece)]
 
 
 def rolling_context(history: Sequence[Prompt], max_frames: int) -> Prompt | None:

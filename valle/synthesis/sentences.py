@@ -4,6 +4,7 @@ Pieces are slices of the text, so nothing is lost or changed but the white space
 (an abbreviation, an initial, an ordinal number) is no end: two sentences in one breath do less harm than half a one.
 """
 
+import bisect
 import itertools
 import re
 import unicodedata
@@ -12,6 +13,7 @@ from types import MappingProxyType
 
 _WIDE_CHARACTER = 3
 """Letters that take as long to say as one Chinese, Japanese or Korean character."""
+_LOOK_AHEAD = 100
 _CLOSERS = "\"'”’“‘»«›‹」』）)］]】〉》"
 _END = re.compile(rf"(?P<wide>[。．！？｡]+)|(?P<mark>[.!?…]+)(?P<closers>[{re.escape(_CLOSERS)}]*)(?=\s|$)")
 _PARAGRAPH = re.compile(r"\n\s*\n\s*")
@@ -76,14 +78,15 @@ def _with_their_marks(text: str, slices: Sequence[tuple[int, int]]) -> list[str]
     """The slices as text; what holds no word is joined to its neighbour."""
     joined: list[tuple[int, int]] = []
     for begin, end in slices:
-        if joined and not (_has_word(text[begin:end]) and _has_word(text[slice(*joined[-1])])):
+        if joined and not (has_word(text[begin:end]) and has_word(text[slice(*joined[-1])])):
             joined[-1] = joined[-1][0], end
         else:
             joined.append((begin, end))
     return [text[begin:end].strip() for begin, end in joined]
 
 
-def _has_word(text: str) -> bool:
+def has_word(text: str) -> bool:
+    """Whether a text holds a letter or a digit; marks alone are not spoken."""
     return any(character.isalnum() for character in text)
 
 
@@ -93,8 +96,9 @@ def _ends(text: str, language: str, max_characters: int) -> Iterator[int]:
     begin = 0
     for found in _END.finditer(text):
         end = found.end()
-        inside = next((span for span in quoted if span[0] < found.start() < span[1]), None)
-        if inside is not None:
+        nearest = bisect.bisect_left(quoted, (found.start(), 0)) - 1
+        if nearest >= 0 and found.start() < quoted[nearest][1]:
+            inside = quoted[nearest]
             # The end of what is quoted is the end of the sentence if a mark stands right before the closing quote.
             if text[end - len(found["closers"] or "") : inside[1]].strip(_CLOSERS + " \u202f\u00a0"):
                 continue
@@ -105,7 +109,7 @@ def _ends(text: str, language: str, max_characters: int) -> Iterator[int]:
 
 
 def _is_end(text: str, begin: int, found: re.Match[str], end: int, language: str) -> bool:
-    rest = text[end:]
+    rest = text[end : end + _LOOK_AHEAD]
     following = rest.lstrip().lstrip("\"'“„«»‘(「『（[-–—¿¡ \u00a0")
     if found["wide"]:
         if found["wide"] == "．" and text[end : end + 1].isdigit():

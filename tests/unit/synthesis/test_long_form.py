@@ -249,11 +249,13 @@ def test_texts_are_split_as_asked():
     assert split("One. Two\nthree.") == ["One.", "Two\nthree."]
     assert split("One. Two\nthree.", split="lines") == ["One. Two", "three."]
     assert split(" One. Two\nthree.", split="none") == ["One. Two\nthree."]
+    assert split("One.\n\n* * *\n\nTwo.\n…") == ["One.", "Two.\n…"]
+    assert split("One\n---\nTwo", split="lines") == ["One", "Two"]
     assert split("one two three four five", max_characters=20) == ["one two three", "four five"]
 
 
 def test_what_makes_no_sense_is_one_sentence(synthesizer):
-    for text in ("", " \n", "XYZ."):
+    for text in ("", " \n", "XYZ.", "... !"):
         with pytest.raises(ConfigurationError, match="nothing to say"):
             speak_long(synthesizer, text)
     with pytest.raises(ConfigurationError, match="The length of 1 s is for one utterance and the text has 2"):
