@@ -33,6 +33,8 @@ from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe
 from valle.synthesis.options import SamplingOptions
 from valle.training.options import TrainSettings
+from warehouse.catalogue import connect, run_query
+from warehouse.sql_page import questions
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -102,6 +104,12 @@ def test_the_whole_road_runs_as_flows_and_a_second_run_has_nothing_to_do(data: P
     lineage = rows_of(Place(data).lake, "(SELECT s.system, i.licence FROM scores s JOIN checkpoints c USING "
                       "(checkpoint_id) JOIN training_items i USING (training_set))")  # fmt: skip
     assert {row["licence"] for row in lineage} == {"Apache-2.0"}
+    page = questions((ROOT / "docs" / "sql.md").read_text(encoding="utf-8"))
+    with connect(Place(data).lake.snapshot()) as connection:
+        sources = run_query(connection, next(question.sql for question in page if "come from" in question.heading))
+    assert [(row["run_id"], row["corpus"], row["licence"], row["files"]) for row in sources.to_pylist()] == [
+        ("short", "clips", "Apache-2.0", card.utterances["train"])
+    ]
 
 
 def test_the_run_left_progress_a_report_and_plots_as_artifacts(data: Path) -> None:
