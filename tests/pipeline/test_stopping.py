@@ -20,12 +20,13 @@ ROOT = Path(__file__).parents[2]
 VALLE = [sys.executable, "-c", "import sys; from valle.cli import main; sys.exit(main())"]
 # As in `tests.pipeline.road.QUICK`: no ASR has to listen.
 QUICK = ["--no-stages.transcribe.check-given", "--stages.quality.scorers", "[]"]
+NUM_CLIPS = 36
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("clips"), 60)
+    return write_folder(tmp_path_factory.mktemp("clips"), NUM_CLIPS)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_a_signal_in_the_middle_of_a_shard_ends_the_run_soon_and_the_next_run_do
     assert "Traceback" not in after
     assert newest_state("prepare clips") == "CRASHED"
     stopped = Lake(tmp_path / "lake")
-    assert (rows_of(stopped, "transcripts"), len(rows_of(stopped, "segments"))) == ([], 60)
+    assert (rows_of(stopped, "transcripts"), len(rows_of(stopped, "segments"))) == ([], NUM_CLIPS)
     if number == signal.SIGINT:
         return  # the rest is the same
     subprocess.run(
