@@ -39,7 +39,7 @@ class CodecTrainingOptions:
     # Keeps the learned phase near the minimum phase, and the gains near one, where nothing else decides.
     restraint_weight: float = 1e-3
     # How much the energy distance rewards outputs that differ by their noise; at 1 noise drowns some words.
-    repulsion: float = 0.6
+    repulsion: float = 0.25
     # The exported network is a moving average over steps.
     average_decay: float = 0.999
     # Shares of the adversarial stage's gradient.
