@@ -9,6 +9,8 @@ stamp := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/
 # One thread per worker: two threads on a busy core are slower than one.
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
+# Where bytecode may not be written, every process of a run or a test compiles torch and Prefect again: 20 s each time.
+export PYTHONDONTWRITEBYTECODE =
 # Training on the CPU; on a machine with GPUs set DS_ACCELERATOR=cuda.
 export DS_ACCELERATOR ?= cpu
 
