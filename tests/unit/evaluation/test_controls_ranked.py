@@ -24,7 +24,7 @@ from valle.evaluation.score import Output, ScoringRun, Voices, score
 from valle.evaluation.speech import find_speech
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "corpus" / "real"
-NUM_ITEMS = 6
+NUM_ITEMS = 4
 
 pytestmark = pytest.mark.slow
 
