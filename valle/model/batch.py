@@ -146,7 +146,7 @@ def _labels(row: Row, layout: Layout, config: ModelConfig) -> Ints | None:
     truth = (output if output.ndim == 1 else output[0]).astype(np.int64)
     if row.masked is not None:
         return np.where(row.masked, truth, IGNORED)
-    group = config.group if layout.mode is Mode.AR else 1
+    group = config.group_of(layout)
     missing = group - len(truth) % group
     return np.concatenate([truth, np.full(missing, config.stop_of(layout.head))])
 
@@ -155,11 +155,7 @@ def _heads(rows: Sequence[Row], layout: Layout, lengths: Ints, config: ModelConf
     """Number of the head of each prediction within those of the layout's kind."""
     if layout.mode is Mode.NAR:
         return np.repeat([row.level for row in rows], lengths)
-    if layout.mode is Mode.AR and config.group > 1:
-        # Head 0 is the one of level 0; those of the other frames of a group come after the levels.
-        frames = np.array([0, *range(config.num_codebooks, config.num_codebooks + config.group - 1)])
-        return np.tile(frames, int(lengths.sum()))
-    return np.zeros(int(lengths.sum()), dtype=np.int64)
+    return np.tile(config.frame_heads[: config.group_of(layout)], int(lengths.sum()))
 
 
 def _check(rows: Sequence[Row], layout: Layout) -> None:
@@ -188,7 +184,7 @@ def make_batch(task: Task, mode: Mode, rows: Sequence[Row], config: ModelConfig)
             elements[segment.name] = torch.from_numpy(_flat_codes(parts))
             sizes = [(len(part), part.shape[1]) for part in parts]
             counts[segment.name] = torch.from_numpy(np.repeat(*np.array(sizes, dtype=np.int64).T))
-    per_slot = config.group if mode is Mode.AR else 1
+    per_slot = config.group_of(layout)
     labels = [_labels(row, layout, config) for row in rows]
     known = [part for part in labels if part is not None]
     return Batch(

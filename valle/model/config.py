@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
-from valle.model.layout import Head, Table
+from valle.model.layout import Head, Layout, Mode, Table
 from valle.model.placement import Pace
 from warehouse.errors import ConfigurationError
 
@@ -75,6 +75,15 @@ class ModelConfig(BaseModel):
             Head.SYMBOLS: (self.num_symbols,),
             Head.BYTES: (NUM_BYTES + 1,),
         }
+
+    def group_of(self, layout: Layout) -> int:
+        """Predictions per slot of the output of a layout."""
+        return self.group if layout.mode is Mode.AR else 1
+
+    @property
+    def frame_heads(self) -> tuple[int, ...]:
+        """Numbers of the heads of the frames of a group: that of level 0, then those that come after the levels."""
+        return (0, *range(self.num_codebooks, self.num_codebooks + self.group - 1))
 
     def stop_of(self, head: Head) -> int:
         """The id that ends what a head puts out."""

@@ -7,7 +7,7 @@ from valle.model.batch import Batch
 from valle.model.cache import Cache
 from valle.model.config import NUM_BYTES, NUM_DIGITS, ModelConfig
 from valle.model.embeddings import CodeTables, Heads, IdTables
-from valle.model.layout import Layout, Marker, MaskKind, Mode, Segment, Table
+from valle.model.layout import Layout, Marker, MaskKind, Segment, Table
 from valle.model.trunk import LlamaTrunk, Mask
 
 
@@ -61,7 +61,7 @@ class ValleModel(nn.Module):
     def prefill(self, batch: Batch, cache: Cache) -> Tensor:
         """Fill `cache` with causal rows and return the logits of what follows each of them, [B, group, outputs]."""
         logits = self(batch, cache)
-        group = torch.arange(self.group_of(batch.layout), device=logits.device)
+        group = torch.arange(self.config.group_of(batch.layout), device=logits.device)
         return logits[batch.last_predictions[:, None] + group]
 
     def step(self, layout: Layout, elements: Tensor, places: Tensor, cache: Cache) -> Tensor:
@@ -77,19 +77,10 @@ class ValleModel(nn.Module):
             x = self.target_codes(elements, counts, self.config.first_table(output.table))[:, None]
         positions = (places * self.config.pace.stride(output))[:, None]
         hidden = self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache)
-        group = self.group_of(layout)
-        numbers = self.frame_heads(group, hidden.device).repeat(len(hidden))
+        group = self.config.group_of(layout)
+        numbers = torch.tensor(self.config.frame_heads[:group], device=hidden.device).repeat(len(hidden))
         logits = self.heads(layout.head, hidden.expand(-1, group, -1).flatten(0, 1), numbers)
         return logits.unflatten(0, (-1, group))
-
-    def group_of(self, layout: Layout) -> int:
-        """Predictions per slot of the output."""
-        return self.config.group if layout.mode is Mode.AR else 1
-
-    def frame_heads(self, group: int, device: torch.device) -> Tensor:
-        """Heads of the frames of a group, [group]: that of level 0, then those that come after the levels."""
-        later = torch.arange(group - 1, device=device) + self.config.num_codebooks
-        return torch.cat([torch.zeros(1, dtype=torch.long, device=device), later])
 
     def _embed(self, segment: Segment, batch: Batch) -> Tensor:
         elements = batch.elements[segment.name]

@@ -130,8 +130,8 @@ class PlainEngine:
         self._optimizer.load_state_dict(state["optimizer"])
         if state.get("scaler"):
             self._scaler.load_state_dict(state["scaler"])
-        if self._average is not None and state.get("average"):
-            self._average.restore(state["average"])
+        if self._average is not None:
+            self._average.restore(state["average"] or WeightAverage.start(self._model))
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self._device.type, dtype=self._dtype) if self._dtype else nullcontext()

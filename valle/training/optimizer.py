@@ -72,7 +72,13 @@ class WeightAverage:
     def __init__(self, model: ValleModel, decay: float) -> None:
         self._decay = decay
         self._updates = 0
-        self.weights = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
+        self.weights: dict[str, Tensor] = {}
+        self.restore(self.start(model))
+
+    @staticmethod
+    def start(model: ValleModel) -> dict[str, object]:
+        """The state of an average that has seen nothing but the weights of a model."""
+        return {"weights": {name: tensor.detach() for name, tensor in model.named_parameters()}, "updates": 0}
 
     @torch.no_grad()
     def update(self, model: ValleModel) -> None:
@@ -94,4 +100,4 @@ class WeightAverage:
         self._updates = updates
         for name, tensor in weights.items():
             assert isinstance(tensor, Tensor)
-            self.weights[name].copy_(tensor)
+            self.weights[name] = tensor.clone()

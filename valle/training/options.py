@@ -47,7 +47,7 @@ class TrainSettings(BaseModel):
         default=0.0, ge=0, lt=1, description="Speak with a moving average of the weights, 0.999 for instance; 0 is off."
     )
     gradient_checkpointing: bool = Field(
-        default=False, description="Compute activations twice instead of keeping them: less memory, a third slower."
+        default=False, description="Compute activations twice instead of keeping them: less memory for more arithmetic."
     )
 
     level_law: LevelLaw = Field(

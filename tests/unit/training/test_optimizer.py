@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.unit.training.test_engine import make_model
-from tests.unit.training.test_loop import changed, lines, options, toy, weights  # noqa: F401 - fixtures
+from tests.unit.training.test_loop import changed, lines, weights
 from valle.data.training_set import load_training_set
 from valle.training.data import open_data
 from valle.training.engine import open_engine
@@ -29,7 +29,7 @@ def test_weight_decay_spares_norms_biases_and_the_separator():
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_optimizer_goes_on_to_the_bit_after_a_stop(options, tmp_path, way):  # noqa: F811
+def test_every_optimizer_goes_on_to_the_bit_after_a_stop(options, tmp_path, way):
     options = changed(options, **WAYS[way])
     whole = train(options)
     apart = changed(options, run_dir=tmp_path / "apart")
@@ -52,7 +52,7 @@ class _StopAfter:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_optimizer_learns(options, way):  # noqa: F811
+def test_every_optimizer_learns(options, way):
     options = changed(options, **WAYS[way], max_steps=60, batch_tokens=1500, evaluate_every=30, warmup_steps=5)
     train(options)
     losses = [line["dev_loss"] for line in lines(options) if "dev_loss" in line]
@@ -74,7 +74,14 @@ def test_a_moving_average_follows_the_weights_and_is_what_is_spoken_with():
     assert (average.weights["separator"] < model.separator).all()
 
 
-def test_checkpointed_gradients_are_the_gradients(options):  # noqa: F811
+def test_an_average_that_is_switched_on_later_begins_with_the_weights_of_then(options):
+    before = train(changed(options, max_steps=3))
+    after = train(changed(options, max_steps=4, average_decay=0.999, learning_rate=1e-9))
+    for name, tensor in weights(before).items():
+        torch.testing.assert_close(weights(after)[name], tensor, atol=1e-4, rtol=0)
+
+
+def test_checkpointed_gradients_are_the_gradients(options):
     gradients = []
     for is_checkpointed in (False, True):
         chosen = changed(options, gradient_checkpointing=is_checkpointed)
@@ -111,6 +118,6 @@ def test_every_schedule_rises_to_its_peak_and_falls_no_further_than_its_share(sh
         ({"level_law_changes": (5, 5)}, "two rising epochs"),
     ],
 )
-def test_options_that_contradict_each_other_are_one_sentence(options, changes, message):  # noqa: F811
+def test_options_that_contradict_each_other_are_one_sentence(options, changes, message):
     with pytest.raises(ValueError, match=message):
         changed(options, **changes)
