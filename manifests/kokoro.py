@@ -7,10 +7,13 @@ IPA with affricates and diphthongs as one letter each. Nothing in it is random: 
 
 import json
 import logging
+import random
 import re
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +32,9 @@ MAIN_VOICES = (
 )  # fmt: skip
 HELD_OUT_VOICES = ("af_river", "am_adam", "am_liam", "am_santa", "bf_alice", "bf_lily", "bm_daniel", "bm_lewis")
 """Voices that no model may be trained on, the same ones as in the demo corpus."""
+
+BLEND = "+"
+"""Between two names it is the voice halfway between them, which is neither: `af_sky+am_onyx`."""
 
 _MOST_PHONEMES = 510
 _STYLE_WIDTH = 256
@@ -109,16 +115,30 @@ class Kokoro:
 
     def _style(self, voice: str) -> Samples:
         if voice not in self._styles:
-            with tarfile.open(self._archive) as archive:
-                try:
-                    member = archive.extractfile(f"package/voices/{voice}.bin")
-                except KeyError:
-                    member = None
-                if member is None:
-                    raise ConfigurationError(f"{self._archive} holds no voice {voice!r}: use one of its voices/*.bin.")
-                table = np.frombuffer(member.read(), dtype="<f4").reshape(-1, _STYLE_WIDTH)
-            self._styles[voice] = table.astype(np.float32)
+            self._styles[voice] = np.mean([self._published_style(name) for name in voice.split(BLEND)], axis=0)
         return self._styles[voice]
+
+    def _published_style(self, voice: str) -> Samples:
+        with tarfile.open(self._archive) as archive:
+            try:
+                member = archive.extractfile(f"package/voices/{voice}.bin")
+            except KeyError:
+                member = None
+            if member is None:
+                raise ConfigurationError(f"{self._archive} holds no voice {voice!r}: use one of its voices/*.bin.")
+            table = np.frombuffer(member.read(), dtype="<f4").reshape(-1, _STYLE_WIDTH)
+        return table.astype(np.float32)
+
+
+def blended_voices(count: int, *, seed: int, of: Sequence[str] = MAIN_VOICES) -> tuple[str, ...]:
+    """Names of `count` voices halfway between two of one accent, none twice; an order drawn from the seed.
+
+    Raises ConfigurationError for more than there are pairs.
+    """
+    pairs = [BLEND.join(pair) for pair in combinations(of, 2) if pair[0][0] == pair[1][0]]
+    if not 0 <= count <= len(pairs):
+        raise ConfigurationError(f"{len(of)} voices make {len(pairs)} blends of one accent, not {count}.")
+    return tuple(random.Random(seed).sample(pairs, count))
 
 
 class KokoroReader:

@@ -2,36 +2,31 @@
 
 `DIR/corpus.tsv` names every clip, `DIR/audio/` holds them: Ogg Opus at the synthesizer's rate, about 32 kbit/s. First
 come a few test clips of the held-out voices, then training clips, one of each main voice in turn, so that any
-beginning of the table is balanced over voices. A clip is written under a temporary name and synced before its row is,
-so the process can be killed anywhere: the next one goes on with the clip that is missing.
+beginning of the table is balanced over voices. The
+process can be killed anywhere: the next one goes on with the clip that is missing.
 """
 
 import argparse
 import csv
-import fcntl
 import logging
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import IO
 
 import numpy as np
-import soundfile
 
 from manifests.demo_clips import HELD_OUT, demo_clips
-from manifests.kokoro import HELD_OUT_VOICES, MAIN_VOICES, Kokoro, Samples, Speaker
-from manifests.synthetic import COLUMNS, TABLE, ClipRow, parse_table
+from manifests.growing import open_corpus
+from manifests.kokoro import BLEND, HELD_OUT_VOICES, MAIN_VOICES, Kokoro, Samples, Speaker, blended_voices
+from manifests.synthetic import ClipRow
 from manifests.synthetic_texts import Line, draw_line, draw_test_line, words_of
 from warehouse.errors import ConfigurationError, ManifestError, PipelineError
 
 MAIN = "main"
 """The split of the clips to train on."""
 
-_KILOBITS = 32
 _PAUSE = 0.1  # seconds left at both ends
 _AUDIBLE = 0.01  # the level where speech begins and ends
 _LOUDEST = 0.95
@@ -57,7 +52,8 @@ class SynthesisOptions:
     avoid: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.voices or set(self.voices) & set(self.held_out_voices):
+        trained = {name for voice in self.voices for name in voice.split(BLEND)}
+        if not trained or trained & set(self.held_out_voices):
             raise ConfigurationError("Training needs at least one voice, and none that is held out: change the voices.")
         if self.hours < 0 or self.test_clips < 0:
             raise ConfigurationError("Hours and test clips cannot be less than none: give 0 or more.")
@@ -86,20 +82,17 @@ def synthesize(options: SynthesisOptions, speaker: Speaker) -> SynthesisResult:
     Raises ConfigurationError while another process writes to the folder, ManifestError for a table of another form or
     one that names a missing file.
     """
-    audio = options.out / "audio"
-    audio.mkdir(parents=True, exist_ok=True)
-    with _open_table(options.out / TABLE) as table:
-        rows = _existing(table, options.out)
-        known = {row.id for row in rows}
-        training = sum(float(row.duration_s) for row in rows if row.split == MAIN)
+    with open_corpus(options.out) as corpus:
+        known = {row.id for row in corpus.rows}
+        training = sum(float(row.duration_s) for row in corpus.rows if row.split == MAIN)
         clips, seconds = 0, 0.0
         for request in _requests(options):
             if request.split == MAIN and training >= options.hours * 3600:
                 break
             if request.id in known:
                 continue
-            row = _make(request, options.out, speaker)
-            _append(table, "\t".join(getattr(row, column) for column in COLUMNS))
+            row, samples = _make(request, speaker)
+            corpus.add(row, samples, speaker.sample_rate)
             clips, seconds = clips + 1, seconds + float(row.duration_s)
             training += float(row.duration_s) if row.split == MAIN else 0.0
             if clips % _LOG_EVERY == 0:
@@ -147,17 +140,15 @@ def _spoken_elsewhere(options: SynthesisOptions) -> dict[str, set[str]]:
     return spoken
 
 
-def _make(request: _Request, out: Path, speaker: Speaker) -> ClipRow:
+def _make(request: _Request, speaker: Speaker) -> tuple[ClipRow, Samples]:
     line, rate = request.line, speaker.sample_rate
     spoken = speaker.speak(line.prompt, voice=request.voice, speed=line.speed)
     samples = trim(spoken.samples, rate)
     if samples.size == 0:
         raise ManifestError(f"{request.voice} says nothing for {line.prompt!r}: leave the voice out or mend it.")
-    file = f"audio/{request.id}.ogg"
-    _write_opus(out / file, samples, rate)
-    return ClipRow(
+    row = ClipRow(
         id=request.id,
-        file=file,
+        file=f"audio/{request.id}.ogg",
         split=request.split,
         voice=request.voice,
         accent="en-GB" if request.voice.startswith("b") else "en-US",
@@ -169,48 +160,13 @@ def _make(request: _Request, out: Path, speaker: Speaker) -> ClipRow:
         prompt=line.prompt,
         phonemes=spoken.phonemes,
     )
+    return row, samples
 
 
-def _write_opus(path: Path, samples: Samples, rate: int) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("wb") as handle:
-        # libsndfile turns the compression level into 6 to 256 kbit/s per channel.
-        level = 1.0 - (_KILOBITS - 6) / 250
-        soundfile.write(handle, samples, rate, format="OGG", subtype="OPUS", compression_level=level)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
-
-
-@contextmanager
-def _open_table(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("a+b") as table:
-        try:
-            fcntl.flock(table, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigurationError(f"Another process writes {path}: wait for its end, or end it.") from error
-        yield table
-
-
-def _existing(table: IO[bytes], out: Path) -> list[ClipRow]:
-    """The rows of the table; a row that was cut off by a kill is cut off from the file too."""
-    table.seek(0)
-    content = table.read()
-    whole = content.rfind(b"\n") + 1
-    table.truncate(whole)
-    if whole == 0:
-        _append(table, "\t".join(COLUMNS))
-    rows = parse_table(content[:whole].decode())
-    for row in rows:
-        if not (out / row.file).is_file():
-            raise ManifestError(f"{row.file} of {out / TABLE} is missing: delete its row, and it is made again.")
-    return rows
-
-
-def _append(table: IO[bytes], line: str) -> None:
-    table.write(f"{line}\n".encode())
-    table.flush()
-    os.fsync(table.fileno())
+def _voices(names: str, blends: int) -> tuple[str, ...]:
+    """The voices that are named, with commas, then the blends of them; an empty name is none."""
+    published = tuple(name for name in names.split(",") if name)
+    return (*published, *blended_voices(blends, seed=0, of=published or MAIN_VOICES))
 
 
 def main() -> int:
@@ -219,7 +175,10 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus, new or begun")
     parser.add_argument("--hours", type=float, required=True, help="training speech there shall be in all")
     parser.add_argument("--archive", type=Path, required=True, help="what `npm pack kokoro-js@1.2.1` wrote")
-    parser.add_argument("--voices", default=",".join(MAIN_VOICES), help="voices to train on, with commas")
+    parser.add_argument("--voices", default=",".join(MAIN_VOICES), help="published voices to train on, with commas")
+    parser.add_argument(
+        "--blends", type=int, default=0, help="train on so many voices between two of one accent as well"
+    )
     parser.add_argument("--test-clips", type=int, default=12, help="digit strings of each held-out voice")
     parser.add_argument("--avoid", type=Path, nargs="*", default=[], help="tables whose texts to keep apart")
     parser.add_argument("--seed", type=int, default=1)
@@ -230,7 +189,7 @@ def main() -> int:
             out=arguments.out,
             hours=arguments.hours,
             seed=arguments.seed,
-            voices=tuple(arguments.voices.split(",")),
+            voices=_voices(arguments.voices, arguments.blends),
             test_clips=arguments.test_clips,
             avoid=tuple(arguments.avoid),
         )

@@ -52,7 +52,6 @@ class _Attention(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.dropout = config.dropout
         self.inputs = nn.Linear(config.width, 3 * config.width, bias=False)
         self.output = nn.Linear(config.width, config.width, bias=False)
 
@@ -66,14 +65,9 @@ class _Attention(nn.Module):
             cache.fill(layer, key, value)
         elif cache is not None:
             key, value = cache.append(layer, key, value)
-        attended = functional.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=mask,
-            is_causal=is_causal,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        # No dropout on the weights of attention: drawing it takes longer than the attention itself, and no fused kernel
+        # of the CPU has it. The output of the layer has dropout.
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=is_causal)
         return self.output(attended.transpose(1, 2).reshape(rows, length, width))
 
 
