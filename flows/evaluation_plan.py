@@ -24,7 +24,7 @@ from valle.evaluation.protocols import resolve_protocol
 from valle.evaluation.speech import read_circumstances
 from valle.evaluation.systems import FolderSystem, System, check_system_name
 from valle.statistics.report import Report
-from valle.training.runs import latest_checkpoint, read_summary
+from valle.training.runs import find_run, latest_checkpoint, read_summary
 from warehouse.errors import CheckpointError, ConfigurationError
 from warehouse.rows import ScoreRow
 
@@ -108,7 +108,7 @@ def _command(command: str, parameters: EvaluateParameters) -> _Subject:
 
 def _checkpoint(parameters: EvaluateParameters) -> _Subject:
     runs = parameters.place.runs
-    checkpoint = latest_checkpoint(runs / str(parameters.run))
+    checkpoint = latest_checkpoint(find_run(runs, str(parameters.run)))
     if checkpoint is None:
         raise CheckpointError(f"Run {parameters.run} has no checkpoint below {runs}; train it with `valle train`.")
     summary = read_summary(checkpoint)

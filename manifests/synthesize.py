@@ -53,7 +53,7 @@ class SynthesisOptions:
 
     def __post_init__(self) -> None:
         trained = {name for voice in self.voices for name in voice.split(BLEND)}
-        if not trained or trained & set(self.held_out_voices):
+        if self.hours > 0 and (not trained or trained & set(self.held_out_voices)):
             raise ConfigurationError("Training needs at least one voice, and none that is held out: change the voices.")
         if self.hours < 0 or self.test_clips < 0:
             raise ConfigurationError("Hours and test clips cannot be less than none: give 0 or more.")
@@ -179,7 +179,8 @@ def main() -> int:
     parser.add_argument(
         "--blends", type=int, default=0, help="train on so many voices between two of one accent as well"
     )
-    parser.add_argument("--test-clips", type=int, default=12, help="digit strings of each held-out voice")
+    parser.add_argument("--test-clips", type=int, default=12, help="digit strings of each test voice")
+    parser.add_argument("--test-voices", default=",".join(HELD_OUT_VOICES), help="voices of the test clips, with commas")
     parser.add_argument("--avoid", type=Path, nargs="*", default=[], help="tables whose texts to keep apart")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
@@ -190,6 +191,7 @@ def main() -> int:
             hours=arguments.hours,
             seed=arguments.seed,
             voices=_voices(arguments.voices, arguments.blends),
+            held_out_voices=_voices(arguments.test_voices, 0),
             test_clips=arguments.test_clips,
             avoid=tuple(arguments.avoid),
         )

@@ -16,7 +16,7 @@ from valle.synthesis.best_of import BestOfOptions
 from valle.synthesis.long_form import LongFormOptions, LongSpeech, Piece, speak_long
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Synthesizer
-from valle.training.checkpoint import latest_checkpoint
+from valle.training.runs import EMBEDDED, find_run, latest_checkpoint
 from warehouse.errors import CheckpointError, ConfigurationError
 
 
@@ -40,7 +40,8 @@ class SpeakOptions(BaseModel):
     language: str = "en"
     """ISO 639-1 code."""
     run: str | None = None
-    """Name of a training run; its newest checkpoint speaks. By default the run that was trained last."""
+    """Name of a training run; its newest checkpoint speaks. By default the run that was trained last, or else `words`,
+    which comes with the package."""
     checkpoint: Path | None = None
     """A checkpoint directory, instead of a run."""
     device: str = "cpu"
@@ -145,10 +146,12 @@ def _checkpoint(options: SpeakOptions) -> Path:
     if options.checkpoint is not None:
         return options.checkpoint
     runs = place(options.data).runs
-    run_dirs = [runs / options.run] if options.run else sorted(runs.glob("*"), key=lambda path: path.stat().st_mtime)
+    if options.run is not None:
+        run_dirs = [find_run(runs, options.run)]
+    else:
+        trained = sorted(runs.glob("*"), key=lambda path: path.stat().st_mtime)
+        run_dirs = [find_run(runs, EMBEDDED), *trained]
     found = [checkpoint for path in run_dirs if (checkpoint := latest_checkpoint(path)) is not None]
     if not found:
-        raise CheckpointError(
-            f"There is no checkpoint below {runs}; train one with `valle train`, or run `valle demo`."
-        )
+        raise CheckpointError(f"There is no checkpoint of {options.run} below {runs}; train one with `valle train`.")
     return found[-1]

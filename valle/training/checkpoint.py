@@ -43,6 +43,7 @@ __all__ = [
     "read_card",
     "state_directory",
     "temporary_directory",
+    "weights_path",
     "write_model",
 ]
 
@@ -69,6 +70,11 @@ def state_directory(checkpoint: Path) -> Path:
     return checkpoint / _STATE
 
 
+def weights_path(checkpoint: Path) -> Path:
+    """Where the weights lie inside a checkpoint."""
+    return checkpoint / _WEIGHTS
+
+
 def temporary_directory(checkpoint: Path) -> Path:
     """Where a checkpoint is written before it is renamed; the same on every rank."""
     return checkpoint.with_name(f".{checkpoint.name}.tmp")
@@ -77,7 +83,7 @@ def temporary_directory(checkpoint: Path) -> Path:
 def write_model(directory: Path, card: CheckpointCard, weights: Mapping[str, Tensor]) -> None:
     """Write weights and card into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, directory / _WEIGHTS)
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, weights_path(directory))
     content = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)} | {
         "schema": SCHEMA,
         "model": card.model.model_dump(),
@@ -112,7 +118,7 @@ def read_card(checkpoint: Path) -> CheckpointCard:
 def load_weights(checkpoint: Path, model: ValleModel) -> None:
     """Copy the weights of a checkpoint into `model`. Raises CheckpointError when names or shapes differ."""
     try:
-        weights = load_file(checkpoint / _WEIGHTS)
+        weights = load_file(weights_path(checkpoint))
         model.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()

@@ -13,6 +13,10 @@ from warehouse.errors import CheckpointError
 
 SCHEMA = 2
 CARD = "checkpoint.json"
+EMBEDDED = "words"
+"""The run that comes with the package: digits and a hundred words. A run of yours of that name hides it."""
+
+_EMBEDDED_RUNS = Path(__file__).with_name("embedded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,12 @@ class CheckpointSummary:
     def checkpoint_id(self) -> str:
         """Run id and step."""
         return f"{self.run_id}-{self.step}"
+
+
+def find_run(runs: Path, name: str) -> Path:
+    """The directory of a run by its name: below `runs`, or of the one that comes with the package."""
+    found = runs / name
+    return _EMBEDDED_RUNS / name if name == EMBEDDED and not found.exists() else found
 
 
 def checkpoint_directory(run_dir: Path, step: int) -> Path:

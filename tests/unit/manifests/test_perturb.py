@@ -57,12 +57,12 @@ def test_a_second_call_adds_what_is_missing_alone(source, tmp_path):
 
 @pytest.mark.parametrize("factors", [[], [1.0], [0.1], [float("nan")]])
 def test_a_factor_that_is_no_change_or_no_speed_is_refused(source, tmp_path, factors):
-    with pytest.raises(ConfigurationError, match="between 0.5 and 2"):
+    with pytest.raises(ConfigurationError, match=r"between 0\.5 and 2"):
         perturb(source, tmp_path, factors)
 
 
 def test_a_folder_without_a_table_is_refused(tmp_path):
-    with pytest.raises(ManifestError, match="manifests.synthesize"):
+    with pytest.raises(ManifestError, match=r"manifests\.synthesize"):
         perturb(tmp_path, tmp_path / "out", [0.9])
 
 

@@ -1,0 +1,61 @@
+"""A checkpoint to give away, and the one that comes with the package."""
+
+import pytest
+import torch
+
+from valle.cli import main
+from valle.training.checkpoint import load_model
+from valle.training.export import export_checkpoint
+from valle.training.loop import train
+from valle.training.runs import EMBEDDED, find_run
+from warehouse.errors import CheckpointError
+
+
+@pytest.fixture
+def checkpoint(options):
+    return train(options.model_copy(update={"max_steps": 1})).checkpoint
+
+
+def test_an_exported_checkpoint_is_half_as_large_and_the_same_model(checkpoint, tmp_path):
+    out = tmp_path / "given"
+    size = export_checkpoint(checkpoint, out)
+    (model, card), (exported, its_card) = load_model(checkpoint), load_model(out)
+    assert its_card == card
+    assert size < 0.6 * (checkpoint / "model.safetensors").stat().st_size
+    for name, weight in model.state_dict().items():
+        assert torch.equal(exported.state_dict()[name], weight.half().float()), name
+
+
+def test_the_state_of_the_trainer_is_not_exported(checkpoint, tmp_path):
+    export_checkpoint(checkpoint, tmp_path / "given")
+    assert sorted(path.name for path in (tmp_path / "given").iterdir()) == ["checkpoint.json", "model.safetensors"]
+
+
+def test_what_exists_is_never_written_over(checkpoint, tmp_path):
+    with pytest.raises(CheckpointError, match="exists; name a directory"):
+        export_checkpoint(checkpoint, tmp_path)
+
+
+def test_a_directory_without_a_checkpoint_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        export_checkpoint(tmp_path / "nothing", tmp_path / "given")
+    assert not (tmp_path / "given").exists()
+
+
+def test_a_run_of_ones_own_hides_the_embedded_one_of_its_name(tmp_path):
+    embedded = find_run(tmp_path, EMBEDDED)
+    assert embedded.parent != tmp_path
+    (tmp_path / EMBEDDED).mkdir()
+    assert find_run(tmp_path, EMBEDDED) == tmp_path / EMBEDDED
+    assert find_run(tmp_path, "other") == tmp_path / "other"
+
+
+def test_the_command_exports_the_newest_checkpoint_of_a_run(options, tmp_path, capsys):
+    run_dir = tmp_path / "data" / "runs" / "mine"
+    train(options.model_copy(update={"max_steps": 1, "run_dir": run_dir}))
+    asked = ["export", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "given"), "--run"]
+    assert main([*asked, "mine"]) == 0
+    assert "speaks with it" in capsys.readouterr().out
+    assert load_model(tmp_path / "given")[1].run_id == "mine"
+    assert main([*asked, "yours"]) == 1
+    assert "Run yours has no checkpoint" in capsys.readouterr().err

@@ -1,0 +1,39 @@
+"""`valle export --run RUN --out DIR`: a checkpoint to give away."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from valle.cli.arguments import parse, say
+from valle.place import place
+from valle.training.runs import find_run, latest_checkpoint
+from warehouse.errors import CheckpointError
+
+
+class ExportOptions(BaseModel):
+    """Write the newest checkpoint of a run in half precision, without the state of its trainer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    run: str
+    """Name of a training run."""
+    out: Path
+    """New directory for the checkpoint."""
+    data: Path | None = None
+    """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """Export a checkpoint."""
+    options = parse(ExportOptions, command, arguments)
+    runs = place(options.data).runs
+    checkpoint = latest_checkpoint(find_run(runs, options.run))
+    if checkpoint is None:
+        raise CheckpointError(f"Run {options.run} has no checkpoint below {runs}; train it with `valle train`.")
+    # Torch takes seconds, and a wrong option should not wait for it.
+    from valle.training.export import export_checkpoint
+
+    size = export_checkpoint(checkpoint, options.out)
+    say(f"{options.out}: {size / 1e6:.1f} MB; `valle speak --checkpoint {options.out}` speaks with it.")
+    return 0
