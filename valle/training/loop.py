@@ -75,12 +75,12 @@ class _Run:
         self.on_step = on_step
         self.commands = commands
         self.training_set = load_training_set(options.training_set)
-        self.config = model_config(self.training_set, options)
+        found = latest_checkpoint(options.run_dir)
+        self.config = model_config(self.training_set, options, found or options.start_from)
         self.data = open_data(self.training_set, self.config, options)
         self.progress = _Progress()
         torch.manual_seed(options.seed)
         model = ValleModel(self.config)
-        found = latest_checkpoint(options.run_dir)
         if found is None and options.start_from is not None:
             self._check_matches(read_card(options.start_from), options.start_from)
             load_weights(options.start_from, model)
@@ -255,19 +255,23 @@ class _Run:
         )
 
 
-def model_config(training_set: TrainingSet, options: TrainOptions) -> ModelConfig:
-    """The model of a run: its size from the options, everything else from the training set."""
+def model_config(training_set: TrainingSet, options: TrainOptions, begun: Path | None = None) -> ModelConfig:
+    """The model of a run: its size from the options, everything else from the training set.
+
+    The pace of a checkpoint that it goes on from is kept: its weights have learnt positions at that pace.
+    """
     items = training_set.items
     languages = items["language"].unique().to_pylist()
     num_symbols = max(1, pc.sum(pc.list_value_length(items["symbols"])).as_py() or 0)
     num_frames = pc.sum(items["num_frames"]).as_py() or 0
+    pace = max(0.01, round(num_frames / num_symbols, 2)) if begun is None else read_card(begun).model.text_stride
     card = training_set.card
     return preset(
         options.model,
         card.codec,
         num_symbols=len(card.phoneme_symbols),
         languages=languages,
-        text_stride=max(0.01, round(num_frames / num_symbols, 2)),
+        text_stride=pace,
         group=options.group,
         dropout=options.dropout,
     )

@@ -149,6 +149,15 @@ def test_a_new_run_can_start_from_the_weights_of_another(options, tmp_path):
         torch.testing.assert_close(tensor, weights(first)[name], atol=1e-6, rtol=0)
 
 
+def test_a_run_that_starts_from_another_keeps_its_pace_on_another_set(options, tmp_path):
+    first = train(changed(options, max_steps=1))
+    slower = make_toy_set(tmp_path / "slower", frames_per_symbol=3)
+    second = changed(options, training_set=slower, run_dir=tmp_path / "b", start_from=first.checkpoint, max_steps=2)
+    assert train(changed(second, max_steps=1)).step == 1
+    assert read_card(train(second).checkpoint).model.text_stride == FRAMES_PER_SYMBOL
+    assert read_card(train(changed(second, start_from=None, run_dir=tmp_path / "c")).checkpoint).model.text_stride == 3
+
+
 def test_a_run_directory_of_another_model_or_codec_is_refused(options, tmp_path):
     train(options)
     with pytest.raises(CheckpointError, match="model of checkpoint"):

@@ -17,10 +17,10 @@ SYMBOLS = ("<unk>", "<bos>", "<eos>", "<mask>", " ", *"abcdefgh")
 FRAMES_PER_SYMBOL = 2
 
 
-def codes_for(symbols, speaker):
+def codes_for(symbols, speaker, frames_per_symbol=FRAMES_PER_SYMBOL):
     """Codes [8, T]: every symbol lasts two frames; codebook k shifts by speaker and by the codebook below."""
-    base = np.repeat([SYMBOLS.index(symbol) * 2 for symbol in symbols], FRAMES_PER_SYMBOL)
-    base = base + np.tile(np.arange(FRAMES_PER_SYMBOL), len(symbols))
+    base = np.repeat([SYMBOLS.index(symbol) * 2 for symbol in symbols], frames_per_symbol)
+    base = base + np.tile(np.arange(frames_per_symbol), len(symbols))
     return np.stack([(base + k * (speaker + 1)) % SPEC.codebook_size for k in range(8)]).astype(np.int16)
 
 
@@ -35,6 +35,7 @@ def make_toy_set(
     weight: float = 1.0,
     dev_items: int = 4,
     spec: CodecSpec = SPEC,
+    frames_per_symbol: int = FRAMES_PER_SYMBOL,
 ) -> Path:
     """Write the set below `directory` and return the directory of its `set.json`."""
     rng = np.random.default_rng(seed)
@@ -42,7 +43,7 @@ def make_toy_set(
     home.mkdir(parents=True)
     texts = [list(rng.choice(list("abcdefgh"), rng.integers(shortest, longest + 1))) for _ in range(num_items)]
     speakers = [index % num_speakers for index in range(num_items)]
-    codes = [codes_for(text, speaker) for text, speaker in zip(texts, speakers, strict=True)]
+    codes = [codes_for(text, speaker, frames_per_symbol) for text, speaker in zip(texts, speakers, strict=True)]
     part = write_part(
         lake / "codes",
         CodesRow,
