@@ -116,7 +116,7 @@ def _requests(options: SynthesisOptions) -> Iterator[_Request]:
         for voice in options.held_out_voices:
             line = draw_test_line(options.seed, voice, index, spoken=spoken[MAIN])
             yield _Request(_identify(voice, line, options.seed, index), HELD_OUT, voice, line)
-    for index in count():
+    for index in count() if options.voices else ():
         for voice in options.voices:
             line = draw_line(options.seed, voice, index, spoken=spoken[HELD_OUT])
             yield _Request(_identify(voice, line, options.seed, index), MAIN, voice, line)

@@ -45,6 +45,10 @@ class Codec(Protocol):
     def spec(self) -> CodecSpec:
         """Its numbers."""
 
+    @property
+    def codebooks(self) -> NDArray[np.float32]:
+        """The vector that each entry of each codebook stands for, [K, N, D]; a frame is the sum of its entries."""
+
     def encode(self, waveforms: Sequence[Samples]) -> list[Codes]:
         """Mono float32 waveforms [N_i] at `spec.sample_rate` to int16 codes [K, ceil(N_i / hop)]."""
 

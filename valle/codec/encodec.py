@@ -16,6 +16,7 @@ import torch
 from encodec.model import ROOT_URL, EncodecModel
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from vocos.heads import ISTFTHead
 from vocos.models import VocosBackbone
@@ -122,6 +123,12 @@ class EncodecCodec:
     def spec(self) -> CodecSpec:
         """Its numbers."""
         return self._spec
+
+    @property
+    def codebooks(self) -> NDArray[np.float32]:
+        """See `Codec`; D is 128."""
+        layers = self._model.quantizer.vq.layers[:NUM_CODEBOOKS]
+        return np.stack([layer.codebook.detach().cpu().numpy() for layer in layers])
 
     @torch.inference_mode()
     def encode(self, waveforms: Sequence[Samples]) -> list[Codes]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from valle.audio import Samples
@@ -45,6 +46,11 @@ class MiniCodec:
     def spec(self) -> CodecSpec:
         """Its numbers."""
         return self._spec
+
+    @property
+    def codebooks(self) -> NDArray[np.float32]:
+        """See `Codec`; D is 64."""
+        return self._network.quantizer.codebooks.cpu().numpy()
 
     def _whole_hops(self, waveform: Samples) -> Tensor:
         assert waveform.ndim == 1, f"a mono waveform [N] is wanted, not {waveform.shape}"

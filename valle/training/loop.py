@@ -16,10 +16,12 @@ from typing import Any
 import pyarrow.compute as pc
 import torch
 
+from valle.codec import open_codec
 from valle.data.loader import LoadedBatch, Prefetched
 from valle.data.sampler import Cursor
 from valle.data.training_set import TrainingSet, load_training_set
 from valle.model import ModelConfig, ValleModel, preset
+from valle.model.codebooks import start_from_codebooks
 from valle.training.checkpoint import (
     CheckpointCard,
     checkpoint_directory,
@@ -81,13 +83,27 @@ class _Run:
         self.progress = _Progress()
         torch.manual_seed(options.seed)
         model = ValleModel(self.config)
-        if found is None and options.start_from is not None:
-            self._check_matches(read_card(options.start_from), options.start_from)
-            load_weights(options.start_from, model)
+        if found is None:
+            self._begin(model)
         self.engine = open_engine(model, options)
         if found is not None:
             self._continue_from(found)
         self.metrics_file = MetricsFile(options.run_dir / "metrics.jsonl", step=self.progress.step)
+
+    def _begin(self, model: ValleModel) -> None:
+        """The first weights of a run that are not random."""
+        options, spec = self.options, self.training_set.card.codec
+        if options.start_from is not None:
+            self._check_matches(read_card(options.start_from), options.start_from)
+            load_weights(options.start_from, model)
+        elif options.codes_start == "codec":
+            codec = open_codec(spec.name)
+            if codec.spec != spec:
+                raise TrainingError(
+                    f"The codes are of {spec.name}@{spec.revision}, and {codec.spec.revision} is installed; "
+                    "install the other or set codes_start to random."
+                )
+            start_from_codebooks(model, torch.from_numpy(codec.codebooks), seed=options.seed)
 
     def _check_matches(self, card: CheckpointCard, checkpoint: Path) -> None:
         expected = {"model": self.config, "codec": self.training_set.card.codec}

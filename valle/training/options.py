@@ -19,6 +19,10 @@ class TrainSettings(BaseModel):
     start_from: Path | None = Field(
         default=None, description="Checkpoint whose weights a new run starts from; empty starts from random weights."
     )
+    codes_start: Literal["codec", "random"] = Field(
+        default="random",
+        description="What a new run takes codes for: vectors of its codec, which must be installed, or random ones.",
+    )
     seed: int = Field(default=0, ge=0, description="Decides the first weights, the data order and every draw.")
 
     max_steps: int = Field(

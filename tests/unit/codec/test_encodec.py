@@ -69,6 +69,14 @@ def test_the_codes_are_those_of_the_library(cached):
     np.testing.assert_array_equal(codec.encode([clip])[0], expected[0].numpy())
 
 
+def test_a_frame_is_the_sum_of_its_entries(cached):
+    codec = open_codec("encodec_24khz")
+    codes = np.random.default_rng(0).integers(0, 1024, (8, 5))
+    summed = sum(book[row] for book, row in zip(codec.codebooks, codes, strict=True))
+    features = codec._model.quantizer.decode(torch.from_numpy(codes)[:, None])
+    np.testing.assert_allclose(summed, features[0].T.numpy(), atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["encodec_24khz", "encodec_24khz+vocos"])
 def test_both_decoders_turn_any_number_of_codebooks_into_whole_hops(cached, name):
     codec = open_codec(name)

@@ -72,6 +72,12 @@ def test_test_texts_are_reserved_and_training_texts_are_not(whole):
     assert all(is_reserved(row["text"]) == (row["split"] == "heldout") for row in rows)
 
 
+def test_test_clips_alone_can_be_of_any_voice(tmp_path):
+    result = synthesize(small(tmp_path, hours=0.0, voices=(), held_out_voices=MAIN_VOICES[:2]), SineSpeaker())
+    assert [row["voice"] for row in rows_of(tmp_path)] == [*MAIN_VOICES[:2]] * 2
+    assert result.training_seconds == 0
+
+
 def test_a_row_says_who_speaks_and_how(whole):
     rows = {row["voice"]: row for row in rows_of(whole[0])}
     assert (rows["am_two"]["accent"], rows["am_two"]["gender"]) == ("en-US", "male")

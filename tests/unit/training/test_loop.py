@@ -1,12 +1,15 @@
+import dataclasses
 import json
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, make_toy_set
+from valle.codec import open_codec
 from valle.codec.base import CodecSpec
 from valle.training.checkpoint import list_checkpoints, read_card
 from valle.training.loop import train
@@ -147,6 +150,26 @@ def test_a_new_run_can_start_from_the_weights_of_another(options, tmp_path):
     )
     for name, tensor in weights(second).items():
         torch.testing.assert_close(tensor, weights(first)[name], atol=1e-6, rtol=0)
+
+
+def test_codes_can_begin_as_what_they_sound_like(options, tmp_path):
+    codec = open_codec("mini")
+    home = make_toy_set(tmp_path / "mini", num_items=8, spec=codec.spec)
+    started = changed(options, training_set=home, codes_start="codec", max_steps=1, learning_rate=1e-12)
+    result = train(started)
+    vectors = codec.codebooks[0] - codec.codebooks[0].mean(0)
+    near = np.argsort(np.linalg.norm(vectors - vectors[7], axis=1))
+    table = weights(result)["prompt_codes.weight"][:1024]
+    alike = torch.cosine_similarity(table[7], table[near])
+    assert alike[1:9].mean() > alike[-500:].mean() + 0.2
+    assert weights(train(started)).keys() == weights(result).keys()  # a run that goes on needs no codec again
+
+
+def test_codes_of_another_revision_than_the_installed_one_cannot_begin_so(options, tmp_path):
+    spec = dataclasses.replace(open_codec("mini").spec, revision="other")
+    home = make_toy_set(tmp_path / "other", num_items=8, spec=spec)
+    with pytest.raises(TrainingError, match="set codes_start to random"):
+        train(changed(options, training_set=home, codes_start="codec"))
 
 
 def test_a_run_that_starts_from_another_keeps_its_pace_on_another_set(options, tmp_path):
