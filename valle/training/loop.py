@@ -36,6 +36,7 @@ from valle.training.checkpoint import (
 from valle.training.commands import Commands, NoCommands, StopFlag, stop_on_signals
 from valle.training.data import open_data
 from valle.training.engine import open_engine
+from valle.training.examples import speak_examples
 from valle.training.metrics import MetricsFile, Window
 from valle.training.options import TrainOptions
 from valle.training.schedule import learning_rate
@@ -154,7 +155,7 @@ class _Run:
                     window = Window()
                 if progress.step % options.evaluate_every == 0 or last:
                     self._evaluate()
-                if progress.step % options.save_every == 0:
+                if progress.step % options.save_every == 0 and progress.last_saved != progress.step:
                     self.save()
         finally:
             batches.close()
@@ -232,6 +233,17 @@ class _Run:
             window.add(self.engine.evaluate(batch), batch)
         if window.tokens:
             self._report({"step": self.progress.step, **window.quality("dev_")})
+        if self.options.examples:
+            self._speak_examples()
+
+    def _speak_examples(self) -> None:
+        options = self.options
+        self.save()
+        if self.engine.rank == 0:
+            checkpoint = checkpoint_directory(options.run_dir, self.progress.step)
+            folder = options.run_dir / "audio"
+            speak_examples(checkpoint, self.training_set, folder, count=options.examples, device=options.device)
+        self.engine.total(0.0)  # a barrier: no rank trains on while one speaks
 
     def _report(self, line: Mapping[str, Any]) -> None:
         self.progress.metrics = {**self.progress.metrics, **line}

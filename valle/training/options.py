@@ -103,6 +103,11 @@ class TrainSettings(BaseModel):
     log_every: int = Field(default=10, ge=1, description="Updates between lines of metrics.")
     evaluate_every: int = Field(default=200, ge=1, description="Updates between evaluations on the dev split.")
     evaluate_batches: int = Field(default=8, ge=1, description="Batches of an evaluation, at most.")
+    examples: int = Field(
+        default=0,
+        ge=0,
+        description="Utterances of dev that a checkpoint speaks at each evaluation, into audio/; 0: none.",
+    )
     save_every: int = Field(default=500, ge=1, description="Updates between checkpoints.")
     keep_checkpoints: int = Field(default=2, ge=1, description="Newest checkpoints to keep.")
 

@@ -1,0 +1,74 @@
+"""What a run sounds like so far: utterances of the dev split, spoken by a checkpoint, beside what they were."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from valle.audio import Audio, write_audio
+from valle.backends import Backends
+from valle.codec.base import Codec, Codes
+from valle.data.codes_reader import CodesReader
+from valle.data.training_set import TrainingSet
+from valle.synthesis.options import SamplingOptions
+from valle.synthesis.synthesizer import Prompt, Request, Synthesizer
+
+TRUTH = "truth"
+"""The folder of the utterances themselves, through the codec."""
+
+_Row = Mapping[str, Any]
+
+
+def speak_examples(
+    checkpoint: Path, training_set: TrainingSet, out: Path, *, count: int, seed: int = 0, device: str = "cpu"
+) -> list[Path]:
+    """Speak the first `count` utterances of dev into `out/<checkpoint>/<utterance>.wav`; returns the files.
+
+    The prompt is another utterance of the speaker, where there is one. Nothing is spoken without a dev split.
+    Errors as `Synthesizer.load`.
+    """
+    dev = training_set.split("dev")
+    if dev.num_rows == 0 or count == 0:
+        return []
+    chosen = dev.slice(0, count).to_pylist()
+    synthesizer = Synthesizer.load(checkpoint, Backends(device=device))
+    reader = _Reader(training_set.lake, training_set.card.codec.num_codebooks)
+    _write_truth(chosen, reader, synthesizer.codec, out / TRUTH)
+    requests = [_request(row, _prompt(row, dev, reader), seed) for row in chosen]
+    files = [out / checkpoint.name / f"{row['segment_id']}.wav" for row in chosen]
+    for file, speech in zip(files, synthesizer.speak_many(requests), strict=True):
+        write_audio(file, speech.audio)
+    return files
+
+
+class _Reader:
+    """The codes of rows of a training set."""
+
+    def __init__(self, lake: Path, num_codebooks: int) -> None:
+        self._reader = CodesReader(lake)
+        self._num_codebooks = num_codebooks
+
+    def __call__(self, row: _Row) -> Codes:
+        place = (row["codes_part"], row["codes_row_group"], row["codes_row"])
+        return self._reader.read(*place, num_codebooks=self._num_codebooks)
+
+
+def _request(row: _Row, prompt: Prompt | None, seed: int) -> Request:
+    longest = max(2.0, 2 * float(row["duration"]))
+    options = SamplingOptions(seed=seed, max_seconds=longest)
+    return Request(tuple(row["symbols"]), prompt, row["language"], options)
+
+
+def _prompt(row: _Row, dev: pa.Table, reader: _Reader) -> Prompt | None:
+    own = pc.equal(dev["speaker"], row["speaker"])
+    others = dev.filter(pc.and_(own, pc.not_equal(dev["segment_id"], row["segment_id"]))).slice(0, 1).to_pylist()
+    return Prompt(reader(others[0])) if others else None
+
+
+def _write_truth(rows: Sequence[_Row], reader: _Reader, codec: Codec, folder: Path) -> None:
+    for row in rows:
+        path = folder / f"{row['segment_id']}.wav"
+        if not path.exists():
+            write_audio(path, Audio(codec.decode([reader(row)])[0], codec.spec.sample_rate))
