@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
+from manifests.demo_clips import demo_clips
+from valle.audio import AudioLocation, read_audio
 from valle.codec.mini import MiniCodec
 from valle.codec.streaming import StreamingDecoder
+from valle.codec.weights_file import EMBEDDED, read_network
 
 
 def streamed(network, codes, sizes):
@@ -34,6 +37,15 @@ def test_streamed_speech_equals_the_whole(network, codes, sizes):
     [whole] = MiniCodec(network, revision="r").decode([codes])
     pieces, _ = streamed(network, codes, sizes)
     np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("clip", [clip.path for clip in list(demo_clips())[::160]], ids=lambda path: path.stem)
+def test_speech_streamed_through_the_shipped_weights_equals_the_whole(clip):
+    network = read_network(EMBEDDED)
+    codec = MiniCodec(network, revision="r")
+    [codes] = codec.encode([read_audio(AudioLocation(str(clip)), codec.spec.sample_rate).samples])
+    pieces, _ = streamed(network, codes, [7] * (codes.shape[1] // 7) + [codes.shape[1] % 7])
+    np.testing.assert_allclose(np.concatenate(pieces), codec.decode([codes])[0], atol=1e-5)
 
 
 def test_speech_leaves_as_soon_as_its_context_is_known(network, codes):
