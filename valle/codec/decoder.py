@@ -5,11 +5,10 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from vocos.models import VocosBackbone
 
 from valle.codec.fourier import ShortTimeFourier
-from valle.codec.source import Voice, cycles, pulses, sample_voice
+from valle.codec.source import Voice, cycles, every_sample, pulses, sample_voice
 from valle.codec.voice import VoiceNetwork
 
 _KERNEL = 7
@@ -103,9 +102,7 @@ class SourceFilterDecoder(nn.Module):
 
     def _every_sample(self, log_gains: Tensor) -> Tensor:
         """Gains [B, T * hop] of log-gains [B, T, G], linear in the logarithm between their centres."""
-        repeats = self.fourier.hop_length // GAINS_PER_HOP
-        flat = log_gains.flatten(1)[:, None]
-        return functional.interpolate(flat, scale_factor=repeats, mode="linear", align_corners=False)[:, 0].exp()
+        return every_sample(log_gains.flatten(1), self.fourier.hop_length // GAINS_PER_HOP).exp()
 
     def pulses(self, voice: Voice, start: Tensor) -> Tensor:
         """Pulse train [B, T * hop] of a voice, `start` [B, 1] cycles into a period."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 LOWEST_PITCH, HIGHEST_PITCH = 45.0, 700.0
 """Hertz."""
@@ -39,15 +38,23 @@ class SampledVoice:
         return SampledVoice(self.frequency[:, first:last], self.voicing[:, first:last])
 
 
+def every_sample(values: Tensor, repeats: int) -> Tensor:
+    """Values [B, T] at the centres of spans of `repeats` samples, linear in between and level at both ends: [B, N].
+
+    Not torch's interpolation: it counts samples from the start in the precision of the values, and single precision
+    is off by a thousandth of a span after half a minute.
+    """
+    offset = (torch.arange(repeats, device=values.device, dtype=values.dtype) + 0.5) / repeats - 0.5  # from the centre
+    before = torch.cat([values[:, :1], values[:, :-1]], 1)[..., None]
+    after = torch.cat([values[:, 1:], values[:, -1:]], 1)[..., None]
+    here = values[..., None]
+    towards = torch.where(offset < 0, before, after) - here
+    return (here + offset.abs() * towards).flatten(1)
+
+
 def sample_voice(voice: Voice, hop_length: int) -> SampledVoice:
     """Linear between the centres of the hops, level before the first and after the last: N = T * hop."""
-
-    def every_sample(values: Tensor) -> Tensor:
-        return functional.interpolate(
-            values[:, None], scale_factor=hop_length, mode="linear", align_corners=False
-        ).squeeze(1)
-
-    return SampledVoice(every_sample(voice.pitch).exp2(), every_sample(voice.voicing))
+    return SampledVoice(every_sample(voice.pitch, hop_length).exp2(), every_sample(voice.voicing, hop_length))
 
 
 def cycles(voice: SampledVoice, start: Tensor, sample_rate: int) -> Tensor:

@@ -48,6 +48,13 @@ def test_speech_streamed_through_the_shipped_weights_equals_the_whole(clip):
     np.testing.assert_allclose(np.concatenate(pieces), codec.decode([codes])[0], atol=1e-5)
 
 
+def test_a_minute_of_streamed_speech_does_not_drift_from_the_whole(network):
+    codes = np.random.default_rng(4).integers(0, 64, (8, 4500)).astype(np.int16)
+    [whole] = MiniCodec(network, revision="r").decode([codes])
+    pieces, _ = streamed(network, codes, [150] * 30)
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=5e-6)
+
+
 def test_speech_leaves_as_soon_as_its_context_is_known(network, codes):
     pieces, decoder = streamed(network, codes, [1] * 90)
     spoken = np.cumsum([len(piece) for piece in pieces[:-1]]) // 320
