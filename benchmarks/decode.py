@@ -233,7 +233,7 @@ def measure(size: str, large: str) -> dict[str, dict[str, float]]:
 def main() -> int:
     """Print the ratios; 1 when a bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", default="tiny", help="size of the model")
+    parser.add_argument("--size", default="7m", help="size of the model")
     parser.add_argument("--large", default="220m", help="size whose step is compared with its matrix products")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     arguments = parser.parse_args()

@@ -35,7 +35,7 @@ class SelfTestOptions:
     """How long to learn, with which model; `out` is where the speech goes."""
 
     out: Path
-    size: str = "tiny"
+    size: str = "7m"
     num_clips: int = 2
     max_steps: int = 400
     learning_rate: float = 2e-3

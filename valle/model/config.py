@@ -111,12 +111,14 @@ class Size:
 PRESETS: Mapping[str, Size] = MappingProxyType(
     {
         "nano": Size(width=64, depth=2, heads=2, feed_forward=128),
-        "tiny": Size(width=192, depth=4, heads=4, feed_forward=512),
+        "tiny": Size(width=128, depth=4, heads=4, feed_forward=344),
+        "7m": Size(width=192, depth=4, heads=4, feed_forward=512),
         "20m": Size(width=256, depth=12, heads=4, feed_forward=1024),
         "220m": Size(width=1024, depth=12, heads=16, feed_forward=4096),
     }
 )
-"""Sizes by name. `nano` is for tests, `tiny` for the demo; `20m` and `220m` are the original's `quarter` and `full`."""
+"""Sizes by name. `nano` is for tests, `tiny` for the demo, `7m` speaks a small vocabulary; `20m` and `220m` are the
+original's `quarter` and `full`."""
 
 
 def preset(

@@ -13,7 +13,7 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field(default="tiny", description="Size of the model: nano, tiny, 20m or 220m.")
+    model: str = Field(default="tiny", description="Size of the model: nano, tiny, 7m, 20m or 220m.")
     group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     start_from: Path | None = Field(

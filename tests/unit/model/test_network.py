@@ -211,7 +211,7 @@ def test_a_preset_takes_its_numbers_from_codec_phoneme_table_and_languages():
     assert (config.num_codebooks, config.codebook_size, config.frame_rate, config.num_symbols) == (4, 512, 80.0, 30)
     assert config.languages == ("<unk>", "en", "fr")
     assert (config.language_id("fr"), config.language_id("ja")) == (2, 0)
-    with pytest.raises(ConfigurationError, match="nano, tiny, 20m, 220m"):
+    with pytest.raises(ConfigurationError, match="nano, tiny, 7m, 20m, 220m"):
         preset("huge", spec, num_symbols=30, languages=["en"])
 
 
