@@ -180,7 +180,9 @@ def main() -> int:
         "--blends", type=int, default=0, help="train on so many voices between two of one accent as well"
     )
     parser.add_argument("--test-clips", type=int, default=12, help="digit strings of each test voice")
-    parser.add_argument("--test-voices", default=",".join(HELD_OUT_VOICES), help="voices of the test clips, with commas")
+    parser.add_argument(
+        "--test-voices", default=",".join(HELD_OUT_VOICES), help="voices of the test clips, with commas"
+    )
     parser.add_argument("--avoid", type=Path, nargs="*", default=[], help="tables whose texts to keep apart")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
