@@ -18,7 +18,8 @@ from flows.leash import leash
 from flows.tether import tethered_command, tethered_environment
 from warehouse.errors import TrainingError
 
-_SECONDS_TO_SAVE = 10.0
+_SECONDS_TO_SAVE = 8.0
+"""With the few seconds after which the leash pulls it is less than the 15 s that a cancelled run may take."""
 
 
 def run_child(module_and_arguments: Sequence[str], *, of: str) -> None:

@@ -1,8 +1,12 @@
-"""Training as a flow: the trainer runs in a child process, so that cancelling the run ends it cleanly."""
+"""Training as a flow: the trainer runs in a child process, so that cancelling the run ends it cleanly.
+
+Torch is imported late: Prefect imports this module also to register it, and once more whenever a run was cancelled.
+"""
 
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger
 
@@ -13,15 +17,18 @@ from flows.report import publish_report
 from valle.place import Place
 from valle.statistics.report import write_text
 from valle.statistics.training import plot_training
-from valle.training.checkpoint import CheckpointCard, latest_checkpoint, read_card
 from valle.training.options import TrainOptions
+from valle.training.runs import latest_checkpoint, read_content
 from warehouse.catalogue import refresh
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.rows import CheckpointRow
 
+if TYPE_CHECKING:
+    from valle.training.checkpoint import CheckpointCard
+
 
 @flow(name="train", flow_run_name="train {parameters.run}")
-def train(parameters: TrainParameters) -> CheckpointCard:
+def train(parameters: TrainParameters) -> "CheckpointCard":
     """Train a model on a training set; a run that exists is resumed."""
     root = parameters.place
     run_dir = root.runs / parameters.run
@@ -38,7 +45,7 @@ def train(parameters: TrainParameters) -> CheckpointCard:
     checkpoint = latest_checkpoint(run_dir)
     if checkpoint is None:
         raise TrainingError(f"Run {parameters.run} ended without a checkpoint; see the log of the flow.")
-    card = read_card(checkpoint)
+    card = _read_card(checkpoint)
     record_checkpoint(root, checkpoint, card)
     _report(root, card)
     refresh(root.lake, root.catalogue)
@@ -53,11 +60,17 @@ def is_finished(run_dir: Path, max_steps: int, max_seconds: float | None = None)
     checkpoint = latest_checkpoint(run_dir)
     if checkpoint is None:
         return False
-    card = read_card(checkpoint)
-    return card.step >= max_steps or (max_seconds is not None and card.seconds >= max_seconds)
+    content = read_content(checkpoint)
+    return bool(content["step"] >= max_steps or (max_seconds is not None and content["seconds"] >= max_seconds))
 
 
-def _report(root: Place, card: CheckpointCard) -> None:
+def _read_card(checkpoint: Path) -> "CheckpointCard":
+    from valle.training.checkpoint import read_card
+
+    return read_card(checkpoint)
+
+
+def _report(root: Place, card: "CheckpointCard") -> None:
     folder = root.reports / f"train-{card.run_id}"
     plot = plot_training(root.runs / card.run_id / "metrics.jsonl", folder / "loss.png", fields=("loss", "dev_loss"))
     lines = [f"| {name} | {value} |" for name, value in card.metrics.items()]
@@ -82,7 +95,7 @@ def run_trainer(options: TrainOptions) -> None:
     run_child(("valle.training", str(described)), of=f"Training {options.name}")
 
 
-def record_checkpoint(root: Place, checkpoint: Path, card: CheckpointCard) -> None:
+def record_checkpoint(root: Place, checkpoint: Path, card: "CheckpointCard") -> None:
     """Enter a checkpoint into the lake, once."""
     row = CheckpointRow(
         checkpoint_id=card.checkpoint_id,

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from manifests.corpus import Corpus, Source, assign_shards, source_id
-from manifests.lhotse_io import ManifestPaths, write_manifests
 from valle.stages.shard import Receipt, write_receipt
 from warehouse.arrow import from_table
 from warehouse.catalogue import connect
@@ -25,6 +25,9 @@ from warehouse.errors import CommitConflict
 from warehouse.fingerprints import short_hash
 from warehouse.lake import Lake
 from warehouse.rows import RecordingRow, SourceRow
+
+if TYPE_CHECKING:
+    from manifests.lhotse_io import ManifestPaths
 
 logger = logging.getLogger(__name__)
 _LISTED_AT_ONCE = 20_000
@@ -144,8 +147,10 @@ def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> Rece
     return receipt
 
 
-def export_manifests(corpus: str, lake: Lake, directory: Path) -> list[ManifestPaths]:
+def export_manifests(corpus: str, lake: Lake, directory: Path) -> "list[ManifestPaths]":
     """Write the usable recordings of a corpus as Lhotse manifests, a set of files for each part."""
+    from manifests.lhotse_io import write_manifests  # Lhotse imports torch, which a run with nothing to do never needs
+
     written = []
     with connect(lake.snapshot(), threads=1) as connection:
         parts = connection.execute(
