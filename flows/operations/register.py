@@ -48,7 +48,8 @@ def automations(heartbeat_seconds: int = HEARTBEAT_SECONDS) -> tuple[AutomationC
     return (
         _crash(
             DEAD_RUNS,
-            after=_events("heartbeat"),
+            # The server itself sends the first; a run that is killed at once never sends the second.
+            after=_events("Running", "heartbeat"),
             unless=_events("heartbeat") | waiting | ended,
             within=timedelta(seconds=_MISSED_HEARTBEATS * heartbeat_seconds),
             message="Its process is gone. Run it again: it goes on where it stood.",

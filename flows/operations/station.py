@@ -60,6 +60,8 @@ class Station:
             "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "2",
             # Kept in memory, a run that begins while the server starts again loses its place and is cancelled.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+            # A run that is being cancelled and whose worker is gone; the worker itself takes seconds.
+            "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS": "120",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
             "VALLE_DATA": str(self.data),
             "VALLE_STATION": str(self.home),

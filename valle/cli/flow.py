@@ -28,11 +28,14 @@ _FLOWS = {
 def run(command: str, arguments: Sequence[str]) -> int:
     """Run the flow of `command` in this process, against the Prefect server that is configured or a private one."""
     module, name, parameters = _FLOWS[command]
-    options = parse(getattr(import_module("flows.parameters"), parameters), command, arguments)
     # A private server of a first run sets up its database; on a busy machine that takes longer than Prefect waits.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
+    # On the server of a station, a run that is silent for longer is taken for dead.
+    heartbeat = import_module("flows.operations.station").HEARTBEAT_SECONDS
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(heartbeat))
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    options = parse(getattr(import_module("flows.parameters"), parameters), command, arguments)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     import_module("flows.stopping").exit_on_sigterm()
     flow = getattr(import_module(module), name)
