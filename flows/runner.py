@@ -7,11 +7,13 @@ lake. At most twice the width is submitted at a time, so a corpus of 40,000 shar
 import datetime
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
+import httpx
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
@@ -140,11 +142,11 @@ class Progress:
         return cls(name, total, unit, cast(UUID, artifact))
 
     def add(self, amount: float) -> None:
-        """Count `amount` of the unit as done."""
+        """Count `amount` of the unit as done; a server that starts again just now hears of it the next time."""
         self.done += amount
-        update_progress_artifact(
-            artifact_id=self.artifact, progress=min(100.0, 100 * self.done / self.total), description=self.describe()
-        )
+        progress = min(100.0, 100 * self.done / self.total)
+        with suppress(httpx.HTTPError, RuntimeError):
+            update_progress_artifact(artifact_id=self.artifact, progress=progress, description=self.describe())
 
     def describe(self) -> str:
         """Done, total, rate and time left, in one line."""
