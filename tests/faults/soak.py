@@ -1,0 +1,118 @@
+"""Thousands of shard tasks through one server: `python -m tests.faults.soak --data FOLDER`.
+
+A flow sends the tasks that every stage sends, for shards that need nothing, so what is measured is Prefect: no task may
+fail, and the server's database may not grow by more than a kilobyte per minute of audio that a task is sent. A shard of
+LibriLight (64 MB) is about an hour; on its whole road it passes through seven tasks, which is printed as well.
+"""
+
+import argparse
+import json
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterStateType
+from prefect.client.schemas.filters import TaskRunFilterState as StateFilter
+from prefect.client.schemas.objects import StateType
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.operations.station import Station
+from flows.parameters import Workers
+from flows.runner import Work, run_all, run_id, shard_task, task_runner
+from tests.station import throwaway_station, wait_until
+from valle.place import Place
+from valle.stages.segment import Segment
+
+MINUTES_OF_A_SHARD = 63.0
+"""64 MB of LibriLight, whose 577 hours of `small` are 35 GB."""
+TASKS_OF_A_SHARD = 7
+LARGEST_BYTES = 1024.0
+
+
+@flow(name="soak", validate_parameters=False)
+def soak(root: Place, tasks: int, width: int) -> tuple[str, int]:
+    """Send `tasks` shard tasks; the id of the run and the number of receipts."""
+    workers, run = Workers(width=width), run_id()
+    work = [Work(shard=f"{number:06d}", audio_seconds=60 * MINUTES_OF_A_SHARD) for number in range(tasks)]
+    with task_runner(workers) as runner:
+        receipts = run_all(
+            "soak",
+            work,
+            lambda piece: runner.submit(
+                shard_task,
+                {
+                    "stage": Segment(),
+                    "corpus": "soak",
+                    "shard": piece.shard,
+                    "root": root,
+                    "workers": workers,
+                    "run": run,
+                },
+            ),
+            width=width,
+        )
+    return run, len(receipts)
+
+
+def database_bytes(station: Station) -> int:
+    """Size of the server's database with everything that waits in its log."""
+    with closing(sqlite3.connect(station.home / "prefect.db", timeout=120)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return (station.home / "prefect.db").stat().st_size
+
+
+def completed(client: SyncPrefectClient, run: str) -> int:
+    """Task runs of a flow run that the server knows to be completed."""
+    counted = client.request(
+        "POST",
+        "/task_runs/count",
+        json={
+            "flow_runs": FlowRunFilter(id=FlowRunFilterId(any_=[run])).model_dump(mode="json"),  # type: ignore[list-item]
+            "task_runs": TaskRunFilter(
+                state=StateFilter(type=TaskRunFilterStateType(any_=[StateType.COMPLETED]))
+            ).model_dump(mode="json"),
+        },
+    )
+    return int(counted.raise_for_status().json())
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Send the tasks, and print what they cost."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=2000)
+    parser.add_argument("--width", type=int, default=4, help="tasks at a time")
+    parser.add_argument("--data", type=Path, required=True, help="an empty folder")
+    options = parser.parse_args(arguments)
+    root = options.data.resolve()
+    with throwaway_station(root / "station") as (station, client):
+        before = database_bytes(station)
+        began = time.monotonic()
+        with temporary_settings(updates={PREFECT_API_URL: station.api_url}):
+            run, receipts = soak(Place(station.data), options.tasks, options.width)
+        seconds = time.monotonic() - began
+        assert receipts == options.tasks
+        # Events of tasks reach the database a little later than the flow ends.
+        wait_until(lambda: completed(client, run) == options.tasks, 600, pause=2.0)
+        time.sleep(10)
+        per_task = (database_bytes(station) - before) / options.tasks
+    per_minute = per_task / MINUTES_OF_A_SHARD
+    found = {
+        "tasks": options.tasks,
+        "tasks per second": round(options.tasks / seconds, 2),
+        "bytes of the database per task": round(per_task),
+        "bytes of the database per minute of audio": round(per_minute),
+        "on the whole road": round(per_minute * TASKS_OF_A_SHARD),
+        "load": round(os.getloadavg()[0], 1),
+    }
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+    assert per_minute < LARGEST_BYTES, f"{per_minute:.0f} bytes per minute of audio are too many"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
