@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from prefect import Flow
+from prefect import Flow, flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.deployments.runner import RunnerDeployment
+from prefect.events.schemas.automations import EventTrigger
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, Settings, temporary_settings
 
 from flows.chaining import announce, start_once
 from flows.operations import register
@@ -28,7 +29,9 @@ from flows.operations.station import (
     load_station,
 )
 from flows.select import select
+from valle.cli.flow import run as run_flow
 from valle.place import Place
+from warehouse.errors import ConfigurationError
 
 DECLARED = yaml.safe_load((checkout() / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 # What a finished step tells the next, as `announce` sends it.
@@ -140,11 +143,52 @@ def test_a_wrong_parameter_is_refused_before_there_is_a_run(client: SyncPrefectC
     assert select.name == "select"
 
 
+def test_a_schedule_becomes_runs(client: SyncPrefectClient) -> None:
+    entrypoint = f"{checkout() / 'flows' / 'select.py'}:select"
+    made = RunnerDeployment.from_entrypoint(entrypoint, name="nightly", cron="0 2 * * *").apply()
+    client.request("POST", f"/deployments/{made}/schedule", json={"min_runs": 2, "max_runs": 2}).raise_for_status()
+    runs = [run for run in client.read_flow_runs(limit=200) if run.deployment_id == made]
+    assert [run.expected_start_time.hour for run in runs if run.expected_start_time] == [2, 2]
+
+
 def test_a_flow_that_a_person_runs_from_a_shell_starts_nothing_else(client: SyncPrefectClient, tmp_path: Path) -> None:
     before = len(client.read_flow_runs(limit=200))
     announce("ingest", "clips", Place(tmp_path), 3)
     start_once("evaluate/evaluate", {"run": "x"}, key="once")
     assert len(client.read_flow_runs(limit=200)) == before
+
+
+def test_what_follows_is_started_once_per_key_and_keeps_what_its_deployment_declares(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = {"run": "base", "workers": {"device": "cpu", "width": 2}}
+    entrypoint = f"{checkout() / 'flows' / 'evaluate.py'}:evaluate"
+    made = RunnerDeployment.from_entrypoint(entrypoint, name="once", parameters={"parameters": declared}).apply()
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", str(made))
+
+    @flow
+    def finished() -> None:
+        for key in ("evaluate base-3", "evaluate base-3", "evaluate base-6"):
+            start_once("evaluate/once", {"run": "other"}, key=key)
+
+    finished()
+    runs = [run for run in client.read_flow_runs(limit=200) if run.deployment_id == made]
+    assert [run.parameters["parameters"] for run in runs] == [{**declared, "run": "other"}] * 2
+    assert {run.idempotency_key for run in runs} == {"evaluate base-3", "evaluate base-6"}
+
+
+def test_a_flow_of_a_shell_says_that_it_lives_as_often_as_the_automation_wants(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "180")  # so that it is put back
+    monkeypatch.delenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY")
+    with pytest.raises(ConfigurationError):
+        run_flow("select", ["--selection.name", "Not A Name!"])
+    dead, _ = automations()
+    assert isinstance(dead.trigger, EventTrigger)
+    frequency = Settings().flows.heartbeat_frequency
+    assert frequency is not None
+    assert 2 * frequency < dead.trigger.within.total_seconds()
 
 
 def test_one_process_keeps_a_station_and_its_end_is_known_at_once(tmp_path: Path) -> None:
