@@ -20,6 +20,8 @@ class ExportOptions(BaseModel):
     """Name of a training run."""
     out: Path
     """New directory for the checkpoint."""
+    name: str | None = None
+    """What the run is called in its card; by default as it is."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
 
@@ -34,6 +36,6 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # Torch takes seconds, and a wrong option should not wait for it.
     from valle.training.export import export_checkpoint
 
-    size = export_checkpoint(checkpoint, options.out)
+    size = export_checkpoint(checkpoint, options.out, name=options.name)
     say(f"{options.out}: {size / 1e6:.1f} MB; `valle speak --checkpoint {options.out}` speaks with it.")
     return 0

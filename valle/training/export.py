@@ -1,5 +1,6 @@
 """A checkpoint to keep or to give away: the weights alone, in half precision, with the card and without the trainer."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -12,20 +13,27 @@ LARGEST = 65_504.0
 """The largest number of half precision."""
 
 
-def export_checkpoint(checkpoint: Path, out: Path) -> int:
+_OF_THE_MAKER = ("training_set", "run_dir", "start_from")
+"""Options that say where files lay when it was trained, which is nobody's business elsewhere."""
+
+
+def export_checkpoint(checkpoint: Path, out: Path, *, name: str | None = None) -> int:
     """Write the checkpoint to the new directory `out` in fp16, and return its bytes. What reads checkpoints reads it.
 
+    `name` is what its run is called from now on; the card keeps every option of its training that is no path.
     Raises CheckpointError when there is no checkpoint, when `out` exists, or when a weight does not fit.
     """
     if out.exists():
         raise CheckpointError(f"{out} exists; name a directory that does not.")
     card = read_card(checkpoint)
     weights = load_file(weights_path(checkpoint))
-    for name, tensor in weights.items():
+    for part, tensor in weights.items():
         if not tensor.abs().max() <= LARGEST:
-            raise CheckpointError(f"{name} of {checkpoint} has weights that half precision cannot hold.")
+            raise CheckpointError(f"{part} of {checkpoint} has weights that half precision cannot hold.")
     temporary = temporary_directory(out)
     shutil.rmtree(temporary, ignore_errors=True)
-    write_model(temporary, card, {name: tensor.half() for name, tensor in weights.items()})
+    options = {option: value for option, value in card.options.items() if option not in _OF_THE_MAKER}
+    given = dataclasses.replace(card, run_id=name or card.run_id, options=options | {"run_id": name or card.run_id})
+    write_model(temporary, given, {part: tensor.half() for part, tensor in weights.items()})
     temporary.replace(out)
     return sum(file.stat().st_size for file in out.iterdir())

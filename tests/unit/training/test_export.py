@@ -1,10 +1,12 @@
 """A checkpoint to give away, and the one that comes with the package."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from valle.cli import main
-from valle.training.checkpoint import load_model
+from valle.training.checkpoint import load_model, read_card
 from valle.training.export import export_checkpoint
 from valle.training.loop import train
 from valle.training.runs import EMBEDDED, find_run
@@ -20,10 +22,18 @@ def test_an_exported_checkpoint_is_half_as_large_and_the_same_model(checkpoint, 
     out = tmp_path / "given"
     size = export_checkpoint(checkpoint, out)
     (model, card), (exported, its_card) = load_model(checkpoint), load_model(out)
-    assert its_card == card
+    assert dataclasses.replace(its_card, options=card.options) == card
     assert size < 0.6 * (checkpoint / "model.safetensors").stat().st_size
     for name, weight in model.state_dict().items():
         assert torch.equal(exported.state_dict()[name], weight.half().float()), name
+
+
+def test_a_card_that_is_given_away_names_no_place_of_the_maker(checkpoint, tmp_path):
+    export_checkpoint(checkpoint, tmp_path / "given", name="mine")
+    card = read_card(tmp_path / "given")
+    assert (card.run_id, card.checkpoint_id) == ("mine", "mine-1")
+    assert str(tmp_path) not in (tmp_path / "given" / "checkpoint.json").read_text()
+    assert card.options["learning_rate"] == read_card(checkpoint).options["learning_rate"]
 
 
 def test_the_state_of_the_trainer_is_not_exported(checkpoint, tmp_path):
