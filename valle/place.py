@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warehouse.lake import Lake
+from warehouse.store import location_of
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The data root and the folders below it."""
+    """The data root and the folders below it; the lake may lie on an object store instead."""
 
     root: Path
+    lake_url: str | None = None
 
     @property
     def lake(self) -> Lake:
         """The Delta tables."""
-        return Lake(self.root / "lake")
+        return Lake(location_of(self.lake_url) if self.lake_url else self.root / "lake")
 
     @property
     def catalogue(self) -> Path:
@@ -60,5 +62,11 @@ def default_root() -> Path:
 
 
 def place(root: Path | None = None) -> Place:
-    """The place below `root`, by default `default_root()`; always absolute, because workers run elsewhere."""
-    return Place((root or default_root()).expanduser().resolve())
+    """The place below `root`, by default `default_root()`; always absolute, because workers run elsewhere.
+
+    `VALLE_LAKE` puts the lake elsewhere: an `s3://bucket/prefix`, or another folder.
+    """
+    lake = os.environ.get("VALLE_LAKE") or None
+    if lake and "://" not in lake:
+        lake = str(Path(lake).expanduser().resolve())
+    return Place((root or default_root()).expanduser().resolve(), lake)

@@ -20,6 +20,7 @@ from warehouse.errors import CatalogueError
 from warehouse.fingerprints import short_hash
 from warehouse.lake import Lake, Snapshot
 from warehouse.rows import TABLES
+from warehouse.store import Location, ObjectPath, let_read
 
 _SQL_TYPES = {
     pa.string(): "VARCHAR",
@@ -168,11 +169,13 @@ def _schema_texts() -> list[str]:
 
 def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
     """Create a view per table and the views of `warehouse/schema/`, in the order of their file names."""
+    if any(isinstance(part, ObjectPath) for parts in snapshot.parts.values() for part in parts):
+        let_read(connection)
     for row_class in TABLES:
         parts = snapshot.parts.get(row_class.table, ())
         try:
             connection.execute(f"CREATE VIEW {row_class.table} AS {_select(row_class, parts)}")
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             raise CatalogueError(
                 f"Table {row_class.table} cannot be read ({_first_line(error)}); run `valle fsck`."
             ) from error
@@ -191,7 +194,7 @@ def _snapshot_table(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -
         connection.execute("INSERT INTO snapshot VALUES (?, ?, ?)", [table, version, len(snapshot.parts[table])])
 
 
-def _select(row_class: Any, parts: Sequence[Path]) -> str:
+def _select(row_class: Any, parts: Sequence[Location]) -> str:
     columns = schema_of(row_class)
     nulls = ", ".join(f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"' for field in columns)
     nothing = f"SELECT {nulls} WHERE false"

@@ -6,17 +6,16 @@ no commit names are listed as orphans (a killed writer leaves them, `valle vacuu
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from warehouse.catalogue import connect
 from warehouse.errors import LakeError
 from warehouse.lake import Lake
 from warehouse.rows import TABLES
+from warehouse.store import Location, StoredFile, files_below, open_parquet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,7 @@ class LakeCheck:
     parts: int
     rows: int
     faults: tuple[Fault, ...]
-    orphans: tuple[Path, ...]
+    orphans: tuple[StoredFile, ...]
 
     @property
     def is_sound(self) -> bool:
@@ -70,16 +69,16 @@ def fsck(lake: Lake) -> LakeCheck:
     return LakeCheck(parts=parts, rows=rows, faults=tuple(faults), orphans=tuple(orphans(lake)))
 
 
-def orphans(lake: Lake) -> Iterator[Path]:
+def orphans(lake: Lake) -> Iterator[StoredFile]:
     """Files of the lake that no version in use names: not the newest one of a table, nor one that is pinned."""
     kept = kept_files(lake)
     for row_class in TABLES:
-        for path in sorted(lake.folder(row_class.table).glob("*")):
-            if path.is_file() and path not in kept:
-                yield path
+        for file in files_below(lake.folder(row_class.table)):
+            if file.location not in kept:
+                yield file
 
 
-def kept_files(lake: Lake) -> set[Path]:
+def kept_files(lake: Lake) -> set[Location]:
     """Parts of the newest snapshot and of every pinned one."""
     kept = {path for paths in lake.snapshot().parts.values() for path in paths}
     for versions in lake.pins().values():
@@ -93,10 +92,11 @@ def _version(lake: Lake, table: str) -> int | None:
     return opened.version() if opened is not None else None
 
 
-def _read_whole(path: Path) -> int | str:
+def _read_whole(path: Location) -> int | str:
     """The rows of a part after decoding all of it, or why it cannot be read."""
     try:
-        return sum(batch.num_rows for batch in pq.ParquetFile(path).iter_batches())
+        with open_parquet(path, from_store=True) as file:
+            return sum(batch.num_rows for batch in file.iter_batches())
     except (OSError, pa.ArrowException) as error:
         return str(error).splitlines()[0]
 
@@ -110,7 +110,8 @@ def _row_count_faults(lake: Lake, table: str) -> Iterator[Fault]:
         actions.column("path").to_pylist(), actions.column("num_records").to_pylist(), strict=True
     ):
         try:
-            found = pq.read_metadata(lake.folder(table) / name).num_rows
+            with open_parquet(lake.folder(table) / name, from_store=True) as file:
+                found = file.metadata.num_rows
         except (OSError, pa.ArrowException):
             continue  # Reported as unreadable.
         if promised is not None and found != promised:

@@ -15,6 +15,7 @@ from warehouse.fsck import orphans
 from warehouse.lake import Lake
 from warehouse.parts import writer_properties
 from warehouse.rows import TABLES
+from warehouse.store import delete
 
 _TARGET_BYTES = 128 << 20
 _EXEMPT = {"training_items"}
@@ -60,12 +61,11 @@ def vacuum(lake: Lake, *, grace_hours: float = 24.0, dry_run: bool = False) -> V
     """Remove files that no version in use names and that are older than the grace period."""
     deadline = time.time() - grace_hours * 3600
     files = size = 0
-    for path in orphans(lake):
-        status = path.stat()
-        if status.st_mtime > deadline:
+    for file in orphans(lake):
+        if file.modified > deadline:
             continue
         files += 1
-        size += status.st_size
+        size += file.size
         if not dry_run:
-            path.unlink()
+            delete(file.location)
     return Vacuum(files=files, size=size)

@@ -6,6 +6,7 @@ column; code parts use smaller groups (some hours of speech) because training re
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from deltalake import ColumnProperties, WriterProperties
 
 from warehouse.arrow import to_table
 from warehouse.errors import LakeError
+from warehouse.store import Location, upload
 
 ROW_GROUP = {"codes": 1600}
 """Rows in a group, by table; 65,536 where nothing is said."""
@@ -35,7 +37,7 @@ class Part:
     size: int
 
 
-def write_part(folder: Path, row_class: Any, rows: Sequence[Any]) -> Part:
+def write_part(folder: Location, row_class: Any, rows: Sequence[Any]) -> Part:
     """Write `rows` (sorted by the key of their class) as one part below `folder` and return what was written.
 
     The name is the hash of the content, so writing the same rows again gives the same file.
@@ -45,8 +47,17 @@ def write_part(folder: Path, row_class: Any, rows: Sequence[Any]) -> Part:
     return write_table(folder, row_class.table, to_table(row_class, ordered))
 
 
-def write_table(folder: Path, table_name: str, table: pa.Table) -> Part:
+def write_table(folder: Location, table_name: str, table: pa.Table) -> Part:
     """Write an Arrow table of the table `table_name` as one part; see `write_part`."""
+    if isinstance(folder, Path):
+        return _write_table(folder, table_name, table)
+    with tempfile.TemporaryDirectory(prefix="valle-part-") as directory:
+        part = _write_table(Path(directory), table_name, table)
+        upload(Path(directory) / part.name, folder / part.name)
+    return part
+
+
+def _write_table(folder: Path, table_name: str, table: pa.Table) -> Part:
     temporary = folder / f".{os.getpid()}-{os.urandom(6).hex()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,16 +8,15 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from lhotse.features.io import FeaturesReader, register_reader
 from numpy.typing import NDArray
 
 from valle.codec.base import Codes
 from warehouse.errors import LakeError
+from warehouse.store import Location, location_of, open_parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +39,10 @@ class _Group:
         return np.stack(parts)
 
 
-def _read_group(path: Path, row_group: int, num_codebooks: int) -> _Group:
+def _read_group(path: Location, row_group: int, num_codebooks: int) -> _Group:
     try:
-        file = pq.ParquetFile(path)
-        table = file.read_row_group(row_group, columns=[f"q{k}" for k in range(num_codebooks)])
+        with open_parquet(path) as file:
+            table = file.read_row_group(row_group, columns=[f"q{k}" for k in range(num_codebooks)])
     except (OSError, pa.ArrowInvalid) as error:
         raise LakeError(f"The codes of {path} cannot be read ({error}); quantize its shard again.") from error
     columns = []
@@ -59,7 +58,7 @@ class CodesReader:
     Safe to use from several threads.
     """
 
-    def __init__(self, lake: Path, *, cache_bytes: int = 256 << 20) -> None:
+    def __init__(self, lake: Location, *, cache_bytes: int = 256 << 20) -> None:
         self._lake = lake
         self._cache_bytes = cache_bytes
         self._groups: OrderedDict[tuple[str, int, int], _Group] = OrderedDict()
@@ -89,7 +88,8 @@ class CodesReader:
 
 @lru_cache(maxsize=8)
 def _columns_of(path: str) -> int:
-    return sum(name.startswith("q") and name[1:].isdigit() for name in pq.read_schema(path).names)
+    with open_parquet(location_of(path)) as file:
+        return sum(name.startswith("q") and name[1:].isdigit() for name in file.schema_arrow.names)
 
 
 @register_reader
@@ -102,7 +102,7 @@ class ParquetCodesReader(FeaturesReader):
     name = "parquet_codes"
 
     def __init__(self, storage_path: str, *args: object, **kwargs: object) -> None:
-        self._path = Path(storage_path)
+        self._path = location_of(storage_path)
         self._reader = CodesReader(self._path.parent)
 
     def read(self, key: str, left_offset_frames: int = 0, right_offset_frames: int | None = None) -> Codes:

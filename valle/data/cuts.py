@@ -14,6 +14,7 @@ from valle.codec.base import CodecSpec
 from valle.data.training_set import SPLITS
 from warehouse.arrow import from_table
 from warehouse.rows import TrainingItemRow
+from warehouse.store import Location
 
 _BATCH = 10_000
 _FACTS = """
@@ -27,7 +28,7 @@ ORDER BY i.segment_id
 
 
 def export_cuts(
-    items: pa.Table, connection: duckdb.DuckDBPyConnection, *, lake: Path, directory: Path, codec: CodecSpec
+    items: pa.Table, connection: duckdb.DuckDBPyConnection, *, lake: Location, directory: Path, codec: CodecSpec
 ) -> dict[str, Path]:
     """Write the cuts of each split of `items` below `directory` and return the files by split.
 
@@ -43,7 +44,7 @@ def export_cuts(
     return paths
 
 
-def _cuts(reader: Any, lake: Path, codec: CodecSpec) -> Iterator[MonoCut]:
+def _cuts(reader: Any, lake: Location, codec: CodecSpec) -> Iterator[MonoCut]:
     for batch in reader:
         table = pa.Table.from_batches([batch])
         for item, facts in zip(from_table(TrainingItemRow, table), table.to_pylist(), strict=True):

@@ -7,13 +7,13 @@ follow a checkpoint back to its sources), and Lhotse manifests of its cuts are w
 import contextlib
 import os
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
@@ -27,6 +27,7 @@ from warehouse.fingerprints import short_hash
 from warehouse.lake import Snapshot
 from warehouse.parts import write_table
 from warehouse.rows import TrainingItemRow
+from warehouse.store import Location, open_parquet, relative_name
 
 
 class Selection(BaseModel):
@@ -84,10 +85,15 @@ def select(selection: Selection, place: Place, *, codec: CodecSpec, phoneme_symb
             evaluation_items=len(registered),
         ),
         directory,
-        lake=os.path.relpath(place.lake.root, directory),
+        lake=_lake_from(directory, place.lake.root),
         items_part=f"{TrainingItemRow.table}/{part.name}",
     )
     return load_training_set(directory)
+
+
+def _lake_from(directory: Path, lake: Location) -> str:
+    """How the set names its lake: a folder relative to its own, so that both can be moved together, or the URL."""
+    return os.path.relpath(lake, directory) if isinstance(lake, Path) else str(lake)
 
 
 def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection) -> pa.Table:
@@ -143,9 +149,9 @@ def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
 
 def _code_places(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, place: Place) -> pa.Table:
     """Where the codes of every segment lie: part, row group and row."""
-    parts = [str(path) for path in snapshot.parts.get("codes", ())]
-    connection.register("code_groups", _row_groups(parts, place))
-    listed = ", ".join("'" + re.sub("'", "''", path) + "'" for path in parts)
+    parts = snapshot.parts.get("codes", ())
+    connection.register("code_groups", _row_groups(parts, place.lake.root))
+    listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in parts)
     return run_query(
         connection,
         f"""
@@ -158,15 +164,16 @@ def _code_places(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, plac
     )
 
 
-def _row_groups(parts: list[str], place: Place) -> pa.Table:
+def _row_groups(parts: Sequence[Location], lake: Location) -> pa.Table:
     rows = []
     for path in parts:
-        metadata = pq.read_metadata(path)
+        with open_parquet(path) as file:
+            metadata = file.metadata
         first = 0
         for group in range(metadata.num_row_groups):
             count = metadata.row_group(group).num_rows
-            relative = str(Path(path).relative_to(place.lake.root))
-            rows.append({"path": path, "part": relative, "row_group": group, "first_row": first, "rows": count})
+            relative = relative_name(path, lake)
+            rows.append({"path": str(path), "part": relative, "row_group": group, "first_row": first, "rows": count})
             first += count
     return pa.Table.from_pylist(rows)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from valle.codec.base import CodecSpec
 from warehouse.errors import TrainingError
+from warehouse.store import Location, location_of, read_parquet
 
 SPLITS = ("train", "dev", "test")
 
@@ -45,7 +45,7 @@ class TrainingSet:
 
     card: TrainingSetCard
     directory: Path
-    lake: Path
+    lake: Location
     items: pa.Table
 
     def split(self, name: str) -> pa.Table:
@@ -61,17 +61,18 @@ def load_training_set(directory: Path) -> TrainingSet:
     if not path.exists():
         raise TrainingError(f"There is no training set in {directory}; make one with `valle select`.")
     content = json.loads(path.read_text(encoding="utf-8"))
-    lake = directory / content.pop("lake")
-    items = pq.read_table(lake / content.pop("items_part"))
+    named = location_of(content.pop("lake"))
+    lake = (directory / named).resolve() if isinstance(named, Path) else named
+    items = read_parquet(lake / content.pop("items_part"))
     content["codec"] = CodecSpec(**content["codec"])
     content["phoneme_symbols"] = tuple(content["phoneme_symbols"])
-    return TrainingSet(TrainingSetCard(**content), directory, lake.resolve(), items)
+    return TrainingSet(TrainingSetCard(**content), directory, lake, items)
 
 
 def save_card(card: TrainingSetCard, directory: Path, lake: str, items_part: str) -> None:
     """Write `set.json`, last and atomically: a directory that has it is complete.
 
-    `lake` is the path of the lake relative to `directory`, `items_part` the part of the items relative to the lake.
+    `lake` is the path of the lake relative to `directory`, or its URL; `items_part` the part of the items below it.
     """
     content = dataclasses.asdict(card) | {"lake": lake, "items_part": items_part}
     temporary = directory / ".set.json.tmp"

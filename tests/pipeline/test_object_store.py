@@ -1,0 +1,92 @@
+"""The road with its lake on an S3-compatible store: raw audio to codes, a selection, and codes read back."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lhotse import CutSet
+
+from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
+from valle.backends import Backends
+from valle.data.codes_reader import CodesReader
+from valle.data.select import Selection, select
+from valle.data.splits import SplitPolicy
+from valle.data.training_set import TrainingSet, load_training_set
+from valle.phonemes import phoneme_table
+from valle.place import Place
+from warehouse.fsck import fsck
+from warehouse.lake import Lake
+
+pytest.importorskip("moto")
+from tests.object_store import BUCKET, object_store
+
+pytestmark = pytest.mark.machines
+
+_CLIPS = 3
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("clips"), _CLIPS)
+
+
+@pytest.fixture(scope="module")
+def in_folder(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """What the road leaves in a folder."""
+    lake = Lake(tmp_path_factory.mktemp("in_folder"))
+    run_road(folder_corpus(clips), lake)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def on_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with pytest.MonkeyPatch.context() as patch, object_store() as store:
+        for name, value in {**store.variables, "VALLE_LAKE": f"s3://{BUCKET}/lake"}.items():
+            patch.setenv(name, value)
+        yield Place(tmp_path_factory.mktemp("data"), os.environ["VALLE_LAKE"])
+
+
+@pytest.fixture(scope="module")
+def chosen(on_store: Place, clips: Path) -> TrainingSet:
+    run_road(folder_corpus(clips), on_store.lake)
+    codec, symbols = Backends().codec("mini").spec, phoneme_table().symbols
+    selection = Selection(name="set", split_policy=SplitPolicy(dev=0, test=0))
+    return select(selection, on_store, codec=codec, phoneme_symbols=symbols)
+
+
+def test_a_lake_on_an_object_store_holds_what_one_in_a_folder_holds(
+    chosen: TrainingSet, on_store: Place, in_folder: Lake
+) -> None:
+    assert tables_of(on_store.lake) == tables_of(in_folder)
+    assert part_names(on_store.lake, "codes") == part_names(in_folder, "codes")
+    assert fsck(on_store.lake).is_sound
+    assert not (on_store.root / "lake").exists()
+
+
+def test_a_set_that_was_selected_there_reads_its_codes_from_there(
+    chosen: TrainingSet, on_store: Place, in_folder: Lake
+) -> None:
+    loaded = load_training_set(on_store.training_sets / "set")
+    assert str(loaded.lake) == os.environ["VALLE_LAKE"]
+    assert loaded.items == chosen.items
+    assert loaded.items.num_rows == _CLIPS
+    reader = CodesReader(loaded.lake)
+    expected = {row["segment_id"]: row for row in rows_of(in_folder, "codes")}
+    for item in loaded.items.to_pylist():
+        codes = reader.read(item["codes_part"], item["codes_row_group"], item["codes_row"], num_codebooks=8)
+        whole = expected[item["segment_id"]]
+        assert np.array_equal(codes, np.stack([whole[f"q{k}"] for k in range(8)]))
+
+
+def test_lhotse_reads_the_codes_of_exported_cuts_from_there(chosen: TrainingSet) -> None:
+    cuts = CutSet.from_file(chosen.directory / "cuts_train.jsonl.gz").to_eager()
+    assert len(cuts) == _CLIPS
+    frames = {item["segment_id"]: item["num_frames"] for item in chosen.items.to_pylist()}
+    for cut in cuts:
+        assert cut.load_custom("codes").shape == (frames[cut.id], 8)
+
+
+def test_what_is_done_there_is_not_done_again(chosen: TrainingSet, on_store: Place, clips: Path) -> None:
+    assert run_road(folder_corpus(clips), on_store.lake) == []
