@@ -9,6 +9,7 @@ from torch import Tensor
 
 from valle.model import LAYOUTS, Cache, Mode, Task, ValleModel
 from valle.synthesis.conditions import Condition, Decoded, seeded, speech_batch
+from valle.synthesis.duration import average_frames
 from valle.synthesis.guidance import guide
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.samplers import beam
@@ -29,7 +30,8 @@ class _Voice:
     generator: torch.Generator
     frames: list[int]  # prefix included
     num_prefix: int
-    max_frames: int  # without the prefix
+    min_frames: int  # without the prefix, as the next
+    max_frames: int
     is_complete: bool = False
 
     def take(self, logits: Tensor, stop: int) -> bool:
@@ -37,6 +39,8 @@ class _Voice:
         # The prefix may end within a group, whose first frames are then known.
         for frame in logits[len(self.frames) % len(logits) :]:
             history = torch.tensor(self.frames, dtype=torch.long)
+            if len(self.frames) - self.num_prefix < self.min_frames:
+                frame = _endless(frame, stop)
             chosen, self.state = sample_frame(frame, history, self.options, self.state, self.generator, stop=stop)
             if chosen == stop:
                 self.is_complete = True
@@ -80,6 +84,16 @@ class _Rows:
         self.logits = self._guided(self._model.step(_LAYOUT, codes, places, self._cache))
 
 
+def _endless(logits: Tensor, stop: int) -> Tensor:
+    """Logits [..., V] that leave no chance of an end."""
+    return logits.index_fill(-1, torch.tensor(stop), -torch.inf)
+
+
+def _min_frames(model: ValleModel, condition: Condition, options: SamplingOptions) -> int:
+    """Frames after the prefix before which there is no end."""
+    return round(options.shortest * average_frames(model, condition)) - condition.num_prefix
+
+
 def _max_frames(model: ValleModel, options: SamplingOptions) -> int:
     return max(1, int(options.max_seconds * model.config.frame_rate))
 
@@ -110,6 +124,7 @@ def _draw(model: ValleModel, conditions: Sequence[Condition], options: Sequence[
             generator=seeded(own.seed),
             frames=condition.prefix[0].tolist(),
             num_prefix=condition.num_prefix,
+            min_frames=_min_frames(model, condition, own),
             max_frames=_max_frames(model, own),
         )
         for condition, own in zip(conditions, options, strict=True)
@@ -141,6 +156,8 @@ def _search(model: ValleModel, condition: Condition, options: SamplingOptions) -
     rows = _Rows(model, [condition], [options])
     while True:
         logits = rows.logits[:, 0].cpu()
+        if beams.histories.shape[1] - first < _min_frames(model, condition, options):
+            logits = _endless(logits, stop)
         penalized = [
             penalize(row, history, options=options, stop=stop)
             for row, history in zip(logits, beams.histories, strict=True)

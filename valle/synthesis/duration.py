@@ -15,10 +15,15 @@ SHORTEST, LONGEST = 0.4, 2.5
 """A text takes at least and at most so many times the frames that its symbols take on average."""
 
 
+def average_frames(model: ValleModel, condition: Condition) -> float:
+    """The frames that a text of so many symbols takes on average."""
+    # `<bos>` and `<eos>` are not spoken.
+    return max(1, len(condition.symbol_ids) - 2) * model.config.text_stride
+
+
 def num_frames(model: ValleModel, condition: Condition, predicted: int | None) -> int:
     """A predicted length, or the average one for None, within what a text of so many symbols can take."""
-    # `<bos>` and `<eos>` are not spoken.
-    average = max(1, len(condition.symbol_ids) - 2) * model.config.text_stride
+    average = average_frames(model, condition)
     wanted = average if predicted is None else predicted
     return max(1, round(min(max(wanted, SHORTEST * average), LONGEST * average)))
 

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _ONLY_AR = (
-    *("min_temperature", "repetition_penalty", "length_penalty"),
+    *("min_temperature", "repetition_penalty", "length_penalty", "shortest"),
     *("dry", "mirostat", "repetition_aware", "adaptive", "beam"),
 )
 _ONLY_NAR_LEN = ("masked", "duration", "seconds", "slowness")
@@ -98,6 +98,9 @@ class SamplingOptions(_Options):
     )
     length_penalty: float = Field(
         default=0.0, description="Divides the odds of an end by the frames so far to this power; below 0 for shorter."
+    )
+    shortest: float = Field(
+        default=0.0, ge=0, le=1, description="No end before this share of what the text takes on average; 0 is off."
     )
     banned: tuple[int, ...] = Field(default=(), description="Codes of codebook 0 that are never said.")
     dry: DryOptions = Field(default=DryOptions(), description="Penalty on repeated sequences.")

@@ -84,10 +84,11 @@ ONLY_NAR_LEN = ("masked", "duration", "seconds", "slowness")
 OF_AN_AR_ALONE = {
     *("min_temperature", "repetition_penalty", "length_penalty", "dry.multiplier", "dry.base", "dry.allowed_length"),
     *("mirostat.tau", "mirostat.eta", "repetition_aware.window", "repetition_aware.threshold", "beam.width"),
-    *("beam.length_exponent", *(path for path in OF_A_FRAME if path.startswith("adaptive."))),
+    *("beam.length_exponent", "shortest", *(path for path in OF_A_FRAME if path.startswith("adaptive."))),
 }
 
 ELSEWHERE = {
+    "shortest": 0.5,  # below
     "continues_prompt": True,  # tests/unit/synthesis/test_synthesizer.py
 }
 
@@ -188,6 +189,18 @@ def test_every_option_of_an_utterance_changes_the_codes(path):
         toy_model(), [condition] * 2, [SamplingOptions(**common), SamplingOptions(**merged(common, path, value))]
     )
     assert plain.codes.shape != changed.codes.shape or not np.array_equal(plain.codes, changed.codes)
+
+
+@pytest.mark.parametrize("beside", [{}, {"beam": {"width": 2}}, {"guidance": 2.0}])
+@pytest.mark.parametrize(("shortest", "num_prefix", "num_frames"), [(0.0, 0, 0), (0.5, 0, 4), (1.0, 0, 8), (1.0, 3, 5)])
+def test_there_is_no_end_before_the_share_of_the_average_that_was_asked_for(beside, shortest, num_prefix, num_frames):
+    model = toy_model()
+    model.heads.bias.data[model.config.stop] = 1e4  # a model that is always at its end
+    symbols = np.arange(1, 9 + 2) % 9  # with a beginning and an end, and one frame each on average
+    condition = Condition(symbols, 1, None, np.ones((4, num_prefix), np.int16))
+    [decoded] = decode(model, [condition], [SamplingOptions(shortest=shortest, max_seconds=2, **beside)])
+    assert decoded.codes.shape == (4, num_frames)
+    assert decoded.is_complete
 
 
 @pytest.mark.parametrize(
