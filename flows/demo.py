@@ -1,13 +1,12 @@
 """The demo: the whole road on a small corpus that comes with the project, with models that come with it too."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-from prefect import flow, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, get_run_logger
 
+from flows.demo_speech import SAMPLING, DemoSpeech, speak_once
 from flows.evaluate import evaluate
 from flows.parameters import (
     CorpusChoice,
@@ -20,23 +19,19 @@ from flows.parameters import (
 )
 from flows.prepare import prepare
 from flows.report import publish_report
-from flows.runner import process_backends
 from flows.select import select
 from flows.train import is_finished, train
 from manifests import CorpusKind, CorpusOptions
+from manifests.demo_clips import HELD_OUT, demo_clips
 from manifests.demo_layout import DemoLayout, lay_out_demo
-from valle.audio import AudioLocation, read_audio, write_audio
 from valle.data.select import Selection
 from valle.data.splits import SplitPolicy
-from valle.place import Place
 from valle.stages.quality import Quality
 from valle.stages.shard import Receipt
 from valle.stages.transcribe import Transcribe
 from valle.statistics.corpus_report import corpus_report
-from valle.synthesis.options import SamplingOptions
-from valle.synthesis.synthesizer import Synthesizer
-from valle.training.checkpoint import latest_checkpoint
 from valle.training.options import TrainSettings
+from valle.training.runs import EMBEDDED
 from warehouse.catalogue import connect, named_query, run_query
 from warehouse.display import format_table
 
@@ -44,7 +39,6 @@ _QUERIES = ("hours_by_corpus", "drops_by_reason", "scores_by_system")
 # To an ASR every short clip costs as much as 30 seconds, and DNSMOS takes a tenth of real time: on the corpus that
 # brings its texts the demo trusts them and measures signals only. LibriLight, which has none, gets everything.
 _QUICK_STAGES = Stages(transcribe=Transcribe(check_given=False), quality=Quality(scorers=()))
-_TEXT = "three one four one five"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +46,8 @@ class DemoResult:
     """Where everything lies after the demo, and what the catalogue says."""
 
     root: Path
-    speech: Path
-    report: Path
+    speeches: tuple[DemoSpeech, ...]
+    reports: tuple[Path, ...]
     answers: dict[str, pa.Table]
 
     def describe(self) -> str:
@@ -62,8 +56,8 @@ class DemoResult:
         parts.append(
             "\n".join(
                 (
-                    f"speech      {self.speech}  (it says: {_TEXT})",
-                    f"evaluation  {self.report}",
+                    *(f"speech      {speech.path}  {speech.describe()}" for speech in self.speeches),
+                    *(f"evaluation  {report}" for report in self.reports),
                     f"corpus      {self.root / 'reports' / 'corpus'}",
                     f"catalogue   {self.root / 'catalogue.duckdb'}",
                     f"lake        {self.root / 'lake'}",
@@ -77,6 +71,8 @@ class DemoResult:
 def demo(parameters: DemoParameters) -> DemoResult:
     """From raw audio to scores on the demo corpus; what is done already is not done again."""
     root = parameters.place
+    prompt = next(clip.path for clip in demo_clips() if clip.split == HELD_OUT and 3 <= clip.duration <= 4)
+    speeches = [speak_once(root, EMBEDDED, prompt)]
     layout = lay_out_demo(root.corpora / "demo")
     done: list[Receipt] = []
     for corpus, stages in (
@@ -91,23 +87,29 @@ def demo(parameters: DemoParameters) -> DemoResult:
         get_run_logger().info("train demo: nothing to do")
     else:
         train(TrainParameters(data=parameters.data, training_set="demo", run="demo", options=_settings(parameters)))
-    speech = speak_task(root, layout.held_out_speakers)
-    evaluation = evaluate(
-        EvaluateParameters(
-            data=parameters.data,
-            run="demo",
-            count=parameters.evaluate_count,
-            # Opinions on six systems would take longer than all the rest of the evaluation.
-            scorers=(),
-            workers=parameters.workers,
+    speeches.append(speak_once(root, "demo", prompt))
+    evaluations = [
+        evaluate(
+            EvaluateParameters(
+                data=parameters.data,
+                run=run,
+                training_set="demo",
+                count=parameters.evaluate_count,
+                # Opinions on six systems would take longer than all the rest of the evaluation.
+                scorers=(),
+                sampling=SAMPLING,
+                workers=parameters.workers,
+            )
         )
-    )
+        for run in (EMBEDDED, "demo")
+    ]
     with connect(root.lake.snapshot()) as connection:
         answers = {name: run_query(connection, named_query(name).sql) for name in _QUERIES}
         if done or not (root.reports / "corpus").exists():
             report = corpus_report(lambda name: run_query(connection, named_query(name).sql), root.reports / "corpus")
             publish_report("corpus", report.markdown_path, [plot.path for plot in report.plots])
-    return DemoResult(root=root.root, speech=speech, report=evaluation.markdown_path, answers=answers)
+    reports = tuple(evaluation.markdown_path for evaluation in evaluations)
+    return DemoResult(root=root.root, speeches=tuple(speeches), reports=reports, answers=answers)
 
 
 def _corpus(kind: CorpusKind, folder: Path) -> CorpusChoice:
@@ -139,24 +141,3 @@ def _settings(parameters: DemoParameters) -> TrainSettings:
         evaluate_every=100,
         save_every=100,
     )
-
-
-@task(cache_policy=NO_CACHE, persist_result=False)
-def speak_task(root: Place, speakers: Sequence[str]) -> Path:
-    """Say a text in a voice that the model has not been trained on."""
-    path = root.speech / "demo.wav"
-    if path.exists():
-        return path
-    checkpoint = latest_checkpoint(root.runs / "demo")
-    assert checkpoint is not None, "training leaves a checkpoint"
-    synthesizer = Synthesizer.load(checkpoint, process_backends("cpu", 2))
-    with connect(root.lake.snapshot()) as connection:
-        row = run_query(
-            connection,
-            'SELECT path, "offset", size, start_sample, num_samples FROM utterances WHERE speaker = ? '
-            "ORDER BY abs(duration - 4) LIMIT 1",
-            [speakers[0]],
-        ).to_pylist()[0]
-    prompt = synthesizer.prompt(read_audio(AudioLocation(**row), synthesizer.codec.spec.sample_rate))
-    write_audio(path, synthesizer.speak_text(_TEXT, prompt, options=SamplingOptions(max_seconds=8)).audio)
-    return path

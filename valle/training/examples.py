@@ -14,6 +14,7 @@ from valle.data.codes_reader import CodesReader
 from valle.data.training_set import TrainingSet
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Request, Synthesizer
+from warehouse.store import Location
 
 TRUTH = "truth"
 """The folder of the utterances themselves, through the codec."""
@@ -46,7 +47,7 @@ def speak_examples(
 class _Reader:
     """The codes of rows of a training set."""
 
-    def __init__(self, lake: Path, num_codebooks: int) -> None:
+    def __init__(self, lake: Location, num_codebooks: int) -> None:
         self._reader = CodesReader(lake)
         self._num_codebooks = num_codebooks
 

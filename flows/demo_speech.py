@@ -1,0 +1,58 @@
+"""The sentence that the demo says, and what a speech recogniser hears of it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from valle.asr import SAMPLE_RATE
+from valle.audio import AudioLocation, read_audio, resample, write_audio
+from valle.backends import Backends
+from valle.place import Place
+from valle.synthesis.options import SamplingOptions
+from valle.training.runs import find_run, latest_checkpoint, read_summary
+
+TEXT = "Three one four one five nine."
+SAMPLING = SamplingOptions(temperature=0.9, top_p=0.9, guidance=2.0, shortest=0.5, max_seconds=8)
+"""Guided by the text, and with no end before half of the time that it takes on average: a small model needs both."""
+_ASR = "tiny.en"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSpeech:
+    """Speech of a checkpoint in a voice that it was never trained on; `heard` is what an ASR model heard."""
+
+    path: Path
+    checkpoint: str
+    seconds: float
+    heard: str
+
+    def describe(self) -> str:
+        """In a line: who said what, and what was heard."""
+        return f"({self.checkpoint} says {TEXT!r}; {_ASR} hears {self.heard!r})"
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def speak_once(root: Place, run: str, prompt: Path) -> DemoSpeech:
+    """Say the sentence of the demo in the voice of a recording, unless this checkpoint has said it already."""
+    checkpoint = latest_checkpoint(find_run(root.runs, run))
+    assert checkpoint is not None, "training leaves a checkpoint, and one comes with the package"
+    name = read_summary(checkpoint).checkpoint_id
+    path, note = root.speech / f"{name}.wav", root.speech / f"{name}.json"
+    if path.exists() and note.exists():
+        return DemoSpeech(**json.loads(note.read_text(encoding="utf-8")) | {"path": path})
+    # Torch takes seconds, and a server that registers the flow needs none of it.
+    from valle.synthesis.synthesizer import Synthesizer
+
+    backends = Backends()
+    synthesizer = Synthesizer.load(checkpoint, backends)
+    voice = synthesizer.prompt(read_audio(AudioLocation(str(prompt)), synthesizer.codec.spec.sample_rate))
+    speech = synthesizer.speak_text(TEXT, voice, options=SAMPLING)
+    write_audio(path, speech.audio)
+    samples = resample(speech.audio.samples, speech.audio.sample_rate, SAMPLE_RATE)
+    [heard] = backends.transcriber(_ASR).transcribe([samples], language="en") if len(samples) else [None]
+    result = DemoSpeech(path, name, round(speech.duration, 2), heard.text if heard is not None else "")
+    note.write_text(json.dumps(asdict(result) | {"path": str(path)}) + "\n", encoding="utf-8")
+    return result
