@@ -1,7 +1,6 @@
 """The sentence that the demo says, and what a speech recogniser hears of it."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import task
@@ -11,8 +10,9 @@ from valle.asr import SAMPLE_RATE
 from valle.audio import AudioLocation, read_audio, resample, write_audio
 from valle.backends import Backends
 from valle.place import Place
+from valle.statistics.report import write_text
 from valle.synthesis.options import SamplingOptions
-from valle.training.runs import find_run, latest_checkpoint, read_summary
+from valle.training.runs import newest_checkpoint, read_summary
 
 TEXT = "Three one four one five nine."
 SAMPLING = SamplingOptions(temperature=0.9, top_p=0.9, guidance=2.0, shortest=0.5, max_seconds=8)
@@ -26,7 +26,6 @@ class DemoSpeech:
 
     path: Path
     checkpoint: str
-    seconds: float
     heard: str
 
     def describe(self) -> str:
@@ -37,12 +36,11 @@ class DemoSpeech:
 @task(cache_policy=NO_CACHE, persist_result=False)
 def speak_once(root: Place, run: str, prompt: Path) -> DemoSpeech:
     """Say the sentence of the demo in the voice of a recording, unless this checkpoint has said it already."""
-    checkpoint = latest_checkpoint(find_run(root.runs, run))
-    assert checkpoint is not None, "training leaves a checkpoint, and one comes with the package"
+    checkpoint = newest_checkpoint(root.runs, run)
     name = read_summary(checkpoint).checkpoint_id
-    path, note = root.speech / f"{name}.wav", root.speech / f"{name}.json"
-    if path.exists() and note.exists():
-        return DemoSpeech(**json.loads(note.read_text(encoding="utf-8")) | {"path": path})
+    path, note = root.speech / f"{name}.wav", root.speech / f"{name}.heard.txt"
+    if note.exists():  # it is written last
+        return DemoSpeech(path, name, note.read_text(encoding="utf-8"))
     # Torch takes seconds, and a server that registers the flow needs none of it.
     from valle.synthesis.synthesizer import Synthesizer
 
@@ -53,6 +51,6 @@ def speak_once(root: Place, run: str, prompt: Path) -> DemoSpeech:
     write_audio(path, speech.audio)
     samples = resample(speech.audio.samples, speech.audio.sample_rate, SAMPLE_RATE)
     [heard] = backends.transcriber(_ASR).transcribe([samples], language="en") if len(samples) else [None]
-    result = DemoSpeech(path, name, round(speech.duration, 2), heard.text if heard is not None else "")
-    note.write_text(json.dumps(asdict(result) | {"path": str(path)}) + "\n", encoding="utf-8")
-    return result
+    text = heard.text if heard is not None else ""
+    write_text(note, text)
+    return DemoSpeech(path, name, text)

@@ -24,8 +24,8 @@ from valle.evaluation.protocols import resolve_protocol
 from valle.evaluation.speech import read_circumstances
 from valle.evaluation.systems import FolderSystem, System, check_system_name
 from valle.statistics.report import Report
-from valle.training.runs import find_run, latest_checkpoint, read_summary
-from warehouse.errors import CheckpointError, ConfigurationError
+from valle.training.runs import newest_checkpoint, read_summary
+from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
 _COUNT = 20
@@ -107,10 +107,7 @@ def _command(command: str, parameters: EvaluateParameters) -> _Subject:
 
 
 def _checkpoint(parameters: EvaluateParameters) -> _Subject:
-    runs = parameters.place.runs
-    checkpoint = latest_checkpoint(find_run(runs, str(parameters.run)))
-    if checkpoint is None:
-        raise CheckpointError(f"Run {parameters.run} has no checkpoint below {runs}; train it with `valle train`.")
+    checkpoint = newest_checkpoint(parameters.place.runs, str(parameters.run))
     summary = read_summary(checkpoint)
     facts = {
         "checkpoint": str(checkpoint),

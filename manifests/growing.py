@@ -23,7 +23,7 @@ _KILOBITS = 32
 
 
 class GrowingCorpus:
-    """What is there of a corpus, and a way to add to it; made by `open_corpus`."""
+    """What is there of a corpus, and a way to add to it; made by `grow_corpus`."""
 
     def __init__(self, out: Path, table: IO[bytes]) -> None:
         self._out = out
@@ -59,7 +59,7 @@ class GrowingCorpus:
 
 
 @contextmanager
-def open_corpus(out: Path) -> Iterator[GrowingCorpus]:
+def grow_corpus(out: Path) -> Iterator[GrowingCorpus]:
     """The corpus in a folder, new or begun, for this process alone.
 
     Raises ConfigurationError while another process writes to the folder, ManifestError for a table of another form or

@@ -17,7 +17,7 @@ from pathlib import Path
 import soundfile
 import soxr
 
-from manifests.growing import Samples, open_corpus
+from manifests.growing import Samples, grow_corpus
 from manifests.synthesize import MAIN
 from manifests.synthetic import TABLE, ClipRow, parse_table
 from warehouse.errors import ConfigurationError, ManifestError, PipelineError
@@ -37,7 +37,7 @@ def perturb(source: Path, out: Path, factors: Sequence[float]) -> int:
     except OSError as error:
         raise ManifestError(f"{source} has no {TABLE} ({error}): name what `manifests.synthesize` made.") from error
     made = 0
-    with open_corpus(out) as corpus:
+    with grow_corpus(out) as corpus:
         known = {row.id for row in corpus.rows}
         for row in rows:
             for factor in factors:

@@ -2,8 +2,8 @@
 
 `DIR/corpus.tsv` names every clip, `DIR/audio/` holds them: Ogg Opus at the synthesizer's rate, about 32 kbit/s. First
 come a few test clips of the held-out voices, then training clips, one of each main voice in turn, so that any
-beginning of the table is balanced over voices. The
-process can be killed anywhere: the next one goes on with the clip that is missing.
+beginning of the table is balanced over voices. The process can be killed anywhere: the next one goes on with the clip
+that is missing.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from manifests.demo_clips import HELD_OUT, demo_clips
-from manifests.growing import open_corpus
+from manifests.growing import grow_corpus
 from manifests.kokoro import BLEND, HELD_OUT_VOICES, MAIN_VOICES, Kokoro, Samples, Speaker, blended_voices
 from manifests.synthetic import ClipRow
 from manifests.synthetic_texts import Line, draw_line, draw_test_line, words_of
@@ -82,7 +82,7 @@ def synthesize(options: SynthesisOptions, speaker: Speaker) -> SynthesisResult:
     Raises ConfigurationError while another process writes to the folder, ManifestError for a table of another form or
     one that names a missing file.
     """
-    with open_corpus(options.out) as corpus:
+    with grow_corpus(options.out) as corpus:
         known = {row.id for row in corpus.rows}
         training = sum(float(row.duration_s) for row in corpus.rows if row.split == MAIN)
         clips, seconds = 0, 0.0
@@ -163,10 +163,9 @@ def _make(request: _Request, speaker: Speaker) -> tuple[ClipRow, Samples]:
     return row, samples
 
 
-def _voices(names: str, blends: int) -> tuple[str, ...]:
-    """The voices that are named, with commas, then the blends of them; an empty name is none."""
-    published = tuple(name for name in names.split(",") if name)
-    return (*published, *blended_voices(blends, seed=0, of=published or MAIN_VOICES))
+def _names(given: str) -> tuple[str, ...]:
+    """The voices that are named, with commas; an empty text names none."""
+    return tuple(name for name in given.split(",") if name)
 
 
 def main() -> int:
@@ -188,12 +187,13 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
+        published = _names(arguments.voices)
         options = SynthesisOptions(
             out=arguments.out,
             hours=arguments.hours,
             seed=arguments.seed,
-            voices=_voices(arguments.voices, arguments.blends),
-            held_out_voices=_voices(arguments.test_voices, 0),
+            voices=(*published, *blended_voices(arguments.blends, seed=0, of=published or MAIN_VOICES)),
+            held_out_voices=_names(arguments.test_voices),
             test_clips=arguments.test_clips,
             avoid=tuple(arguments.avoid),
         )

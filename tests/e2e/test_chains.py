@@ -38,7 +38,9 @@ def runs_of(client: SyncPrefectClient, flow: str) -> list[FlowRun]:
 
 def cancel(client: SyncPrefectClient, run: FlowRun) -> None:
     client.set_flow_run_state(run.id, Cancelling())
-    assert wait_for_run(client, run.id, 120).state.is_cancelled()  # type: ignore[union-attr]
+    state = wait_for_run(client, run.id, 120).state
+    assert state is not None
+    assert state.is_cancelled()
 
 
 def test_a_training_set_that_is_selected_is_trained_on_once_where_the_trigger_is_on(desk: Desk) -> None:

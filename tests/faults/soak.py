@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from uuid import UUID
 
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
@@ -73,7 +74,7 @@ def completed(client: SyncPrefectClient, run: str) -> int:
         "POST",
         "/task_runs/count",
         json={
-            "flow_runs": FlowRunFilter(id=FlowRunFilterId(any_=[run])).model_dump(mode="json"),  # type: ignore[list-item]
+            "flow_runs": FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run)])).model_dump(mode="json"),
             "task_runs": TaskRunFilter(
                 state=StateFilter(type=TaskRunFilterStateType(any_=[StateType.COMPLETED]))
             ).model_dump(mode="json"),

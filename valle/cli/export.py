@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from valle.cli.arguments import parse, say
 from valle.place import place
-from valle.training.runs import find_run, latest_checkpoint
-from warehouse.errors import CheckpointError
+from valle.training.runs import newest_checkpoint
 
 
 class ExportOptions(BaseModel):
@@ -29,10 +28,7 @@ class ExportOptions(BaseModel):
 def run(command: str, arguments: Sequence[str]) -> int:
     """Export a checkpoint."""
     options = parse(ExportOptions, command, arguments)
-    runs = place(options.data).runs
-    checkpoint = latest_checkpoint(find_run(runs, options.run))
-    if checkpoint is None:
-        raise CheckpointError(f"Run {options.run} has no checkpoint below {runs}; train it with `valle train`.")
+    checkpoint = newest_checkpoint(place(options.data).runs, options.run)
     # Torch takes seconds, and a wrong option should not wait for it.
     from valle.training.export import export_checkpoint
 

@@ -16,8 +16,8 @@ from valle.synthesis.best_of import BestOfOptions
 from valle.synthesis.long_form import LongFormOptions, LongSpeech, Piece, speak_long
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Synthesizer
-from valle.training.runs import EMBEDDED, find_run, latest_checkpoint
-from warehouse.errors import CheckpointError, ConfigurationError
+from valle.training.runs import EMBEDDED, latest_checkpoint, newest_checkpoint
+from warehouse.errors import ConfigurationError
 
 
 class SpeakOptions(BaseModel):
@@ -147,11 +147,7 @@ def _checkpoint(options: SpeakOptions) -> Path:
         return options.checkpoint
     runs = place(options.data).runs
     if options.run is not None:
-        run_dirs = [find_run(runs, options.run)]
-    else:
-        trained = sorted(runs.glob("*"), key=lambda path: path.stat().st_mtime)
-        run_dirs = [find_run(runs, EMBEDDED), *trained]
-    found = [checkpoint for path in run_dirs if (checkpoint := latest_checkpoint(path)) is not None]
-    if not found:
-        raise CheckpointError(f"There is no checkpoint of {options.run} below {runs}; train one with `valle train`.")
-    return found[-1]
+        return newest_checkpoint(runs, options.run)
+    trained = sorted(runs.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = (checkpoint for path in trained if (checkpoint := latest_checkpoint(path)) is not None)
+    return next(found, None) or newest_checkpoint(runs, EMBEDDED)

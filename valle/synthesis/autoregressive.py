@@ -152,11 +152,12 @@ def _search(model: ValleModel, condition: Condition, options: SamplingOptions) -
     if model.config.group > 1:
         raise ConfigurationError("Beam search needs a model that predicts one frame a step; set beam.width to 0.")
     stop, first = model.config.stop, condition.num_prefix
+    min_frames = _min_frames(model, condition, options)
     beams = beam.start_beams(torch.from_numpy(condition.prefix[0].astype(np.int64)), options.beam)
     rows = _Rows(model, [condition], [options])
     while True:
         logits = rows.logits[:, 0].cpu()
-        if beams.histories.shape[1] - first < _min_frames(model, condition, options):
+        if beams.histories.shape[1] - first < min_frames:
             logits = _endless(logits, stop)
         penalized = [
             penalize(row, history, options=options, stop=stop)

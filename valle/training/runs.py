@@ -40,6 +40,14 @@ def find_run(runs: Path, name: str) -> Path:
     return _EMBEDDED_RUNS / name if name == EMBEDDED and not found.exists() else found
 
 
+def newest_checkpoint(runs: Path, name: str) -> Path:
+    """The newest complete checkpoint of a run by its name. Raises CheckpointError when there is none."""
+    checkpoint = latest_checkpoint(find_run(runs, name))
+    if checkpoint is None:
+        raise CheckpointError(f"Run {name} has no checkpoint below {runs}; train it with `valle train`.")
+    return checkpoint
+
+
 def checkpoint_directory(run_dir: Path, step: int) -> Path:
     """Where the checkpoint of a step lies."""
     return run_dir / "checkpoints" / f"step-{step:08d}"

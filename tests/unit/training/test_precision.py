@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.unit.training.toy import SPEC, SYMBOLS, make_toy_set
+from tests.unit.training.toy import SPEC, SYMBOLS
 from valle.data.training_set import load_training_set
 from valle.model import ValleModel, preset
 from valle.training.checkpoint import load_model
@@ -13,28 +13,13 @@ from valle.training.data import open_data
 from valle.training.deepspeed_engine import deepspeed_config
 from valle.training.engine import PlainEngine
 from valle.training.loop import train
-from valle.training.options import TrainOptions
 from warehouse.errors import ConfigurationError
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    return make_toy_set(tmp_path_factory.mktemp("toy"))
-
-
 @pytest.fixture
-def options(toy, tmp_path):
-    return TrainOptions(
-        training_set=toy,
-        run_dir=tmp_path / "run",
-        model="nano",
-        max_steps=40,
-        warmup_steps=2,
-        learning_rate=5e-3,
-        batch_tokens=400,
-        prompt_seconds=(0.1, 0.2),
-        log_every=1,
-    )
+def options(options):
+    """Longer and faster than those of the other tests, so that precisions have the time to differ."""
+    return options.model_copy(update={"max_steps": 40, "learning_rate": 5e-3, "batch_tokens": 400, "save_every": 500})
 
 
 class StopAt(NoCommands):
