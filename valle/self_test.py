@@ -53,8 +53,7 @@ class Lesson:
 
     def row(self, level: int, masked: np.ndarray | None = None) -> Row:
         """A row that teaches one level."""
-        levels = max(level, 1)
-        return speech_row(self.symbol_ids, 1, level, self.prompt[:levels], self.target[: level + 1], masked)
+        return speech_row(self.symbol_ids, 1, level, self.prompt, self.target[: level + 1], masked)
 
     @property
     def condition(self) -> Condition:

@@ -10,13 +10,13 @@ from valle.data.sampler import PlannedBatch
 from valle.model import Batch, Layout, Mode, ModelConfig, Row, Task, make_batch
 from valle.model.batch import Elements
 from valle.model.config import LENGTH_DIGITS
-from valle.model.layout import TASK_MARKER, Codebooks, Marker
+from valle.model.layout import TASK_MARKER, Marker
 from valle.model.placement import Ints
 from warehouse.errors import TrainingError
 
 
 class Collator:
-    """Turns planned batches into batches. What needs codebook 0 alone reads it alone, all else every codebook once."""
+    """Turns planned batches into batches. A target of level 0 reads codebook 0 alone, all else every codebook once."""
 
     def __init__(self, items: Items, reader: CodesReader, config: ModelConfig) -> None:
         self._items = items
@@ -37,30 +37,30 @@ class Collator:
         parts: dict[str, Elements] = {"language": self._items.language_ids[item : item + 1]}
         symbols = self._items.symbols_of(item)
         if layout.task is Task.STT:
-            parts |= {"heard": self._codes(item, layout, level), "text": symbols[1:-1]}
+            parts |= {"heard": self._codes(item), "text": symbols[1:-1]}
         elif draws.has_text[index]:
             parts["text"] = symbols
         if draws.prompt_frames[index]:
             start = int(draws.prompt_start[index])
-            prompt = self._codes(int(draws.prompt_item[index]), layout, level)
-            parts["prompt"] = prompt[: max(level, 1), start : start + int(draws.prompt_frames[index])]
+            prompt = self._codes(int(draws.prompt_item[index]))
+            parts["prompt"] = prompt[:, start : start + int(draws.prompt_frames[index])]
         if layout.task is Task.TTS_C:
             parts[TASK_MARKER] = np.array([Marker.TTS_C.id])
         if layout.task is Task.LEN:
             parts["digits"] = length_digits(int(self._items.num_frames[item]), layout.mode)
         elif layout.task is not Task.STT:
-            parts["target"] = self._codes(item, layout, level)[: level + 1, int(draws.target_start[index]) :]
+            parts["target"] = self._codes(item, level + 1)[: level + 1, int(draws.target_start[index]) :]
         masked = draws.masked(index, parts[layout.output.name].shape[-1]) if layout.mode is Mode.NAR_LEN else None
         return Row(level, parts, masked)
 
-    def _codes(self, item: int, layout: Layout, level: int) -> Codes:
-        reads_all = level > 0 or any(segment.codebooks is Codebooks.ALL for segment in layout.segments)
+    def _codes(self, item: int, needed: int | None = None) -> Codes:
+        """At least as many codebooks of an item as are needed."""
         items = self._items
         codes = self._reader.read(
             items.parts[int(items.part[item])],
             int(items.row_group[item]),
             int(items.row[item]),
-            num_codebooks=self._config.num_codebooks if reads_all else 1,
+            num_codebooks=1 if needed == 1 else self._config.num_codebooks,
         )
         if codes.shape[1] != items.num_frames[item]:
             raise TrainingError(

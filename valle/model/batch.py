@@ -131,9 +131,9 @@ def _inputs(row: Row, segment: Segment, layout: Layout, config: ModelConfig) -> 
     if segment.codebooks is Codebooks.GROUP:
         frames = part.shape[1] // config.group * config.group
         return part[0, :frames].reshape(-1, config.group).T
-    if segment.codebooks is None or segment.codebooks is Codebooks.ALL:
+    if segment.codebooks is None:
         return part
-    needed = 1 if segment.codebooks is Codebooks.FIRST else row.level
+    needed = {Codebooks.FIRST: 1, Codebooks.BELOW: row.level, Codebooks.ALL: config.num_codebooks}[segment.codebooks]
     assert len(part) >= needed or part.shape[1] == 0, f"{segment.name} lacks codebooks"
     return part[:needed]
 

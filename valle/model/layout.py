@@ -161,8 +161,9 @@ def _marker(name: str) -> Segment:
     return Segment(name, Table.TASKS)
 
 
-def _speech_in(name: str, mode: Mode) -> Segment:
-    return Segment(name, Table.PROMPT_CODES, Codebooks.BELOW if mode is Mode.NAR else Codebooks.FIRST)
+def _speech_in(name: str) -> Segment:
+    # All its codebooks at every level: a voice is heard from codebook 1 on (decision 12).
+    return Segment(name, Table.PROMPT_CODES, Codebooks.ALL)
 
 
 _TARGETS: Mapping[Mode, Segment] = MappingProxyType(
@@ -193,19 +194,18 @@ def _speech_layouts() -> list[Layout]:
     layouts = []
     for task, parts in _CONDITIONS.items():
         for mode, target in _TARGETS.items():
-            condition = [_marker(part) if part.startswith("<") else _speech_in(part, mode) for part in parts]
+            condition = [_marker(part) if part.startswith("<") else _speech_in(part) for part in parts]
             head = Head.MASKED if mode is Mode.NAR_LEN else Head.CODES
             layouts.append(Layout(task, mode, (_TEXT, _LANGUAGE, _LEVEL, *condition, target), head))
     return layouts
 
 
 def _other_layouts() -> list[Layout]:
-    heard = Segment("heard", Table.PROMPT_CODES, Codebooks.ALL)
-    length = (_TEXT, _LANGUAGE, _LEVEL, _speech_in("prompt", Mode.AR), _DIGITS)
+    length = (_TEXT, _LANGUAGE, _LEVEL, _speech_in("prompt"), _DIGITS)
     return [
         Layout(Task.LEN, Mode.TOKENS, length, Head.DIGITS),
         Layout(Task.LEN, Mode.NAR_LEN, length, Head.DIGITS),  # all five digits at once
-        Layout(Task.STT, Mode.TOKENS, (heard, _LANGUAGE, _LEVEL, _TEXT), Head.SYMBOLS),
+        Layout(Task.STT, Mode.TOKENS, (_speech_in("heard"), _LANGUAGE, _LEVEL, _TEXT), Head.SYMBOLS),
         Layout(Task.PHN, Mode.TOKENS, (_CHARACTERS, _LANGUAGE, _LEVEL, _TEXT), Head.SYMBOLS),
         Layout(Task.UN_PHN, Mode.TOKENS, (_TEXT, _LANGUAGE, _LEVEL, _CHARACTERS), Head.BYTES),
     ]

@@ -33,9 +33,8 @@ class Condition:
         return replace(self, symbol_ids=self.symbol_ids[:0], prompt=None)
 
     def row(self, level: int, target: Codes, masked: NDArray[np.bool_] | None = None) -> Row:
-        """A row of one level with as many codebooks of the prompt as it reads."""
-        prompt = None if self.prompt is None else self.prompt[: max(level, 1)]
-        return speech_row(self.symbol_ids, self.language_id, level, prompt, target, masked)
+        """A row of one level."""
+        return speech_row(self.symbol_ids, self.language_id, level, self.prompt, target, masked)
 
 
 @dataclass(frozen=True, slots=True)

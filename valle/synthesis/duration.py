@@ -66,4 +66,4 @@ def _predict(model: ValleModel, conditions: Sequence[Condition], way: str) -> li
 
 def _row(condition: Condition, digits: np.ndarray) -> Row:
     parts = {"text": condition.symbol_ids, "language": np.array([condition.language_id]), "digits": digits}
-    return Row(0, parts if condition.prompt is None else parts | {"prompt": condition.prompt[:1]})
+    return Row(0, parts if condition.prompt is None else parts | {"prompt": condition.prompt})

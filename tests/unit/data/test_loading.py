@@ -124,11 +124,11 @@ def expected_of(toy, draws, index, layout):
     level, row, codes = int(draws.level[index]), *truth(toy, int(draws.item[index]) + 4)  # the first four are dev
     symbols = [SYMBOLS.index(symbol) for symbol in row["symbols"]]
     columns = level if layout.mode is Mode.NAR else 1
-    prompt = codes[:1, :0].T
+    prompt = codes[:, :0].T
     if draws.prompt_frames[index]:
         spoken = truth(toy, int(draws.prompt_item[index]) + 4)[1]
         start = int(draws.prompt_start[index])
-        prompt = spoken[:columns, start : start + int(draws.prompt_frames[index])].T
+        prompt = spoken[:, start : start + int(draws.prompt_frames[index])].T
     target = codes[:, int(draws.target_start[index]) :]
     held = {"text": [1, *symbols, 2] if draws.has_text[index] else [], "prompt": prompt.tolist()}
     if layout.task is Task.STT:

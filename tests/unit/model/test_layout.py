@@ -22,13 +22,10 @@ def test_each_mode_binds_table_head_mask_shift_and_stop():
     }
 
 
-def test_the_prompt_is_read_as_far_up_as_the_output():
-    expected = {Mode.AR: Codebooks.FIRST, Mode.NAR_LEN: Codebooks.FIRST, Mode.NAR: Codebooks.BELOW}
-    for mode, codebooks in expected.items():
-        for layout in LAYOUTS.values():
-            if layout.mode is mode:
-                read = {part.codebooks for part in layout.segments[:-1] if part.table is Table.PROMPT_CODES}
-                assert read <= {codebooks}
+def test_speech_that_is_given_is_read_with_all_its_codebooks_at_every_level():
+    for layout in LAYOUTS.values():
+        read = {part.codebooks for part in layout.segments[:-1] if part.table is Table.PROMPT_CODES}
+        assert read <= {Codebooks.ALL}
 
 
 def test_the_modes_have_tables_of_codebook_0_of_their_own():

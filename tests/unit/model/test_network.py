@@ -14,7 +14,7 @@ from tests.unit.model.rows import (
     with_part,
 )
 from valle.codec.base import CodecSpec
-from valle.model import Mode, ValleModel, preset, sequence_loss
+from valle.model import Mode, Task, ValleModel, make_batch, preset, sequence_loss
 from valle.model.embeddings import CodeTables, Heads
 from valle.model.layout import Head
 from warehouse.errors import ConfigurationError
@@ -52,17 +52,24 @@ def test_a_nar_row_sees_codebooks_below_its_level_only(level):
     model = small_model()
     row = random_row(np.random.default_rng(0), level=level)
     before = logits_of(model, [row])[0]
-    for part in ("target", "prompt"):
-        assert not torch.equal(before, logits_of(model, [with_code(row, level - 1, 2, part=part)])[0])
-        for above in range(level, 8):
-            assert torch.equal(before, logits_of(model, [with_code(row, above, 2, part=part)])[0])
+    assert not torch.equal(before, logits_of(model, [with_code(row, level - 1, 2)])[0])
+    for above in range(level, 8):
+        assert torch.equal(before, logits_of(model, [with_code(row, above, 2)])[0])
 
 
 def test_an_ar_row_sees_codebook_0_only():
     model = small_model()
     row = random_row(np.random.default_rng(0))
-    for part in ("target", "prompt"):
-        assert torch.equal(logits_of(model, [row])[0], logits_of(model, [with_code(row, 1, 2, part=part)])[0])
+    assert torch.equal(logits_of(model, [row])[0], logits_of(model, [with_code(row, 1, 2)])[0])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_codebook_of_the_prompt_is_heard_at_every_level(level):
+    model = small_model()
+    row = random_row(np.random.default_rng(0), level=level)
+    before = logits_of(model, [row])[0]
+    for codebook in range(8):
+        assert not torch.equal(before, logits_of(model, [with_code(row, codebook, 2, part="prompt")])[0])
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -228,7 +235,8 @@ def test_presets_have_as_many_parameters_as_the_published_models(size, trunk, to
 def test_a_model_of_a_codec_with_one_codebook_has_an_ar_only():
     spec = CodecSpec("any", "1", 24_000, 320, 1, STOP)
     model = ValleModel(preset("nano", spec, num_symbols=12, languages=["en"])).eval()
-    assert logits_of(model, [random_row(np.random.default_rng(0), columns=1)])[0].shape == (7, STOP + 1)
+    batch = make_batch(Task.TTS, Mode.AR, [random_row(np.random.default_rng(0), columns=1)], model.config)
+    assert model(batch).shape == (7, STOP + 1)
 
 
 def test_config_survives_json():

@@ -38,7 +38,7 @@ def learnt(request, tmp_path_factory):
         run_dir=home / "run",
         model="nano",
         group=request.param,
-        max_steps=300,
+        max_steps=360,
         batch_tokens=1200,
         learning_rate=5e-3,
         warmup_steps=5,

@@ -14,7 +14,7 @@ from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError
 
-STEPS = 150
+STEPS = 200
 GREEDY = SamplingOptions(temperature=0, max_seconds=2)
 DRAWN = SamplingOptions(temperature=1, nar_temperature=1, max_seconds=1)
 

@@ -143,11 +143,11 @@ def test_a_checkpoint_says_all_it_takes_to_speak(options):
     assert (card.checkpoint_id, card.metrics["step"]) == ("run-6", 6)
 
 
-def test_a_new_run_can_start_from_the_weights_of_another(options, tmp_path):
+def test_a_new_run_can_start_from_the_weights_of_another_with_its_own_dropout(options, tmp_path):
     first = train(options)
-    second = train(
-        changed(options, run_dir=tmp_path / "b", start_from=first.checkpoint, max_steps=1, learning_rate=1e-12)
-    )
+    started = changed(options, run_dir=tmp_path / "b", start_from=first.checkpoint, max_steps=1, learning_rate=1e-12)
+    second = train(started.model_copy(update={"dropout": 0.3}))
+    assert read_card(second.checkpoint).model.dropout == 0.3 != read_card(first.checkpoint).model.dropout
     for name, tensor in weights(second).items():
         torch.testing.assert_close(tensor, weights(first)[name], atol=1e-6, rtol=0)
 
