@@ -59,7 +59,7 @@ def _row(rng: np.random.Generator, frames: int) -> Row:
         symbol_ids=rng.integers(4, 60, 60),
         language_id=1,
         level=0,
-        prompt=rng.integers(0, 1024, (1, 225)).astype(np.int16),
+        prompt=rng.integers(0, 1024, (SPEC.num_codebooks, 225)).astype(np.int16),
         target=rng.integers(0, 1024, (1, frames)).astype(np.int16),
     )
 
@@ -136,6 +136,7 @@ def _make_set(lake: Path, num_items: int) -> list[TrainingItemRow]:
             codes_part=f"codes/{part.name}",
             codes_row_group=index // group,
             codes_row=index % group,
+            similar=None,
         )
         for index, row in enumerate(rows)
     ]

@@ -17,6 +17,7 @@ from valle.evaluation.items import choose_items
 from valle.evaluation.register import register_items
 from valle.phonemes import phoneme_table
 from valle.place import Place
+from valle.stages.speakers import Speakers
 from warehouse.catalogue import connect
 from warehouse.errors import TrainingError
 from warehouse.maintenance import compact, vacuum
@@ -139,3 +140,23 @@ def test_what_evaluations_have_used_is_not_trained_on_unless_that_is_asked_for(
 def test_weights_are_a_column_of_sql(place: Place) -> None:
     items = _select(place, name="weighted", weight="1 / duration", allow_evaluation_items=True).items.to_pylist()
     assert all(row["weight"] == pytest.approx(1 / row["duration"], rel=1e-5) for row in items)
+
+
+def test_a_set_knows_which_clips_of_a_speaker_sound_alike_once_their_voices_are_known(
+    place: Place, chosen: TrainingSet
+) -> None:
+    assert chosen.items["similar"].null_count == len(chosen.items)
+    run_road(folder_corpus(place.root / "clips"), place.lake, [Speakers()])
+    items = _select(place, name="voices", allow_evaluation_items=True).items.to_pylist()
+    speaker = {row["segment_id"]: row["speaker"] for row in items}
+    with connect(place.lake.snapshot()) as connection:
+        found = connection.execute("SELECT segment_id, embedding FROM current_speakers").fetchall()
+    voice = {segment: np.array(embedding) for segment, embedding in found}
+    for row in items:
+        own, similar = row["segment_id"], row["similar"]
+        assert own not in similar
+        assert {speaker[other] for other in similar} == {row["speaker"]}
+        cosines = [float(voice[own] @ voice[other]) for other in similar]
+        assert cosines == sorted(cosines, reverse=True)
+        others = [float(voice[own] @ voice[other]) for other in speaker if speaker[other] == row["speaker"]]
+        assert cosines[0] == pytest.approx(sorted(others)[-2], abs=1e-5)

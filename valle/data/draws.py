@@ -25,7 +25,8 @@ _NUMBERS = {(layout.task, layout.mode): number for number, layout in enumerate(T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawOptions:
-    """How rows are drawn. Prompt lengths are frames; shares are of all rows, `masked_share` of those of level 0.
+    """How rows are drawn. Prompt lengths are frames; shares are of all rows, `masked_share` of those of level 0,
+    `similar_share` of the prompts of items of which similar ones are known.
 
     `mask_ratio` is the share of frames that a NAR-len row hides; 0 draws it anew for each row, as cos(pi / 2 u).
     """
@@ -34,6 +35,7 @@ class DrawOptions:
     curriculum: LevelCurriculum
     prompt_frames: tuple[int, int]
     prompt_dropout: float = 0.0
+    similar_share: float = 0.0
     condition_dropout: float = 0.0
     masked_share: float = 0.0
     mask_ratio: float = 0.8
@@ -120,23 +122,28 @@ def _tasks(layouts: NDArray[np.int64]) -> NDArray[np.object_]:
 
 
 def _other_items(
-    items: Items, item: NDArray[np.int64], numbers: _Numbers
+    items: Items, item: NDArray[np.int64], numbers: _Numbers, similar_share: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Another item of the same speaker for each row, and whether there is one."""
-    speaker = items.speaker[item]
+    """Another item of the same speaker for each row, a similar one in a share of them, and whether there is one."""
+    speaker, drawn = items.speaker[item], numbers(Purpose.PROMPT_ITEM)
     first = items.speaker_starts[speaker]
     others = items.speaker_starts[speaker + 1] - first - 1
-    place = (numbers(Purpose.PROMPT_ITEM) * others).astype(np.int64)
+    place = (drawn * others).astype(np.int64)
     place += place >= items.rank[item] - first  # step over the item itself
     exists = others > 0
-    return exists, items.by_speaker[np.where(exists, first + place, 0)]
+    chosen = items.by_speaker[np.where(exists, first + place, 0)]
+    known = (items.similar[item] >= 0).sum(axis=1)
+    is_similar = (numbers(Purpose.SIMILAR_PROMPT) < similar_share) & (known > 0)
+    chosen[is_similar] = items.similar[item[is_similar], (drawn * known).astype(np.int64)[is_similar]]
+    return exists, chosen
 
 
 def draw_rows(items: Items, options: DrawOptions, epoch: int) -> Draws:
     """The rows of an epoch, in the order of the items.
 
     A prompt is a span of another item of the same speaker, the wanted length or less when that item is short; a
-    speaker with a single item gets none. The prompt of a continuation is the beginning of its own item, at most half.
+    `similar_share` of them are of an item that sounds most alike, and a speaker with a single item gets none. The
+    prompt of a continuation is the beginning of its own item, at most half.
     """
     item, copy = _copies(items, options, epoch)
     numbers = _Numbers(options.seed, epoch, item, copy)
@@ -151,7 +158,7 @@ def draw_rows(items: Items, options: DrawOptions, epoch: int) -> Draws:
     wanted = shortest + (numbers(Purpose.PROMPT_LENGTH) * (longest - shortest + 1)).astype(np.int64)
     dropped = numbers(Purpose.PROMPT_DROPOUT)
     is_bare = dropped < options.condition_dropout
-    exists, other = _other_items(items, item, numbers)
+    exists, other = _other_items(items, item, numbers, options.similar_share)
     has_prompt = exists & (dropped >= options.condition_dropout + options.prompt_dropout) & (tasks != Task.STT)
     prompt = np.where(has_prompt, other, -1)
     frames = np.where(has_prompt, np.minimum(wanted, items.num_frames[prompt]), 0)

@@ -29,6 +29,7 @@ class Items:
     by_speaker: NDArray[np.int64]  # items sorted by speaker
     rank: NDArray[np.int64]  # place of each item in `by_speaker`
     speaker_starts: NDArray[np.int64]  # [speakers + 1], into `by_speaker`
+    similar: NDArray[np.int32]  # [items, n] the items of the speaker that sound most like it, nearest first, then -1
 
     def __len__(self) -> int:
         return len(self.num_frames)
@@ -66,6 +67,22 @@ def _encoded(
     return encoded, starts
 
 
+def _similar(table: pa.Table) -> NDArray[np.int32]:
+    """Lists of segments as numbers of items; what is not in the table is left out."""
+    lists = table["similar"].combine_chunks() if "similar" in table.column_names else pa.nulls(table.num_rows)
+    if lists.null_count == len(lists):
+        return np.zeros((table.num_rows, 0), dtype=np.int32)
+    owner = pc.list_parent_indices(lists).to_numpy()
+    numbers = pc.index_in(pc.list_flatten(lists), table["segment_id"].combine_chunks())
+    is_here = numbers.is_valid().to_numpy(zero_copy_only=False)
+    owner, item = owner[is_here], numbers.drop_null().to_numpy()
+    count = np.bincount(owner, minlength=table.num_rows)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    similar = np.full((table.num_rows, count.max(initial=0)), -1, dtype=np.int32)
+    similar[owner, place] = item
+    return similar
+
+
 def load_items(
     table: pa.Table, encode: Callable[[Sequence[str]], list[int]], language_id: Callable[[str], int]
 ) -> Items:
@@ -98,4 +115,5 @@ def load_items(
         by_speaker=by_speaker,
         rank=np.argsort(by_speaker),
         speaker_starts=np.concatenate([[0], np.cumsum(np.bincount(speaker, minlength=len(speakers)))]),
+        similar=_similar(table),
     )

@@ -27,6 +27,7 @@ class Purpose(IntEnum):
     MODE = 11
     MASK = 12
     MASK_RATIO = 13
+    SIMILAR_PROMPT = 14
 
 
 def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:

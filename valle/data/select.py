@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
+from valle.data.similar import similar_segments
 from valle.data.splits import SplitPolicy, assign_splits
 from valle.data.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
 from valle.place import Place
@@ -65,6 +66,7 @@ def select(selection: Selection, place: Place, *, codec: CodecSpec, phoneme_symb
         registered = _registered(chosen, connection)
         if registered and not selection.allow_evaluation_items:
             raise TrainingError(_refusal(registered))
+        chosen = _with_similar(chosen, connection)
         items = _items(chosen, _code_places(connection, snapshot, place), set_id)
         directory.mkdir(parents=True, exist_ok=True)
         place.lake.pin(selection.name, snapshot.versions)
@@ -118,6 +120,13 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection) -> pa.T
         selection.split_policy,
     )
     return table.append_column("split", pa.array(splits, pa.string()))
+
+
+def _with_similar(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The same with the clips of the speaker that sound most like each; null where that is not known."""
+    similar = similar_segments(connection, chosen)
+    places = pc.index_in(chosen["segment_id"], similar["segment_id"])
+    return chosen.append_column("similar", similar["similar"].take(places))
 
 
 def _registered(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -60,6 +60,7 @@ def open_data(training_set: TrainingSet, config: ModelConfig, options: TrainOpti
         curriculum=_curriculum(options, config.num_codebooks),
         prompt_frames=(shortest, longest),
         prompt_dropout=options.prompt_dropout,
+        similar_share=options.similar_prompts,
         condition_dropout=options.condition_dropout,
         masked_share=options.masked_share,
         mask_ratio=options.mask_ratio,

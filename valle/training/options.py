@@ -84,6 +84,12 @@ class TrainSettings(BaseModel):
     prompt_seconds: tuple[float, float] = Field(
         default=(3.0, 6.0), description="Shortest and longest prompt; a shorter utterance is used whole."
     )
+    similar_prompts: float = Field(
+        default=0.75,
+        ge=0,
+        le=1,
+        description="Share of prompts from the clips of the speaker that sound most alike, where `speakers` has run.",
+    )
     prompt_dropout: float = Field(default=0.1, ge=0, le=1, description="Share of rows that get no prompt.")
     condition_dropout: float = Field(
         default=0.05, ge=0, le=1, description="Share of rows with neither text nor prompt, which guidance needs."

@@ -10,7 +10,7 @@ from valle.data.sampler import SamplerOptions
 from valle.model.placement import Pace
 
 
-def item_table(num_items, *, seed=0, num_speakers=20, seconds=None, weight=1.0):
+def item_table(num_items, *, seed=0, num_speakers=20, seconds=None, weight=1.0, similar=None):
     """Columns of `training_items`: log-normal durations of mean 6.2 s between 0.6 and 20 s, 12 symbols a second."""
     rng = np.random.default_rng(seed)
     if seconds is None:
@@ -28,6 +28,7 @@ def item_table(num_items, *, seed=0, num_speakers=20, seconds=None, weight=1.0):
             "codes_part": [f"codes/part-{index // 512}.parquet" for index in range(num_items)],
             "codes_row_group": pa.array([index // 256 % 2 for index in range(num_items)], pa.int32()),
             "codes_row": pa.array([index % 256 for index in range(num_items)], pa.int32()),
+            "similar": pa.array(similar or [None] * num_items, pa.list_(pa.string())),
         }
     )
 

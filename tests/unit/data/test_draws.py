@@ -172,6 +172,20 @@ def test_every_other_utterance_of_a_speaker_can_be_the_prompt():
     assert seen == {item: {-1, *range(6)} - {item} for item in range(6)}
 
 
+def test_prompts_are_similar_clips_as_often_as_asked_for_where_such_are_known():
+    similar = [["s2", "elsewhere", "s3"], ["s4"], *[None] * 5, ["elsewhere"]]
+    items = make_items(8, num_speakers=1, similar=similar)
+    assert items.similar.tolist() == [[2, 3], [4, -1], *[[-1, -1]] * 6]
+    options = draw_options(prompt_dropout=0.0, similar_share=0.75)
+    prompts = np.stack([draw_rows(items, options, epoch).prompt_item for epoch in range(400)])
+    assert (prompts != np.arange(8)).all()
+    chance = 0.25 / 7
+    assert np.mean(prompts[:, 0] == 2) == pytest.approx(0.375 + chance, abs=0.07)
+    assert np.mean(prompts[:, 0] == 3) == pytest.approx(0.375 + chance, abs=0.07)
+    assert np.mean(prompts[:, 1] == 4) == pytest.approx(0.75 + chance, abs=0.07)
+    assert len(np.unique(prompts[:, 5])) == len(np.unique(prompts[:, 7])) == 7
+
+
 def test_a_speaker_with_one_utterance_gets_no_prompt():
     items = make_items(1)
     assert draw_rows(items, draw_options(prompt_dropout=0.0), 0).prompt_item.tolist() == [-1]

@@ -89,6 +89,7 @@ def item_of(**changes):
         "codes_part": "codes/part-1.parquet",
         "codes_row_group": 3,
         "codes_row": 17,
+        "similar": None,
     }
     return TrainingItemRow(**(values | changes))
 

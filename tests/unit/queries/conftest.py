@@ -237,6 +237,7 @@ def small_rows():
                 codes_part="part",
                 codes_row_group=0,
                 codes_row=0,
+                similar=None,
             )
     yield CheckpointRow(
         checkpoint_id="run/100",

@@ -83,6 +83,7 @@ def make_toy_set(
             codes_part=f"codes/{part.name}",
             codes_row_group=index // 256,
             codes_row=index % 256,
+            similar=None,
         )
         for index in range(num_items)
     ]
