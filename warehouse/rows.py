@@ -233,7 +233,7 @@ class TrainingItemRow:
     codes_part: Annotated[str, "the part that holds its codes, relative to the lake"]
     codes_row_group: Annotated[Int32, "row group inside that part"]
     codes_row: Annotated[Int32, "row inside that row group"]
-    similar: Annotated[list[str] | None, "segments of its speaker that sound most like it, nearest first"]
+    similar: Annotated[list[str] | None, "segments of its speaker that sound most like it, nearest first"] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

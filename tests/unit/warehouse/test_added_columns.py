@@ -1,7 +1,9 @@
 """A lake that was written before a table got a column still opens, and takes rows with it."""
 
 import dataclasses
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import ClassVar, get_type_hints
 
 import pytest
@@ -11,7 +13,7 @@ from warehouse.catalogue import connect, run_query
 from warehouse.fsck import fsck
 from warehouse.lake import Lake
 from warehouse.maintenance import compact
-from warehouse.rows import ScoreRow
+from warehouse.rows import TABLES, ScoreRow
 
 OLD_FIELDS = [field for field in dataclasses.fields(ScoreRow) if field.default is dataclasses.MISSING]
 HINTS = get_type_hints(ScoreRow, include_extras=True)
@@ -68,3 +70,10 @@ def test_the_version_before_the_columns_can_still_be_read(old_lake):
         assert run_query(connection, "SELECT score_id, reference_raw FROM scores").to_pylist() == [
             {"score_id": "old", "reference_raw": None}
         ]
+
+
+@pytest.mark.parametrize("row_class", TABLES, ids=lambda row_class: row_class.table)
+def test_a_column_that_tables_did_not_have_at_first_has_a_default(row_class):
+    first = json.loads((Path(__file__).parents[2] / "golden" / "first_columns.json").read_text(encoding="utf-8"))
+    needed = [field.name for field in dataclasses.fields(row_class) if field.default is dataclasses.MISSING]
+    assert set(needed) <= set(first.get(row_class.table, needed)), "without one, lakes of before cannot be opened"
