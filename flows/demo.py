@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 from prefect import flow, get_run_logger
 
-from flows.demo_speech import SAMPLING, DemoSpeech, speak_once
+from flows.demo_speech import DemoSpeech, speak_once
 from flows.evaluate import evaluate
 from flows.parameters import (
     CorpusChoice,
@@ -30,6 +30,7 @@ from valle.stages.quality import Quality
 from valle.stages.shard import Receipt
 from valle.stages.transcribe import Transcribe
 from valle.statistics.corpus_report import corpus_report
+from valle.synthesis.options import SamplingOptions
 from valle.training.options import TrainSettings
 from valle.training.runs import EMBEDDED
 from warehouse.catalogue import connect, named_query, run_query
@@ -97,7 +98,6 @@ def demo(parameters: DemoParameters) -> DemoResult:
                 count=parameters.evaluate_count,
                 # Opinions on six systems would take longer than all the rest of the evaluation.
                 scorers=(),
-                sampling=SAMPLING,
                 workers=parameters.workers,
             )
         )
@@ -140,4 +140,6 @@ def _settings(parameters: DemoParameters) -> TrainSettings:
         threads=2,
         evaluate_every=100,
         save_every=100,
+        # Guided by the text, and with no end before half of what it takes on average: a small model needs both.
+        sampling=SamplingOptions(temperature=0.9, top_p=0.9, guidance=2.0, shortest=0.5, max_seconds=8),
     )

@@ -11,12 +11,9 @@ from valle.audio import AudioLocation, read_audio, resample, write_audio
 from valle.backends import Backends
 from valle.place import Place
 from valle.statistics.report import write_text
-from valle.synthesis.options import SamplingOptions
-from valle.training.runs import newest_checkpoint, read_summary
+from valle.training.runs import newest_checkpoint, read_sampling, read_summary
 
 TEXT = "Three one four one five nine."
-SAMPLING = SamplingOptions(temperature=0.9, top_p=0.9, guidance=2.0, shortest=0.5, max_seconds=8)
-"""Guided by the text, and with no end before half of the time that it takes on average: a small model needs both."""
 _ASR = "tiny.en"
 
 
@@ -47,7 +44,7 @@ def speak_once(root: Place, run: str, prompt: Path) -> DemoSpeech:
     backends = Backends()
     synthesizer = Synthesizer.load(checkpoint, backends)
     voice = synthesizer.prompt(read_audio(AudioLocation(str(prompt)), synthesizer.codec.spec.sample_rate))
-    speech = synthesizer.speak_text(TEXT, voice, options=SAMPLING)
+    speech = synthesizer.speak_text(TEXT, voice, options=read_sampling(checkpoint))
     write_audio(path, speech.audio)
     samples = resample(speech.audio.samples, speech.audio.sample_rate, SAMPLE_RATE)
     [heard] = backends.transcriber(_ASR).transcribe([samples], language="en") if len(samples) else [None]

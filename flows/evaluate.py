@@ -33,8 +33,6 @@ from valle.statistics.report import Report
 from warehouse.catalogue import NewestCatalogue, refresh
 from warehouse.rows import ScoreRow
 
-_LONGEST_SECONDS = 60.0
-
 
 @flow(name="evaluate", flow_run_name="evaluate {parameters.subject}")
 def evaluate(parameters: EvaluateParameters) -> Report:
@@ -83,7 +81,7 @@ def speak_task(plan: EvaluationPlan, parameters: EvaluateParameters) -> int:
 def _listen(plan: EvaluationPlan, directory: Path, parameters: EvaluateParameters) -> None:
     """Send speech down the road: recordings, segments, transcripts, opinions, speakers, codes; of mere voices less."""
     # The longest speech must stay whole; a second hearing of what disagrees with the text would flatter every system.
-    segment = Segment(max_duration=max(_LONGEST_SECONDS, parameters.sampling.max_seconds + 1))
+    segment = Segment(max_duration=plan.system.longest_seconds)
     speakers = Speakers(encoder=plan.judges.speaker_encoder)
     transcribe = Transcribe(model=plan.judges.asr, recheck=False)
     quality = Quality(scorers=plan.judges.scorers)

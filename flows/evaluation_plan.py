@@ -24,7 +24,8 @@ from valle.evaluation.protocols import resolve_protocol
 from valle.evaluation.speech import read_circumstances
 from valle.evaluation.systems import FolderSystem, System, check_system_name
 from valle.statistics.report import Report
-from valle.training.runs import newest_checkpoint, read_summary
+from valle.synthesis.options import SamplingOptions
+from valle.training.runs import newest_checkpoint, read_sampling, read_summary
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
@@ -109,14 +110,15 @@ def _command(command: str, parameters: EvaluateParameters) -> _Subject:
 def _checkpoint(parameters: EvaluateParameters) -> _Subject:
     checkpoint = newest_checkpoint(parameters.place.runs, str(parameters.run))
     summary = read_summary(checkpoint)
+    sampling = (parameters.sampling or SamplingOptions()).over(read_sampling(checkpoint))
     facts = {
         "checkpoint": str(checkpoint),
         "training set": summary.training_set,
         "model codec": f"{summary.codec.name}@{summary.codec.revision}",
-        "sampling": parameters.sampling.model_dump_json(),
+        "sampling": sampling.model_dump_json(),
         _TIME: "loading is not counted, there is no warm-up run, and a batch's time is shared by its utterances",
     }
-    system = CheckpointSystem(checkpoint, summary, parameters.sampling)
+    system = CheckpointSystem(checkpoint, summary, sampling)
     return _Subject(system, facts, summary.training_set.rpartition("-")[0], summary.codec.name)
 
 

@@ -302,8 +302,8 @@ class EvaluateParameters(Located):
     """SQL condition on the items of the training set."""
     seed: int = 0
     """Seed of the choice of utterances and prompts."""
-    sampling: SamplingOptions = SamplingOptions()
-    """How a checkpoint of ours samples."""
+    sampling: SamplingOptions | None = None
+    """How a checkpoint of ours samples; what is left open is as its training said."""
     codec: str | None = None
     """Codec of the control rows; by default that of the checkpoint, or the embedded one."""
     asr: str = "tiny.en"

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from valle.cli.arguments import parse, say
 from valle.place import place
+from valle.synthesis.options import SamplingOptions
 from valle.training.runs import newest_checkpoint
 
 
@@ -21,6 +22,8 @@ class ExportOptions(BaseModel):
     """New directory for the checkpoint."""
     name: str | None = None
     """What the run is called in its card; by default as it is."""
+    sampling: SamplingOptions | None = None
+    """How it speaks where nothing else is asked for; by default as its training said."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
 
@@ -32,6 +35,6 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # Torch takes seconds, and a wrong option should not wait for it.
     from valle.training.export import export_checkpoint
 
-    size = export_checkpoint(checkpoint, options.out, name=options.name)
+    size = export_checkpoint(checkpoint, options.out, name=options.name, sampling=options.sampling)
     say(f"{options.out}: {size / 1e6:.1f} MB; `valle speak --checkpoint {options.out}` speaks with it.")
     return 0

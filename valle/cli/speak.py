@@ -16,7 +16,7 @@ from valle.synthesis.best_of import BestOfOptions
 from valle.synthesis.long_form import LongFormOptions, LongSpeech, Piece, speak_long
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Synthesizer
-from valle.training.runs import EMBEDDED, latest_checkpoint, newest_checkpoint
+from valle.training.runs import EMBEDDED, latest_checkpoint, newest_checkpoint, read_sampling
 from warehouse.errors import ConfigurationError
 
 
@@ -48,8 +48,8 @@ class SpeakOptions(BaseModel):
     """Torch device."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
-    sampling: SamplingOptions = SamplingOptions()
-    """How speech is sampled."""
+    sampling: SamplingOptions | None = None
+    """How speech is sampled; what is left open is as its training said (`valle train --options.sampling`)."""
     long_form: LongFormOptions = LongFormOptions()
     """How a long text is taken apart and joined."""
     best_of: BestOfOptions = BestOfOptions()
@@ -64,13 +64,14 @@ def run(command: str, arguments: Sequence[str]) -> int:
     if options.codes is not None and options.codes.suffix != ".npy":
         raise ConfigurationError(f"--codes must end in .npy, not {options.codes.name!r}.")
     text = _text(options)
-    synthesizer = Synthesizer.load(_checkpoint(options), Backends(device=options.device))
+    checkpoint = _checkpoint(options)
+    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
     spoken = speak_long(
         synthesizer,
         text,
         _prompt(options, synthesizer),
         language=options.language,
-        sampling=options.sampling,
+        sampling=(options.sampling or SamplingOptions()).over(read_sampling(checkpoint)),
         options=options.long_form,
         best_of=options.best_of,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from valle.backends import Backends
 from valle.evaluation.control_speech import decoder_revision
 from valle.evaluation.items import EvaluationItem
+from valle.evaluation.systems import LONGEST_SECONDS
 from valle.synthesis.options import SamplingOptions
 from valle.training.runs import CheckpointSummary
 from warehouse.errors import ConfigurationError
@@ -36,6 +37,11 @@ class CheckpointSystem:
     def checkpoint_id(self) -> str | None:
         """See `System`."""
         return self.summary.checkpoint_id
+
+    @property
+    def longest_seconds(self) -> float:
+        """See `System`."""
+        return max(LONGEST_SECONDS, self.sampling.max_seconds + 1)
 
     def speak(self, items: Sequence[EvaluationItem], directory: Path, backends: Backends) -> None:
         """See `System`. An item of which the model says nothing at all is a failure."""

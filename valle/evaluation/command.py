@@ -26,6 +26,7 @@ from valle.audio import AudioLocation, UnreadableAudio, read_audio, write_audio
 from valle.backends import Backends
 from valle.evaluation.items import EvaluationItem
 from valle.evaluation.speech import keep_failure, keep_speech, pending, read_item_audio, speech_path
+from valle.evaluation.systems import LONGEST_SECONDS
 from warehouse.errors import ConfigurationError
 from warehouse.fingerprints import short_hash
 
@@ -50,6 +51,7 @@ class CommandSystem:
     timeout: float = 120.0
     first_timeout: float = 600.0
     checkpoint_id: None = None
+    longest_seconds: float = LONGEST_SECONDS
 
     @property
     def identity(self) -> str:

@@ -22,6 +22,10 @@ _SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+LONGEST_SECONDS = 60.0
+"""Of an utterance of a system that does not say how long its speech may be."""
+
+
 class System(Protocol):
     """Something that speaks. `identity` changes whenever its speech may change."""
 
@@ -36,6 +40,10 @@ class System(Protocol):
     @property
     def checkpoint_id(self) -> str | None:
         """The checkpoint of ours that speaks, if one does."""
+
+    @property
+    def longest_seconds(self) -> float:
+        """What is longer is not one utterance any more."""
 
     def speak(self, items: Sequence[EvaluationItem], directory: Path, backends: Backends) -> None:
         """Write the speech of every item that has none yet below `directory`."""
@@ -59,6 +67,7 @@ class FolderSystem:
     folder: Path
     name: str
     checkpoint_id: None = None
+    longest_seconds: float = LONGEST_SECONDS
 
     @property
     def identity(self) -> str:

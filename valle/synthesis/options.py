@@ -2,12 +2,15 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from warehouse.errors import ConfigurationError
 
 _ONLY_AR = (
     *("min_temperature", "repetition_penalty", "length_penalty", "shortest"),
     *("dry", "mirostat", "repetition_aware", "adaptive", "beam"),
 )
+_DRAWS = ("mirostat", "repetition_aware", "adaptive", "beam")
 _ONLY_NAR_LEN = ("masked", "duration", "seconds", "slowness")
 
 
@@ -135,6 +138,24 @@ class SamplingOptions(_Options):
         default=False,
         description="Go on from the prompt as if one speaker spoke both texts; needs the prompt's own phonemes.",
     )
+
+    def over(self, defaults: "SamplingOptions") -> "SamplingOptions":
+        """These options, and what they leave open as in `defaults`, where it serves this way of decoding and drawing.
+
+        A group of options, such as `dry`, is one: what is given of it is all of it. Raises ConfigurationError when the
+        two contradict each other.
+        """
+        given = self.model_fields_set
+        decoding = self.decoding if "decoding" in given else defaults.decoding
+        left = set(type(self).model_fields) - given - set(_ONLY_NAR_LEN if decoding == "ar" else _ONLY_AR)
+        if given & set(_DRAWS):
+            left -= set(_DRAWS)
+        content = {name: getattr(defaults, name) for name in left if name in defaults.model_fields_set}
+        try:
+            return type(self)(**content, **{name: getattr(self, name) for name in given})
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ConfigurationError(f"Beside the sampling of the checkpoint, {problem}") from error
 
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Self:

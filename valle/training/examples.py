@@ -14,6 +14,7 @@ from valle.data.codes_reader import CodesReader
 from valle.data.training_set import TrainingSet
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Request, Synthesizer
+from valle.training.runs import read_sampling
 from warehouse.store import Location
 
 TRUTH = "truth"
@@ -37,7 +38,8 @@ def speak_examples(
     synthesizer = Synthesizer.load(checkpoint, Backends(device=device))
     reader = _Reader(training_set.lake, training_set.card.codec.num_codebooks)
     _write_truth(chosen, reader, synthesizer.codec, out / TRUTH)
-    requests = [_request(row, _prompt(row, dev, reader), seed) for row in chosen]
+    sampling = read_sampling(checkpoint)
+    requests = [_request(row, _prompt(row, dev, reader), sampling, seed) for row in chosen]
     files = [out / checkpoint.name / f"{row['segment_id']}.wav" for row in chosen]
     for file, speech in zip(files, synthesizer.speak_many(requests), strict=True):
         write_audio(file, speech.audio)
@@ -56,9 +58,9 @@ class _Reader:
         return self._reader.read(*place, num_codebooks=self._num_codebooks)
 
 
-def _request(row: _Row, prompt: Prompt | None, seed: int) -> Request:
+def _request(row: _Row, prompt: Prompt | None, sampling: SamplingOptions, seed: int) -> Request:
     longest = max(2.0, 2 * float(row["duration"]))
-    options = SamplingOptions(seed=seed, max_seconds=longest)
+    options = sampling.model_copy(update={"seed": seed, "max_seconds": longest})
     return Request(tuple(row["symbols"]), prompt, row["language"], options)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
+from valle.synthesis.options import SamplingOptions
 from valle.training.checkpoint import read_card, temporary_directory, weights_path, write_model
 from warehouse.errors import CheckpointError
 
@@ -17,10 +18,13 @@ _OF_THE_MAKER = ("training_set", "run_dir", "start_from")
 """Options that say where files lay when it was trained, which is nobody's business elsewhere."""
 
 
-def export_checkpoint(checkpoint: Path, out: Path, *, name: str | None = None) -> int:
+def export_checkpoint(
+    checkpoint: Path, out: Path, *, name: str | None = None, sampling: SamplingOptions | None = None
+) -> int:
     """Write the checkpoint to the new directory `out` in fp16, and return its bytes. What reads checkpoints reads it.
 
-    `name` is what its run is called from now on; the card keeps every option of its training that is no path.
+    `name` is what its run is called from now on, and `sampling` how it speaks by default, where they are given; the
+    card keeps every option of its training that is no path.
     Raises CheckpointError when there is no checkpoint, when `out` exists, or when a weight does not fit.
     """
     if out.exists():
@@ -33,7 +37,10 @@ def export_checkpoint(checkpoint: Path, out: Path, *, name: str | None = None) -
     temporary = temporary_directory(out)
     shutil.rmtree(temporary, ignore_errors=True)
     options = {option: value for option, value in card.options.items() if option not in _OF_THE_MAKER}
-    given = dataclasses.replace(card, run_id=name or card.run_id, options=options | {"run_id": name or card.run_id})
+    options["run_id"] = name or card.run_id
+    if sampling is not None:
+        options["sampling"] = sampling.model_dump(mode="json", exclude_unset=True)
+    given = dataclasses.replace(card, run_id=options["run_id"], options=options)
     write_model(temporary, given, {part: tensor.half() for part, tensor in weights.items()})
     temporary.replace(out)
     return sum(file.stat().st_size for file in out.iterdir())

@@ -5,6 +5,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from valle.synthesis.options import SamplingOptions
+
 LevelLaw = Literal["triangular", "uniform", "bell"]
 
 
@@ -22,6 +24,10 @@ class TrainSettings(BaseModel):
     codes_start: Literal["codec", "random"] = Field(
         default="random",
         description="What a new run takes codes for: vectors of its codec, which must be installed, or random ones.",
+    )
+    sampling: SamplingOptions = Field(
+        default=SamplingOptions(),
+        description="How its examples are spoken, and its speech wherever nothing else is asked for.",
     )
     seed: int = Field(default=0, ge=0, description="Decides the first weights, the data order and every draw.")
 

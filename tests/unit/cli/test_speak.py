@@ -17,7 +17,9 @@ from valle.codec import open_codec
 from valle.phonemes import phoneme_table
 from valle.synthesis.best_of import BestOfOptions
 from valle.synthesis.long_form import LongFormOptions
+from valle.synthesis.options import SamplingOptions
 from valle.training.checkpoint import write_model
+from valle.training.export import export_checkpoint
 from warehouse.errors import ConfigurationError
 
 CHANGED = {
@@ -44,7 +46,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def speak(checkpoint, tmp_path):
-    def speak(*arguments):
+    def speak(*arguments, checkpoint=checkpoint):
         own = ["--checkpoint", str(checkpoint), "--out", str(tmp_path / "new" / "speech.wav")]
         return run("speak", [*arguments, *own, "--sampling.max-seconds", "1"])
 
@@ -133,3 +135,16 @@ def test_what_cannot_be_done_is_one_sentence(speak, tmp_path):
     ):
         with pytest.raises(ConfigurationError, match=sentence):
             speak(*arguments)
+
+
+def test_a_checkpoint_speaks_as_its_card_says_unless_told_otherwise(speak, checkpoint, tmp_path):
+    greedy = tmp_path / "greedy"
+    export_checkpoint(checkpoint, greedy, sampling=SamplingOptions(temperature=0, shortest=1))
+
+    def said(*arguments):
+        assert speak("One.", *arguments, checkpoint=greedy) == 0
+        return soundfile.read(speak.out)[0]
+
+    by_default = said("--sampling.seed", "1")
+    assert np.array_equal(by_default, said("--sampling.seed", "2"))
+    assert not np.array_equal(by_default, said("--sampling.seed", "2", "--sampling.temperature", "1"))

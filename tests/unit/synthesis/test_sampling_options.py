@@ -229,3 +229,29 @@ def test_a_wrong_combination_is_a_sentence_on_the_command_line():
     with pytest.raises(ConfigurationError) as refused:
         parse(SpeakOptions, "speak", ["text", "--sampling.min-temperature", "2"])
     assert str(refused.value) == "--sampling: min_temperature is above temperature; make it smaller."
+
+
+OF_A_CHECKPOINT = SamplingOptions(temperature=0.8, shortest=0.5, guidance=2, mirostat={"tau": 3.0})
+
+
+def test_what_is_left_open_is_as_the_checkpoint_says():
+    assert SamplingOptions().over(OF_A_CHECKPOINT) == OF_A_CHECKPOINT
+    assert SamplingOptions(guidance=1, seed=4).over(OF_A_CHECKPOINT) == OF_A_CHECKPOINT.model_copy(
+        update={"guidance": 1, "seed": 4}
+    )
+    assert SamplingOptions(top_k=3).over(SamplingOptions()) == SamplingOptions(top_k=3)
+    stored = SamplingOptions(**OF_A_CHECKPOINT.model_dump(mode="json"))
+    assert SamplingOptions(seed=1).over(stored) == OF_A_CHECKPOINT.model_copy(update={"seed": 1})
+
+
+def test_what_the_checkpoint_says_of_another_way_of_decoding_or_drawing_is_left_out():
+    masked = SamplingOptions(decoding="nar-len").over(OF_A_CHECKPOINT)
+    assert masked == SamplingOptions(decoding="nar-len", temperature=0.8, guidance=2)
+    beams = SamplingOptions(beam={"width": 2}).over(OF_A_CHECKPOINT)
+    assert beams == SamplingOptions(beam={"width": 2}, temperature=0.8, shortest=0.5, guidance=2)
+    assert SamplingOptions(top_p=0.5).over(masked).decoding == "nar-len"
+
+
+def test_an_option_that_contradicts_the_checkpoint_is_a_sentence():
+    with pytest.raises(ConfigurationError, match="Beside the sampling of the checkpoint, min_temperature is above"):
+        SamplingOptions(min_temperature=0.9).over(OF_A_CHECKPOINT)

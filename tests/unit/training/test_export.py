@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from valle.cli import main
+from valle.synthesis.options import SamplingOptions
 from valle.training.checkpoint import load_model, read_card
 from valle.training.export import export_checkpoint
 from valle.training.loop import train
-from valle.training.runs import EMBEDDED, find_run
+from valle.training.runs import EMBEDDED, find_run, read_sampling
 from warehouse.errors import CheckpointError
 
 
@@ -34,6 +35,15 @@ def test_a_card_that_is_given_away_names_no_place_of_the_maker(checkpoint, tmp_p
     assert (card.run_id, card.checkpoint_id) == ("mine", "mine-1")
     assert str(tmp_path) not in (tmp_path / "given" / "checkpoint.json").read_text()
     assert card.options["learning_rate"] == read_card(checkpoint).options["learning_rate"]
+
+
+def test_a_checkpoint_says_how_it_speaks_by_default(options, tmp_path):
+    trained = train(options.model_copy(update={"max_steps": 1, "sampling": SamplingOptions(top_k=7)})).checkpoint
+    assert read_sampling(trained) == SamplingOptions(top_k=7)
+    export_checkpoint(trained, tmp_path / "same")
+    export_checkpoint(trained, tmp_path / "other", sampling=SamplingOptions(guidance=2))
+    assert read_sampling(tmp_path / "same") == SamplingOptions(top_k=7)
+    assert read_sampling(tmp_path / "other") == SamplingOptions(guidance=2)
 
 
 def test_the_state_of_the_trainer_is_not_exported(checkpoint, tmp_path):
