@@ -31,6 +31,7 @@ class _Service:
     """One process that is kept."""
 
     name: str
+    module: str
     arguments: list[str]
     process: "subprocess.Popen[bytes] | None" = None
     pause: float = 1.0
@@ -47,11 +48,12 @@ class Keeper:
     def __init__(self, station: Station) -> None:
         self.station = station
         self.stop = threading.Event()
-        listen = ["server", "start", "--host", station.host, "--port", str(station.port)]
-        self.server = _Service("server", listen)
+        listen = ["start", "--host", station.host, "--port", str(station.port)]
+        self.server = _Service("server", "flows.operations.server", listen)
         self.workers = [
             _Service(
                 f"worker {pool}",
+                "prefect",
                 ["worker", "start", "--pool", pool, "--type", "process", "--name", f"{os.uname().nodename} {pool}"],
             )
             for pool in POOLS
@@ -90,7 +92,7 @@ class Keeper:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stream:
             service.process = subprocess.Popen(
-                tethered_command("prefect", service.arguments),
+                tethered_command(service.module, service.arguments),
                 cwd=checkout(),
                 env=tethered_environment() | self.station.environment(),
                 stdin=subprocess.DEVNULL,
