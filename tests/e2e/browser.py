@@ -1,13 +1,19 @@
 """The pages of Prefect's UI that a person uses, driven by Playwright."""
 
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as NotShown
 
 _PATIENCE = 120_000
 """Milliseconds: a machine that trains and prepares at the same time draws pages slowly."""
+_SUBMISSIONS = 5
+_BETWEEN_RELOADS = 40.0
+"""Seconds: some pages ask the server once in five minutes, and stay empty until then when it was busy at that time."""
 
 
 class PrefectPages:
@@ -25,12 +31,21 @@ class PrefectPages:
 
     def open_form(self, deployment: str) -> None:
         """From the list of deployments to the form of a custom run."""
-        self.page.goto(f"{self.url}/deployments")
-        self.page.get_by_placeholder("Search deployments").fill(deployment)
-        self.page.get_by_role("link", name=deployment, exact=True).first.click()
-        self.page.get_by_role("button", name="Run", exact=True).click()
+        # The flow beside it is called the same.
+        link = self.page.locator("a[href*='/deployments/deployment/']").filter(has_text=re.compile(f"^{deployment}$"))
+        self._search(deployment)
+        self.wait_for(link.first, 600, again=lambda: self._search(deployment))
+        link.first.click()
+        self.page.wait_for_url("**/deployments/deployment/*")
+        run = self.page.get_by_role("button", name="Run", exact=True)
+        self.wait_for(run, 600)
+        run.click()
         self.page.get_by_text("Custom run").click()
         expect(self.page.get_by_text("Run Name")).to_be_visible(timeout=_PATIENCE)
+
+    def _search(self, deployment: str) -> None:
+        self.page.goto(f"{self.url}/deployments")
+        self.page.get_by_placeholder("Search deployments").fill(deployment)
 
     def field(self, description: str) -> Locator:
         """The field of the form that has this help text."""
@@ -58,8 +73,19 @@ class PrefectPages:
         self.field(description).get_by_role("switch").click()
 
     def submit(self) -> None:
-        """Start the run."""
-        self.page.get_by_role("button", name="Submit", exact=True).click()
+        """Start the run; again when the page says that it went wrong: the database was busy for a moment."""
+        wrong = self.page.get_by_text("Something went wrong").first
+        for _ in range(_SUBMISSIONS):
+            self.page.get_by_role("button", name="Submit", exact=True).click()
+            self.page.wait_for_function(
+                "() => !location.pathname.endsWith('/run') || document.body.innerText.includes('Something went wrong')"
+            )
+            if not wrong.is_visible():
+                return
+            self.shoot("went-wrong")
+            for close in self.page.locator(".p-toast__close-btn").all():
+                close.click()
+        raise AssertionError(f"{_SUBMISSIONS} submissions went wrong")
 
     def open_run(self, run: UUID) -> None:
         """The page of a flow run."""
@@ -72,13 +98,34 @@ class PrefectPages:
     def open_artifact(self, key: str) -> None:
         """The newest artifact of a key."""
         self.page.goto(f"{self.url}/artifacts/key/{key}")
-        self.page.locator("a[href*='/artifacts/artifact/']").first.click()
+        newest = self.page.locator("a[href*='/artifacts/artifact/']").first
+        self.wait_for(newest, 600)
+        newest.click()
 
     def see(self, text: str, seconds: float) -> None:
         """Wait until the page shows a text."""
-        expect(self.page.get_by_text(text).first).to_be_visible(timeout=1000 * seconds)
+        self.wait_for(self.page.get_by_text(text).first, seconds)
+
+    def wait_for(self, shown: Locator, seconds: float, *, again: Callable[[], object] | None = None) -> None:
+        """Wait until the page shows something, and load it again now and then, as a person would."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return shown.wait_for(timeout=1000 * _BETWEEN_RELOADS)
+            except NotShown:
+                if time.monotonic() > deadline:
+                    raise
+            (again or self.page.reload)()
 
     def cancel_run(self) -> None:
-        """Cancel the run whose page is open."""
-        self.page.get_by_role("button", name="Cancel", exact=True).first.click()
-        self.page.locator(".p-modal").get_by_role("button", name="Cancel Run").click()
+        """Cancel the run whose page is open; again when the server had no time for it."""
+        for _ in range(_SUBMISSIONS):
+            self.page.get_by_role("button", name="Cancel", exact=True).first.click()
+            asked = self.page.locator(".p-modal")
+            asked.get_by_role("button", name="Confirm").click()
+            asked.wait_for(state="hidden")
+            try:
+                return self.page.get_by_text(re.compile("^Cancell(ing|ed)$")).first.wait_for(timeout=20_000)
+            except NotShown:
+                self.page.reload()
+        raise AssertionError(f"{_SUBMISSIONS} cancellations went wrong")
