@@ -55,7 +55,7 @@ class PrefectPages:
     def fill(self, description: str, value: str) -> None:
         """Type into a field; of one that may be empty choose the kind of its value first."""
         field = self.field(description)
-        kinds = field.get_by_text(re.compile("^(str|path|integer|number)$"))
+        kinds = field.get_by_text(re.compile("^(str|path|int|float|integer|number)$"))
         if kinds.count():
             kinds.first.click()
         field.locator(".p-label__body").locator("textarea, input").last.fill(value)
@@ -105,6 +105,10 @@ class PrefectPages:
     def see(self, text: str, seconds: float) -> None:
         """Wait until the page shows a text."""
         self.wait_for(self.page.get_by_text(text).first, seconds)
+
+    def see_state(self, name: str, seconds: float) -> None:
+        """Wait until the page of a run shows its state."""
+        self.wait_for(self.page.get_by_text(name, exact=True).first, seconds)
 
     def wait_for(self, shown: Locator, seconds: float, *, again: Callable[[], object] | None = None) -> None:
         """Wait until the page shows something, and load it again now and then, as a person would."""

@@ -92,7 +92,7 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
     assert wait_for_run(client, run.id, 1500).state.is_completed()
     assert len(rows_of(Place(station.data).lake, "utterances")) == 18
     pages.open_run(run.id)
-    pages.see("Completed", 120)
+    pages.see_state("Completed", 300)
     pages.shoot("prepared")
     pages.open_artifact("report-prepare-clips")
     pages.see("quantize", 120)
@@ -117,14 +117,15 @@ def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint
     checkpoint = wait_until(lambda: latest_checkpoint(place.runs / "browser"), 900)
     assert any("valle.training" in words(process) for process in processes_of_run(station, run.id))
     pages.open_run(run.id)
-    pages.see("Running", 120)
+    pages.see_state("Running", 300)
+    pages.see("top-10", 300)  # a line of the trainer
     pages.shoot("training")
     pages.cancel_run()
     wait_until(lambda: not processes_of_run(station, run.id), 60, pause=0.1)
     took = time.time() - asked_to_cancel(client, run)
     assert wait_for_run(client, run.id, 180).state.is_cancelled()
     assert took < 15, f"ending the trainer took {took:.1f} s"
-    pages.see("Cancelled", 120)
+    pages.see_state("Cancelled", 300)
     pages.shoot("cancelled")
     left = latest_checkpoint(place.runs / "browser")
     assert left is not None and left.name >= checkpoint.name
@@ -140,6 +141,6 @@ def test_an_evaluation_is_started_from_a_form(desk: Desk) -> None:
     run = only_run(client, "evaluate")
     assert wait_for_run(client, run.id, 2400).state.is_completed()
     pages.open_run(run.id)
-    pages.see("Completed", 120)
+    pages.see_state("Completed", 300)
     pages.shoot("evaluated")
     assert {"ground_truth", "codec"} < {row["system"] for row in rows_of(Place(station.data).lake, "scores")}
