@@ -91,7 +91,7 @@ def _endless(logits: Tensor, stop: int) -> Tensor:
 
 def _min_frames(model: ValleModel, condition: Condition, options: SamplingOptions) -> int:
     """Frames after the prefix before which there is no end."""
-    return round(options.shortest * average_frames(model, condition)) - condition.num_prefix
+    return round(options.shortest * average_frames(model, condition)) - condition.num_said
 
 
 def _max_frames(model: ValleModel, options: SamplingOptions) -> int:

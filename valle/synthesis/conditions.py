@@ -9,32 +9,46 @@ from numpy.typing import NDArray
 
 from valle.codec.base import Codes
 from valle.model import Batch, Mode, Row, Task, ValleModel, make_batch, speech_row
+from valle.model.layout import TASK_MARKER, Marker
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """What one utterance is spoken from: phoneme ids, language id, prompt codes [K, P] or None.
 
-    `prefix` [K, n] are frames the target starts with; they are given, not spoken.
+    `prefix` [K, n] are frames the target starts with; they are given, not spoken. Of the task `tts-c` the text begins
+    with what the prompt says, and the target goes on where the prompt ends.
     """
 
     symbol_ids: NDArray[np.int64]
     language_id: int
     prompt: Codes | None
     prefix: Codes
+    task: Task = Task.TTS
 
     @property
     def num_prefix(self) -> int:
         """Frames that are given."""
         return self.prefix.shape[1]
 
+    @property
+    def num_said(self) -> int:
+        """Frames in which a part of the text was said before."""
+        if self.task is Task.TTS or self.prompt is None:
+            return self.num_prefix
+        return self.prompt.shape[1] + self.num_prefix
+
     def without_text(self) -> "Condition":
-        """The same with neither text nor prompt: what guidance leads away from."""
-        return replace(self, symbol_ids=self.symbol_ids[:0], prompt=None)
+        """The same with neither text nor prompt, which a continuation keeps: what guidance leads away from."""
+        prompt = self.prompt if self.task is Task.TTS_C else None
+        return replace(self, symbol_ids=self.symbol_ids[:0], prompt=prompt)
 
     def row(self, level: int, target: Codes, masked: NDArray[np.bool_] | None = None) -> Row:
         """A row of one level."""
-        return speech_row(self.symbol_ids, self.language_id, level, self.prompt, target, masked)
+        row = speech_row(self.symbol_ids, self.language_id, level, self.prompt, target, masked)
+        if self.task is Task.TTS:
+            return row
+        return replace(row, parts={**row.parts, TASK_MARKER: np.array([Marker.TTS_C.id])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +60,9 @@ class Decoded:
 
 
 def speech_batch(model: ValleModel, mode: Mode, rows: Sequence[Row]) -> Batch:
-    """Rows of text-to-speech, on the device of the model."""
-    return make_batch(Task.TTS, mode, rows, model.config).to(device_of(model))
+    """Rows of text-to-speech, all of one task, on the device of the model."""
+    task = Task.TTS_C if TASK_MARKER in rows[0].parts else Task.TTS
+    return make_batch(task, mode, rows, model.config).to(device_of(model))
 
 
 def device_of(model: ValleModel) -> torch.device:

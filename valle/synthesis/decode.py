@@ -21,11 +21,16 @@ def decode(model: ValleModel, conditions: Sequence[Condition], options: Sequence
 
     Each is what it would be alone. Errors as `decode_autoregressively`.
     """
-    return decode_rest(model, conditions, decode_first(model, conditions, options), options)
+    found: dict[int, Decoded] = {}
+    for task in {condition.task for condition in conditions}:
+        chosen = [index for index, condition in enumerate(conditions) if condition.task is task]
+        own = [conditions[index] for index in chosen], [options[index] for index in chosen]
+        decoded = _decode_rest(model, own[0], _decode_first(model, *own), own[1])
+        found |= dict(zip(chosen, decoded, strict=True))
+    return [found[index] for index in range(len(conditions))]
 
 
-@torch.inference_mode()
-def decode_first(
+def _decode_first(
     model: ValleModel, conditions: Sequence[Condition], options: Sequence[SamplingOptions]
 ) -> list[Decoded]:
     """Codebook 0 of several utterances, each decoded as its options say: codes [1, T], in their order."""
@@ -41,8 +46,7 @@ def decode_first(
     return [found[index] for index in range(len(options))]
 
 
-@torch.inference_mode()
-def decode_rest(
+def _decode_rest(
     model: ValleModel,
     conditions: Sequence[Condition],
     first: Sequence[Decoded],

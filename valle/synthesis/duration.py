@@ -48,7 +48,7 @@ def predict_lengths(
         number = int("".join(str(digit) for digit in digits)) if digits else None
         whole = round(own.slowness * num_frames(model, condition, number))
         longest = int(own.max_seconds * model.config.frame_rate)
-        lengths.append(max(1, min(whole - condition.num_prefix, longest)))
+        lengths.append(max(1, min(whole - condition.num_said, longest)))
     return lengths
 
 

@@ -138,6 +138,11 @@ class SamplingOptions(_Options):
         default=False,
         description="Go on from the prompt as if one speaker spoke both texts; needs the prompt's own phonemes.",
     )
+    continuation: Literal["prefix", "task"] = Field(
+        default="prefix",
+        description="How it goes on: the frames of the prompt begin the speech (prefix), which every model can, or it "
+        "is the task tts-c, which a model learns by continuation_share.",
+    )
 
     def over(self, defaults: "SamplingOptions") -> "SamplingOptions":
         """These options, and what they leave open as in `defaults`, where it serves this way of decoding and drawing.

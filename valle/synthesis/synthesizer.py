@@ -10,7 +10,7 @@ import numpy as np
 from valle.audio import Audio, Samples, resample
 from valle.backends import Backends
 from valle.codec.base import Codec, Codes
-from valle.model import ValleModel
+from valle.model import Task, ValleModel
 from valle.phonemes import SPACE, PhonemeTable
 from valle.synthesis.conditions import Condition
 from valle.synthesis.decode import decode
@@ -151,20 +151,20 @@ class Synthesizer:
     def _condition(self, request: Request) -> Condition:
         if not request.symbols:
             raise ConfigurationError("There is nothing to say: the text has no phonemes.")
-        prompt, before = request.prompt, []
-        if request.options.continues_prompt:
-            before.append(prompt)
-        if request.context is not None:
-            before.append(request.context)
-        given = [_with_text(part) for part in before]
+        prompt = request.prompt
+        continued = [_with_text(prompt)] if request.options.continues_prompt else []
+        context = [_with_text(request.context)] if request.context is not None else []
         # One text and one run of frames, whatever they were made of: no end is read within.
-        symbols = [symbol for part in given for symbol in (*part.symbols, SPACE)]
+        symbols = [symbol for part in (*continued, *context) for symbol in (*part.symbols, SPACE)]
+        is_task = bool(continued) and request.options.continuation == "task"
+        given = context if is_task else [*continued, *context]
         nothing = np.zeros((self.card.model.num_codebooks, 0), dtype=np.int16)
         return Condition(
             symbol_ids=np.array(PhonemeTable(self.card.phoneme_symbols).encode((*symbols, *request.symbols))),
             language_id=self.card.model.language_id(request.language),
             prompt=None if prompt is None else self._checked(prompt.codes),
             prefix=np.concatenate([nothing, *(self._checked(part.codes) for part in given)], axis=1),
+            task=Task.TTS_C if is_task else Task.TTS,
         )
 
     def _checked(self, codes: Codes) -> Codes:

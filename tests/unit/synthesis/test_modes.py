@@ -11,7 +11,7 @@ from tests.golden.toy_model import SIZE, toy_model, toy_rows
 from tests.unit.model.rows import STOP, small_model
 from tests.unit.training.toy import SYMBOLS, codes_for, make_toy_set
 from valle.data.training_set import load_training_set
-from valle.model import Mode
+from valle.model import Mode, Task
 from valle.phonemes import PhonemeTable
 from valle.synthesis.autoregressive import decode_autoregressively
 from valle.synthesis.conditions import Condition, speech_batch
@@ -84,6 +84,41 @@ def test_what_was_learnt_by_heart_is_spoken_in_each_mode(learnt, options):
         assert spoken.is_complete
         assert spoken.codes.shape == expected.shape
         assert (spoken.codes == expected).mean() > 0.95
+
+
+def test_what_was_learnt_to_be_gone_on_from_is_gone_on_from(tmp_path):
+    options = TrainOptions(
+        training_set=make_toy_set(tmp_path, num_items=4, num_speakers=2, dev_items=0, longest=7, weight=12.0),
+        run_dir=tmp_path / "run",
+        model="nano",
+        max_steps=200,
+        batch_tokens=1200,
+        learning_rate=5e-3,
+        warmup_steps=5,
+        prompt_seconds=(0.3, 0.3),
+        level_weights=(4, 1, 1, 1, 1, 1, 1, 1),
+        masked_share=0.4,
+        continuation_share=1.0,
+        length_share=0.0,
+        log_every=200,
+        save_every=200,
+    )
+    items = load_training_set(options.training_set).items.to_pylist()
+    model = load_model(train(options).checkpoint)[0]
+    for expected, item in zip(expected_of(items), items, strict=True):
+        half = expected.shape[1] // 2
+        condition = Condition(
+            symbol_ids=np.array(PhonemeTable(SYMBOLS).encode(item["symbols"])),
+            language_id=1,
+            prompt=expected[:, :half],
+            prefix=expected[:, :0],
+            task=Task.TTS_C,
+        )
+        length = (expected.shape[1] - half) / model.config.frame_rate
+        masked = MASKED.model_copy(update={"seconds": length})
+        for spoken in decode(model, [condition] * 2, [SamplingOptions(temperature=0), masked]):
+            assert spoken.codes.shape == (8, expected.shape[1] - half)
+            assert (spoken.codes == expected[:, half:]).mean() > 0.95
 
 
 @pytest.mark.parametrize("way", ["digits", "at_once"])

@@ -90,6 +90,7 @@ OF_AN_AR_ALONE = {
 ELSEWHERE = {
     "shortest": 0.5,  # below
     "continues_prompt": True,  # tests/unit/synthesis/test_synthesizer.py
+    "continuation": "task",  # there and in test_modes.py
 }
 
 CHANGED = {

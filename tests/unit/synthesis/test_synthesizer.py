@@ -7,6 +7,8 @@ import pytest
 from tests.unit.synthesis.toy import ToyBackends, ToyCodec, untrained_synthesizer
 from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.audio import Audio
+from valle.model import Task
+from valle.model.layout import TASK_MARKER, Marker
 from valle.phonemes import PhonemeTable
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Request, Synthesizer, _shares
@@ -150,6 +152,35 @@ def test_a_continuation_starts_after_its_prompt_and_keeps_the_prompt_out_of_the_
     for batch in seen[1:]:
         level = int(batch.elements["level"][0])
         assert batch.elements["target"][: prompt.codes.shape[1], :level].T.tolist() == prompt.codes[:level].tolist()
+
+
+def test_a_continuation_by_its_task_has_the_prompt_as_its_prompt_and_speaks_from_there(synthesizer, requests):
+    prompt = requests[0].prompt
+    going_on = {"continues_prompt": True, "continuation": "task", "max_seconds": 4 / SPEC.frame_rate}
+    request = dataclasses.replace(requests[0], options=GREEDY.model_copy(update=going_on))
+    seen = []
+    handle = synthesizer.model.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    speech, plain = synthesizer.speak_many([request, requests[0]])
+    handle.remove()
+    assert same(plain, synthesizer.speak_many(requests[:1])[0])  # beside another task it is what it is alone
+    assert 0 < speech.codes.shape[1] <= 4
+    batches = [batch for batch in seen if batch.task is Task.TTS_C]
+    assert len(batches) == 8
+    assert len(batches[0].elements["target"]) == 0
+    for batch in batches:
+        assert len(batch.elements["text"]) == len(prompt.symbols) + 1 + len(request.symbols) + 2
+        assert batch.elements["prompt"].T.tolist() == prompt.codes.tolist()
+        assert batch.elements[TASK_MARKER].tolist() == [Marker.TTS_C.id]
+
+
+def test_the_length_of_what_was_said_before_is_taken_off(synthesizer, requests):
+    prompt = requests[0].prompt
+    going_on = {"decoding": "nar-len", "duration": "average", "continues_prompt": True}
+    lengths = [
+        synthesizer.speak(requests[0].symbols, prompt, options=SamplingOptions(**going_on, continuation=way))
+        for way in ("prefix", "task")
+    ]
+    assert lengths[0].codes.shape == lengths[1].codes.shape
 
 
 def test_text_and_a_recorded_prompt_go_through_phonemizer_and_codec(synthesizer, checkpoint):
