@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from valle.codec.base import Codes
 from valle.model import Mode, ValleModel
 from valle.synthesis.autoregressive import decode_autoregressively
 from valle.synthesis.conditions import Condition, Decoded, seeded, speech_batch
 from valle.synthesis.duration import predict_lengths
+from valle.synthesis.guidance import guide
 from valle.synthesis.masked import decode_masked
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.samplers.drawing import draw
@@ -61,10 +63,9 @@ def _decode_rest(
     spoken = [index for index, decoded in enumerate(first) if decoded.codes.shape[1]]
     generators = [seeded(own.seed + 1) for own in options]
     for level in range(1, levels if spoken else 1):
-        rows = [conditions[index].row(level, targets[index]) for index in spoken]
-        logits = model(speech_batch(model, Mode.NAR, rows)).float().cpu()
-        ends = np.cumsum([targets[index].shape[1] for index in spoken])
-        for index, part in zip(spoken, logits.tensor_split(torch.from_numpy(ends[:-1])), strict=True):
+        own = [targets[index] for index in spoken], [options[index] for index in spoken]
+        logits = _guided_logits(model, [conditions[index] for index in spoken], *own, level=level)
+        for index, part in zip(spoken, logits, strict=True):
             codes = draw(part, options[index].nar_temperature, generators[index]).numpy().astype(np.int16)
             known = conditions[index].prefix[level : level + 1]
             codes[: known.shape[1]] = known[0]
@@ -73,6 +74,35 @@ def _decode_rest(
         Decoded(_full(target, levels)[:, condition.num_prefix :], decoded.is_complete)
         for target, condition, decoded in zip(targets, conditions, first, strict=True)
     ]
+
+
+def _guided_logits(
+    model: ValleModel,
+    conditions: Sequence[Condition],
+    targets: Sequence[Codes],
+    options: Sequence[SamplingOptions],
+    *,
+    level: int,
+) -> list[Tensor]:
+    """Logits [T, V] of one level of each utterance, given the codebooks below, [level, T]."""
+    plain = _logits(model, conditions, targets, level=level)
+    guided = [place for place, own in enumerate(options) if own.nar_guidance != 1]
+    if guided:
+        nothing = [conditions[place].without_text() for place in guided]
+        nulls = _logits(model, nothing, [targets[place] for place in guided], level=level)
+        for place, null in zip(guided, nulls, strict=True):
+            own = options[place]
+            plain[place] = guide(plain[place], null, own.nar_guidance, own.guidance_rescale)
+    return plain
+
+
+def _logits(
+    model: ValleModel, conditions: Sequence[Condition], targets: Sequence[Codes], *, level: int
+) -> list[Tensor]:
+    rows = [condition.row(level, target) for condition, target in zip(conditions, targets, strict=True)]
+    logits = model(speech_batch(model, Mode.NAR, rows)).float().cpu()
+    ends = np.cumsum([target.shape[1] for target in targets])
+    return list(logits.tensor_split(torch.from_numpy(ends[:-1])))
 
 
 def _full(codes: Codes, levels: int) -> Codes:

@@ -122,7 +122,7 @@ class SamplingOptions(_Options):
         description="How far to lead codebook 0 towards text and prompt; 1 is off, nar-len needs 2-3.",
     )
     guidance_rescale: float = Field(
-        default=0.75, ge=0, le=1, description="How much of the spread that guidance adds is taken back."
+        default=0.75, ge=0, le=1, description="How much of the spread that either guidance adds is taken back."
     )
     masked: MaskedOptions = Field(default=MaskedOptions(), description="Filling in from masks.")
     duration: Literal["digits", "at_once", "average"] = Field(
@@ -132,6 +132,9 @@ class SamplingOptions(_Options):
     seconds: float | None = Field(default=None, gt=0, description="Length of nar-len's speech; none predicts it.")
     slowness: float = Field(default=1.0, gt=0, description="By which predicted lengths are multiplied.")
     nar_temperature: float = Field(default=0.0, ge=0, description="Of the other codebooks; 0 takes the likeliest.")
+    nar_guidance: float = Field(
+        default=1.0, ge=1, description="How far to lead the other codebooks towards text and prompt; 1 is off."
+    )
     seed: int = Field(default=0, ge=0, description="Fixes every draw.")
     max_seconds: float = Field(default=20.0, gt=0, description="Longest speech; what has no end by then is cut.")
     continues_prompt: bool = Field(

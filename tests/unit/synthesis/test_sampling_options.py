@@ -65,6 +65,7 @@ OF_AN_UTTERANCE = {
     "decoding": ({}, "nar-len"),
     "guidance": ({}, 4.0),
     "guidance_rescale": ({"guidance": 6.0}, 0.0),
+    "nar_guidance": ({}, 6.0),
     "masked.steps": (MASKED, 2),
     "masked.score": (MASKED, "random"),
     "masked.remask": (MASKED, True),
