@@ -142,7 +142,8 @@ def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace) -> Mo
     """The cut of a training item: its audio, its text, and its codes [T, Q] as the field `codes`.
 
     `cut.load_codes()` needs `valle.data.codes_reader` to be imported. The codes begin where the cut does; a cut that
-    is truncated loads the frames of its own span.
+    is truncated loads the frames of its own span. Lhotse rounds the frames of a span: a last frame that is less than
+    half filled is left out.
     """
     recording = make_recording(item.recording_id, facts)
     duration = round(min(item.duration, recording.duration - facts.start), 8)

@@ -4,16 +4,17 @@ Every committed part is readable and has the rows its commit says; every id has 
 no commit names are listed as orphans (a killed writer leaves them, `valle vacuum` removes them).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from warehouse.catalogue import connect
 from warehouse.errors import LakeError
-from warehouse.lake import Lake
+from warehouse.lake import Lake, Snapshot
 from warehouse.rows import TABLES
 from warehouse.store import Location, StoredFile, files_below, open_parquet
 
@@ -46,26 +47,25 @@ def fsck(lake: Lake) -> LakeCheck:
     """Read every committed part of the newest snapshot and check every promise."""
     faults: list[Fault] = []
     parts = rows = 0
-    damaged: set[str] = set()
+    readable = Snapshot({}, {})
     for row_class in TABLES:
+        table = row_class.table
         try:
-            snapshot = (
-                lake.snapshot({row_class.table: version}) if (version := _version(lake, row_class.table)) else None
-            )
+            opened = lake.open_table(table)
         except LakeError as error:
-            faults.append(Fault(table=row_class.table, kind="unreadable_table", what=str(error)))
-            damaged.add(row_class.table)
+            faults.append(Fault(table=table, kind="unreadable_table", what=str(error)))
             continue
-        for path in snapshot.parts[row_class.table] if snapshot else ():
-            parts += 1
-            read = _read_whole(path)
-            if isinstance(read, str):
-                faults.append(Fault(table=row_class.table, kind="unreadable_part", what=f"{path.name}: {read}"))
-                damaged.add(row_class.table)
-            else:
-                rows += read
-        faults.extend(_row_count_faults(lake, row_class.table))
-    faults.extend(_duplicate_faults(lake, damaged))
+        if opened is None:
+            continue
+        promised = _promised_rows(opened)
+        found = {name: _read_whole(lake.folder(table) / name) for name in promised}
+        parts += len(found)
+        rows += sum(read for read in found.values() if isinstance(read, int))
+        faults.extend(_part_faults(table, promised, found))
+        if all(isinstance(read, int) for read in found.values()):
+            readable.versions[table] = opened.version()
+            readable.parts[table] = tuple(sorted(lake.folder(table) / name for name in found))
+    faults.extend(_duplicate_faults(readable))
     return LakeCheck(parts=parts, rows=rows, faults=tuple(faults), orphans=tuple(orphans(lake)))
 
 
@@ -86,10 +86,10 @@ def kept_files(lake: Lake) -> set[Location]:
     return kept
 
 
-def _version(lake: Lake, table: str) -> int | None:
-    opened = lake.open_table(table)
-    # Version 0 is the empty table as it was created.
-    return opened.version() if opened is not None else None
+def _promised_rows(table: DeltaTable) -> dict[str, int | None]:
+    """The parts of a table by name, and the rows that their commits say they have."""
+    actions: Any = table.get_add_actions(flatten=True)
+    return dict(zip(actions.column("path").to_pylist(), actions.column("num_records").to_pylist(), strict=True))
 
 
 def _read_whole(path: Location) -> int | str:
@@ -101,21 +101,13 @@ def _read_whole(path: Location) -> int | str:
         return str(error).splitlines()[0]
 
 
-def _row_count_faults(lake: Lake, table: str) -> Iterator[Fault]:
-    opened = lake.open_table(table)
-    if opened is None:
-        return
-    actions: Any = opened.get_add_actions(flatten=True)
-    for name, promised in zip(
-        actions.column("path").to_pylist(), actions.column("num_records").to_pylist(), strict=True
-    ):
-        try:
-            with open_parquet(lake.folder(table) / name, from_store=True) as file:
-                found = file.metadata.num_rows
-        except (OSError, pa.ArrowException):
-            continue  # Reported as unreadable.
-        if promised is not None and found != promised:
-            yield Fault(table=table, kind="row_count", what=f"{name} has {found} rows, its commit says {promised}")
+def _part_faults(table: str, promised: Mapping[str, int | None], found: Mapping[str, int | str]) -> Iterator[Fault]:
+    for name, read in found.items():
+        if isinstance(read, str):
+            yield Fault(table=table, kind="unreadable_part", what=f"{name}: {read}")
+        elif promised[name] not in (None, read):
+            what = f"{name} has {read} rows, its commit says {promised[name]}"
+            yield Fault(table=table, kind="row_count", what=what)
 
 
 def _identity(row_class: Any) -> str:
@@ -125,18 +117,11 @@ def _identity(row_class: Any) -> str:
     return f"{row_class.key}, {made_by}" if made_by else str(row_class.key)
 
 
-def _duplicate_faults(lake: Lake, damaged: set[str]) -> Iterator[Fault]:
+def _duplicate_faults(readable: Snapshot) -> Iterator[Fault]:
     """Ids that have more than one row with the same fingerprint."""
-    snapshot = lake.snapshot(
-        {
-            name: version
-            for row_class in TABLES
-            if (name := row_class.table) not in damaged and (version := _version(lake, name)) is not None
-        }
-    )
-    with connect(snapshot) as connection:
+    with connect(readable) as connection:
         for row_class in TABLES:
-            if row_class.table in damaged or row_class.table == "training_items":
+            if row_class.table not in readable.versions or row_class.table == "training_items":
                 continue
             by = _identity(row_class)
             try:
