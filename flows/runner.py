@@ -30,7 +30,7 @@ from valle.place import Place
 from valle.stages.base import Stage
 from valle.stages.shard import Receipt, run_shard
 from warehouse.display import format_time
-from warehouse.errors import StageError
+from warehouse.errors import DependencyError, StageError
 
 _RETRIES = 3
 
@@ -53,16 +53,22 @@ def process_backends(device: str, threads: int) -> Backends:
 
 
 def task_runner(workers: Workers) -> TaskRunner[Any]:
-    """The Prefect task runner a setting asks for."""
+    """The Prefect task runner a setting asks for. Raises DependencyError when its library is not installed."""
     if workers.runner == "processes":
         return ProcessPoolTaskRunner(max_workers=workers.width)
     if workers.runner == "dask":
-        from prefect_dask import DaskTaskRunner
-
-        if workers.address:
-            return DaskTaskRunner(address=workers.address)
-        return DaskTaskRunner(cluster_kwargs={"n_workers": workers.width, "threads_per_worker": 1})
+        return _dask(workers)
     return ThreadPoolTaskRunner(max_workers=workers.width)
+
+
+def _dask(workers: Workers) -> TaskRunner[Any]:
+    try:
+        from prefect_dask import DaskTaskRunner
+    except ImportError as error:
+        raise DependencyError("Dask is not installed; `pip install '.[cluster]'`.") from error
+    if workers.address:
+        return DaskTaskRunner(address=workers.address)
+    return DaskTaskRunner(cluster_kwargs={"n_workers": workers.width, "threads_per_worker": 1})
 
 
 def run_id() -> str:
