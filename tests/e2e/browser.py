@@ -106,6 +106,16 @@ class PrefectPages:
         """Wait until the page shows a text."""
         self.wait_for(self.page.get_by_text(text).first, seconds)
 
+    def see_in_tab(self, tab: str, text: str, seconds: float) -> None:
+        """Wait until a tab of the page shows a text."""
+
+        def look_again() -> None:
+            self.page.reload()
+            self.open_tab(tab)
+
+        self.open_tab(tab)
+        self.wait_for(self.page.get_by_text(text).first, seconds, again=look_again)
+
     def see_state(self, name: str, seconds: float) -> None:
         """Wait until the page of a run shows its state."""
         self.wait_for(self.page.get_by_text(name, exact=True).first, seconds)

@@ -77,7 +77,7 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
     pages.choose("Layout of the corpus", "folder")
     pages.fill("Folder (or list) that holds it", str(clips))
     pages.fill("Name of the corpus in every table", "clips")
-    pages.fill("Encoded audio in a shard", "0.03")
+    pages.fill("Encoded audio in a shard", "0.06")
     pages.fill("an ISO 639-1 code", "en")
     pages.fill("an SPDX identifier", "Apache-2.0")
     pages.switch_on("audio file's folder as its speaker")
@@ -86,8 +86,7 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
     run = only_run(client, "prepare")
     wait_until(lambda: is_under_way(client, "progress-transcribe-clips"), 900)
     pages.open_run(run.id)
-    pages.open_tab("Artifacts")
-    pages.see("progress-transcribe-clips", 120)
+    pages.see_in_tab("Artifacts", "progress-transcribe-clips", 300)
     pages.shoot("progress")
     assert wait_for_run(client, run.id, 1500).state.is_completed()
     assert len(rows_of(Place(station.data).lake, "utterances")) == 18
