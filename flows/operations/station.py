@@ -53,8 +53,6 @@ class Station:
             "PREFECT_HOME": str(self.home),
             "PREFECT_API_URL": self.api_url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            # SQLite has one writer at a time, and a busy machine is slow; PostgreSQL is for more than one machine.
-            "PREFECT_SERVER_DATABASE_TIMEOUT": "120",
             # A hundred nights in advance are a hundred rows in every list of runs.
             "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "3",
             "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "2",
