@@ -17,7 +17,6 @@ def test_prefect_understands_every_setting_of_a_station(tmp_path: Path, monkeypa
     assert settings.home == station.home
     assert settings.api.url == station.api_url
     assert settings.server.analytics_enabled is False
-    assert settings.server.database.timeout == 120
     assert (services.scheduler.min_runs, services.scheduler.max_runs) == (2, 3)
     assert services.cancellation_cleanup.cancelling_timeout_seconds == 120
     assert settings.server.concurrency.lease_storage.endswith("filesystem")
