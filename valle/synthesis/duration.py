@@ -33,18 +33,17 @@ def predict_lengths(
     model: ValleModel, conditions: Sequence[Condition], options: Sequence[SamplingOptions]
 ) -> list[int]:
     """Frames of each utterance, its prefix not counted: what the options say, or else what the model predicts."""
-    if not conditions:
-        return []
-    predicted = {
-        way: _predict(model, conditions, way) if any(one.duration == way for one in options) else []
-        for way in ("digits", "at_once")
-    }
+    predicted: dict[int, list[int]] = {}
+    for way in ("digits", "at_once"):
+        asked = [place for place, own in enumerate(options) if own.duration == way and own.seconds is None]
+        if asked:
+            predicted |= dict(zip(asked, _predict(model, [conditions[place] for place in asked], way), strict=True))
     lengths = []
     for index, (condition, own) in enumerate(zip(conditions, options, strict=True)):
         if own.seconds is not None:
             lengths.append(max(1, round(own.seconds * model.config.frame_rate)))
             continue
-        digits = predicted[own.duration][index] if own.duration != "average" else []
+        digits = predicted.get(index, [])
         number = int("".join(str(digit) for digit in digits)) if digits else None
         whole = round(own.slowness * num_frames(model, condition, number))
         longest = int(own.max_seconds * model.config.frame_rate)
