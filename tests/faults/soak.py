@@ -21,9 +21,9 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterStateType
 from prefect.client.schemas.filters import TaskRunFilterState as StateFilter
 from prefect.client.schemas.objects import StateType
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.operations.station import Station
+from flows.operations.station import HEARTBEAT_SECONDS, Station
 from flows.parameters import Workers
 from flows.runner import Work, run_all, run_id, shard_task, task_runner
 from tests.station import throwaway_station, wait_until
@@ -94,7 +94,9 @@ def main(arguments: Sequence[str]) -> None:
     with throwaway_station(root / "station") as (station, client):
         before = database_bytes(station)
         began = time.monotonic()
-        with temporary_settings(updates={PREFECT_API_URL: station.api_url}):
+        # Without heartbeats the station takes the flow for dead.
+        alive = {PREFECT_API_URL: station.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: HEARTBEAT_SECONDS}
+        with temporary_settings(updates=alive):
             run, receipts = soak(Place(station.data), options.tasks, options.width)
         seconds = time.monotonic() - began
         assert receipts == options.tasks
