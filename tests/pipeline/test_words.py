@@ -22,7 +22,7 @@ def checkpoint(tmp_path):
 
 
 def test_it_speaks_where_there_is_no_run_and_is_heard(tmp_path):
-    """Half of the words at least: what is said differs with the arithmetic of a machine; measured were four in five."""
+    """Three words of five at least: what is said differs with the arithmetic of a machine; measured were nine in ten."""
     voices = [clip.path for clip in demo_clips() if clip.split == HELD_OUT and 2.5 <= clip.duration <= 3.5]
     normalise, tiny = get_normaliser(), Backends().transcriber("tiny.en")
     errors = words = 0
@@ -34,7 +34,7 @@ def test_it_speaks_where_there_is_no_run_and_is_heard(tmp_path):
         [heard] = tiny.transcribe([read_audio(AudioLocation(str(out)), 16_000).samples], language="en")
         count = count_word_errors(normalise(text), normalise(heard.text))
         errors, words = errors + count.errors, words + count.length
-    assert errors / words < 0.5
+    assert errors / words < 0.4
 
 
 def test_its_files_are_small_and_name_no_place_of_the_machine_that_made_them(checkpoint):

@@ -1,6 +1,7 @@
 """The control rows stand in the order that they must, whatever the speech: else no number of the judges means anything.
 
-On the demo clips, and on recordings of people beside the checkout, with the offline models.
+On the demo clips, with the checkpoint that comes along between them, and on recordings of people beside the checkout;
+with the offline models.
 """
 
 import csv
@@ -11,20 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from manifests.demo_clips import demo_clips
+from manifests.demo_clips import HELD_OUT, demo_clips
 from valle.audio import AudioLocation, read_audio
 from valle.backends import Backends
 from valle.evaluation.aggregate import aggregate
 from valle.evaluation.bootstrap import BootstrapOptions
+from valle.evaluation.checkpoint_speech import speak_items
 from valle.evaluation.control_speech import find_decoders, write_controls
 from valle.evaluation.controls import CODEC, ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.evaluation.items import EvaluationItem
 from valle.evaluation.plan import available_scorers
 from valle.evaluation.score import Output, ScoringRun, Voices, score
 from valle.evaluation.speech import find_speech
+from valle.training.runs import EMBEDDED, newest_checkpoint, read_sampling
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "corpus" / "real"
 NUM_ITEMS = 4
+MODEL = "words"
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +42,8 @@ class Clip:
 
 
 def synthetic():
-    return [Clip(clip.id, clip.speaker, clip.text, clip.path) for clip in demo_clips() if clip.kind == "sentence"]
+    clips = [clip for clip in demo_clips() if clip.kind == "digits" and clip.split == HELD_OUT]
+    return [Clip(clip.id, clip.speaker, clip.text, clip.path) for clip in clips]
 
 
 def recorded():
@@ -73,13 +78,17 @@ def items_of(clips):
     ]
 
 
-def judged(items, directory):
-    """Scores of every control, and the mean DistillMOS of those that are speech of their own."""
+def judged(items, directory, *, model=None):
+    """Scores of every control and of a checkpoint, and the mean DistillMOS of those that are speech of their own."""
     backends = Backends()
     decoders = find_decoders("mini", backends)
     write_controls(items, decoders, backends, directory)
     outputs, naturalness = {}, {}
-    for system in (GROUND_TRUTH, CODEC, PROMPT_COPIED, ESPEAK):
+    spoken_by = [GROUND_TRUTH, CODEC, PROMPT_COPIED, ESPEAK]
+    if model is not None:
+        speak_items(items, model, name=MODEL, sampling=read_sampling(model), directory=directory, backends=backends)
+        spoken_by.append(MODEL)
+    for system in spoken_by:
         spoken = find_speech(items, system, directory)
         waveforms = [read_audio(AudioLocation(str(one.path)), 16_000).samples for one in spoken]
         heard = backends.transcriber("tiny.en").transcribe(waveforms, "en")
@@ -136,7 +145,8 @@ def run(system):
 def test_controls_are_ranked_as_they_must_be(clips, tmp_path):
     items = items_of(clips())
     assert len({item.speaker for item in items}) == NUM_ITEMS
-    systems, naturalness = judged(items, tmp_path)
+    model = newest_checkpoint(tmp_path, EMBEDDED) if clips is synthetic else None
+    systems, naturalness = judged(items, tmp_path, model=model)
     wer = {name: system.wer.value for name, system in systems.items()}
     sim = {name: system.sim_o.value for name, system in systems.items()}
     assert wer[GROUND_TRUTH] <= wer[CODEC] < wer[PROMPT_COPIED]
@@ -146,3 +156,6 @@ def test_controls_are_ranked_as_they_must_be(clips, tmp_path):
     assert sim[GROUND_TRUTH] > sim[CODEC] > max(sim[SHUFFLED_SPEAKER], sim[ESPEAK])
     if naturalness:
         assert naturalness[GROUND_TRUTH] > naturalness[CODEC] > naturalness[ESPEAK]
+    if model is not None:
+        assert wer[CODEC] <= wer[MODEL] < wer[PROMPT_COPIED]
+        assert sim[CODEC] > sim[MODEL] > max(sim[SHUFFLED_SPEAKER], sim[ESPEAK])
