@@ -22,7 +22,7 @@ def checkpoint(tmp_path):
 
 
 def test_it_speaks_where_there_is_no_run_and_is_heard(tmp_path):
-    """Three words of five at least: what is said differs with the arithmetic of a machine; measured were nine in ten."""
+    """Three words of five at least: what is said differs with the arithmetic of a machine; measured: nine in ten."""
     voices = [clip.path for clip in demo_clips() if clip.split == HELD_OUT and 2.5 <= clip.duration <= 3.5]
     normalise, tiny = get_normaliser(), Backends().transcriber("tiny.en")
     errors = words = 0
