@@ -44,11 +44,12 @@ def start(client: SyncPrefectClient, deployment: str, parameters: Mapping[str, A
 
 def wait_for_run(client: SyncPrefectClient, run: UUID, seconds: float) -> FlowRun:
     """The run once it has ended, however it did."""
-    return wait_until(
-        lambda: (found := client.read_flow_run(run)).state.is_final() and found,  # type: ignore[union-attr]
-        seconds,
-        pause=1.0,  # a busy server has better things to do
-    )
+
+    def ended() -> FlowRun | None:
+        found = client.read_flow_run(run)
+        return found if found.state is not None and found.state.is_final() else None
+
+    return wait_until(ended, seconds, pause=1.0)  # a busy server has better things to do
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, *, pause: float = 0.3) -> Any:

@@ -14,7 +14,8 @@ from valle.codec.base import CodecSpec
 from valle.synthesis.options import SamplingOptions
 from warehouse.errors import CheckpointError
 
-SCHEMA = 2
+SCHEMA = 3
+"""Of cards, and of what the weights mean: since 3 they hear a prompt with all its codebooks (decision 12)."""
 CARD = "checkpoint.json"
 EMBEDDED = "words"
 """The run that comes with the package: digits and a hundred words. A run of yours of that name hides it."""

@@ -1,6 +1,7 @@
 """A checkpoint of ours under evaluation: its speech is kept, seeded by trial, and goes on from its prompt."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from valle.synthesis.options import SamplingOptions
 from valle.training.checkpoint import read_card
 from valle.training.loop import train
 from valle.training.options import TrainOptions
-from valle.training.runs import latest_checkpoint, read_summary
+from valle.training.runs import SCHEMA, latest_checkpoint, read_summary
 from warehouse.errors import CheckpointError
 
 
@@ -111,7 +112,7 @@ def test_the_summary_of_a_checkpoint_says_what_its_card_says(system):
     assert card.checkpoint_id == system.summary.checkpoint_id
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 99}', '{"schema": 2, "run_id": "r"}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 99}', json.dumps({"schema": SCHEMA, "run_id": "r"})])
 def test_a_card_that_makes_no_sense_is_one_sentence(content, tmp_path):
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         read_summary(tmp_path)

@@ -30,29 +30,38 @@ from warehouse.errors import ConfigurationError
 MASKED = SamplingOptions(decoding="nar-len", temperature=0, masked=MaskedOptions(steps=6))
 
 
+def learn(home, **changes):
+    """A model that has learnt four utterances of two speakers by heart, and these."""
+    options = TrainOptions(
+        **{
+            "training_set": make_toy_set(home, num_items=4, num_speakers=2, dev_items=0, longest=7, weight=12.0),
+            "run_dir": home / "run",
+            "model": "nano",
+            "batch_tokens": 1200,
+            "learning_rate": 5e-3,
+            "warmup_steps": 5,
+            "prompt_seconds": (0.3, 0.3),
+            "log_every": 500,
+            "save_every": 500,
+            **changes,
+        }
+    )
+    items = load_training_set(options.training_set).items.to_pylist()
+    return load_model(train(options).checkpoint)[0], items
+
+
 @pytest.fixture(scope="module", params=[1, 2], ids=["one frame a step", "two frames a step"])
 def learnt(request, tmp_path_factory):
-    home = tmp_path_factory.mktemp("learnt")
-    options = TrainOptions(
-        training_set=make_toy_set(home, num_items=4, num_speakers=2, dev_items=0, longest=7, weight=12.0),
-        run_dir=home / "run",
-        model="nano",
+    return learn(
+        tmp_path_factory.mktemp("learnt"),
         group=request.param,
         max_steps=360,
-        batch_tokens=1200,
-        learning_rate=5e-3,
-        warmup_steps=5,
-        prompt_seconds=(0.3, 0.3),
         level_weights=(5, 1, 1, 1, 1, 1, 1, 1),
         prompt_dropout=0.0,
         masked_share=0.5,
         length_share=0.15,
         transcription_share=0.1,
-        log_every=300,
-        save_every=300,
     )
-    items = load_training_set(options.training_set).items.to_pylist()
-    return load_model(train(options).checkpoint)[0], items
 
 
 def conditions_of(items):
@@ -87,24 +96,14 @@ def test_what_was_learnt_by_heart_is_spoken_in_each_mode(learnt, options):
 
 
 def test_what_was_learnt_to_be_gone_on_from_is_gone_on_from(tmp_path):
-    options = TrainOptions(
-        training_set=make_toy_set(tmp_path, num_items=4, num_speakers=2, dev_items=0, longest=7, weight=12.0),
-        run_dir=tmp_path / "run",
-        model="nano",
+    model, items = learn(
+        tmp_path,
         max_steps=200,
-        batch_tokens=1200,
-        learning_rate=5e-3,
-        warmup_steps=5,
-        prompt_seconds=(0.3, 0.3),
         level_weights=(4, 1, 1, 1, 1, 1, 1, 1),
         masked_share=0.4,
         continuation_share=1.0,
         length_share=0.0,
-        log_every=200,
-        save_every=200,
     )
-    items = load_training_set(options.training_set).items.to_pylist()
-    model = load_model(train(options).checkpoint)[0]
     for expected, item in zip(expected_of(items), items, strict=True):
         half = expected.shape[1] // 2
         condition = Condition(

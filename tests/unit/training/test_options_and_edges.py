@@ -14,6 +14,7 @@ from valle.training.checkpoint import load_model
 from valle.training.commands import TypedCommands
 from valle.training.loop import train
 from valle.training.options import TrainOptions
+from valle.training.runs import SCHEMA
 from valle.training.schedule import learning_rate
 from warehouse.errors import CheckpointError
 
@@ -88,7 +89,7 @@ def test_loading_a_model_leaves_the_random_numbers_of_the_caller_alone(trained):
 def test_a_checkpoint_that_is_not_one_is_one_sentence(tmp_path, trained):
     with pytest.raises(CheckpointError, match="no checkpoint in"):
         load_model(tmp_path)
-    (tmp_path / "checkpoint.json").write_text('{"schema": 2, "model": {}}')
+    (tmp_path / "checkpoint.json").write_text(json.dumps({"schema": SCHEMA, "model": {}}))
     with pytest.raises(CheckpointError, match="no card"):
         load_model(tmp_path)
     card = json.loads((trained.checkpoint / "checkpoint.json").read_text())
@@ -97,7 +98,7 @@ def test_a_checkpoint_that_is_not_one_is_one_sentence(tmp_path, trained):
     save_file(tensors | {"separator": torch.zeros(3)}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match="size mismatch for separator"):
         load_model(tmp_path)
-    (tmp_path / "checkpoint.json").write_text(json.dumps(card | {"schema": 99}))
+    (tmp_path / "checkpoint.json").write_text(json.dumps(card | {"schema": SCHEMA - 1}))
     with pytest.raises(CheckpointError, match="another version"):
         load_model(tmp_path)
 
