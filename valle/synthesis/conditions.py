@@ -39,7 +39,7 @@ class Condition:
         return self.prompt.shape[1] + self.num_prefix
 
     def without_text(self) -> "Condition":
-        """The same with neither text nor prompt, which a continuation keeps: what guidance leads away from."""
+        """What guidance leads away from: the same without text and, unless it goes on from the prompt, without prompt."""
         prompt = self.prompt if self.task is Task.TTS_C else None
         return replace(self, symbol_ids=self.symbol_ids[:0], prompt=prompt)
 
