@@ -39,7 +39,7 @@ class Condition:
         return self.prompt.shape[1] + self.num_prefix
 
     def without_text(self) -> "Condition":
-        """What guidance leads away from: the same without text and, unless it goes on from the prompt, without prompt."""
+        """What guidance leads away from: no text and no prompt, except one that is gone on from."""
         prompt = self.prompt if self.task is Task.TTS_C else None
         return replace(self, symbol_ids=self.symbol_ids[:0], prompt=prompt)
 
