@@ -1,4 +1,4 @@
-"""What a flow run leaves in the Prefect UI: Markdown reports and plots as artifacts."""
+"""What a flow run leaves in the Prefect UI: Markdown reports that show their plots, and each plot as an artifact."""
 
 import base64
 import re
@@ -69,19 +69,27 @@ def publish_receipts(
     if drops := drops_table(receipts):
         parts += ["## Dropped", drops, 'Every dropped row: `valle sql "SELECT * FROM drops"`']
     parts += sections
-    parts += [_picture(name, plot.path, plot.caption) for plot in plots]
+    parts += [f"{plot.caption}\n\n{_picture(plot.path, plot.caption)}" for plot in plots]
     if next_step:
         parts.append(f"Next: {next_step}")
-    create_markdown_artifact(markdown="\n\n".join(parts) + "\n", key=artifact_key(f"report {name}"), description=name)
+    create_markdown_artifact(
+        markdown="\n\n".join(parts) + "\n", key=artifact_key(f"report {name}"), description=_summary(receipts)
+    )
     _publish_plots(name, [plot.path for plot in plots])
 
 
+def _summary(receipts: Sequence[Receipt]) -> str:
+    dropped = sum(sum(receipt.drops.values()) for receipt in receipts)
+    return f"{len(receipts):,} shards done, {dropped:,} rows dropped"
+
+
 def publish_report(name: str, markdown: Path, plots: Iterable[Path]) -> None:
-    """A report that was written to disk, its plots as images; where the file shows a plot the artifact links to it."""
+    """A report that was written to disk, its plots as images too."""
     plots = list(plots)
     text = markdown.read_text(encoding="utf-8")
     for plot in plots:
-        text = _linked(text, name, plot, plot.relative_to(markdown.parent).as_posix())
+        text = _shown(text, plot, plot.relative_to(markdown.parent).as_posix())
+    text = _with_paths(text, markdown.parent)
     create_markdown_artifact(markdown=text, key=artifact_key(f"report {name}"), description=name)
     _publish_plots(name, plots)
 
@@ -92,32 +100,40 @@ def publish_card(kind: str) -> str:
         return f"There is no dataset card for corpora of kind {kind}."
     key = artifact_key(f"dataset card {kind}")
     create_markdown_artifact(markdown=card(kind), key=key, description=f"Licence, size and faults of {kind}")
-    return f"What is known about this corpus, its licence and its faults: [dataset card of {kind}]({_link(key)})"
+    return (
+        f"What is known about this corpus, its licence and its faults: [dataset card of {kind}](/artifacts/key/{key})"
+    )
 
 
-def _linked(text: str, name: str, plot: Path, shown_as: str) -> str:
-    """The text with links to the artifact of a plot where it shows the file: the server has no file beside a report."""
+def _shown(text: str, plot: Path, shown_as: str) -> str:
+    """The text with the plot itself where it names the file: the server has no file beside a report."""
     shown = re.compile(rf"!\[([^\]]*)\]\({re.escape(shown_as)}\)")
-    return shown.sub(lambda found: _picture(name, plot, found[1]), text)
+    return shown.sub(lambda found: _picture(plot, found[1]), text)
 
 
-def _picture(name: str, plot: Path, caption: str) -> str:
-    return f"[Plot: {caption or plot.stem}]({_link(_plot_key(name, plot))})"
+def _with_paths(text: str, directory: Path) -> str:
+    """The text with the full path of a file where it links to one of `directory`: to the server the link is none."""
+
+    def path(link: re.Match[str]) -> str:
+        file = directory / link[1]
+        return f"`{file}`" if ":" not in link[1] and file.is_file() else link[0]
+
+    return re.sub(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)", path, text)
 
 
-def _link(key: str) -> str:
-    return f"/artifacts/key/{key}"
+def _picture(plot: Path, caption: str) -> str:
+    return f"![{caption or plot.stem}]({_embedded(plot)})"
 
 
-def _plot_key(name: str, plot: Path) -> str:
-    return artifact_key(f"plot {name} {plot.stem}")
+def _embedded(plot: Path) -> str:
+    """A picture as an address that holds all of it."""
+    return f"data:image/png;base64,{base64.b64encode(plot.read_bytes()).decode('ascii')}"
 
 
 def _publish_plots(name: str, plots: Iterable[Path]) -> None:
     for plot in plots:
-        encoded = base64.b64encode(plot.read_bytes()).decode("ascii")
         create_image_artifact(
-            image_url=f"data:image/png;base64,{encoded}",
-            key=_plot_key(name, plot),
+            image_url=_embedded(plot),
+            key=artifact_key(f"plot {name} {plot.stem}"),
             description=f"{name}: {plot.stem}",
         )

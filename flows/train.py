@@ -14,6 +14,7 @@ from flows.chaining import start_once
 from flows.child import run_child
 from flows.parameters import TrainParameters
 from flows.report import publish_report
+from flows.training_progress import TrainingProgress
 from valle.place import Place
 from valle.statistics.report import write_text
 from valle.statistics.training import plot_training
@@ -85,14 +86,15 @@ def _report(root: Place, card: "CheckpointCard") -> None:
 
 
 def run_trainer(options: TrainOptions) -> None:
-    """Run `python -m valle.training` on `options`, its lines in the log of the flow.
+    """Run `python -m valle.training` on `options`, its lines in the log of the flow and its progress an artifact.
 
     Raises TrainingError with the trainer's last words when it fails.
     """
     options.run_dir.mkdir(parents=True, exist_ok=True)
     described = options.run_dir / "options.json"
     described.write_text(options.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    run_child(("valle.training", str(described)), of=f"Training {options.name}")
+    progress = TrainingProgress(options.run_id)
+    run_child(("valle.training", str(described)), of=f"Training {options.name}", listener=progress.read)
 
 
 def record_checkpoint(root: Place, checkpoint: Path, card: "CheckpointCard") -> None:

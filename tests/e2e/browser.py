@@ -14,6 +14,8 @@ _PATIENCE = 120_000
 _SUBMISSIONS = 5
 _BETWEEN_RELOADS = 40.0
 """Seconds: some pages ask the server once in five minutes, and stay empty until then when it was busy at that time."""
+_MILLISECONDS_TO_SETTLE = 2500
+"""The graph of a run glides into its place."""
 
 
 class PrefectPages:
@@ -26,7 +28,7 @@ class PrefectPages:
 
     def shoot(self, name: str) -> None:
         """Keep what is seen."""
-        self.page.wait_for_timeout(500)
+        self.page.wait_for_timeout(_MILLISECONDS_TO_SETTLE)
         self.page.screenshot(path=self.screenshots / f"{name}.png")
 
     def open_form(self, deployment: str) -> None:
@@ -105,6 +107,13 @@ class PrefectPages:
     def see(self, text: str, seconds: float) -> None:
         """Wait until the page shows a text."""
         self.wait_for(self.page.get_by_text(text).first, seconds)
+
+    def see_picture(self, caption: str, seconds: float) -> None:
+        """Wait until the page shows a picture, and scroll to it."""
+        picture = self.page.get_by_alt_text(caption).first
+        self.wait_for(picture, seconds)
+        picture.scroll_into_view_if_needed()
+        assert picture.evaluate("image => image.complete && image.naturalWidth > 0"), f"{caption!r} is not drawn"
 
     def see_in_tab(self, tab: str, text: str, seconds: float) -> None:
         """Wait until a tab of the page shows a text."""

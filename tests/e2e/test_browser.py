@@ -70,6 +70,11 @@ def is_under_way(client: SyncPrefectClient, key: str) -> bool:
     return any(one.key == key and 0 < float(str(one.data)) < 100 for one in client.read_artifacts())
 
 
+def report_of_evaluation(client: SyncPrefectClient) -> str:
+    """The key of the artifact that an evaluation has left."""
+    return next(str(one.key) for one in client.read_artifacts() if str(one.key).startswith("report-evaluate-"))
+
+
 def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(desk: Desk, tmp_path: Path) -> None:
     station, client, pages = desk
     clips = write_folder(tmp_path / "clips", 18, per_voice=3)
@@ -96,6 +101,8 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
     pages.open_artifact("report-prepare-clips")
     pages.see("quantize", 120)
     pages.shoot("report")
+    pages.see_picture("How long the utterances of clips are.", 120)
+    pages.shoot("report-plots")
 
 
 def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint(desk: Desk) -> None:
@@ -119,6 +126,8 @@ def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint
     pages.see_state("Running", 300)
     pages.see("top-10", 300)  # a line of the trainer
     pages.shoot("training")
+    pages.see_in_tab("Artifacts", "progress-train-browser", 300)
+    pages.shoot("training-progress")
     pages.cancel_run()
     wait_until(lambda: not processes_of_run(station, run.id), 60, pause=0.1)
     took = time.time() - asked_to_cancel(client, run)
@@ -142,4 +151,7 @@ def test_an_evaluation_is_started_from_a_form(desk: Desk) -> None:
     pages.open_run(run.id)
     pages.see_state("Completed", 300)
     pages.shoot("evaluated")
+    pages.open_artifact(report_of_evaluation(client))
+    pages.see("ground_truth", 120)
+    pages.shoot("evaluation")
     assert {"ground_truth", "codec"} < {row["system"] for row in rows_of(Place(station.data).lake, "scores")}

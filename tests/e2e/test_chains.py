@@ -36,11 +36,12 @@ def runs_of(client: SyncPrefectClient, flow: str) -> list[FlowRun]:
     )
 
 
-def cancel(client: SyncPrefectClient, run: FlowRun) -> None:
+def end(client: SyncPrefectClient, run: FlowRun) -> None:
+    """Cancel a run, unless it was faster; either way nothing was wrong with it."""
     client.set_flow_run_state(run.id, Cancelling())
     state = wait_for_run(client, run.id, 120).state
     assert state is not None
-    assert state.is_cancelled()
+    assert state.is_cancelled() or state.is_completed(), state
 
 
 def test_a_training_set_that_is_selected_is_trained_on_once_where_the_trigger_is_on(desk: Desk) -> None:
@@ -56,7 +57,7 @@ def test_a_training_set_that_is_selected_is_trained_on_once_where_the_trigger_is
     (run,) = runs_of(client, "train")
     told = run.parameters["parameters"]
     assert (told["training_set"], told["run"]) == ("again", "again")
-    cancel(client, run)
+    end(client, run)
 
 
 def test_a_finished_training_is_evaluated_once_however_often_it_is_run(desk: Desk) -> None:
@@ -68,4 +69,4 @@ def test_a_finished_training_is_evaluated_once_however_often_it_is_run(desk: Des
     told = run.parameters["parameters"]
     assert (told["run"], Path(told["data"])) == ("once", station.data)
     assert told["workers"]["device"] == "cpu", "what the deployment declares still holds"
-    cancel(client, run)
+    end(client, run)

@@ -19,7 +19,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Cancelling
 
 from flows.operations.station import Station
-from manifests.demo_clips import demo_clips
+from tests.pipeline.road import write_folder
 from tests.station import processes_of_run, start, throwaway_station, wait_for_run, wait_until, words
 from valle.training.runs import latest_checkpoint, read_content
 
@@ -37,18 +37,13 @@ _TRAINING = {
 
 
 def make_training_set(client: SyncPrefectClient, clips: Path, count: int) -> None:
-    """The training set `small` of `count` demo clips, made by the deployments of a station."""
-    known = list(demo_clips())
-    for clip in known[:: len(known) // count][:count]:  # of all voices
-        folder = clips / clip.speaker
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / clip.path.name).write_bytes(clip.path.read_bytes())
-        (folder / f"{clip.path.stem}.txt").write_text(clip.text, encoding="utf-8")
+    """The training set `small` of `count` demo clips, made by the deployments of a station; it can be evaluated."""
+    write_folder(clips, count, per_voice=3)
     options = {"language": "en", "licence": "Apache-2.0", "speaker_from_folder": True}
     corpus = {"kind": "folder", "root": str(clips), "name": "clips", "options": options}
     quick = {"transcribe": {"check_given": False}, "quality": {"scorers": []}}
     complete(client, "prepare/prepare", {"corpus": corpus, "stages": quick})
-    complete(client, "select/select", {"selection": {"name": "small", "split_policy": {"dev": 0.1, "test": 0.1}}})
+    complete(client, "select/select", {"selection": {"name": "small", "split_policy": {"dev": 0.1, "test": 0.3}}})
 
 
 def complete(client: SyncPrefectClient, deployment: str, parameters: Mapping[str, Any]) -> None:

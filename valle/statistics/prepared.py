@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from valle.statistics.plots import plot_code_usage, plot_durations, plot_quality
-from valle.statistics.report import Plot, markdown_table
+from valle.statistics.report import Plot, markdown_rows
 from warehouse.catalogue import named_query, run_query
 
 _CODED = 2000
@@ -18,7 +18,12 @@ _CODED = 2000
 def coverage_table(connection: duckdb.DuckDBPyConnection, corpus: str) -> str:
     """Segments of the corpus that passed or were dropped, by stage, as Markdown; empty before there are any."""
     table = _of_corpus(connection, "stage_coverage", corpus)
-    return markdown_table(table.drop_columns(["corpus"])) if table.num_rows else ""
+    rows = [
+        [row["stage"], row["segments"], row["passed"], row["dropped"], f"{100 * row['share_done']:.4g} %"]
+        for row in table.to_pylist()
+    ]
+    header = ("stage", "segments", "passed", "dropped", "done")
+    return markdown_rows(header, rows, numeric=(False, True, True, True, True)) if rows else ""
 
 
 def corpus_plots(connection: duckdb.DuckDBPyConnection, corpus: str, directory: Path) -> tuple[Plot, ...]:

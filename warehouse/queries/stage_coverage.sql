@@ -26,4 +26,4 @@ SELECT
 FROM outcomes
 JOIN segments_in_force USING (corpus)
 GROUP BY corpus, stage, segments
-ORDER BY corpus, stage;
+ORDER BY corpus, list_position(['transcribe', 'phonemize', 'quality', 'speakers', 'quantize'], stage);
