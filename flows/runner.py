@@ -5,6 +5,7 @@ lake. At most twice the width is submitted at a time, so a corpus of 40,000 shar
 """
 
 import datetime
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -33,6 +34,7 @@ from warehouse.display import format_time
 from warehouse.errors import DependencyError, StageError
 
 _RETRIES = 3
+_SECONDS_BETWEEN_PROGRESS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,7 @@ def run_all(
             else:
                 failures.append(f"{piece.shard} ({outcome})")
             progress.add(piece.audio_seconds if total else 1.0)
-            logger.info("%s: %s", name, progress.describe())
+            progress.tell(logger, at_once=not (remaining or waiting))
     if failures:
         raise StageError(
             f"{name}: {len(failures)} of {len(work)} shards failed, the first is {failures[0]}; the others are done, "
@@ -139,6 +141,7 @@ class Progress:
         self.done = 0.0
         self.artifact = artifact
         self.started = datetime.datetime.now(datetime.UTC)
+        self.told: datetime.datetime | None = None
 
     @classmethod
     def start(cls, name: str, total: float, *, unit: str) -> "Progress":
@@ -148,8 +151,19 @@ class Progress:
         return cls(name, total, unit, cast(UUID, artifact))
 
     def add(self, amount: float) -> None:
-        """Count `amount` of the unit as done; a server that starts again just now hears of it the next time."""
+        """Count `amount` of the unit as done."""
         self.done += amount
+
+    def tell(self, logger: "logging.Logger | logging.LoggerAdapter[logging.Logger]", *, at_once: bool) -> None:
+        """Update the artifact and say it in the log, not more often than every few seconds unless `at_once`.
+
+        A server that starts again just now hears of it the next time.
+        """
+        now = datetime.datetime.now(datetime.UTC)
+        if not at_once and self.told is not None and (now - self.told).total_seconds() < _SECONDS_BETWEEN_PROGRESS:
+            return
+        self.told = now
+        logger.info("%s: %s", self.name, self.describe())
         progress = min(100.0, 100 * self.done / self.total)
         with suppress(httpx.HTTPError, RuntimeError):
             update_progress_artifact(artifact_id=self.artifact, progress=progress, description=self.describe())

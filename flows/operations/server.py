@@ -3,7 +3,8 @@
 On SQLite, Prefect's API reads and then writes in one transaction. When somebody else has written in between, SQLite
 refuses at once, however long one is willing to wait, and the API answers 503: on a busy machine one in eight forms
 could not be sent off. Here a transaction takes the place of the one writer when it begins, for which SQLite does wait.
-PostgreSQL, the database for several machines, has many writers and needs none of this.
+PostgreSQL, the database for several machines, has many writers and needs none of this. On either, events that repeat
+what other tables say are not stored (`flows/operations/events.py`).
 """
 
 import runpy
@@ -15,6 +16,8 @@ from prefect.server.database.configurations import SQLITE_BEGIN_MODE, AioSqliteC
 from prefect.server.database.dependencies import MODELS_DEPENDENCIES
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
+
+from flows.operations.events import keep_few_events
 
 
 class OneWriter(AioSqliteConfiguration):
@@ -40,6 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     url = PREFECT_API_DATABASE_CONNECTION_URL.value()
     if url.startswith("sqlite"):
         MODELS_DEPENDENCIES["database_config"] = OneWriter(connection_url=url)
+    keep_few_events()
     sys.argv = ["prefect", "server", *arguments]
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)
 

@@ -1,13 +1,14 @@
 """Thousands of shard tasks through one server: `python -m tests.faults.soak --data FOLDER`.
 
-A flow sends the tasks that every stage sends, for shards that need nothing, so what is measured is Prefect: no task may
-fail, and the server's database may not grow by more than a kilobyte per minute of audio that a task is sent. A shard of
-LibriLight (64 MB) is about an hour; on its whole road it passes through seven tasks, which is printed as well.
+A flow sends the tasks that every stage sends, for shards that need nothing, so what is measured is Prefect. No task may
+fail, the server may report no error, and its database may grow by no more than a kilobyte per minute of audio on the
+whole road: a shard of LibriLight of the default size (64 MB) is about an hour and passes through seven tasks.
 """
 
 import argparse
 import json
 import os
+import re
 import sqlite3
 import sys
 import time
@@ -16,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
+import psutil
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterStateType
@@ -83,38 +85,74 @@ def completed(client: SyncPrefectClient, run: str) -> int:
     return int(counted.raise_for_status().json())
 
 
+def errors_of(station: Station) -> list[str]:
+    """What the server and the workers say is wrong, and every answer of the server that is an error of its own."""
+    wrong = re.compile(r"\| (ERROR|CRITICAL) |Traceback|database is locked|HTTP/1\.1\" 5\d\d")
+    logs = [path for path in sorted(station.logs.glob("*.log")) if path.name != "deploy.log"]
+    lines = [line for path in logs for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    return [line for line in lines if wrong.search(line)]
+
+
+def send(station: Station, client: SyncPrefectClient, *, tasks: int, width: int) -> dict[str, float]:
+    """One run of `tasks` tasks, `width` at a time, until the server knows all of them: what it cost."""
+    before, began = database_bytes(station), time.monotonic()
+    # Without heartbeats the station takes the flow for dead.
+    alive = {PREFECT_API_URL: station.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: HEARTBEAT_SECONDS}
+    with temporary_settings(updates=alive):
+        run, receipts = soak(Place(station.data), tasks, width)
+    seconds = time.monotonic() - began
+    assert receipts == tasks
+    # States of tasks reach the database a little later than the flow ends.
+    wait_until(lambda: completed(client, run) == tasks, 600, pause=2.0)
+    time.sleep(10)
+    return {
+        "width": width,
+        "tasks": tasks,
+        "tasks per second": round(tasks / seconds, 2),
+        "bytes of the database per task": round((database_bytes(station) - before) / tasks),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
 def main(arguments: Sequence[str]) -> None:
     """Send the tasks, and print what they cost."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=2000)
-    parser.add_argument("--width", type=int, default=4, help="tasks at a time")
+    parser.add_argument("--tasks", type=int, default=2000, help="tasks in all")
+    parser.add_argument("--width", type=int, nargs="+", default=[1, 4, 8], help="tasks at a time, in runs of their own")
     parser.add_argument("--data", type=Path, required=True, help="an empty folder")
     options = parser.parse_args(arguments)
-    root = options.data.resolve()
-    with throwaway_station(root / "station") as (station, client):
-        before = database_bytes(station)
-        began = time.monotonic()
-        # Without heartbeats the station takes the flow for dead.
-        alive = {PREFECT_API_URL: station.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: HEARTBEAT_SECONDS}
-        with temporary_settings(updates=alive):
-            run, receipts = soak(Place(station.data), options.tasks, options.width)
-        seconds = time.monotonic() - began
-        assert receipts == options.tasks
-        # Events of tasks reach the database a little later than the flow ends.
-        wait_until(lambda: completed(client, run) == options.tasks, 600, pause=2.0)
-        time.sleep(10)
+    with throwaway_station(options.data.resolve() / "station") as (station, client):
+        server = psutil.Process(station.running()["server"])
+        before, seconds, megabytes = (
+            database_bytes(station),
+            sum(server.cpu_times()[:2]),
+            server.memory_info().rss >> 20,
+        )
+        for number, width in enumerate(options.width):
+            tasks = options.tasks * (number + 1) // len(options.width) - options.tasks * number // len(options.width)
+            _tell(send(station, client, tasks=tasks, width=width))
         per_task = (database_bytes(station) - before) / options.tasks
-    per_minute = per_task / MINUTES_OF_A_SHARD
-    found = {
-        "tasks": options.tasks,
-        "tasks per second": round(options.tasks / seconds, 2),
-        "bytes of the database per task": round(per_task),
-        "bytes of the database per minute of audio": round(per_minute),
-        "on the whole road": round(per_minute * TASKS_OF_A_SHARD),
-        "load": round(os.getloadavg()[0], 1),
-    }
-    sys.stdout.write(json.dumps(found, indent=1) + "\n")
-    assert per_minute < LARGEST_BYTES, f"{per_minute:.0f} bytes per minute of audio are too many"
+        per_minute = per_task / MINUTES_OF_A_SHARD
+        errors = errors_of(station)
+        _tell(
+            {
+                "tasks": options.tasks,
+                "errors": len(errors),
+                "bytes of the database per task": round(per_task),
+                "bytes of the database per minute of audio": round(per_minute),
+                "on the whole road": round(per_minute * TASKS_OF_A_SHARD),
+                "processor seconds of the server": round(sum(server.cpu_times()[:2]) - seconds),
+                "megabytes of the server, before and after": [megabytes, server.memory_info().rss >> 20],
+            }
+        )
+    assert not errors, f"{len(errors)} errors, the first is {errors[0]}"
+    on_the_road = per_minute * TASKS_OF_A_SHARD
+    assert on_the_road < LARGEST_BYTES, f"{on_the_road:.0f} bytes per minute of audio are too many"
+
+
+def _tell(found: object) -> None:
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
