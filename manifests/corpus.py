@@ -31,11 +31,11 @@ class CorpusOptions:
     """
 
     licence: str | None = None
-    """Where the corpus itself says nothing per item: an SPDX identifier."""
+    """Licence of the items that bring none of their own: an SPDX identifier such as `CC-BY-4.0`."""
     language: str | None = None
-    """Where the corpus itself says nothing per item: an ISO 639-1 code."""
+    """Language of the items that bring none of their own: an ISO 639-1 code such as `en`."""
     origin: Origin = "recorded"
-    """`recorded`, `synthetic`, or `generated` by a checkpoint under evaluation."""
+    """How the speech came about: `recorded`, `synthetic`, or `generated` by a checkpoint under evaluation."""
     shard_megabytes: float = Field(default=64, gt=0)
     """Encoded audio in a shard, the unit of work; also the size of the byte ranges of big archives."""
     speaker_from_folder: bool = False
