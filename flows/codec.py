@@ -48,6 +48,7 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
         keep_codes=parameters.keep_codes,
         adversarial_from=parameters.adversarial_from,
         learning_rate=parameters.learning_rate,
+        listener=parameters.listener,
         threads=parameters.threads,
     )
     described = directory / "order.json"

@@ -33,6 +33,9 @@ from valle.statistics.report import Report
 from warehouse.catalogue import NewestCatalogue, refresh
 from warehouse.rows import ScoreRow
 
+_SHARD_MEGABYTES = 1.0
+"""About half a minute of speech: small evaluations, too, keep every worker busy."""
+
 
 @flow(name="evaluate", flow_run_name="evaluate {parameters.subject}")
 def evaluate(parameters: EvaluateParameters) -> Report:
@@ -101,7 +104,9 @@ def _down_the_road(
         kind="folder",
         root=directory,
         name=directory.name,
-        options=CorpusOptions(origin="generated", language=plan.items.items[0].language),
+        options=CorpusOptions(
+            origin="generated", language=plan.items.items[0].language, shard_megabytes=_SHARD_MEGABYTES
+        ),
     )
     ingest_corpus(IngestParameters(data=parameters.data, corpus=corpus, workers=parameters.workers))
     catalogue = NewestCatalogue(parameters.place.lake)

@@ -228,6 +228,8 @@ class TrainCodecParameters(Located):
     """Part of the schedule after which the decoder learns against critics; 1 is never."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Highest learning rate; a third of it suits a decoder that is trained already."""
+    listener: str | None = None
+    """ASR model whose encoder must hear reconstructions as it hears recordings, such as `tiny.en`; none by default."""
     threads: int = Field(default=1, ge=1)
     """CPU threads."""
 

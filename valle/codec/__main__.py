@@ -27,6 +27,7 @@ class TrainingOrder(BaseModel):
     keep_codes: bool
     adversarial_from: float
     learning_rate: float
+    listener: str | None
     threads: int
 
     @property
@@ -37,6 +38,7 @@ class TrainingOrder(BaseModel):
             keep_codes_of=EMBEDDED if self.keep_codes else None,
             adversarial_from=self.adversarial_from,
             learning_rate=self.learning_rate,
+            listener=self.listener,
         )
 
 
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
             order.clips,
             order.run_directory,
             should_stop=is_stopping.is_set,
-            listener=lambda report: print(format_line(report), flush=True),  # noqa: T201
+            on_report=lambda report: print(format_line(report), flush=True),  # noqa: T201
         )
     except PipelineError as error:
         print(error, flush=True)  # noqa: T201

@@ -40,6 +40,10 @@ class CodecTrainingOptions:
     restraint_weight: float = 1e-3
     # How much the energy distance rewards outputs that differ by their noise; at 1 noise drowns some words.
     repulsion: float = 0.25
+    # A faster-whisper model (`tiny.en`, or a directory) whose encoder hears recording and reconstruction, and the
+    # weight of what it hears otherwise. Half as much again a step; judge with another model than this one.
+    listener: str | None = None
+    listening_weight: float = 10.0
     # The exported network is a moving average over steps.
     average_decay: float = 0.999
     # Shares of the adversarial stage's gradient.

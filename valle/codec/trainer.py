@@ -12,6 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from valle.codec.balance import GradientBalancer
 from valle.codec.decoder import Filters
 from valle.codec.discriminator import build_discriminator
+from valle.codec.listener import listening_loss, open_listener
 from valle.codec.losses import SpectralFeatures, discriminator_loss, energy_distance, feature_loss, generator_loss
 from valle.codec.network import MiniNetwork
 from valle.codec.options import CodecTrainingOptions
@@ -54,6 +55,7 @@ class Trainer:
         self.average = {name: value.clone() for name, value in self.network.decoder.state_dict().items()}
         self.critics = build_discriminator(options.discriminator_filters)
         self.features = SpectralFeatures(options.config.sample_rate)
+        self.listener = open_listener(options.listener, options.config.sample_rate) if options.listener else None
         self.optimizer = self._optimizer(self.network)
         self.critics_optimizer = self._optimizer(self.critics)
         self.balancer = GradientBalancer(
@@ -109,6 +111,18 @@ class Trainer:
             outputs.append(decoder.add_noise(voiced, filters, noise))
         return filters, torch.cat(outputs)
 
+    def _reconstruction_loss(self, outputs: Tensor, target: Tensor, metrics: Metrics) -> Tensor:
+        """How far the outputs [2 B, N] are from the recordings [B, N], by their spectra and for a listener."""
+        loss = self._spectral_loss(outputs, target, metrics)
+        if self.listener is None:
+            return loss
+        with torch.no_grad():
+            wanted = self.listener(target)
+        # One of the two outputs is enough: they differ in what a listener does not attend to.
+        listening = listening_loss(wanted, self.listener(outputs[: len(target)]))
+        metrics["listening"] = listening.item()
+        return loss + self.options.listening_weight * listening
+
     def _spectral_loss(self, outputs: Tensor, target: Tensor, metrics: Metrics) -> Tensor:
         one, other = outputs.chunk(2)
         with torch.no_grad():
@@ -141,8 +155,8 @@ class Trainer:
         latents = self.network.encode(target)
         latents = latents + torch.randn(latents.shape, generator=self.generator) * self.options.latent_noise
         filters, outputs = self._speak(latents, voice)
-        spectral = self._spectral_loss(outputs, target, metrics)
-        self._descend(spectral + self._other_losses(filters, latents, voice, presence, metrics))
+        loss = self._reconstruction_loss(outputs, target, metrics)
+        self._descend(loss + self._other_losses(filters, latents, voice, presence, metrics))
 
     def _initialise_codebooks(self) -> None:
         with torch.no_grad():
@@ -162,7 +176,7 @@ class Trainer:
         quantized = self.network.quantizer(flat, self._levels())
         decoded = quantized.latents.view_as(latents)
         filters, outputs = self._speak(decoded, voice)
-        loss = self._spectral_loss(outputs, target, metrics)
+        loss = self._reconstruction_loss(outputs, target, metrics)
         loss = loss + self._other_losses(filters, decoded, voice, presence, metrics)
         self._descend(loss + self.options.commitment_weight * quantized.commitment)
         average = len(flat) / self.options.config.codebook_size
@@ -184,8 +198,8 @@ class Trainer:
         target, voice, presence = self._batch()
         latents = self._fixed_latents(target)
         filters, outputs = self._speak(latents, voice)
-        spectral = self._spectral_loss(outputs, target, metrics)
-        self._descend(spectral + self._other_losses(filters, latents, voice, presence, metrics))
+        loss = self._reconstruction_loss(outputs, target, metrics)
+        self._descend(loss + self._other_losses(filters, latents, voice, presence, metrics))
 
     def _critics_step(self, real: Tensor, made: Tensor) -> tuple[float, list[list[Tensor]]]:
         """Teach the critics; returns their loss and their activations for the recordings."""

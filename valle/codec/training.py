@@ -117,12 +117,12 @@ def train_codec(
     run_directory: Path,
     *,
     should_stop: Callable[[], bool] = lambda: False,
-    listener: Callable[[TrainingReport], None] = lambda report: None,
+    on_report: Callable[[TrainingReport], None] = lambda report: None,
 ) -> CodecTrainingResult:
     """Train, or go on training, the embedded codec on `clips` in `run_directory`.
 
     Writes `checkpoint.pt` (atomically), `metrics.jsonl`, `options.json` and `examples/`. `should_stop` is asked after
-    every step and ends the sitting with a checkpoint; `listener` hears of the losses every few steps. Raises
+    every step and ends the sitting with a checkpoint; `on_report` hears of the losses every few steps. Raises
     TrainingError for unusable clips and CheckpointError for a run directory with a network of another shape.
     """
     pool = open_speech_pool(
@@ -135,7 +135,7 @@ def train_codec(
     while (progress := clock.progress(trainer.num_steps)) < 1:
         metrics = trainer.step(progress)
         if trainer.num_steps % METRICS_EVERY == 0:
-            listener(_report(trainer, clock, metrics, run_directory))
+            on_report(_report(trainer, clock, metrics, run_directory))
         if should_stop():
             break
         if time.monotonic() - saved_at > options.checkpoint_seconds:

@@ -22,6 +22,7 @@ def order(tmp_path):
         hours=1.0,
         keep_codes=True,
         adversarial_from=1.0,
+        listener=None,
         learning_rate=1e-4,
         threads=1,
     )

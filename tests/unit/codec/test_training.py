@@ -150,7 +150,7 @@ def test_training_brings_the_output_nearer_to_the_speech(options, clips, tmp_pat
 def test_metrics_and_examples_are_written(options, clips, tmp_path):
     reports = []
     options = replace(options, num_steps=21, adversarial_from=1.0, example_seconds=0.0)
-    train_codec(options, clips, tmp_path / "run", listener=reports.append)
+    train_codec(options, clips, tmp_path / "run", on_report=reports.append)
     [line] = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["step"] == reports[0].num_steps == 20
     assert json.loads(line)["spectral"] > 0
@@ -261,3 +261,16 @@ def test_feature_matching_is_relative_to_the_size_of_the_features():
     real, made = [[torch.full((4,), 2.0)]], [[torch.full((4,), 3.0)]]
     assert feature_loss(real, real) == 0
     assert feature_loss(real, made) == 0.5
+
+
+def test_a_listener_has_its_say_in_every_stage_but_against_critics(options, clips, tmp_path):
+    options = replace(options, listener="tiny.en", listening_weight=5.0)
+    metrics = []
+    trainer = Trainer(options, pool_of(clips, tmp_path / "run"))
+    for progress in (0.0, 0.3, 0.6, 0.8):
+        metrics.append(trainer.step(progress))
+    assert ["listening" in step for step in metrics] == [True, True, True, False]
+    deaf = Trainer(replace(options, listener=None), pool_of(clips, tmp_path / "run"))
+    assert deaf.step(0.0)["spectral"] == metrics[0]["spectral"], "the first step begins at the same weights"
+    own, other = (dict(one.network.named_parameters())["to_latent.weight"] for one in (trainer, deaf))
+    assert not torch.equal(own, other)
