@@ -10,6 +10,7 @@ be what comes out without kills.
 import argparse
 import contextlib
 import json
+import math
 import random
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import psutil
 from prefect.client.orchestration import SyncPrefectClient
 
@@ -91,10 +93,11 @@ class Campaign:
         if flow:
             self._alone("flow alone", "tests.pipeline.killed_flow", [str(flow), *self._flags()])
 
-    def kill_in_station(self, kills: int) -> None:
-        """Kill until there were `kills` more, then let everything finish."""
+    def kill_in_station(self, kills: int, minutes: float) -> None:
+        """Kill until there were `kills` more or the time is over, then let everything finish."""
         wanted = sum(self.tally.kills.values()) + kills
-        while sum(self.tally.kills.values()) < wanted:
+        deadline = time.monotonic() + 60 * minutes
+        while sum(self.tally.kills.values()) < wanted and time.monotonic() < deadline:
             self._round(kill=True)
             sys.stderr.write(f"{time.strftime('%H:%M:%S')} {dict(self.tally.kills)} {dict(self.tally.states)}\n")
         self._round(kill=False)
@@ -158,9 +161,10 @@ class Campaign:
         if target in _CHILDREN:
             wait_until(lambda: self._victims(run, target) or not self._is_running(run), SECONDS_TO_START)
         time.sleep(self.draw.uniform(0.0, 5.0))
-        victims = self._victims(run, target)
-        if victims and self._is_running(run):
-            with contextlib.suppress(psutil.NoSuchProcess):
+        # What is gone already cannot be killed, and a server that starts again cannot be asked.
+        with contextlib.suppress(psutil.NoSuchProcess, KeyError, httpx.HTTPError):
+            victims = self._victims(run, target)
+            if victims and self._is_running(run):
                 self.draw.choice(victims).kill()
                 self.tally.kills[target] += 1
 
@@ -238,6 +242,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--road", type=int, default=40, help="kills of the road alone")
     parser.add_argument("--flow", type=int, default=30, help="kills of the flow alone")
     parser.add_argument("--station", type=int, default=30, help="kills of the processes of a station")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="after which no more kills begin in the station"
+    )
     parser.add_argument("--data", type=Path, required=True, help="an empty folder")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
@@ -245,7 +252,7 @@ def main(arguments: Sequence[str]) -> None:
     with throwaway_station(root / "station") as (station, client):
         campaign = Campaign(station, client, root, options.seed)
         campaign.kill_alone(options.road, options.flow)
-        campaign.kill_in_station(options.station)
+        campaign.kill_in_station(options.station, options.minutes)
     sys.stdout.write(campaign.tally.describe() + "\n")
 
 
