@@ -140,7 +140,8 @@ class Listener(nn.Module):
         projected = self._linear(f"{name}/linear_0", normal)
         batch, length, width = normal.shape
         heads = projected.view(batch, length, 3, self._num_heads, width // self._num_heads).permute(2, 0, 3, 1, 4)
-        attended = functional.scaled_dot_product_attention(*heads.unbind(0))
+        query, key, value = heads.unbind(0)
+        attended = functional.scaled_dot_product_attention(query, key, value)
         return self._linear(f"{name}/linear_1", attended.transpose(1, 2).flatten(2))
 
     def _feed_forward(self, name: str, hidden: Tensor) -> Tensor:
