@@ -44,8 +44,8 @@ class Located(Parameters):
 class Workers(Parameters):
     """How shards are spread over the machine, or over several."""
 
-    runner: Literal["threads", "processes", "dask"] = "threads"
-    """Threads or processes of this machine, or a Dask cluster."""
+    runner: Literal["threads", "processes", "dask", "ray"] = "threads"
+    """Threads or processes of this machine, or a Dask or Ray cluster."""
     width: int = Field(default=1, ge=1)
     """Shards at a time."""
     threads: int = Field(default=1, ge=1)
@@ -53,7 +53,7 @@ class Workers(Parameters):
     device: str = "cpu"
     """Torch device of the models, such as `cpu` or `cuda:0`."""
     address: str | None = None
-    """Address of a running Dask scheduler; without one a local cluster is started."""
+    """Address of a running Dask scheduler or Ray head; without one a cluster is started on this machine."""
 
 
 class CorpusChoice(Parameters):

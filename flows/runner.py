@@ -60,6 +60,8 @@ def task_runner(workers: Workers) -> TaskRunner[Any]:
         return ProcessPoolTaskRunner(max_workers=workers.width)
     if workers.runner == "dask":
         return _dask(workers)
+    if workers.runner == "ray":
+        return _ray(workers)
     return ThreadPoolTaskRunner(max_workers=workers.width)
 
 
@@ -71,6 +73,17 @@ def _dask(workers: Workers) -> TaskRunner[Any]:
     if workers.address:
         return DaskTaskRunner(address=workers.address)
     return DaskTaskRunner(cluster_kwargs={"n_workers": workers.width, "threads_per_worker": 1})
+
+
+def _ray(workers: Workers) -> TaskRunner[Any]:
+    try:
+        from prefect_ray import RayTaskRunner
+    except ImportError as error:
+        raise DependencyError("Ray is not installed; `pip install '.[ray]'`.") from error
+    if workers.address:
+        return RayTaskRunner(address=workers.address)
+    # Without the word `local` Ray joins whatever cluster it finds on this machine.
+    return RayTaskRunner(address="local", init_kwargs={"num_cpus": workers.width, "include_dashboard": False})
 
 
 def run_id() -> str:
