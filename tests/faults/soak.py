@@ -12,7 +12,7 @@ import re
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from uuid import UUID
@@ -113,12 +113,16 @@ def completed(client: SyncPrefectClient, run: str) -> int:
     return int(counted.raise_for_status().json())
 
 
-def errors_of(station: Station) -> list[str]:
-    """What the server and the workers say is wrong, and every answer of the server that is an error of its own."""
-    wrong = re.compile(r"\| (ERROR|CRITICAL) |Traceback|database is locked|HTTP/1\.1\" 5\d\d")
-    logs = [path for path in sorted(station.logs.glob("*.log")) if path.name != "deploy.log"]
-    lines = [line for path in logs for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-    return [line for line in lines if wrong.search(line)]
+def log_sizes(station: Station) -> dict[Path, int]:
+    """How much the server, the workers and the keeper have said so far."""
+    return {path: path.stat().st_size for path in sorted(station.logs.glob("*.log"))}
+
+
+def errors_of(station: Station, since: Mapping[Path, int]) -> list[str]:
+    """What they have called an error since then, and every answer of the server that is an error of its own."""
+    wrong = re.compile(r"\| (ERROR|CRITICAL) |database is locked|HTTP/1\.1\" 5\d\d")
+    said = [path.read_bytes()[since.get(path, 0) :].decode(errors="replace") for path in log_sizes(station)]
+    return [line for text in said for line in text.splitlines() if wrong.search(line)]
 
 
 def send(station: Station, client: SyncPrefectClient, *, tasks: int, width: int) -> dict[str, float]:
@@ -151,17 +155,14 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     with throwaway_station(options.data.resolve() / "station") as (station, client):
         server = psutil.Process(station.running()["server"])
-        before, seconds, megabytes = (
-            database_bytes(station),
-            sum(server.cpu_times()[:2]),
-            server.memory_info().rss >> 20,
-        )
+        before, said = database_bytes(station), log_sizes(station)
+        seconds, megabytes = sum(server.cpu_times()[:2]), server.memory_info().rss >> 20
         for number, width in enumerate(options.width):
             tasks = options.tasks * (number + 1) // len(options.width) - options.tasks * number // len(options.width)
             _tell(send(station, client, tasks=tasks, width=width))
         per_task = (database_bytes(station) - before) / options.tasks
         per_minute = per_task / MINUTES_OF_A_SHARD
-        errors = errors_of(station)
+        errors = errors_of(station, said)
         _tell(
             {
                 "tasks": options.tasks,
