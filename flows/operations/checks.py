@@ -52,7 +52,7 @@ def _pool(client: SyncPrefectClient, name: str) -> Finding:
     online = [worker.name for worker in client.read_workers_for_work_pool(name) if worker.status == "ONLINE"]
     if not online:
         return Finding(label, BROKEN, "no worker polls it", f"prefect worker start --pool {name} --type process")
-    limit = f"{pool.concurrency_limit} runs" if pool.concurrency_limit is not None else "any number of runs"
+    limit = "any number of runs" if pool.concurrency_limit is None else f"{pool.concurrency_limit} run(s)"
     return Finding(label, OK, f"{limit} at a time; polled by {', '.join(sorted(online))}")
 
 

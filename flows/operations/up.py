@@ -41,7 +41,7 @@ class Up:
             f"  data           {station.data}",
             f"  logs           {station.logs}",
             f"  from a shell   export PREFECT_API_URL={station.api_url}",
-            "  end it         valle down",
+            f"  end it         valle down --data {station.data}",
         ]
         return "\n".join(lines)
 
@@ -57,7 +57,9 @@ def bring_up(options: UpOptions) -> Up:
     if was_up:
         known = load_station(data)
         if known is not None and known != station:
-            raise ConfigurationError(f"The station of {data} is up at {known.url}; end it with `valle down` first.")
+            raise ConfigurationError(
+                f"The station of {data} is up at {known.url}; end it with `valle down --data {data}` first."
+            )
     else:
         _require_free(options.host, options.port)
         station.save()
