@@ -3,7 +3,9 @@
 faster-whisper (CTranslate2) does the work. Whisper sees 30 s windows, so a short clip costs as much as a long one; here
 the windows of several clips go through encoder and decoder as one batch, and the language is read off the encoder
 output that is there anyway. A clip that does not fit one window, or whose decode stopped long before its end, is done
-again alone by faster-whisper's sequential algorithm. Nothing samples, so results repeat.
+again alone by faster-whisper's sequential algorithm. So is one whose text goes round in circles, with beams: that a
+greedy decode sometimes never ends is a fault of Whisper, and the sign of it (its authors' own, section 4.5 of Radford
+et al. 2022) needs no reference text. Nothing samples, so results repeat.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,6 +29,8 @@ _NON_SPEECH_TOKENS = -1
 _MAX_INITIAL_TIMESTAMP = 50  # one second, in steps of 20 ms
 _LENGTH_LIMIT = 448
 _CALLERS_ON_CPU = 8  # threads that may ask at once; they share the weights, and one that waits costs nothing
+_LOOP_RATIO = 2.4  # Whisper's own threshold
+_BEAMS = 5
 _BATCH = 8
 _BATCH_ON_CPU = 2  # more windows gain nothing there, and a sixth of the time goes into fetching memory for them
 
@@ -106,13 +110,21 @@ class FasterWhisper:
         if not self.is_multilingual:
             language = "en"
         if careful:
-            return [self._alone(samples, language, beam_size=5) for samples in waveforms]
+            return [self._alone(samples, language, beam_size=_BEAMS) for samples in waveforms]
         heard: dict[int, Heard] = {}
         short = [i for i, samples in enumerate(waveforms) if len(samples) <= _WINDOW_SECONDS * SAMPLE_RATE]
         for batch in _batches(short, self._batch_size):
             results = self._together([waveforms[i] for i in batch], language)
             heard.update((i, result) for i, result in zip(batch, results, strict=True) if result is not None)
-        return [heard.get(i) or self._alone(samples, language, beam_size=1) for i, samples in enumerate(waveforms)]
+        return [self._unless_it_loops(heard.get(i), samples, language) for i, samples in enumerate(waveforms)]
+
+    def _unless_it_loops(self, heard: Heard | None, samples: Samples, language: str | None) -> Heard:
+        """What was heard in a clip, by beams where a greedy decode went round in circles and they do less so."""
+        first = heard or self._alone(samples, language, beam_size=1)
+        if first.compression_ratio <= _LOOP_RATIO:
+            return first
+        again = self._alone(samples, language, beam_size=_BEAMS)
+        return min(first, again, key=lambda one: one.compression_ratio)
 
     def _features(self, samples: Samples) -> NDArray[np.float32]:
         from faster_whisper.audio import pad_or_trim

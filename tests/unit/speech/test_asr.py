@@ -1,4 +1,5 @@
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from tests.unit.speech.clips import sentences
 from valle import assets
-from valle.asr import FasterWhisper, compression_ratio, open_transcriber, transcriber_revision
+from valle.asr import FasterWhisper, Heard, compression_ratio, open_transcriber, transcriber_revision
 from valle.stages.plausibility import disagreement
 from warehouse.errors import DependencyError
 
@@ -68,6 +69,21 @@ def test_a_decode_that_stops_long_before_the_clip_is_noticed():
     assert FasterWhisper._stopped_early([begin, 7, 8, begin + 100], 14.0, begin)
     assert not FasterWhisper._stopped_early([begin, 7, 8, begin + 600], 14.0, begin)
     assert not FasterWhisper._stopped_early([7, 8], 14.0, begin)
+
+
+def test_a_decode_that_went_round_in_circles_is_done_again(tiny, clips):
+    looped = "and on " * 40
+    circles = Heard(looped, "en", None, -0.2, 0.0, compression_ratio(looped))
+    again = tiny._unless_it_loops(circles, clips[0].samples, "en")
+    assert disagreement(clips[0].text, again.text, "en") <= 0.25
+    sound = Heard("and on", "en", None, -0.2, 0.0, compression_ratio("and on"))
+    assert tiny._unless_it_loops(sound, clips[0].samples, "en") is sound
+
+
+def test_several_threads_may_ask_at_once(tiny, clips, heard):
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda clip: tiny.transcribe([clip.samples], "en")[0].text, clips))
+    assert answers == [one.text for one in heard]
 
 
 def test_text_that_repeats_itself_compresses_well():
