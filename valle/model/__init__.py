@@ -1,5 +1,6 @@
 """The network: what it is made of, how a row of it is laid out, and how it is decoded one frame at a time."""
 
+from valle.model.attention import AttentionKernel
 from valle.model.batch import Batch, Row, make_batch, speech_row
 from valle.model.cache import Cache
 from valle.model.config import PRESETS, ModelConfig, preset
@@ -10,6 +11,7 @@ from valle.model.valle import ValleModel
 __all__ = [
     "LAYOUTS",
     "PRESETS",
+    "AttentionKernel",
     "Batch",
     "Cache",
     "Layout",

@@ -13,17 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from valle.model.attention import Attend, AttentionKernel, Mask
 from valle.model.cache import Cache
 from valle.model.config import ModelConfig
-from valle.model.layout import MaskKind
-
-
-@dataclass(frozen=True, slots=True)
-class Mask:
-    """Who may attend to whom: the kind, and the valid length of each row [B]; None when nothing is padded."""
-
-    kind: MaskKind
-    lengths: Tensor | None
 
 
 class Trunk(Protocol):
@@ -55,9 +47,7 @@ class _Attention(nn.Module):
         self.inputs = nn.Linear(config.width, 3 * config.width, bias=False)
         self.output = nn.Linear(config.width, config.width, bias=False)
 
-    def forward(
-        self, x: Tensor, rotation: _Rotation, mask: Tensor | None, is_causal: bool, layer: int, cache: Cache | None
-    ) -> Tensor:
+    def forward(self, x: Tensor, rotation: _Rotation, attend: Attend, layer: int, cache: Cache | None) -> Tensor:
         rows, length, width = x.shape
         query, key, value = self.inputs(x).view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         query, key = rotation(query), rotation(key)
@@ -65,10 +55,7 @@ class _Attention(nn.Module):
             cache.fill(layer, key, value)
         elif cache is not None:
             key, value = cache.append(layer, key, value)
-        # No dropout on the weights of attention: drawing it takes longer than the attention itself, and no fused kernel
-        # of the CPU has it. The output of the layer has dropout.
-        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=is_causal)
-        return self.output(attended.transpose(1, 2).reshape(rows, length, width))
+        return self.output(attend(query, key, value).transpose(1, 2).reshape(rows, length, width))
 
 
 class _GatedMlp(nn.Module):
@@ -91,10 +78,8 @@ class _Block(nn.Module):
         self.mlp = _GatedMlp(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(
-        self, x: Tensor, rotation: _Rotation, mask: Tensor | None, is_causal: bool, layer: int, cache: Cache | None
-    ) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), rotation, mask, is_causal, layer, cache))
+    def forward(self, x: Tensor, rotation: _Rotation, attend: Attend, layer: int, cache: Cache | None) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotation, attend, layer, cache))
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
@@ -108,6 +93,7 @@ class LlamaTrunk(nn.Module):
         assert size % 2 == 0, "the size of a head must be even"
         self.rope_base = config.rope_base
         self.gradient_checkpointing = False
+        self.kernel = AttentionKernel.SDPA
         self.head_size = size
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.depth))
         self.norm = nn.RMSNorm(config.width, eps=1e-6)
@@ -119,21 +105,16 @@ class LlamaTrunk(nn.Module):
 
     def forward(self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None = None) -> Tensor:
         """Hidden states of x; see `Trunk`."""
-        is_step = cache is not None and not cache.is_empty
-        attention_mask: Tensor | None = None
-        if cache is not None and is_step:
-            attention_mask = cache.step_mask()
-        elif mask.kind is MaskKind.FULL and mask.lengths is not None:
-            columns = torch.arange(x.shape[1], device=x.device)
-            attention_mask = (columns < mask.lengths[:, None])[:, None, None]
-        # Right padding lies after every valid slot, so a causal mask already hides it.
-        is_causal = mask.kind is MaskKind.CAUSAL and not is_step
+        if cache is not None and not cache.is_empty:
+            attend = Attend(columns=cache.step_mask())
+        else:
+            attend = Attend.by(self.kernel, mask, x)
         rotation = self._rotation(positions)
         for layer, block in enumerate(self.blocks):
             if self.gradient_checkpointing and self.training:
-                x = checkpoint(block, x, rotation, attention_mask, is_causal, layer, cache, use_reentrant=False)
+                x = checkpoint(block, x, rotation, attend, layer, cache, use_reentrant=False)
             else:
-                x = block(x, rotation, attention_mask, is_causal, layer, cache)
+                x = block(x, rotation, attend, layer, cache)
         if cache is not None:
             cache.grow(self._grown(x, mask, cache))
         return self.norm(x)

@@ -3,12 +3,13 @@
 import torch
 from torch import Tensor, nn
 
+from valle.model.attention import Mask
 from valle.model.batch import Batch
 from valle.model.cache import Cache
 from valle.model.config import NUM_BYTES, NUM_DIGITS, ModelConfig
 from valle.model.embeddings import CodeTables, Heads, IdTables
 from valle.model.layout import Layout, Marker, MaskKind, Segment, Table
-from valle.model.trunk import LlamaTrunk, Mask
+from valle.model.trunk import LlamaTrunk
 
 
 class ValleModel(nn.Module):

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from valle.model import Batch, LossReport, ValleModel, sequence_loss
+from valle.model import AttentionKernel, Batch, LossReport, ValleModel, sequence_loss
 from valle.training.optimizer import WeightAverage, make_optimizer, weights_to_use
 from valle.training.options import TrainOptions
 
@@ -139,6 +139,7 @@ class PlainEngine:
 
 def open_engine(model: ValleModel, options: TrainOptions) -> Engine:
     """The engine the options name."""
+    model.trunk.kernel = AttentionKernel(options.attention)
     model.trunk.gradient_checkpointing = options.gradient_checkpointing
     if options.engine == "plain":
         return PlainEngine(model, options)

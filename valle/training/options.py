@@ -60,6 +60,10 @@ class TrainSettings(BaseModel):
         default=False, description="Compute activations twice instead of keeping them: less memory for more arithmetic."
     )
 
+    attention: Literal["sdpa", "flex"] = Field(
+        default="sdpa", description="Kernel of attention: sdpa, or flex for long batches on GPUs."
+    )
+
     level_law: LevelLaw = Field(
         default="triangular", description="How often each codebook is the one to predict: triangular, uniform or bell."
     )

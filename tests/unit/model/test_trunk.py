@@ -5,11 +5,20 @@ import pytest
 import torch
 
 from tests.unit.model.rows import small_config
+from valle.model.attention import AttentionKernel, Mask
 from valle.model.cache import Cache
 from valle.model.layout import MaskKind
-from valle.model.trunk import LlamaTrunk, Mask
+from valle.model.trunk import LlamaTrunk
+from warehouse.errors import ConfigurationError
 
-TRUNKS = {"llama": LlamaTrunk}
+
+def with_flex_attention(config):
+    trunk = LlamaTrunk(config)
+    trunk.kernel = AttentionKernel.FLEX
+    return trunk
+
+
+TRUNKS = {"llama": LlamaTrunk, "llama, flex attention": with_flex_attention}
 WIDTH, LENGTH = 32, 11
 
 
@@ -97,3 +106,23 @@ def test_the_order_of_the_rows_is_the_order_of_the_results(trunk):
     order = np.random.default_rng(0).permutation(4)
     before = run(trunk, x, positions, MaskKind.FULL)
     torch.testing.assert_close(run(trunk, x[order], positions[order], MaskKind.FULL), before[order], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("kind", list(MaskKind))
+def test_both_kernels_of_attention_see_the_same(kind):
+    torch.manual_seed(0)
+    trunk = LlamaTrunk(small_config(width=WIDTH)).eval()
+    x, positions = inputs(rows=3)
+    lengths = torch.tensor([LENGTH, 7, 2])
+    by_kernel = []
+    for kernel in AttentionKernel:
+        trunk.kernel = kernel
+        by_kernel.append(run(trunk, x, positions, kind, lengths))
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(by_kernel[0][row, :length], by_kernel[1][row, :length], atol=1e-5, rtol=1e-4)
+
+
+def test_flex_attention_says_that_it_cannot_learn_on_a_cpu():
+    x, positions = inputs()
+    with pytest.raises(ConfigurationError, match="leave `attention` at sdpa"):
+        with_flex_attention(small_config(width=WIDTH))(x, Mask(MaskKind.FULL, None), positions)
