@@ -33,8 +33,8 @@ from valle.statistics.report import Report
 from warehouse.catalogue import NewestCatalogue, refresh
 from warehouse.rows import ScoreRow
 
-_SHARD_MEGABYTES = 1.0
-"""About half a minute of speech: small evaluations, too, keep every worker busy."""
+_SHARD_MEGABYTES = 0.5
+"""About a quarter of a minute of speech: small evaluations, too, keep every worker busy."""
 
 
 @flow(name="evaluate", flow_run_name="evaluate {parameters.subject}")

@@ -29,7 +29,6 @@ from valle.training.runs import newest_checkpoint, read_sampling, read_summary
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
-_COUNT = 20
 _DEFAULT_CODEC = "mini"
 _TIME = "time of speech"
 
@@ -142,7 +141,7 @@ def _items(parameters: EvaluateParameters, own_training_set: str | None) -> Item
         parameters.place,
         training_set,
         where=parameters.where,
-        count=parameters.count or _COUNT,
+        count=parameters.count,
         trials=parameters.trials,
         seed=parameters.seed,
     )

@@ -158,12 +158,14 @@ def choose_items(
     seed: int = 0,
     trials: int = 1,
     limits: ItemLimits | None = None,
+    fewer_will_do: bool = False,
 ) -> list[EvaluationItem]:
     """`count` utterances, spread over the speakers, each `trials` times: `count * trials` items.
 
     `utterances` are rows of the view of that name; those without a speaker or a text are left out. Under
     `cross_sentence` the prompt is another utterance of the same speaker with another text, under `continuation` the
-    first three seconds of the utterance itself. Raises ConfigurationError when there are fewer than `count`.
+    first three seconds of the utterance itself. Raises ConfigurationError when there are fewer than `count`,
+    or none at all where `fewer_will_do`.
     """
     if protocol not in get_args(Protocol):
         raise ConfigurationError(f"A protocol is {' or '.join(get_args(Protocol))}, not {protocol!r}.")
@@ -183,7 +185,7 @@ def choose_items(
         item = _continuation(row) if protocol == "continuation" else _cross_sentence(row, others, limits, seed)
         if item is not None:
             items.append(item)
-    if len(items) < count:
+    if not items or (len(items) < count and not fewer_will_do):
         raise ConfigurationError(
             f"Only {len(items)} of {len(rows)} utterances can be evaluated under {protocol}, {count} were asked for: "
             "ask for fewer, or select more utterances with a speaker, a text and a prompt."

@@ -21,6 +21,7 @@ from warehouse.errors import DependencyError, TrainingError
 from warehouse.fingerprints import short_hash
 
 _OPTIONAL_SCORERS = ("distillmos",)
+_MOST_UNASKED = 20  # utterances, where no count is given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +98,13 @@ def _corpus_name(text: str) -> str:
     return re.sub(r"[^a-z0-9-]", "-", text.lower())
 
 
-def items_of_training_set(place: Place, name: str, *, where: str, count: int, trials: int, seed: int) -> ItemList:
+def items_of_training_set(
+    place: Place, name: str, *, where: str, count: int | None, trials: int, seed: int
+) -> ItemList:
     """`count` utterances of a training set that satisfy `where` (SQL on its items, joined with utterances).
 
-    Raises TrainingError when there is none.
+    None takes what there is, up to 20. Raises TrainingError when nothing satisfies `where`, and ConfigurationError when
+    fewer than `count` have a prompt.
     """
     training_set = load_training_set(place.training_sets / name)
     with connect(place.lake.snapshot()) as connection:
@@ -113,6 +117,8 @@ def items_of_training_set(place: Place, name: str, *, where: str, count: int, tr
     if rows.num_rows == 0:
         splits = ", ".join(f"{count} in {split}" for split, count in training_set.card.utterances.items())
         raise TrainingError(f"No utterance of {training_set.card.id} satisfies {where!r}; it has {splits}.")
-    items = choose_items(rows, count=min(count, rows.num_rows), seed=seed, trials=trials)
+    items = choose_items(
+        rows, count=min(count or _MOST_UNASKED, rows.num_rows), seed=seed, trials=trials, fewer_will_do=count is None
+    )
     source = f"training set {training_set.card.id}, items where {where}, seed {seed}"
     return ItemList(protocol=items[0].protocol, source=source, items=tuple(items))

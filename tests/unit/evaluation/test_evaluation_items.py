@@ -107,6 +107,14 @@ def test_a_speaker_with_one_utterance_gives_no_item_and_the_error_says_how_many_
         choose_items(rows, count=3, seed=0)
 
 
+def test_where_fewer_will_do_those_with_a_prompt_are_taken_and_none_at_all_is_an_error():
+    rows = [utterance("ann", 0), utterance("bob", 0), utterance("bob", 1)]
+    items = choose_items(rows, count=3, seed=0, fewer_will_do=True)
+    assert {item.utterance for item in items} == {"bob-0", "bob-1"}
+    with pytest.raises(ConfigurationError, match="Only 0 of 1 utterances"):
+        choose_items(rows[:1], count=1, seed=0, fewer_will_do=True)
+
+
 def test_a_continuation_is_prompted_with_its_own_first_three_seconds():
     rows = [utterance("ann", 0, duration=2.9), utterance("ann", 1, duration=6.0)]
     (item,) = choose_items(rows, protocol="continuation", count=1, seed=0)
