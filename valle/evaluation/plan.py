@@ -16,6 +16,7 @@ from valle.phonemes import phonemizer_revision
 from valle.place import Place
 from valle.quality import quality_scorer_revision
 from valle.speaker import speaker_encoder_revision
+from valle.stages.transcribe import Transcribe
 from warehouse.catalogue import connect, run_query
 from warehouse.errors import DependencyError, TrainingError
 from warehouse.fingerprints import short_hash
@@ -82,7 +83,8 @@ class EvaluationPlan:
 
 def plan_evaluation(items: ItemList, system: System, *, judges: Judges, decoders: Decoders) -> EvaluationPlan:
     """Put an evaluation together."""
-    judged = json.dumps(judges.revisions, sort_keys=True)
+    # The weights of an ASR do not say how it is decoded; the stage does.
+    judged = json.dumps(judges.revisions | {"transcription": Transcribe.version}, sort_keys=True)
     key = short_hash("\n".join((system.name, system.identity, items.hash, decoders.identity, judged)))[:8]
     return EvaluationPlan(
         name=_corpus_name(f"evaluation-{system.name}-{items.hash}-{key}"),

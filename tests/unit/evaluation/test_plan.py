@@ -18,6 +18,7 @@ from valle.evaluation.evaluate import impossible_controls
 from valle.evaluation.plan import Judges, plan_evaluation
 from valle.evaluation.protocols import read_seed_tts_eval
 from valle.evaluation.systems import FolderSystem
+from valle.stages.transcribe import Transcribe
 from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -72,6 +73,11 @@ def test_items_system_audio_and_judges_all_change_the_name(plan, folder, tmp_pat
     write_audio(folder / "b.wav", Audio(np.full(800, 0.1, np.float32), 800))
     names.add(name_of(plan))
     assert len(names) == 7
+
+
+def test_another_way_to_decode_the_same_asr_is_another_evaluation(plan, monkeypatch):
+    monkeypatch.setattr(Transcribe, "version", Transcribe.version + 1)
+    assert name_of(plan) != plan.name
 
 
 def test_systems_on_one_list_share_their_controls(plan, tmp_path, folder):
