@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from playwright.sync_api import TimeoutError as NotShown
 _PATIENCE = 120_000
 """Milliseconds: a machine that trains and prepares at the same time draws pages slowly."""
 _SUBMISSIONS = 5
+_CLICKS = 5
+_MILLISECONDS_TO_LEAVE = 20_000
 _BETWEEN_RELOADS = 40.0
 """Seconds: some pages ask the server once in five minutes, and stay empty until then when it was busy at that time."""
 _MILLISECONDS_TO_SETTLE = 2500
@@ -37,13 +40,20 @@ class PrefectPages:
         link = self.page.locator("a[href*='/deployments/deployment/']").filter(has_text=re.compile(f"^{deployment}$"))
         self._search(deployment)
         self.wait_for(link.first, 600, again=lambda: self._search(deployment))
-        link.first.click()
-        self.page.wait_for_url("**/deployments/deployment/*")
+        self._follow(link.first, "**/deployments/deployment/*")
         run = self.page.get_by_role("button", name="Run", exact=True)
         self.wait_for(run, 600)
         run.click()
         self.page.get_by_text("Custom run").click()
         expect(self.page.get_by_text("Run Name")).to_be_visible(timeout=_PATIENCE)
+
+    def _follow(self, link: Locator, address: str) -> None:
+        """Click a link until the page is another one: a list that is drawn anew just then swallows the click."""
+        for _ in range(_CLICKS):
+            link.click()
+            with suppress(NotShown):
+                return self.page.wait_for_url(address, timeout=_MILLISECONDS_TO_LEAVE)
+        raise AssertionError(f"{_CLICKS} clicks led nowhere")
 
     def _search(self, deployment: str) -> None:
         self.page.goto(f"{self.url}/deployments")
@@ -102,7 +112,7 @@ class PrefectPages:
         self.page.goto(f"{self.url}/artifacts/key/{key}")
         newest = self.page.locator("a[href*='/artifacts/artifact/']").first
         self.wait_for(newest, 600)
-        newest.click()
+        self._follow(newest, "**/artifacts/artifact/*")
 
     def see(self, text: str, seconds: float) -> None:
         """Wait until the page shows a text."""
