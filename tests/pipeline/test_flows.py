@@ -131,8 +131,8 @@ def test_the_run_left_progress_a_report_and_plots_as_artifacts(data: Path) -> No
 
 def test_the_report_of_an_evaluation_shows_its_plots(data: Path) -> None:
     found = {artifact.key: str(artifact.data) for artifact in asyncio.run(_artifacts()) if artifact.key}
-    report = next(text for key, text in found.items() if key.startswith("report-evaluate-"))
-    plots = {key: text for key, text in found.items() if key.startswith("plot-evaluate-")}
+    report = next(text for key, text in found.items() if key.startswith("report-evaluate-short-"))
+    plots = {key: text for key, text in found.items() if key.startswith("plot-evaluate-short-")}
     assert sorted(pictures_of(report)) == sorted(plots.values())
     assert len(plots) == 3
     assert any(key.endswith("-wer-similarity") for key in plots)
