@@ -25,7 +25,7 @@ from valle.backends import Backends
 from valle.stages.base import Stage
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
-from valle.stages.shard import activate, plan, run_shard
+from valle.stages.shard import activate, plan, run_shard, tables_of
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from warehouse.catalogue import NewestCatalogue, connect
@@ -70,17 +70,7 @@ def run_workers(count: int, stage: Stage, prepared: Path) -> list[dict[str, floa
         gate.mkdir()
         workers = [
             subprocess.Popen(
-                [
-                    sys.executable,
-                    __file__,
-                    "--stage",
-                    stage.name,
-                    "--work",
-                    str(lake),
-                    str(gate),
-                    str(number),
-                    str(count),
-                ],
+                [sys.executable, __file__, "--stage", stage.name, "--work", *map(str, (lake, gate, number, count))],
                 stdout=subprocess.PIPE,
                 text=True,
                 start_new_session=True,  # as the workers of a station: Linux shares a busy machine out by sessions
@@ -90,11 +80,9 @@ def run_workers(count: int, stage: Stage, prepared: Path) -> list[dict[str, floa
         found: list[dict[str, float]] = [json.loads(worker.communicate()[0]) for worker in workers]
         assert fsck(Lake(lake)).is_sound
         with connect(Lake(lake).snapshot()) as connection:
-            rows = f"SELECT count(*), count(DISTINCT segment_id) FROM {stage.writes.table}"  # type: ignore[attr-defined]
-            (all_of_them, once), (wanted,) = (
-                _first(connection, rows),
-                _first(connection, "SELECT count(*) FROM input_segments"),
-            )
+            rows = f"SELECT count(*), count(DISTINCT segment_id) FROM {tables_of(stage).writes}"
+            all_of_them, once = _first(connection, rows)
+            (wanted,) = _first(connection, "SELECT count(*) FROM input_segments")
         assert all_of_them == once == wanted, (all_of_them, once, wanted)
     return found
 

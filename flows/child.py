@@ -22,8 +22,8 @@ _SECONDS_TO_SAVE = 8.0
 """With the few seconds after which the leash pulls it is less than the 15 s that a cancelled run may take."""
 
 
-def run_child(module_and_arguments: Sequence[str], *, of: str, listener: Callable[[str], object] | None = None) -> None:
-    """Run `python -m MODULE ARGUMENTS`, its lines in the log of the flow; `listener` is told each of them.
+def run_child(module_and_arguments: Sequence[str], *, of: str, on_line: Callable[[str], object] | None = None) -> None:
+    """Run `python -m MODULE ARGUMENTS`, its lines in the log of the flow; `on_line` is told each of them.
 
     Raises TrainingError with its last words when it fails; `of` says what failed.
     """
@@ -34,8 +34,8 @@ def run_child(module_and_arguments: Sequence[str], *, of: str, listener: Callabl
         for line in process.stdout:
             last = line.rstrip()
             logger.info("%s", last)
-            if listener is not None:
-                listener(last)
+            if on_line is not None:
+                on_line(last)
         if process.wait() != 0:
             raise TrainingError(f"{of} failed: {last}")
 

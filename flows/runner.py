@@ -182,9 +182,9 @@ class Progress:
             update_progress_artifact(artifact_id=self.artifact, progress=progress, description=self.describe())
 
     def describe(self) -> str:
-        """Done, total, rate and time left, in one line."""
+        """Share, time left, done, total and rate, in one line; a card of the UI shows its beginning."""
         elapsed = (datetime.datetime.now(datetime.UTC) - self.started).total_seconds()
         rate = self.done / elapsed if elapsed else 0.0
         left = format_time((self.total - self.done) / rate) + " left" if rate else "no rate yet"
         share = 100 * self.done / self.total
-        return f"{share:.1f} %: {self.done:,.0f} of {self.total:,.0f} {self.unit}, {rate:,.1f} a second, {left}"
+        return f"{share:.1f} %, {left}: {self.done:,.0f} of {self.total:,.0f} {self.unit}, {rate:,.1f} a second"

@@ -94,7 +94,7 @@ def run_trainer(options: TrainOptions) -> None:
     described = options.run_dir / "options.json"
     described.write_text(options.model_dump_json(indent=2) + "\n", encoding="utf-8")
     progress = TrainingProgress(options.run_id)
-    run_child(("valle.training", str(described)), of=f"Training {options.name}", listener=progress.read)
+    run_child(("valle.training", str(described)), of=f"Training {options.name}", on_line=progress.read)
 
 
 def record_checkpoint(root: Place, checkpoint: Path, card: "CheckpointCard") -> None:

@@ -79,7 +79,7 @@ def test_the_report_of_a_run_shows_yield_standing_plots_and_the_way_on(data: Pat
 def test_the_progress_of_a_stage_says_percent_rate_and_time_left(data: Path) -> None:
     progress = _artifacts()["progress-quantize-asked"]
     assert progress.data == pytest.approx(100.0)
-    pattern = r"100\.0 %: [\d,]+ of [\d,]+ s of audio, [\d,.]+ a second, 0 s left"
+    pattern = r"100\.0 %, 0 s left: [\d,]+ of [\d,]+ s of audio, [\d,.]+ a second"
     assert re.fullmatch(pattern, str(progress.description))
 
 

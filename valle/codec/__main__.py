@@ -62,13 +62,13 @@ def main(arguments: Sequence[str]) -> int:
             order.clips,
             order.run_directory,
             should_stop=is_stopping.is_set,
-            on_report=lambda report: print(format_line(report), flush=True),  # noqa: T201
+            on_report=lambda report: print(format_line(report), flush=True),  # noqa: T201 - the flow reads it
         )
     except PipelineError as error:
-        print(error, flush=True)  # noqa: T201
+        print(error, flush=True)  # noqa: T201 - the last words of a failed training
         return 1
     ended = "finished" if result.is_finished else "stopped"
-    print(f"{ended} at step {result.num_steps}: {result.checkpoint}", flush=True)  # noqa: T201
+    print(f"{ended} at step {result.num_steps}: {result.checkpoint}", flush=True)  # noqa: T201 - the flow reads it
     return 0
 
 

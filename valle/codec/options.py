@@ -43,7 +43,7 @@ class CodecTrainingOptions:
     # A faster-whisper model (`tiny.en`, or a directory) whose encoder hears recording and reconstruction, and the
     # weight of what it hears otherwise. Half as much again a step; judge with another model than this one.
     listener: str | None = None
-    listening_weight: float = 10.0
+    listening_weight: float = 30.0
     # The exported network is a moving average over steps.
     average_decay: float = 0.999
     # Shares of the adversarial stage's gradient.

@@ -102,14 +102,15 @@ def plot_durations(table: pa.Table, path: Path) -> Path:
 
 
 def plot_quality(table: pa.Table, path: Path) -> Path:
-    """The distributions of `quality_histogram`: DNSMOS and signal-to-noise ratio, one line per corpus."""
-    panels = (("dnsmos_ovrl", "DNSMOS overall (1 to 5)"), ("snr", "signal-to-noise ratio (dB)"))
+    """The distributions of `quality_histogram`: DNSMOS, if it was asked, and signal-to-noise ratio, a line per corpus."""
     measures, corpora = _text_column(table, "measure"), _text_column(table, "corpus")
+    known = (("dnsmos_ovrl", "DNSMOS overall (1 to 5)"), ("snr", "signal-to-noise ratio (dB)"))
+    panels = [(measure, label) for measure, label in known if measure in measures]
     starts, ends = _float_column(table, "bin_start"), _float_column(table, "bin_end")
     counts = _float_column(table, "segments")
     series = _largest_series(corpora, counts)
     figure = new_figure()
-    for axes, (measure, label) in zip(figure.subplots(1, 2), panels, strict=True):
+    for axes, (measure, label) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for index, name in enumerate(series):
             bins: dict[float, float] = {}
             width = 0.0

@@ -265,12 +265,13 @@ def test_feature_matching_is_relative_to_the_size_of_the_features():
 
 def test_a_listener_has_its_say_in_every_stage_but_against_critics(options, clips, tmp_path):
     options = replace(options, listener="tiny.en", listening_weight=5.0)
-    metrics = []
-    trainer = Trainer(options, pool_of(clips, tmp_path / "run"))
-    for progress in (0.0, 0.3, 0.6, 0.8):
-        metrics.append(trainer.step(progress))
-    assert ["listening" in step for step in metrics] == [True, True, True, False]
-    deaf = Trainer(replace(options, listener=None), pool_of(clips, tmp_path / "run"))
-    assert deaf.step(0.0)["spectral"] == metrics[0]["spectral"], "the first step begins at the same weights"
-    own, other = (dict(one.network.named_parameters())["to_latent.weight"] for one in (trainer, deaf))
-    assert not torch.equal(own, other)
+    pool = pool_of(clips, tmp_path / "run")
+    trainer, same, deaf = Trainer(options, pool), Trainer(options, pool), Trainer(replace(options, listener=None), pool)
+    first, again, without = (one.step(0.0) for one in (trainer, same, deaf))
+    assert first["spectral"] == without["spectral"], "the first step begins at the same weights"
+    weights, repeated, others = (one.network.to_latent.weight.clone() for one in (trainer, same, deaf))
+    assert torch.equal(weights, repeated)
+    assert not torch.equal(weights, others)
+    heard = [first, *(trainer.step(progress) for progress in (0.3, 0.6, 0.8))]
+    assert ["listening" in step for step in heard] == [True, True, True, False]
+    assert again["listening"] == first["listening"]

@@ -84,6 +84,7 @@ def test_several_threads_may_ask_at_once(tiny, clips, heard):
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda clip: tiny.transcribe([clip.samples], "en")[0].text, clips))
     assert answers == [one.text for one in heard]
+    assert tiny._model.model.num_workers > 1, "or they would wait for each other"
 
 
 def test_text_that_repeats_itself_compresses_well():

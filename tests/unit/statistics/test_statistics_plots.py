@@ -1,6 +1,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from valle.statistics.plots import plot_bars, plot_code_usage, plot_durations, plot_quality, plot_quantiles
@@ -59,10 +60,15 @@ def test_quality_is_drawn_for_both_measures(tmp_path):
     assert is_drawn(plot_quality(quality_table(np.random.default_rng(0)), tmp_path / "quality.png"))
 
 
-def test_quality_is_drawn_when_only_one_measure_was_taken(tmp_path):
+def test_a_measure_of_quality_that_was_not_taken_has_no_panel(tmp_path, monkeypatch):
+    drawn, save = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, *rest, **more: (drawn.append(figure), save(figure, *rest, **more))
+    )
     table = quality_table(np.random.default_rng(0))
     only_snr = pa.Table.from_pylist([row for row in table.to_pylist() if row["measure"] == "snr"])
     assert is_drawn(plot_quality(only_snr, tmp_path / "quality.png"))
+    assert [axes.get_title(loc="left") or axes.get_title() for axes in drawn[0].axes] == ["signal-to-noise ratio"]
 
 
 def test_quantiles_are_drawn(tmp_path):
