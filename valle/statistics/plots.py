@@ -102,7 +102,7 @@ def plot_durations(table: pa.Table, path: Path) -> Path:
 
 
 def plot_quality(table: pa.Table, path: Path) -> Path:
-    """The distributions of `quality_histogram`: DNSMOS, if it was asked, and signal-to-noise ratio, a line per corpus."""
+    """The distributions of `quality_histogram`: those of DNSMOS and signal-to-noise ratio that were taken."""
     measures, corpora = _text_column(table, "measure"), _text_column(table, "corpus")
     known = (("dnsmos_ovrl", "DNSMOS overall (1 to 5)"), ("snr", "signal-to-noise ratio (dB)"))
     panels = [(measure, label) for measure, label in known if measure in measures]

@@ -62,9 +62,12 @@ def test_quality_is_drawn_for_both_measures(tmp_path):
 
 def test_a_measure_of_quality_that_was_not_taken_has_no_panel(tmp_path, monkeypatch):
     drawn, save = [], Figure.savefig
-    monkeypatch.setattr(
-        Figure, "savefig", lambda figure, *rest, **more: (drawn.append(figure), save(figure, *rest, **more))
-    )
+
+    def keep(figure, *where, **how):
+        drawn.append(figure)
+        save(figure, *where, **how)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
     table = quality_table(np.random.default_rng(0))
     only_snr = pa.Table.from_pylist([row for row in table.to_pylist() if row["measure"] == "snr"])
     assert is_drawn(plot_quality(only_snr, tmp_path / "quality.png"))
