@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any, cast
 from uuid import UUID
 
@@ -66,24 +67,27 @@ def task_runner(workers: Workers) -> TaskRunner[Any]:
 
 
 def _dask(workers: Workers) -> TaskRunner[Any]:
-    try:
-        from prefect_dask import DaskTaskRunner
-    except ImportError as error:
-        raise DependencyError("Dask is not installed; `pip install '.[cluster]'`.") from error
+    library = _optional("prefect_dask", extra="cluster")
     if workers.address:
-        return DaskTaskRunner(address=workers.address)
-    return DaskTaskRunner(cluster_kwargs={"n_workers": workers.width, "threads_per_worker": 1})
+        return cast(TaskRunner[Any], library.DaskTaskRunner(address=workers.address))
+    local = {"n_workers": workers.width, "threads_per_worker": 1}
+    return cast(TaskRunner[Any], library.DaskTaskRunner(cluster_kwargs=local))
 
 
 def _ray(workers: Workers) -> TaskRunner[Any]:
-    try:
-        from prefect_ray import RayTaskRunner
-    except ImportError as error:
-        raise DependencyError("Ray is not installed; `pip install '.[ray]'`.") from error
+    library = _optional("prefect_ray", extra="ray")
     if workers.address:
-        return RayTaskRunner(address=workers.address)
+        return cast(TaskRunner[Any], library.RayTaskRunner(address=workers.address))
     # Without the word `local` Ray joins whatever cluster it finds on this machine.
-    return RayTaskRunner(address="local", init_kwargs={"num_cpus": workers.width, "include_dashboard": False})
+    local = {"num_cpus": workers.width, "include_dashboard": False}
+    return cast(TaskRunner[Any], library.RayTaskRunner(address="local", init_kwargs=local))
+
+
+def _optional(library: str, *, extra: str) -> Any:
+    try:
+        return import_module(library)
+    except ImportError as error:
+        raise DependencyError(f"{library} is not installed; `pip install '.[{extra}]'`.") from error
 
 
 def run_id() -> str:
