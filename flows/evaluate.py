@@ -4,7 +4,7 @@ The speech of an evaluation is a corpus like any other, so the flow is `prepare`
 speaks and an end that scores. The speech of the controls is a corpus of its own: every system on one list shares it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from prefect import flow, get_run_logger, task
@@ -15,7 +15,7 @@ from flows.ingest import ingest_corpus
 from flows.parameters import CorpusChoice, EvaluateParameters, IngestParameters
 from flows.report import publish_report
 from flows.runner import process_backends
-from flows.stages import run_stage
+from flows.stages import run_jobs
 from manifests.corpus import CorpusOptions
 from valle.evaluation.control_speech import control_items, control_systems, write_controls
 from valle.evaluation.evaluate import score_evaluation, stored_scores
@@ -27,14 +27,15 @@ from valle.stages.base import Stage
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
+from valle.stages.shard import Job
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from valle.statistics.report import Report
 from warehouse.catalogue import NewestCatalogue, refresh
 from warehouse.rows import ScoreRow
 
-_SHARD_MEGABYTES = 0.5
-"""About a quarter of a minute of speech: small evaluations, too, keep every worker busy."""
+_SHARD_MEGABYTES = 1.0
+"""About half a minute of speech: small evaluations, too, keep every worker busy."""
 
 
 @flow(name="evaluate", flow_run_name="evaluate {parameters.subject}")
@@ -49,11 +50,11 @@ def evaluate(parameters: EvaluateParameters) -> Report:
     if rows:
         get_run_logger().info("evaluate %s: nothing to do, its scores are in the lake", plan.name)
     else:
+        controls = speak_controls.submit(plan, parameters)
         require_sound_judges(plan.judges, backends)
-        speak_task(plan, parameters)
-        of_system, of_controls = plan.speech(root)
-        _listen(plan, of_controls, parameters)
-        _listen(plan, of_system, parameters)
+        controls.result()
+        speak_system(plan, parameters)  # alone: its speed is one of the scores
+        _listen(plan, parameters)
         rows = score_evaluation(plan, root, backends)
         refresh(root.lake, root.catalogue)
     written = report(resolved, rows, parameters)
@@ -62,53 +63,61 @@ def evaluate(parameters: EvaluateParameters) -> Report:
     return written
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
-def speak_task(plan: EvaluationPlan, parameters: EvaluateParameters) -> int:
-    """Write the speech of every system and return the number of files; files that exist are kept."""
-    workers = parameters.workers
-    backends = process_backends(workers.device, workers.threads)
-    of_system, of_controls = plan.speech(parameters.place)
-    controls = control_items(plan.items)
-    write_controls(controls, plan.decoders, backends, of_controls)
-    write_continued(controls, control_systems(plan.decoders), of_controls)
-    note_circumstances(of_system, workers.device, workers.threads)
-    plan.system.speak(plan.items.items, of_system, backends)
-    write_continued(plan.items.items, (plan.system.name,), of_system)
-    spoken = find_speech(plan.items.items, plan.system.name, of_system)
+@task(task_run_name="speak controls", cache_policy=NO_CACHE, persist_result=False)
+def speak_controls(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
+    """Write the speech of the control rows; files that exist are kept."""
+    _, directory = plan.speech(parameters.place)
+    items = control_items(plan.items)
+    backends = process_backends(parameters.workers.device, parameters.workers.threads)
+    write_controls(items, plan.decoders, backends, directory)
+    write_continued(items, control_systems(plan.decoders), directory)
+
+
+@task(task_run_name="speak {plan.system.name}", cache_policy=NO_CACHE, persist_result=False)
+def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> int:
+    """Write the speech of the system and return the number of files; files that exist are kept."""
+    workers, items = parameters.workers, plan.items.items
+    directory, _ = plan.speech(parameters.place)
+    note_circumstances(directory, workers.device, workers.threads)
+    plan.system.speak(items, directory, process_backends(workers.device, workers.threads))
+    write_continued(items, (plan.system.name,), directory)
+    spoken = find_speech(items, plan.system.name, directory)
     failed = [one for one in spoken if one.failure is not None]
     for one in failed:
         get_run_logger().warning("No speech of %s, trial %d: %s", one.utterance, one.trial, one.failure)
     return len(spoken) - len(failed)
 
 
-def _listen(plan: EvaluationPlan, directory: Path, parameters: EvaluateParameters) -> None:
-    """Send speech down the road: recordings, segments, transcripts, opinions, speakers, codes; of mere voices less."""
+def _listen(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
+    """Send all speech down the road: recordings, segments, then transcripts, opinions, speakers and codes at once."""
+    place, workers = parameters.place, parameters.workers
     # The longest speech must stay whole; a second hearing of what disagrees with the text would flatter every system.
     segment = Segment(max_duration=plan.system.longest_seconds)
-    speakers = Speakers(encoder=plan.judges.speaker_encoder)
     transcribe = Transcribe(model=plan.judges.asr, recheck=False)
     quality = Quality(scorers=plan.judges.scorers)
-    stages: tuple[Stage, ...] = (segment, transcribe, quality, speakers)
+    speakers = Speakers(encoder=plan.judges.speaker_encoder)
+    of_whole: list[Stage] = [quality, transcribe]
     if parameters.codes:
-        stages += (Quantize(codec=plan.decoders.codec),)
-    _down_the_road(plan, directory, stages, parameters)
-    _down_the_road(plan, voices_directory(directory), (segment, speakers), parameters)
+        of_whole.append(Quantize(codec=plan.decoders.codec))
+    whole = _with_speech(plan.speech(place))
+    spoken = [*whole, *_with_speech(map(voices_directory, plan.speech(place)))]
+    for directory in spoken:
+        _ingest(plan, directory, parameters)
+    catalogue = NewestCatalogue(place.lake)
+    name = plan.system.name
+    run_jobs(f"segment {name}", [Job(segment, one.name) for one in spoken], place, workers, catalogue)
+    # What takes longest comes first. Nobody listens to the words of what is only compared by its voice.
+    jobs = [Job(stage, one.name) for stage in of_whole for one in whole]
+    jobs += [Job(speakers, one.name) for one in spoken]
+    run_jobs(f"listen {name}", jobs, place, workers, catalogue)
 
 
-def _down_the_road(
-    plan: EvaluationPlan, directory: Path, stages: Sequence[Stage], parameters: EvaluateParameters
-) -> None:
-    if not any(directory.glob(f"*/*{SUFFIX}")):
-        return  # A system that said nothing at all: every item of it is missing.
-    corpus = CorpusChoice(
-        kind="folder",
-        root=directory,
-        name=directory.name,
-        options=CorpusOptions(
-            origin="generated", language=plan.items.items[0].language, shard_megabytes=_SHARD_MEGABYTES
-        ),
-    )
+def _with_speech(directories: Iterable[Path]) -> list[Path]:
+    """Those with a file of speech; a system that said nothing at all has none, and all of its items are missing."""
+    return [directory for directory in directories if any(directory.glob(f"*/*{SUFFIX}"))]
+
+
+def _ingest(plan: EvaluationPlan, directory: Path, parameters: EvaluateParameters) -> None:
+    options = CorpusOptions(origin="generated", language=plan.items.items[0].language, shard_megabytes=_SHARD_MEGABYTES)
+    corpus = CorpusChoice(kind="folder", root=directory, name=directory.name, options=options)
     ingest_corpus(IngestParameters(data=parameters.data, corpus=corpus, workers=parameters.workers))
-    catalogue = NewestCatalogue(parameters.place.lake)
-    for stage in stages:
-        run_stage(stage, directory.name, parameters.place, parameters.workers, catalogue)

@@ -44,16 +44,15 @@ def ingest_corpus(parameters: IngestParameters) -> list[Receipt]:
     choice, root = parameters.corpus, parameters.place
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     plan = plan_ingest(corpus, root.lake)
-    work = [Work(shard=shard, audio_seconds=0.0) for shard in plan.shards]
     run = run_id()
     with task_runner(parameters.workers) as runner:
+
+        def work(shard: str) -> Work:
+            arguments = {"choice": choice, "shard": shard, "root": root, "run": run}
+            return Work(label=shard, audio_seconds=0.0, submit=lambda: runner.submit(ingest_task, arguments))
+
         receipts = run_all(
-            f"ingest {choice.name}",
-            work,
-            lambda piece: runner.submit(
-                ingest_task, {"choice": choice, "shard": piece.shard, "root": root, "run": run}
-            ),
-            width=parameters.workers.width,
+            f"ingest {choice.name}", [work(shard) for shard in plan.shards], width=parameters.workers.width
         )
     if receipts:
         export_manifests(choice.name, root.lake, root.manifests)

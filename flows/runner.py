@@ -29,6 +29,7 @@ from flows.report import artifact_key
 from flows.stopping import leave_shards_when_stopped
 from valle.backends import Backends
 from valle.place import Place
+from valle.process import prepare_process
 from valle.stages.base import Stage
 from valle.stages.shard import Receipt, run_shard
 from warehouse.display import format_time
@@ -40,18 +41,17 @@ _SECONDS_BETWEEN_PROGRESS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One call of a task: the shard it does and the seconds of audio in it."""
+    """One call of a task: what it is called, the seconds of audio in it, and how it is submitted."""
 
-    shard: str
+    label: str
     audio_seconds: float
+    submit: Callable[[], PrefectFuture[Receipt]]
 
 
 @cache
 def process_backends(device: str, threads: int) -> Backends:
     """The models of this process, opened lazily and kept for its life."""
-    import torch
-
-    torch.set_num_threads(threads)
+    prepare_process(threads)
     return Backends(device=device, threads=threads)
 
 
@@ -109,9 +109,7 @@ def shard_task(stage: Stage, corpus: str, shard: str, root: Place, workers: Work
     return run_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run)
 
 
-def run_all(
-    name: str, work: Sequence[Work], submit: Callable[[Work], PrefectFuture[Receipt]], *, width: int
-) -> list[Receipt]:
+def run_all(name: str, work: Sequence[Work], *, width: int) -> list[Receipt]:
     """Submit every piece of work, at most `2 * width` at a time, and keep the progress artifact up to date.
 
     Raises StageError at the end when any shard failed after its retries; the others are done and stay done.
@@ -131,13 +129,13 @@ def run_all(
         while remaining or waiting:
             while remaining and len(waiting) < 2 * width:
                 piece = remaining.popleft()
-                waiting.append((piece, submit(piece)))
+                waiting.append((piece, piece.submit()))
             piece, future = waiting.popleft()
             outcome = future.result(raise_on_failure=False)
             if isinstance(outcome, Receipt):
                 receipts.append(outcome)
             else:
-                failures.append(f"{piece.shard} ({outcome})")
+                failures.append(f"{piece.label} ({outcome})")
             progress.add(piece.audio_seconds if total else 1.0)
             progress.tell(logger, at_once=not (remaining or waiting))
     if failures:

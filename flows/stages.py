@@ -1,6 +1,10 @@
-"""One flow per stage, all of them the same few lines: put the options in force, plan, run the missing shards."""
+"""One flow per stage, all of them the same few lines: plan, put the options in force, run the missing shards."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.task_runners import TaskRunner
 
 from flows.chaining import announce
 from flows.parameters import (
@@ -16,36 +20,46 @@ from flows.report import publish_receipts
 from flows.runner import Work, process_backends, run_all, run_id, shard_task, task_runner
 from valle.place import Place
 from valle.stages.base import Stage
-from valle.stages.shard import Receipt, activate, plan
+from valle.stages.shard import Job, Receipt, activate, plan
 from warehouse.catalogue import NewestCatalogue, refresh
+from warehouse.planning import ShardPlan
 
 
 def run_stage(stage: Stage, corpus: str, root: Place, workers: Workers, catalogue: NewestCatalogue) -> list[Receipt]:
     """Do what `corpus` still needs from `stage`: the body of every stage flow; `catalogue` is that of `root`."""
+    return run_jobs(f"{stage.name} {corpus}", [Job(stage, corpus)], root, workers, catalogue)
+
+
+def run_jobs(
+    name: str, jobs: Sequence[Job], root: Place, workers: Workers, catalogue: NewestCatalogue
+) -> list[Receipt]:
+    """Do what every job still needs, the shards of all in one pool: no job may read what another writes."""
     backends = process_backends(workers.device, workers.threads)
-    name = f"{stage.name} {corpus}"
-    todo = plan(stage, corpus, catalogue, backends)
-    if not todo.is_in_force and activate(stage, corpus, root.lake, backends):
-        get_run_logger().info("%s: these options are in force now", name)
+    plans = [plan(job.stage, job.corpus, catalogue, backends) for job in jobs]
+    outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_in_force]
+    for job in activate(outdated, root.lake, backends) if outdated else ():
+        get_run_logger().info("%s %s: these options are in force now", job.stage.name, job.corpus)
     run = run_id()
-    work = [Work(shard=shard.shard, audio_seconds=shard.audio_seconds) for shard in todo.shards_for(run)]
     with task_runner(workers) as runner:
-        return run_all(
-            name,
-            work,
-            lambda piece: runner.submit(
-                shard_task,
-                {
-                    "stage": stage,
-                    "corpus": corpus,
-                    "shard": piece.shard,
-                    "root": root,
-                    "workers": workers,
-                    "run": run,
-                },
-            ),
-            width=workers.width,
-        )
+        work = [
+            _work(runner, job, shard, root, workers, run)
+            for job, todo in zip(jobs, plans, strict=True)
+            for shard in todo.shards_for(run)
+        ]
+        return run_all(name, work, width=workers.width)
+
+
+def _work(runner: TaskRunner[Any], job: Job, shard: ShardPlan, root: Place, workers: Workers, run: str) -> Work:
+    arguments = {
+        "stage": job.stage,
+        "corpus": job.corpus,
+        "shard": shard.shard,
+        "root": root,
+        "workers": workers,
+        "run": run,
+    }
+    label = f"{job.stage.name} {shard.shard}"
+    return Work(label=label, audio_seconds=shard.audio_seconds, submit=lambda: runner.submit(shard_task, arguments))
 
 
 def _run_alone(stage: Stage, corpus: str, root: Place, workers: Workers) -> list[Receipt]:

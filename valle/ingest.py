@@ -94,7 +94,7 @@ def plan_ingest(corpus: Corpus, lake: Lake) -> IngestPlan:
 
 def unread_shards(corpus: str, lake: Lake) -> tuple[str, ...]:
     """Shards of `corpus` that were listed and not read yet, in the order of their names."""
-    with connect(lake.snapshot()) as connection:
+    with connect(lake.snapshot(tables=(SourceRow.table, RecordingRow.table)), extent="tables") as connection:
         rows = connection.execute(
             "SELECT DISTINCT shard FROM sources WHERE corpus = $1 "
             "EXCEPT SELECT DISTINCT shard FROM recordings WHERE corpus = $1 ORDER BY 1",
@@ -117,7 +117,7 @@ def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> Rece
             audio_seconds=0.0,
             wall_seconds=time.perf_counter() - clock,
         )
-    with connect(lake.snapshot(), threads=1) as connection:
+    with connect(lake.snapshot(tables=(SourceRow.table,)), threads=1, extent="tables") as connection:
         listed = connection.execute(
             'SELECT * FROM sources WHERE corpus = ? AND shard = ? ORDER BY path, "offset"', [corpus.name, shard]
         ).to_arrow_table()
@@ -152,7 +152,7 @@ def export_manifests(corpus: str, lake: Lake, directory: Path) -> "list[Manifest
     from manifests.lhotse_io import write_manifests  # Lhotse imports torch, which a run with nothing to do never needs
 
     written = []
-    with connect(lake.snapshot(), threads=1) as connection:
+    with connect(lake.snapshot(tables=(RecordingRow.table,)), threads=1, extent="in_force") as connection:
         parts = connection.execute(
             "SELECT DISTINCT part FROM current_recordings WHERE corpus = ? AND drop_reason IS NULL ORDER BY 1", [corpus]
         ).fetchall()
@@ -176,7 +176,7 @@ def _unseen(corpus: str, sources: list[Source], lake: Lake) -> list[Source]:
             "etag": [source.etag for source in sources],
         }
     )
-    with connect(lake.snapshot()) as connection:
+    with connect(lake.snapshot(tables=(SourceRow.table,)), extent="tables") as connection:
         connection.register("listed", listed)
         answer = connection.execute(
             "SELECT number FROM listed l ANTI JOIN sources s ON s.source_id = l.source_id AND s.etag = l.etag "

@@ -6,11 +6,11 @@ what is not committed cannot be seen.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -61,12 +61,22 @@ def named_query(name: str) -> NamedQuery:
     return queries[name]
 
 
-def connect(snapshot: Snapshot, *, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """An in-memory database with the views of the catalogue over `snapshot`."""
+Extent = Literal["tables", "in_force", "inputs", "all"]
+"""How far the views go: the tables alone, the rows in force as well, what the stages read, or everything."""
+
+_SCHEMA_FILES: Mapping[Extent, int | None] = {"tables": 0, "in_force": 1, "inputs": 2, "all": None}
+
+
+def connect(snapshot: Snapshot, *, threads: int | None = None, extent: Extent = "all") -> duckdb.DuckDBPyConnection:
+    """An in-memory database with the views of the catalogue over `snapshot`.
+
+    To define a view opens the parts of every table below it, so work on one shard asks for no more than it needs.
+    """
     connection = duckdb.connect()
+    connection.execute("SET parquet_metadata_cache = true")  # A part never changes, and many views open the same ones.
     if threads is not None:
         connection.execute(f"SET threads = {threads}")
-    define_views(connection, snapshot)
+    define_views(connection, snapshot, extent=extent)
     return connection
 
 
@@ -167,7 +177,7 @@ def _schema_texts() -> list[str]:
     return [entry.read_text(encoding="utf-8") for entry in resources if entry.name.endswith(".sql")]
 
 
-def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
+def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, extent: Extent = "all") -> None:
     """Create a view per table and the views of `warehouse/schema/`, in the order of their file names."""
     if any(isinstance(part, ObjectPath) for parts in snapshot.parts.values() for part in parts):
         let_read(connection)
@@ -180,7 +190,7 @@ def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> N
                 f"Table {row_class.table} cannot be read ({_first_line(error)}); run `valle fsck`."
             ) from error
     _snapshot_table(connection, snapshot)
-    for text in _schema_texts():
+    for text in _schema_texts()[: _SCHEMA_FILES[extent]]:
         connection.execute(text)
 
 

@@ -151,11 +151,15 @@ class Lake:
         with self.newest(table) as opened:
             return opened is not None and opened.transaction_version(_in_generation(opened, unit)) is not None
 
-    def snapshot(self, versions: Mapping[str, int] | None = None) -> Snapshot:
-        """The newest version of every table, or the given ones; a table that has none is left out."""
+    def snapshot(self, versions: Mapping[str, int] | None = None, *, tables: Sequence[str] | None = None) -> Snapshot:
+        """The newest version of every table, or the given ones; a table that has none is left out.
+
+        `tables` limits it to some: to look at a table costs a few reads, and the others are then empty to a catalogue.
+        """
         found: dict[str, int] = {}
         parts: dict[str, tuple[Location, ...]] = {}
-        for name in [row_class.table for row_class in TABLES] if versions is None else versions:
+        every = tables or [row_class.table for row_class in TABLES]
+        for name in every if versions is None else versions:
             with self.newest(name) if versions is None else nullcontext(self.open_table(name, versions[name])) as table:
                 if table is not None:
                     found[name] = table.version()

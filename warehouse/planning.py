@@ -14,6 +14,11 @@ from warehouse.arrow import to_table
 from warehouse.fingerprints import CHAIN_SQL, short_hash
 from warehouse.rows import ConfigurationRow
 
+_BELOW = {
+    "recordings": ("recordings",),
+    "segments": ("configurations", "recordings", "segments"),
+    "transcripts": ("configurations", "recordings", "segments", "transcripts"),
+}
 _FINGERPRINT = CHAIN_SQL.format(configuration="$configuration", fingerprint="i.fingerprint")
 
 
@@ -59,6 +64,11 @@ class StageTables:
     reads: str
     writes: str
     key: str
+
+    @property
+    def involved(self) -> tuple[str, ...]:
+        """The tables that say what a shard still needs: the input view is made of them, and the output."""
+        return (*_BELOW[self.reads], self.writes)
 
 
 def plan_stage(

@@ -70,24 +70,21 @@ idle_task = Task(
 def soak(root: Place, tasks: int, width: int) -> tuple[str, int]:
     """Send `tasks` shard tasks; the id of the run and the number of receipts."""
     workers, run = Workers(width=width), run_id()
-    work = [Work(shard=f"{number:06d}", audio_seconds=60 * MINUTES_OF_A_SHARD) for number in range(tasks)]
     with task_runner(workers) as runner:
-        receipts = run_all(
-            "soak",
-            work,
-            lambda piece: runner.submit(
-                idle_task,
-                {
-                    "stage": Segment(),
-                    "corpus": "soak",
-                    "shard": piece.shard,
-                    "root": root,
-                    "workers": workers,
-                    "run": run,
-                },
-            ),
-            width=width,
-        )
+
+        def work(shard: str) -> Work:
+            arguments = {
+                "stage": Segment(),
+                "corpus": "soak",
+                "shard": shard,
+                "root": root,
+                "workers": workers,
+                "run": run,
+            }
+            seconds = 60.0 * MINUTES_OF_A_SHARD
+            return Work(label=shard, audio_seconds=seconds, submit=lambda: runner.submit(idle_task, arguments))
+
+        receipts = run_all("soak", [work(f"{number:06d}") for number in range(tasks)], width=width)
     return run, len(receipts)
 
 

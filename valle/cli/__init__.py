@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from valle.process import keep_freed_memory
 from warehouse.errors import PipelineError
 
 COMMANDS = {
@@ -69,6 +70,7 @@ def usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 one of our errors, 2 a wrong command line."""
+    keep_freed_memory()  # before any thread exists: those that do keep the allocator they have
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from pydantic import BaseModel, ConfigDict
 
 from valle.audio import AudioLocation
 from valle.codec.options import CodecTrainingOptions
 from valle.codec.training import TrainingReport, train_codec
 from valle.codec.weights_file import EMBEDDED
+from valle.process import prepare_process
 from warehouse.errors import PipelineError
 
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     """Train; 0 when the schedule or a signal ended it, 1 with one sentence when it cannot be done."""
     [path] = arguments
     order = TrainingOrder.model_validate_json(Path(path).read_text(encoding="utf-8"))
-    torch.set_num_threads(order.threads)
+    prepare_process(order.threads)
     is_stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_stopping.set())

@@ -113,8 +113,8 @@ def items_of_training_set(
         connection.register("items", training_set.items)
         rows = run_query(
             connection,
-            f"SELECT u.* FROM utterances u SEMI JOIN (SELECT * FROM items WHERE {where}) i "
-            "ON i.segment_id = u.segment_id ORDER BY u.segment_id",
+            f"WITH chosen AS (SELECT segment_id FROM items WHERE {where}) "
+            "SELECT * FROM utterances WHERE segment_id IN (SELECT segment_id FROM chosen) ORDER BY segment_id",
         )
     if rows.num_rows == 0:
         splits = ", ".join(f"{count} in {split}" for split, count in training_set.card.utterances.items())

@@ -34,6 +34,14 @@ logger = logging.getLogger(__name__)
 _BATCHES_AHEAD = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A stage and the corpus that needs it."""
+
+    stage: Stage
+    corpus: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What a shard did: small enough to pass between processes and to keep in a database."""
@@ -76,19 +84,27 @@ def plan(stage: Stage, corpus: str, catalogue: NewestCatalogue, backends: Backen
     )
 
 
-def activate(stage: Stage, corpus: str, lake: Lake, backends: Backends) -> bool:
-    """Put the stage's configuration in force for `corpus`; false when it already was."""
-    configuration = stage_configuration(stage, backends)
-    with connect(lake.snapshot()) as connection:
-        in_force = connection.execute(
-            "SELECT configuration FROM configurations_in_force WHERE corpus = ? AND stage = ?", [corpus, stage.name]
-        ).fetchone()
-    if in_force == (configuration,):
-        return False
-    now = datetime.now(UTC)
-    row = ConfigurationRow(
-        configuration_id=short_hash(f"{corpus}:{stage.name}:{configuration}:{now.isoformat()}"),
-        corpus=corpus,
+def activate(jobs: Sequence[Job], lake: Lake, backends: Backends) -> list[Job]:
+    """Put the configurations of the stages in force for their corpora; the jobs for which they were not."""
+    with connect(lake.snapshot(tables=(ConfigurationRow.table,)), extent="in_force") as connection:
+        found = connection.execute("SELECT corpus, stage, configuration FROM configurations_in_force").fetchall()
+    in_force = set(found)
+    changed, rows = [], []
+    for job in jobs:
+        configuration = stage_configuration(job.stage, backends)
+        if (job.corpus, job.stage.name, configuration) not in in_force:
+            changed.append(job)
+            rows.append(_configuration_row(job, configuration, backends))
+    if rows:
+        lake.append(ConfigurationRow, rows, "configuration:" + ",".join(row.configuration_id for row in rows))
+    return changed
+
+
+def _configuration_row(job: Job, configuration: str, backends: Backends) -> ConfigurationRow:
+    stage, now = job.stage, datetime.now(UTC)
+    return ConfigurationRow(
+        configuration_id=short_hash(f"{job.corpus}:{stage.name}:{configuration}:{now.isoformat()}"),
+        corpus=job.corpus,
         stage=stage.name,
         configuration=configuration,
         options=json.dumps(
@@ -96,8 +112,6 @@ def activate(stage: Stage, corpus: str, lake: Lake, backends: Backends) -> bool:
         ),
         activated_at=now,
     )
-    lake.append(ConfigurationRow, [row], f"configuration:{row.configuration_id}")
-    return True
 
 
 def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Backends, run_id: str) -> Receipt:
@@ -107,10 +121,9 @@ def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Ba
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     configuration = stage_configuration(stage, backends)
-    with connect(lake.snapshot(), threads=1) as connection:
-        records = missing_inputs(
-            connection, corpus=corpus, shard=shard, configuration=configuration, tables=tables_of(stage)
-        )
+    tables = tables_of(stage)
+    with connect(lake.snapshot(tables=tables.involved), threads=1, extent="inputs") as connection:
+        records = missing_inputs(connection, corpus=corpus, shard=shard, configuration=configuration, tables=tables)
     inputs = [_stage_input(record) for record in records]
     rows = _process_all(stage, inputs, backends, shard) if inputs else []
     receipt = Receipt(

@@ -22,6 +22,7 @@ from valle.data.sampler import Cursor
 from valle.data.training_set import TrainingSet, load_training_set
 from valle.model import ModelConfig, ValleModel, preset
 from valle.model.codebooks import start_from_codebooks
+from valle.process import prepare_process
 from valle.training.checkpoint import (
     CheckpointCard,
     checkpoint_directory,
@@ -72,8 +73,7 @@ class _Progress:
 
 class _Run:
     def __init__(self, options: TrainOptions, on_step: OnStep | None, commands: Commands) -> None:
-        if options.threads:
-            torch.set_num_threads(options.threads)
+        prepare_process(options.threads or torch.get_num_threads())
         self.options = options
         self.on_step = on_step
         self.commands = commands

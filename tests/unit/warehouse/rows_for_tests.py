@@ -1,10 +1,11 @@
 """Small rows for the tests of the warehouse."""
 
 import random
+from dataclasses import fields
 from datetime import UTC, datetime
 
 from warehouse.fingerprints import chain, short_hash
-from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow
+from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow, TranscriptRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -29,6 +30,13 @@ def segment(of: RecordingRow, number: int, configuration: str, **changes: object
         "drop_reason": None, "drop_detail": None,
     }  # fmt: skip
     return SegmentRow(**(values | changes))
+
+
+def transcript(name: str, fingerprint: str) -> TranscriptRow:
+    """The transcript of a segment."""
+    nothing = {field.name: None for field in fields(TranscriptRow)}
+    known = {"segment_id": name, "corpus": "c", "shard": "c-1", "fingerprint": fingerprint, "model": "m", "text": "yes"}
+    return TranscriptRow(**(nothing | known))
 
 
 def codes(name: str, fingerprint: str = "f", frames: int = 20, **changes: object) -> CodesRow:

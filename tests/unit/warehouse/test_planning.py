@@ -2,15 +2,19 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from tests.unit.warehouse.rows_for_tests import NOW, codes, configuration, recording, segment
-from warehouse.catalogue import connect
+import pytest
+
+from tests.unit.warehouse.rows_for_tests import NOW, codes, configuration, recording, segment, transcript
+from warehouse.catalogue import Extent, connect
 from warehouse.fingerprints import chain
-from warehouse.lake import Lake
+from warehouse.lake import Lake, Snapshot
 from warehouse.planning import ShardPlan, StagePlan, StageTables, missing_inputs, plan_stage, suppose
-from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow
+from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow, TranscriptRow
 
 QUANTIZE = StageTables(reads="segments", writes="codes", key="segment_id")
+PHONEMIZE = StageTables(reads="transcripts", writes="phonemes", key="segment_id")
 SEGMENT = StageTables(reads="recordings", writes="segments", key="recording_id")
 
 
@@ -58,6 +62,23 @@ def test_the_planned_fingerprint_is_the_one_python_chains(tmp_path: Path) -> Non
     with connect(lake.snapshot()) as connection:
         rows = missing_inputs(connection, corpus="c", shard="c-1", configuration="k", tables=QUANTIZE)
     assert rows[0]["fingerprint"] == chain("k", segment(recording("r1"), 0, "one").fingerprint)
+
+
+@pytest.mark.parametrize("tables", [QUANTIZE, SEGMENT, PHONEMIZE], ids=lambda tables: tables.writes)
+def test_the_tables_involved_are_enough_to_know_what_a_shard_needs(tables: StageTables, tmp_path: Path) -> None:
+    lake = _lake(tmp_path)
+    first = segment(recording("r1"), 0, "one").fingerprint
+    lake.append(ConfigurationRow, [configuration("transcribe", "t")], "configuration:t")
+    lake.append(TranscriptRow, [transcript("r1-0", chain("t", first))], "transcribe")
+    lake.append(CodesRow, [codes("r1-1", chain("k", segment(recording("r1"), 1, "one").fingerprint))], "quantize")
+
+    def missing(snapshot: Snapshot, extent: Extent) -> list[dict[str, Any]]:
+        with connect(snapshot, extent=extent) as connection:
+            return missing_inputs(connection, corpus="c", shard="c-1", configuration="k", tables=tables)
+
+    answer = missing(lake.snapshot(tables=tables.involved), "inputs")
+    assert answer
+    assert answer == missing(lake.snapshot(), "all")
 
 
 def test_going_back_to_an_old_configuration_brings_its_rows_back(tmp_path: Path) -> None:
