@@ -27,7 +27,7 @@ from valle.ingest import ingest_shard, plan_ingest
 from valle.stages.base import Stage
 from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
-from valle.stages.shard import activate, plan, run_shard
+from valle.stages.shard import Job, activate, plan, run_shard
 from valle.stages.transcribe import Transcribe
 from warehouse.catalogue import NewestCatalogue
 from warehouse.lake import Lake
@@ -50,7 +50,7 @@ def copy_clips(folder: Path, count: int) -> list[Path]:
 
 def run_stage(stage: Stage, lake: Lake, backends: Backends) -> None:
     """Everything that is missing, as the flow does it."""
-    activate(stage, "clips", lake, backends)
+    activate([Job(stage, "clips")], lake, backends)
     for shard in plan(stage, "clips", NewestCatalogue(lake), backends).shards:
         run_shard(stage, corpus="clips", shard=shard.shard, lake=lake, backends=backends, run_id="benchmark")
 

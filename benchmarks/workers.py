@@ -25,7 +25,7 @@ from valle.backends import Backends
 from valle.stages.base import Stage
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
-from valle.stages.shard import activate, plan, run_shard, tables_of
+from valle.stages.shard import Job, activate, plan, run_shard, tables_of
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from warehouse.catalogue import NewestCatalogue, connect
@@ -98,7 +98,7 @@ def prepare_lake(folder: Path, clips: int, stage: Stage) -> Path:
     megabytes = sum(path.stat().st_size for path in paths) / 1e6 / SHARDS
     lake, backends = Lake(folder / "lake"), Backends()
     ingest(folder / "clips", lake, backends, megabytes=megabytes)
-    activate(stage, "clips", lake, backends)
+    activate([Job(stage, "clips")], lake, backends)
     return folder / "lake"
 
 
