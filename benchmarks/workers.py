@@ -1,4 +1,4 @@
-"""What two workers make of one corpus against one: `python benchmarks/workers.py [--clips 400] [--stage transcribe]`.
+"""What two workers make of one corpus against one: `python benchmarks/workers.py [--clips 240] [--shards 120]`.
 
 The same corpus is done twice, by one process and by two that begin together, each with its models open on one thread.
 Two clocks: the seconds on the wall, which mean something where two cores are free, and the processor seconds, which
@@ -33,8 +33,6 @@ from warehouse.fsck import fsck
 from warehouse.lake import Lake
 
 STAGES: dict[str, Stage] = {stage.name: stage for stage in (Quality(), Quantize(), Speakers(), Transcribe())}
-SHARDS = 40
-"""About as many; the fewer there are, the likelier do two workers meet at the same one."""
 
 
 def work(stage: Stage, lake: Lake, run: str, gate: Path, others: int) -> dict[str, float]:
@@ -92,10 +90,10 @@ def _first(connection: Any, query: str) -> tuple[int, ...]:
     return row
 
 
-def prepare_lake(folder: Path, clips: int, stage: Stage) -> Path:
-    """A corpus in about SHARDS shards, ingested and segmented, and the options of the stage in force."""
+def prepare_lake(folder: Path, clips: int, shards: int, stage: Stage) -> Path:
+    """A corpus in about as many shards, ingested and segmented, and the options of the stage in force."""
     paths = copy_clips(folder / "clips", clips)
-    megabytes = sum(path.stat().st_size for path in paths) / 1e6 / SHARDS
+    megabytes = sum(path.stat().st_size for path in paths) / 1e6 / shards
     lake, backends = Lake(folder / "lake"), Backends()
     ingest(folder / "clips", lake, backends, megabytes=megabytes)
     activate([Job(stage, "clips")], lake, backends)
@@ -105,7 +103,8 @@ def prepare_lake(folder: Path, clips: int, stage: Stage) -> Path:
 def main() -> int:
     """One worker, then two, and what follows from it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=400)
+    parser.add_argument("--clips", type=int, default=240)
+    parser.add_argument("--shards", type=int, default=120, help="the fewer, the likelier do two meet at the same one")
     parser.add_argument("--stage", choices=sorted(STAGES), default="transcribe")
     parser.add_argument("--work", nargs=4, metavar=("LAKE", "GATE", "RUN", "WORKERS"), help="be one of the workers")
     options = parser.parse_args()
@@ -116,7 +115,7 @@ def main() -> int:
         print(json.dumps(work(stage, Lake(Path(lake)), run, Path(gate), int(others))))
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        prepared = prepare_lake(Path(folder), options.clips, stage)
+        prepared = prepare_lake(Path(folder), options.clips, options.shards, stage)
         (alone,) = run_workers(1, stage, prepared)
         both = run_workers(2, stage, prepared)
     twice = sum(worker["audio"] for worker in both) / alone["audio"] - 1

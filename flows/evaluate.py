@@ -74,18 +74,16 @@ def speak_controls(plan: EvaluationPlan, parameters: EvaluateParameters) -> None
 
 
 @task(task_run_name="speak {plan.system.name}", cache_policy=NO_CACHE, persist_result=False)
-def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> int:
-    """Write the speech of the system and return the number of files; files that exist are kept."""
+def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
+    """Write the speech of the system; files that exist are kept."""
     workers, items = parameters.workers, plan.items.items
     directory, _ = plan.speech(parameters.place)
     note_circumstances(directory, workers.device, workers.threads)
     plan.system.speak(items, directory, process_backends(workers.device, workers.threads))
     write_continued(items, (plan.system.name,), directory)
-    spoken = find_speech(items, plan.system.name, directory)
-    failed = [one for one in spoken if one.failure is not None]
-    for one in failed:
-        get_run_logger().warning("No speech of %s, trial %d: %s", one.utterance, one.trial, one.failure)
-    return len(spoken) - len(failed)
+    for one in find_speech(items, plan.system.name, directory):
+        if one.failure is not None:
+            get_run_logger().warning("No speech of %s, trial %d: %s", one.utterance, one.trial, one.failure)
 
 
 def _listen(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:

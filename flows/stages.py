@@ -37,7 +37,7 @@ def run_jobs(
     backends = process_backends(workers.device, workers.threads)
     plans = [plan(job.stage, job.corpus, catalogue, backends) for job in jobs]
     outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_in_force]
-    for job in activate(outdated, root.lake, backends) if outdated else ():
+    for job in activate(outdated, root.lake, backends):
         get_run_logger().info("%s %s: these options are in force now", job.stage.name, job.corpus)
     run = run_id()
     with task_runner(workers) as runner:

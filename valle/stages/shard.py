@@ -86,6 +86,8 @@ def plan(stage: Stage, corpus: str, catalogue: NewestCatalogue, backends: Backen
 
 def activate(jobs: Sequence[Job], lake: Lake, backends: Backends) -> list[Job]:
     """Put the configurations of the stages in force for their corpora; the jobs for which they were not."""
+    if not jobs:
+        return []
     with connect(lake.snapshot(tables=(ConfigurationRow.table,)), extent="in_force") as connection:
         found = connection.execute("SELECT corpus, stage, configuration FROM configurations_in_force").fetchall()
     in_force = set(found)
