@@ -212,13 +212,11 @@ def _select(row_class: Any, parts: Sequence[Location]) -> str:
         return nothing
     listed = ", ".join(f"'{_escaped(str(part))}'" for part in parts)
     names = ", ".join(f'"{name}"' for name in columns.names)
-    # A part that was written before a column existed reads as null. That needs the footer of every part before a
-    # query starts, which is dear for codes, whose parts have many small row groups and whose columns are settled.
-    by_name = "" if row_class.table == "codes" else ", union_by_name = true"
-    source = f"SELECT * FROM read_parquet([{listed}]{by_name})"
-    # So does a table all of whose parts are older than a column; only tables that got one pay for the union.
+    source = f"SELECT * FROM read_parquet([{listed}])"
+    # A part that was written before a column existed reads as null, and so does a table all of whose parts were. That
+    # needs the footer of every part, for every view above the table: only tables that got a column pay for it.
     if any(field.default is not MISSING for field in fields(row_class)):
-        source = f"{nothing} UNION ALL BY NAME {source}"
+        source = f"{nothing} UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name = true)"
     return f"SELECT {names} FROM ({source})"
 
 
