@@ -29,7 +29,6 @@ from flows.report import artifact_key
 from flows.stopping import leave_shards_when_stopped
 from valle.backends import Backends
 from valle.place import Place
-from valle.process import prepare_process
 from valle.stages.base import Stage
 from valle.stages.shard import Receipt, run_shard
 from warehouse.display import format_time
@@ -51,7 +50,9 @@ class Work:
 @cache
 def process_backends(device: str, threads: int) -> Backends:
     """The models of this process, opened lazily and kept for its life."""
-    prepare_process(threads)
+    import torch
+
+    torch.set_num_threads(threads)
     return Backends(device=device, threads=threads)
 
 

@@ -21,7 +21,8 @@ def keep_freed_memory() -> None:
     """Let the allocator of glibc keep large buffers instead of giving them back; elsewhere nothing happens.
 
     A network frees and fetches the same megabytes in every layer, and the kernel clears each page it hands out: a
-    quarter of the time of Whisper's encoder or of a training step of the codec. The process keeps its largest size.
+    third of the time of Whisper's encoder. To be called before there are threads, which keep the arena they have. The
+    process keeps its largest size.
     """
     name = "CS_GNU_LIBC_VERSION"
     if name not in getattr(os, "confstr_names", {}) or not os.confstr(name):

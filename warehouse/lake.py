@@ -154,12 +154,13 @@ class Lake:
     def snapshot(self, versions: Mapping[str, int] | None = None, *, tables: Sequence[str] | None = None) -> Snapshot:
         """The newest version of every table, or the given ones; a table that has none is left out.
 
-        `tables` limits it to some: to look at a table costs a few reads, and the others are then empty to a catalogue.
+        `tables` limits the newest ones to some: to look at a table costs a few reads. To a catalogue the others are
+        empty then.
         """
         found: dict[str, int] = {}
         parts: dict[str, tuple[Location, ...]] = {}
-        every = tables or [row_class.table for row_class in TABLES]
-        for name in every if versions is None else versions:
+        newest = tables or [row_class.table for row_class in TABLES]
+        for name in newest if versions is None else versions:
             with self.newest(name) if versions is None else nullcontext(self.open_table(name, versions[name])) as table:
                 if table is not None:
                     found[name] = table.version()

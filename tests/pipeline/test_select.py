@@ -14,12 +14,13 @@ from valle.data.select import Selection, select
 from valle.data.splits import SplitPolicy, assign_splits
 from valle.data.training_set import TrainingSet, load_training_set
 from valle.evaluation.items import choose_items
+from valle.evaluation.plan import items_of_training_set
 from valle.evaluation.register import register_items
 from valle.phonemes import phoneme_table
 from valle.place import Place
 from valle.stages.speakers import Speakers
 from warehouse.catalogue import connect
-from warehouse.errors import TrainingError
+from warehouse.errors import CatalogueError, TrainingError
 from warehouse.maintenance import compact, vacuum
 
 
@@ -104,6 +105,15 @@ def test_a_set_outlives_compaction_and_vacuum(place: Place, chosen: TrainingSet)
 def test_a_condition_that_selects_nothing_is_one_sentence(place: Place) -> None:
     with pytest.raises(TrainingError, match="No utterance"):
         _select(place, name="none", where="duration > 1000")
+
+
+def test_items_of_an_evaluation_are_chosen_by_what_the_set_knows_of_them(place: Place, chosen: TrainingSet) -> None:
+    with pytest.raises(CatalogueError, match='"loudnes" not found'):
+        items_of_training_set(place, chosen.card.name, where="loudnes > 1", count=2, trials=1, seed=0)
+    listed = items_of_training_set(place, chosen.card.name, where="split = 'train'", count=2, trials=1, seed=0)
+    of_train = {row["segment_id"] for row in chosen.items.to_pylist() if row["split"] == "train"}
+    assert len(listed.items) == 2
+    assert {item.utterance for item in listed.items} <= of_train
 
 
 def test_what_evaluations_have_used_is_not_trained_on_unless_that_is_asked_for(
