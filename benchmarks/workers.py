@@ -25,7 +25,7 @@ from valle.backends import Backends
 from valle.stages.base import Stage
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
-from valle.stages.shard import Job, activate, plan, run_shard, tables_of
+from valle.stages.shard import Job, activate, plan, run_shards, tables_of
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from warehouse.catalogue import NewestCatalogue, connect
@@ -42,17 +42,14 @@ def work(stage: Stage, lake: Lake, run: str, gate: Path, others: int) -> dict[st
         copy_clips(Path(folder) / "clips", 2)
         warm = Lake(Path(folder) / "lake")
         ingest(Path(folder) / "clips", warm, backends, megabytes=64)
-        for shard in plan(stage, "clips", NewestCatalogue(warm), backends).shards:
-            run_shard(stage, corpus="clips", shard=shard.shard, lake=warm, backends=backends, run_id=run)
+        shards = plan(stage, "clips", NewestCatalogue(warm), backends).shards
+        run_shards(stage, shards, corpus="clips", lake=warm, backends=backends, run_id=run)
     shards = plan(stage, "clips", NewestCatalogue(lake), backends).shards_for(run)
     (gate / run).touch()
     while len(list(gate.iterdir())) < others:
         time.sleep(0.01)
     processor, wall = time.process_time(), time.perf_counter()
-    receipts = [
-        run_shard(stage, corpus="clips", shard=shard.shard, lake=lake, backends=backends, run_id=run)
-        for shard in shards
-    ]
+    receipts = run_shards(stage, shards, corpus="clips", lake=lake, backends=backends, run_id=run)
     return {
         "processor": time.process_time() - processor,
         "wall": time.perf_counter() - wall,

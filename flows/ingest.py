@@ -49,7 +49,7 @@ def ingest_corpus(parameters: IngestParameters) -> list[Receipt]:
 
         def work(shard: str) -> Work:
             arguments = {"choice": choice, "shard": shard, "root": root, "run": run}
-            return Work(label=shard, audio_seconds=0.0, submit=lambda: runner.submit(ingest_task, arguments))
+            return Work(label=shard, audio_seconds=0.0, submit=lambda _wait: runner.submit(ingest_task, arguments))
 
         receipts = run_all(
             f"ingest {choice.name}", [work(shard) for shard in plan.shards], width=parameters.workers.width

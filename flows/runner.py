@@ -30,7 +30,7 @@ from flows.stopping import leave_shards_when_stopped
 from valle.backends import Backends
 from valle.place import Place
 from valle.stages.base import Stage
-from valle.stages.shard import Receipt, run_shard
+from valle.stages.shard import Receipt, try_shard
 from warehouse.display import format_time
 from warehouse.errors import DependencyError, StageError
 
@@ -40,11 +40,14 @@ _SECONDS_BETWEEN_PROGRESS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One call of a task: what it is called, the seconds of audio in it, and how it is submitted."""
+    """One call of a task: what it is called, the seconds of audio in it, and how it is submitted.
+
+    The task answers None when another run is at the same work; submitted with True it waits for that run.
+    """
 
     label: str
     audio_seconds: float
-    submit: Callable[[], PrefectFuture[Receipt]]
+    submit: Callable[[bool], PrefectFuture[Receipt | None]]
 
 
 @cache
@@ -104,15 +107,18 @@ def run_id() -> str:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def shard_task(stage: Stage, corpus: str, shard: str, root: Place, workers: Workers, run: str) -> Receipt:
-    """Run one stage on one shard."""
+def shard_task(
+    stage: Stage, corpus: str, shard: str, root: Place, workers: Workers, run: str, *, wait: bool
+) -> Receipt | None:
+    """Run one stage on one shard; None when another run is at it and this one is not to wait."""
     backends = process_backends(workers.device, workers.threads)
-    return run_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run)
+    return try_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run, wait=wait)
 
 
 def run_all(name: str, work: Sequence[Work], *, width: int) -> list[Receipt]:
     """Submit every piece of work, at most `2 * width` at a time, and keep the progress artifact up to date.
 
+    What another run is at comes last, in case that run does not finish it.
     Raises StageError at the end when any shard failed after its retries; the others are done and stay done.
     """
     logger = get_run_logger()
@@ -124,21 +130,25 @@ def run_all(name: str, work: Sequence[Work], *, width: int) -> list[Receipt]:
     progress = Progress.start(name, total or float(len(work)), unit="s of audio" if total else "shards")
     receipts: list[Receipt] = []
     failures: list[str] = []
-    waiting: deque[tuple[Work, PrefectFuture[Receipt]]] = deque()
-    remaining = deque(work)
+    waiting: deque[tuple[Work, PrefectFuture[Receipt | None]]] = deque()
+    remaining, taken = deque(work), deque[Work]()
     with leave_shards_when_stopped():
-        while remaining or waiting:
-            while remaining and len(waiting) < 2 * width:
-                piece = remaining.popleft()
-                waiting.append((piece, piece.submit()))
+        while remaining or taken or waiting:
+            while (remaining or taken) and len(waiting) < 2 * width:
+                is_last = not remaining
+                piece = (remaining or taken).popleft()
+                waiting.append((piece, piece.submit(is_last)))
             piece, future = waiting.popleft()
             outcome = future.result(raise_on_failure=False)
+            if outcome is None:
+                taken.append(piece)
+                continue
             if isinstance(outcome, Receipt):
                 receipts.append(outcome)
             else:
                 failures.append(f"{piece.label} ({outcome})")
             progress.add(piece.audio_seconds if total else 1.0)
-            progress.tell(logger, at_once=not (remaining or waiting))
+            progress.tell(logger, at_once=not (remaining or taken or waiting))
     if failures:
         raise StageError(
             f"{name}: {len(failures)} of {len(work)} shards failed, the first is {failures[0]}; the others are done, "

@@ -59,7 +59,11 @@ def _work(runner: TaskRunner[Any], job: Job, shard: ShardPlan, root: Place, work
         "run": run,
     }
     label = f"{job.stage.name} {shard.shard}"
-    return Work(label=label, audio_seconds=shard.audio_seconds, submit=lambda: runner.submit(shard_task, arguments))
+    return Work(
+        label=label,
+        audio_seconds=shard.audio_seconds,
+        submit=lambda wait: runner.submit(shard_task, arguments | {"wait": wait}),
+    )
 
 
 def _run_alone(stage: Stage, corpus: str, root: Place, workers: Workers) -> list[Receipt]:

@@ -143,6 +143,37 @@ def write_text(location: Location, text: str) -> None:
     temporary.replace(location)
 
 
+def create_text(location: Location, text: str) -> bool:
+    """Write a small file that is not there yet; false where it is.
+
+    In a folder one of several writers is let through. On an object store two that look at the same moment may both be.
+    """
+    if isinstance(location, ObjectPath):
+        if find_file(location) is not None:
+            return False
+        write_text(location, text)
+        return True
+    location.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with location.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True
+
+
+def find_file(location: Location) -> StoredFile | None:
+    """What is known of a file, or None where there is none."""
+    if isinstance(location, Path):
+        try:
+            status = location.stat()
+        except FileNotFoundError:
+            return None
+        return StoredFile(location, status.st_size, status.st_mtime)
+    info = _on_store(location, lambda: _client().get_file_info(location.key))
+    return StoredFile(location, info.size, info.mtime.timestamp()) if info.type == pafs.FileType.File else None
+
+
 def upload(path: Path, target: ObjectPath) -> None:
     """Copy a local file to a store, where it is visible once it is whole. Raises LakeError when the store refuses."""
     content = path.read_bytes()

@@ -82,7 +82,7 @@ def soak(root: Place, tasks: int, width: int) -> tuple[str, int]:
                 "run": run,
             }
             seconds = 60.0 * MINUTES_OF_A_SHARD
-            return Work(label=shard, audio_seconds=seconds, submit=lambda: runner.submit(idle_task, arguments))
+            return Work(label=shard, audio_seconds=seconds, submit=lambda _wait: runner.submit(idle_task, arguments))
 
         receipts = run_all("soak", [work(f"{number:06d}") for number in range(tasks)], width=width)
     return run, len(receipts)

@@ -18,7 +18,7 @@ from valle.stages.base import Stage
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
-from valle.stages.shard import Job, Receipt, activate, plan, run_shard
+from valle.stages.shard import Job, Receipt, activate, plan, run_shards
 from valle.stages.transcribe import Transcribe
 from warehouse.catalogue import NewestCatalogue, connect
 from warehouse.lake import Lake
@@ -65,10 +65,8 @@ def run_road(
     receipts = [ingest_shard(corpus, shard=shard, lake=lake, run_id=run) for shard in plan_ingest(corpus, lake).shards]
     for stage in stages:
         activate([Job(stage, corpus.name)], lake, backends)
-        for shard in plan(stage, corpus.name, NewestCatalogue(lake), backends).shards_for(run):
-            receipts.append(
-                run_shard(stage, corpus=corpus.name, shard=shard.shard, lake=lake, backends=backends, run_id=run)
-            )
+        shards = plan(stage, corpus.name, NewestCatalogue(lake), backends).shards_for(run)
+        receipts += run_shards(stage, shards, corpus=corpus.name, lake=lake, backends=backends, run_id=run)
     return receipts
 
 

@@ -24,10 +24,11 @@ from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends import Backends
 from valle.stages.base import Stage, StageInput, WorkItem
 from warehouse.catalogue import NewestCatalogue, connect
+from warehouse.claims import claimed
 from warehouse.errors import CommitConflict, StageError
 from warehouse.fingerprints import configuration_of, short_hash
 from warehouse.lake import Lake
-from warehouse.planning import StagePlan, StageTables, missing_inputs, plan_stage
+from warehouse.planning import ShardPlan, StagePlan, StageTables, missing_inputs, plan_stage
 from warehouse.rows import ConfigurationRow, RunRow, Span
 
 logger = logging.getLogger(__name__)
@@ -142,6 +143,40 @@ def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Ba
         write_receipt(receipt, lake, run_id=run_id, started=started, options=options_of(stage))
     logger.info("%s", json.dumps(dataclasses.asdict(receipt)))
     return receipt
+
+
+def shard_unit(stage: Stage, corpus: str, shard: str, backends: Backends) -> str:
+    """The name under which a run claims a shard."""
+    return short_hash(f"{stage.name}:{corpus}:{shard}:{stage_configuration(stage, backends)}")
+
+
+def try_shard(
+    stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Backends, run_id: str, wait: bool
+) -> Receipt | None:
+    """`run_shard`, unless another run is at the same shard: then None or, with `wait`, what that one leaves to do."""
+    with claimed(lake, shard_unit(stage, corpus, shard, backends), run_id, wait=wait) as is_ours:
+        if not is_ours:
+            logger.info("%s %s: another run is at it", stage.name, shard)
+            return None
+        return run_shard(stage, corpus=corpus, shard=shard, lake=lake, backends=backends, run_id=run_id)
+
+
+def run_shards(
+    stage: Stage, shards: Sequence[ShardPlan], *, corpus: str, lake: Lake, backends: Backends, run_id: str
+) -> list[Receipt]:
+    """The shards one after the other in this thread, without Prefect; those that another run is at come last."""
+    receipts: list[Receipt] = []
+    taken: list[ShardPlan] = []
+    for wait, todo in ((False, shards), (True, taken)):
+        for shard in todo:
+            receipt = try_shard(
+                stage, corpus=corpus, shard=shard.shard, lake=lake, backends=backends, run_id=run_id, wait=wait
+            )
+            if receipt is None:
+                taken.append(shard)
+            else:
+                receipts.append(receipt)
+    return receipts
 
 
 def write_receipt(receipt: Receipt, lake: Lake, *, run_id: str, started: datetime, options: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
 from warehouse.catalogue import connect
+from warehouse.claims import claimed
 from warehouse.errors import LakeError
 from warehouse.fsck import fsck
 from warehouse.lake import Lake
@@ -86,6 +87,15 @@ def test_vacuum_spares_what_a_pin_names_and_what_is_young(tmp_path: Path) -> Non
     assert not orphan.exists()
     assert len(lake.snapshot(lake.pins()["set"]).parts["codes"]) == 4
     assert all(path.exists() for path in lake.snapshot(lake.pins()["set"]).parts["codes"])
+
+
+def test_vacuum_removes_the_claims_of_killed_runs(tmp_path: Path) -> None:
+    lake = _filled(tmp_path)
+    with claimed(lake, "young", "one"), claimed(lake, "old", "one"):
+        old = tmp_path / "_claims" / "old.json"
+        os.utime(old, (time.time() - 7200, time.time() - 7200))
+        assert vacuum(lake, grace_hours=1).files == 1
+        assert [note.name for note in old.parent.iterdir()] == ["young.json"]
 
 
 def test_a_damaged_log_is_one_sentence(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
 from warehouse.catalogue import connect, named_queries, refresh, run_query, run_select
+from warehouse.claims import claimed
 from warehouse.errors import CatalogueError, CommitConflict, LakeError
 from warehouse.fsck import fsck
 from warehouse.lake import Lake
@@ -49,6 +50,14 @@ def test_rows_are_read_back_and_a_unit_is_committed_once(lake: Lake) -> None:
     assert _ids(lake) == ["a", "b", "c"]
     assert lake.is_committed("codes", "two") and not lake.is_committed("codes", "three")
     assert lake.stored_bytes("codes") > 0
+
+
+def test_a_unit_is_claimed_by_one_run_and_free_again_afterwards(lake: Lake) -> None:
+    with claimed(lake, "unit", "one") as first, claimed(lake, "unit", "other") as second:
+        assert (first, second) == (True, False)
+    with claimed(lake, "unit", "other") as later:
+        assert later
+    assert not list(files_below(lake.root / "_claims"))
 
 
 def test_older_versions_stay_readable(lake: Lake) -> None:
