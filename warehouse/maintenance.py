@@ -2,8 +2,8 @@
 
 Compaction is one commit that replaces parts by fewer, larger ones with the same rows; old versions still name the
 old parts, so a pinned training set reads what it always read. Vacuum removes files that neither the newest version
-nor a pinned one names, once they are older than a grace period (a writer may be about to commit them), and the claims
-of runs that were killed.
+nor a pinned one names, once they are older than a grace period (a writer may be about to commit them), and what
+killed runs left: claims, and rows of unfinished shards.
 """
 
 import time
@@ -12,13 +12,13 @@ from itertools import chain
 
 from deltalake.exceptions import DeltaError
 
-from warehouse.claims import FOLDER
+from warehouse import claims, journal
 from warehouse.errors import LakeError
 from warehouse.fsck import orphans
 from warehouse.lake import Lake
 from warehouse.parts import writer_properties
 from warehouse.rows import TABLES
-from warehouse.store import delete, files_below
+from warehouse.store import delete, files_below, local_folder
 
 _TARGET_BYTES = 128 << 20
 _EXEMPT = {"training_items"}
@@ -64,7 +64,8 @@ def vacuum(lake: Lake, *, grace_hours: float = 24.0, dry_run: bool = False) -> V
     """Remove files that no version in use names and that are older than the grace period."""
     deadline = time.time() - grace_hours * 3600
     files = size = 0
-    for file in chain(orphans(lake), files_below(lake.root / FOLDER)):
+    leftovers = (lake.root / claims.FOLDER, local_folder(lake.root / journal.FOLDER))
+    for file in chain(orphans(lake), *map(files_below, leftovers)):
         if file.modified > deadline:
             continue
         files += 1

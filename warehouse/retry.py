@@ -1,7 +1,8 @@
 """Forgetting dropped rows, so that the next run tries them again.
 
 A failure is a row like any other; retrying it is deleting that row. The table's generation rises with every such
-deletion, so that the same unit of work may be committed once more (see `Lake.commit`). Older versions of the table,
+deletion, so that the same unit of work may be committed once more (see `Lake.commit`). Shards that a kill left
+unfinished begin again, for they may hold drops, too. Older versions of the table,
 and training sets pinned to them, keep what they had.
 """
 
@@ -10,6 +11,7 @@ from deltalake.exceptions import DeltaError
 
 from warehouse.catalogue import connect
 from warehouse.errors import ConfigurationError, LakeError
+from warehouse.journal import forget_unfinished
 from warehouse.lake import GENERATION, Lake
 from warehouse.parts import writer_properties
 from warehouse.rows import (
@@ -39,6 +41,7 @@ def forget_drops(lake: Lake, stage: str, *, reason: str | None = None, corpus: s
     For `ingest` the sources of the dropped recordings are forgotten as a whole, so that they are listed again.
     Raises ConfigurationError for an unknown stage.
     """
+    forget_unfinished(lake)
     if stage == "ingest":
         return _forget_sources(lake, reason=reason, corpus=corpus)
     if stage not in TABLE_OF_STAGE:

@@ -181,6 +181,11 @@ def upload(path: Path, target: ObjectPath) -> None:
     _cached(target.key).keep(content)
 
 
+def local_folder(location: Location) -> Path:
+    """A folder of this machine for what only this machine needs of a place: the place itself, or beside its copies."""
+    return location if isinstance(location, Path) else _cache_folder() / location.key
+
+
 def delete(location: Location) -> None:
     """Remove a file."""
     if isinstance(location, Path):
@@ -210,8 +215,11 @@ def _on_store(location: ObjectPath, act: Callable[[], T]) -> T:
 
 
 def _cached(key: str) -> CachedObject:
-    folder = Path(os.environ.get("VALLE_CACHE") or "~/.cache/valle").expanduser()
-    return CachedObject(_client(), key, folder / key)
+    return CachedObject(_client(), key, _cache_folder() / key)
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("VALLE_CACHE") or "~/.cache/valle").expanduser()
 
 
 def _client() -> pafs.S3FileSystem:

@@ -27,6 +27,7 @@ from warehouse.catalogue import NewestCatalogue, connect
 from warehouse.claims import claimed
 from warehouse.errors import CommitConflict, StageError
 from warehouse.fingerprints import configuration_of, short_hash
+from warehouse.journal import Journal, open_journal
 from warehouse.lake import Lake
 from warehouse.planning import ShardPlan, StagePlan, StageTables, missing_inputs, plan_stage
 from warehouse.rows import ConfigurationRow, RunRow, Span
@@ -128,7 +129,9 @@ def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Ba
     with connect(lake.snapshot(tables=tables.involved), threads=1, extent="inputs") as connection:
         records = missing_inputs(connection, corpus=corpus, shard=shard, configuration=configuration, tables=tables)
     inputs = [_stage_input(record) for record in records]
-    rows = _process_all(stage, inputs, backends, shard) if inputs else []
+    with open_journal(lake, stage.writes, shard_unit(stage, corpus, shard, backends)) as journal:
+        rows = _process_all(stage, inputs, backends, shard, journal) if inputs else []
+        is_new = bool(inputs) and _commit(stage, rows, shard, configuration, inputs, lake)
     receipt = Receipt(
         stage=stage.name,
         corpus=corpus,
@@ -139,7 +142,7 @@ def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Ba
         audio_seconds=sum(source.duration for source in inputs),
         wall_seconds=time.perf_counter() - clock,
     )
-    if inputs and _commit(stage, rows, shard, configuration, inputs, lake):
+    if is_new:
         write_receipt(receipt, lake, run_id=run_id, started=started, options=options_of(stage))
     logger.info("%s", json.dumps(dataclasses.asdict(receipt)))
     return receipt
@@ -231,20 +234,27 @@ def _stage_input(record: dict[str, Any]) -> StageInput:
     )
 
 
-def _process_all(stage: Stage, inputs: Sequence[StageInput], backends: Backends, shard: str) -> list[Any]:
-    rows: list[Any] = []
-    for readable, dropped in _read_ahead(stage, _batches(inputs, stage.batch_seconds)):
-        rows.extend(dropped)
-        if not readable:
-            continue
+def _process_all(
+    stage: Stage, inputs: Sequence[StageInput], backends: Backends, shard: str, journal: Journal
+) -> list[Any]:
+    """The rows of all inputs: those of the journal as they are, the others made now and added to it."""
+    key = tables_of(stage).key
+    wanted = {(source.id, source.fingerprint) for source in inputs}
+    rows = [row for row in journal.rows if (getattr(row, key), row.fingerprint) in wanted]
+    done = {getattr(row, key) for row in rows}
+    missing = [source for source in inputs if source.id not in done]
+    # What is done are the first of these batches, so those that are left are what they were.
+    for readable, dropped in _read_ahead(stage, _batches(missing, stage.batch_seconds)):
         try:
-            rows.extend(stage.process(readable, backends))
+            made = [*dropped, *stage.process(readable, backends)] if readable else dropped
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError, OSError, MemoryError) as error:
             ids = ", ".join(item.input.id for item in readable[:3])
             raise StageError(
                 f"Stage {stage.name} failed on shard {shard}, in the batch of {ids}: {type(error).__name__}: {error}."
             ) from error
-    answered = {getattr(row, tables_of(stage).key) for row in rows}
+        journal.add(made)
+        rows.extend(made)
+    answered = {getattr(row, key) for row in rows}
     assert answered == {source.id for source in inputs}, f"{stage.name} did not answer every row of {shard}"
     return rows
 

@@ -1,0 +1,119 @@
+"""A kill in the middle of a shard loses the batch that was being done, and no other."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.pipeline.road import QUICK, folder_corpus, part_names, rows_of, run_road, write_folder
+from valle.backends import Backends
+from valle.place import place
+from valle.stages.base import WorkItem
+from valle.stages.quantize import Quantize
+from valle.stages.shard import Job, activate, plan, run_shards
+from warehouse.catalogue import NewestCatalogue
+from warehouse.lake import Lake
+from warehouse.retry import forget_drops
+from warehouse.rows import CodesRow
+
+ROOT = Path(__file__).parents[2]
+_CLIPS = 6
+_KILLED_AT = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotedQuantize:
+    """`quantize`, one utterance at a time, which notes every utterance it begins and is killed at the nth."""
+
+    name: ClassVar[str] = "quantize"
+    version: ClassVar[int] = Quantize.version
+    reads: ClassVar[str] = Quantize.reads
+    writes: ClassVar[type] = CodesRow
+    audio_rate: ClassVar[int | None] = 24000
+    batch_seconds: ClassVar[float] = 0.0
+    log: Path = field(metadata={"neutral": True})
+    killed_at: int = field(default=0, metadata={"neutral": True})
+
+    def revision(self, backends: Backends) -> str:
+        return Quantize().revision(backends)
+
+    def process(self, items: Sequence[WorkItem], backends: Backends) -> list[CodesRow]:
+        begun = begun_in(self.log)
+        with self.log.open("a") as log:
+            log.writelines(f"{item.input.id}\n" for item in items)
+        if len(begun) + len(items) == self.killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Quantize().process(items, backends)
+
+    def drop(self, source: Any, reason: str, detail: str) -> CodesRow:
+        return Quantize().drop(source, reason, detail)
+
+
+def begun_in(log: Path) -> list[str]:
+    """The utterances that were begun, in their order."""
+    return log.read_text().split() if log.exists() else []
+
+
+def quantize(lake: Lake, log: Path, killed_at: int = 0) -> None:
+    stage, backends = NotedQuantize(log=log, killed_at=killed_at), Backends()
+    activate([Job(stage, "clips")], lake, backends)
+    shards = plan(stage, "clips", NewestCatalogue(lake), backends).shards
+    assert len(shards) == 1
+    run_shards(stage, shards, corpus="clips", lake=lake, backends=backends, run_id="test")
+
+
+def _until_killed(data: Path, log: Path, killed_at: int) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tests.pipeline.test_unfinished_shard import quantize; "
+        "from valle.place import place; data, log, at = sys.argv[1:]; "
+        "quantize(place(Path(data)).lake, Path(log), int(at))"
+    )
+    arguments = [sys.executable, "-c", code, str(data), str(log), str(killed_at)]
+    killed = subprocess.run(arguments, cwd=ROOT, check=False, timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+
+
+def _segmented(clips: Path, data: Path) -> Lake:
+    """A lake with everything but codes, in one shard."""
+    lake = place(data).lake
+    run_road(folder_corpus(clips, shard_megabytes=64), lake, [stage for stage in QUICK if stage.name != "quantize"])
+    return lake
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return _segmented(write_folder(tmp_path / "clips", _CLIPS), tmp_path)
+
+
+def test_a_kill_loses_one_utterance_and_leaves_what_no_kill_leaves(lake: Lake, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    _until_killed(tmp_path, log, _KILLED_AT)
+    assert rows_of(lake, "codes") == []
+    before = begun_in(log)
+    assert len(before) == _KILLED_AT
+    log.unlink()
+
+    quantize(lake, log)
+    after = begun_in(log)
+    assert after[0] == before[-1], "the utterance that was being done is done again"
+    assert len(after) == _CLIPS - _KILLED_AT + 1 and not set(after) & set(before[:-1])
+    assert len({row["segment_id"] for row in rows_of(lake, "codes")}) == len(rows_of(lake, "codes")) == _CLIPS
+
+    undisturbed = _segmented(tmp_path / "clips", tmp_path / "other")
+    quantize(undisturbed, tmp_path / "other" / "log")
+    assert part_names(lake, "codes") == part_names(undisturbed, "codes")
+
+
+def test_a_retry_takes_nothing_over_from_an_unfinished_shard(lake: Lake, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    _until_killed(tmp_path, log, _KILLED_AT)
+    log.unlink()
+    forget_drops(lake, "quantize")
+    quantize(lake, log)
+    assert len(begun_in(log)) == _CLIPS
