@@ -5,6 +5,7 @@ speaks and an end that scores. The speech of the controls is a corpus of its own
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import flow, get_run_logger, task
@@ -94,9 +95,12 @@ def _listen(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     transcribe = Transcribe(model=plan.judges.asr, recheck=False)
     quality = Quality(scorers=plan.judges.scorers)
     speakers = Speakers(encoder=plan.judges.speaker_encoder)
-    of_whole: list[Stage] = [quality, transcribe]
-    if parameters.codes:
-        of_whole.append(Quantize(codec=plan.decoders.codec))
+    quantize = Quantize(codec=plan.decoders.codec)
+    if parameters.batch == 1:
+        # What a stage has done is kept batch by batch.
+        transcribe, quality = replace(transcribe, batch_seconds=0.0), replace(quality, batch_seconds=0.0)
+        speakers, quantize = replace(speakers, batch_seconds=0.0), replace(quantize, batch_seconds=0.0)
+    of_whole: list[Stage] = [quality, transcribe, *([quantize] if parameters.codes else [])]
     whole = _with_speech(plan.speech(place))
     spoken = [*whole, *_with_speech(map(voices_directory, plan.speech(place)))]
     for directory in spoken:

@@ -117,7 +117,7 @@ def _checkpoint(parameters: EvaluateParameters) -> _Subject:
         "sampling": sampling.model_dump_json(),
         _TIME: "loading is not counted, there is no warm-up run, and a batch's time is shared by its utterances",
     }
-    system = CheckpointSystem(checkpoint, summary, sampling)
+    system = CheckpointSystem(checkpoint, summary, sampling, parameters.batch)
     return _Subject(system, facts, summary.training_set.rpartition("-")[0], summary.codec.name)
 
 

@@ -318,6 +318,9 @@ class EvaluateParameters(Located):
     """Text normaliser of the report's first table; by default our own for the language."""
     codes: bool = True
     """Quantize the speech too, with the codec of the control rows, so that SQL sees its codes."""
+    batch: int = Field(default=1, ge=1)
+    """Utterances that a checkpoint of ours speaks at a time, and one or many that each judge hears. A kill loses no
+    more than is being done; more than one is faster on an accelerator. The scores are the same."""
     workers: Workers = Workers()
     """How shards are spread."""
 

@@ -15,11 +15,12 @@ from warehouse.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSystem:
-    """A checkpoint of ours. The trial is added to the seed of the sampling."""
+    """A checkpoint of ours. The trial is added to the seed of the sampling; `batch` utterances are spoken at a time."""
 
     checkpoint: Path
     summary: CheckpointSummary
     sampling: SamplingOptions
+    batch: int = 1
 
     @property
     def name(self) -> str:
@@ -55,6 +56,7 @@ class CheckpointSystem:
             sampling=self.sampling,
             directory=directory,
             backends=backends,
+            batch=self.batch,
         )
 
 

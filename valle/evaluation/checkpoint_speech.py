@@ -14,8 +14,6 @@ from valle.phonemes import SPACE
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Request, Speech, Synthesizer
 
-_BATCH = 8
-
 
 def speak_items(
     items: Sequence[EvaluationItem],
@@ -25,18 +23,19 @@ def speak_items(
     sampling: SamplingOptions,
     directory: Path,
     backends: Backends,
+    batch: int = 1,
 ) -> None:
     """Write the speech of every item that has none yet below `directory`; the trial is added to the seed.
 
-    An item of which the model says nothing at all is a failure.
+    `batch` are spoken at a time, and lost by a kill. An item of which the model says nothing at all is a failure.
     """
     missing = pending(items, name, directory)
     if not missing:
         return
     synthesizer = Synthesizer.load(checkpoint, backends)
-    for batch in _batched(missing, _BATCH):
-        requests = [_request(item, synthesizer, sampling) for item in batch]
-        for item, request, speech in zip(batch, requests, synthesizer.speak_many(requests), strict=True):
+    for together in _batched(missing, batch):
+        requests = [_request(item, synthesizer, sampling) for item in together]
+        for item, request, speech in zip(together, requests, synthesizer.speak_many(requests), strict=True):
             path = speech_path(directory, name, item)
             if len(speech.audio.samples):
                 audio = _with_prefix(request, speech, synthesizer)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.unit.synthesis.test_synthesizer import ToyBackends
+from tests.unit.synthesis.toy import ToyCodec
 from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.audio import Audio, AudioLocation, read_audio, write_audio
 from valle.evaluation.checkpoint import CheckpointSystem
@@ -88,6 +89,31 @@ def test_speech_that_exists_is_kept_and_what_was_lost_is_made_again_the_same(sys
     speak(system, items, tmp_path / "speech")
     assert kept.stat().st_mtime_ns == written
     assert lost.read_bytes() == content
+
+
+@pytest.mark.parametrize(("batch", "kept"), [(1, 2), (2, 2), (4, 0)])
+def test_what_is_lost_when_it_ends_in_the_third_utterance_is_one_batch(system, make_item, tmp_path, batch, kept):
+    class Ending(ToyCodec):
+        left = 2
+
+        def decode(self, codes):
+            self.left -= len(codes)
+            if self.left < 0:
+                raise KeyboardInterrupt
+            return super().decode(codes)
+
+    items = [make_item(name) for name in "abcd"]
+    system = dataclasses.replace(system, batch=batch)
+    with pytest.raises(KeyboardInterrupt):
+        system.speak(items, tmp_path / "speech", ToyBackends(Ending()))
+    assert len(list((tmp_path / "speech" / system.name).glob("*.flac"))) == kept
+
+
+def test_what_is_said_does_not_depend_on_the_batch(system, make_item, tmp_path):
+    items = [make_item(name) for name in "abc"]
+    alone = speak(system, items, tmp_path / "alone")
+    together = speak(dataclasses.replace(system, batch=3), items, tmp_path / "together")
+    assert all(np.array_equal(samples_of(alone[key]), samples_of(together[key])) for key in alone)
 
 
 def test_a_continuation_is_its_prompt_and_what_follows(system, make_item, tmp_path):
