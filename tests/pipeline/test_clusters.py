@@ -1,6 +1,8 @@
 """The same flow on a Dask and on a Ray cluster that run already, by one setting."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from flows.parameters import CorpusChoice, PrepareParameters, Stages, Workers
 from flows.prepare import prepare
 from manifests.corpus import CorpusOptions
 from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
+from tests.station import free_port
 from valle.place import Place
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe
@@ -32,13 +35,16 @@ def dask_cluster() -> Iterator[str]:
 
 @contextmanager
 def ray_cluster() -> Iterator[str]:
-    ray = pytest.importorskip("ray")
+    """The cluster of `ray start`, which this process joins like any other."""
+    pytest.importorskip("ray")
     pytest.importorskip("prefect_ray")
-    found = ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=100_000_000, namespace="prefect")
+    command, port = str(Path(sys.executable).with_name("ray")), free_port()
+    head = ["--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false", "--object-store-memory=100000000"]
+    subprocess.run([command, "start", *head], check=True, timeout=300)
     try:
-        yield found.address_info["address"]
+        yield f"127.0.0.1:{port}"
     finally:
-        ray.shutdown()
+        subprocess.run([command, "stop", "--force"], check=True, timeout=300)
 
 
 @pytest.mark.parametrize("runner", ["dask", "ray"])
