@@ -49,6 +49,7 @@ def claimed(lake: Lake, unit: str, run: str, *, wait: bool = False) -> Iterator[
         if not wait:
             yield False
             return
+        logger.debug("%s: another run is at it, waiting", note)
         time.sleep(_SECONDS_TO_NEXT_LOOK)
     done = threading.Event()
     renewal = threading.Thread(target=_renew, args=(note, holder, done), name=f"claim-{unit}", daemon=True)
