@@ -90,17 +90,9 @@ def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
 def _listen(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     """Send all speech down the road: recordings, segments, then transcripts, opinions, speakers and codes at once."""
     place, workers = parameters.place, parameters.workers
-    # The longest speech must stay whole; a second hearing of what disagrees with the text would flatter every system.
+    # The longest speech must stay whole.
     segment = Segment(max_duration=plan.system.longest_seconds)
-    transcribe = Transcribe(model=plan.judges.asr, recheck=False)
-    quality = Quality(scorers=plan.judges.scorers)
-    speakers = Speakers(encoder=plan.judges.speaker_encoder)
-    quantize = Quantize(codec=plan.decoders.codec)
-    if parameters.batch == 1:
-        # What a stage has done is kept batch by batch.
-        transcribe, quality = replace(transcribe, batch_seconds=0.0), replace(quality, batch_seconds=0.0)
-        speakers, quantize = replace(speakers, batch_seconds=0.0), replace(quantize, batch_seconds=0.0)
-    of_whole: list[Stage] = [quality, transcribe, *([quantize] if parameters.codes else [])]
+    of_words, of_voices = judging_stages(plan, codes=parameters.codes, one_at_a_time=parameters.batch == 1)
     whole = _with_speech(plan.speech(place))
     spoken = [*whole, *_with_speech(map(voices_directory, plan.speech(place)))]
     for directory in spoken:
@@ -109,9 +101,25 @@ def _listen(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     name = plan.system.name
     run_jobs(f"segment {name}", [Job(segment, one.name) for one in spoken], place, workers, catalogue)
     # What takes longest comes first. Nobody listens to the words of what is only compared by its voice.
-    jobs = [Job(stage, one.name) for stage in of_whole for one in whole]
-    jobs += [Job(speakers, one.name) for one in spoken]
+    jobs = [Job(stage, one.name) for stage in of_words for one in whole]
+    jobs += [Job(of_voices, one.name) for one in spoken]
     run_jobs(f"listen {name}", jobs, place, workers, catalogue)
+
+
+def judging_stages(plan: EvaluationPlan, *, codes: bool, one_at_a_time: bool) -> tuple[list[Stage], Speakers]:
+    """What listens to whole speech, the slowest first, and what compares voices.
+
+    A killed stage loses the batch that it was doing, so with `one_at_a_time` a batch is one utterance.
+    """
+    # A second hearing of what disagrees with the text would flatter every system.
+    transcribe = Transcribe(model=plan.judges.asr, recheck=False)
+    quality = Quality(scorers=plan.judges.scorers)
+    quantize = Quantize(codec=plan.decoders.codec)
+    speakers = Speakers(encoder=plan.judges.speaker_encoder)
+    if one_at_a_time:
+        transcribe, quality = replace(transcribe, batch_seconds=0.0), replace(quality, batch_seconds=0.0)
+        quantize, speakers = replace(quantize, batch_seconds=0.0), replace(speakers, batch_seconds=0.0)
+    return [quality, transcribe, *([quantize] if codes else [])], speakers
 
 
 def _with_speech(directories: Iterable[Path]) -> list[Path]:

@@ -320,7 +320,7 @@ class EvaluateParameters(Located):
     """Quantize the speech too, with the codec of the control rows, so that SQL sees its codes."""
     batch: int = Field(default=1, ge=1)
     """Utterances that a checkpoint of ours speaks at a time, and one or many that each judge hears. A kill loses no
-    more than is being done; more than one is faster on an accelerator. The scores are the same."""
+    more than is being done; more than one is faster on an accelerator."""
     workers: Workers = Workers()
     """How shards are spread."""
 

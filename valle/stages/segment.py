@@ -113,8 +113,8 @@ class Segment:
 
     @property
     def batch_seconds(self) -> float:
-        """Recordings are taken one after another; the number only bounds how many make one call."""
-        return 3600.0
+        """Recordings are taken one after another; the number only bounds how many are one call, and lost by a kill."""
+        return 600.0
 
     def revision(self, backends: Backends) -> str:
         """The detector's name and weights."""

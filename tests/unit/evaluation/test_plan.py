@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.evaluate import judging_stages
 from flows.evaluation_plan import resolve
 from flows.parameters import EvaluateParameters
 from valle.audio import Audio, write_audio
@@ -18,6 +19,7 @@ from valle.evaluation.evaluate import impossible_controls
 from valle.evaluation.plan import Judges, plan_evaluation
 from valle.evaluation.protocols import read_seed_tts_eval
 from valle.evaluation.systems import FolderSystem
+from valle.stages.shard import stage_configuration
 from valle.stages.transcribe import Transcribe
 from warehouse.errors import ConfigurationError
 
@@ -134,3 +136,18 @@ def test_planning_loads_neither_torch_nor_lhotse_nor_matplotlib_nor_prefect():
     script = f"import sys, flows.evaluation_plan; print([name for name in {heavy!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_judges_hear_one_utterance_at_a_time_unless_asked_for_more(plan):
+    alone, voices = judging_stages(plan, codes=True, one_at_a_time=True)
+    assert {stage.batch_seconds for stage in (*alone, voices)} == {0.0}
+    together, _ = judging_stages(plan, codes=True, one_at_a_time=False)
+    assert min(stage.batch_seconds for stage in together) > 60
+    backends = Backends()
+    for one, many in zip(alone, together, strict=True):
+        assert stage_configuration(one, backends) == stage_configuration(many, backends)
+    assert [stage.name for stage in judging_stages(plan, codes=False, one_at_a_time=True)[0]] == [
+        "quality",
+        "transcribe",
+    ]
+    assert EvaluateParameters(run="r").batch == 1
