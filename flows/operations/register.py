@@ -20,6 +20,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
+from flows.operations import watch
 from flows.operations.station import HEARTBEAT_SECONDS, POOLS, checkout
 from warehouse.errors import ConfigurationError, DependencyError
 
@@ -49,14 +50,14 @@ def automations(heartbeat_seconds: int = HEARTBEAT_SECONDS) -> tuple[AutomationC
         _crash(
             DEAD_RUNS,
             # The server itself sends the first; a run that is killed at once never sends the second.
-            after=_events("Running", "heartbeat"),
+            after=_events("Running", "heartbeat") | {watch.RUNNING},
             unless=_events("heartbeat") | waiting | ended,
             within=timedelta(seconds=_MISSED_HEARTBEATS * heartbeat_seconds),
             message="Its process is gone. Run it again: it goes on where it stood.",
         ),
         _crash(
             LOST_RUNS,
-            after=_events("Pending", "Submitting"),
+            after=_events("Pending", "Submitting") | {watch.PENDING},
             unless=_events("Running", "Retrying") | waiting | ended,
             within=_LONGEST_START,
             message="The worker that had taken it is gone. Run it again.",

@@ -4,7 +4,8 @@ On SQLite, Prefect's API reads and then writes in one transaction. When somebody
 refuses at once, however long one is willing to wait, and the API answers 503: on a busy machine one in eight forms
 could not be sent off. Here a transaction takes the place of the one writer when it begins, for which SQLite does wait.
 PostgreSQL, the database for several machines, has many writers and needs none of this. On either, events that repeat
-what other tables say are not stored (`flows/operations/events.py`).
+what other tables say are not stored (`flows/operations/events.py`), and runs that are there already are watched
+(`flows/operations/watch.py`).
 """
 
 import runpy
@@ -18,6 +19,7 @@ from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
 from flows.operations.events import keep_few_events
+from flows.operations.watch import watch_when_started
 
 
 class OneWriter(AioSqliteConfiguration):
@@ -44,6 +46,7 @@ def main(arguments: Sequence[str]) -> None:
     if url.startswith("sqlite"):
         MODELS_DEPENDENCIES["database_config"] = OneWriter(connection_url=url)
     keep_few_events()
+    watch_when_started(arguments)
     sys.argv = ["prefect", "server", *arguments]
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)
 
