@@ -16,13 +16,13 @@ from valle.codec.clips import clips_of_set, find_clips
 from valle.codec.training import CHECKPOINT
 from valle.evaluation.control_speech import decoder_revision
 from valle.evaluation.items import EvaluationItem
-from valle.evaluation.normalise import default_normaliser
 from valle.evaluation.plan import Judges, available_scorers
 from valle.resynthesis.clips import clips_of_folder, clips_of_lake
 from valle.resynthesis.measure import CodecMeasurement, measure_codec
 from valle.resynthesis.report import write_codec_report
 from valle.statistics.report import Report, write_text
 from valle.statistics.training import plot_training
+from valle.text.normalise import default_normaliser
 from warehouse.catalogue import refresh
 from warehouse.errors import CommitConflict, ConfigurationError
 from warehouse.fingerprints import short_hash

@@ -12,7 +12,6 @@ from valle.evaluation.control_speech import find_decoders
 from valle.evaluation.evaluate import report_evaluation, stored_scores
 from valle.evaluation.items import spread_over_speakers
 from valle.evaluation.lists import ItemList
-from valle.evaluation.normalise import default_normaliser
 from valle.evaluation.plan import (
     EvaluationPlan,
     Judges,
@@ -25,6 +24,7 @@ from valle.evaluation.speech import read_circumstances
 from valle.evaluation.systems import FolderSystem, System, check_system_name
 from valle.statistics.report import Report
 from valle.synthesis.options import SamplingOptions
+from valle.text.normalise import default_normaliser
 from valle.training.runs import newest_checkpoint, read_sampling, read_summary
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow

@@ -15,13 +15,13 @@ from manifests.demo_clips import DemoClip, demo_clips
 from valle.audio import Audio, AudioLocation, read_audio, resample, write_audio
 from valle.backends import Backends
 from valle.codec.base import CodecSpec, Codes
-from valle.evaluation.errors import count_word_errors
-from valle.evaluation.normalise import get_normaliser
 from valle.model import Mode, ModelConfig, Row, Task, ValleModel, make_batch, preset, sequence_loss, speech_row
 from valle.phonemes import phoneme_table
 from valle.synthesis.conditions import Condition
 from valle.synthesis.decode import decode
 from valle.synthesis.options import MaskedOptions, SamplingOptions
+from valle.text.errors import count_word_errors
+from valle.text.normalise import get_normaliser
 from valle.training.schedule import learning_rate
 
 _CHECK_EVERY = 25

@@ -8,8 +8,8 @@ from valle.audio import AudioLocation, read_audio
 from valle.backends import Backends
 from valle.cli import main
 from valle.codec import open_codec
-from valle.evaluation.errors import count_word_errors
-from valle.evaluation.normalise import get_normaliser
+from valle.text.errors import count_word_errors
+from valle.text.normalise import get_normaliser
 from valle.training.checkpoint import read_card
 from valle.training.runs import EMBEDDED, find_run, latest_checkpoint
 

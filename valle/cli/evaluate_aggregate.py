@@ -11,8 +11,8 @@ from pydantic_settings import CliPositionalArg
 from valle.cli.arguments import parse, say
 from valle.evaluation.aggregate import Clustering, Comparison, SystemScores, Verdict, aggregate, compare
 from valle.evaluation.bootstrap import BootstrapOptions, Estimate, PairedDifference
-from valle.evaluation.normalise import DEFAULT_NORMALISER, get_normaliser
 from valle.evaluation.transcripts import read_transcripts
+from valle.text.normalise import DEFAULT_NORMALISER, get_normaliser
 from warehouse.errors import ConfigurationError
 
 

@@ -1,1 +1,1 @@
-"""From generated speech to scores: items, normalised texts, edit errors, intervals, reports."""
+"""From generated speech to scores: items, measures, intervals, reports."""

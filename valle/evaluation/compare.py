@@ -12,9 +12,9 @@ from valle.evaluation.aggregate import TIE_SIM, TIE_WER, Comparison, SystemScore
 from valle.evaluation.aggregate import compare as compare_rows
 from valle.evaluation.bootstrap import BootstrapOptions, PairedDifference
 from valle.evaluation.controls import control_of
-from valle.evaluation.normalise import get_normaliser
 from valle.evaluation.provenance import Provenance, provenance_of
 from valle.evaluation.renormalise import under_every_normaliser
+from valle.text.normalise import get_normaliser
 from warehouse.arrow import from_table
 from warehouse.catalogue import connect, run_query
 from warehouse.errors import ConfigurationError

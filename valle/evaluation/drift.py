@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from valle.evaluation.bootstrap import BootstrapOptions, Estimate, estimate_ratio
 from valle.evaluation.columns import format_estimate
-from valle.evaluation.errors import align_words
 from valle.evaluation.sections import Cell, Section, section
+from valle.text.errors import align_words
 from warehouse.rows import ScoreRow
 
 NUM_QUARTERS = 4

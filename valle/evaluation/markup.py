@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from valle.evaluation.errors import AlignedWord, align_words
 from valle.evaluation.sections import Section
+from valle.text.errors import AlignedWord, align_words
 
 _NAME = re.compile(r"`([^`]*)`")
 

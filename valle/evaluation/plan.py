@@ -10,13 +10,13 @@ from valle.data.training_set import load_training_set
 from valle.evaluation.control_speech import Decoders
 from valle.evaluation.items import choose_items
 from valle.evaluation.lists import ItemList
-from valle.evaluation.normalise import get_normaliser
 from valle.evaluation.systems import System
 from valle.phonemes import phonemizer_revision
 from valle.place import Place
 from valle.quality import quality_scorer_revision
 from valle.speaker import speaker_encoder_revision
 from valle.stages.transcribe import Transcribe
+from valle.text.normalise import get_normaliser
 from warehouse.catalogue import connect, run_query
 from warehouse.errors import DependencyError, TrainingError
 from warehouse.fingerprints import short_hash

@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
-from valle.evaluation.errors import count_character_errors, count_word_errors
-from valle.evaluation.normalise import Normaliser, normalisers
+from valle.text.errors import count_character_errors, count_word_errors
+from valle.text.normalise import Normaliser, normalisers
 from warehouse.errors import DependencyError
 from warehouse.rows import ScoreRow
 

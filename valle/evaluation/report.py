@@ -28,13 +28,13 @@ from valle.evaluation.controls import (
 )
 from valle.evaluation.drift import drift_section
 from valle.evaluation.measures import estimate_measures
-from valle.evaluation.normalise import normalisers as registered
 from valle.evaluation.page import PageContent, page_key, write_page
 from valle.evaluation.renormalise import under_every_normaliser
 from valle.evaluation.sections import Cell, Section, section, section_markdown
 from valle.evaluation.voice_drift import voice_drift_sections
 from valle.evaluation.worst import describe_worst
 from valle.statistics.report import Plot, Report, markdown_rows, write_text
+from valle.text.normalise import normalisers as registered
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 

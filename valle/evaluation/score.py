@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valle.evaluation.defects import Silence, count_repeated_words
-from valle.evaluation.errors import count_character_errors, count_phoneme_errors, count_word_errors
 from valle.evaluation.items import EvaluationItem
-from valle.evaluation.normalise import get_normaliser
+from valle.text.errors import count_character_errors, count_phoneme_errors, count_word_errors
+from valle.text.normalise import get_normaliser
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 

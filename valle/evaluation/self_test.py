@@ -16,14 +16,14 @@ from valle.asr import SAMPLE_RATE as ASR_RATE
 from valle.asr import transcriber_revision
 from valle.audio import AudioLocation, Samples, read_audio
 from valle.backends import Backends
-from valle.evaluation.errors import count_word_errors
-from valle.evaluation.normalise import get_normaliser
 from valle.evaluation.plan import Judges
 from valle.evaluation.score import cosine
 from valle.quality import SAMPLE_RATE as QUALITY_RATE
 from valle.quality import quality_scorer_revision
 from valle.speaker import SAMPLE_RATE as SPEAKER_RATE
 from valle.speaker import speaker_encoder_revision
+from valle.text.errors import count_word_errors
+from valle.text.normalise import get_normaliser
 from warehouse.errors import DependencyError
 
 SAME_SPEAKER = ("bm_fable_s118", "bm_fable_s123")

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from valle.evaluation.errors import count_character_errors, count_word_errors
-from valle.evaluation.normalise import Normaliser
+from valle.text.errors import count_character_errors, count_word_errors
+from valle.text.normalise import Normaliser
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 

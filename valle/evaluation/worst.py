@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from valle.evaluation.aggregate import worst_first
-from valle.evaluation.errors import AlignedWord, align_words
+from valle.text.errors import AlignedWord, align_words
 from warehouse.rows import ScoreRow
 
 _NUM_WORST = 10

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 
 from valle.asr import Heard
-from valle.evaluation.errors import count_word_errors
-from valle.evaluation.normalise import default_normaliser, get_normaliser
+from valle.text.errors import count_word_errors
+from valle.text.normalise import default_normaliser, get_normaliser
 
 _STOCK_PHRASES: dict[str, tuple[str, ...]] = {
     "en": (

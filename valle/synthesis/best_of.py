@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from valle.asr import SAMPLE_RATE, Transcriber
 from valle.audio import Audio, Samples, resample
-from valle.evaluation.errors import count_character_errors, count_word_errors
-from valle.evaluation.normalise import default_normaliser, get_normaliser
 from valle.speaker import Embedding, SpeakerEncoder
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.seeds import take_seed
 from valle.synthesis.synthesizer import Request, Speech, Synthesizer
+from valle.text.errors import count_character_errors, count_word_errors
+from valle.text.normalise import default_normaliser, get_normaliser
 from warehouse.errors import ConfigurationError
 
 Judged = TypeVar("Judged")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from valle.evaluation.errors import count_character_errors, count_word_errors
+from valle.text.errors import count_character_errors, count_word_errors
 from warehouse.rows import ScoreRow
 
 WORDS = ("after", "early", "nightfall", "the", "yellow", "lamps", "would", "light", "up", "here", "and", "there")

@@ -5,7 +5,7 @@ import pytest
 
 from valle.evaluation.bootstrap import BootstrapOptions
 from valle.evaluation.drift import drift_section, measure_drift, quarter_errors
-from valle.evaluation.errors import count_word_errors
+from valle.text.errors import count_word_errors
 
 FAST = BootstrapOptions(replicas=300)
 EIGHT = "one two three four five six seven eight"

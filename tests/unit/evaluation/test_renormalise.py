@@ -5,9 +5,9 @@ import pytest
 
 from valle.evaluation.aggregate import aggregate
 from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.errors import count_word_errors
-from valle.evaluation.normalise import get_normaliser, normalisers
 from valle.evaluation.renormalise import under_every_normaliser
+from valle.text.errors import count_word_errors
+from valle.text.normalise import get_normaliser, normalisers
 
 HAS_WHISPER = importlib.util.find_spec("whisper_normalizer") is not None
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from valle.evaluation.errors import count_word_errors
-from valle.evaluation.normalise import default_normaliser, get_normaliser, normalisers
-from valle.evaluation.numbers import spell_numbers
-from valle.evaluation.spoken_numbers import cardinal, say_numbers
+from valle.text.errors import count_word_errors
+from valle.text.normalise import default_normaliser, get_normaliser, normalisers
+from valle.text.numbers import spell_numbers
+from valle.text.spoken_numbers import cardinal, say_numbers
 from warehouse.errors import ConfigurationError
 
 GOLDEN = [

@@ -30,8 +30,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import cast
 
-from valle.evaluation.numbers import spell_numbers
-from valle.evaluation.spoken_numbers import say_numbers
+from valle.text.numbers import spell_numbers
+from valle.text.spoken_numbers import say_numbers
 from warehouse.errors import ConfigurationError, DependencyError
 
 _HANZI_PUNCTUATION = (

@@ -3,7 +3,7 @@ from functools import cache
 
 import pytest
 
-from valle.evaluation.errors import align_words, count_character_errors, count_word_errors
+from valle.text.errors import align_words, count_character_errors, count_word_errors
 
 
 def brute_force_distance(reference, hypothesis):
