@@ -86,8 +86,12 @@ class MiniNetwork(nn.Module):
         )
 
     def encode(self, waveforms: Tensor) -> Tensor:
-        """Latents [B, T, D], zero mean and unit variance in every frame, of waveforms [B, T * hop]."""
-        latents = self.to_latent(self.encoder(self.log_mel(self.fourier(waveforms))))
+        """Latents [B, T, D] of waveforms [B, T * hop]."""
+        return self.encode_mels(self.log_mel(self.fourier(waveforms)))
+
+    def encode_mels(self, mels: Tensor) -> Tensor:
+        """Latents [B, T, D], zero mean and unit variance in every frame, of log-mels [B, mels, T]."""
+        latents = self.to_latent(self.encoder(mels))
         # A fixed scale: neither the noise of the first stage nor the codebooks can be outrun by growing latents.
         return functional.layer_norm(latents, latents.shape[-1:])
 

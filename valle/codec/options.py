@@ -17,11 +17,11 @@ class CodecTrainingOptions:
     # A weights file whose encoder and codebooks are kept, so that stored codes stay valid; only the decoder is learned.
     keep_codes_of: Path | None = None
     # Where the stages begin, as a part of the schedule; the adversarial one, from 1.0, never.
-    quantized_from: float = 0.08
+    quantized_from: float = 0.04
     decoder_from: float = 0.5
     adversarial_from: float = 1.0
     batch_size: int = 12
-    crop_frames: int = 64
+    crop_frames: int = 96
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     max_gradient_norm: float = 20.0
@@ -33,6 +33,7 @@ class CodecTrainingOptions:
     codebook_decay: float = 0.99
     # An entry is revived when it is chosen less often than this part of the average.
     dead_part: float = 0.03
+    log_mel_weight: float = 10.0
     commitment_weight: float = 0.25
     pitch_weight: float = 1.0
     voicing_weight: float = 1.0

@@ -16,6 +16,7 @@ from valle.codec.listener import listening_loss, open_listener
 from valle.codec.losses import SpectralFeatures, discriminator_loss, energy_distance, feature_loss, generator_loss
 from valle.codec.network import MiniNetwork
 from valle.codec.options import CodecTrainingOptions
+from valle.codec.reader import LogMelReader, log_mel_loss
 from valle.codec.source import Voice
 from valle.codec.training_data import SpeechPool
 from valle.codec.voice import voice_losses
@@ -27,7 +28,11 @@ QUIETEST_EXCERPT = 0.01  # RMS
 
 
 class TrainingStage(StrEnum):
-    """What a step trains: all without codebooks, all through codebooks, the decoder, or the decoder against critics."""
+    """What a step trains.
+
+    Encoder and a reading of log-mels without codebooks, the same through codebooks, the decoder, or the decoder against
+    critics.
+    """
 
     AUTOENCODER = "autoencoder"
     QUANTIZED = "quantized"
@@ -44,6 +49,15 @@ def stage_at(progress: float, options: CodecTrainingOptions) -> TrainingStage:
     return TrainingStage.QUANTIZED if progress >= options.quantized_from else TrainingStage.AUTOENCODER
 
 
+def part_of_rate(progress: float, options: CodecTrainingOptions) -> float:
+    """How far (0 to 1) the learning rate has come down: once until the codes are fixed, then again for the decoder."""
+    if options.keep_codes_of is not None or not 0 < options.decoder_from < 1:
+        return progress
+    if progress < options.decoder_from:
+        return progress / options.decoder_from
+    return (progress - options.decoder_from) / (1 - options.decoder_from)
+
+
 class Trainer:
     """Network, critics, optimizers and random states of a run."""
 
@@ -52,11 +66,12 @@ class Trainer:
         self.pool = pool
         torch.manual_seed(options.seed)
         self.network = _first_network(options)
+        self.reader = LogMelReader(options.config)
         self.average = {name: value.clone() for name, value in self.network.decoder.state_dict().items()}
         self.critics = build_discriminator(options.discriminator_filters)
         self.features = SpectralFeatures(options.config.sample_rate)
         self.listener = open_listener(options.listener, options.config.sample_rate) if options.listener else None
-        self.optimizer = self._optimizer(self.network)
+        self.optimizer = self._optimizer(nn.ModuleList([self.network, self.reader]))
         self.critics_optimizer = self._optimizer(self.critics)
         self.balancer = GradientBalancer(
             {"spectral": options.spectral_share, "features": options.feature_share, "fooling": options.fooling_share}
@@ -66,6 +81,7 @@ class Trainer:
         self.num_steps = 0
         self.num_critics_steps = 0
         self.has_codebooks = options.keep_codes_of is not None
+        self.has_filters = options.keep_codes_of is not None
 
     def _optimizer(self, module: nn.Module) -> torch.optim.AdamW:
         return torch.optim.AdamW(module.parameters(), lr=self.options.learning_rate, betas=(0.8, 0.99))
@@ -80,16 +96,17 @@ class Trainer:
 
     def _set_rate(self, progress: float) -> float:
         warmup = min(1.0, (self.num_steps + 1) / self.options.warmup_steps)
-        rate = self.options.learning_rate * warmup * max(0.01, 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+        part = part_of_rate(min(progress, 1.0), self.options)
+        rate = self.options.learning_rate * warmup * max(0.01, 0.5 * (1 + math.cos(math.pi * part)))
         for optimizer, factor in ((self.optimizer, 1.0), (self.critics_optimizer, self.options.critics_rate)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
         return rate
 
     def _levels(self) -> Tensor:
-        """How many codebooks each crop uses: all for five of eight, else 1, 2 or 4; one number per frame [B * T]."""
+        """How many codebooks each crop uses: all for seven of ten, else 1, 2 or 4; one number per frame [B * T]."""
         all_levels = self.options.config.num_codebooks
-        choices = torch.tensor([all_levels] * 5 + [min(n, all_levels) for n in (1, 2, 4)])
+        choices = torch.tensor([all_levels] * 7 + [min(n, all_levels) for n in (1, 2, 4)])
         drawn = torch.randint(len(choices), (self.options.batch_size,), generator=self.generator)
         return choices[drawn].repeat_interleave(self.options.crop_frames)
 
@@ -132,35 +149,50 @@ class Trainer:
         metrics["spectral"] = loss.item()
         return loss
 
+    def _voice_loss(self, latents: Tensor, voice: Voice, presence: Tensor, metrics: Metrics) -> Tensor:
+        """What the voice network misses of pitch and voicing."""
+        pitch, voicing = voice_losses(self.network.decoder.voice(latents), voice, presence)
+        metrics |= {"pitch": pitch.item(), "voicing": voicing.item()}
+        return self.options.pitch_weight * pitch + self.options.voicing_weight * voicing
+
     def _other_losses(
         self, filters: Filters, latents: Tensor, voice: Voice, presence: Tensor, metrics: Metrics
     ) -> Tensor:
         """What the voice network misses, and a pull of phase and gains to where nothing else decides."""
-        options = self.options
-        pitch, voicing = voice_losses(self.network.decoder.voice(latents), voice, presence)
-        metrics |= {"pitch": pitch.item(), "voicing": voicing.item()}
         restraint = filters.phase.square().mean()
         restraint = restraint + filters.pulse_gains.square().mean() + filters.noise_gains.square().mean()
-        return options.pitch_weight * pitch + options.voicing_weight * voicing + options.restraint_weight * restraint
+        return self._voice_loss(latents, voice, presence, metrics) + self.options.restraint_weight * restraint
+
+    def _reading_loss(self, latents: Tensor, mels: Tensor, voice: Voice, presence: Tensor, metrics: Metrics) -> Tensor:
+        """How far log-mels [B, mels, T] and voice are from what is read off the latents [B, T, D]."""
+        read = self.reader(self.network.decoder, latents)
+        metrics["log_mel"] = (read.detach() - mels).abs().mean().item()
+        loss = self.options.log_mel_weight * log_mel_loss(read, mels)
+        return loss + self._voice_loss(latents, voice, presence, metrics)
 
     def _descend(self, loss: Tensor) -> None:
         """One optimizer step along the gradients of `loss` and those already there."""
         torch.autograd.backward(loss)
-        clip_grad_norm_(self.network.parameters(), self.options.max_gradient_norm)
+        clip_grad_norm_([*self.network.parameters(), *self.reader.parameters()], self.options.max_gradient_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
+    def _mels(self) -> tuple[Tensor, Voice, Tensor]:
+        """(log-mels [B, mels, T], their voice, presence [B, T])."""
+        waveforms, voice, presence = self._batch()
+        with torch.no_grad():
+            return self.network.log_mel(self.network.fourier(waveforms)), voice, presence
+
     def _autoencoder_step(self, metrics: Metrics) -> None:
-        target, voice, presence = self._batch()
-        latents = self.network.encode(target)
+        mels, voice, presence = self._mels()
+        latents = self.network.encode_mels(mels)
         latents = latents + torch.randn(latents.shape, generator=self.generator) * self.options.latent_noise
-        filters, outputs = self._speak(latents, voice)
-        loss = self._reconstruction_loss(outputs, target, metrics)
-        self._descend(loss + self._other_losses(filters, latents, voice, presence, metrics))
+        self._descend(self._reading_loss(latents, mels, voice, presence, metrics))
 
     def _initialise_codebooks(self) -> None:
         with torch.no_grad():
-            batches = [self.network.encode(self._batch()[0]).flatten(0, 1) for _ in range(self.options.k_means_batches)]
+            drawn = (self._mels()[0] for _ in range(self.options.k_means_batches))
+            batches = [self.network.encode_mels(mels).flatten(0, 1) for mels in drawn]
         self.network.quantizer.initialise(
             torch.cat(batches),
             step_vectors=len(batches[0]),
@@ -170,14 +202,11 @@ class Trainer:
         self.has_codebooks = True
 
     def _quantized_step(self, metrics: Metrics) -> None:
-        target, voice, presence = self._batch()
-        latents = self.network.encode(target)
+        mels, voice, presence = self._mels()
+        latents = self.network.encode_mels(mels)
         flat = latents.flatten(0, 1)
         quantized = self.network.quantizer(flat, self._levels())
-        decoded = quantized.latents.view_as(latents)
-        filters, outputs = self._speak(decoded, voice)
-        loss = self._reconstruction_loss(outputs, target, metrics)
-        loss = loss + self._other_losses(filters, decoded, voice, presence, metrics)
+        loss = self._reading_loss(quantized.latents.view_as(latents), mels, voice, presence, metrics)
         self._descend(loss + self.options.commitment_weight * quantized.commitment)
         average = len(flat) / self.options.config.codebook_size
         num_revived = self.network.quantizer.update(
@@ -188,6 +217,12 @@ class Trainer:
             generator=self.generator,
         )
         metrics |= {"commitment": quantized.commitment.item(), "revived": float(num_revived)}
+
+    def _begin_filters(self) -> None:
+        """Let the decoder begin with what the reader has learned."""
+        self.reader.begin_filters(self.network.decoder, self.network.log_mel.filters)
+        self.average = {name: value.clone() for name, value in self.network.decoder.state_dict().items()}
+        self.has_filters = True
 
     @torch.no_grad()
     def _fixed_latents(self, target: Tensor) -> Tensor:
@@ -247,6 +282,8 @@ class Trainer:
         metrics: Metrics = {"learning_rate": self._set_rate(progress)}
         if stage is not TrainingStage.AUTOENCODER and not self.has_codebooks:
             self._initialise_codebooks()
+        if stage in (TrainingStage.DECODER, TrainingStage.ADVERSARIAL) and not self.has_filters:
+            self._begin_filters()
         steps = {
             TrainingStage.AUTOENCODER: self._autoencoder_step,
             TrainingStage.QUANTIZED: self._quantized_step,
@@ -279,6 +316,7 @@ class Trainer:
         quantizer = self.network.quantizer
         return {
             "network": self.network.state_dict(),
+            "reader": self.reader.state_dict(),
             "decoder_average": self.average,
             "averages": {"counts": quantizer.counts, "sums": quantizer.sums},
             "critics": self.critics.state_dict(),
@@ -290,11 +328,13 @@ class Trainer:
             "num_steps": self.num_steps,
             "num_critics_steps": self.num_critics_steps,
             "has_codebooks": self.has_codebooks,
+            "has_filters": self.has_filters,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` returned."""
         self.network.load_state_dict(state["network"])
+        self.reader.load_state_dict(state["reader"])
         self.average = state["decoder_average"]
         self.network.quantizer.counts.copy_(state["averages"]["counts"])
         self.network.quantizer.sums.copy_(state["averages"]["sums"])
@@ -307,6 +347,7 @@ class Trainer:
         self.num_steps = state["num_steps"]
         self.num_critics_steps = state["num_critics_steps"]
         self.has_codebooks = state["has_codebooks"]
+        self.has_filters = state["has_filters"]
 
 
 def _first_network(options: CodecTrainingOptions) -> MiniNetwork:

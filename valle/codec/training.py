@@ -1,8 +1,8 @@
-"""Training of the embedded codec on one CPU: plain autoencoder, then quantized, then the decoder alone.
+"""Training of the embedded codec on one CPU: codes that log-mels can be read off, then the decoder.
 
-The first stage learns latents under noise, the codebooks are then set by k-means, the second stage trains everything
-through them, the third keeps encoder and codebooks (so that codes stay what they are), and a fourth may train the
-decoder against critics. A run stops at any time and goes on exactly where it stood: weights, optimizers, random states.
+The first stage learns latents under noise, the codebooks are then set by k-means, the second stage trains encoder and
+reader through them, the third keeps encoder and codebooks (so that codes stay what they are) and learns to speak, and a
+fourth may do so against critics. A run stops at any time and goes on where it stood: weights, optimizers, random states.
 """
 
 import json
@@ -70,6 +70,8 @@ def _read_checkpoint(trainer: Trainer, directory: Path) -> float:
 
 
 def _write_examples(trainer: Trainer, pool: SpeechPool, directory: Path) -> None:
+    if not trainer.has_filters:
+        return  # There is nothing to be heard before.
     config, rate = trainer.options.config, trainer.options.config.sample_rate
     for clip in np.linspace(0, len(pool.starts) - 2, trainer.options.num_examples).astype(int):
         original = pool.clip(clip)[: int(LONGEST_EXAMPLE * rate) // config.hop_length * config.hop_length]
