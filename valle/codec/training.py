@@ -2,7 +2,7 @@
 
 The first stage learns latents under noise, the codebooks are then set by k-means, the second stage trains encoder and
 reader through them, the third keeps encoder and codebooks (so that codes stay what they are) and learns to speak, and a
-fourth may do so against critics. A run stops at any time and goes on where it stood: weights, optimizers, random states.
+fourth may do so against critics. A run stops at any time and goes on where it stood: weights, optimizers, draws.
 """
 
 import json
