@@ -5,6 +5,8 @@ and `valle sql` never wait for Prefect. Every error of ours is printed as one se
 from.
 """
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -92,6 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _print("valle: stopped; what is done stays done.", sys.stderr)
         return 130
+    except BrokenPipeError:
+        # `valle sql ... | head` has read enough. What Python writes at its own end must find somebody who takes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def _print(text: str, stream: object = None) -> None:
