@@ -17,7 +17,7 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.settings import PREFECT_SERVER_API_AUTH_STRING, PREFECT_SERVER_API_PORT
+from prefect.settings import PREFECT_SERVER_API_AUTH_STRING, PREFECT_SERVER_API_HOST, PREFECT_SERVER_API_PORT
 
 RUNNING = "valle.flow-run.found-running"
 PENDING = "valle.flow-run.found-pending"
@@ -30,10 +30,9 @@ _SECONDS_TO_LISTEN = 5.0
 
 def watch_when_started(arguments: Sequence[str]) -> None:
     """Watch the runs of the server that `prefect server ARGUMENTS` is about to be in this process."""
-    port = PREFECT_SERVER_API_PORT.value()
-    if "--port" in arguments[:-1]:
-        port = int(arguments[arguments.index("--port") + 1])
-    url = f"http://127.0.0.1:{port}/api"
+    host = _argument("--host", arguments) or PREFECT_SERVER_API_HOST.value()
+    port = _argument("--port", arguments) or PREFECT_SERVER_API_PORT.value()
+    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/api"
     threading.Thread(target=_watch_at, args=(url,), name="watch-runs", daemon=True).start()
 
 
@@ -43,6 +42,11 @@ def watch_runs(client: SyncPrefectClient) -> int:
     for start in range(0, len(events), _PAGE):
         client.request("POST", "/events", json=events[start : start + _PAGE]).raise_for_status()
     return len(events)
+
+
+def _argument(name: str, arguments: Sequence[str]) -> str | None:
+    """What follows `name` on a command line."""
+    return arguments[arguments.index(name) + 1] if name in arguments[:-1] else None
 
 
 def _watch_at(url: str) -> None:

@@ -29,7 +29,7 @@ def gone() -> None:
 @contextmanager
 def server(home: Path, port: int) -> Iterator[SyncPrefectClient]:
     """The server of a station, killed at the end."""
-    command = [sys.executable, "-m", "flows.operations.server", "start", "--port", str(port)]
+    command = [sys.executable, "-m", "flows.operations.server", "start", "--host", "0.0.0.0", "--port", str(port)]
     quiet = {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(command, env=os.environ | quiet, stdout=log, stderr=log)
