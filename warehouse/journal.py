@@ -12,7 +12,8 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO, Any
+from io import FileIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -28,7 +29,7 @@ _HEAD = struct.Struct("<QI")  # bytes that follow, and their CRC-32
 class Journal:
     """The rows of one unfinished shard; made by `open_journal`."""
 
-    def __init__(self, row_class: Any, file: IO[bytes] | None) -> None:
+    def __init__(self, row_class: Any, file: BinaryIO | FileIO | None) -> None:
         self._row_class = row_class
         self._file = file
         self.rows = self._read()
@@ -38,11 +39,13 @@ class Journal:
         """Keep the rows of one batch. Where that is impossible (a full disk) the shard goes on without."""
         if self._file is None:
             return
+        frame = _frame(to_table(self._row_class, rows))
         try:
-            self._file.write(_frame(to_table(self._row_class, rows)))
-            self._file.flush()
-        except OSError as error:
-            logger.warning("The rows of an unfinished shard cannot be kept (%s): a kill would lose them.", error)
+            is_whole = self._file.write(frame) == len(frame)
+        except OSError:
+            is_whole = False
+        if not is_whole:
+            logger.warning("There is no space for the rows of an unfinished shard: a kill would lose them.")
             self._file = None
 
     def _read(self) -> list[Any]:
@@ -68,7 +71,8 @@ def open_journal(lake: Lake, row_class: Any, unit: str) -> Iterator[Journal]:
     path = local_folder(lake.root / FOLDER) / f"{unit}.rows"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b")
+        # Without a buffer: what a full disk refuses must not be tried again when the file is closed.
+        file = path.open("a+b", buffering=0)
     except OSError as error:
         logger.debug("no journal: %s", error)
         yield Journal(row_class, None)
@@ -97,7 +101,7 @@ def _frame(table: pa.Table) -> bytes:
     return _HEAD.pack(content.tell(), zlib.crc32(content.getbuffer())) + content.getvalue()
 
 
-def _next_table(file: IO[bytes]) -> pa.Table | None:
+def _next_table(file: BinaryIO | FileIO) -> pa.Table | None:
     """The next batch, or None at the end and where the file goes on with something that is none."""
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:

@@ -36,12 +36,11 @@ def watch_when_started(arguments: Sequence[str]) -> None:
     threading.Thread(target=_watch_at, args=(url,), name="watch-runs", daemon=True).start()
 
 
-def watch_runs(client: SyncPrefectClient) -> int:
-    """Tell the server which runs it holds to be running or about to; how many these are."""
+def watch_runs(client: SyncPrefectClient) -> None:
+    """Tell the server which runs it holds to be running or about to."""
     events = [_event(run) for run in _at_work(client)]
     for start in range(0, len(events), _PAGE):
         client.request("POST", "/events", json=events[start : start + _PAGE]).raise_for_status()
-    return len(events)
 
 
 def _argument(name: str, arguments: Sequence[str]) -> str | None:

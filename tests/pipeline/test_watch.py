@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.events.schemas.automations import EventTrigger
 from prefect.states import Completed, Pending, Running
 
 from flows.operations.register import automations
@@ -57,7 +58,8 @@ def test_a_server_that_starts_again_ends_the_runs_it_had_lost_sight_of(tmp_path:
         # Registered after the states were heard of, so no automation waits for these runs: as if each had just decided.
         time.sleep(5)
         dead, lost = automations(heartbeat_seconds=4)
-        quickly = lost.trigger.model_copy(update={"within": dead.trigger.within})  # type: ignore[union-attr]
+        assert isinstance(dead.trigger, EventTrigger)
+        quickly = lost.trigger.model_copy(update={"within": dead.trigger.within})
         for automation in (dead, lost.model_copy(update={"trigger": quickly})):
             client.create_automation(automation)
         assert state_of(client, run) == "Running"

@@ -1,12 +1,14 @@
 """Rows of an unfinished shard: whole batches survive, nothing else does."""
 
-import io
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.journal import Journal, forget_unfinished, open_journal
+from warehouse.journal import forget_unfinished, open_journal
 from warehouse.lake import Lake
 from warehouse.rows import CodesRow, SegmentRow
 
@@ -74,14 +76,30 @@ def test_a_second_process_at_the_same_shard_keeps_nothing_and_spoils_nothing(lak
         assert journal.rows == [codes("a")]
 
 
-def test_a_shard_goes_on_where_nothing_can_be_kept(lake: Lake) -> None:
-    class FullDisk(io.BytesIO):
-        def write(self, _: object) -> int:
-            raise OSError(28, "No space left on device")
+@contextmanager
+def _full_disk(size: int) -> Iterator[None]:
+    """No file can grow beyond `size` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    journal = Journal(CodesRow, FullDisk())
-    journal.add([codes("a")])
-    journal.add([codes("b")])
+
+def test_a_full_disk_ends_neither_the_shard_nor_what_was_kept_before(lake: Lake) -> None:
+    size = _interrupt(lake, [codes("a")]).stat().st_size
+    with pytest.raises(KeyboardInterrupt), open_journal(lake, CodesRow, "shard") as journal:
+        with _full_disk(size + 10):
+            journal.add([codes("b")])
+        journal.add([codes("c")])
+        raise KeyboardInterrupt
+    with _full_disk(size + 10), open_journal(lake, CodesRow, "shard") as journal:
+        assert journal.rows == [codes("a")]
+        journal.add([codes("b")])
+
+
+def test_a_shard_goes_on_where_nothing_can_be_kept(lake: Lake) -> None:
     assert isinstance(lake.root, Path)
     lake.root.mkdir()
     (lake.root / "_unfinished").touch()  # a file where the folder should be
