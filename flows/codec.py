@@ -45,10 +45,11 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
         run_directory=directory,
         clips=tuple(clips),
         hours=parameters.hours,
-        keep_codes=parameters.keep_codes,
+        codes=parameters.codes,
         adversarial_from=parameters.adversarial_from,
         learning_rate=parameters.learning_rate,
         listener=parameters.listener,
+        half_backbones=parameters.half_backbones,
         threads=parameters.threads,
     )
     described = directory / "order.json"

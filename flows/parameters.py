@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from manifests import CorpusKind, CorpusOptions
+from valle.codec.base import CodesToLearn
 from valle.data.select import Selection
 from valle.evaluation.protocols import PublishedProtocol
 from valle.place import Place, place
@@ -222,14 +223,17 @@ class TrainCodecParameters(Located):
     """Folders of audio, instead of a training set."""
     hours: float = Field(default=1.5, gt=0)
     """Length of the schedule, all sittings together."""
-    keep_codes: bool = False
-    """Keep encoder and codebooks of the codec that is shipped, so that stored codes stay valid; learn its decoder."""
+    codes: CodesToLearn = "new"
+    """Codes from nothing; or, from the codec that is shipped, codes learned further, which makes them other codes; or
+    its codes kept, so that stored ones stay valid and only the decoder is learned."""
     adversarial_from: float = Field(default=1.0, ge=0, le=1)
     """Part of the schedule after which the decoder learns against critics; 1 is never."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Highest learning rate; a third of it suits a decoder that is trained already."""
     listener: str | None = None
     """ASR model whose encoder must hear reconstructions as it hears recordings, such as `tiny.en`; none by default."""
+    half_backbones: bool = False
+    """Learn codes in bfloat16: 0.7 of the time on CPUs that multiply it."""
     threads: int = Field(default=1, ge=1)
     """CPU threads."""
 

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import combinations
+from itertools import permutations
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,11 +33,20 @@ MAIN_VOICES = (
 HELD_OUT_VOICES = ("af_river", "am_adam", "am_liam", "am_santa", "bf_alice", "bf_lily", "bm_daniel", "bm_lewis")
 """Voices that no model may be trained on, the same ones as in the demo corpus."""
 
-BLEND = "+"
-"""Between two names it is the voice halfway between them, which is neither: `af_sky+am_onyx`."""
+MORE_VOICES = (
+    "ef_dora", "em_alex", "em_santa", "ff_siwis", "hf_alpha", "hf_beta", "hm_omega", "hm_psi", "if_sara", "im_nicola",
+    "jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo", "pf_dora", "pm_alex", "pm_santa", "zf_xiaobei",
+    "zf_xiaoni", "zf_xiaoxiao", "zf_xiaoyi", "zm_yunjian", "zm_yunxi", "zm_yunxia", "zm_yunyang",
+)  # fmt: skip
+"""Voices of other languages in the same archive; they read English well enough."""
+
+CROSS = "~"
+"""Between two names it is a voice with the timbre of the first and the manner of the second: `af_sky~am_onyx`."""
 
 _MOST_PHONEMES = 510
 _STYLE_WIDTH = 256
+# The first numbers of a style are read by the network that makes sound, the others by those of pitch and durations.
+_TIMBRE_WIDTH = 128
 _PIP = "pip install '.[synthetic]'"
 _NPM = "npm pack kokoro-js@1.2.1"
 
@@ -115,29 +124,40 @@ class Kokoro:
 
     def _style(self, voice: str) -> Samples:
         if voice not in self._styles:
-            self._styles[voice] = np.mean([self._published_style(name) for name in voice.split(BLEND)], axis=0)
+            self._styles[voice] = read_style(self._archive, voice)
         return self._styles[voice]
 
-    def _published_style(self, voice: str) -> Samples:
-        with tarfile.open(self._archive) as archive:
-            try:
-                member = archive.extractfile(f"package/voices/{voice}.bin")
-            except KeyError:
-                member = None
-            if member is None:
-                raise ConfigurationError(f"{self._archive} holds no voice {voice!r}: use one of its voices/*.bin.")
-            table = np.frombuffer(member.read(), dtype="<f4").reshape(-1, _STYLE_WIDTH)
-        return table.astype(np.float32)
+
+def read_style(archive: Path, voice: str) -> Samples:
+    """The style of a published or crossed voice, a row for each number of phonemes: [numbers, 256].
+
+    Raises ConfigurationError for a voice that the archive does not hold.
+    """
+    timbre, *manner = (_published_style(archive, name) for name in voice.split(CROSS, 1))
+    halves = timbre[:, :_TIMBRE_WIDTH], (*manner, timbre)[0][:, _TIMBRE_WIDTH:]
+    return np.concatenate(halves, axis=1)
 
 
-def blended_voices(count: int, *, seed: int, of: Sequence[str] = MAIN_VOICES) -> tuple[str, ...]:
-    """Names of `count` voices halfway between two of one accent, none twice; an order drawn from the seed.
+def _published_style(archive: Path, voice: str) -> Samples:
+    with tarfile.open(archive) as voices:
+        try:
+            member = voices.extractfile(f"package/voices/{voice}.bin")
+        except KeyError:
+            member = None
+        if member is None:
+            raise ConfigurationError(f"{archive} holds no voice {voice!r}: use one of its voices/*.bin.")
+        table = np.frombuffer(member.read(), dtype="<f4").reshape(-1, _STYLE_WIDTH)
+    return table.astype(np.float32)
+
+
+def crossed_voices(count: int, *, seed: int, of: Sequence[str]) -> tuple[str, ...]:
+    """Names of `count` voices, each of the timbre of one and the manner of another, none twice; drawn from the seed.
 
     Raises ConfigurationError for more than there are pairs.
     """
-    pairs = [BLEND.join(pair) for pair in combinations(of, 2) if pair[0][0] == pair[1][0]]
+    pairs = [CROSS.join(pair) for pair in permutations(of, 2)]
     if not 0 <= count <= len(pairs):
-        raise ConfigurationError(f"{len(of)} voices make {len(pairs)} blends of one accent, not {count}.")
+        raise ConfigurationError(f"{len(of)} voices can be crossed in {len(pairs)} ways, not {count}: ask for fewer.")
     return tuple(random.Random(seed).sample(pairs, count))
 
 

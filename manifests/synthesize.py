@@ -19,7 +19,7 @@ import numpy as np
 
 from manifests.demo_clips import HELD_OUT, demo_clips
 from manifests.growing import grow_corpus
-from manifests.kokoro import BLEND, HELD_OUT_VOICES, MAIN_VOICES, Kokoro, Samples, Speaker, blended_voices
+from manifests.kokoro import CROSS, HELD_OUT_VOICES, MAIN_VOICES, MORE_VOICES, Kokoro, Samples, Speaker, crossed_voices
 from manifests.synthetic import ClipRow
 from manifests.synthetic_texts import Line, draw_line, draw_test_line, words_of
 from warehouse.errors import ConfigurationError, ManifestError, PipelineError
@@ -52,7 +52,7 @@ class SynthesisOptions:
     avoid: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        trained = {name for voice in self.voices for name in voice.split(BLEND)}
+        trained = {name for voice in self.voices for name in voice.split(CROSS)}
         if self.hours > 0 and (not trained or trained & set(self.held_out_voices)):
             raise ConfigurationError("Training needs at least one voice, and none that is held out: change the voices.")
         if self.hours < 0 or self.test_clips < 0:
@@ -176,7 +176,13 @@ def main() -> int:
     parser.add_argument("--archive", type=Path, required=True, help="what `npm pack kokoro-js@1.2.1` wrote")
     parser.add_argument("--voices", default=",".join(MAIN_VOICES), help="published voices to train on, with commas")
     parser.add_argument(
-        "--blends", type=int, default=0, help="train on so many voices between two of one accent as well"
+        "--more-voices", action="store_true", help="train on the archive's voices of other languages as well"
+    )
+    parser.add_argument(
+        "--crosses",
+        type=int,
+        default=0,
+        help="train on so many voices with the timbre of one and the manner of another",
     )
     parser.add_argument("--test-clips", type=int, default=12, help="digit strings of each test voice")
     parser.add_argument(
@@ -187,12 +193,12 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
-        published = _names(arguments.voices)
+        published = (*_names(arguments.voices), *(MORE_VOICES if arguments.more_voices else ()))
         options = SynthesisOptions(
             out=arguments.out,
             hours=arguments.hours,
             seed=arguments.seed,
-            voices=(*published, *blended_voices(arguments.blends, seed=0, of=published or MAIN_VOICES)),
+            voices=(*published, *crossed_voices(arguments.crosses, seed=0, of=published)),
             held_out_voices=_names(arguments.test_voices),
             test_clips=arguments.test_clips,
             avoid=tuple(arguments.avoid),

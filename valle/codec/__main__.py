@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from valle.audio import AudioLocation
+from valle.codec.base import CodesToLearn
 from valle.codec.options import CodecTrainingOptions
 from valle.codec.training import TrainingReport, train_codec
 from valle.codec.weights_file import EMBEDDED
@@ -24,10 +25,11 @@ class TrainingOrder(BaseModel):
     run_directory: Path
     clips: tuple[AudioLocation, ...]
     hours: float
-    keep_codes: bool
+    codes: CodesToLearn
     adversarial_from: float
     learning_rate: float
     listener: str | None
+    half_backbones: bool
     threads: int
 
     @property
@@ -35,10 +37,12 @@ class TrainingOrder(BaseModel):
         """The options of the training; all that is not said here has its default."""
         return CodecTrainingOptions(
             hours=self.hours,
-            keep_codes_of=EMBEDDED if self.keep_codes else None,
+            start_from=None if self.codes == "new" else EMBEDDED,
+            keep_codes=self.codes == "kept",
             adversarial_from=self.adversarial_from,
             learning_rate=self.learning_rate,
             listener=self.listener,
+            half_backbones=self.half_backbones,
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from valle.audio import Samples
 
 Codes = NDArray[np.int16]  # [K, T]: codebook, frame
+
+CodesToLearn = Literal["new", "continued", "kept"]
+"""Codes from nothing, from the shipped ones on (they become other codes), or the shipped ones as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,15 @@ class ResidualQuantizer(nn.Module):
             residual = residual - centres[nearest]
 
     @torch.no_grad()
+    def assume_even_use(self, step_vectors: int) -> None:
+        """Let the averages say that every entry is where its vectors are, and chosen equally often.
+
+        For codebooks that come from elsewhere; `step_vectors` is how many vectors a step will bring.
+        """
+        self.counts.fill_(step_vectors / self.codebooks.shape[1])
+        self.sums.copy_(self.codebooks * self.counts[..., None])
+
+    @torch.no_grad()
     def update(self, latents: Tensor, codes: Tensor, *, decay: float, dead: float, generator: torch.Generator) -> int:
         """Move the entries towards the vectors that chose them; returns how many dead ones were revived.
 

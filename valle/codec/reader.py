@@ -38,8 +38,8 @@ class LogMelReader(nn.Module):
     def begin_filters(self, decoder: SourceFilterDecoder, mel_filters: Tensor) -> None:
         """Let pulses and noise begin as loud as the log-mels say, half of the power each.
 
-        `mel_filters` [bins, mels] are those of the log-mels; the level of a bin is interpolated between the bands it
-        lies in.
+        Phase and gains begin with nothing learned. `mel_filters` [bins, mels] are those of the log-mels; the level of a
+        bin is interpolated between the bands it lies in.
         """
         widths = mel_filters.sum(0).clamp(min=0.5)
         # The first and the last bin lie in no band: they are as loud as their neighbours.
@@ -50,6 +50,10 @@ class LogMelReader(nn.Module):
         for head in (decoder.harmonics, decoder.noise):
             head.weight.copy_(weight)
             head.bias.copy_(bias)
+        # Whatever they knew, they knew of another backbone.
+        for head in (decoder.phase, decoder.gains):
+            head.weight.zero_()
+            head.bias.zero_()
 
 
 def log_mel_loss(read: Tensor, wanted: Tensor) -> Tensor:

@@ -41,17 +41,21 @@ class TrainingStage(StrEnum):
 
 
 def stage_at(progress: float, options: CodecTrainingOptions) -> TrainingStage:
-    """The stage at `progress` (0 to 1) of the schedule; kept codes leave only the decoder to train."""
+    """The stage at `progress` (0 to 1) of the schedule.
+
+    Kept codes leave only the decoder to train, and codes that are learned further were codes before.
+    """
     if progress >= options.adversarial_from:
         return TrainingStage.ADVERSARIAL
-    if progress >= options.decoder_from or options.keep_codes_of is not None:
+    if progress >= options.decoder_from or options.keep_codes:
         return TrainingStage.DECODER
-    return TrainingStage.QUANTIZED if progress >= options.quantized_from else TrainingStage.AUTOENCODER
+    has_codes = progress >= options.quantized_from or options.start_from is not None
+    return TrainingStage.QUANTIZED if has_codes else TrainingStage.AUTOENCODER
 
 
 def part_of_rate(progress: float, options: CodecTrainingOptions) -> float:
     """How far (0 to 1) the learning rate has come down: once until the codes are fixed, then again for the decoder."""
-    if options.keep_codes_of is not None or not 0 < options.decoder_from < 1:
+    if options.keep_codes or not 0 < options.decoder_from < 1:
         return progress
     if progress < options.decoder_from:
         return progress / options.decoder_from
@@ -80,8 +84,8 @@ class Trainer:
         self.rng = np.random.default_rng(options.seed)
         self.num_steps = 0
         self.num_critics_steps = 0
-        self.has_codebooks = options.keep_codes_of is not None
-        self.has_filters = options.keep_codes_of is not None
+        self.has_codebooks = options.start_from is not None
+        self.has_filters = options.keep_codes
 
     def _optimizer(self, module: nn.Module) -> torch.optim.AdamW:
         return torch.optim.AdamW(module.parameters(), lr=self.options.learning_rate, betas=(0.8, 0.99))
@@ -165,7 +169,9 @@ class Trainer:
 
     def _reading_loss(self, latents: Tensor, mels: Tensor, voice: Voice, presence: Tensor, metrics: Metrics) -> Tensor:
         """How far log-mels [B, mels, T] and voice are from what is read off the latents [B, T, D]."""
-        read = self.reader(self.network.decoder, latents)
+        with self._backbone_precision():
+            read = self.reader(self.network.decoder, latents)
+        read = read.float()
         metrics["log_mel"] = (read.detach() - mels).abs().mean().item()
         loss = self.options.log_mel_weight * log_mel_loss(read, mels)
         return loss + self._voice_loss(latents, voice, presence, metrics)
@@ -177,6 +183,15 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
+    def _backbone_precision(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.options.half_backbones)
+
+    def _latents(self, mels: Tensor) -> Tensor:
+        """Latents [B, T, D] of log-mels [B, mels, T]."""
+        with self._backbone_precision():
+            latents = self.network.encode_mels(mels)
+        return latents.float()
+
     def _mels(self) -> tuple[Tensor, Voice, Tensor]:
         """(log-mels [B, mels, T], their voice, presence [B, T])."""
         waveforms, voice, presence = self._batch()
@@ -185,7 +200,7 @@ class Trainer:
 
     def _autoencoder_step(self, metrics: Metrics) -> None:
         mels, voice, presence = self._mels()
-        latents = self.network.encode_mels(mels)
+        latents = self._latents(mels)
         latents = latents + torch.randn(latents.shape, generator=self.generator) * self.options.latent_noise
         self._descend(self._reading_loss(latents, mels, voice, presence, metrics))
 
@@ -203,7 +218,7 @@ class Trainer:
 
     def _quantized_step(self, metrics: Metrics) -> None:
         mels, voice, presence = self._mels()
-        latents = self.network.encode_mels(mels)
+        latents = self._latents(mels)
         flat = latents.flatten(0, 1)
         quantized = self.network.quantizer(flat, self._levels())
         loss = self._reading_loss(quantized.latents.view_as(latents), mels, voice, presence, metrics)
@@ -352,9 +367,12 @@ class Trainer:
 
 def _first_network(options: CodecTrainingOptions) -> MiniNetwork:
     network = MiniNetwork(options.config)
-    if options.keep_codes_of is not None:
-        kept = read_network(options.keep_codes_of)
-        if kept.config != options.config:
-            raise TrainingError(f"{options.keep_codes_of} holds a codec of another shape; give its own configuration.")
-        network.load_state_dict(kept.state_dict())
+    if options.start_from is not None:
+        begun = read_network(options.start_from)
+        if begun.config != options.config:
+            raise TrainingError(f"{options.start_from} holds a codec of another shape; give its own configuration.")
+        network.load_state_dict(begun.state_dict())
+        network.quantizer.assume_even_use(options.batch_size * options.crop_frames)
+    elif options.keep_codes:
+        raise TrainingError("There are no codes to keep: name the weights that hold them in `start_from`.")
     return network

@@ -20,9 +20,10 @@ def order(tmp_path):
         run_directory=tmp_path / "run",
         clips=(AudioLocation(str(tmp_path / "tone.wav")),),
         hours=1.0,
-        keep_codes=True,
+        codes="kept",
         adversarial_from=1.0,
         listener=None,
+        half_backbones=False,
         learning_rate=1e-4,
         threads=1,
     )

@@ -23,6 +23,7 @@ from valle.codec.reader import log_mel_loss
 from valle.codec.trainer import Trainer, TrainingStage, part_of_rate, stage_at
 from valle.codec.training import train_codec
 from valle.codec.training_data import open_speech_pool
+from valle.codec.weights_file import read_network
 from warehouse.errors import CheckpointError, ManifestError, TrainingError
 
 
@@ -110,7 +111,9 @@ def test_the_last_two_stages_leave_encoder_and_codebooks_alone(options, clips, t
 def test_a_decoder_learned_for_kept_codes_leaves_their_revision_as_it_is(options, clips, tmp_path):
     train_codec(options, clips, tmp_path / "first")
     kept = export_run(tmp_path / "first", tmp_path / "first.safetensors")
-    options = replace(options, keep_codes_of=tmp_path / "first.safetensors", num_steps=3, adversarial_from=1.0)
+    options = replace(
+        options, start_from=tmp_path / "first.safetensors", keep_codes=True, num_steps=3, adversarial_from=1.0
+    )
     assert {stage_at(step / 3, options) for step in range(3)} == {TrainingStage.DECODER}
     train_codec(options, clips, tmp_path / "second")
     assert export_run(tmp_path / "second", tmp_path / "second.safetensors").revision == kept.revision
@@ -121,10 +124,45 @@ def test_a_decoder_learned_for_kept_codes_leaves_their_revision_as_it_is(options
     assert np.abs(first.decode([codes])[0] - second.decode([codes])[0]).max() > 0
 
 
-def test_codes_of_another_shape_are_not_kept(options, clips, tmp_path):
+def test_a_run_may_begin_with_weights_whose_codes_it_learns_further(options, clips, tmp_path):
+    train_codec(options, clips, tmp_path / "first")
+    first = tmp_path / "first.safetensors"
+    export_run(tmp_path / "first", first)
+    options = replace(options, start_from=first, decoder_from=1.0, adversarial_from=1.0)
+    assert {stage_at(step / 8, options) for step in range(8)} == {TrainingStage.QUANTIZED}
+    begun = Trainer(options, pool_of(clips, tmp_path / "second"))
+    codebooks = read_network(first).quantizer.codebooks
+    torch.testing.assert_close(begun.network.quantizer.codebooks, codebooks)
+    begun.step(0.0)
+    drawn_anew = (begun.network.quantizer.codebooks - codebooks).abs().amax(-1) > 1
+    assert drawn_anew.float().mean() < 0.5  # k-means would have moved them all
+    train_codec(options, clips, tmp_path / "second")
+    assert not torch.equal(network_of(tmp_path / "second")["quantizer.codebooks"], codebooks)
+
+
+def test_codes_cannot_be_kept_of_nothing(options, clips, tmp_path):
+    with pytest.raises(TrainingError, match="no codes to keep"):
+        Trainer(replace(options, keep_codes=True), pool_of(clips, tmp_path / "run"))
+
+
+def test_backbones_in_half_precision_learn_what_whole_ones_do(options, clips, tmp_path):
+    options = replace(options, num_steps=20, quantized_from=0.5, decoder_from=1.0, adversarial_from=1.0)
+
+    def missed(half_backbones: bool) -> list[float]:
+        trainer = Trainer(replace(options, half_backbones=half_backbones), pool_of(clips, tmp_path / "run"))
+        losses = [trainer.step(step / 20)["log_mel"] for step in range(20)]
+        assert all(parameter.dtype == torch.float32 for parameter in trainer.network.parameters())
+        return losses
+
+    whole, half = missed(False), missed(True)
+    assert half != whole
+    np.testing.assert_allclose(half, whole, rtol=0.1)
+
+
+def test_weights_of_another_shape_are_no_beginning(options, clips, tmp_path):
     train_codec(options, clips, tmp_path / "first")
     export_run(tmp_path / "first", tmp_path / "first.safetensors")
-    wider = replace(options, config=replace(options.config, dim=48), keep_codes_of=tmp_path / "first.safetensors")
+    wider = replace(options, config=replace(options.config, dim=48), start_from=tmp_path / "first.safetensors")
     with pytest.raises(TrainingError, match="another shape"):
         train_codec(wider, clips, tmp_path / "second")
 
@@ -178,7 +216,7 @@ def test_a_log_mel_far_below_the_loudest_counts_less():
 def test_the_rate_comes_down_for_the_codes_and_again_for_the_decoder(options):
     parts = [part_of_rate(progress, options) for progress in (0.0, 0.25, 0.49, 0.5, 0.75, 1.0)]
     assert parts == pytest.approx([0.0, 0.5, 0.98, 0.0, 0.5, 1.0])
-    kept = replace(options, keep_codes_of=Path("weights"))
+    kept = replace(options, start_from=Path("weights"), keep_codes=True)
     assert part_of_rate(0.4, kept) == 0.4
 
 

@@ -1,13 +1,12 @@
-"""More voices from those there are: faster and slower clips, and voices between two."""
+"""More voices from those there are: faster and slower clips."""
 
 import numpy as np
 import pytest
 import soundfile
 from sine_speaker import SineSpeaker, small
 
-from manifests.kokoro import MAIN_VOICES, blended_voices
 from manifests.perturb import main, perturb
-from manifests.synthesize import SynthesisOptions, synthesize
+from manifests.synthesize import synthesize
 from manifests.synthetic import TABLE, parse_table
 from warehouse.errors import ConfigurationError, ManifestError
 
@@ -70,24 +69,3 @@ def test_the_command_says_in_a_sentence_what_is_wrong(tmp_path, monkeypatch, cap
     monkeypatch.setattr("sys.argv", ["perturb", "--source", str(tmp_path), "--out", str(tmp_path), "--factors", "fast"])
     assert main() == 1
     assert "write 0.89,1.12" in capsys.readouterr().err
-
-
-def test_blends_are_of_one_accent_and_each_comes_once():
-    blends = blended_voices(60, seed=0)
-    assert blends == blended_voices(60, seed=0)
-    assert len(set(blends)) == 60
-    for blend in blends:
-        first, second = blend.split("+")
-        assert first != second
-        assert first[0] == second[0]
-        assert {first, second} <= set(MAIN_VOICES)
-
-
-def test_more_blends_than_pairs_are_refused():
-    with pytest.raises(ConfigurationError, match="make 1 blends"):
-        blended_voices(2, seed=0, of=("af_one", "am_two", "bf_three"))
-
-
-def test_a_blend_with_a_held_out_voice_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="none that is held out"):
-        SynthesisOptions(out=tmp_path, hours=1, voices=("af_sky+bm_daniel",))
