@@ -109,6 +109,7 @@ def _command(command: str, parameters: EvaluateParameters) -> _Subject:
 def _checkpoint(parameters: EvaluateParameters) -> _Subject:
     checkpoint = newest_checkpoint(parameters.place.runs, str(parameters.run))
     summary = read_summary(checkpoint)
+    _check_best_of(parameters)
     sampling = (parameters.sampling or SamplingOptions()).over(read_sampling(checkpoint))
     facts = {
         "checkpoint": str(checkpoint),
@@ -117,8 +118,26 @@ def _checkpoint(parameters: EvaluateParameters) -> _Subject:
         "sampling": sampling.model_dump_json(),
         _TIME: "loading is not counted, there is no warm-up run, and a batch's time is shared by its utterances",
     }
-    system = CheckpointSystem(checkpoint, summary, sampling, parameters.batch)
+    if parameters.best_of.count > 1:
+        facts["best of"] = parameters.best_of.model_dump_json()
+    system = CheckpointSystem(checkpoint, summary, sampling, parameters.batch, parameters.best_of)
     return _Subject(system, facts, summary.training_set.rpartition("-")[0], summary.codec.name)
+
+
+def _check_best_of(parameters: EvaluateParameters) -> None:
+    """Who chooses a take by what a judge will say of it makes that judge's numbers mean nothing."""
+    chosen_by = parameters.best_of
+    if chosen_by.count == 1:
+        return
+    if chosen_by.word_weight + chosen_by.character_weight > 0 and chosen_by.transcriber == parameters.asr:
+        raise ConfigurationError(
+            f"{parameters.asr} would judge what it chose: set asr or best_of.transcriber to another model."
+        )
+    if chosen_by.voice_weight > 0 and chosen_by.speaker_encoder == parameters.speaker_encoder:
+        raise ConfigurationError(
+            f"{parameters.speaker_encoder} would judge what it chose: set speaker_encoder or best_of.speaker_encoder "
+            "to another model, or best_of.voice_weight to 0."
+        )
 
 
 def _items(parameters: EvaluateParameters, own_training_set: str | None) -> ItemList:

@@ -19,7 +19,7 @@ from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import BestOfOptions, SamplingOptions
 from valle.training.options import TrainSettings
 from warehouse.answers import AnswerFormat
 
@@ -310,6 +310,8 @@ class EvaluateParameters(Located):
     """Seed of the choice of utterances and prompts."""
     sampling: SamplingOptions | None = None
     """How a checkpoint of ours samples; what is left open is as its training said."""
+    best_of: BestOfOptions = BestOfOptions()
+    """Takes of each utterance by a checkpoint of ours, and who chooses: not the models that judge."""
     codec: str | None = None
     """Codec of the control rows; by default that of the checkpoint, or the embedded one."""
     asr: str = "tiny.en"

@@ -12,9 +12,8 @@ from valle.audio import AudioLocation, UnreadableAudio, read_audio, write_audio
 from valle.backends import Backends
 from valle.cli.arguments import parse, say
 from valle.place import place
-from valle.synthesis.best_of import BestOfOptions
 from valle.synthesis.long_form import LongFormOptions, LongSpeech, Piece, speak_long
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import BestOfOptions, SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Synthesizer
 from valle.training.runs import EMBEDDED, latest_checkpoint, newest_checkpoint, read_sampling
 from warehouse.errors import ConfigurationError

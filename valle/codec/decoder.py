@@ -36,6 +36,10 @@ class Filters:
         """Frames `first` to `last`."""
         return Filters(*(getattr(self, field.name)[:, first:last] for field in fields(self)))
 
+    def float(self) -> "Filters":
+        """The same in single precision."""
+        return Filters(*(getattr(self, field.name).float() for field in fields(self)))
+
     def followed_by(self, later: "Filters") -> "Filters":
         """These frames and then the `later` ones."""
         pairs = ((getattr(self, field.name), getattr(later, field.name)) for field in fields(self))

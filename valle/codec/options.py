@@ -27,7 +27,7 @@ class CodecTrainingOptions:
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     max_gradient_norm: float = 20.0
-    # Backbones in bfloat16 while log-mels are learned: a step takes 0.7 of its time on a CPU that has such products.
+    # Backbones in bfloat16: a step that learns codes takes 0.7 of its time on a CPU that has such products.
     half_backbones: bool = False
     # Standard deviation of the noise on the latents of the first stage (their own is 1).
     latent_noise: float = 0.15

@@ -122,7 +122,9 @@ class Trainer:
         an output would drift from the harmonics it is compared with.
         """
         decoder = self.network.decoder
-        filters = decoder(latents)
+        with self._backbone_precision():
+            filters = decoder(latents)
+        filters = filters.float()
         shape = (len(latents), latents.shape[1] * self.options.config.hop_length)
         outputs = []
         for _ in range(2):

@@ -8,19 +8,23 @@ from valle.backends import Backends
 from valle.evaluation.control_speech import decoder_revision
 from valle.evaluation.items import EvaluationItem
 from valle.evaluation.systems import LONGEST_SECONDS
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import DEFAULT_BEST_OF, BestOfOptions, SamplingOptions
 from valle.training.runs import CheckpointSummary
 from warehouse.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSystem:
-    """A checkpoint of ours. The trial is added to the seed of the sampling; `batch` utterances are spoken at a time."""
+    """A checkpoint of ours. The trial is added to the seed of the sampling; `batch` utterances are spoken at a time.
+
+    With several takes of each utterance the takes of one are a batch.
+    """
 
     checkpoint: Path
     summary: CheckpointSummary
     sampling: SamplingOptions
     batch: int = 1
+    best_of: BestOfOptions = DEFAULT_BEST_OF
 
     @property
     def name(self) -> str:
@@ -32,7 +36,9 @@ class CheckpointSystem:
         """See `System`."""
         codec = _decoder(self.summary.codec.name)
         # What was said before must keep its name when an option is added that was off then.
-        return f"{self.summary.checkpoint_id} {codec} {self.sampling.model_dump_json(exclude_defaults=True)}"
+        options = [self.sampling, *([self.best_of] if self.best_of.count > 1 else [])]
+        said = " ".join(one.model_dump_json(exclude_defaults=True) for one in options)
+        return f"{self.summary.checkpoint_id} {codec} {said}"
 
     @property
     def checkpoint_id(self) -> str | None:
@@ -57,6 +63,7 @@ class CheckpointSystem:
             directory=directory,
             backends=backends,
             batch=self.batch,
+            best_of=self.best_of,
         )
 
 

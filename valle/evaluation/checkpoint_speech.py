@@ -1,7 +1,9 @@
 """What a checkpoint of ours says when it is evaluated."""
 
 import itertools
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ from valle.backends import Backends
 from valle.evaluation.items import EvaluationItem, continues
 from valle.evaluation.speech import keep_failure, keep_speech, pending, read_item_audio, speech_path
 from valle.phonemes import SPACE
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.best_of import speak_best
+from valle.synthesis.options import DEFAULT_BEST_OF, BestOfOptions, SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Request, Speech, Synthesizer
+from warehouse.errors import ConfigurationError
 
 
 def speak_items(
@@ -24,18 +28,25 @@ def speak_items(
     directory: Path,
     backends: Backends,
     batch: int = 1,
+    best_of: BestOfOptions = DEFAULT_BEST_OF,
 ) -> None:
     """Write the speech of every item that has none yet below `directory`; the trial is added to the seed.
 
-    `batch` are spoken at a time, and lost by a kill. An item of which the model says nothing at all is a failure.
+    `batch` are spoken at a time, and lost by a kill; of several takes, which are a batch, the best is kept. An item of
+    which the model says nothing at all is a failure. Raises ConfigurationError for takes that nothing can tell apart.
     """
     missing = pending(items, name, directory)
     if not missing:
         return
     synthesizer = Synthesizer.load(checkpoint, backends)
-    for together in _batched(missing, batch):
+    for together in _batched(missing, batch if best_of.count == 1 else 1):
         requests = [_request(item, synthesizer, sampling) for item in together]
-        for item, request, speech in zip(together, requests, synthesizer.speak_many(requests), strict=True):
+        spoken = (
+            synthesizer.speak_many(requests)
+            if best_of.count == 1
+            else [_best(item, request, synthesizer, best_of) for item, request in zip(together, requests, strict=True)]
+        )
+        for item, request, speech in zip(together, requests, spoken, strict=True):
             path = speech_path(directory, name, item)
             if len(speech.audio.samples):
                 audio = _with_prefix(request, speech, synthesizer)
@@ -57,6 +68,18 @@ def _request(item: EvaluationItem, synthesizer: Synthesizer, sampling: SamplingO
         options = options.model_copy(update={"continues_prompt": True})
         return Request(symbols[place + 1 :], prompt, item.language, options)
     return Request(symbols, prompt, item.language, options)
+
+
+def _best(item: EvaluationItem, request: Request, synthesizer: Synthesizer, options: BestOfOptions) -> Speech:
+    """The best of several takes; its time is that of all of them and of the choice."""
+    if request.options.continues_prompt:
+        raise ConfigurationError(
+            "The best of several takes cannot be told where a prompt is continued, because its words are not known "
+            "apart; leave best_of.count at 1 for this protocol."
+        )
+    started = time.perf_counter()
+    best = speak_best(synthesizer, request, item.text, options=options).best.speech
+    return replace(best, seconds=time.perf_counter() - started)
 
 
 def _with_prefix(request: Request, speech: Speech, synthesizer: Synthesizer) -> Audio:

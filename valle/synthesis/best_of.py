@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from valle.asr import SAMPLE_RATE, Transcriber
 from valle.audio import Audio, Samples, resample
 from valle.speaker import Embedding, SpeakerEncoder
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import DEFAULT_BEST_OF, BestOfOptions, SamplingOptions
 from valle.synthesis.seeds import take_seed
 from valle.synthesis.synthesizer import Request, Speech, Synthesizer
 from valle.text.errors import count_character_errors, count_word_errors
@@ -23,24 +22,6 @@ from warehouse.errors import ConfigurationError
 
 Judged = TypeVar("Judged")
 _WORST_VOICE = -1.0
-
-
-class BestOfOptions(BaseModel):
-    """How many takes there are, and how one of them is chosen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    count: int = Field(default=1, ge=1, description="Takes of every sentence; 1 is off.")
-    transcriber: str = Field(default="tiny.en", description="ASR model that hears the words.")
-    speaker_encoder: str = Field(default="resemblyzer", description="Encoder that compares the voice to the prompt.")
-    word_weight: float = Field(default=1.0, ge=0, description="Of the word error rate, which counts against a take.")
-    character_weight: float = Field(
-        default=1.0, ge=0, description="Of the character error rate, which counts against a take."
-    )
-    voice_weight: float = Field(default=1.0, ge=0, description="Of the cosine of its voice to the prompt's.")
-
-
-DEFAULT_BEST_OF = BestOfOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,3 +183,19 @@ class SamplingOptions(_Options):
                 f"decoding={self.decoding} makes no use of {' and '.join(given)}; decode otherwise, or leave it out."
             )
         return self
+
+
+class BestOfOptions(_Options):
+    """How many takes there are, and how one of them is chosen."""
+
+    count: int = Field(default=1, ge=1, description="Takes of every sentence; 1 is off.")
+    transcriber: str = Field(default="tiny.en", description="ASR model that hears the words.")
+    speaker_encoder: str = Field(default="resemblyzer", description="Encoder that compares the voice to the prompt.")
+    word_weight: float = Field(default=1.0, ge=0, description="Of the word error rate, which counts against a take.")
+    character_weight: float = Field(
+        default=1.0, ge=0, description="Of the character error rate, which counts against a take."
+    )
+    voice_weight: float = Field(default=1.0, ge=0, description="Of the cosine of its voice to the prompt's.")
+
+
+DEFAULT_BEST_OF = BestOfOptions()

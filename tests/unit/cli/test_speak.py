@@ -15,9 +15,8 @@ from valle.cli.arguments import parse
 from valle.cli.speak import SpeakOptions, run
 from valle.codec import open_codec
 from valle.phonemes import phoneme_table
-from valle.synthesis.best_of import BestOfOptions
 from valle.synthesis.long_form import LongFormOptions
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import BestOfOptions, SamplingOptions
 from valle.training.checkpoint import write_model
 from valle.training.export import export_checkpoint
 from warehouse.errors import ConfigurationError

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from tests.unit.synthesis.test_synthesizer import ToyBackends
-from tests.unit.synthesis.toy import ToyCodec
+from tests.unit.synthesis.toy import ToyCodec, ToyEncoder
 from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.audio import Audio, AudioLocation, read_audio, write_audio
 from valle.evaluation.checkpoint import CheckpointSystem
 from valle.evaluation.items import EvaluationItem
 from valle.evaluation.speech import find_speech
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import BestOfOptions, SamplingOptions
 from valle.training.checkpoint import read_card
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from valle.training.runs import SCHEMA, latest_checkpoint, read_summary
-from warehouse.errors import CheckpointError
+from warehouse.errors import CheckpointError, ConfigurationError
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,27 @@ def test_what_is_said_does_not_depend_on_the_batch(system, make_item, tmp_path):
     assert all(np.array_equal(samples_of(alone[key]), samples_of(together[key])) for key in alone)
 
 
+def test_of_several_takes_the_best_is_kept_whatever_the_batch(system, make_item, tmp_path):
+    items = [make_item(name) for name in "ab"]
+    chosen_by = BestOfOptions(count=6, word_weight=0, character_weight=0)
+    first = speak(system, items, tmp_path / "first")
+    best = speak(dataclasses.replace(system, best_of=chosen_by, batch=2), items, tmp_path / "best")
+    (wanted,) = ToyEncoder().embed([read_audio(items[0].prompt_location).samples])
+
+    def likeness(spoken):
+        return [float(ToyEncoder().embed([samples_of(spoken[name, 0])])[0] @ wanted) for name in "ab"]
+
+    assert all(after >= before - 0.01 for before, after in zip(likeness(first), likeness(best), strict=True))
+    assert sum(likeness(best)) > sum(likeness(first))
+    assert all(one.seconds > 0 for one in best.values())
+
+
+def test_takes_of_a_continuation_are_refused(system, make_item, tmp_path):
+    item = make_item("a", protocol="librispeech_continuation", text="abcd efgh")
+    with pytest.raises(ConfigurationError, match=r"best_of\.count at 1"):
+        speak(dataclasses.replace(system, best_of=BestOfOptions(count=2)), [item], tmp_path / "speech")
+
+
 def test_a_continuation_is_its_prompt_and_what_follows(system, make_item, tmp_path):
     item = make_item("a", protocol="librispeech_continuation", text="abcd efgh")
     spoken = speak(system, [item], tmp_path / "speech")["a", 0]
@@ -159,3 +180,10 @@ def test_an_option_that_is_off_does_not_change_the_identity(system):
     spelled_out = SamplingOptions.model_validate(SamplingOptions(max_seconds=0.2, seed=5).model_dump())
     assert dataclasses.replace(system, sampling=spelled_out).identity == system.identity
     assert "mirostat" not in system.identity
+    one_take = BestOfOptions(count=1, voice_weight=0.5)
+    assert dataclasses.replace(system, best_of=one_take).identity == system.identity
+
+
+def test_several_takes_are_another_system(system):
+    several = {dataclasses.replace(system, best_of=BestOfOptions(count=n)).identity for n in (1, 2, 3)}
+    assert len(several) == 3

@@ -18,7 +18,7 @@ from valle.cli import main
 from valle.evaluation.controls import MEANINGS
 from valle.evaluation.evaluate import stored_scores
 from valle.training.runs import SCHEMA, checkpoint_directory
-from warehouse.errors import LakeError
+from warehouse.errors import ConfigurationError, LakeError
 from warehouse.lake import Lake
 from warehouse.rows import ScoreRow
 
@@ -86,6 +86,24 @@ def test_other_sampling_is_another_evaluation_that_is_not_done(arguments, tmp_pa
     lake = Lake(tmp_path / "data" / "lake")
     assert len(stored_scores(done.name, lake)) == 12
     assert stored_scores(other.name, lake) == []
+
+
+def test_who_chooses_among_takes_may_not_be_who_judges(arguments, tmp_path):
+    listing = arguments[-1]
+    common = {"data": tmp_path / "data", "run": "toy", "protocol": "seed_tts_eval", "listing": listing}
+
+    def resolved(**best_of):
+        return resolve(EvaluateParameters(**common, best_of={"count": 3} | best_of), Backends())
+
+    with pytest.raises(ConfigurationError, match=r"tiny\.en would judge what it chose"):
+        resolved(voice_weight=0)
+    with pytest.raises(ConfigurationError, match="resemblyzer would judge what it chose"):
+        resolved(transcriber="base")
+    chosen = resolved(transcriber="base", voice_weight=0)
+    assert '"count":3' in chosen.facts["best of"]
+    one_take = resolved(count=1)
+    assert "best of" not in one_take.facts
+    assert one_take.plan.name != chosen.plan.name
 
 
 def test_scores_are_read_in_the_order_of_their_ids_and_of_old_lakes_too(tmp_path):

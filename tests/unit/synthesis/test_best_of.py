@@ -9,8 +9,8 @@ from tests.unit.training.toy import SPEC, codes_for
 from valle.asr import open_transcriber
 from valle.audio import Audio, AudioLocation, read_audio
 from valle.speaker import open_speaker_encoder
-from valle.synthesis.best_of import BestOfOptions, Opinion, Take, choose, judge_takes, speak_best
-from valle.synthesis.options import BeamOptions, MaskedOptions, SamplingOptions
+from valle.synthesis.best_of import Opinion, Take, choose, judge_takes, speak_best
+from valle.synthesis.options import BeamOptions, BestOfOptions, MaskedOptions, SamplingOptions
 from valle.synthesis.seeds import take_seed
 from valle.synthesis.synthesizer import Prompt, Request, Speech
 from warehouse.errors import ConfigurationError
