@@ -3,9 +3,10 @@
 faster-whisper (CTranslate2) does the work. Whisper sees 30 s windows, so a short clip costs as much as a long one; here
 the windows of several clips go through encoder and decoder as one batch, and the language is read off the encoder
 output that is there anyway. A clip that does not fit one window, or whose decode stopped long before its end, is done
-again alone by faster-whisper's sequential algorithm. So is one whose text goes round in circles, with beams: that a
-greedy decode sometimes never ends is a fault of Whisper, and the sign of it (its authors' own, section 4.5 of Radford
-et al. 2022) needs no reference text. Nothing samples, so results repeat.
+again alone by faster-whisper's sequential algorithm. So is one whose text goes round in circles, with beams and, if
+those do so too, without saying the same four tokens twice and with no more tokens than the seconds can hold: that a
+decode sometimes never ends is a fault of Whisper, and the sign of it (its authors' own, section 4.5 of Radford et al.
+2022) needs no reference text. Its authors draw at random then; here nothing samples, so results repeat.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,9 @@ _LENGTH_LIMIT = 448
 _CALLERS_ON_CPU = 8  # threads that may ask at once; they share the weights, and one that waits costs nothing
 _LOOP_RATIO = 2.4  # Whisper's own threshold
 _BEAMS = 5
+_LONGEST_REPEAT = 3  # tokens that may come again where beams go round in circles
+_MOST_TOKENS_A_SECOND = 12  # the fastest speakers say about eight, digit by digit
+_SPARE_TOKENS = 8  # for timestamps and the end
 _BATCH = 8
 _BATCH_ON_CPU = 2  # eight take a sixth longer there: fetching memory for them costs more than they save
 
@@ -119,12 +123,14 @@ class FasterWhisper:
         return [self._unless_it_loops(heard.get(i), samples, language) for i, samples in enumerate(waveforms)]
 
     def _unless_it_loops(self, heard: Heard | None, samples: Samples, language: str | None) -> Heard:
-        """What was heard in a clip, by beams where a greedy decode went round in circles and they do less so."""
-        first = heard or self._alone(samples, language, beam_size=1)
-        if first.compression_ratio <= _LOOP_RATIO:
-            return first
-        again = self._alone(samples, language, beam_size=_BEAMS)
-        return min(first, again, key=lambda one: one.compression_ratio)
+        """What was heard in a clip: the first decode that does not go round in circles, or the one that does least."""
+        heard = heard or self._alone(samples, language, beam_size=1)
+        for is_strict in (False, True):
+            if heard.compression_ratio <= _LOOP_RATIO:
+                break
+            again = self._alone(samples, language, beam_size=_BEAMS, is_strict=is_strict)
+            heard = min(heard, again, key=lambda one: one.compression_ratio)
+        return heard
 
     def _features(self, samples: Samples) -> NDArray[np.float32]:
         from faster_whisper.audio import pad_or_trim
@@ -183,13 +189,15 @@ class FasterWhisper:
         timestamps = [token - timestamp_begin for token in tokens if token >= timestamp_begin]
         return len(timestamps) > 1 and timestamps[-1] * 0.02 < duration - _TAIL_SECONDS
 
-    def _alone(self, samples: Samples, language: str | None, *, beam_size: int) -> Heard:
+    def _alone(self, samples: Samples, language: str | None, *, beam_size: int, is_strict: bool = False) -> Heard:
         segments, info = self._model.transcribe(
             samples,
             language=language,
             beam_size=beam_size,
             temperature=0.0,
             condition_on_previous_text=False,
+            no_repeat_ngram_size=_LONGEST_REPEAT + 1 if is_strict else 0,
+            max_new_tokens=_most_tokens(samples) if is_strict else None,
         )
         parts = list(segments)
         text = "".join(part.text for part in parts).strip()
@@ -208,6 +216,12 @@ class FasterWhisper:
     def _probability_of(self, samples: Samples, language: str) -> float:
         encoded = self._model.encode(self._features(samples[: int(_WINDOW_SECONDS * SAMPLE_RATE)])[None])
         return dict(self._model.model.detect_language(encoded)[0]).get(f"<|{language}|>", 0.0)
+
+
+def _most_tokens(samples: Samples) -> int:
+    """How many tokens a window of the clip can have."""
+    seconds = min(len(samples) / SAMPLE_RATE, _WINDOW_SECONDS)
+    return min(round(seconds * _MOST_TOKENS_A_SECOND) + _SPARE_TOKENS, _LENGTH_LIMIT // 2)
 
 
 def model_directory(name: str) -> Path:

@@ -33,7 +33,7 @@ class Transcribe:
     """Options of transcription."""
 
     name: ClassVar[str] = "transcribe"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[str] = "segments"
     writes: ClassVar[type] = TranscriptRow
 

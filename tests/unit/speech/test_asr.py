@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.speech.clips import sentences
 from valle import assets
-from valle.asr import FasterWhisper, Heard, compression_ratio, open_transcriber, transcriber_revision
+from valle.asr import FasterWhisper, Heard, _most_tokens, compression_ratio, open_transcriber, transcriber_revision
 from valle.stages.plausibility import disagreement
 from warehouse.errors import DependencyError
 
@@ -78,6 +78,15 @@ def test_a_decode_that_went_round_in_circles_is_done_again(tiny, clips):
     assert disagreement(clips[0].text, again.text, "en") <= 0.25
     sound = Heard("and on", "en", None, -0.2, 0.0, compression_ratio("and on"))
     assert tiny._unless_it_loops(sound, clips[0].samples, "en") is sound
+
+
+def test_the_last_resort_hears_clear_speech_as_it_is_and_no_more_than_there_is_time_for(tiny, clips):
+    clear = tiny._alone(clips[0].samples, "en", beam_size=5, is_strict=True)
+    assert disagreement(clips[0].text, clear.text, "en") <= 0.25
+    half_a_second = np.tile(clips[0].samples, 3)[: 16_000 // 2]
+    heard = tiny._alone(half_a_second, "en", beam_size=5, is_strict=True)
+    assert len(tiny._model.hf_tokenizer.encode(heard.text, add_special_tokens=False).ids) <= 14
+    assert [_most_tokens(np.zeros(seconds * 16_000)) for seconds in (1, 10, 30, 300)] == [20, 128, 224, 224]
 
 
 def test_several_threads_may_ask_at_once(tiny, clips, heard):
