@@ -86,6 +86,8 @@ def _subject(parameters: EvaluateParameters) -> _Subject:
     given = [one for one in (parameters.run, parameters.folder, parameters.command) if one is not None]
     if len(given) != 1:
         raise ConfigurationError("Name what to evaluate: --run, --folder or --command, one of them.")
+    if parameters.run is None and parameters.best_of.count > 1:
+        raise ConfigurationError("Only a checkpoint of ours can be asked for several takes: leave best_of.count at 1.")
     if parameters.folder is not None:
         folder = parameters.folder.expanduser().resolve()
         facts = {"system": f"folder {folder}", _TIME: "not known: somebody else made the files"}
@@ -119,7 +121,7 @@ def _checkpoint(parameters: EvaluateParameters) -> _Subject:
         _TIME: "loading is not counted, there is no warm-up run, and a batch's time is shared by its utterances",
     }
     if parameters.best_of.count > 1:
-        facts["best of"] = parameters.best_of.model_dump_json()
+        facts["best of"] = f"{parameters.best_of.model_dump_json()}; the time is that of all takes, without the choice"
     system = CheckpointSystem(checkpoint, summary, sampling, parameters.batch, parameters.best_of)
     return _Subject(system, facts, summary.training_set.rpartition("-")[0], summary.codec.name)
 

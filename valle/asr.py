@@ -4,9 +4,10 @@ faster-whisper (CTranslate2) does the work. Whisper sees 30 s windows, so a shor
 the windows of several clips go through encoder and decoder as one batch, and the language is read off the encoder
 output that is there anyway. A clip that does not fit one window, or whose decode stopped long before its end, is done
 again alone by faster-whisper's sequential algorithm. So is one whose text goes round in circles, with beams and, if
-those do so too, without saying the same four tokens twice and with no more tokens than the seconds can hold: that a
-decode sometimes never ends is a fault of Whisper, and the sign of it (its authors' own, section 4.5 of Radford et al.
-2022) needs no reference text. Its authors draw at random then; here nothing samples, so results repeat.
+those do so too, with no more tokens than the seconds can hold: that a decode sometimes never ends is a fault of
+Whisper, and the sign of it (its authors' own, section 4.5 of Radford et al. 2022) needs no reference text. Its authors
+draw at random then. Here nothing samples, so results repeat, and nothing forbids repetition, so speech that repeats
+itself is heard to do so.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,6 @@ _LENGTH_LIMIT = 448
 _CALLERS_ON_CPU = 8  # threads that may ask at once; they share the weights, and one that waits costs nothing
 _LOOP_RATIO = 2.4  # Whisper's own threshold
 _BEAMS = 5
-_LONGEST_REPEAT = 3  # tokens that may come again where beams go round in circles
 _MOST_TOKENS_A_SECOND = 12  # the fastest speakers say about eight, digit by digit
 _SPARE_TOKENS = 8  # for timestamps and the end
 _BATCH = 8
@@ -114,23 +114,32 @@ class FasterWhisper:
         if not self.is_multilingual:
             language = "en"
         if careful:
-            return [self._alone(samples, language, beam_size=_BEAMS) for samples in waveforms]
-        heard: dict[int, Heard] = {}
+            with_beams = (self._alone(samples, language, beam_size=_BEAMS) for samples in waveforms)
+            return [
+                self._no_longer_than_it_lasts(heard, samples, language)
+                for heard, samples in zip(with_beams, waveforms, strict=True)
+            ]
+        known: dict[int, Heard] = {}
         short = [i for i, samples in enumerate(waveforms) if len(samples) <= _WINDOW_SECONDS * SAMPLE_RATE]
         for batch in _batches(short, self._batch_size):
             results = self._together([waveforms[i] for i in batch], language)
-            heard.update((i, result) for i, result in zip(batch, results, strict=True) if result is not None)
-        return [self._unless_it_loops(heard.get(i), samples, language) for i, samples in enumerate(waveforms)]
+            known.update((i, result) for i, result in zip(batch, results, strict=True) if result is not None)
+        return [self._unless_it_loops(known.get(i), samples, language) for i, samples in enumerate(waveforms)]
 
     def _unless_it_loops(self, heard: Heard | None, samples: Samples, language: str | None) -> Heard:
-        """What was heard in a clip: the first decode that does not go round in circles, or the one that does least."""
-        heard = heard or self._alone(samples, language, beam_size=1)
-        for is_strict in (False, True):
-            if heard.compression_ratio <= _LOOP_RATIO:
-                break
-            again = self._alone(samples, language, beam_size=_BEAMS, is_strict=is_strict)
-            heard = min(heard, again, key=lambda one: one.compression_ratio)
-        return heard
+        """What was heard in a clip, with beams where a greedy decode went round in circles and they do less so."""
+        first = heard or self._alone(samples, language, beam_size=1)
+        if first.compression_ratio <= _LOOP_RATIO:
+            return first
+        again = self._alone(samples, language, beam_size=_BEAMS)
+        return self._no_longer_than_it_lasts(_calmer(first, again), samples, language)
+
+    def _no_longer_than_it_lasts(self, heard: Heard, samples: Samples, language: str | None) -> Heard:
+        """What was heard; where that goes round in circles, what can have been said in the time."""
+        if heard.compression_ratio <= _LOOP_RATIO:
+            return heard
+        bounded = self._alone(samples, language, beam_size=_BEAMS, max_tokens=_most_tokens(samples))
+        return _calmer(heard, bounded)
 
     def _features(self, samples: Samples) -> NDArray[np.float32]:
         from faster_whisper.audio import pad_or_trim
@@ -189,15 +198,14 @@ class FasterWhisper:
         timestamps = [token - timestamp_begin for token in tokens if token >= timestamp_begin]
         return len(timestamps) > 1 and timestamps[-1] * 0.02 < duration - _TAIL_SECONDS
 
-    def _alone(self, samples: Samples, language: str | None, *, beam_size: int, is_strict: bool = False) -> Heard:
+    def _alone(self, samples: Samples, language: str | None, *, beam_size: int, max_tokens: int | None = None) -> Heard:
         segments, info = self._model.transcribe(
             samples,
             language=language,
             beam_size=beam_size,
             temperature=0.0,
             condition_on_previous_text=False,
-            no_repeat_ngram_size=_LONGEST_REPEAT + 1 if is_strict else 0,
-            max_new_tokens=_most_tokens(samples) if is_strict else None,
+            max_new_tokens=max_tokens,
         )
         parts = list(segments)
         text = "".join(part.text for part in parts).strip()
@@ -216,6 +224,11 @@ class FasterWhisper:
     def _probability_of(self, samples: Samples, language: str) -> float:
         encoded = self._model.encode(self._features(samples[: int(_WINDOW_SECONDS * SAMPLE_RATE)])[None])
         return dict(self._model.model.detect_language(encoded)[0]).get(f"<|{language}|>", 0.0)
+
+
+def _calmer(one: Heard, other: Heard) -> Heard:
+    """The one whose text repeats itself less; the first of equals."""
+    return min(one, other, key=lambda heard: heard.compression_ratio)
 
 
 def _most_tokens(samples: Samples) -> int:

@@ -15,10 +15,7 @@ from warehouse.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSystem:
-    """A checkpoint of ours. The trial is added to the seed of the sampling; `batch` utterances are spoken at a time.
-
-    With several takes of each utterance the takes of one are a batch.
-    """
+    """A checkpoint of ours. The trial is added to the seed of the sampling; `batch` utterances are spoken at a time."""
 
     checkpoint: Path
     summary: CheckpointSummary

@@ -1,7 +1,6 @@
 """What a checkpoint of ours says when it is evaluated."""
 
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,14 +31,15 @@ def speak_items(
 ) -> None:
     """Write the speech of every item that has none yet below `directory`; the trial is added to the seed.
 
-    `batch` are spoken at a time, and lost by a kill; of several takes, which are a batch, the best is kept. An item of
-    which the model says nothing at all is a failure. Raises ConfigurationError for takes that nothing can tell apart.
+    `batch` are spoken at a time (of several takes of one, which are spoken together, the best is kept) and lost by a
+    kill. An item of which the model says nothing at all is a failure. Raises ConfigurationError for takes that nothing
+    can tell apart.
     """
     missing = pending(items, name, directory)
     if not missing:
         return
     synthesizer = Synthesizer.load(checkpoint, backends)
-    for together in _batched(missing, batch if best_of.count == 1 else 1):
+    for together in _batched(missing, batch):
         requests = [_request(item, synthesizer, sampling) for item in together]
         spoken = (
             synthesizer.speak_many(requests)
@@ -71,15 +71,14 @@ def _request(item: EvaluationItem, synthesizer: Synthesizer, sampling: SamplingO
 
 
 def _best(item: EvaluationItem, request: Request, synthesizer: Synthesizer, options: BestOfOptions) -> Speech:
-    """The best of several takes; its time is that of all of them and of the choice."""
+    """The best of several takes; its time is that of them all."""
     if request.options.continues_prompt:
         raise ConfigurationError(
             "The best of several takes cannot be told where a prompt is continued, because its words are not known "
             "apart; leave best_of.count at 1 for this protocol."
         )
-    started = time.perf_counter()
-    best = speak_best(synthesizer, request, item.text, options=options).best.speech
-    return replace(best, seconds=time.perf_counter() - started)
+    takes = speak_best(synthesizer, request, item.text, options=options)
+    return replace(takes.best.speech, seconds=sum(take.speech.seconds for take in takes.takes))
 
 
 def _with_prefix(request: Request, speech: Speech, synthesizer: Synthesizer) -> Audio:
