@@ -204,6 +204,17 @@ def test_the_decoder_begins_with_what_the_reader_has_learned_and_brings_the_outp
     assert np.mean(losses[-5:]) < losses[0]
 
 
+def test_phase_and_gains_of_a_decoder_from_elsewhere_begin_anew(options, clips, tmp_path):
+    train_codec(options, clips, tmp_path / "first")
+    export_run(tmp_path / "first", tmp_path / "first.safetensors")
+    options = replace(options, start_from=tmp_path / "first.safetensors", adversarial_from=1.0, learning_rate=0.0)
+    trainer = Trainer(options, pool_of(clips, tmp_path / "second"))
+    learned = (trainer.network.decoder.phase.weight, trainer.network.decoder.gains.weight)
+    assert all(weight.abs().max() > 0 for weight in learned)
+    trainer.step(0.5)
+    assert all(weight.abs().max() == 0 for weight in learned)
+
+
 def test_a_log_mel_far_below_the_loudest_counts_less():
     wanted = torch.zeros(1, 4, 5)
     wanted[0, 1:] = -20.0
