@@ -88,6 +88,8 @@ def _subject(parameters: EvaluateParameters) -> _Subject:
         raise ConfigurationError("Name what to evaluate: --run, --folder or --command, one of them.")
     if parameters.run is None and parameters.best_of.count > 1:
         raise ConfigurationError("Only a checkpoint of ours can be asked for several takes: leave best_of.count at 1.")
+    if parameters.run is None and parameters.sampling is not None:
+        raise ConfigurationError("Only a checkpoint of ours can be told how to sample: leave sampling out.")
     if parameters.folder is not None:
         folder = parameters.folder.expanduser().resolve()
         facts = {"system": f"folder {folder}", _TIME: "not known: somebody else made the files"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from valle.codec.network import MiniConfig, MiniNetwork
@@ -60,7 +60,8 @@ def write_weights(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata)
+    # Not `save_file`, whose files nobody but their owner may read.
+    temporary.write_bytes(save(tensors, metadata))
     temporary.replace(path)
     return WeightsHeader(network.config, revision, num_steps, licence, credits_line)
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from valle.codec.base import CodecSpec
@@ -83,7 +83,8 @@ def temporary_directory(checkpoint: Path) -> Path:
 def write_model(directory: Path, card: CheckpointCard, weights: Mapping[str, Tensor]) -> None:
     """Write weights and card into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, weights_path(directory))
+    # Not `save_file`, whose files nobody but their owner may read.
+    weights_path(directory).write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
     content = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)} | {
         "schema": SCHEMA,
         "model": card.model.model_dump(),

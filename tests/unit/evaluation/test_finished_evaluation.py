@@ -104,6 +104,8 @@ def test_who_chooses_among_takes_may_not_be_who_judges(arguments, tmp_path):
     with pytest.raises(ConfigurationError, match="Only a checkpoint of ours"):
         folder = common | {"run": None, "folder": tmp_path}
         resolve(EvaluateParameters(**folder, best_of={"count": 3}), Backends())
+    with pytest.raises(ConfigurationError, match="leave sampling out"):
+        resolve(EvaluateParameters(**folder, sampling={"temperature": 0.5}), Backends())
     one_take = resolved(count=1)
     assert "best of" not in one_take.facts
     assert one_take.plan.name != chosen.plan.name
