@@ -118,7 +118,7 @@ def _checkpoint(parameters: EvaluateParameters) -> _Subject:
     facts = {
         "checkpoint": str(checkpoint),
         "training set": summary.training_set,
-        "model codec": f"{summary.codec.name}@{summary.codec.revision}",
+        "model codec": summary.codec.label,
         "sampling": sampling.model_dump_json(),
         _TIME: "loading is not counted, there is no warm-up run, and a batch's time is shared by its utterances",
     }

@@ -40,7 +40,7 @@ def _describe(card: TrainingSetCard) -> str:
         [
             f"# Training set {card.id}",
             "",
-            f"`{card.where}`, weights `{card.weight}`, codec {card.codec.name}@{card.codec.revision}",
+            f"`{card.where}`, weights `{card.weight}`, codec {card.codec.label}",
             "",
             "| split | utterances | hours |",
             "| --- | ---: | ---: |",

@@ -103,7 +103,7 @@ def record_checkpoint(root: Place, checkpoint: Path, card: "CheckpointCard") -> 
         checkpoint_id=card.checkpoint_id,
         run_id=card.run_id,
         training_set=card.training_set,
-        codec=f"{card.codec.name}@{card.codec.revision}",
+        codec=card.codec.label,
         step=card.step,
         path=str(checkpoint),
         config=json.dumps(dict(card.options), default=str),

@@ -27,6 +27,11 @@ class CodecSpec:
     codebook_size: int
 
     @property
+    def label(self) -> str:
+        """What tables and reports call it: its name and which codes it makes."""
+        return f"{self.name}@{self.revision}"
+
+    @property
     def frame_rate(self) -> float:
         """Frames a second."""
         return self.sample_rate / self.hop_length

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from valle.codec.network import MiniConfig, MiniNetwork
+from valle.tensors import write_tensors
 from warehouse.errors import DependencyError
 
 EMBEDDED = Path(__file__).with_name("weights") / "mini.safetensors"
@@ -49,7 +49,7 @@ def write_weights(
     path: Path, network: MiniNetwork, *, num_steps: int, licence: str, credits_line: str
 ) -> WeightsHeader:
     """Write the network in half precision, atomically; returns the header."""
-    tensors = {name: tensor.detach().half().contiguous() for name, tensor in _learned_tensors(network).items()}
+    tensors = {name: tensor.detach().half() for name, tensor in _learned_tensors(network).items()}
     revision = encoding_revision(tensors, network.config)
     metadata = {
         "config": network.config.to_json(),
@@ -60,8 +60,7 @@ def write_weights(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    # Not `save_file`, whose files nobody but their owner may read.
-    temporary.write_bytes(save(tensors, metadata))
+    write_tensors(temporary, tensors, metadata)
     temporary.replace(path)
     return WeightsHeader(network.config, revision, num_steps, licence, credits_line)
 

@@ -149,7 +149,7 @@ def _refusal(registered: list[str]) -> str:
 
 def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
     used = pc.unique(chosen["codec"]).to_pylist()
-    if used != [f"{codec.name}@{codec.revision}"]:
+    if used != [codec.label]:
         raise TrainingError(
             f"The selected codes were made by {', '.join(used)}, not by {codec.name}@{codec.revision}; "
             "run `valle quantize` again, or narrow the condition on `codec`."

@@ -15,6 +15,8 @@ from valle.model.valle import ValleModel
 
 _PRIOR = 2.0
 """How many frames of the average sound every entry is taken to have been seen with besides."""
+_LARGEST_SPREAD = 2.5
+"""Means of many rows lie close together. Where codes have nothing in common, what is left is noise, and stays small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,3 @@ def _carried_outputs(outputs: Tensor, before: Tensor, after: Tensor) -> Tensor:
     mean = carried.mean(0)
     spread = (outputs.std(0).norm() / carried.std(0).norm()).clamp(max=_LARGEST_SPREAD)
     return mean + spread * (carried - mean)
-
-
-_LARGEST_SPREAD = 2.5
-"""Means of many rows lie close together. Where codes have nothing in common, what is left is noise, and stays small."""

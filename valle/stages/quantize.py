@@ -53,7 +53,7 @@ class Quantize:
         levels = [_level(item) for item in items]
         audible = [item for item, level in zip(items, levels, strict=True) if level >= self.silence_level]
         encoded = iter(codec.encode([item.samples for item in audible]) if audible else [])
-        name = f"{codec.spec.name}@{codec.spec.revision}"
+        name = codec.spec.label
         return [
             self._row(item.input, name, next(encoded), None, None)
             if level >= self.silence_level

@@ -14,9 +14,9 @@ from valle.training.checkpoint import load_model, temporary_directory, write_mod
 from warehouse.errors import CheckpointError
 
 FEWEST_FRAMES = 50_000
-"""About fifty for each entry of a codebook; fewer would leave many entries without a meaning."""
-_MOST_FRAMES = 1_000_000
-"""Nearly four hours, after which nothing gets better."""
+"""Eleven minutes, about fifty frames for each of 1,024 entries; fewer would leave many entries without a meaning."""
+_MOST_FRAMES = 300_000
+"""Over an hour. A vector of the model's width for each of them has to fit into memory a few times."""
 
 
 def carry_checkpoint(checkpoint: Path, codec: CodecSpec, catalogue: duckdb.DuckDBPyConnection, out: Path) -> int:
@@ -29,7 +29,7 @@ def carry_checkpoint(checkpoint: Path, codec: CodecSpec, catalogue: duckdb.DuckD
         raise CheckpointError(f"{out} exists; name a directory that does not.")
     model, card = load_model(checkpoint)
     if codec == card.codec:
-        raise CheckpointError(f"{checkpoint} knows the codes of {_label(codec)} already; train on from it.")
+        raise CheckpointError(f"{checkpoint} knows the codes of {codec.label} already; train on from it.")
     renamed = dataclasses.replace(codec, name=card.codec.name, revision=card.codec.revision)
     if renamed != card.codec:
         raise CheckpointError(f"{codec.name} has another shape than the codec of {checkpoint}, {card.codec.name}.")
@@ -37,7 +37,7 @@ def carry_checkpoint(checkpoint: Path, codec: CodecSpec, catalogue: duckdb.DuckD
     num_frames = codes.before.shape[1]
     if num_frames < FEWEST_FRAMES:
         raise CheckpointError(
-            f"The lake has {num_frames} frames of speech with codes of both {_label(card.codec)} and {_label(codec)}, "
+            f"The lake has {num_frames} frames of speech with codes of both {card.codec.label} and {codec.label}, "
             f"and {FEWEST_FRAMES} are needed; quantize a corpus with both."
         )
     carry_codes(model, codes)
@@ -47,10 +47,6 @@ def carry_checkpoint(checkpoint: Path, codec: CodecSpec, catalogue: duckdb.DuckD
     return num_frames
 
 
-def _label(codec: CodecSpec) -> str:
-    return f"{codec.name}@{codec.revision}"
-
-
 def _parallel_codes(catalogue: duckdb.DuckDBPyConnection, before: CodecSpec, after: CodecSpec) -> ParallelCodes:
     sides = {"one": before, "other": after}
     columns = [f"{side}.q{level} AS {side}{level}" for side in sides for level in range(before.num_codebooks)]
@@ -58,7 +54,7 @@ def _parallel_codes(catalogue: duckdb.DuckDBPyConnection, before: CodecSpec, aft
         f"SELECT {', '.join(columns)} FROM codes AS one JOIN codes AS other USING (segment_id) "
         "WHERE one.codec = ? AND other.codec = ? AND one.num_frames = other.num_frames AND one.num_frames > 0 "
         "QUALIFY sum(one.num_frames) OVER (ORDER BY hash(segment_id)) <= ?",
-        [*map(_label, sides.values()), _MOST_FRAMES],
+        [before.label, after.label, _MOST_FRAMES],
     ).fetchnumpy()
     nothing = np.zeros(0, np.int64)
 

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from valle.codec.base import CodecSpec
 from valle.data.sampler import Cursor
 from valle.model import ModelConfig, ValleModel
+from valle.tensors import write_tensors
 from valle.training.runs import (
     CARD,
     SCHEMA,
@@ -83,8 +84,7 @@ def temporary_directory(checkpoint: Path) -> Path:
 def write_model(directory: Path, card: CheckpointCard, weights: Mapping[str, Tensor]) -> None:
     """Write weights and card into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
-    # Not `save_file`, whose files nobody but their owner may read.
-    weights_path(directory).write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
+    write_tensors(weights_path(directory), weights)
     content = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)} | {
         "schema": SCHEMA,
         "model": card.model.model_dump(),
