@@ -11,9 +11,9 @@ from flows.child import run_child
 from flows.parameters import CodecReportParameters, TrainCodecParameters
 from flows.report import publish_report
 from flows.runner import process_backends
-from valle.codec.__main__ import TrainingOrder
-from valle.codec.clips import clips_of_set, find_clips
-from valle.codec.training import CHECKPOINT
+from valle.codec_training.__main__ import TrainingOrder
+from valle.codec_training.training import CHECKPOINT
+from valle.data.training_audio import clips_of_set, find_clips
 from valle.evaluation.control_speech import decoder_revision
 from valle.evaluation.items import EvaluationItem
 from valle.evaluation.plan import Judges, available_scorers
@@ -54,9 +54,9 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
     )
     described = directory / "order.json"
     write_text(described, order.model_dump_json(indent=1) + "\n")
-    run_child(("valle.codec", str(described)), of=f"Training codec {parameters.run}")
+    run_child(("valle.codec_training", str(described)), of=f"Training codec {parameters.run}")
     _report_training(parameters)
-    get_run_logger().info("To use it: `python -m valle.codec.export %s --to FILE`", directory)
+    get_run_logger().info("To use it: `python -m valle.codec_training.export %s --to FILE`", directory)
     return directory / CHECKPOINT
 
 

@@ -224,8 +224,8 @@ class TrainCodecParameters(Located):
     hours: float = Field(default=1.5, gt=0)
     """Length of the schedule, all sittings together."""
     codes: CodesToLearn = "new"
-    """Codes from nothing; or, from the codec that is shipped, codes learned further, which makes them other codes; or
-    its codes kept, so that stored ones stay valid and only the decoder is learned."""
+    """Codes computed from this speech, or those of the codec that is shipped, whose decoder is then learned further, so
+    that stored codes stay valid."""
     adversarial_from: float = Field(default=1.0, ge=0, le=1)
     """Part of the schedule after which the decoder learns against critics; 1 is never."""
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -233,7 +233,7 @@ class TrainCodecParameters(Located):
     listener: str | None = None
     """ASR model whose encoder must hear reconstructions as it hears recordings, such as `tiny.en`; none by default."""
     half_backbones: bool = False
-    """Learn codes in bfloat16: 0.7 of the time on CPUs that multiply it."""
+    """Learn in bfloat16: 0.7 of the time on CPUs that multiply it."""
     threads: int = Field(default=1, ge=1)
     """CPU threads."""
 

@@ -11,8 +11,8 @@ from valle.audio import Samples
 
 Codes = NDArray[np.int16]  # [K, T]: codebook, frame
 
-CodesToLearn = Literal["new", "continued", "kept"]
-"""Codes from nothing, from the shipped ones on (they become other codes), or the shipped ones as they are."""
+CodesToLearn = Literal["new", "kept"]
+"""Codes computed from the speech that is given, or the shipped ones as they are."""
 
 
 @dataclass(frozen=True, slots=True)

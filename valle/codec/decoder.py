@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from vocos.models import VocosBackbone
 
 from valle.codec.fourier import ShortTimeFourier
+from valle.codec.frame_filter import FrameFilter
 from valle.codec.source import Voice, cycles, every_sample, pulses, sample_voice
 from valle.codec.voice import VoiceNetwork
 
@@ -69,16 +70,18 @@ class SourceFilterDecoder(nn.Module):
         bins = window // 2 + 1
         self.sample_rate = sample_rate
         self.backbone = VocosBackbone(latent_dim, dim, intermediate_dim, num_layers)
-        self.harmonics = nn.Linear(dim, bins)
-        self.noise = nn.Linear(dim, bins)
-        self.phase = nn.Linear(dim, bins)
-        self.gains = nn.Linear(dim, 2 * GAINS_PER_HOP)
+        self.inverse = FrameFilter(latent_dim, latent_dim)
+        states = dim + latent_dim
+        self.harmonics = nn.Linear(states, bins)
+        self.noise = nn.Linear(states, bins)
+        self.phase = nn.Linear(states, bins)
+        self.gains = nn.Linear(states, 2 * GAINS_PER_HOP)
         for layer in (self.phase, self.gains):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.voice = VoiceNetwork(latent_dim)
         # Frames to either side on which filters or voice of a frame depend.
-        self.context = max((_KERNEL // 2) * (num_layers + 1), self.voice.context)
+        self.context = max((_KERNEL // 2) * (num_layers + 1), FrameFilter.NUM_TAPS // 2, self.voice.context)
         self.fourier = ShortTimeFourier(window, hop)
         # White noise of unit variance has this magnitude in every bin, on average of squares.
         self.level = float(self.fourier.hann.square().sum().sqrt())
@@ -89,7 +92,7 @@ class SourceFilterDecoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Filters:
         """The filters of each frame of latents [B, T, D]; its voice is what `self.voice` says."""
-        hidden = self.backbone(latents.transpose(1, 2))
+        hidden = self.states(latents)
         pulse_gains, noise_gains = self.gains(hidden).clamp(-_LOUDEST_GAIN, _LOUDEST_GAIN).chunk(2, 2)
         return Filters(
             harmonics=self.harmonics(hidden).clamp(_QUIETEST, _LOUDEST),
@@ -98,6 +101,10 @@ class SourceFilterDecoder(nn.Module):
             pulse_gains=pulse_gains,
             noise_gains=noise_gains,
         )
+
+    def states(self, latents: Tensor) -> Tensor:
+        """What filters are read off, [B, T, dim + D]: the backbone's view of latents [B, T, D], and these, filtered."""
+        return torch.cat((self.backbone(latents.transpose(1, 2)), self.inverse(latents)), 2)
 
     def minimum_phase(self, log_magnitude: Tensor) -> Tensor:
         """Phase [B, T, bins] of the minimum-phase filter with that log-magnitude, by its folded cepstrum."""

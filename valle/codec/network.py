@@ -1,7 +1,7 @@
-"""The network of the embedded codec: log-mel, ConvNeXt encoder, residual quantizer, source-filter decoder.
+"""The network of the embedded codec: log-mel, linear transform, residual quantizer, source-filter decoder, correction.
 
-The backbones are those of the `vocos` package (Siuzdak 2023). The encoder sees magnitudes only, so the codes carry no
-phase and the decoder makes one up: that keeps them predictable for a language model.
+The transform sees magnitudes only, so the codes carry no phase and the decoder makes one up: that keeps them
+predictable for a language model.
 """
 
 import json
@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torchaudio.functional import melscale_fbanks
-from vocos.models import VocosBackbone
 
+from valle.codec.correction import BandCorrection
 from valle.codec.decoder import SourceFilterDecoder
 from valle.codec.fourier import ShortTimeFourier
+from valle.codec.frame_filter import FrameFilter
+from valle.codec.mels import LogMel
 from valle.codec.quantizer import ResidualQuantizer
 from valle.codec.source import NoiseSource
 
@@ -29,7 +29,6 @@ class MiniConfig:
     num_mels: int = 100
     dim: int = 256
     intermediate_dim: int = 512
-    encoder_layers: int = 4
     decoder_layers: int = 8
     latent_dim: int = 64
     num_codebooks: int = 8
@@ -44,24 +43,13 @@ class MiniConfig:
         """The inverse of `to_json`."""
         return cls(**json.loads(text))
 
+    def build_fourier(self) -> ShortTimeFourier:
+        """The Fourier transform of its windows."""
+        return ShortTimeFourier(self.window, self.hop_length)
 
-class LogMel(nn.Module):
-    """Log-mel magnitudes [B, mels, T] of spectra [B, T, bins]."""
-
-    # Quieter than this is not told apart: about 90 dB below a full-scale sine.
-    FLOOR = 1e-2
-
-    filters: Tensor
-
-    def __init__(self, config: MiniConfig) -> None:
-        super().__init__()
-        num_bins = config.window // 2 + 1
-        filters = melscale_fbanks(num_bins, 0.0, config.sample_rate / 2, config.num_mels, config.sample_rate)
-        self.register_buffer("filters", filters, persistent=False)
-
-    def forward(self, spectrum: Tensor) -> Tensor:
-        """Log-mel [B, mels, T] of spectra [B, T, bins]."""
-        return torch.log((spectrum.abs() @ self.filters).clamp(min=self.FLOOR)).transpose(1, 2)
+    def build_log_mel(self) -> LogMel:
+        """Log-mels of its spectra."""
+        return LogMel(num_bins=self.window // 2 + 1, num_mels=self.num_mels, sample_rate=self.sample_rate)
 
 
 class MiniNetwork(nn.Module):
@@ -70,10 +58,9 @@ class MiniNetwork(nn.Module):
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
         self.config = config
-        self.fourier = ShortTimeFourier(config.window, config.hop_length)
-        self.log_mel = LogMel(config)
-        self.encoder = VocosBackbone(config.num_mels, config.dim, config.intermediate_dim, config.encoder_layers)
-        self.to_latent = nn.Linear(config.dim, config.latent_dim)
+        self.fourier = config.build_fourier()
+        self.log_mel = config.build_log_mel()
+        self.transform = FrameFilter(config.num_mels, config.latent_dim).requires_grad_(False)
         self.quantizer = ResidualQuantizer(config.num_codebooks, config.codebook_size, config.latent_dim)
         self.decoder = SourceFilterDecoder(
             latent_dim=config.latent_dim,
@@ -84,19 +71,19 @@ class MiniNetwork(nn.Module):
             window=config.window,
             hop=config.hop_length,
         )
+        self.correction = BandCorrection(self.fourier, self.log_mel, config.latent_dim)
 
     def encode(self, waveforms: Tensor) -> Tensor:
         """Latents [B, T, D] of waveforms [B, T * hop]."""
-        return self.encode_mels(self.log_mel(self.fourier(waveforms)))
-
-    def encode_mels(self, mels: Tensor) -> Tensor:
-        """Latents [B, T, D], zero mean and unit variance in every frame, of log-mels [B, mels, T]."""
-        latents = self.to_latent(self.encoder(mels))
-        # A fixed scale: neither the noise of the first stage nor the codebooks can be outrun by growing latents.
-        return functional.layer_norm(latents, latents.shape[-1:])
+        latents: Tensor = self.transform(self.log_mel(self.fourier(waveforms)))
+        return latents
 
     def decode(self, latents: Tensor) -> Tensor:
         """Waveforms [B, T * hop] of latents [B, T, D]; each clip of a batch gets the noise it gets alone."""
+        return self.correction(self.speak(latents), self.correction.reading(latents))
+
+    def speak(self, latents: Tensor) -> Tensor:
+        """What the decoder alone makes of latents [B, T, D], before the correction."""
         voice = self.decoder.voice(latents).decide()
         start = torch.zeros(len(latents), 1, dtype=torch.float64, device=latents.device)
         filters = self.decoder(latents)

@@ -1,7 +1,8 @@
 """Streaming decode: codes come a few frames at a time, speech leaves as soon as its context is known.
 
 What is streamed equals what is decoded whole. The backbone sees `context` frames to both sides, so the filters of a
-frame are final once that many later frames are there; source and filter need a few more (0.43 s in all for `mini`).
+frame are final once that many later frames are there; source, filter and correction need a few more (0.53 s in all for
+`mini`).
 """
 
 import numpy as np
@@ -9,19 +10,20 @@ import torch
 
 from valle.audio import Samples
 from valle.codec.base import Codes
+from valle.codec.correction import BandCorrection
 from valle.codec.decoder import GAINS_PER_HOP, Filters
 from valle.codec.network import MiniNetwork
 from valle.codec.source import NoiseSource, Voice, cycles, pulses, sample_voice
 
-_OVERLAP = 4
-"""Frames to either side whose source and filter reach into the samples of a frame."""
+_OVERLAP = 4 + BandCorrection.OVERLAP
+"""Frames to either side whose source and filter reach into the samples of a frame, before and in the correction."""
 
 
 class StreamingDecoder:
     """Decodes one clip in pieces. `push` codes in their order, then `finish`; the pieces join to the whole.
 
-    Buffers hold what later frames still need: latents (from frame `_latents_from`), and filters, voice, pulses and
-    noise (from frame `_sound_from`).
+    Buffers hold what later frames still need: latents (from frame `_latents_from`), and filters, log-mels, voice,
+    pulses and noise (from frame `_sound_from`).
     """
 
     def __init__(self, network: MiniNetwork) -> None:
@@ -31,6 +33,7 @@ class StreamingDecoder:
         self._latents_from = 0
         bins = network.config.window // 2 + 1
         self._filters = Filters(*(torch.zeros(1, 0, size) for size in (bins, bins, bins, GAINS_PER_HOP, GAINS_PER_HOP)))
+        self._log_mels = torch.zeros(1, 0, network.config.num_mels)
         self._voice = Voice(*(torch.zeros(1, 0, dtype=torch.float64) for _ in range(2)))
         self._sound_from = 0
         self._num_final = 0  # frames whose filters and voice are final
@@ -71,11 +74,13 @@ class StreamingDecoder:
         return piece
 
     def _finalise(self, until: int) -> None:
-        """Filters, voice and noise of the frames up to `until`."""
+        """Filters, log-mels, voice and noise of the frames up to `until`."""
         if until <= self._num_final:
             return
         first, last = self._num_final - self._latents_from, until - self._latents_from
         self._filters = self._filters.followed_by(self._network.decoder(self._latents).frames(first, last))
+        log_mels = self._network.correction.reading(self._latents)
+        self._log_mels = torch.cat([self._log_mels, log_mels[:, first:last]], 1)
         voice = self._network.decoder.voice(self._latents).decide()
         self._voice = Voice(
             torch.cat([self._voice.pitch, voice.pitch[:, first:last]], 1),
@@ -109,9 +114,10 @@ class StreamingDecoder:
         filters = self._filters.frames(first, last)
         samples = slice(first * self._hop, last * self._hop)
         voiced = self._network.decoder.voiced(filters, self._train[:, samples])
-        speech = self._network.decoder.add_noise(voiced, filters, self._noise[:, samples])[0]
+        speech = self._network.decoder.add_noise(voiced, filters, self._noise[:, samples])
+        corrected = self._network.correction(speech, self._log_mels[:, first:last])[0]
         self._num_spoken = until + self._sound_from
-        return speech[(spoken - first) * self._hop : (until - first) * self._hop].clamp(-1, 1).numpy()
+        return corrected[(spoken - first) * self._hop : (until - first) * self._hop].clamp(-1, 1).numpy()
 
     def _forget(self) -> None:
         """Let go of everything that no later frame needs."""
@@ -122,6 +128,7 @@ class StreamingDecoder:
         gone = needed - self._sound_from
         if gone > 0:
             self._filters = self._filters.frames(gone, self._num_final - self._sound_from)
+            self._log_mels = self._log_mels[:, gone:]
             self._voice = Voice(self._voice.pitch[:, gone:], self._voice.voicing[:, gone:])
             self._train = self._train[:, gone * self._hop :]
             self._noise = self._noise[:, gone * self._hop :]

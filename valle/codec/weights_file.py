@@ -12,11 +12,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from valle.codec.network import MiniConfig, MiniNetwork
+from valle.codec.quantizer import NUM_BEAMS
 from valle.tensors import write_tensors
 from warehouse.errors import DependencyError
 
 EMBEDDED = Path(__file__).with_name("weights") / "mini.safetensors"
-ENCODING_PARTS = ("encoder.", "to_latent.", "quantizer.")
+ENCODING_PARTS = ("transform.", "quantizer.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ def _learned_tensors(network: MiniNetwork) -> dict[str, Tensor]:
 
 
 def encoding_revision(tensors: dict[str, Tensor], config: MiniConfig) -> str:
-    """Eight hexadecimal digits over the tensors that turn speech into codes, and what they expect to see."""
-    features = (config.sample_rate, config.hop_length, config.window, config.num_mels)
+    """Eight hexadecimal digits over the tensors that turn speech into codes, what they are to see, and the search."""
+    features = (config.sample_rate, config.hop_length, config.window, config.num_mels, NUM_BEAMS)
     digest = hashlib.sha256(repr(features).encode())
     for name in sorted(tensors):
         if name.startswith(ENCODING_PARTS):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from valle.audio import AudioLocation
-from valle.codec.clips import LOWEST_RATE
+from valle.data.training_audio import LOWEST_RATE
 from valle.evaluation.items import EvaluationItem
 from warehouse.catalogue import connect, run_query
 from warehouse.errors import ManifestError, StageError

@@ -5,8 +5,7 @@ import torch
 from pystoi import stoi
 
 from valle.audio import Samples
-from valle.codec.fourier import ShortTimeFourier
-from valle.codec.network import LogMel, MiniConfig
+from valle.codec.network import MiniConfig
 
 RATE = MiniConfig().sample_rate
 
@@ -22,7 +21,7 @@ def intelligibility(original: Samples, resynthesis: Samples, sample_rate: int) -
 def log_mel_distance(original: Samples, resynthesis: Samples) -> float:
     """Mean absolute difference of natural log-mels, of waveforms at `RATE`, over the hops that both have."""
     config = MiniConfig()
-    fourier, log_mel = ShortTimeFourier(config.window, config.hop_length), LogMel(config)
+    fourier, log_mel = config.build_fourier(), config.build_log_mel()
     whole = min(len(original), len(resynthesis)) // config.hop_length * config.hop_length
     if not whole:
         return 0.0

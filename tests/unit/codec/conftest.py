@@ -26,7 +26,7 @@ def ragged_clips():
 
 @pytest.fixture
 def small_config():
-    return MiniConfig(dim=32, intermediate_dim=64, encoder_layers=1, decoder_layers=2, latent_dim=16, codebook_size=64)
+    return MiniConfig(dim=32, intermediate_dim=64, decoder_layers=2, latent_dim=16, codebook_size=64)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from valle.codec.balance import GradientBalancer
+from valle.codec_training.balance import GradientBalancer
 
 
 def test_losses_of_any_steepness_get_their_shares_of_the_gradient():

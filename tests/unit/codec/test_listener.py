@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from valle.asr import model_directory
-from valle.codec.listener import Listener, listening_loss, open_listener, read_encoder
+from valle.codec_training.listener import Listener, listening_loss, open_listener, read_encoder
 from warehouse.errors import ConfigurationError
 
 

@@ -7,8 +7,8 @@ import torch
 
 from valle.audio import AudioLocation, read_audio
 from valle.codec import codec_revision, open_codec
-from valle.codec.losses import SpectralFeatures, spectral_distance
 from valle.codec.mini import batch_groups
+from valle.codec_training.losses import SpectralFeatures, spectral_distance
 from warehouse.errors import ConfigurationError
 
 DEMO = Path(__file__).parents[3] / "manifests" / "demo" / "audio"

@@ -5,7 +5,8 @@ from vocos.spectral_ops import ISTFT
 
 from valle.codec.decoder import Filters
 from valle.codec.fourier import ShortTimeFourier
-from valle.codec.network import LogMel, MiniConfig
+from valle.codec.mels import LogMel
+from valle.codec.network import MiniConfig
 from valle.codec.source import NoiseSource, Voice, cycles, pulses, sample_voice
 from valle.codec.voice import VoiceScores
 
@@ -16,7 +17,7 @@ def speech_like(num_samples):
 
 
 def log_mel_of_waveforms(config):
-    return nn.Sequential(ShortTimeFourier(config.window, config.hop_length), LogMel(config))
+    return nn.Sequential(config.build_fourier(), config.build_log_mel())
 
 
 def test_the_inverse_is_that_of_vocos():
@@ -29,21 +30,15 @@ def test_the_inverse_is_that_of_vocos():
 def test_the_log_mel_has_one_frame_per_hop_whatever_the_length():
     log_mel = log_mel_of_waveforms(MiniConfig())
     for num_frames in (1, 2, 75):
-        assert log_mel(torch.zeros(2, num_frames * 320)).shape == (2, 100, num_frames)
+        assert log_mel(torch.zeros(2, num_frames * 320)).shape == (2, num_frames, 100)
 
 
 def test_silence_is_at_the_floor_and_louder_sound_raises_the_log_mel_evenly():
     log_mel = log_mel_of_waveforms(MiniConfig())
     sound = speech_like(9_600)
-    assert torch.equal(log_mel(torch.zeros(1, 3_200)), torch.full((1, 100, 10), np.log(LogMel.FLOOR)))
+    assert torch.equal(log_mel(torch.zeros(1, 3_200)), torch.full((1, 10, 100), np.log(LogMel.FLOOR)))
     raised = (log_mel(10 * sound) - log_mel(sound))[log_mel(sound) > -2]
     torch.testing.assert_close(raised, torch.full_like(raised, np.log(10)), atol=1e-3, rtol=0)
-
-
-def test_latents_have_one_scale_in_every_frame(random_network, small_config):
-    latents = random_network(small_config).encode(speech_like(3_200))
-    torch.testing.assert_close(latents.mean(-1), torch.zeros(1, 10), atol=1e-4, rtol=0)
-    torch.testing.assert_close(latents.square().mean(-1), torch.ones(1, 10), atol=1e-2, rtol=0)
 
 
 def test_filters_of_one_leave_the_pulses_as_they_are(random_network, small_config):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from valle.audio import Audio, AudioLocation, write_audio
-from valle.codec.__main__ import TrainingOrder
+from valle.codec_training.__main__ import TrainingOrder
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def order(tmp_path):
 def start(order, tmp_path):
     path = tmp_path / "order.json"
     path.write_text(order.model_dump_json())
-    command = [sys.executable, "-m", "valle.codec", str(path)]
+    command = [sys.executable, "-m", "valle.codec_training", str(path)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

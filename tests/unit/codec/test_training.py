@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from valle.audio import Audio, AudioLocation, write_audio
-from valle.codec.clips import find_clips
-from valle.codec.export import export_run
-from valle.codec.losses import (
+from valle.codec.mini import open_mini
+from valle.codec_training.export import export_run
+from valle.codec_training.losses import (
     SpectralFeatures,
     discriminator_loss,
     energy_distance,
@@ -17,13 +17,12 @@ from valle.codec.losses import (
     generator_loss,
     spectral_distance,
 )
-from valle.codec.mini import open_mini
-from valle.codec.options import CodecTrainingOptions
-from valle.codec.reader import log_mel_loss
-from valle.codec.trainer import Trainer, TrainingStage, part_of_rate, stage_at
-from valle.codec.training import train_codec
-from valle.codec.training_data import open_speech_pool
-from valle.codec.weights_file import read_network
+from valle.codec_training.options import CodecTrainingOptions
+from valle.codec_training.reader import log_mel_loss
+from valle.codec_training.trainer import Trainer, TrainingStage, part_of_rate, stage_at
+from valle.codec_training.training import train_codec
+from valle.codec_training.training_data import open_speech_pool
+from valle.data.training_audio import find_clips
 from warehouse.errors import CheckpointError, ManifestError, TrainingError
 
 
@@ -45,12 +44,11 @@ def options(small_config):
     return CodecTrainingOptions(
         config=small_config,
         num_steps=8,
-        quantized_from=0.25,
         decoder_from=0.5,
         adversarial_from=0.75,
         batch_size=2,
         crop_frames=16,
-        k_means_batches=6,
+        fitting_batches=6,
         k_means_rounds=2,
         warmup_steps=2,
         discriminator_filters=2,
@@ -74,9 +72,9 @@ def stop_after(num_steps):
     return lambda: next(asked) >= num_steps
 
 
-def test_the_schedule_has_four_stages_in_order(options):
+def test_the_schedule_has_three_stages_in_order(options):
     stages = [stage_at(step / options.num_steps, options) for step in range(options.num_steps)]
-    assert stages == [stage for stage in TrainingStage for _ in range(2)]
+    assert stages == [TrainingStage.READING] * 4 + [TrainingStage.DECODER] * 2 + [TrainingStage.ADVERSARIAL] * 2
 
 
 def test_a_run_that_is_stopped_in_any_stage_goes_on_exactly_where_it_stood(options, clips, tmp_path):
@@ -99,8 +97,8 @@ def test_a_stop_request_ends_the_sitting_with_a_checkpoint(options, clips, tmp_p
     assert not list((tmp_path / "run").glob("*.tmp"))
 
 
-def test_the_last_two_stages_leave_encoder_and_codebooks_alone(options, clips, tmp_path):
-    train_codec(options, clips, tmp_path / "run", should_stop=stop_after(4))
+def test_no_step_changes_what_makes_the_codes(options, clips, tmp_path):
+    train_codec(options, clips, tmp_path / "run", should_stop=stop_after(1))
     before = network_of(tmp_path / "run")
     train_codec(options, clips, tmp_path / "run")
     after = network_of(tmp_path / "run")
@@ -111,9 +109,7 @@ def test_the_last_two_stages_leave_encoder_and_codebooks_alone(options, clips, t
 def test_a_decoder_learned_for_kept_codes_leaves_their_revision_as_it_is(options, clips, tmp_path):
     train_codec(options, clips, tmp_path / "first")
     kept = export_run(tmp_path / "first", tmp_path / "first.safetensors")
-    options = replace(
-        options, start_from=tmp_path / "first.safetensors", keep_codes=True, num_steps=3, adversarial_from=1.0
-    )
+    options = replace(options, start_from=tmp_path / "first.safetensors", num_steps=3, adversarial_from=1.0)
     assert {stage_at(step / 3, options) for step in range(3)} == {TrainingStage.DECODER}
     train_codec(options, clips, tmp_path / "second")
     assert export_run(tmp_path / "second", tmp_path / "second.safetensors").revision == kept.revision
@@ -124,29 +120,8 @@ def test_a_decoder_learned_for_kept_codes_leaves_their_revision_as_it_is(options
     assert np.abs(first.decode([codes])[0] - second.decode([codes])[0]).max() > 0
 
 
-def test_a_run_may_begin_with_weights_whose_codes_it_learns_further(options, clips, tmp_path):
-    train_codec(options, clips, tmp_path / "first")
-    first = tmp_path / "first.safetensors"
-    export_run(tmp_path / "first", first)
-    options = replace(options, start_from=first, decoder_from=1.0, adversarial_from=1.0)
-    assert {stage_at(step / 8, options) for step in range(8)} == {TrainingStage.QUANTIZED}
-    begun = Trainer(options, pool_of(clips, tmp_path / "second"))
-    codebooks = read_network(first).quantizer.codebooks
-    torch.testing.assert_close(begun.network.quantizer.codebooks, codebooks)
-    begun.step(0.0)
-    drawn_anew = (begun.network.quantizer.codebooks - codebooks).abs().amax(-1) > 1
-    assert drawn_anew.float().mean() < 0.5  # k-means would have moved them all
-    train_codec(options, clips, tmp_path / "second")
-    assert not torch.equal(network_of(tmp_path / "second")["quantizer.codebooks"], codebooks)
-
-
-def test_codes_cannot_be_kept_of_nothing(options, clips, tmp_path):
-    with pytest.raises(TrainingError, match="no codes to keep"):
-        Trainer(replace(options, keep_codes=True), pool_of(clips, tmp_path / "run"))
-
-
 def test_backbones_in_half_precision_learn_what_whole_ones_do(options, clips, tmp_path):
-    options = replace(options, num_steps=20, quantized_from=0.4, decoder_from=0.8, adversarial_from=1.0)
+    options = replace(options, num_steps=20, decoder_from=0.8, adversarial_from=1.0)
 
     def missed(half_backbones: bool) -> list[float]:
         trainer = Trainer(replace(options, half_backbones=half_backbones), pool_of(clips, tmp_path / "run"))
@@ -168,51 +143,40 @@ def test_weights_of_another_shape_are_no_beginning(options, clips, tmp_path):
 
 
 def test_the_decoder_fools_the_critics_only_after_their_head_start(options, clips, tmp_path):
-    options = replace(options, quantized_from=0.0, decoder_from=0.0, adversarial_from=0.0, critics_head_start=2)
+    options = replace(options, decoder_from=0.0, adversarial_from=0.0, critics_head_start=2)
     trainer = Trainer(options, pool_of(clips, tmp_path / "run"))
     metrics = [trainer.step(0.5) for _ in range(3)]
     assert ["fooling" in step for step in metrics] == [False, False, True]
     assert all(step["critics"] > 0 and step["features"] > 0 for step in metrics)
 
 
-def test_log_mels_are_read_better_the_longer_codes_are_learned(options, clips, tmp_path):
-    options = replace(options, num_steps=40, quantized_from=0.5, decoder_from=1.0, adversarial_from=1.0)
-    options = replace(options, learning_rate=5e-3)
+def test_log_mels_are_read_better_the_longer_it_is_learned(options, clips, tmp_path):
+    options = replace(options, num_steps=60, decoder_from=1.0, adversarial_from=1.0, learning_rate=5e-3)
     trainer = Trainer(options, pool_of(clips, tmp_path / "run"))
-    missed = [trainer.step(step / 40)["log_mel"] for step in range(40)]
-    assert np.mean(missed[15:20]) < 0.6 * missed[0]
-    assert np.mean(missed[-5:]) < 0.6 * missed[0]
+    missed = [trainer.step(step / 60)["log_mel"] for step in range(60)]
+    assert np.mean(missed[-10:]) < 0.9 * np.mean(missed[:10])
 
 
 def test_the_decoder_begins_with_what_the_reader_has_learned_and_brings_the_output_nearer(options, clips, tmp_path):
-    options = replace(options, num_steps=60, quantized_from=0.4, decoder_from=0.5, learning_rate=5e-3)
+    options = replace(options, num_steps=60, decoder_from=0.5, learning_rate=5e-3)
     options = replace(options, adversarial_from=1.0)
     trainer = Trainer(options, pool_of(clips, tmp_path / "run"))
     for step in range(30):
         trainer.step(step / 60)
     waveforms = torch.from_numpy(trainer.pool.crops(4, 30, rng=np.random.default_rng(1)).samples)
 
+    @torch.no_grad()
     def missed() -> float:
         network = trainer.network
-        wanted, found = (network.log_mel(network.fourier(w)) for w in (waveforms, trainer.reconstruct(waveforms)))
-        return (wanted - found).abs().mean().item()
+        wanted, latents = network.log_mel(network.fourier(waveforms)), network.encode(waveforms)
+        # Before the correction, which would bring any output near.
+        return (wanted - network.log_mel(network.fourier(network.speak(latents)))).abs().mean().item()
 
     unprepared = missed()
     losses = [trainer.step(0.5)["spectral"]]
     assert missed() < 0.7 * unprepared
     losses += [trainer.step(step / 60)["spectral"] for step in range(31, 60)]
     assert np.mean(losses[-5:]) < losses[0]
-
-
-def test_phase_and_gains_of_a_decoder_from_elsewhere_begin_anew(options, clips, tmp_path):
-    train_codec(options, clips, tmp_path / "first")
-    export_run(tmp_path / "first", tmp_path / "first.safetensors")
-    options = replace(options, start_from=tmp_path / "first.safetensors", adversarial_from=1.0, learning_rate=0.0)
-    trainer = Trainer(options, pool_of(clips, tmp_path / "second"))
-    learned = (trainer.network.decoder.phase.weight, trainer.network.decoder.gains.weight)
-    assert all(weight.abs().max() > 0 for weight in learned)
-    trainer.step(0.5)
-    assert all(weight.abs().max() == 0 for weight in learned)
 
 
 def test_a_log_mel_far_below_the_loudest_counts_less():
@@ -227,7 +191,7 @@ def test_a_log_mel_far_below_the_loudest_counts_less():
 def test_the_rate_comes_down_for_the_codes_and_again_for_the_decoder(options):
     parts = [part_of_rate(progress, options) for progress in (0.0, 0.25, 0.49, 0.5, 0.75, 1.0)]
     assert parts == pytest.approx([0.0, 0.5, 0.98, 0.0, 0.5, 1.0])
-    kept = replace(options, start_from=Path("weights"), keep_codes=True)
+    kept = replace(options, start_from=Path("weights"))
     assert part_of_rate(0.4, kept) == 0.4
 
 
@@ -282,6 +246,23 @@ def test_the_pitch_of_a_crop_is_that_of_its_sound(clips, tmp_path):
     assert len(heard) > 50
     nearest = np.abs(heard[:, None] - [150, 210, 270]).min(1)
     assert np.median(nearest) < 2
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.25])
+def test_a_crop_from_a_faster_tape_is_higher_and_shorter(clips, tmp_path, speed):
+    pool = pool_of(clips, tmp_path / "run")
+    crops = pool.crops(20, 40, rng=np.random.default_rng(1), speeds=(speed, speed))
+    heard = np.exp2(crops.pitch[crops.voicing > 0])
+    assert np.median(np.abs(heard[:, None] - speed * np.array([150, 210, 270])).min(1)) < 2
+    is_short = crops.presence.sum(1) == int(15 / speed)
+    assert is_short.any()
+    for row in range(20):
+        end = int(crops.presence[row].sum()) * 320
+        # What is heard has the pitch that is said.
+        spectrum = np.abs(np.fft.rfft(crops.samples[row, :end] * np.hanning(end)))
+        said = np.exp2(crops.pitch[row, 5])
+        near = spectrum[round(said * 0.95 * end / 24_000) : round(said * 1.05 * end / 24_000) + 1]
+        assert near.max() > 0.3 * spectrum.max()
 
 
 def test_an_exported_run_opens_and_makes_the_same_codes_in_half_precision(options, clips, tmp_path):
@@ -348,7 +329,7 @@ def test_feature_matching_is_relative_to_the_size_of_the_features():
 
 
 def test_a_listener_has_its_say_while_the_decoder_learns_without_critics(options, clips, tmp_path):
-    options = replace(options, listener="tiny.en", listening_weight=5.0, quantized_from=0.0, decoder_from=0.0)
+    options = replace(options, listener="tiny.en", listening_weight=5.0, decoder_from=0.0)
     pool = pool_of(clips, tmp_path / "run")
     trainer, same, deaf = Trainer(options, pool), Trainer(options, pool), Trainer(replace(options, listener=None), pool)
     first, again, without = (one.step(0.0) for one in (trainer, same, deaf))

@@ -30,14 +30,14 @@ def test_the_header_tells_shape_steps_licence_and_credits(random_network, small_
     )
 
 
-def test_a_better_decoder_keeps_the_revision_and_another_encoder_changes_it(random_network, small_config, tmp_path):
+def test_a_better_decoder_keeps_the_revision_and_another_transform_changes_it(random_network, small_config, tmp_path):
     network = random_network(small_config)
     revision = write(tmp_path / "w.safetensors", network).revision
     with torch.no_grad():
         network.decoder.harmonics.weight.add_(1)
     assert write(tmp_path / "w.safetensors", network).revision == revision
     with torch.no_grad():
-        network.to_latent.weight[0, 0] += 1
+        network.transform.taps.weight[0, 0, 0] += 1
     assert write(tmp_path / "w.safetensors", network).revision != revision
     assert mini_revision(tmp_path / "w.safetensors") != revision
 

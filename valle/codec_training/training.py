@@ -1,8 +1,7 @@
-"""Training of the embedded codec on one CPU: codes that log-mels can be read off, then the decoder.
+"""Training of the embedded codec on one CPU: codes, computed at once, then a decoder of them.
 
-The first stage learns latents under noise, the codebooks are then set by k-means, the second stage trains encoder and
-reader through them, the third keeps encoder and codebooks (so that codes stay what they are) and learns to speak, and a
-fourth may do so against critics. A run stops at any time and goes on where it stood: weights, optimizers, draws.
+It first learns to read log-mels off the codes, then to speak, and then perhaps against critics. A run stops at any time
+and goes on where it stood: weights, optimizers, draws.
 """
 
 import json
@@ -16,9 +15,9 @@ import numpy as np
 import torch
 
 from valle.audio import Audio, AudioLocation, write_audio
-from valle.codec.options import CodecTrainingOptions
-from valle.codec.trainer import Metrics, Trainer, stage_at
-from valle.codec.training_data import SpeechPool, open_speech_pool
+from valle.codec_training.options import CodecTrainingOptions
+from valle.codec_training.trainer import Metrics, Trainer, stage_at
+from valle.codec_training.training_data import SpeechPool, open_speech_pool
 from warehouse.errors import CheckpointError
 
 log = logging.getLogger(__name__)

@@ -14,31 +14,25 @@ class CodecTrainingOptions:
     # Length of the schedule: seconds of training when `hours` is given, else steps.
     hours: float | None = None
     num_steps: int = 6_000
-    # A weights file that everything begins with; its codes are learned further, and so become other codes, unless
-    # they are kept: then only the decoder is learned, and stored codes stay valid.
+    # A weights file whose codes are kept, so that stored ones stay valid, and whose decoder is learned further.
     start_from: Path | None = None
-    keep_codes: bool = False
-    # Where the stages begin, as a part of the schedule; the adversarial one, from 1.0, never.
-    quantized_from: float = 0.04
-    decoder_from: float = 0.5
+    # Where the stages after reading begin, as a part of the schedule; the adversarial one, from 1.0, never.
+    decoder_from: float = 0.15
     adversarial_from: float = 1.0
     batch_size: int = 12
     crop_frames: int = 96
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     max_gradient_norm: float = 20.0
-    # Backbones in bfloat16: a step that learns codes takes 0.7 of its time on a CPU that has such products.
+    # Backbones in bfloat16: a step takes 0.7 of its time on a CPU that has such products.
     half_backbones: bool = False
-    # Standard deviation of the noise on the latents of the first stage (their own is 1).
-    latent_noise: float = 0.15
     min_gain: float = 0.3
-    k_means_batches: int = 32
-    k_means_rounds: int = 10
-    codebook_decay: float = 0.99
-    # An entry is revived when it is chosen less often than this part of the average.
-    dead_part: float = 0.03
+    # Slowest and fastest tape that crops are played from: other pitches and formants than the speakers have.
+    speeds: tuple[float, float] = (1.0, 1.0)
+    # Batches of speech that the codes are computed from, and rounds of k-means: more of both, better codes.
+    fitting_batches: int = 400
+    k_means_rounds: int = 12
     log_mel_weight: float = 10.0
-    commitment_weight: float = 0.25
     pitch_weight: float = 1.0
     voicing_weight: float = 1.0
     # Keeps the learned phase near the minimum phase, and the gains near one, where nothing else decides.

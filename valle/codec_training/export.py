@@ -1,4 +1,4 @@
-"""`python -m valle.codec.export RUN_DIR [--to FILE]`: the weights of a codec training as the file that is shipped."""
+"""`python -m valle.codec_training.export RUN_DIR [--to FILE]`: what a training gave, as the file that is shipped."""
 
 import argparse
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from valle.codec.network import MiniConfig, MiniNetwork
-from valle.codec.training import CHECKPOINT
 from valle.codec.weights_file import EMBEDDED, WeightsHeader, write_weights
+from valle.codec_training.training import CHECKPOINT
 from warehouse.errors import TrainingError
 
 LICENCE = "Apache-2.0"
@@ -22,14 +22,14 @@ CREDITS = (
 def export_run(run_directory: Path, target: Path = EMBEDDED) -> WeightsHeader:
     """Write the network of a run's checkpoint, its decoder averaged over steps, to `target`.
 
-    Raises TrainingError before the run has codebooks.
+    Raises TrainingError before the run has a decoder.
     """
     path = run_directory / CHECKPOINT
     if not path.exists():
         raise TrainingError(f"{path} does not exist; train first with `valle train-codec`")
     saved = torch.load(path, map_location="cpu", weights_only=False)
-    if not saved["trainer"]["has_codebooks"]:
-        raise TrainingError(f"{path} is still in its first stage and has no codebooks; train on")
+    if not saved["trainer"]["has_filters"]:
+        raise TrainingError(f"{path} is still in its first stage and cannot speak; train on")
     network = MiniNetwork(MiniConfig.from_json(saved["config"]))
     network.load_state_dict(saved["trainer"]["network"])
     network.decoder.load_state_dict(saved["trainer"]["decoder_average"])

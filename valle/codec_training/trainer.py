@@ -9,53 +9,54 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from valle.codec.balance import GradientBalancer
 from valle.codec.decoder import Filters
-from valle.codec.discriminator import build_discriminator
-from valle.codec.listener import listening_loss, open_listener
-from valle.codec.losses import SpectralFeatures, discriminator_loss, energy_distance, feature_loss, generator_loss
 from valle.codec.network import MiniNetwork
-from valle.codec.options import CodecTrainingOptions
-from valle.codec.reader import LogMelReader, log_mel_loss
 from valle.codec.source import Voice
-from valle.codec.training_data import SpeechPool
 from valle.codec.voice import voice_losses
 from valle.codec.weights_file import read_network
+from valle.codec_training.balance import GradientBalancer
+from valle.codec_training.discriminator import build_discriminator
+from valle.codec_training.listener import listening_loss, open_listener
+from valle.codec_training.losses import (
+    SpectralFeatures,
+    discriminator_loss,
+    energy_distance,
+    feature_loss,
+    generator_loss,
+)
+from valle.codec_training.options import CodecTrainingOptions
+from valle.codec_training.reader import LogMelReader, log_mel_loss
+from valle.codec_training.training_data import SpeechPool
+from valle.codec_training.transform import fit_codes
 from warehouse.errors import TrainingError
 
 Metrics = dict[str, float]
 QUIETEST_EXCERPT = 0.01  # RMS
+_FILTER_RATE = 0.02
 
 
 class TrainingStage(StrEnum):
     """What a step trains.
 
-    Encoder and a reading of log-mels without codebooks, the same through codebooks, the decoder, or the decoder against
-    critics.
+    A reading of log-mels, the decoder, or the decoder against critics. The codes are fixed before the first step.
     """
 
-    AUTOENCODER = "autoencoder"
-    QUANTIZED = "quantized"
+    READING = "reading"
     DECODER = "decoder"
     ADVERSARIAL = "adversarial"
 
 
 def stage_at(progress: float, options: CodecTrainingOptions) -> TrainingStage:
-    """The stage at `progress` (0 to 1) of the schedule.
-
-    Kept codes leave only the decoder to train, and codes that are learned further were codes before.
-    """
+    """The stage at `progress` (0 to 1) of the schedule; a decoder that goes on has learned to read."""
     if progress >= options.adversarial_from:
         return TrainingStage.ADVERSARIAL
-    if progress >= options.decoder_from or options.keep_codes:
-        return TrainingStage.DECODER
-    has_codes = progress >= options.quantized_from or options.start_from is not None
-    return TrainingStage.QUANTIZED if has_codes else TrainingStage.AUTOENCODER
+    is_reading = progress < options.decoder_from and options.start_from is None
+    return TrainingStage.READING if is_reading else TrainingStage.DECODER
 
 
 def part_of_rate(progress: float, options: CodecTrainingOptions) -> float:
-    """How far (0 to 1) the learning rate has come down: once until the codes are fixed, then again for the decoder."""
-    if options.keep_codes or not 0 < options.decoder_from < 1:
+    """How far (0 to 1) the learning rate has come down: once while reading, then again for the decoder."""
+    if options.start_from is not None or not 0 < options.decoder_from < 1:
         return progress
     if progress < options.decoder_from:
         return progress / options.decoder_from
@@ -84,16 +85,21 @@ class Trainer:
         self.rng = np.random.default_rng(options.seed)
         self.num_steps = 0
         self.num_critics_steps = 0
-        self.has_codebooks = options.start_from is not None
-        self.has_filters = options.keep_codes
+        self.has_codes = self.has_filters = options.start_from is not None
 
     def _optimizer(self, module: nn.Module) -> torch.optim.AdamW:
-        return torch.optim.AdamW(module.parameters(), lr=self.options.learning_rate, betas=(0.8, 0.99))
+        """A weight of the filter back, which has a thousand beside it, learns a little; what is computed, nothing."""
+        groups: dict[float, list[nn.Parameter]] = {_FILTER_RATE: [], 1.0: []}
+        for name, parameter in module.named_parameters():
+            if parameter.requires_grad:
+                groups[_FILTER_RATE if ".inverse." in name else 1.0].append(parameter)
+        parameters = [{"params": group, "factor": factor} for factor, group in groups.items() if group]
+        return torch.optim.AdamW(parameters, lr=self.options.learning_rate, betas=(0.8, 0.99))
 
     def _batch(self) -> tuple[Tensor, Voice, Tensor]:
         """(waveforms [B, N], their voice, presence [B, T])."""
         options = self.options
-        crops = self.pool.crops(options.batch_size, options.crop_frames, rng=self.rng)
+        crops = self.pool.crops(options.batch_size, options.crop_frames, rng=self.rng, speeds=options.speeds)
         gains = self.rng.uniform(options.min_gain, 1.0, (options.batch_size, 1)).astype(np.float32)
         voice = Voice(torch.from_numpy(crops.pitch), torch.from_numpy(crops.voicing))
         return torch.from_numpy(crops.samples * gains), voice, torch.from_numpy(crops.presence)
@@ -104,7 +110,7 @@ class Trainer:
         rate = self.options.learning_rate * warmup * max(0.01, 0.5 * (1 + math.cos(math.pi * part)))
         for optimizer, factor in ((self.optimizer, 1.0), (self.critics_optimizer, self.options.critics_rate)):
             for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+                group["lr"] = rate * factor * group["factor"]
         return rate
 
     def _levels(self) -> Tensor:
@@ -126,12 +132,14 @@ class Trainer:
             filters = decoder(latents)
         filters = filters.float()
         shape = (len(latents), latents.shape[1] * self.options.config.hop_length)
+        with torch.no_grad():
+            log_mels = self.network.correction.reading(latents)
         outputs = []
         for _ in range(2):
             start = torch.rand(len(latents), 1, generator=self.generator, dtype=torch.float64)
             noise = torch.randn(shape, generator=self.generator)
             voiced = decoder.voiced(filters, decoder.pulses(voice, start))
-            outputs.append(decoder.add_noise(voiced, filters, noise))
+            outputs.append(self.network.correction(decoder.add_noise(voiced, filters, noise), log_mels))
         return filters, torch.cat(outputs)
 
     def _reconstruction_loss(self, outputs: Tensor, target: Tensor, metrics: Metrics) -> Tensor:
@@ -170,7 +178,7 @@ class Trainer:
         return self._voice_loss(latents, voice, presence, metrics) + self.options.restraint_weight * restraint
 
     def _reading_loss(self, latents: Tensor, mels: Tensor, voice: Voice, presence: Tensor, metrics: Metrics) -> Tensor:
-        """How far log-mels [B, mels, T] and voice are from what is read off the latents [B, T, D]."""
+        """How far log-mels [B, T, mels] and voice are from what is read off the latents [B, T, D]."""
         with self._backbone_precision():
             read = self.reader(self.network.decoder, latents)
         read = read.float()
@@ -188,67 +196,37 @@ class Trainer:
     def _backbone_precision(self) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=self.options.half_backbones)
 
-    def _latents(self, mels: Tensor) -> Tensor:
-        """Latents [B, T, D] of log-mels [B, mels, T]."""
-        with self._backbone_precision():
-            latents = self.network.encode_mels(mels)
-        return latents.float()
-
     def _mels(self) -> tuple[Tensor, Voice, Tensor]:
-        """(log-mels [B, mels, T], their voice, presence [B, T])."""
+        """(log-mels [B, T, mels], their voice, presence [B, T])."""
         waveforms, voice, presence = self._batch()
         with torch.no_grad():
             return self.network.log_mel(self.network.fourier(waveforms)), voice, presence
 
-    def _autoencoder_step(self, metrics: Metrics) -> None:
+    def _fit_codes(self) -> None:
+        mels = torch.cat([self._mels()[0] for _ in range(self.options.fitting_batches)])
+        fit_codes(self.network, self.reader, mels, num_rounds=self.options.k_means_rounds, generator=self.generator)
+        self.has_codes = True
+
+    @torch.no_grad()
+    def _quantized(self, latents: Tensor) -> Tensor:
+        """Latents [B, T, D] as their codes have them, of as many codebooks as are drawn for each crop."""
+        quantizer = self.network.quantizer
+        return quantizer.decode(quantizer.encode(latents.flatten(0, 1)), self._levels()).view_as(latents)
+
+    def _reading_step(self, metrics: Metrics) -> None:
         mels, voice, presence = self._mels()
-        latents = self._latents(mels)
-        latents = latents + torch.randn(latents.shape, generator=self.generator) * self.options.latent_noise
+        latents = self._quantized(self.network.transform(mels))
         self._descend(self._reading_loss(latents, mels, voice, presence, metrics))
-
-    def _initialise_codebooks(self) -> None:
-        with torch.no_grad():
-            drawn = (self._mels()[0] for _ in range(self.options.k_means_batches))
-            batches = [self.network.encode_mels(mels).flatten(0, 1) for mels in drawn]
-        self.network.quantizer.initialise(
-            torch.cat(batches),
-            step_vectors=len(batches[0]),
-            num_rounds=self.options.k_means_rounds,
-            generator=self.generator,
-        )
-        self.has_codebooks = True
-
-    def _quantized_step(self, metrics: Metrics) -> None:
-        mels, voice, presence = self._mels()
-        latents = self._latents(mels)
-        flat = latents.flatten(0, 1)
-        quantized = self.network.quantizer(flat, self._levels())
-        loss = self._reading_loss(quantized.latents.view_as(latents), mels, voice, presence, metrics)
-        self._descend(loss + self.options.commitment_weight * quantized.commitment)
-        average = len(flat) / self.options.config.codebook_size
-        num_revived = self.network.quantizer.update(
-            flat.detach(),
-            quantized.codes,
-            decay=self.options.codebook_decay,
-            dead=self.options.dead_part * average,
-            generator=self.generator,
-        )
-        metrics |= {"commitment": quantized.commitment.item(), "revived": float(num_revived)}
 
     def _begin_filters(self) -> None:
         """Let the decoder begin with what the reader has learned."""
-        self.reader.begin_filters(self.network.decoder, self.network.log_mel.filters)
+        self.reader.begin_filters(self.network.decoder, self.network.log_mel)
         self.average = {name: value.clone() for name, value in self.network.decoder.state_dict().items()}
         self.has_filters = True
 
-    @torch.no_grad()
-    def _fixed_latents(self, target: Tensor) -> Tensor:
-        latents = self.network.encode(target)
-        return self.network.quantizer(latents.flatten(0, 1), self._levels()).latents.view_as(latents)
-
     def _decoder_step(self, metrics: Metrics) -> None:
         target, voice, presence = self._batch()
-        latents = self._fixed_latents(target)
+        latents = self._quantized(self.network.encode(target))
         filters, outputs = self._speak(latents, voice)
         loss = self._reconstruction_loss(outputs, target, metrics)
         self._descend(loss + self._other_losses(filters, latents, voice, presence, metrics))
@@ -269,7 +247,7 @@ class Trainer:
     def _adversarial_step(self, metrics: Metrics) -> None:
         options, hop = self.options, self.options.config.hop_length
         target, voice, presence = self._batch()
-        latents = self._fixed_latents(target)
+        latents = self._quantized(self.network.encode(target))
         filters, outputs = self._speak(latents, voice)
         first = int(self.rng.integers(options.crop_frames - options.discriminator_frames + 1)) * hop
         heard = (slice(options.discriminator_crops), slice(first, first + options.discriminator_frames * hop))
@@ -297,13 +275,12 @@ class Trainer:
         """One step of the stage that `progress` (0 to 1) falls in; returns its losses by name."""
         stage = stage_at(progress, self.options)
         metrics: Metrics = {"learning_rate": self._set_rate(progress)}
-        if stage is not TrainingStage.AUTOENCODER and not self.has_codebooks:
-            self._initialise_codebooks()
+        if not self.has_codes:
+            self._fit_codes()
         if stage in (TrainingStage.DECODER, TrainingStage.ADVERSARIAL) and not self.has_filters:
             self._begin_filters()
         steps = {
-            TrainingStage.AUTOENCODER: self._autoencoder_step,
-            TrainingStage.QUANTIZED: self._quantized_step,
+            TrainingStage.READING: self._reading_step,
             TrainingStage.DECODER: self._decoder_step,
             TrainingStage.ADVERSARIAL: self._adversarial_step,
         }
@@ -321,21 +298,16 @@ class Trainer:
 
     @torch.no_grad()
     def reconstruct(self, waveforms: Tensor) -> Tensor:
-        """Waveforms [B, T * hop] through the network as far as it is trained: with codebooks once it has them."""
-        latents = self.network.encode(waveforms)
-        if self.has_codebooks:
-            quantizer = self.network.quantizer
-            latents = quantizer.decode(quantizer.encode(latents.flatten(0, 1))).view_as(latents)
-        return self.network.decode(latents)
+        """Waveforms [B, T * hop] through codes and the decoder as far as it is trained."""
+        latents, quantizer = self.network.encode(waveforms), self.network.quantizer
+        return self.network.decode(quantizer.decode(quantizer.encode(latents.flatten(0, 1))).view_as(latents))
 
     def state(self) -> dict[str, Any]:
         """Everything that a later `restore` needs to go on exactly here."""
-        quantizer = self.network.quantizer
         return {
             "network": self.network.state_dict(),
             "reader": self.reader.state_dict(),
             "decoder_average": self.average,
-            "averages": {"counts": quantizer.counts, "sums": quantizer.sums},
             "critics": self.critics.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "critics_optimizer": self.critics_optimizer.state_dict(),
@@ -344,7 +316,7 @@ class Trainer:
             "rng": self.rng.bit_generator.state,
             "num_steps": self.num_steps,
             "num_critics_steps": self.num_critics_steps,
-            "has_codebooks": self.has_codebooks,
+            "has_codes": self.has_codes,
             "has_filters": self.has_filters,
         }
 
@@ -353,8 +325,6 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.reader.load_state_dict(state["reader"])
         self.average = state["decoder_average"]
-        self.network.quantizer.counts.copy_(state["averages"]["counts"])
-        self.network.quantizer.sums.copy_(state["averages"]["sums"])
         self.critics.load_state_dict(state["critics"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.critics_optimizer.load_state_dict(state["critics_optimizer"])
@@ -363,7 +333,7 @@ class Trainer:
         self.rng.bit_generator.state = state["rng"]
         self.num_steps = state["num_steps"]
         self.num_critics_steps = state["num_critics_steps"]
-        self.has_codebooks = state["has_codebooks"]
+        self.has_codes = state["has_codes"]
         self.has_filters = state["has_filters"]
 
 
@@ -374,7 +344,4 @@ def _first_network(options: CodecTrainingOptions) -> MiniNetwork:
         if begun.config != options.config:
             raise TrainingError(f"{options.start_from} holds a codec of another shape; give its own configuration.")
         network.load_state_dict(begun.state_dict())
-        network.quantizer.assume_even_use(options.batch_size * options.crop_frames)
-    elif options.keep_codes:
-        raise TrainingError("There are no codes to keep: name the weights that hold them in `start_from`.")
     return network

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.audio import AudioLocation, Samples, UnreadableAudio, read_audio
-from valle.codec.pitch import fill_pitch, track_pitch
+from valle.audio import AudioLocation, Samples, UnreadableAudio, read_audio, resample
+from valle.codec_training.pitch import fill_pitch, track_pitch
 from warehouse.errors import TrainingError
 
 log = logging.getLogger(__name__)
 FULL_SCALE = 32767
+_TAPE = 1000
+"""Steps in which a speed is told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +39,47 @@ class SpeechPool:
     starts: NDArray[np.int64]
     hop_length: int
 
-    def crops(self, num_crops: int, num_frames: int, *, rng: np.random.Generator) -> Crops:
-        """Random crops of `num_frames` hops, every stretch of speech as likely as any other; short clips are padded."""
+    def crops(
+        self,
+        num_crops: int,
+        num_frames: int,
+        *,
+        rng: np.random.Generator,
+        speeds: tuple[float, float] = (1.0, 1.0),
+    ) -> Crops:
+        """Random crops of `num_frames` hops, every stretch of speech as likely as any other; short clips are padded.
+
+        Each is played at a speed between the two of `speeds`, as a tape would be: pitch and formants move with it.
+        """
         sizes, hop = np.diff(self.starts), self.hop_length
         chosen = rng.choice(len(sizes), num_crops, p=sizes / sizes.sum())
         samples = np.zeros((num_crops, num_frames * hop), np.float32)
         pitch, voicing, presence = (np.zeros((num_crops, num_frames), np.float32) for _ in range(3))
         for row, clip in enumerate(chosen):
-            first = self.starts[clip] + rng.integers(max(1, sizes[clip] - num_frames + 1))
-            last = min(first + num_frames, self.starts[clip + 1])
-            length = last - first
-            samples[row, : length * hop] = self.samples[first * hop : last * hop]
-            pitch[row, :length], voicing[row, :length] = fill_pitch(self.hertz[first:last])
+            speed = rng.uniform(*speeds)
+            num_played = math.ceil(num_frames * speed)
+            first = self.starts[clip] + rng.integers(max(1, sizes[clip] - num_played + 1))
+            last = min(first + num_played, self.starts[clip + 1])
+            sound = _play((self.samples[first * hop : last * hop] / FULL_SCALE).astype(np.float32), speed)
+            length = min(num_frames, len(sound) // hop)
+            samples[row, : length * hop] = sound[: length * hop]
+            # The frame of the recording that is heard at the centre of each frame.
+            heard = ((np.arange(length) + 0.5) * speed).astype(np.int64).clip(max=last - first - 1)
+            log_hertz, is_voiced = fill_pitch(self.hertz[first:last])
+            pitch[row, :length], voicing[row, :length] = log_hertz[heard] + np.log2(speed), is_voiced[heard]
             pitch[row, length:] = pitch[row, length - 1]
             presence[row, :length] = 1
-        return Crops(samples / np.float32(FULL_SCALE), pitch, voicing, presence)
+        return Crops(samples, pitch, voicing, presence)
 
     def clip(self, index: int) -> Samples:
         """The samples of one clip."""
         first, last = self.starts[index] * self.hop_length, self.starts[index + 1] * self.hop_length
         return (self.samples[first:last] / FULL_SCALE).astype(np.float32)
+
+
+def _play(samples: Samples, speed: float) -> Samples:
+    """Samples [N] as a tape plays them that runs at `speed`: about N / speed samples."""
+    return samples if speed == 1 else resample(samples, round(_TAPE * speed), _TAPE)
 
 
 def _decode(clips: Sequence[AudioLocation], sample_rate: int, hop_length: int, audio: Path, pitch: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""`python -m valle.codec ORDER.json`: train the embedded codec as an order says; SIGTERM saves and ends."""
+"""`python -m valle.codec_training ORDER.json`: train the embedded codec as an order says; SIGTERM saves and ends."""
 
 import signal
 import sys
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from valle.audio import AudioLocation
 from valle.codec.base import CodesToLearn
-from valle.codec.options import CodecTrainingOptions
-from valle.codec.training import TrainingReport, train_codec
 from valle.codec.weights_file import EMBEDDED
+from valle.codec_training.options import CodecTrainingOptions
+from valle.codec_training.training import TrainingReport, train_codec
 from valle.process import prepare_process
 from warehouse.errors import PipelineError
 
@@ -38,7 +38,6 @@ class TrainingOrder(BaseModel):
         return CodecTrainingOptions(
             hours=self.hours,
             start_from=None if self.codes == "new" else EMBEDDED,
-            keep_codes=self.codes == "kept",
             adversarial_from=self.adversarial_from,
             learning_rate=self.learning_rate,
             listener=self.listener,

@@ -1,0 +1,1 @@
+"""How `mini` comes about: its codes are computed from speech, its decoder is learned."""
