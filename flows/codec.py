@@ -49,6 +49,9 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
         adversarial_from=parameters.adversarial_from,
         learning_rate=parameters.learning_rate,
         listener=parameters.listener,
+        listening_weight=parameters.listening_weight,
+        repulsion=parameters.repulsion,
+        speeds=parameters.speeds,
         half_backbones=parameters.half_backbones,
         threads=parameters.threads,
     )

@@ -3,7 +3,7 @@ are the same thing. This module does not import Prefect.
 """
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -212,6 +212,9 @@ class TrainParameters(Located):
     """Evaluate the finished model; only for runs of a deployment, which start another one."""
 
 
+Speed = Annotated[float, Field(ge=0.5, le=2)]
+
+
 class TrainCodecParameters(Located):
     """Train the embedded codec on audio; a run that exists goes on."""
 
@@ -232,6 +235,12 @@ class TrainCodecParameters(Located):
     """Highest learning rate; a third of it suits a decoder that is trained already."""
     listener: str | None = None
     """ASR model whose encoder must hear reconstructions as it hears recordings, such as `tiny.en`; none by default."""
+    listening_weight: float = Field(default=30.0, ge=0)
+    """Weight of what it hears otherwise."""
+    repulsion: float = Field(default=0.25, ge=0, le=1)
+    """How much outputs that differ by their noise are rewarded; at 1 noise drowns some words."""
+    speeds: tuple[Speed, Speed] = (1.0, 1.0)
+    """Slowest and fastest tape that the speech is played from."""
     half_backbones: bool = False
     """Learn in bfloat16: 0.7 of the time on CPUs that multiply it."""
     threads: int = Field(default=1, ge=1)

@@ -29,6 +29,9 @@ class TrainingOrder(BaseModel):
     adversarial_from: float
     learning_rate: float
     listener: str | None
+    listening_weight: float
+    repulsion: float
+    speeds: tuple[float, float]
     half_backbones: bool
     threads: int
 
@@ -41,6 +44,9 @@ class TrainingOrder(BaseModel):
             adversarial_from=self.adversarial_from,
             learning_rate=self.learning_rate,
             listener=self.listener,
+            listening_weight=self.listening_weight,
+            repulsion=self.repulsion,
+            speeds=self.speeds,
             half_backbones=self.half_backbones,
         )
 

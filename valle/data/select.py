@@ -151,7 +151,7 @@ def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
     used = pc.unique(chosen["codec"]).to_pylist()
     if used != [codec.label]:
         raise TrainingError(
-            f"The selected codes were made by {', '.join(used)}, not by {codec.name}@{codec.revision}; "
+            f"The selected codes were made by {', '.join(used)}, not by {codec.label}; "
             "run `valle quantize` again, or narrow the condition on `codec`."
         )
 

@@ -136,7 +136,7 @@ def _codebooks(measurement: CodecMeasurement) -> str:
         numeric=[True] * 4,
     )
     return (
-        f"## {spec.name}@{spec.revision}\n\n"
+        f"## {spec.label}\n\n"
         f"{spec.frame_rate:g} frames a second, {spec.num_codebooks} codebooks of {spec.codebook_size} entries, "
         f"{spec.bits_per_second:,.0f} bits a second. In processor time, seconds of audio a second: encode "
         f"{speed.encode:.0f}, decode {speed.decode:.0f}, both {speed.both:.0f}.\n\n"

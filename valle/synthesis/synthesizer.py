@@ -79,8 +79,8 @@ class Synthesizer:
         codec = backends.codec(card.codec.name)
         if codec.spec != card.codec:
             raise CheckpointError(
-                f"{checkpoint} was trained on codes of {card.codec.name}@{card.codec.revision}, but "
-                f"{codec.spec.name}@{codec.spec.revision} is installed; quantize and train again, or install the other."
+                f"{checkpoint} was trained on codes of {card.codec.label}, but "
+                f"{codec.spec.label} is installed; quantize and train again, or install the other."
             )
         return cls(model.to(backends.device), card, codec, backends)
 

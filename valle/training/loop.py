@@ -101,7 +101,7 @@ class _Run:
             codec = open_codec(spec.name)
             if codec.spec != spec:
                 raise TrainingError(
-                    f"The codes are of {spec.name}@{spec.revision}, and {codec.spec.revision} is installed; "
+                    f"The codes are of {spec.label}, and {codec.spec.revision} is installed; "
                     "install the other or set codes_start to random."
                 )
             start_from_codebooks(model, torch.from_numpy(codec.codebooks), seed=options.seed)

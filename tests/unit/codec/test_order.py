@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from valle.audio import Audio, AudioLocation, write_audio
+from valle.codec.weights_file import EMBEDDED
 from valle.codec_training.__main__ import TrainingOrder
 
 
@@ -23,10 +24,21 @@ def order(tmp_path):
         codes="kept",
         adversarial_from=1.0,
         listener=None,
+        listening_weight=20.0,
+        repulsion=0.1,
+        speeds=(0.9, 1.1),
         half_backbones=False,
         learning_rate=1e-4,
         threads=1,
     )
+
+
+def test_what_is_ordered_is_what_the_training_does(order):
+    options = order.options
+    assert (options.hours, options.learning_rate, options.repulsion) == (1.0, 1e-4, 0.1)
+    assert (options.speeds, options.listener, options.listening_weight) == ((0.9, 1.1), None, 20.0)
+    assert options.start_from == EMBEDDED
+    assert order.model_copy(update={"codes": "new"}).options.start_from is None
 
 
 def start(order, tmp_path):
