@@ -2,6 +2,8 @@
 
 import random
 from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ from valle.data.training_set import TrainingSet, load_training_set
 from valle.evaluation.items import choose_items
 from valle.evaluation.plan import items_of_training_set
 from valle.evaluation.register import register_items
-from valle.phonemes import phoneme_table
+from valle.phonemes import Phonemizer, open_phonemizer, phoneme_table
 from valle.place import Place
+from valle.stages.phonemize import Phonemize
 from valle.stages.speakers import Speakers
 from warehouse.catalogue import connect
 from warehouse.errors import CatalogueError, TrainingError
@@ -94,6 +97,28 @@ def test_the_same_selection_is_the_same_set_and_another_needs_another_name(place
         _select(place, where="duration > 2")
 
 
+class _Lisping(Backends):
+    """Says `θ` for `s`."""
+
+    def phonemizer(self, name: str) -> Phonemizer:
+        class Lisp:
+            def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
+                said = open_phonemizer(name).phonemize(texts, language)
+                return [["θ" if symbol == "s" else symbol for symbol in symbols] for symbols in said]
+
+        return Lisp()
+
+
+def test_other_phonemes_are_another_set(tmp_path: Path) -> None:
+    corpus, place = folder_corpus(write_folder(tmp_path / "clips", 4)), Place(tmp_path)
+    run_road(corpus, place.lake)
+    first = _select(place)
+    run_road(corpus, place.lake, [Phonemize(max_unknown=1)], _Lisping())
+    with pytest.raises(TrainingError, match="another name"):
+        _select(place)
+    assert _select(place, name="again").items["symbols"] != first.items["symbols"]
+
+
 def test_a_set_outlives_compaction_and_vacuum(place: Place, chosen: TrainingSet) -> None:
     compact(place.lake)
     vacuum(place.lake, grace_hours=0)
@@ -157,6 +182,8 @@ def test_a_set_knows_which_clips_of_a_speaker_sound_alike_once_their_voices_are_
 ) -> None:
     assert chosen.items["similar"].null_count == len(chosen.items)
     run_road(folder_corpus(place.root / "clips"), place.lake, [Speakers()])
+    with pytest.raises(TrainingError, match="another name"):
+        _select(place, split_policy=SplitPolicy(dev=0.15, test=0.15), allow_evaluation_items=True)
     items = _select(place, name="voices", allow_evaluation_items=True).items.to_pylist()
     speaker = {row["segment_id"]: row["speaker"] for row in items}
     with connect(place.lake.snapshot()) as connection:

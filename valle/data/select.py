@@ -5,6 +5,7 @@ follow a checkpoint back to its sources), and Lhotse manifests of its cuts are w
 """
 
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -24,11 +25,13 @@ from valle.place import Place
 from warehouse.arrow import schema_of
 from warehouse.catalogue import connect, run_query
 from warehouse.errors import CommitConflict, TrainingError
-from warehouse.fingerprints import short_hash
 from warehouse.lake import Snapshot
 from warehouse.parts import write_table
 from warehouse.rows import TrainingItemRow
 from warehouse.store import Location, open_parquet, relative_name
+
+_HASHED_AT_ONCE = 65_536
+"""Utterances."""
 
 
 class Selection(BaseModel):
@@ -60,13 +63,13 @@ def select(selection: Selection, place: Place, *, codec: CodecSpec, phoneme_symb
     with connect(snapshot) as connection:
         chosen = _chosen(connection, selection)
         _check_codec(chosen, codec)
+        chosen = _with_similar(chosen, connection)
         set_id = f"{selection.name}-{_content_hash(chosen)}"
         if (directory / "set.json").exists():
             return _same_or_raise(directory, set_id, selection)
         registered = _registered(chosen, connection)
         if registered and not selection.allow_evaluation_items:
             raise TrainingError(_refusal(registered))
-        chosen = _with_similar(chosen, connection)
         items = _items(chosen, _code_places(connection, snapshot, place), set_id)
         directory.mkdir(parents=True, exist_ok=True)
         place.lake.pin(selection.name, snapshot.versions)
@@ -204,8 +207,11 @@ def _items(chosen: pa.Table, places: pa.Table, set_id: str) -> pa.Table:
 
 
 def _content_hash(chosen: pa.Table) -> str:
-    columns = ["segment_id", "codes_fingerprint", "split", "weight"]
-    return short_hash(str(chosen.select(columns).to_pydict()))[:10]
+    """Ten hexadecimal digits over all that a training learns of the utterances: other phonemes are another set."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for batch in chosen.combine_chunks().to_batches(max_chunksize=_HASHED_AT_ONCE):
+        digest.update(str(batch.to_pydict()).encode())
+    return digest.hexdigest()[:10]
 
 
 def _same_or_raise(directory: Path, set_id: str, selection: Selection) -> TrainingSet:
