@@ -11,6 +11,7 @@ from flows.child import run_child
 from flows.parameters import CodecReportParameters, TrainCodecParameters
 from flows.report import publish_report
 from flows.runner import process_backends
+from valle.codec.weights_file import EMBEDDED, state_quality
 from valle.codec_training.__main__ import TrainingOrder
 from valle.codec_training.training import CHECKPOINT
 from valle.data.training_audio import clips_of_set, find_clips
@@ -19,7 +20,7 @@ from valle.evaluation.items import EvaluationItem
 from valle.evaluation.plan import Judges, available_scorers
 from valle.resynthesis.clips import clips_of_folder, clips_of_lake
 from valle.resynthesis.measure import CodecMeasurement, measure_codec
-from valle.resynthesis.report import write_codec_report
+from valle.resynthesis.report import quality_figures, write_codec_report
 from valle.statistics.report import Report, write_text
 from valle.statistics.training import plot_training
 from valle.text.normalise import default_normaliser
@@ -116,6 +117,8 @@ def codec_report(parameters: CodecReportParameters) -> Report:
         except CommitConflict:
             get_run_logger().info("The scores of %s are in the lake already.", evaluation)
         measurements.append(measured)
+    if parameters.into_header:
+        _state_quality(measurements, max(parameters.levels))
     name = "codecs-" + short_hash(",".join(m.rows[0].evaluation for m in measurements))[:8]
     written = write_codec_report(
         measurements, parameters.levels, root.reports / name, title=f"Codecs: {', '.join(parameters.codecs)}"
@@ -124,6 +127,13 @@ def codec_report(parameters: CodecReportParameters) -> Report:
     publish_report(f"codec-report {parameters.subject}", written.markdown_path, [plot.path for plot in written.plots])
     get_run_logger().info("Report: %s", written.markdown_path)
     return written
+
+
+def _state_quality(measurements: Sequence[CodecMeasurement], num_levels: int) -> None:
+    for measured in measurements:
+        if measured.spec.name == "mini":
+            state_quality(EMBEDDED, quality_figures(measured, num_levels))
+            get_run_logger().info("The header of %s says what was measured.", EMBEDDED)
 
 
 def _identity(codec: str, items: Sequence[EvaluationItem], levels: Sequence[int], judges: Judges) -> str:

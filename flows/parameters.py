@@ -260,6 +260,8 @@ class CodecReportParameters(Located):
     """Folder with a `corpus.tsv`, instead of the lake."""
     split: str = "heldout"
     """Split of that folder: speech that the codec was not trained on."""
+    into_header: bool = False
+    """Write the figures of `mini`, with the most codebooks of `levels`, into the header of its weights."""
     count: int = Field(default=30, ge=1)
     """Clips."""
     longest: float = Field(default=10.0, gt=0)

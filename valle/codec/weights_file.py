@@ -4,11 +4,14 @@ The revision names what makes the codes (encoder and codebooks), so a better dec
 """
 
 import hashlib
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from valle.codec.network import MiniConfig, MiniNetwork
@@ -19,16 +22,55 @@ from warehouse.errors import DependencyError
 EMBEDDED = Path(__file__).with_name("weights") / "mini.safetensors"
 ENCODING_PARTS = ("transform.", "quantizer.")
 
+Figure = int | float | str
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where weights come from: steps of training, how much speech it was, the licence, and whose speech it was."""
+
+    num_steps: int
+    training_data: str
+    licence: str
+    credits: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsHeader:
-    """What the file says about itself."""
+    """What the file says about itself; `quality` is what a codec report measured, and on what."""
 
     config: MiniConfig
     revision: str
-    num_steps: int
-    licence: str
-    credits: str
+    provenance: Provenance
+    quality: Mapping[str, Figure] = field(default_factory=dict)
+
+    def to_metadata(self) -> dict[str, str]:
+        """Texts by name, as safetensors wants them."""
+        provenance = self.provenance
+        return {
+            "config": self.config.to_json(),
+            "revision": self.revision,
+            "num_steps": str(provenance.num_steps),
+            "training_data": provenance.training_data,
+            "licence": provenance.licence,
+            "credits": provenance.credits,
+            "quality": json.dumps(dict(self.quality)),
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> "WeightsHeader":
+        """The inverse of `to_metadata`."""
+        return cls(
+            config=MiniConfig.from_json(metadata["config"]),
+            revision=metadata["revision"],
+            provenance=Provenance(
+                num_steps=int(metadata["num_steps"]),
+                training_data=metadata["training_data"],
+                licence=metadata["licence"],
+                credits=metadata["credits"],
+            ),
+            quality=json.loads(metadata["quality"]),
+        )
 
 
 def _learned_tensors(network: MiniNetwork) -> dict[str, Tensor]:
@@ -46,49 +88,50 @@ def encoding_revision(tensors: dict[str, Tensor], config: MiniConfig) -> str:
     return digest.hexdigest()[:8]
 
 
-def write_weights(
-    path: Path, network: MiniNetwork, *, num_steps: int, licence: str, credits_line: str
-) -> WeightsHeader:
+def write_weights(path: Path, network: MiniNetwork, provenance: Provenance) -> WeightsHeader:
     """Write the network in half precision, atomically; returns the header."""
     tensors = {name: tensor.detach().half() for name, tensor in _learned_tensors(network).items()}
     revision = encoding_revision(tensors, network.config)
-    metadata = {
-        "config": network.config.to_json(),
-        "revision": revision,
-        "num_steps": str(num_steps),
-        "licence": licence,
-        "credits": credits_line,
-    }
+    header = WeightsHeader(config=network.config, revision=revision, provenance=provenance)
+    _write(path, tensors, header)
+    return header
+
+
+def state_quality(path: Path, quality: Mapping[str, Figure]) -> None:
+    """Write what was measured into the header of a weights file, atomically; its tensors stay as they are."""
+    _write(path, load_file(path), replace(read_header(path), quality=quality))
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeader) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    write_tensors(temporary, tensors, metadata)
+    write_tensors(temporary, tensors, header.to_metadata())
     temporary.replace(path)
-    return WeightsHeader(network.config, revision, num_steps, licence, credits_line)
 
 
 def read_header(path: Path) -> WeightsHeader:
     """The header of a weights file, without its tensors. Raises DependencyError when it is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as weights:
-            metadata = weights.metadata() or {}
-        return WeightsHeader(
-            config=MiniConfig.from_json(metadata["config"]),
-            revision=metadata["revision"],
-            num_steps=int(metadata["num_steps"]),
-            licence=metadata["licence"],
-            credits=metadata["credits"],
-        )
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise DependencyError(
-            f"The codec weights {path} are missing or damaged; reinstall the package with "
-            "`pip install --force-reinstall --no-deps .`"
-        ) from error
+            return WeightsHeader.from_metadata(weights.metadata() or {})
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise _unusable(path) from error
 
 
 def read_network(path: Path) -> MiniNetwork:
     """The network of a weights file at fp32, in evaluation mode. Raises DependencyError as `read_header` does."""
     network = MiniNetwork(read_header(path).config)
-    with safe_open(path, framework="pt") as weights, torch.no_grad():
-        for name, tensor in _learned_tensors(network).items():
-            tensor.copy_(weights.get_tensor(name))
+    try:
+        with safe_open(path, framework="pt") as weights, torch.no_grad():
+            for name, tensor in _learned_tensors(network).items():
+                tensor.copy_(weights.get_tensor(name))
+    except SafetensorError as error:  # A tensor is missing: the file is of another version of the network.
+        raise _unusable(path) from error
     return network.eval()
+
+
+def _unusable(path: Path) -> DependencyError:
+    return DependencyError(
+        f"The codec weights {path} are missing, damaged or of another version; reinstall the package with "
+        "`pip install --force-reinstall --no-deps .`"
+    )

@@ -16,6 +16,7 @@ from warehouse.errors import TrainingError
 
 log = logging.getLogger(__name__)
 FULL_SCALE = 32767
+_INDEX = "audio.json"
 _TAPE = 1000
 """Steps in which a speed is told apart."""
 
@@ -105,7 +106,7 @@ def open_speech_pool(
 
     Raises TrainingError when nothing can be decoded or when `directory` holds the audio of other clips.
     """
-    index_path, audio_path, pitch_path = (directory / name for name in ("audio.json", "audio.i16", "pitch.f32"))
+    index_path, audio_path, pitch_path = (directory / name for name in (_INDEX, "audio.i16", "pitch.f32"))
     wanted = [[clip.path, clip.offset, clip.start_sample, clip.num_samples] for clip in clips]
     shape = {"clips": wanted, "sample_rate": sample_rate, "hop_length": hop_length}
     if not index_path.exists():
@@ -123,3 +124,10 @@ def open_speech_pool(
     starts = np.concatenate([[0], np.cumsum(index["sizes"])]).astype(np.int64)
     samples = np.memmap(audio_path, np.int16, mode="r")
     return SpeechPool(samples, np.memmap(pitch_path, np.float32, mode="r"), starts, hop_length)
+
+
+def describe_audio(directory: Path) -> str:
+    """How much speech the pool in `directory` holds, for people."""
+    index = json.loads((directory / _INDEX).read_text())
+    hours = sum(index["sizes"]) * index["hop_length"] / index["sample_rate"] / 3600
+    return f"{len(index['sizes']):,} clips, {hours:.2f} hours"

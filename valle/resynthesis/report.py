@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from valle.codec.weights_file import Figure
 from valle.evaluation.bootstrap import Estimate, PairedDifference, compare_ratios, estimate_mean, estimate_ratio
 from valle.resynthesis.measure import ORIGINAL, CodecMeasurement, system_name
 from valle.statistics.report import Plot, Report, markdown_rows, write_text
@@ -69,6 +70,30 @@ def _scores(
         stoi=mean([row.stoi for row in rows]),
         log_mel_distance=mean([row.log_mel_distance for row in rows]),
     )
+
+
+def quality_figures(measurement: CodecMeasurement, num_levels: int) -> dict[str, Figure]:
+    """What the header of a codec's weights says of it, with so many codebooks; rates are fractions."""
+    recorded, coded = aggregate_resynthesis(measurement, [num_levels])
+    rows = [row for row in measurement.rows if row.system == ORIGINAL]
+    means = {
+        "speaker_cosine": coded.cosine,
+        "distillmos": coded.distillmos,
+        "dnsmos": coded.dnsmos,
+        "stoi": coded.stoi,
+        "log_mel_distance": coded.log_mel_distance,
+    }
+    figures: dict[str, Figure] = {
+        "codebooks": num_levels,
+        "clips": len(rows),
+        "speakers": len({row.speaker for row in rows}),
+        "words": sum(row.num_words for row in rows),
+        "asr": rows[0].asr_model,
+        "speaker_encoder": rows[0].speaker_model,
+        "wer": round(coded.wer.value, 4),
+        "wer_of_recordings": round(recorded.wer.value, 4),
+    }
+    return figures | {name: round(estimate.value, 4) for name, estimate in means.items() if estimate is not None}
 
 
 def _with_interval(estimate: Estimate | PairedDifference | None, *, scale: float = 1.0, decimals: int = 2) -> str:

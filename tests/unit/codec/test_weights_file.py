@@ -1,13 +1,27 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from valle.codec.mini import MiniCodec, mini_revision
-from valle.codec.weights_file import EMBEDDED, encoding_revision, read_header, read_network, write_weights
+from valle.codec.weights_file import (
+    EMBEDDED,
+    Provenance,
+    encoding_revision,
+    read_header,
+    read_network,
+    state_quality,
+    write_weights,
+)
+from valle.tensors import write_tensors
 from warehouse.errors import DependencyError
+
+PROVENANCE = Provenance(num_steps=7, training_data="2 clips", licence="Apache-2.0", credits="someone")
 
 
 def write(path, network):
-    return write_weights(path, network, num_steps=7, licence="Apache-2.0", credits_line="someone")
+    return write_weights(path, network, PROVENANCE)
 
 
 def test_a_network_comes_back_rounded_to_half_precision(random_network, small_config, tmp_path):
@@ -19,15 +33,21 @@ def test_a_network_comes_back_rounded_to_half_precision(random_network, small_co
     torch.testing.assert_close(back.quantizer.codebooks, network.quantizer.codebooks.half().float(), rtol=0, atol=0)
 
 
-def test_the_header_tells_shape_steps_licence_and_credits(random_network, small_config, tmp_path):
+def test_the_header_tells_shape_and_provenance(random_network, small_config, tmp_path):
     header = write(tmp_path / "w.safetensors", random_network(small_config))
     assert read_header(tmp_path / "w.safetensors") == header
-    assert (header.config, header.num_steps, header.licence, header.credits) == (
-        small_config,
-        7,
-        "Apache-2.0",
-        "someone",
-    )
+    assert (header.config, header.provenance, header.quality) == (small_config, PROVENANCE, {})
+
+
+def test_what_was_measured_goes_into_the_header_and_nothing_else_changes(random_network, small_config, tmp_path):
+    path = tmp_path / "w.safetensors"
+    header = write(path, random_network(small_config))
+    before = read_network(path).state_dict()
+    state_quality(path, {"wer": 0.05, "asr": "base", "clips": 40})
+    assert read_header(path) == replace(header, quality={"wer": 0.05, "asr": "base", "clips": 40})
+    after = read_network(path).state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_better_decoder_keeps_the_revision_and_another_transform_changes_it(random_network, small_config, tmp_path):
@@ -50,6 +70,29 @@ def test_missing_and_damaged_files_name_the_command(random_network, small_config
     damaged.write_bytes(damaged.read_bytes()[:50])
     with pytest.raises(DependencyError, match="pip install"):
         read_network(damaged)
+
+
+def test_a_file_that_lacks_a_tensor_is_one_sentence(random_network, small_config, tmp_path):
+    path = tmp_path / "w.safetensors"
+    header = write(path, random_network(small_config))
+    tensors = load_file(path)
+    del tensors["decoder.phase.weight"]
+    write_tensors(path, tensors, header.to_metadata())
+    with pytest.raises(DependencyError, match="another version"):
+        read_network(path)
+
+
+def test_the_shipped_file_says_what_it_was_trained_on_and_how_good_it_is():
+    header = read_header(EMBEDDED)
+    assert header.provenance.licence == "Apache-2.0"
+    assert "hours" in header.provenance.training_data
+    assert "LibriSpeech" in header.provenance.credits and "Kokoro" in header.provenance.credits
+    assert header.quality["codebooks"] == header.config.num_codebooks
+    assert header.quality["clips"] >= 40
+    # Measured, and written there by the report.
+    assert 0 < header.quality["wer_of_recordings"] < header.quality["wer"] < 0.1
+    assert header.quality["speaker_cosine"] >= 0.88
+    assert header.quality["distillmos"] >= 2.8
 
 
 def test_the_shipped_file_is_small_and_its_revision_is_that_of_its_tensors():

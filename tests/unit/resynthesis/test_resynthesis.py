@@ -13,7 +13,7 @@ from valle.evaluation.items import EvaluationItem
 from valle.evaluation.plan import Judges
 from valle.resynthesis.fidelity import RATE, intelligibility, log_mel_distance
 from valle.resynthesis.measure import measure_codec, measure_use
-from valle.resynthesis.report import aggregate_resynthesis, write_codec_report
+from valle.resynthesis.report import aggregate_resynthesis, quality_figures, write_codec_report
 from warehouse.lake import Lake
 from warehouse.rows import ScoreRow
 
@@ -69,6 +69,18 @@ def test_the_recording_is_like_itself_and_fewer_codebooks_are_less_like_it(measu
     assert (eight.bits_per_second, one.bits_per_second) == (6000, 750)
     assert original.added_wer is None
     assert eight.added_wer.difference <= one.added_wer.difference
+
+
+def test_the_figures_of_a_header_are_those_of_the_report_and_say_what_they_are_of(measurement):
+    recorded, eight = aggregate_resynthesis(measurement, [8])
+    figures = quality_figures(measurement, 8)
+    assert (figures["codebooks"], figures["clips"]) == (8, 2)
+    assert figures["words"] == sum(row.num_words for row in measurement.rows) / 3
+    assert str(figures["asr"]).startswith("tiny.en")
+    assert figures["wer"] == pytest.approx(eight.wer.value, abs=1e-4)
+    assert figures["wer_of_recordings"] == pytest.approx(recorded.wer.value, abs=1e-4)
+    assert figures["speaker_cosine"] == pytest.approx(eight.cosine.value, abs=1e-4)
+    assert "distillmos" not in figures  # nobody was asked
 
 
 def test_every_row_goes_into_the_lake_and_its_audio_can_be_heard(measurement, tmp_path):
