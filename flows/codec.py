@@ -60,7 +60,7 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
     write_text(described, order.model_dump_json(indent=1) + "\n")
     run_child(("valle.codec_training", str(described)), of=f"Training codec {parameters.run}")
     _report_training(parameters)
-    get_run_logger().info("To use it: `python -m valle.codec_training.export %s --to FILE`", directory)
+    get_run_logger().info("To make it `mini`: `python -m valle.codec_training.export %s`", directory)
     return directory / CHECKPOINT
 
 
