@@ -5,7 +5,6 @@ follow a checkpoint back to its sources), and Lhotse manifests of its cuts are w
 """
 
 import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -25,13 +24,11 @@ from valle.place import Place
 from warehouse.arrow import schema_of
 from warehouse.catalogue import connect, run_query
 from warehouse.errors import CommitConflict, TrainingError
+from warehouse.fingerprints import short_hash
 from warehouse.lake import Snapshot
 from warehouse.parts import write_table
 from warehouse.rows import TrainingItemRow
 from warehouse.store import Location, open_parquet, relative_name
-
-_HASHED_AT_ONCE = 65_536
-"""Utterances."""
 
 
 class Selection(BaseModel):
@@ -208,10 +205,11 @@ def _items(chosen: pa.Table, places: pa.Table, set_id: str) -> pa.Table:
 
 def _content_hash(chosen: pa.Table) -> str:
     """Ten hexadecimal digits over all that a training learns of the utterances: other phonemes are another set."""
-    digest = hashlib.md5(usedforsecurity=False)
-    for batch in chosen.combine_chunks().to_batches(max_chunksize=_HASHED_AT_ONCE):
-        digest.update(str(batch.to_pydict()).encode())
-    return digest.hexdigest()[:10]
+    with duckdb.connect() as connection:
+        connection.register("chosen", chosen)
+        rows = connection.execute("SELECT string_agg(md5(c::VARCHAR), '' ORDER BY segment_id) FROM chosen c").fetchone()
+    assert rows is not None
+    return short_hash(rows[0])[:10]
 
 
 def _same_or_raise(directory: Path, set_id: str, selection: Selection) -> TrainingSet:

@@ -8,8 +8,8 @@ import torch
 
 from valle.audio import Audio, AudioLocation, write_audio
 from valle.codec.mini import open_mini
-from valle.codec.weights_file import Provenance, read_network
-from valle.codec_training.export import export_runs
+from valle.codec.weights_file import Provenance
+from valle.codec_training.export import export_run
 from valle.codec_training.losses import (
     SpectralFeatures,
     discriminator_loss,
@@ -109,11 +109,11 @@ def test_no_step_changes_what_makes_the_codes(options, clips, tmp_path):
 
 def test_a_decoder_learned_for_kept_codes_leaves_their_revision_as_it_is(options, clips, tmp_path):
     train_codec(options, clips, tmp_path / "first")
-    kept = export_runs([tmp_path / "first"], tmp_path / "first.safetensors")
+    kept = export_run(tmp_path / "first", tmp_path / "first.safetensors")
     options = replace(options, start_from=tmp_path / "first.safetensors", num_steps=3, adversarial_from=1.0)
     assert {stage_at(step / 3, options) for step in range(3)} == {TrainingStage.DECODER}
     train_codec(options, clips, tmp_path / "second")
-    assert export_runs([tmp_path / "second"], tmp_path / "second.safetensors").revision == kept.revision
+    assert export_run(tmp_path / "second", tmp_path / "second.safetensors").revision == kept.revision
     sound = np.random.default_rng(0).normal(0, 0.1, 3_200).astype(np.float32)
     first, second = open_mini(tmp_path / "first.safetensors"), open_mini(tmp_path / "second.safetensors")
     [codes] = first.encode([sound])
@@ -137,7 +137,7 @@ def test_backbones_in_half_precision_learn_what_whole_ones_do(options, clips, tm
 
 def test_weights_of_another_shape_are_no_beginning(options, clips, tmp_path):
     train_codec(options, clips, tmp_path / "first")
-    export_runs([tmp_path / "first"], tmp_path / "first.safetensors")
+    export_run(tmp_path / "first", tmp_path / "first.safetensors")
     wider = replace(options, config=replace(options.config, dim=48), start_from=tmp_path / "first.safetensors")
     with pytest.raises(TrainingError, match="another shape"):
         train_codec(wider, clips, tmp_path / "second")
@@ -268,7 +268,7 @@ def test_a_crop_from_a_faster_tape_is_higher_and_shorter(clips, tmp_path, speed)
 
 def test_an_exported_run_opens_and_makes_the_same_codes_in_half_precision(options, clips, tmp_path):
     train_codec(options, clips, tmp_path / "run")
-    header = export_runs([tmp_path / "run"], tmp_path / "codec.safetensors", licence="CC0", credits_line="Read by me")
+    header = export_run(tmp_path / "run", tmp_path / "codec.safetensors", licence="CC0", credits_line="Read by me")
     codec = open_mini(tmp_path / "codec.safetensors")
     assert codec.spec.revision == header.revision
     assert header.provenance == Provenance(
@@ -281,37 +281,12 @@ def test_an_exported_run_opens_and_makes_the_same_codes_in_half_precision(option
     assert codes.shape == (8, 10)
 
 
-def test_the_decoders_of_runs_with_the_same_codes_are_averaged(options, clips, tmp_path):
-    train_codec(options, clips, tmp_path / "first")
-    export_runs([tmp_path / "first"], tmp_path / "first.safetensors")
-    runs = [tmp_path / name for name in ("one", "other")]
-    kept = replace(options, start_from=tmp_path / "first.safetensors", num_steps=2, adversarial_from=1.0)
-    for seed, run in enumerate(runs):
-        train_codec(replace(kept, seed=seed), clips, run)
-        export_runs([run], run / "own.safetensors")
-    header = export_runs(runs, tmp_path / "both.safetensors")
-    assert header.provenance.num_steps == 4
-    one, other, both = (
-        read_network(path).decoder.harmonics.weight
-        for path in (runs[0] / "own.safetensors", runs[1] / "own.safetensors", tmp_path / "both.safetensors")
-    )
-    assert not torch.equal(one, other)
-    torch.testing.assert_close(both, (one + other) / 2, atol=1e-3, rtol=0)
-
-
-def test_decoders_of_other_codes_are_not_averaged(options, clips, tmp_path):
-    for seed, name in enumerate(("one", "other")):
-        train_codec(replace(options, seed=seed), clips, tmp_path / name)
-    with pytest.raises(TrainingError, match="other codes"):
-        export_runs([tmp_path / "one", tmp_path / "other"], tmp_path / "both.safetensors")
-
-
 def test_a_run_without_codebooks_is_not_exported(options, clips, tmp_path):
     train_codec(options, clips, tmp_path / "run", should_stop=stop_after(1))
     with pytest.raises(TrainingError, match="first stage"):
-        export_runs([tmp_path / "run"], tmp_path / "codec.safetensors")
+        export_run(tmp_path / "run", tmp_path / "codec.safetensors")
     with pytest.raises(TrainingError, match="does not exist"):
-        export_runs([tmp_path / "nowhere"], tmp_path / "codec.safetensors")
+        export_run(tmp_path / "nowhere", tmp_path / "codec.safetensors")
 
 
 def test_held_out_speakers_and_telephone_speech_are_not_training_clips(tmp_path):
