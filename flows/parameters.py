@@ -277,6 +277,12 @@ class CodecReportParameters(Located):
     threads: int = Field(default=1, ge=1)
     """CPU threads of each model."""
 
+    @model_validator(mode="after")
+    def _has_a_header(self) -> Self:
+        if self.into_header and "mini" not in self.codecs:
+            raise ValueError("only the weights of `mini` have a header; put it into `codecs`")
+        return self
+
     @property
     def subject(self) -> str:
         """What is measured, in a word."""

@@ -1,0 +1,51 @@
+"""The report on codecs as a flow: what it leaves in the lake and, when asked for, in the header of the weights."""
+
+import shutil
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+import flows.codec
+from flows.parameters import CodecReportParameters
+from manifests.demo_clips import demo_clips
+from valle.codec.weights_file import EMBEDDED, read_header
+from valle.place import Place
+from warehouse.catalogue import connect
+
+
+def _clips(folder: Path) -> Path:
+    lines = ["id\tsplit\tspeaker\tfile\tduration_s\tnative_sr\ttext"]
+    for clip in islice(demo_clips(), 2):
+        shutil.copy(clip.path, folder / clip.path.name)
+        lines.append(f"{clip.id}\theldout\t{clip.speaker}\t{clip.path.name}\t{clip.duration}\t24000\t{clip.text}")
+    (folder / "corpus.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_what_was_measured_is_in_the_lake_the_report_and_the_header(
+    tmp_path: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "mini.safetensors"
+    shutil.copy(EMBEDDED, weights)
+    monkeypatch.setattr(flows.codec, "EMBEDDED", weights)  # The shipped file stays as it is.
+    (tmp_path / "clips").mkdir()
+    report = flows.codec.codec_report(
+        CodecReportParameters(
+            data=tmp_path, audio=_clips(tmp_path / "clips"), levels=(8, 1), scorers=(), into_header=True
+        )
+    )
+    with connect(Place(tmp_path).lake.snapshot()) as connection:
+        [(errors, words)] = connection.execute(
+            "SELECT sum(word_errors), sum(num_words) FROM scores WHERE system = 'codec_mini_8'"
+        ).fetchall()
+    quality = read_header(weights).quality
+    assert (quality["codebooks"], quality["clips"], quality["words"]) == (8, 2, words)
+    assert quality["wer"] == pytest.approx(errors / words, abs=1e-4)
+    assert "| codec_mini_8 | 6,000 |" in report.markdown_path.read_text(encoding="utf-8")
+
+
+def test_a_header_is_asked_for_of_mini_only() -> None:
+    with pytest.raises(ValidationError, match="put it into `codecs`"):
+        CodecReportParameters(codecs=("encodec_24khz",), into_header=True)
