@@ -24,7 +24,8 @@ class Filters:
     """What is done to pulses and noise: log-magnitudes and the phase of the first, each [B, T, bins], and log-gains.
 
     The gains [B, T, G] act on the sources before they are filtered, G times in a hop: a window of four hops is too
-    long for the burst of a plosive.
+    long for the burst of a plosive. `level_offsets` [B, T, levels] are what the backbone adds to the levels that a
+    linear filter reads off the codes, before the speech is corrected to them.
     """
 
     harmonics: Tensor
@@ -32,6 +33,7 @@ class Filters:
     phase: Tensor
     pulse_gains: Tensor
     noise_gains: Tensor
+    level_offsets: Tensor
 
     def frames(self, first: int, last: int) -> "Filters":
         """Frames `first` to `last`."""
@@ -65,6 +67,7 @@ class SourceFilterDecoder(nn.Module):
         sample_rate: int,
         window: int,
         hop: int,
+        num_levels: int,
     ) -> None:
         super().__init__()
         bins = window // 2 + 1
@@ -76,7 +79,8 @@ class SourceFilterDecoder(nn.Module):
         self.noise = nn.Linear(states, bins)
         self.phase = nn.Linear(states, bins)
         self.gains = nn.Linear(states, 2 * GAINS_PER_HOP)
-        for layer in (self.phase, self.gains):
+        self.level_offsets = nn.Linear(states, num_levels)
+        for layer in (self.phase, self.gains, self.level_offsets):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.voice = VoiceNetwork(latent_dim)
@@ -100,6 +104,7 @@ class SourceFilterDecoder(nn.Module):
             phase=self.phase(hidden),
             pulse_gains=pulse_gains,
             noise_gains=noise_gains,
+            level_offsets=self.level_offsets(hidden),
         )
 
     def states(self, latents: Tensor) -> Tensor:

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from valle.codec.correction import BandCorrection
-from valle.codec.decoder import SourceFilterDecoder
-from valle.codec.fourier import ShortTimeFourier
+from valle.codec.decoder import Filters, SourceFilterDecoder
+from valle.codec.features import SpeechFeatures
 from valle.codec.frame_filter import FrameFilter
-from valle.codec.mels import LogMel
 from valle.codec.quantizer import ResidualQuantizer
 from valle.codec.source import NoiseSource
 
@@ -26,7 +25,10 @@ class MiniConfig:
     sample_rate: int = 24_000
     hop_length: int = 320
     window: int = 1280
-    num_mels: int = 100
+    short_window: int = 640
+    frames_per_hop: int = 2
+    num_bands: int = 40
+    pitch_bands: int = 30
     dim: int = 256
     intermediate_dim: int = 512
     decoder_layers: int = 8
@@ -43,13 +45,17 @@ class MiniConfig:
         """The inverse of `to_json`."""
         return cls(**json.loads(text))
 
-    def build_fourier(self) -> ShortTimeFourier:
-        """The Fourier transform of its windows."""
-        return ShortTimeFourier(self.window, self.hop_length)
-
-    def build_log_mel(self) -> LogMel:
-        """Log-mels of its spectra."""
-        return LogMel(num_bins=self.window // 2 + 1, num_mels=self.num_mels, sample_rate=self.sample_rate)
+    def build_features(self) -> SpeechFeatures:
+        """What it sees of speech."""
+        return SpeechFeatures(
+            sample_rate=self.sample_rate,
+            hop=self.hop_length,
+            window=self.window,
+            short_window=self.short_window,
+            frames_per_hop=self.frames_per_hop,
+            num_bands=self.num_bands,
+            pitch_bands=self.pitch_bands,
+        )
 
 
 class MiniNetwork(nn.Module):
@@ -58,9 +64,8 @@ class MiniNetwork(nn.Module):
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
         self.config = config
-        self.fourier = config.build_fourier()
-        self.log_mel = config.build_log_mel()
-        self.transform = FrameFilter(config.num_mels, config.latent_dim).requires_grad_(False)
+        self.features = config.build_features()
+        self.transform = FrameFilter(self.features.size, config.latent_dim).requires_grad_(False)
         self.quantizer = ResidualQuantizer(config.num_codebooks, config.codebook_size, config.latent_dim)
         self.decoder = SourceFilterDecoder(
             latent_dim=config.latent_dim,
@@ -70,23 +75,24 @@ class MiniNetwork(nn.Module):
             sample_rate=config.sample_rate,
             window=config.window,
             hop=config.hop_length,
+            num_levels=self.features.num_levels,
         )
-        self.correction = BandCorrection(self.fourier, self.log_mel, config.latent_dim)
+        self.correction = BandCorrection(self.features, config.latent_dim)
 
     def encode(self, waveforms: Tensor) -> Tensor:
         """Latents [B, T, D] of waveforms [B, T * hop]."""
-        latents: Tensor = self.transform(self.log_mel(self.fourier(waveforms)))
+        latents: Tensor = self.transform(self.features(waveforms))
         return latents
 
     def decode(self, latents: Tensor) -> Tensor:
         """Waveforms [B, T * hop] of latents [B, T, D]; each clip of a batch gets the noise it gets alone."""
-        return self.correction(self.speak(latents), self.correction.reading(latents))
+        filters = self.decoder(latents)
+        return self.correction(self.speak(latents, filters), self.correction.reading(latents) + filters.level_offsets)
 
-    def speak(self, latents: Tensor) -> Tensor:
-        """What the decoder alone makes of latents [B, T, D], before the correction."""
+    def speak(self, latents: Tensor, filters: Filters) -> Tensor:
+        """Waveforms [B, T * hop] before the correction, of latents [B, T, D] and the filters that the decoder has."""
         voice = self.decoder.voice(latents).decide()
         start = torch.zeros(len(latents), 1, dtype=torch.float64, device=latents.device)
-        filters = self.decoder(latents)
         voiced = self.decoder.voiced(filters, self.decoder.pulses(voice, start))
         noise = NoiseSource().next(latents.shape[1] * self.config.hop_length).to(latents.device)
         return self.decoder.add_noise(voiced, filters, noise.expand(len(latents), -1))

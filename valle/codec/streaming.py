@@ -22,7 +22,7 @@ _OVERLAP = 4 + BandCorrection.OVERLAP
 class StreamingDecoder:
     """Decodes one clip in pieces. `push` codes in their order, then `finish`; the pieces join to the whole.
 
-    Buffers hold what later frames still need: latents (from frame `_latents_from`), and filters, log-mels, voice,
+    Buffers hold what later frames still need: latents (from frame `_latents_from`), and filters, levels, voice,
     pulses and noise (from frame `_sound_from`).
     """
 
@@ -32,8 +32,9 @@ class StreamingDecoder:
         self._latents = torch.zeros(1, 0, network.config.latent_dim)
         self._latents_from = 0
         bins = network.config.window // 2 + 1
-        self._filters = Filters(*(torch.zeros(1, 0, size) for size in (bins, bins, bins, GAINS_PER_HOP, GAINS_PER_HOP)))
-        self._log_mels = torch.zeros(1, 0, network.config.num_mels)
+        sizes = (bins, bins, bins, GAINS_PER_HOP, GAINS_PER_HOP, network.features.num_levels)
+        self._filters = Filters(*(torch.zeros(1, 0, size) for size in sizes))
+        self._levels = torch.zeros(1, 0, network.features.num_levels)
         self._voice = Voice(*(torch.zeros(1, 0, dtype=torch.float64) for _ in range(2)))
         self._sound_from = 0
         self._num_final = 0  # frames whose filters and voice are final
@@ -74,13 +75,13 @@ class StreamingDecoder:
         return piece
 
     def _finalise(self, until: int) -> None:
-        """Filters, log-mels, voice and noise of the frames up to `until`."""
+        """Filters, levels, voice and noise of the frames up to `until`."""
         if until <= self._num_final:
             return
         first, last = self._num_final - self._latents_from, until - self._latents_from
         self._filters = self._filters.followed_by(self._network.decoder(self._latents).frames(first, last))
-        log_mels = self._network.correction.reading(self._latents)
-        self._log_mels = torch.cat([self._log_mels, log_mels[:, first:last]], 1)
+        levels = self._network.correction.reading(self._latents)
+        self._levels = torch.cat([self._levels, levels[:, first:last]], 1)
         voice = self._network.decoder.voice(self._latents).decide()
         self._voice = Voice(
             torch.cat([self._voice.pitch, voice.pitch[:, first:last]], 1),
@@ -115,7 +116,7 @@ class StreamingDecoder:
         samples = slice(first * self._hop, last * self._hop)
         voiced = self._network.decoder.voiced(filters, self._train[:, samples])
         speech = self._network.decoder.add_noise(voiced, filters, self._noise[:, samples])
-        corrected = self._network.correction(speech, self._log_mels[:, first:last])[0]
+        corrected = self._network.correction(speech, self._levels[:, first:last] + filters.level_offsets)[0]
         self._num_spoken = until + self._sound_from
         return corrected[(spoken - first) * self._hop : (until - first) * self._hop].clamp(-1, 1).numpy()
 
@@ -128,7 +129,7 @@ class StreamingDecoder:
         gone = needed - self._sound_from
         if gone > 0:
             self._filters = self._filters.frames(gone, self._num_final - self._sound_from)
-            self._log_mels = self._log_mels[:, gone:]
+            self._levels = self._levels[:, gone:]
             self._voice = Voice(self._voice.pitch[:, gone:], self._voice.voicing[:, gone:])
             self._train = self._train[:, gone * self._hop :]
             self._noise = self._noise[:, gone * self._hop :]

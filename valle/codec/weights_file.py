@@ -80,7 +80,8 @@ def _learned_tensors(network: MiniNetwork) -> dict[str, Tensor]:
 
 def encoding_revision(tensors: dict[str, Tensor], config: MiniConfig) -> str:
     """Eight hexadecimal digits over the tensors that turn speech into codes, what they are to see, and the search."""
-    features = (config.sample_rate, config.hop_length, config.window, config.num_mels, NUM_BEAMS)
+    seen = (config.short_window, config.frames_per_hop, config.num_bands, config.pitch_bands)
+    features = (config.sample_rate, config.hop_length, config.window, *seen, NUM_BEAMS)
     digest = hashlib.sha256(repr(features).encode())
     for name in sorted(tensors):
         if name.startswith(ENCODING_PARTS):

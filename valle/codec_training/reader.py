@@ -27,7 +27,7 @@ class LogMelReader(nn.Module):
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
-        self.to_mels = nn.Linear(config.dim + config.latent_dim, config.num_mels)
+        self.to_mels = nn.Linear(config.dim + config.latent_dim, config.frames_per_hop * config.num_bands)
 
     def forward(self, decoder: SourceFilterDecoder, latents: Tensor) -> Tensor:
         """What `decoder` makes of latents [B, T, D], as log-mels."""
@@ -47,14 +47,19 @@ class LogMelReader(nn.Module):
 
         Phase and gains begin with nothing learned. The level of a bin is interpolated between the bands it lies in.
         """
+        num_bins, num_bands = decoder.harmonics.out_features, log_mel.filters.shape[1]
+        wide = LogMel(num_bins=num_bins, num_mels=num_bands, sample_rate=decoder.sample_rate)
         widths = log_mel.filters.sum(0).clamp(min=0.5)
-        weight = log_mel.between @ self.to_mels.weight
-        bias = log_mel.to_bins(self.to_mels.bias - widths.log()) - _EQUAL_PARTS
+        # The short frames of a hop on average; in the longer windows of the decoder noise is louder by their root.
+        longer = (num_bins - 1) / (len(log_mel.filters) - 1)
+        weight = wide.between @ self.to_mels.weight.view(-1, num_bands, self.to_mels.in_features).mean(0)
+        level = self.to_mels.bias.view(-1, num_bands).mean(0)
+        bias = wide.to_bins(level - widths.log()) + math.log(longer) / 2 - _EQUAL_PARTS
         for head in (decoder.harmonics, decoder.noise):
             head.weight.copy_(weight)
             head.bias.copy_(bias)
         # Whatever they knew, they knew of another backbone.
-        for head in (decoder.phase, decoder.gains):
+        for head in (decoder.phase, decoder.gains, decoder.level_offsets):
             head.weight.zero_()
             head.bias.zero_()
 

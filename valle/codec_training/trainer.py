@@ -15,6 +15,7 @@ from valle.codec.source import Voice
 from valle.codec.voice import voice_losses
 from valle.codec.weights_file import read_network
 from valle.codec_training.balance import GradientBalancer
+from valle.codec_training.channel import other_channels
 from valle.codec_training.discriminator import build_discriminator
 from valle.codec_training.listener import listening_loss, open_listener
 from valle.codec_training.losses import (
@@ -100,9 +101,10 @@ class Trainer:
         """(waveforms [B, N], their voice, presence [B, T])."""
         options = self.options
         crops = self.pool.crops(options.batch_size, options.crop_frames, rng=self.rng, speeds=options.speeds)
+        samples = other_channels(crops.samples, share=options.other_channels, rng=self.rng)
         gains = self.rng.uniform(options.min_gain, 1.0, (options.batch_size, 1)).astype(np.float32)
         voice = Voice(torch.from_numpy(crops.pitch), torch.from_numpy(crops.voicing))
-        return torch.from_numpy(crops.samples * gains), voice, torch.from_numpy(crops.presence)
+        return torch.from_numpy(samples * gains), voice, torch.from_numpy(crops.presence)
 
     def _set_rate(self, progress: float) -> float:
         warmup = min(1.0, (self.num_steps + 1) / self.options.warmup_steps)
@@ -133,7 +135,8 @@ class Trainer:
         filters = filters.float()
         shape = (len(latents), latents.shape[1] * self.options.config.hop_length)
         with torch.no_grad():
-            log_mels = self.network.correction.reading(latents)
+            read = self.network.correction.reading(latents)
+        log_mels = read + filters.level_offsets
         outputs = []
         for _ in range(2):
             start = torch.rand(len(latents), 1, generator=self.generator, dtype=torch.float64)
@@ -200,7 +203,7 @@ class Trainer:
         """(log-mels [B, T, mels], their voice, presence [B, T])."""
         waveforms, voice, presence = self._batch()
         with torch.no_grad():
-            return self.network.log_mel(self.network.fourier(waveforms)), voice, presence
+            return self.network.features(waveforms), voice, presence
 
     def _fit_codes(self) -> None:
         mels = torch.cat([self._mels()[0] for _ in range(self.options.fitting_batches)])
@@ -216,11 +219,12 @@ class Trainer:
     def _reading_step(self, metrics: Metrics) -> None:
         mels, voice, presence = self._mels()
         latents = self._quantized(self.network.transform(mels))
-        self._descend(self._reading_loss(latents, mels, voice, presence, metrics))
+        levels = mels[..., : self.network.features.num_levels]
+        self._descend(self._reading_loss(latents, levels, voice, presence, metrics))
 
     def _begin_filters(self) -> None:
         """Let the decoder begin with what the reader has learned."""
-        self.reader.begin_filters(self.network.decoder, self.network.log_mel)
+        self.reader.begin_filters(self.network.decoder, self.network.features.log_mel)
         self.average = {name: value.clone() for name, value in self.network.decoder.state_dict().items()}
         self.has_filters = True
 

@@ -73,5 +73,6 @@ def fit_codes(
     quantized = network.quantizer.decode(codes).view_as(latents)
     back = least_squares_filter(quantized, components, FrameFilter.NUM_TAPS)  # [K, K, taps]
     network.decoder.inverse.set(back)
-    network.correction.reading.set(torch.einsum("km,kjt->mjt", basis, back), offset=mean)
-    reader.begin(basis, mean)
+    heard = network.features.num_levels  # What follows the levels is for the pitch alone.
+    network.correction.reading.set(torch.einsum("km,kjt->mjt", basis[:, :heard], back), offset=mean[:heard])
+    reader.begin(basis[:, :heard], mean[:heard])

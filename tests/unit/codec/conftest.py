@@ -37,6 +37,9 @@ def random_network():
         torch.manual_seed(3)
         network = MiniNetwork(config)
         network.quantizer.codebooks.normal_(0, 0.5)
+        decoder = network.decoder
+        for layer in (decoder.phase, decoder.gains, decoder.mel_offsets):  # A training begins with zeros.
+            torch.nn.init.normal_(layer.weight, std=0.05)
         return network
 
     return build

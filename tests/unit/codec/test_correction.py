@@ -59,3 +59,15 @@ def test_a_level_is_interpolated_between_bands_up_to_the_last_bin(network):
     torch.testing.assert_close(levels, torch.full((1, 641), math.pi))
     rising = network.log_mel.to_bins(torch.arange(100.0))
     assert (rising.diff() >= -1e-4).all() and rising[-1] > 98
+
+
+def test_the_decoder_has_a_say_in_what_speech_is_corrected_to(network):
+    latents = torch.randn(1, 60, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        network.decoder.mel_offsets.weight.zero_()
+        network.decoder.mel_offsets.bias.zero_()
+        before = log_mels_of(network, network.decode(latents))
+        network.decoder.mel_offsets.bias[40:60] = 0.5
+        raised = log_mels_of(network, network.decode(latents)) - before
+    assert raised[..., 42:58].mean().item() == pytest.approx(0.5, abs=0.1)
+    assert raised[..., :38].abs().mean() < 0.05

@@ -46,7 +46,8 @@ def test_filters_of_one_leave_the_pulses_as_they_are(random_network, small_confi
     voice = Voice(torch.full((1, 30), np.log2(130.0)), torch.ones(1, 30))
     train = decoder.pulses(voice, torch.zeros(1, 1, dtype=torch.float64))
     flat = torch.full((1, 30, 641), np.log(decoder.level))
-    filters = Filters(flat, flat - 30, torch.zeros(1, 30, 641), torch.zeros(1, 30, 4), torch.zeros(1, 30, 4))
+    nothing = [torch.zeros(1, 30, size) for size in (641, 4, 4, 100)]
+    filters = Filters(flat, flat - 30, *nothing)
     output = decoder.add_noise(decoder.voiced(filters, train), filters, torch.randn(1, 9_600))
     torch.testing.assert_close(output[:, 640:-640], train[:, 640:-640], atol=1e-3, rtol=0)
 
@@ -56,7 +57,7 @@ def test_a_gain_acts_within_its_quarter_of_a_hop(random_network, small_config):
     flat = torch.full((1, 30, 641), np.log(decoder.level))
     gains = torch.full((1, 30, 4), -4.0)
     gains[:, 15, 2] = 4.0
-    filters = Filters(flat - 30, flat, torch.zeros(1, 30, 641), torch.zeros(1, 30, 4), gains)
+    filters = Filters(flat - 30, flat, torch.zeros(1, 30, 641), torch.zeros(1, 30, 4), gains, torch.zeros(1, 30, 100))
     noise = torch.randn(1, 9_600, generator=torch.Generator().manual_seed(0))
     output = decoder.add_noise(torch.zeros(1, 30, 641, dtype=torch.complex64), filters, noise)[0].square()
     first = 15 * 320 + 2 * 80
