@@ -5,9 +5,11 @@ import torch
 from pystoi import stoi
 
 from valle.audio import Samples
-from valle.codec.network import MiniConfig
+from valle.codec.fourier import ShortTimeFourier
+from valle.codec.mels import LogMel
 
-RATE = MiniConfig().sample_rate
+RATE = 24_000
+_HOP, _WINDOW, _NUM_MELS = 320, 1280, 100
 
 
 def intelligibility(original: Samples, resynthesis: Samples, sample_rate: int) -> float:
@@ -20,9 +22,9 @@ def intelligibility(original: Samples, resynthesis: Samples, sample_rate: int) -
 
 def log_mel_distance(original: Samples, resynthesis: Samples) -> float:
     """Mean absolute difference of natural log-mels, of waveforms at `RATE`, over the hops that both have."""
-    config = MiniConfig()
-    fourier, log_mel = config.build_fourier(), config.build_log_mel()
-    whole = min(len(original), len(resynthesis)) // config.hop_length * config.hop_length
+    fourier = ShortTimeFourier(_WINDOW, _HOP)
+    log_mel = LogMel(num_bins=_WINDOW // 2 + 1, num_mels=_NUM_MELS, sample_rate=RATE)
+    whole = min(len(original), len(resynthesis)) // _HOP * _HOP
     if not whole:
         return 0.0
     one, other = (log_mel(fourier(torch.from_numpy(sound[:whole])[None])) for sound in (original, resynthesis))
