@@ -1,6 +1,5 @@
 import numpy as np
 import torch
-from torch import nn
 from vocos.spectral_ops import ISTFT
 
 from valle.codec.decoder import Filters
@@ -16,10 +15,6 @@ def speech_like(num_samples):
     return sum(torch.sin(2 * np.pi * 130 * k * time) / k for k in range(1, 30))[None] * 0.1
 
 
-def log_mel_of_waveforms(config):
-    return nn.Sequential(config.build_fourier(), config.build_log_mel())
-
-
 def test_the_inverse_is_that_of_vocos():
     fourier = ShortTimeFourier(1280, 320)
     spectrum = torch.randn(2, 9, 641, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
@@ -27,18 +22,27 @@ def test_the_inverse_is_that_of_vocos():
     torch.testing.assert_close(fourier.inverse(spectrum, fourier.envelope(9)), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_the_log_mel_has_one_frame_per_hop_whatever_the_length():
-    log_mel = log_mel_of_waveforms(MiniConfig())
+def test_there_is_one_frame_of_features_per_hop_whatever_the_length():
+    features = MiniConfig().build_features()
     for num_frames in (1, 2, 75):
-        assert log_mel(torch.zeros(2, num_frames * 320)).shape == (2, num_frames, 100)
+        assert features(torch.zeros(2, num_frames * 320)).shape == (2, num_frames, 2 * 40 + 30)
 
 
-def test_silence_is_at_the_floor_and_louder_sound_raises_the_log_mel_evenly():
-    log_mel = log_mel_of_waveforms(MiniConfig())
+def test_silence_is_at_the_floor_and_louder_sound_raises_the_levels_evenly():
+    features = MiniConfig().build_features()
     sound = speech_like(9_600)
-    assert torch.equal(log_mel(torch.zeros(1, 3_200)), torch.full((1, 10, 100), np.log(LogMel.FLOOR)))
-    raised = (log_mel(10 * sound) - log_mel(sound))[log_mel(sound) > -2]
+    assert torch.equal(features.levels(torch.zeros(1, 3_200)), torch.full((1, 10, 80), np.log(320 * LogMel.FLOOR)))
+    raised = (features.levels(10 * sound) - features.levels(sound))[features.levels(sound) > -2]
     torch.testing.assert_close(raised, torch.full_like(raised, np.log(10)), atol=1e-3, rtol=0)
+
+
+def test_a_click_is_heard_in_its_half_of_the_hop_and_in_the_short_windows_beside_it_only():
+    features = MiniConfig().build_features()
+    sound = torch.zeros(1, 30 * 320)
+    sound[0, 15 * 320 + 80] = 1.0  # the middle of the first short frame of its hop
+    levels = features.levels(sound)[0].view(60, 40).mean(1)
+    assert levels.argmax() == 30
+    assert (levels > levels[0] + 1e-3).nonzero().flatten().tolist() == [29, 30, 31]
 
 
 def test_filters_of_one_leave_the_pulses_as_they_are(random_network, small_config):

@@ -169,10 +169,10 @@ def test_the_decoder_begins_with_what_the_reader_has_learned_and_brings_the_outp
     @torch.no_grad()
     def missed() -> float:
         network = trainer.network
-        wanted, latents = network.log_mel(network.fourier(waveforms)), network.encode(waveforms)
+        wanted, latents = network.features.levels(waveforms), network.encode(waveforms)
         # Before the correction, which would bring any output near.
         spoken = network.speak(latents, network.decoder(latents))
-        return (wanted - network.log_mel(network.fourier(spoken))).abs().mean().item()
+        return (wanted - network.features.levels(spoken)).abs().mean().item()
 
     unprepared = missed()
     losses = [trainer.step(0.5)["spectral"]]
