@@ -53,7 +53,6 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
         listening_weight=parameters.listening_weight,
         repulsion=parameters.repulsion,
         speeds=parameters.speeds,
-        other_channels=parameters.other_channels,
         half_backbones=parameters.half_backbones,
         threads=parameters.threads,
     )

@@ -241,8 +241,6 @@ class TrainCodecParameters(Located):
     """How much outputs that differ by their noise are rewarded; at 1 noise drowns some words."""
     speeds: tuple[Speed, Speed] = (1.0, 1.0)
     """Slowest and fastest tape that the speech is played from."""
-    other_channels: float = Field(default=0.0, ge=0, le=1)
-    """Share of the speech that is heard through another microphone, some of it in noise."""
     half_backbones: bool = False
     """Learn in bfloat16: 0.7 of the time on CPUs that multiply it."""
     threads: int = Field(default=1, ge=1)

@@ -32,7 +32,6 @@ class TrainingOrder(BaseModel):
     listening_weight: float
     repulsion: float
     speeds: tuple[float, float]
-    other_channels: float
     half_backbones: bool
     threads: int
 
@@ -48,7 +47,6 @@ class TrainingOrder(BaseModel):
             listening_weight=self.listening_weight,
             repulsion=self.repulsion,
             speeds=self.speeds,
-            other_channels=self.other_channels,
             half_backbones=self.half_backbones,
         )
 

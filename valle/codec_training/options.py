@@ -29,8 +29,6 @@ class CodecTrainingOptions:
     min_gain: float = 0.3
     # Slowest and fastest tape that crops are played from: other pitches and formants than the speakers have.
     speeds: tuple[float, float] = (1.0, 1.0)
-    # Share of crops that are heard through another microphone, some of them in noise.
-    other_channels: float = 0.0
     # Batches of speech that the codes are computed from, and rounds of k-means: more of both, better codes.
     fitting_batches: int = 400
     k_means_rounds: int = 12

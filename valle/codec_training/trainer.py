@@ -15,7 +15,6 @@ from valle.codec.source import Voice
 from valle.codec.voice import voice_losses
 from valle.codec.weights_file import read_network
 from valle.codec_training.balance import GradientBalancer
-from valle.codec_training.channel import other_channels
 from valle.codec_training.discriminator import build_discriminator
 from valle.codec_training.listener import listening_loss, open_listener
 from valle.codec_training.losses import (
@@ -101,10 +100,9 @@ class Trainer:
         """(waveforms [B, N], their voice, presence [B, T])."""
         options = self.options
         crops = self.pool.crops(options.batch_size, options.crop_frames, rng=self.rng, speeds=options.speeds)
-        samples = other_channels(crops.samples, share=options.other_channels, rng=self.rng)
         gains = self.rng.uniform(options.min_gain, 1.0, (options.batch_size, 1)).astype(np.float32)
         voice = Voice(torch.from_numpy(crops.pitch), torch.from_numpy(crops.voicing))
-        return torch.from_numpy(samples * gains), voice, torch.from_numpy(crops.presence)
+        return torch.from_numpy(crops.samples * gains), voice, torch.from_numpy(crops.presence)
 
     def _set_rate(self, progress: float) -> float:
         warmup = min(1.0, (self.num_steps + 1) / self.options.warmup_steps)

@@ -27,7 +27,6 @@ def order(tmp_path):
         listening_weight=20.0,
         repulsion=0.1,
         speeds=(0.9, 1.1),
-        other_channels=0.5,
         half_backbones=False,
         learning_rate=1e-4,
         threads=1,
@@ -37,8 +36,7 @@ def order(tmp_path):
 def test_what_is_ordered_is_what_the_training_does(order):
     options = order.options
     assert (options.hours, options.learning_rate, options.repulsion) == (1.0, 1e-4, 0.1)
-    assert (options.speeds, options.other_channels) == ((0.9, 1.1), 0.5)
-    assert (options.listener, options.listening_weight) == (None, 20.0)
+    assert (options.speeds, options.listener, options.listening_weight) == ((0.9, 1.1), None, 20.0)
     assert options.start_from == EMBEDDED
     assert order.model_copy(update={"codes": "new"}).options.start_from is None
 
