@@ -1,7 +1,7 @@
 """Streaming decode: codes come a few frames at a time, speech leaves as soon as its context is known.
 
 What is streamed equals what is decoded whole. The backbone sees `context` frames to both sides, so the filters of a
-frame are final once that many later frames are there; source, filter and correction need a few more (0.53 s in all for
+frame are final once that many later frames are there; source, filter and correction need a few more (0.51 s in all for
 `mini`).
 """
 
