@@ -1,7 +1,8 @@
-"""The last step of decoding: speech is brought, band by band, to the log-mels that its codes say.
+"""The last step of decoding: speech is brought, band by band, to the levels that its codes say.
 
 Pulses fall where they fall and noise is drawn, so what the decoder makes of a frame is as loud as its filters say on
-average only. The codes know better: their log-mels are read off them by a linear filter.
+average only. The codes know better: levels are read off them by a linear filter, and the decoder adds what it has
+learned to add.
 """
 
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from valle.codec.frame_filter import FrameFilter
 
 
 class BandCorrection(nn.Module):
-    """Waveforms [B, T * hop] and latents [B, T, D] to waveforms whose log-mels are nearer to what the latents say."""
+    """Waveforms [B, T * hop] to waveforms whose levels are nearer to what is wanted."""
 
     ROUNDS = 3
     """Frames overlap, so a gain is met in part only."""
@@ -28,12 +29,12 @@ class BandCorrection(nn.Module):
         self.reading = FrameFilter(latent_dim, features.num_levels).requires_grad_(False)
 
     def forward(self, waveforms: Tensor, levels: Tensor) -> Tensor:
-        """The waveforms [B, T * hop] corrected to `levels` [B, T, levels], as `reading` has them of latents."""
-        log_mels = levels.reshape(len(levels), -1, self._num_bands)  # of every short frame
-        envelope = self._fourier.envelope(log_mels.shape[1])
+        """The waveforms [B, T * hop] corrected to `levels` [B, T, levels], as `SpeechFeatures` has them."""
+        wanted = levels.reshape(len(levels), -1, self._num_bands)  # of every short frame
+        envelope = self._fourier.envelope(wanted.shape[1])
         for _ in range(self.ROUNDS):
             spectrum = self._fourier(waveforms)
-            gains = self.STEP * (log_mels - self._log_mel(spectrum))
+            gains = self.STEP * (wanted - self._log_mel(spectrum))
             gains = gains.clamp(-self._LARGEST, self._LARGEST)
             waveforms = self._fourier.inverse(spectrum * self._log_mel.to_bins(gains).exp(), envelope)
         return waveforms

@@ -1,4 +1,4 @@
-"""A linear filter over frames: what makes latents of log-mels, and what leads back."""
+"""A linear filter over frames: what makes latents of features, and what leads back."""
 
 import torch
 from torch import Tensor, nn

@@ -1,7 +1,7 @@
-"""Log-mels read off the latents: what a decoder begins with, before any waveform is made.
+"""Levels of bands read off the latents: what a decoder begins with, before any waveform is made.
 
 A step costs half of one through waveforms. The states that are read are the decoder's, so the filters begin where the
-log-mels end.
+levels end.
 """
 
 import math
@@ -22,28 +22,28 @@ _EQUAL_PARTS = math.log(2) / 2
 """What pulses and noise of equal power lack each of their sum."""
 
 
-class LogMelReader(nn.Module):
-    """Log-mels [B, T, mels] of the states [B, T, dim + D] of a decoder."""
+class LevelReader(nn.Module):
+    """Levels [B, T, levels] of the states [B, T, dim + D] of a decoder."""
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
-        self.to_mels = nn.Linear(config.dim + config.latent_dim, config.frames_per_hop * config.num_bands)
+        self.to_levels = nn.Linear(config.dim + config.latent_dim, config.frames_per_hop * config.num_bands)
 
     def forward(self, decoder: SourceFilterDecoder, latents: Tensor) -> Tensor:
-        """What `decoder` makes of latents [B, T, D], as log-mels."""
-        mels: Tensor = self.to_mels(decoder.states(latents))
-        return mels
+        """What `decoder` makes of latents [B, T, D], as levels."""
+        levels: Tensor = self.to_levels(decoder.states(latents))
+        return levels
 
     @torch.no_grad()
     def begin(self, basis: Tensor, mean: Tensor) -> None:
-        """Read components on `basis` [D, mels] about their `mean` [mels]; what the backbone says counts nothing yet."""
-        self.to_mels.weight.zero_()
-        self.to_mels.weight[:, -len(basis) :] = basis.T
-        self.to_mels.bias.copy_(mean)
+        """Read components on `basis` [D, levels] about their `mean` [levels], and nothing off the backbone yet."""
+        self.to_levels.weight.zero_()
+        self.to_levels.weight[:, -len(basis) :] = basis.T
+        self.to_levels.bias.copy_(mean)
 
     @torch.no_grad()
     def begin_filters(self, decoder: SourceFilterDecoder, log_mel: LogMel) -> None:
-        """Let pulses and noise begin as loud as the log-mels say, half of the power each.
+        """Let pulses and noise begin as loud as the levels say, half of the power each.
 
         Phase and gains begin with nothing learned. The level of a bin is interpolated between the bands it lies in.
         """
@@ -52,8 +52,8 @@ class LogMelReader(nn.Module):
         widths = log_mel.filters.sum(0).clamp(min=0.5)
         # The short frames of a hop on average; in the longer windows of the decoder noise is louder by their root.
         longer = (num_bins - 1) / (len(log_mel.filters) - 1)
-        weight = wide.between @ self.to_mels.weight.view(-1, num_bands, self.to_mels.in_features).mean(0)
-        level = self.to_mels.bias.view(-1, num_bands).mean(0)
+        weight = wide.between @ self.to_levels.weight.view(-1, num_bands, self.to_levels.in_features).mean(0)
+        level = self.to_levels.bias.view(-1, num_bands).mean(0)
         bias = wide.to_bins(level - widths.log()) + math.log(longer) / 2 - _EQUAL_PARTS
         for head in (decoder.harmonics, decoder.noise):
             head.weight.copy_(weight)
@@ -65,7 +65,7 @@ class LogMelReader(nn.Module):
 
 
 def log_mel_loss(read: Tensor, wanted: Tensor) -> Tensor:
-    """L1 of log-mels [B, T, mels]; what is far below the loudest of its crop counts less."""
+    """L1 of log-mels [B, T, levels]; what is far below the loudest of its crop counts less."""
     depth = wanted.amax((1, 2), keepdim=True) - wanted
     weights = (1 - (depth - _HEARD) / _FADING).clamp(_LEAST, 1)
     return (weights * (read - wanted).abs()).mean()

@@ -25,7 +25,7 @@ from valle.codec_training.losses import (
     generator_loss,
 )
 from valle.codec_training.options import CodecTrainingOptions
-from valle.codec_training.reader import LogMelReader, log_mel_loss
+from valle.codec_training.reader import LevelReader, log_mel_loss
 from valle.codec_training.training_data import SpeechPool
 from valle.codec_training.transform import fit_codes
 from warehouse.errors import TrainingError
@@ -38,7 +38,7 @@ _FILTER_RATE = 0.02
 class TrainingStage(StrEnum):
     """What a step trains.
 
-    A reading of log-mels, the decoder, or the decoder against critics. The codes are fixed before the first step.
+    A reading of levels, the decoder, or the decoder against critics. The codes are fixed before the first step.
     """
 
     READING = "reading"
@@ -71,7 +71,7 @@ class Trainer:
         self.pool = pool
         torch.manual_seed(options.seed)
         self.network = _first_network(options)
-        self.reader = LogMelReader(options.config)
+        self.reader = LevelReader(options.config)
         self.average = {name: value.clone() for name, value in self.network.decoder.state_dict().items()}
         self.critics = build_discriminator(options.discriminator_filters)
         self.features = SpectralFeatures(options.config.sample_rate)
@@ -134,13 +134,13 @@ class Trainer:
         shape = (len(latents), latents.shape[1] * self.options.config.hop_length)
         with torch.no_grad():
             read = self.network.correction.reading(latents)
-        log_mels = read + filters.level_offsets
+        levels = read + filters.level_offsets
         outputs = []
         for _ in range(2):
             start = torch.rand(len(latents), 1, generator=self.generator, dtype=torch.float64)
             noise = torch.randn(shape, generator=self.generator)
             voiced = decoder.voiced(filters, decoder.pulses(voice, start))
-            outputs.append(self.network.correction(decoder.add_noise(voiced, filters, noise), log_mels))
+            outputs.append(self.network.correction(decoder.add_noise(voiced, filters, noise), levels))
         return filters, torch.cat(outputs)
 
     def _reconstruction_loss(self, outputs: Tensor, target: Tensor, metrics: Metrics) -> Tensor:
@@ -178,13 +178,15 @@ class Trainer:
         restraint = restraint + filters.pulse_gains.square().mean() + filters.noise_gains.square().mean()
         return self._voice_loss(latents, voice, presence, metrics) + self.options.restraint_weight * restraint
 
-    def _reading_loss(self, latents: Tensor, mels: Tensor, voice: Voice, presence: Tensor, metrics: Metrics) -> Tensor:
-        """How far log-mels [B, T, mels] and voice are from what is read off the latents [B, T, D]."""
+    def _reading_loss(
+        self, latents: Tensor, levels: Tensor, voice: Voice, presence: Tensor, metrics: Metrics
+    ) -> Tensor:
+        """How far levels [B, T, levels] and voice are from what is read off the latents [B, T, D]."""
         with self._backbone_precision():
             read = self.reader(self.network.decoder, latents)
         read = read.float()
-        metrics["log_mel"] = (read.detach() - mels).abs().mean().item()
-        loss = self.options.log_mel_weight * log_mel_loss(read, mels)
+        metrics["log_mel"] = (read.detach() - levels).abs().mean().item()
+        loss = self.options.log_mel_weight * log_mel_loss(read, levels)
         return loss + self._voice_loss(latents, voice, presence, metrics)
 
     def _descend(self, loss: Tensor) -> None:
@@ -197,15 +199,15 @@ class Trainer:
     def _backbone_precision(self) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=self.options.half_backbones)
 
-    def _mels(self) -> tuple[Tensor, Voice, Tensor]:
-        """(log-mels [B, T, mels], their voice, presence [B, T])."""
+    def _features(self) -> tuple[Tensor, Voice, Tensor]:
+        """(features [B, T, F], their voice, presence [B, T])."""
         waveforms, voice, presence = self._batch()
         with torch.no_grad():
             return self.network.features(waveforms), voice, presence
 
     def _fit_codes(self) -> None:
-        mels = torch.cat([self._mels()[0] for _ in range(self.options.fitting_batches)])
-        fit_codes(self.network, self.reader, mels, num_rounds=self.options.k_means_rounds, generator=self.generator)
+        features = torch.cat([self._features()[0] for _ in range(self.options.fitting_batches)])
+        fit_codes(self.network, self.reader, features, num_rounds=self.options.k_means_rounds, generator=self.generator)
         self.has_codes = True
 
     @torch.no_grad()
@@ -215,9 +217,9 @@ class Trainer:
         return quantizer.decode(quantizer.encode(latents.flatten(0, 1)), self._levels()).view_as(latents)
 
     def _reading_step(self, metrics: Metrics) -> None:
-        mels, voice, presence = self._mels()
-        latents = self._quantized(self.network.transform(mels))
-        levels = mels[..., : self.network.features.num_levels]
+        features, voice, presence = self._features()
+        latents = self._quantized(self.network.transform(features))
+        levels = features[..., : self.network.features.num_levels]
         self._descend(self._reading_loss(latents, levels, voice, presence, metrics))
 
     def _begin_filters(self) -> None:

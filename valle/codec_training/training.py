@@ -1,6 +1,6 @@
 """Training of the embedded codec on one CPU: codes, computed at once, then a decoder of them.
 
-It first learns to read log-mels off the codes, then to speak, and then perhaps against critics. A run stops at any time
+It first learns to read levels off the codes, then to speak, and then perhaps against critics. A run stops at any time
 and goes on where it stood: weights, optimizers, draws.
 """
 

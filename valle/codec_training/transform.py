@@ -1,6 +1,6 @@
 """What makes the codes of `mini`: a linear transform and codebooks, both computed from speech without descent.
 
-Principal components of the log-mels, each whitened over time in part, codebooks by k-means on that, and the filter of
+Principal components of the features, each whitened over time in part, codebooks by k-means on that, and the filter of
 least squares back, which the decoder begins with. A filter H before a quantizer without memory and 1 / H after it leave
 an error of mean(S |H|^2) mean(1 / |H|^2) for a power spectrum S, which is least (by Cauchy and Schwarz) where |H|^2 is
 one by the root of S: half of whitening. `mini` has a little less of it, since the more is whitened, the less have
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from valle.codec.frame_filter import FrameFilter
 from valle.codec.network import MiniNetwork
-from valle.codec_training.reader import LogMelReader
+from valle.codec_training.reader import LevelReader
 
 _WHITENING = 0.35
 """The power spectrum of a component is divided by itself to this power; 0.5 would be best for the sound alone."""
@@ -52,27 +52,27 @@ def least_squares_filter(inputs: Tensor, targets: Tensor, num_taps: int) -> Tens
 
 @torch.no_grad()
 def fit_codes(
-    network: MiniNetwork, reader: LogMelReader, mels: Tensor, *, num_rounds: int, generator: torch.Generator
+    network: MiniNetwork, reader: LevelReader, features: Tensor, *, num_rounds: int, generator: torch.Generator
 ) -> None:
-    """Compute transform and codebooks of `network` from log-mels [B, T, mels], and what leads back.
+    """Compute transform and codebooks of `network` from features [B, T, F], and what leads back.
 
-    `reader` then reads log-mels off the codes by the filter back alone. `num_rounds` is how many rounds k-means has.
+    `reader` then reads levels off the codes by the filter back alone. `num_rounds` is how many rounds k-means has.
     """
     latent_dim = network.config.latent_dim
-    mean = mels.mean((0, 1))
-    basis = torch.linalg.svd((mels - mean).flatten(0, 1), full_matrices=False).Vh[:latent_dim]  # [K, mels]
-    components = (mels - mean) @ basis.T
+    mean = features.mean((0, 1))
+    basis = torch.linalg.svd((features - mean).flatten(0, 1), full_matrices=False).Vh[:latent_dim]  # [K, F]
+    components = (features - mean) @ basis.T
     whitening = part_whitening(components, FrameFilter.NUM_TAPS)
-    network.transform.set(torch.einsum("kt,km->kmt", whitening, basis), mean=mean)
+    network.transform.set(torch.einsum("kt,kf->kft", whitening, basis), mean=mean)
     # Latents of unit variance: the scale at which the networks of the decoder begin well.
-    scale = network.transform(mels).square().mean().sqrt()
-    network.transform.set(torch.einsum("kt,km->kmt", whitening / scale, basis), mean=mean)
+    scale = network.transform(features).square().mean().sqrt()
+    network.transform.set(torch.einsum("kt,kf->kft", whitening / scale, basis), mean=mean)
 
-    latents = network.transform(mels)
+    latents = network.transform(features)
     codes = network.quantizer.fit(latents.flatten(0, 1), num_rounds=num_rounds, generator=generator)
     quantized = network.quantizer.decode(codes).view_as(latents)
     back = least_squares_filter(quantized, components, FrameFilter.NUM_TAPS)  # [K, K, taps]
     network.decoder.inverse.set(back)
     heard = network.features.num_levels  # What follows the levels is for the pitch alone.
-    network.correction.reading.set(torch.einsum("km,kjt->mjt", basis[:, :heard], back), offset=mean[:heard])
+    network.correction.reading.set(torch.einsum("kf,kjt->fjt", basis[:, :heard], back), offset=mean[:heard])
     reader.begin(basis[:, :heard], mean[:heard])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from valle.codec.network import MiniNetwork
-from valle.codec_training.reader import LogMelReader
+from valle.codec_training.reader import LevelReader
 from valle.codec_training.transform import fit_codes, least_squares_filter, part_whitening
 
 
@@ -29,16 +29,19 @@ def filtered(frames, taps):
     return torch.nn.functional.conv1d(padded, taps[:, None], groups=len(taps)).transpose(1, 2)
 
 
-def log_mels(num_rows=12, num_frames=60):
-    """Log-mels [B, T, 100] of ten components that change slowly."""
-    mixing = torch.randn(10, 100, generator=generator())
+NUM_LEVELS, NUM_FEATURES = 80, 110
+
+
+def some_features(num_rows=12, num_frames=60):
+    """Features [B, T, 110] of ten components that change slowly."""
+    mixing = torch.randn(10, NUM_FEATURES, generator=generator())
     return slow_noise(num_rows, num_frames, 10) @ mixing * 0.5 - 2.0
 
 
-def fitted(config, mels):
+def fitted(config, features):
     torch.manual_seed(0)
-    network, reader = MiniNetwork(config).eval(), LogMelReader(config).eval()
-    fit_codes(network, reader, mels, num_rounds=5, generator=generator())
+    network, reader = MiniNetwork(config).eval(), LevelReader(config).eval()
+    fit_codes(network, reader, features, num_rounds=5, generator=generator())
     return network, reader
 
 
@@ -73,35 +76,37 @@ def test_what_a_filter_did_is_undone_by_least_squares():
 
 
 @torch.no_grad()
-def test_log_mels_are_read_off_fitted_codes_before_any_step(small_config):
-    mels = log_mels()
-    network, reader = fitted(small_config, mels)
-    read = reader(network.decoder, through_codes(network, network.transform(mels)))
-    assert (read - mels).abs().mean() < 0.25 * (mels - mels.mean((0, 1))).abs().mean()
+def test_levels_are_read_off_fitted_codes_before_any_step(small_config):
+    features = some_features()
+    network, reader = fitted(small_config, features)
+    read = reader(network.decoder, through_codes(network, network.transform(features)))
+    levels = features[..., :NUM_LEVELS]
+    assert (read - levels).abs().mean() < 0.25 * (levels - levels.mean((0, 1))).abs().mean()
 
 
 @torch.no_grad()
 def test_the_correction_reads_what_the_decoder_begins_with(small_config):
-    mels = log_mels()
-    network, reader = fitted(small_config, mels)
-    latents = through_codes(network, network.transform(mels))
+    features = some_features()
+    network, reader = fitted(small_config, features)
+    latents = through_codes(network, network.transform(features))
     torch.testing.assert_close(network.correction.reading(latents), reader(network.decoder, latents), atol=1e-4, rtol=0)
 
 
 @torch.no_grad()
 def test_more_codebooks_are_read_better(small_config):
-    mels = log_mels()
-    network, reader = fitted(small_config, mels)
-    latents = network.transform(mels)
-    missed = [(reader(network.decoder, through_codes(network, latents, k)) - mels).abs().mean() for k in (1, 2, 4, 8)]
+    features = some_features()
+    network, reader = fitted(small_config, features)
+    latents, levels = network.transform(features), features[..., :NUM_LEVELS]
+    read = [reader(network.decoder, through_codes(network, latents, count)) for count in (1, 2, 4, 8)]
+    missed = [(some - levels).abs().mean() for some in read]
     assert missed == sorted(missed, reverse=True)
 
 
 @torch.no_grad()
 def test_latents_have_unit_variance_and_the_backbone_says_nothing_at_first(small_config):
-    mels = log_mels()
-    network, reader = fitted(small_config, mels)
-    latents = network.transform(mels)
+    features = some_features()
+    network, reader = fitted(small_config, features)
+    latents = network.transform(features)
     assert latents.square().mean().item() == pytest.approx(1.0, abs=1e-3)
     before = reader(network.decoder, latents)
     for parameter in network.decoder.backbone.parameters():
