@@ -24,6 +24,7 @@ from flows.train import is_finished, train
 from manifests import CorpusKind, CorpusOptions
 from manifests.demo_clips import HELD_OUT, demo_clips
 from manifests.demo_layout import DemoLayout, lay_out_demo
+from valle.checkpoints.runs import EMBEDDED
 from valle.data.select import Selection
 from valle.data.splits import SplitPolicy
 from valle.stages.quality import Quality
@@ -32,7 +33,6 @@ from valle.stages.transcribe import Transcribe
 from valle.statistics.corpus_report import corpus_report
 from valle.synthesis.options import SamplingOptions
 from valle.training.options import TrainSettings
-from valle.training.runs import EMBEDDED
 from warehouse.catalogue import connect, named_query, run_query
 from warehouse.display import format_table
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flows.parameters import EvaluateParameters
 from valle.backends import Backends
+from valle.checkpoints.runs import newest_checkpoint, read_summary
 from valle.evaluation.checkpoint import CheckpointSystem
 from valle.evaluation.command import CommandSystem
 from valle.evaluation.control_speech import find_decoders
@@ -24,8 +25,8 @@ from valle.evaluation.speech import read_circumstances
 from valle.evaluation.systems import FolderSystem, System, check_system_name
 from valle.statistics.report import Report
 from valle.synthesis.options import SamplingOptions
+from valle.synthesis.preferred import read_sampling
 from valle.text.normalise import default_normaliser
-from valle.training.runs import newest_checkpoint, read_sampling, read_summary
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 

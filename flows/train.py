@@ -15,17 +15,17 @@ from flows.child import run_child
 from flows.parameters import TrainParameters
 from flows.report import publish_report
 from flows.training_progress import TrainingProgress
+from valle.checkpoints.runs import latest_checkpoint, read_content
 from valle.place import Place
 from valle.statistics.report import write_text
 from valle.statistics.training import plot_training
 from valle.training.options import TrainOptions
-from valle.training.runs import latest_checkpoint, read_content
 from warehouse.catalogue import refresh
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.rows import CheckpointRow
 
 if TYPE_CHECKING:
-    from valle.training.checkpoint import CheckpointCard
+    from valle.checkpoints.checkpoint import CheckpointCard
 
 
 @flow(name="train", flow_run_name="train {parameters.run}")
@@ -66,7 +66,7 @@ def is_finished(run_dir: Path, max_steps: int, max_seconds: float | None = None)
 
 
 def _read_card(checkpoint: Path) -> "CheckpointCard":
-    from valle.training.checkpoint import read_card
+    from valle.checkpoints.checkpoint import read_card
 
     return read_card(checkpoint)
 

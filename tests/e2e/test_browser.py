@@ -19,9 +19,9 @@ from flows.operations.station import Station
 from tests.pipeline.road import rows_of, write_folder
 from tests.station import processes_of_run, start, throwaway_station, wait_for_run, wait_until, words
 from valle.backends import Backends
+from valle.checkpoints.runs import latest_checkpoint
 from valle.place import Place
 from valle.synthesis.synthesizer import Synthesizer
-from valle.training.checkpoint import latest_checkpoint
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs pip install '.[e2e]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

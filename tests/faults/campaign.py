@@ -29,11 +29,12 @@ from flows.operations.station import Station
 from tests.pipeline.road import folder_corpus, part_names, run_road, tables_of, write_folder
 from tests.station import processes_of_run, start, throwaway_station, wait_until, words
 from valle.backends import Backends
+from valle.checkpoints.checkpoint import read_card
+from valle.checkpoints.runs import latest_checkpoint
 from valle.data.select import Selection, select
 from valle.data.splits import SplitPolicy
 from valle.phonemes import phoneme_table
 from valle.place import Place
-from valle.training.checkpoint import latest_checkpoint, read_card
 from warehouse.fsck import fsck
 from warehouse.lake import Lake
 

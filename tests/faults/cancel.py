@@ -21,7 +21,7 @@ from prefect.states import Cancelling
 from flows.operations.station import Station
 from tests.pipeline.road import write_folder
 from tests.station import processes_of_run, start, throwaway_station, wait_for_run, wait_until, words
-from valle.training.runs import latest_checkpoint, read_content
+from valle.checkpoints.runs import latest_checkpoint, read_content
 
 RUN = "cancelled"
 _SECONDS_TO_BEGIN = 1800.0

@@ -6,12 +6,12 @@ import soundfile
 from manifests.demo_clips import HELD_OUT, demo_clips
 from valle.audio import AudioLocation, read_audio
 from valle.backends import Backends
+from valle.checkpoints.checkpoint import read_card
+from valle.checkpoints.runs import EMBEDDED, find_run, latest_checkpoint
 from valle.cli import main
 from valle.codec import open_codec
 from valle.text.errors import count_word_errors
 from valle.text.normalise import get_normaliser
-from valle.training.checkpoint import read_card
-from valle.training.runs import EMBEDDED, find_run, latest_checkpoint
 
 TEXTS = ("Six four three five.", "Seven zero nine four.", "Three one four one five nine.", "Eight two six.")
 

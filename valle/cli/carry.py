@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from valle.checkpoints.runs import newest_checkpoint
 from valle.cli.arguments import parse, say
 from valle.data.training_set import load_training_set
 from valle.place import place
-from valle.training.runs import newest_checkpoint
 from warehouse.catalogue import connect
 
 

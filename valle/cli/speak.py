@@ -10,12 +10,13 @@ from pydantic_settings import CliPositionalArg
 
 from valle.audio import AudioLocation, UnreadableAudio, read_audio, write_audio
 from valle.backends import Backends
+from valle.checkpoints.runs import EMBEDDED, latest_checkpoint, newest_checkpoint
 from valle.cli.arguments import parse, say
 from valle.place import place
 from valle.synthesis.long_form import LongFormOptions, LongSpeech, Piece, speak_long
 from valle.synthesis.options import BestOfOptions, SamplingOptions
+from valle.synthesis.preferred import read_sampling
 from valle.synthesis.synthesizer import Prompt, Synthesizer
-from valle.training.runs import EMBEDDED, latest_checkpoint, newest_checkpoint, read_sampling
 from warehouse.errors import ConfigurationError
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from valle.backends import Backends
+from valle.checkpoints.runs import CheckpointSummary
 from valle.evaluation.control_speech import decoder_revision
 from valle.evaluation.items import EvaluationItem
 from valle.evaluation.systems import LONGEST_SECONDS
 from valle.synthesis.options import DEFAULT_BEST_OF, BestOfOptions, SamplingOptions
-from valle.training.runs import CheckpointSummary
 from warehouse.errors import ConfigurationError
 
 

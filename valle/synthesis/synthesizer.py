@@ -9,6 +9,7 @@ import numpy as np
 
 from valle.audio import Audio, Samples, resample
 from valle.backends import Backends
+from valle.checkpoints.checkpoint import CheckpointCard, load_model
 from valle.codec.base import Codec, Codes
 from valle.model import Task, ValleModel
 from valle.phonemes import SPACE, PhonemeTable
@@ -16,7 +17,6 @@ from valle.synthesis.conditions import Condition
 from valle.synthesis.decode import decode
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.tokens import transcribe_codes
-from valle.training.checkpoint import CheckpointCard, load_model
 from warehouse.errors import CheckpointError, ConfigurationError
 
 DEFAULT = SamplingOptions()

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from valle.checkpoints.checkpoint import load_model, temporary_directory, write_model
 from valle.codec.base import CodecSpec
 from valle.model.carry import ParallelCodes, carry_codes
-from valle.training.checkpoint import load_model, temporary_directory, write_model
 from warehouse.errors import CheckpointError
 
 FEWEST_FRAMES = 50_000

@@ -13,8 +13,8 @@ from valle.codec.base import Codec, Codes
 from valle.data.codes_reader import CodesReader
 from valle.data.training_set import TrainingSet
 from valle.synthesis.options import SamplingOptions
+from valle.synthesis.preferred import read_sampling
 from valle.synthesis.synthesizer import Prompt, Request, Synthesizer
-from valle.training.runs import read_sampling
 from warehouse.store import Location
 
 TRUTH = "truth"

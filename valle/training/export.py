@@ -6,8 +6,8 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
+from valle.checkpoints.checkpoint import read_card, temporary_directory, weights_path, write_model
 from valle.synthesis.options import SamplingOptions
-from valle.training.checkpoint import read_card, temporary_directory, weights_path, write_model
 from warehouse.errors import CheckpointError
 
 LARGEST = 65_504.0

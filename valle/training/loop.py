@@ -16,17 +16,8 @@ from typing import Any
 import pyarrow.compute as pc
 import torch
 
-from valle.codec import open_codec
-from valle.data.loader import LoadedBatch, Prefetched
-from valle.data.sampler import Cursor
-from valle.data.training_set import TrainingSet, load_training_set
-from valle.model import ModelConfig, ValleModel, preset
-from valle.model.codebooks import start_from_codebooks
-from valle.process import prepare_process
-from valle.training.checkpoint import (
+from valle.checkpoints.checkpoint import (
     CheckpointCard,
-    checkpoint_directory,
-    latest_checkpoint,
     load_weights,
     publish,
     read_card,
@@ -34,6 +25,14 @@ from valle.training.checkpoint import (
     temporary_directory,
     write_model,
 )
+from valle.checkpoints.runs import checkpoint_directory, latest_checkpoint
+from valle.codec import open_codec
+from valle.data.loader import LoadedBatch, Prefetched
+from valle.data.sampler import Cursor
+from valle.data.training_set import TrainingSet, load_training_set
+from valle.model import ModelConfig, ValleModel, preset
+from valle.model.codebooks import start_from_codebooks
+from valle.process import prepare_process
 from valle.training.commands import Commands, NoCommands, StopFlag, stop_on_signals
 from valle.training.data import open_data
 from valle.training.engine import open_engine

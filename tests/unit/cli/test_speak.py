@@ -11,13 +11,13 @@ import yaml
 
 from manifests.demo_clips import demo_clips
 from tests.unit.synthesis.toy import toy_card, untrained_model
+from valle.checkpoints.checkpoint import write_model
 from valle.cli.arguments import parse
 from valle.cli.speak import SpeakOptions, run
 from valle.codec import open_codec
 from valle.phonemes import phoneme_table
 from valle.synthesis.long_form import LongFormOptions
 from valle.synthesis.options import BestOfOptions, SamplingOptions
-from valle.training.checkpoint import write_model
 from valle.training.export import export_checkpoint
 from warehouse.errors import ConfigurationError
 

@@ -10,14 +10,14 @@ from tests.unit.synthesis.test_synthesizer import ToyBackends
 from tests.unit.synthesis.toy import ToyCodec, ToyEncoder
 from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.audio import Audio, AudioLocation, read_audio, write_audio
+from valle.checkpoints.checkpoint import read_card
+from valle.checkpoints.runs import SCHEMA, latest_checkpoint, read_summary
 from valle.evaluation.checkpoint import CheckpointSystem
 from valle.evaluation.items import EvaluationItem
 from valle.evaluation.speech import find_speech
 from valle.synthesis.options import BestOfOptions, SamplingOptions
-from valle.training.checkpoint import read_card
 from valle.training.loop import train
 from valle.training.options import TrainOptions
-from valle.training.runs import SCHEMA, latest_checkpoint, read_summary
 from warehouse.errors import CheckpointError, ConfigurationError
 
 

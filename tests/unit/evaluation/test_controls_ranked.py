@@ -15,6 +15,7 @@ import pytest
 from manifests.demo_clips import HELD_OUT, demo_clips
 from valle.audio import AudioLocation, read_audio
 from valle.backends import Backends
+from valle.checkpoints.runs import EMBEDDED, newest_checkpoint
 from valle.evaluation.aggregate import aggregate
 from valle.evaluation.bootstrap import BootstrapOptions
 from valle.evaluation.checkpoint_speech import speak_items
@@ -24,7 +25,7 @@ from valle.evaluation.items import EvaluationItem
 from valle.evaluation.plan import available_scorers
 from valle.evaluation.score import Output, ScoringRun, Voices, score
 from valle.evaluation.speech import find_speech
-from valle.training.runs import EMBEDDED, newest_checkpoint, read_sampling
+from valle.synthesis.preferred import read_sampling
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "corpus" / "real"
 NUM_ITEMS = 4

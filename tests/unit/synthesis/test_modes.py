@@ -10,6 +10,7 @@ import torch
 from tests.golden.toy_model import SIZE, toy_model, toy_rows
 from tests.unit.model.rows import STOP, small_model
 from tests.unit.training.toy import SYMBOLS, codes_for, make_toy_set
+from valle.checkpoints.checkpoint import load_model
 from valle.data.training_set import load_training_set
 from valle.model import Mode, Task
 from valle.phonemes import PhonemeTable
@@ -22,7 +23,6 @@ from valle.synthesis.masked import mask_counts
 from valle.synthesis.options import BeamOptions, MaskedOptions, SamplingOptions
 from valle.synthesis.samplers import beam
 from valle.synthesis.tokens import transcribe_codes
-from valle.training.checkpoint import load_model
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import ConfigurationError

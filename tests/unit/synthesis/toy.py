@@ -5,11 +5,11 @@ import torch
 
 from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, SYMBOLS
 from valle.asr import SAMPLE_RATE, Heard
+from valle.checkpoints.checkpoint import CheckpointCard
 from valle.data.sampler import Cursor
 from valle.model import ValleModel
 from valle.model.config import preset
 from valle.synthesis.synthesizer import Synthesizer
-from valle.training.checkpoint import CheckpointCard
 
 
 class ToyCodec:

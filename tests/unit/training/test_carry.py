@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tests.unit.training.toy import SPEC, make_toy_set
+from valle.checkpoints.checkpoint import load_model, read_card
 from valle.cli import main
 from valle.training import carry
 from valle.training.carry import carry_checkpoint
-from valle.training.checkpoint import load_model, read_card
 from valle.training.loop import train
 from warehouse.errors import CheckpointError
 

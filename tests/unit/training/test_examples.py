@@ -4,10 +4,10 @@ import pytest
 import soundfile
 
 from tests.unit.training.toy import make_toy_set
+from valle.checkpoints.runs import list_checkpoints
 from valle.codec import open_codec
 from valle.training.loop import train
 from valle.training.options import TrainOptions
-from valle.training.runs import list_checkpoints
 
 
 @pytest.fixture(scope="module")

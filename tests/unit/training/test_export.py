@@ -5,12 +5,13 @@ import dataclasses
 import pytest
 import torch
 
+from valle.checkpoints.checkpoint import load_model, read_card
+from valle.checkpoints.runs import EMBEDDED, find_run
 from valle.cli import main
 from valle.synthesis.options import SamplingOptions
-from valle.training.checkpoint import load_model, read_card
+from valle.synthesis.preferred import read_sampling
 from valle.training.export import export_checkpoint
 from valle.training.loop import train
-from valle.training.runs import EMBEDDED, find_run, read_sampling
 from warehouse.errors import CheckpointError
 
 

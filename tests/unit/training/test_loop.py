@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, make_toy_set
+from valle.checkpoints.checkpoint import read_card
+from valle.checkpoints.runs import list_checkpoints
 from valle.codec import open_codec
 from valle.codec.base import CodecSpec
-from valle.training.checkpoint import list_checkpoints, read_card
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError

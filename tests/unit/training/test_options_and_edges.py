@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from tests.unit.training.toy import make_toy_set
+from valle.checkpoints.checkpoint import load_model
+from valle.checkpoints.runs import SCHEMA
 from valle.training.__main__ import main
-from valle.training.checkpoint import load_model
 from valle.training.commands import TypedCommands
 from valle.training.loop import train
 from valle.training.options import TrainOptions
-from valle.training.runs import SCHEMA
 from valle.training.schedule import learning_rate
 from warehouse.errors import CheckpointError
 

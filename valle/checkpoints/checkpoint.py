@@ -17,36 +17,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from valle.codec.base import CodecSpec
-from valle.data.sampler import Cursor
-from valle.model import ModelConfig, ValleModel
-from valle.tensors import write_tensors
-from valle.training.runs import (
+from valle.checkpoints.runs import (
     CARD,
     SCHEMA,
     CheckpointSummary,
-    checkpoint_directory,
-    latest_checkpoint,
     list_checkpoints,
     read_content,
     unreadable,
 )
+from valle.codec.base import CodecSpec
+from valle.data.sampler import Cursor
+from valle.model import ModelConfig, ValleModel
+from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
-
-__all__ = [
-    "CheckpointCard",
-    "checkpoint_directory",
-    "latest_checkpoint",
-    "list_checkpoints",
-    "load_model",
-    "load_weights",
-    "publish",
-    "read_card",
-    "state_directory",
-    "temporary_directory",
-    "weights_path",
-    "write_model",
-]
 
 _WEIGHTS = "model.safetensors"
 _STATE = "trainer"

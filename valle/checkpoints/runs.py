@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from valle.codec.base import CodecSpec
-from valle.synthesis.options import SamplingOptions
 from warehouse.errors import CheckpointError
 
 SCHEMA = 3
@@ -95,14 +92,6 @@ def read_summary(checkpoint: Path) -> CheckpointSummary:
             codec=CodecSpec(**content["codec"]),
         )
     except (KeyError, TypeError) as error:
-        raise unreadable(checkpoint, error) from error
-
-
-def read_sampling(checkpoint: Path) -> SamplingOptions:
-    """How a checkpoint speaks where nothing else is asked for; errors as `read_summary`."""
-    try:
-        return SamplingOptions(**read_content(checkpoint).get("options", {}).get("sampling", {}))
-    except (TypeError, AttributeError, ValidationError) as error:
         raise unreadable(checkpoint, error) from error
 
 

@@ -1,0 +1,1 @@
+"""Checkpoints on disk: what a training writes and a synthesizer reads."""
