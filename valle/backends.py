@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from valle.codec.base import Codec
     from valle.phonemes import Phonemizer
     from valle.quality import QualityScorer
-    from valle.speaker import SpeakerEncoder
+    from valle.speaker.base import SpeakerEncoder
     from valle.vad import VoiceActivityDetector
 
 T = TypeVar("T")

@@ -20,8 +20,8 @@ from valle.evaluation.plan import Judges
 from valle.evaluation.score import cosine
 from valle.quality import SAMPLE_RATE as QUALITY_RATE
 from valle.quality import quality_scorer_revision
-from valle.speaker import SAMPLE_RATE as SPEAKER_RATE
 from valle.speaker import speaker_encoder_revision
+from valle.speaker.base import SAMPLE_RATE as SPEAKER_RATE
 from valle.text.errors import count_word_errors
 from valle.text.normalise import get_normaliser
 from warehouse.errors import DependencyError

@@ -15,7 +15,8 @@ from valle.evaluation.controls import PROMPT_COPIED, SHUFFLED_SPEAKER, system_ra
 from valle.evaluation.drift import LONG_SECONDS, NUM_QUARTERS
 from valle.evaluation.score import cosine
 from valle.evaluation.sections import Cell, Section, section
-from valle.speaker import SAMPLE_RATE, SpeakerEncoder, open_speaker_encoder, speaker_encoder_revision
+from valle.speaker import open_speaker_encoder, speaker_encoder_revision
+from valle.speaker.base import SAMPLE_RATE, SpeakerEncoder
 from warehouse.errors import ConfigurationError, DependencyError
 from warehouse.rows import ScoreRow
 

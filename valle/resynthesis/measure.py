@@ -18,8 +18,8 @@ from valle.evaluation.plan import Judges
 from valle.evaluation.score import Embedding, Opinions, Output, ScoringRun, Voices, score
 from valle.quality import quality_scorer_revision
 from valle.resynthesis.fidelity import RATE, intelligibility, log_mel_distance
-from valle.speaker import SAMPLE_RATE as JUDGES_RATE
 from valle.speaker import speaker_encoder_revision
+from valle.speaker.base import SAMPLE_RATE as JUDGES_RATE
 from warehouse.rows import ScoreRow
 
 ORIGINAL = "ground_truth"

@@ -8,7 +8,8 @@ import numpy as np
 from pydantic.dataclasses import dataclass as options
 
 from valle.backends import Backends
-from valle.speaker import SAMPLE_RATE, Embedding, speaker_encoder_revision
+from valle.speaker import speaker_encoder_revision
+from valle.speaker.base import SAMPLE_RATE, Embedding
 from valle.stages.base import STRICT, StageInput, WorkItem
 from warehouse.rows import SpeakerRow
 

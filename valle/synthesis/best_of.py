@@ -12,7 +12,7 @@ import numpy as np
 
 from valle.asr import SAMPLE_RATE, Transcriber
 from valle.audio import Audio, Samples, resample
-from valle.speaker import Embedding, SpeakerEncoder
+from valle.speaker.base import Embedding, SpeakerEncoder
 from valle.synthesis.options import DEFAULT_BEST_OF, BestOfOptions, SamplingOptions
 from valle.synthesis.seeds import take_seed
 from valle.synthesis.synthesizer import Request, Speech, Synthesizer

@@ -7,7 +7,8 @@ import soundfile
 from valle.evaluation.bootstrap import BootstrapOptions
 from valle.evaluation.report import write_report
 from valle.evaluation.voice_drift import long_rows, measure_voice_drift, split_quarters, voice_drift_sections
-from valle.speaker import SAMPLE_RATE, speaker_encoder_revision
+from valle.speaker import speaker_encoder_revision
+from valle.speaker.base import SAMPLE_RATE
 
 FAST = BootstrapOptions(replicas=200)
 

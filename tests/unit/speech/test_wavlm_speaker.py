@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from valle.speaker import open_speaker_encoder, speaker_encoder_revision
-from valle.wavlm_speaker import WavlmEcapa, WavlmShape, WavlmSpeaker
+from valle.speaker.wavlm import WavlmEcapa, WavlmShape, WavlmSpeaker
 from warehouse.errors import DependencyError
 
 SMALL = WavlmShape(

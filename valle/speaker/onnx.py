@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from valle.audio import Samples
-from valle.speaker import SAMPLE_RATE, Embedding
+from valle.speaker.base import SAMPLE_RATE, Embedding
 from warehouse.errors import DependencyError
 
 _NUM_MELS = 80
@@ -77,7 +77,7 @@ class OnnxSpeaker:
         self._front_end = front_end
 
     def embed(self, waveforms: Sequence[Samples]) -> list[Embedding]:
-        """See `valle.speaker.SpeakerEncoder`; a clip shorter than a quarter of a second gives a vector of NaN too."""
+        """See `SpeakerEncoder`; a clip shorter than a quarter of a second gives a vector of NaN too."""
         voices = [self._one(samples) for samples in waveforms]
         size = next((len(voice) for voice in voices if voice is not None), 1)
         return [np.full(size, np.nan, np.float32) if voice is None else voice for voice in voices]

@@ -1,24 +1,10 @@
-"""Voices as unit vectors: 16 kHz waveforms to embeddings whose dot product says how alike two voices are.
+"""Speaker encoders by name. Nothing here loads torch until one is opened."""
 
-The encoders are opened by name; cosines of different encoders are never comparable. Nothing here loads torch until an
-encoder is opened.
-"""
-
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from valle.assets import file_revision, models_directory, package_file
-from valle.audio import Samples
+from valle.speaker.base import SpeakerEncoder
 from warehouse.errors import ConfigurationError, DependencyError
-
-SAMPLE_RATE = 16_000
-
-Embedding = NDArray[np.float32]  # [D], unit length
-
 
 _FETCHED = {
     "wavlm_large": ("wavlm_large_finetune.pth", "UniSpeech (WavLM-Large for speaker verification)"),
@@ -27,13 +13,6 @@ _FETCHED = {
     "wespeaker": ("wespeaker.onnx", "WeSpeaker (ResNet34-LM as ONNX)"),
 }
 """Encoders whose weights no wheel carries: the file below the models folder, and who publishes it."""
-
-
-class SpeakerEncoder(Protocol):
-    """Turns speech into a vector of its voice."""
-
-    def embed(self, waveforms: Sequence[Samples]) -> list[Embedding]:
-        """Mono 16 kHz waveforms [N_i] to unit vectors; a waveform without any sound gives a vector of NaN."""
 
 
 def _weights_path(name: str) -> Path:
@@ -59,14 +38,14 @@ def open_speaker_encoder(name: str, *, device: str = "cpu") -> SpeakerEncoder:
     """
     path = _weights_path(name)
     if name == "wavlm_large":
-        from valle.wavlm_speaker import WavlmSpeaker
+        from valle.speaker.wavlm import WavlmSpeaker
 
         return WavlmSpeaker(path, device=device)
     if name != "resemblyzer":
-        from valle.onnx_speaker import FRONT_ENDS, OnnxSpeaker
+        from valle.speaker.onnx import FRONT_ENDS, OnnxSpeaker
 
         return OnnxSpeaker(path, FRONT_ENDS[name])
-    from valle.resemblyzer import Resemblyzer
+    from valle.speaker.resemblyzer import Resemblyzer
 
     return Resemblyzer(path, device=device)
 

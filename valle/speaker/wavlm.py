@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from valle.audio import Samples
-from valle.speaker import Embedding
+from valle.speaker.base import Embedding
 from warehouse.errors import DependencyError
 
 _LARGE_CONVOLUTIONS = ((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2)
@@ -238,7 +238,7 @@ class WavlmSpeaker:
 
     @torch.inference_mode()
     def embed(self, waveforms: Sequence[Samples]) -> list[Embedding]:
-        """See `valle.speaker.SpeakerEncoder`; a clip shorter than a quarter of a second gives a vector of NaN too."""
+        """See `SpeakerEncoder`; a clip shorter than a quarter of a second gives a vector of NaN too."""
         return [self._one(samples) for samples in waveforms]
 
     def _one(self, samples: Samples) -> Embedding:

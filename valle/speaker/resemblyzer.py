@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from valle.audio import Samples
-from valle.speaker import SAMPLE_RATE, Embedding
+from valle.speaker.base import SAMPLE_RATE, Embedding
 
 EMBEDDING_SIZE = 256
 _NUM_MELS = 40
