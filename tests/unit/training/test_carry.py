@@ -4,6 +4,7 @@ import dataclasses
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -26,16 +27,17 @@ def checkpoint(options):
 @pytest.fixture
 def catalogue():
     """Codes of twenty segments by two codecs; the other one says n + 1 for n. One segment only one of them has."""
-    connection = duckdb.connect()
-    columns = ", ".join(f"q{level} SMALLINT[]" for level in range(8))
-    connection.execute(f"CREATE TABLE codes (segment_id VARCHAR, codec VARCHAR, num_frames INTEGER, {columns})")
     rng = np.random.default_rng(0)
+    rows = []
     for segment in range(20):
-        codes = rng.integers(0, SPEC.codebook_size, (8, 400))
+        codes = rng.integers(0, SPEC.codebook_size, (8, 400), dtype=np.int16)
         for label, stored in (("toy@1", codes), ("other@2", (codes + 1) % SPEC.codebook_size)):
             if segment or label == "toy@1":
-                marks = ", ".join("?" * 11)
-                connection.execute(f"INSERT INTO codes VALUES ({marks})", [str(segment), label, 400, *stored.tolist()])
+                levels = {f"q{level}": some for level, some in enumerate(stored)}
+                rows.append({"segment_id": str(segment), "codec": label, "num_frames": 400} | levels)
+    connection = duckdb.connect()
+    connection.register("codes_of_both", pa.Table.from_pylist(rows))
+    connection.execute("CREATE TABLE codes AS SELECT * FROM codes_of_both")
     return connection
 
 
