@@ -12,7 +12,10 @@ from valle.codec.frame_filter import FrameFilter
 
 
 class BandCorrection(nn.Module):
-    """Waveforms [B, T * hop] to waveforms whose levels are nearer to what is wanted."""
+    """Waveforms [B, T * hop] to waveforms whose levels are nearer to what is wanted.
+
+    `reading` is the filter that reads levels off latents, for callers to begin with.
+    """
 
     ROUNDS = 3
     """Frames overlap, so a gain is met in part only."""
@@ -25,6 +28,8 @@ class BandCorrection(nn.Module):
 
     def __init__(self, features: SpeechFeatures, latent_dim: int) -> None:
         super().__init__()
+        hop = features.frames_per_hop * features.fourier.hop_length
+        assert features.fourier.window == 2 * hop, "`OVERLAP` is that of short windows of two hops"
         self._fourier, self._log_mel, self._num_bands = features.fourier, features.log_mel, features.num_bands
         self.reading = FrameFilter(latent_dim, features.num_levels).requires_grad_(False)
 

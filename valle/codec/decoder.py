@@ -104,7 +104,7 @@ class SourceFilterDecoder(nn.Module):
             phase=self.phase(hidden),
             pulse_gains=pulse_gains,
             noise_gains=noise_gains,
-            level_offsets=self.level_offsets(hidden),
+            level_offsets=self.level_offsets(hidden),  # not clamped: the correction bounds each of its rounds
         )
 
     def states(self, latents: Tensor) -> Tensor:

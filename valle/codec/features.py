@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from valle.codec.fourier import ShortTimeFourier
 from valle.codec.mels import LogMel
 
+# The revision of stored codes does not cover these two: another value needs codes computed anew.
 _PITCH_MELS = 100
 """Bands of the long windows, of which the lowest are seen."""
 _PITCH_WEIGHT = 0.5
@@ -19,7 +20,8 @@ _PITCH_WEIGHT = 0.5
 class SpeechFeatures(nn.Module):
     """Waveforms [B, T * hop] to features [B, T, wide + pitch bands].
 
-    First the log-mels of `frames_per_hop` short frames, one after the other, then the weighted low bands.
+    First the levels: log-mels of `frames_per_hop` short frames, which have to fill a hop, one after the other. Then
+    the weighted low bands.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class SpeechFeatures(nn.Module):
         pitch_bands: int,
     ) -> None:
         super().__init__()
+        assert hop % frames_per_hop == 0, "short frames must fill a hop"
         self.frames_per_hop, self.num_bands, self.pitch_bands = frames_per_hop, num_bands, pitch_bands
         self.fourier = ShortTimeFourier(short_window, hop // frames_per_hop)
         self.log_mel = LogMel(num_bins=short_window // 2 + 1, num_mels=num_bands, sample_rate=sample_rate)
@@ -51,11 +54,11 @@ class SpeechFeatures(nn.Module):
         return self.num_levels + self.pitch_bands
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """The features of waveforms."""
+        """The features [B, T, size] of waveforms [B, T * hop]."""
         low = self._long_log_mel(self._long_fourier(waveforms))[..., : self.pitch_bands]
         return torch.cat((self.levels(waveforms), _PITCH_WEIGHT * low), 2)
 
     def levels(self, waveforms: Tensor) -> Tensor:
-        """The levels [B, T, frames_per_hop * bands] of wide bands alone."""
+        """The levels [B, T, num_levels] of waveforms [B, T * hop] alone."""
         mels: Tensor = self.log_mel(self.fourier(waveforms))
         return mels.reshape(len(mels), -1, self.num_levels)

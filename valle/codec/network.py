@@ -1,4 +1,4 @@
-"""The network of the embedded codec: log-mel, linear transform, residual quantizer, source-filter decoder, correction.
+"""The network of the embedded codec: features, linear transform, residual quantizer, source-filter decoder, correction.
 
 The transform sees magnitudes only, so the codes carry no phase and the decoder makes one up: that keeps them
 predictable for a language model.
@@ -87,7 +87,12 @@ class MiniNetwork(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """Waveforms [B, T * hop] of latents [B, T, D]; each clip of a batch gets the noise it gets alone."""
         filters = self.decoder(latents)
-        return self.correction(self.speak(latents, filters), self.correction.reading(latents) + filters.level_offsets)
+        return self.correction(self.speak(latents, filters), self.wanted_levels(latents, filters))
+
+    def wanted_levels(self, latents: Tensor, filters: Filters) -> Tensor:
+        """What speech is corrected to [B, T, levels]: as latents [B, T, D] say, and what the decoder adds to it."""
+        levels: Tensor = self.correction.reading(latents) + filters.level_offsets
+        return levels
 
     def speak(self, latents: Tensor, filters: Filters) -> Tensor:
         """Waveforms [B, T * hop] before the correction, of latents [B, T, D] and the filters that the decoder has."""

@@ -79,8 +79,9 @@ class StreamingDecoder:
         if until <= self._num_final:
             return
         first, last = self._num_final - self._latents_from, until - self._latents_from
-        self._filters = self._filters.followed_by(self._network.decoder(self._latents).frames(first, last))
-        levels = self._network.correction.reading(self._latents)
+        filters = self._network.decoder(self._latents)
+        self._filters = self._filters.followed_by(filters.frames(first, last))
+        levels = self._network.wanted_levels(self._latents, filters)
         self._levels = torch.cat([self._levels, levels[:, first:last]], 1)
         voice = self._network.decoder.voice(self._latents).decide()
         self._voice = Voice(
@@ -116,7 +117,7 @@ class StreamingDecoder:
         samples = slice(first * self._hop, last * self._hop)
         voiced = self._network.decoder.voiced(filters, self._train[:, samples])
         speech = self._network.decoder.add_noise(voiced, filters, self._noise[:, samples])
-        corrected = self._network.correction(speech, self._levels[:, first:last] + filters.level_offsets)[0]
+        corrected = self._network.correction(speech, self._levels[:, first:last])[0]
         self._num_spoken = until + self._sound_from
         return corrected[(spoken - first) * self._hop : (until - first) * self._hop].clamp(-1, 1).numpy()
 

@@ -1,6 +1,6 @@
 """The file that holds the embedded codec: half-precision tensors, and a header that says what they are.
 
-The revision names what makes the codes (encoder and codebooks), so a better decoder leaves stored codes valid.
+The revision names what makes the codes (transform and codebooks), so a better decoder leaves stored codes valid.
 """
 
 import hashlib

@@ -32,7 +32,7 @@ class CodecTrainingOptions:
     # Batches of speech that the codes are computed from, and rounds of k-means: more of both, better codes.
     fitting_batches: int = 400
     k_means_rounds: int = 12
-    log_mel_weight: float = 10.0
+    level_weight: float = 10.0
     pitch_weight: float = 1.0
     voicing_weight: float = 1.0
     # Keeps the learned phase near the minimum phase, and the gains near one, where nothing else decides.

@@ -64,8 +64,8 @@ class LevelReader(nn.Module):
             head.bias.zero_()
 
 
-def log_mel_loss(read: Tensor, wanted: Tensor) -> Tensor:
-    """L1 of log-mels [B, T, levels]; what is far below the loudest of its crop counts less."""
+def level_loss(read: Tensor, wanted: Tensor) -> Tensor:
+    """L1 of levels [B, T, levels]; what is far below the loudest of its crop counts less."""
     depth = wanted.amax((1, 2), keepdim=True) - wanted
     weights = (1 - (depth - _HEARD) / _FADING).clamp(_LEAST, 1)
     return (weights * (read - wanted).abs()).mean()

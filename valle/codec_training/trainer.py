@@ -25,7 +25,7 @@ from valle.codec_training.losses import (
     generator_loss,
 )
 from valle.codec_training.options import CodecTrainingOptions
-from valle.codec_training.reader import LevelReader, log_mel_loss
+from valle.codec_training.reader import LevelReader, level_loss
 from valle.codec_training.training_data import SpeechPool
 from valle.codec_training.transform import fit_codes
 from warehouse.errors import TrainingError
@@ -113,7 +113,7 @@ class Trainer:
                 group["lr"] = rate * factor * group["factor"]
         return rate
 
-    def _levels(self) -> Tensor:
+    def _num_codebooks(self) -> Tensor:
         """How many codebooks each crop uses: all for seven of ten, else 1, 2 or 4; one number per frame [B * T]."""
         all_levels = self.options.config.num_codebooks
         choices = torch.tensor([all_levels] * 7 + [min(n, all_levels) for n in (1, 2, 4)])
@@ -132,9 +132,7 @@ class Trainer:
             filters = decoder(latents)
         filters = filters.float()
         shape = (len(latents), latents.shape[1] * self.options.config.hop_length)
-        with torch.no_grad():
-            read = self.network.correction.reading(latents)
-        levels = read + filters.level_offsets
+        levels = self.network.wanted_levels(latents, filters)
         outputs = []
         for _ in range(2):
             start = torch.rand(len(latents), 1, generator=self.generator, dtype=torch.float64)
@@ -185,8 +183,8 @@ class Trainer:
         with self._backbone_precision():
             read = self.reader(self.network.decoder, latents)
         read = read.float()
-        metrics["log_mel"] = (read.detach() - levels).abs().mean().item()
-        loss = self.options.log_mel_weight * log_mel_loss(read, levels)
+        metrics["levels"] = (read.detach() - levels).abs().mean().item()
+        loss = self.options.level_weight * level_loss(read, levels)
         return loss + self._voice_loss(latents, voice, presence, metrics)
 
     def _descend(self, loss: Tensor) -> None:
@@ -214,7 +212,7 @@ class Trainer:
     def _quantized(self, latents: Tensor) -> Tensor:
         """Latents [B, T, D] as their codes have them, of as many codebooks as are drawn for each crop."""
         quantizer = self.network.quantizer
-        return quantizer.decode(quantizer.encode(latents.flatten(0, 1)), self._levels()).view_as(latents)
+        return quantizer.decode(quantizer.encode(latents.flatten(0, 1)), self._num_codebooks()).view_as(latents)
 
     def _reading_step(self, metrics: Metrics) -> None:
         features, voice, presence = self._features()

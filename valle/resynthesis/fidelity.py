@@ -8,6 +8,7 @@ from valle.audio import Samples
 from valle.codec.fourier import ShortTimeFourier
 from valle.codec.mels import LogMel
 
+# Fixed, so that distances compare over codecs and over versions of `mini`.
 RATE = 24_000
 _HOP, _WINDOW, _NUM_MELS = 320, 1280, 100
 

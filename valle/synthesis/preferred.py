@@ -9,7 +9,7 @@ from valle.synthesis.options import SamplingOptions
 
 
 def read_sampling(checkpoint: Path) -> SamplingOptions:
-    """How a checkpoint speaks where nothing else is asked for; errors as `read_summary`."""
+    """How a checkpoint speaks where nothing else is asked for. Raises CheckpointError when its card makes no sense."""
     try:
         return SamplingOptions(**read_content(checkpoint).get("options", {}).get("sampling", {}))
     except (TypeError, AttributeError, ValidationError) as error:

@@ -36,6 +36,12 @@ def test_silence_is_at_the_floor_and_louder_sound_raises_the_levels_evenly():
     torch.testing.assert_close(raised, torch.full_like(raised, np.log(10)), atol=1e-3, rtol=0)
 
 
+def test_the_pitch_is_seen_in_the_lowest_narrow_bands_at_half_the_weight():
+    features, sound = MiniConfig().build_features(), speech_like(9_600)
+    narrow = LogMel(num_bins=641, num_mels=100, sample_rate=24_000)(ShortTimeFourier(1280, 320)(sound))
+    torch.testing.assert_close(features(sound)[..., 80:], 0.5 * narrow[..., :30])
+
+
 def test_a_click_is_heard_in_its_half_of_the_hop_and_in_the_short_windows_beside_it_only():
     features = MiniConfig().build_features()
     sound = torch.zeros(1, 30 * 320)
@@ -50,7 +56,7 @@ def test_filters_of_one_leave_the_pulses_as_they_are(random_network, small_confi
     voice = Voice(torch.full((1, 30), np.log2(130.0)), torch.ones(1, 30))
     train = decoder.pulses(voice, torch.zeros(1, 1, dtype=torch.float64))
     flat = torch.full((1, 30, 641), np.log(decoder.level))
-    nothing = [torch.zeros(1, 30, size) for size in (641, 4, 4, 100)]
+    nothing = [torch.zeros(1, 30, size) for size in (641, 4, 4, 80)]
     filters = Filters(flat, flat - 30, *nothing)
     output = decoder.add_noise(decoder.voiced(filters, train), filters, torch.randn(1, 9_600))
     torch.testing.assert_close(output[:, 640:-640], train[:, 640:-640], atol=1e-3, rtol=0)
@@ -61,7 +67,7 @@ def test_a_gain_acts_within_its_quarter_of_a_hop(random_network, small_config):
     flat = torch.full((1, 30, 641), np.log(decoder.level))
     gains = torch.full((1, 30, 4), -4.0)
     gains[:, 15, 2] = 4.0
-    filters = Filters(flat - 30, flat, torch.zeros(1, 30, 641), torch.zeros(1, 30, 4), gains, torch.zeros(1, 30, 100))
+    filters = Filters(flat - 30, flat, torch.zeros(1, 30, 641), torch.zeros(1, 30, 4), gains, torch.zeros(1, 30, 80))
     noise = torch.randn(1, 9_600, generator=torch.Generator().manual_seed(0))
     output = decoder.add_noise(torch.zeros(1, 30, 641, dtype=torch.complex64), filters, noise)[0].square()
     first = 15 * 320 + 2 * 80

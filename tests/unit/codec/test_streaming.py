@@ -62,13 +62,18 @@ def test_speech_leaves_as_soon_as_its_context_is_known(network, codes):
         assert frames == max(0, pushed - decoder.latency_frames)
 
 
+def test_mini_speaks_a_frame_when_38_later_ones_are_known():
+    assert StreamingDecoder(read_network(EMBEDDED)).latency_frames == 38  # docs/codec.md says so
+
+
 def test_what_is_kept_does_not_grow_with_the_clip(network):
     codes = np.random.default_rng(3).integers(0, 64, (8, 400)).astype(np.int16)
     decoder = StreamingDecoder(network)
     held = []
     for first in range(0, 400, 10):
         decoder.push(codes[:, first : first + 10])
-        held.append(decoder._latents.numel() + decoder._train.numel() + decoder._noise.numel())
+        kept = (decoder._latents, decoder._levels, decoder._filters.harmonics, decoder._train, decoder._noise)
+        held.append(sum(buffer.numel() for buffer in kept))
     assert max(held[20:]) == max(held[10:20])
 
 

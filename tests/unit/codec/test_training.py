@@ -19,7 +19,7 @@ from valle.codec_training.losses import (
     spectral_distance,
 )
 from valle.codec_training.options import CodecTrainingOptions
-from valle.codec_training.reader import log_mel_loss
+from valle.codec_training.reader import level_loss
 from valle.codec_training.trainer import Trainer, TrainingStage, part_of_rate, stage_at
 from valle.codec_training.training import train_codec
 from valle.codec_training.training_data import open_speech_pool
@@ -128,7 +128,7 @@ def test_backbones_in_half_precision_learn_what_whole_ones_do(options, clips, tm
         trainer = Trainer(replace(options, half_backbones=half_backbones), pool_of(clips, tmp_path / "run"))
         metrics = [trainer.step(step / 20) for step in range(20)]
         assert all(parameter.dtype == torch.float32 for parameter in trainer.network.parameters())
-        return [step.get("log_mel", step.get("spectral")) for step in metrics]
+        return [step.get("levels", step.get("spectral")) for step in metrics]
 
     whole, half = missed(False), missed(True)
     assert half != whole
@@ -151,10 +151,10 @@ def test_the_decoder_fools_the_critics_only_after_their_head_start(options, clip
     assert all(step["critics"] > 0 and step["features"] > 0 for step in metrics)
 
 
-def test_log_mels_are_read_better_the_longer_it_is_learned(options, clips, tmp_path):
+def test_levels_are_read_better_the_longer_it_is_learned(options, clips, tmp_path):
     options = replace(options, num_steps=60, decoder_from=1.0, adversarial_from=1.0, learning_rate=5e-3)
     trainer = Trainer(options, pool_of(clips, tmp_path / "run"))
-    missed = [trainer.step(step / 60)["log_mel"] for step in range(60)]
+    missed = [trainer.step(step / 60)["levels"] for step in range(60)]
     assert np.mean(missed[-10:]) < 0.9 * np.mean(missed[:10])
 
 
@@ -181,13 +181,13 @@ def test_the_decoder_begins_with_what_the_reader_has_learned_and_brings_the_outp
     assert np.mean(losses[-5:]) < losses[0]
 
 
-def test_a_log_mel_far_below_the_loudest_counts_less():
+def test_a_level_far_below_the_loudest_counts_less():
     wanted = torch.zeros(1, 4, 5)
     wanted[0, 1:] = -20.0
     near, far = torch.zeros_like(wanted), torch.zeros_like(wanted)
     near[0, 0], far[0, 1] = 1.0, 1.0
-    assert log_mel_loss(wanted, wanted) == 0
-    assert log_mel_loss(wanted + near, wanted) == 4 * log_mel_loss(wanted + far, wanted) > 0
+    assert level_loss(wanted, wanted) == 0
+    assert level_loss(wanted + near, wanted) == 4 * level_loss(wanted + far, wanted) > 0
 
 
 def test_the_rate_comes_down_for_the_codes_and_again_for_the_decoder(options):

@@ -62,6 +62,15 @@ def test_a_better_decoder_keeps_the_revision_and_another_transform_changes_it(ra
     assert mini_revision(tmp_path / "w.safetensors") != revision
 
 
+def test_the_revision_changes_with_what_is_seen(random_network, small_config):
+    tensors = {name: tensor.detach() for name, tensor in random_network(small_config).named_parameters()}
+    seen = [small_config]
+    seen += [
+        replace(small_config, **{name: 20}) for name in ("short_window", "frames_per_hop", "num_bands", "pitch_bands")
+    ]
+    assert len({encoding_revision(tensors, config) for config in seen}) == len(seen)
+
+
 def test_missing_and_damaged_files_name_the_command(random_network, small_config, tmp_path):
     with pytest.raises(DependencyError, match="pip install"):
         read_header(tmp_path / "nothing.safetensors")
