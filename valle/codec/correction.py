@@ -5,6 +5,8 @@ average only. The codes know better: levels are read off them by a linear filter
 learned to add.
 """
 
+from math import ceil
+
 from torch import Tensor, nn
 
 from valle.codec.features import SpeechFeatures
@@ -21,15 +23,13 @@ class BandCorrection(nn.Module):
     """Frames overlap, so a gain is met in part only."""
     STEP = 1.3
     """Of what a band lacks, how much it is given: three such rounds come as near as four of just that. 2 diverges."""
-    OVERLAP = 2 * ROUNDS
-    """Frames to either side that reach into a frame: in each round two short ones by analysis and two by synthesis."""
     _LARGEST = 3.0
     """Nats by which a round raises or lowers a band at most."""
 
     def __init__(self, features: SpeechFeatures, latent_dim: int) -> None:
         super().__init__()
-        hop = features.frames_per_hop * features.fourier.hop_length
-        assert features.fourier.window == 2 * hop, "`OVERLAP` is that of short windows of two hops"
+        # Hops to either side that reach into one: in each round half a window by analysis and half a one by synthesis.
+        self.overlap = self.ROUNDS * ceil(features.fourier.window / features.hop)
         self._fourier, self._log_mel, self._num_bands = features.fourier, features.log_mel, features.num_bands
         self.reading = FrameFilter(latent_dim, features.num_levels).requires_grad_(False)
 

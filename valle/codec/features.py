@@ -37,7 +37,7 @@ class SpeechFeatures(nn.Module):
     ) -> None:
         super().__init__()
         assert hop % frames_per_hop == 0, "short frames must fill a hop"
-        self.frames_per_hop, self.num_bands, self.pitch_bands = frames_per_hop, num_bands, pitch_bands
+        self.hop, self.frames_per_hop, self.num_bands, self.pitch_bands = hop, frames_per_hop, num_bands, pitch_bands
         self.fourier = ShortTimeFourier(short_window, hop // frames_per_hop)
         self.log_mel = LogMel(num_bins=short_window // 2 + 1, num_mels=num_bands, sample_rate=sample_rate)
         self._long_fourier = ShortTimeFourier(window, hop)

@@ -10,13 +10,9 @@ import torch
 
 from valle.audio import Samples
 from valle.codec.base import Codes
-from valle.codec.correction import BandCorrection
 from valle.codec.decoder import GAINS_PER_HOP, Filters
 from valle.codec.network import MiniNetwork
 from valle.codec.source import NoiseSource, Voice, cycles, pulses, sample_voice
-
-_OVERLAP = 4 + BandCorrection.OVERLAP
-"""Frames to either side whose source and filter reach into the samples of a frame, before and in the correction."""
 
 
 class StreamingDecoder:
@@ -29,6 +25,8 @@ class StreamingDecoder:
     def __init__(self, network: MiniNetwork) -> None:
         self._network = network
         self._hop = network.config.hop_length
+        # Frames to either side whose source and filter reach into the samples of one, before and in the correction.
+        self._overlap = network.config.window // self._hop + network.correction.overlap
         self._latents = torch.zeros(1, 0, network.config.latent_dim)
         self._latents_from = 0
         bins = network.config.window // 2 + 1
@@ -48,7 +46,7 @@ class StreamingDecoder:
     @property
     def latency_frames(self) -> int:
         """How many frames after a frame must be known before it is spoken."""
-        return self._network.decoder.context + _OVERLAP + 1
+        return self._network.decoder.context + self._overlap + 1
 
     @torch.inference_mode()
     def push(self, codes: Codes) -> Samples:
@@ -70,7 +68,7 @@ class StreamingDecoder:
             return np.zeros(0, np.float32)
         self._finalise(final)
         self._pulse(final if is_last else final - 1)
-        piece = self._filter(self._num_pulsed if is_last else self._num_pulsed - _OVERLAP)
+        piece = self._filter(self._num_pulsed if is_last else self._num_pulsed - self._overlap)
         self._forget()
         return piece
 
@@ -112,7 +110,7 @@ class StreamingDecoder:
             return np.zeros(0, np.float32)
         # Counted from the first frame of the sound buffers.
         spoken, until = self._num_spoken - self._sound_from, until - self._sound_from
-        first, last = max(0, spoken - _OVERLAP), min(self._num_pulsed - self._sound_from, until + _OVERLAP)
+        first, last = max(0, spoken - self._overlap), min(self._num_pulsed - self._sound_from, until + self._overlap)
         filters = self._filters.frames(first, last)
         samples = slice(first * self._hop, last * self._hop)
         voiced = self._network.decoder.voiced(filters, self._train[:, samples])
@@ -126,7 +124,7 @@ class StreamingDecoder:
         needed = max(0, self._num_final - self._network.decoder.context)
         self._latents = self._latents[:, needed - self._latents_from :]
         self._latents_from = needed
-        needed = max(0, min(self._num_spoken - _OVERLAP, self._num_pulsed - 1))
+        needed = max(0, min(self._num_spoken - self._overlap, self._num_pulsed - 1))
         gone = needed - self._sound_from
         if gone > 0:
             self._filters = self._filters.frames(gone, self._num_final - self._sound_from)

@@ -27,7 +27,7 @@ class LevelReader(nn.Module):
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
-        self.to_levels = nn.Linear(config.dim + config.latent_dim, config.frames_per_hop * config.num_bands)
+        self.to_levels = nn.Linear(config.dim + config.latent_dim, config.build_features().num_levels)
 
     def forward(self, decoder: SourceFilterDecoder, latents: Tensor) -> Tensor:
         """What `decoder` makes of latents [B, T, D], as levels."""

@@ -48,7 +48,7 @@ def test_nothing_farther_than_the_overlap_is_heard_of(network):
     changed, other = speech.clone(), wanted.clone()
     changed[:, : 20 * 320] = 0
     other[:, :20] -= 2
-    reached = 20 + BandCorrection.OVERLAP
+    reached = 20 + network.correction.overlap
     [whole], [part] = network.correction(speech, wanted), network.correction(changed, other)
     assert torch.equal(whole[reached * 320 :], part[reached * 320 :])
     assert not torch.equal(whole[20 * 320 : reached * 320], part[20 * 320 : reached * 320])

@@ -9,6 +9,7 @@ from valle.audio import AudioLocation, read_audio
 from valle.codec import codec_revision, open_codec
 from valle.codec.mini import batch_groups
 from valle.codec_training.losses import SpectralFeatures, spectral_distance
+from valle.data.training_audio import find_clips
 from warehouse.errors import ConfigurationError
 
 DEMO = Path(__file__).parents[3] / "manifests" / "demo" / "audio"
@@ -146,3 +147,14 @@ class TestEmbeddedWeights:
         before = time.process_time()
         codec.decode(codec.encode([clip]))
         assert 10 / (time.process_time() - before) > 15  # measured: see the card; a loaded machine is slower
+
+
+@pytest.mark.real
+def test_the_shipped_codebooks_are_in_use():
+    shared = Path(__file__).parents[4] / "shared/corpus/real"
+    if not shared.is_dir():
+        pytest.skip("the shared speech is not there")
+    codec = open_codec("mini")
+    clips = [read_audio(clip, codec.spec.sample_rate).samples for clip in find_clips(shared)[::5]]
+    codes = np.concatenate(codec.encode(clips), 1)
+    assert all(len(np.unique(level)) > 0.85 * codec.spec.codebook_size for level in codes)

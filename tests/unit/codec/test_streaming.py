@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,14 @@ def test_streamed_speech_equals_the_whole(network, codes, sizes):
     [whole] = MiniCodec(network, revision="r").decode([codes])
     pieces, _ = streamed(network, codes, sizes)
     np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4)
+
+
+def test_streamed_speech_equals_the_whole_with_other_windows(random_network, small_config, codes):
+    network = random_network(replace(small_config, short_window=1280, frames_per_hop=1)).eval()
+    [whole] = MiniCodec(network, revision="r").decode([codes])
+    pieces, decoder = streamed(network, codes, [1] * 90)
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4)
+    assert decoder.latency_frames == network.decoder.context + 4 + 12 + 1
 
 
 @pytest.mark.parametrize("clip", [clip.path for clip in list(demo_clips())[::160]], ids=lambda path: path.stem)

@@ -99,7 +99,7 @@ def test_the_shipped_file_says_what_it_was_trained_on_and_how_good_it_is():
     assert header.quality["codebooks"] == header.config.num_codebooks
     assert header.quality["clips"] >= 40
     # Measured, and written there by the report.
-    assert 0 < header.quality["wer_of_recordings"] < header.quality["wer"] < 0.1
+    assert 0 < header.quality["wer_of_recordings"] < header.quality["wer"] < header.quality["wer_of_recordings"] + 0.04
     assert header.quality["speaker_cosine"] >= 0.88
     assert header.quality["distillmos"] >= 2.8
 
