@@ -7,24 +7,24 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from flows.child import run_child
 from flows.parameters import CodecReportParameters, TrainCodecParameters
-from flows.report import publish_report
-from flows.runner import process_backends
-from valle.codec.weights_file import EMBEDDED, state_quality
+from flows.runtime.artifacts import publish_report
+from flows.runtime.child_process import run_child
+from flows.runtime.runner import process_backends
+from valle.codec.mini.weights_file import EMBEDDED, state_quality
 from valle.codec_training.__main__ import TrainingOrder
-from valle.codec_training.training import CHECKPOINT
+from valle.codec_training.loop import CHECKPOINT
 from valle.data.training_audio import clips_of_set, find_clips
-from valle.evaluation.control_speech import decoder_revision
-from valle.evaluation.items import EvaluationItem
+from valle.evaluation.codec.clips import clips_of_folder, clips_of_lake
+from valle.evaluation.codec.measure import CodecMeasurement, measure_codec
+from valle.evaluation.codec.report import quality_figures, write_codec_report
+from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.plan import Judges, available_scorers
-from valle.resynthesis.clips import clips_of_folder, clips_of_lake
-from valle.resynthesis.measure import CodecMeasurement, measure_codec
-from valle.resynthesis.report import quality_figures, write_codec_report
-from valle.statistics.report import Report, write_text
+from valle.evaluation.systems.control_speech import decoder_revision
+from valle.reporting import Report, write_text
 from valle.statistics.training import plot_training
 from valle.text.normalise import default_normaliser
-from warehouse.catalogue import refresh
+from warehouse.catalogue.views import refresh
 from warehouse.errors import CommitConflict, ConfigurationError
 from warehouse.fingerprints import short_hash
 from warehouse.rows import ScoreRow

@@ -5,9 +5,9 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.parameters import CorpusReportParameters
-from flows.report import publish_report
+from flows.runtime.artifacts import publish_report
 from valle.statistics.corpus_report import corpus_report as write_corpus_report
-from warehouse.catalogue import connect, named_query, refresh, run_query
+from warehouse.catalogue.views import connect, named_query, refresh, run_query
 
 
 @flow(name="corpus-report", flow_run_name="corpus-report")

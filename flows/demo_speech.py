@@ -6,12 +6,12 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from valle.asr import SAMPLE_RATE
 from valle.audio import AudioLocation, read_audio, resample, write_audio
-from valle.backends import Backends
+from valle.backends.asr import SAMPLE_RATE
+from valle.backends.registry import Backends
 from valle.checkpoints.runs import newest_checkpoint, read_summary
-from valle.place import Place
-from valle.statistics.report import write_text
+from valle.data_root import Place
+from valle.reporting import write_text
 from valle.synthesis.preferred import read_sampling
 
 TEXT = "Three one four one five nine."

@@ -14,25 +14,31 @@ from prefect.cache_policies import NO_CACHE
 from flows.evaluation_plan import report, resolve
 from flows.ingest import ingest_corpus
 from flows.parameters import CorpusChoice, EvaluateParameters, IngestParameters
-from flows.report import publish_report
-from flows.runner import process_backends
+from flows.runtime.artifacts import publish_report
+from flows.runtime.runner import process_backends
 from flows.stages import run_jobs
 from manifests.corpus import CorpusOptions
-from valle.evaluation.control_speech import control_items, control_systems, write_controls
 from valle.evaluation.evaluate import score_evaluation, stored_scores
+from valle.evaluation.items.registry import register_items
+from valle.evaluation.metrics.known_answers import require_sound_judges
 from valle.evaluation.plan import EvaluationPlan
-from valle.evaluation.register import register_items
-from valle.evaluation.self_test import require_sound_judges
-from valle.evaluation.speech import SUFFIX, find_speech, note_circumstances, voices_directory, write_continued
+from valle.evaluation.systems.audio_files import (
+    SUFFIX,
+    find_speech,
+    note_circumstances,
+    voices_directory,
+    write_continued,
+)
+from valle.evaluation.systems.control_speech import control_items, control_systems, write_controls
+from valle.reporting import Report
 from valle.stages.base import Stage
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
+from valle.stages.runner import Job
 from valle.stages.segment import Segment
-from valle.stages.shard import Job
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
-from valle.statistics.report import Report
-from warehouse.catalogue import NewestCatalogue, refresh
+from warehouse.catalogue.views import NewestCatalogue, refresh
 from warehouse.rows import ScoreRow
 
 _SHARD_MEGABYTES = 1.0

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.parameters import EvaluateParameters
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.checkpoints.runs import newest_checkpoint, read_summary
-from valle.evaluation.checkpoint import CheckpointSystem
-from valle.evaluation.command import CommandSystem
-from valle.evaluation.control_speech import find_decoders
 from valle.evaluation.evaluate import report_evaluation, stored_scores
-from valle.evaluation.items import spread_over_speakers
-from valle.evaluation.lists import ItemList
+from valle.evaluation.items.item_list import ItemList
+from valle.evaluation.items.items import spread_over_speakers
+from valle.evaluation.items.protocols import resolve_protocol
 from valle.evaluation.plan import (
     EvaluationPlan,
     Judges,
@@ -20,10 +18,12 @@ from valle.evaluation.plan import (
     items_of_training_set,
     plan_evaluation,
 )
-from valle.evaluation.protocols import resolve_protocol
-from valle.evaluation.speech import read_circumstances
-from valle.evaluation.systems import FolderSystem, System, check_system_name
-from valle.statistics.report import Report
+from valle.evaluation.systems.audio_files import read_circumstances
+from valle.evaluation.systems.base import FolderSystem, System, check_system_name
+from valle.evaluation.systems.checkpoint import CheckpointSystem
+from valle.evaluation.systems.command import CommandSystem
+from valle.evaluation.systems.control_speech import find_decoders
+from valle.reporting import Report
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.preferred import read_sampling
 from valle.text.normalise import default_normaliser

@@ -4,15 +4,15 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
-from flows.chaining import announce
 from flows.parameters import CorpusChoice, IngestParameters
-from flows.report import publish_receipts
-from flows.runner import Work, run_all, run_id, task_runner
-from manifests.open import open_corpus
-from valle.ingest import export_manifests, ingest_shard, plan_ingest
-from valle.place import Place
-from valle.stages.shard import Receipt
-from warehouse.catalogue import refresh
+from flows.runtime.artifacts import publish_receipts
+from flows.runtime.events import announce
+from flows.runtime.runner import Work, run_all, run_id, task_runner
+from manifests.corpora.registry import open_corpus
+from valle.data_root import Place
+from valle.stages.ingest import export_manifests, ingest_shard, plan_ingest
+from valle.stages.runner import Receipt
+from warehouse.catalogue.views import refresh
 
 
 @task(

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from manifests import CorpusKind, CorpusOptions
 from valle.codec.base import CodesToLearn
-from valle.data.select import Selection
-from valle.evaluation.protocols import PublishedProtocol
-from valle.place import Place, place
+from valle.data.selection.select import Selection
+from valle.data_root import Place, place
+from valle.evaluation.items.protocols import PublishedProtocol
 from valle.stages.base import Stage
 from valle.stages.phonemize import Phonemize
 from valle.stages.quality import Quality
@@ -21,7 +21,7 @@ from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from valle.synthesis.options import BestOfOptions, SamplingOptions
 from valle.training.options import TrainSettings
-from warehouse.answers import AnswerFormat
+from warehouse.catalogue.answers import AnswerFormat
 
 
 class Parameters(BaseModel):

@@ -4,12 +4,12 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from flows.parameters import PlanParameters
-from flows.report import artifact_key
-from manifests.open import open_corpus
-from valle.backends import Backends
-from valle.ingest import find_unread
-from valle.stages.forecast import Forecast, forecast
-from valle.statistics.report import markdown_table
+from flows.runtime.artifacts import artifact_key
+from manifests.corpora.registry import open_corpus
+from valle.backends.registry import Backends
+from valle.reporting import markdown_table
+from valle.stages.dry_run import Forecast, forecast
+from valle.stages.ingest import find_unread
 
 
 @flow(name="plan", flow_run_name="plan {parameters.corpus.name}")

@@ -2,14 +2,14 @@
 
 from prefect import flow
 
-from flows.chaining import announce
 from flows.ingest import ingest_corpus
 from flows.parameters import PrepareParameters
-from flows.report import publish_card, publish_receipts
+from flows.runtime.artifacts import publish_card, publish_receipts
+from flows.runtime.events import announce
 from flows.stages import run_stage
-from valle.stages.shard import Receipt
+from valle.stages.runner import Receipt
 from valle.statistics.prepared import corpus_plots, coverage_table
-from warehouse.catalogue import NewestCatalogue, connect, refresh
+from warehouse.catalogue.views import NewestCatalogue, connect, refresh
 
 
 @flow(name="prepare", flow_run_name="prepare {parameters.corpus.name}")

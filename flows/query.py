@@ -9,9 +9,9 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_table_artifact
 
 from flows.parameters import QueryParameters
-from flows.report import artifact_key
-from warehouse.answers import write_answer
-from warehouse.catalogue import connect, named_query, run_select
+from flows.runtime.artifacts import artifact_key
+from warehouse.catalogue.answers import write_answer
+from warehouse.catalogue.views import connect, named_query, run_select
 
 _SHOWN = 200
 """Most rows in the UI; the file has all."""

@@ -6,7 +6,6 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.task_runners import TaskRunner
 
-from flows.chaining import announce
 from flows.parameters import (
     PhonemizeParameters,
     QualityParameters,
@@ -16,13 +15,14 @@ from flows.parameters import (
     TranscribeParameters,
     Workers,
 )
-from flows.report import publish_receipts
-from flows.runner import Work, process_backends, run_all, run_id, shard_task, task_runner
-from valle.place import Place
+from flows.runtime.artifacts import publish_receipts
+from flows.runtime.events import announce
+from flows.runtime.runner import Work, process_backends, run_all, run_id, shard_task, task_runner
+from valle.data_root import Place
 from valle.stages.base import Stage
-from valle.stages.shard import Job, Receipt, activate, plan
-from warehouse.catalogue import NewestCatalogue, refresh
-from warehouse.planning import ShardPlan
+from valle.stages.runner import Job, Receipt, activate, plan
+from warehouse.catalogue.planning import ShardPlan
+from warehouse.catalogue.views import NewestCatalogue, refresh
 
 
 def run_stage(stage: Stage, corpus: str, root: Place, workers: Workers, catalogue: NewestCatalogue) -> list[Receipt]:

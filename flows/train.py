@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger
 
-from flows.chaining import start_once
-from flows.child import run_child
 from flows.parameters import TrainParameters
-from flows.report import publish_report
-from flows.training_progress import TrainingProgress
+from flows.runtime.artifacts import publish_report
+from flows.runtime.child_process import run_child
+from flows.runtime.events import start_once
+from flows.runtime.training_progress import TrainingProgress
 from valle.checkpoints.runs import latest_checkpoint, read_content
-from valle.place import Place
-from valle.statistics.report import write_text
+from valle.data_root import Place
+from valle.reporting import write_text
 from valle.statistics.training import plot_training
 from valle.training.options import TrainOptions
-from warehouse.catalogue import refresh
+from warehouse.catalogue.views import refresh
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.rows import CheckpointRow
 

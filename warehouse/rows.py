@@ -8,7 +8,7 @@ and `drop_reason` (null for a payload, a short word for a row that was dropped, 
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from warehouse.arrow import Float32, Int16, Int32, Micros
+from warehouse.lake.arrow import Float32, Int16, Int32, Micros
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,12 +15,12 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.client.schemas.objects import FlowRun
 
-from flows.operations.station import Station
+from flows.server.local_server import Station
 from tests.pipeline.road import rows_of, write_folder
 from tests.station import processes_of_run, start, throwaway_station, wait_for_run, wait_until, words
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.checkpoints.runs import latest_checkpoint
-from valle.place import Place
+from valle.data_root import Place
 from valle.synthesis.synthesizer import Synthesizer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs pip install '.[e2e]'")

@@ -25,18 +25,18 @@ import httpx
 import psutil
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows.operations.station import Station
+from flows.server.local_server import Station
 from tests.pipeline.road import folder_corpus, part_names, run_road, tables_of, write_folder
 from tests.station import processes_of_run, start, throwaway_station, wait_until, words
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import latest_checkpoint
-from valle.data.select import Selection, select
-from valle.data.splits import SplitPolicy
+from valle.data.selection.select import Selection, select
+from valle.data.selection.splits import SplitPolicy
+from valle.data_root import Place
 from valle.phonemes import phoneme_table
-from valle.place import Place
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
+from warehouse.upkeep.fsck import fsck
 
 CLIPS, SHARD_MEGABYTES, STEPS = 40, 0.08, 60
 OF_CORPUS = ("flow", "shard", "worker cpu", "server")

@@ -25,14 +25,14 @@ from prefect.client.schemas.filters import TaskRunFilterState as StateFilter
 from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.operations.station import HEARTBEAT_SECONDS, Station
 from flows.parameters import Workers
-from flows.runner import Work, run_all, run_id, shard_task, task_runner
+from flows.runtime.runner import Work, run_all, run_id, shard_task, task_runner
+from flows.server.local_server import HEARTBEAT_SECONDS, Station
 from tests.station import throwaway_station, wait_until
-from valle.place import Place
+from valle.data_root import Place
 from valle.stages.base import Stage
+from valle.stages.runner import Receipt
 from valle.stages.segment import Segment
-from valle.stages.shard import Receipt
 
 MINUTES_OF_A_SHARD = 63.0
 """64 MB of LibriLight, whose 577 hours of `small` are 35 GB."""

@@ -8,20 +8,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from manifests.corpora.registry import open_corpus
 from manifests.corpus import Corpus, CorpusOptions
-from manifests.demo_clips import demo_clips
-from manifests.open import open_corpus
-from valle.backends import Backends
-from valle.ingest import ingest_shard, plan_ingest
-from valle.place import place
+from manifests.demo.clips import demo_clips
+from valle.backends.registry import Backends
+from valle.data_root import place
 from valle.stages.base import Stage
+from valle.stages.ingest import ingest_shard, plan_ingest
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
+from valle.stages.runner import Job, Receipt, activate, plan, run_shards
 from valle.stages.segment import Segment
-from valle.stages.shard import Job, Receipt, activate, plan, run_shards
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue import NewestCatalogue, connect
-from warehouse.lake import Lake
+from warehouse.catalogue.views import NewestCatalogue, connect
+from warehouse.lake.tables import Lake
 
 # The texts are given and trusted, so that no ASR has to listen.
 QUICK: tuple[Stage, ...] = (Segment(), Transcribe(check_given=False), Phonemize(), Quantize())

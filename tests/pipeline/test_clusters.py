@@ -14,11 +14,11 @@ from flows.prepare import prepare
 from manifests.corpus import CorpusOptions
 from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
 from tests.station import free_port
-from valle.place import Place
+from valle.data_root import Place
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
+from warehouse.upkeep.fsck import fsck
 
 pytestmark = pytest.mark.machines
 

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 import flows.codec
 from flows.parameters import CodecReportParameters
-from manifests.demo_clips import demo_clips
-from valle.codec.weights_file import EMBEDDED, read_header
-from valle.place import Place
-from warehouse.catalogue import connect
+from manifests.demo.clips import demo_clips
+from valle.codec.mini.weights_file import EMBEDDED, read_header
+from valle.data_root import Place
+from warehouse.catalogue.views import connect
 
 
 def _clips(folder: Path) -> Path:

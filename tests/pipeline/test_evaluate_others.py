@@ -9,11 +9,11 @@ import pytest
 from flows.evaluate import evaluate
 from flows.evaluation_plan import finished_report
 from flows.parameters import EvaluateParameters
-from manifests.demo_clips import demo_clips
+from manifests.demo.clips import demo_clips
 from tests.pipeline.road import rows_of
 from valle.audio import AudioLocation, read_audio, write_audio
-from valle.evaluation.lists import read_list
-from valle.place import Place
+from valle.data_root import Place
+from valle.evaluation.items.item_list import read_list
 
 TALKER = Path(__file__).parents[1] / "unit" / "evaluation" / "talker.py"
 pytestmark = pytest.mark.slow

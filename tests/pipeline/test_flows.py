@@ -32,15 +32,15 @@ from flows.train import train
 from manifests.corpus import CorpusOptions
 from tests.artifacts import pictures_of
 from tests.pipeline.road import by_stage, rows_of, write_folder
-from valle.data.select import Selection
-from valle.data.splits import SplitPolicy
-from valle.place import Place
+from valle.data.selection.select import Selection
+from valle.data.selection.splits import SplitPolicy
+from valle.data_root import Place
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe
 from valle.synthesis.options import SamplingOptions
 from valle.training.options import TrainSettings
-from warehouse.catalogue import connect, run_query
-from warehouse.sql_page import questions
+from warehouse.catalogue.views import connect, run_query
+from warehouse.tools.sql_page import questions
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow

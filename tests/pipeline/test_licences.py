@@ -5,16 +5,16 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from manifests.corpora.registry import open_corpus
 from manifests.corpus import CorpusOptions
-from manifests.open import open_corpus
 from tests.pipeline.road import run_road, write_folder
-from valle.backends import Backends
-from valle.data.select import Selection, select
-from valle.data.splits import SplitPolicy
+from valle.backends.registry import Backends
+from valle.data.selection.select import Selection, select
+from valle.data.selection.splits import SplitPolicy
+from valle.data_root import Place
 from valle.phonemes import phoneme_table
-from valle.place import Place
-from warehouse.catalogue import connect, named_query, run_query
-from warehouse.sql_page import questions
+from warehouse.catalogue.views import connect, named_query, run_query
+from warehouse.tools.sql_page import questions
 
 _PAGE = Path(__file__).parents[2] / "docs" / "sql.md"
 _CLOSED = "CC-BY-NC-4.0"

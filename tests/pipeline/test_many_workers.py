@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from flows.parameters import PhonemizeParameters
-from flows.runner import process_backends
+from flows.runtime.runner import process_backends
 from flows.stages import phonemize
 from tests.pipeline.road import QUICK, folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
-from valle.place import Place
-from valle.stages.shard import plan, shard_unit
-from warehouse.catalogue import NewestCatalogue
-from warehouse.claims import claimed
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
+from valle.data_root import Place
+from valle.stages.runner import plan, shard_unit
+from warehouse.catalogue.views import NewestCatalogue
+from warehouse.lake.tables import Lake
+from warehouse.upkeep.claims import claimed
+from warehouse.upkeep.fsck import fsck
 
 ROOT = Path(__file__).parents[2]
 _STAGES = ("ingest", "segment", "transcribe", "phonemize", "quantize")

@@ -10,15 +10,15 @@ from lhotse import CutSet
 from lhotse.array import seconds_to_frames
 
 from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.data.codes_reader import CodesReader
-from valle.data.select import Selection, select
-from valle.data.splits import SplitPolicy
-from valle.data.training_set import TrainingSet, load_training_set
+from valle.data.selection.select import Selection, select
+from valle.data.selection.splits import SplitPolicy
+from valle.data.selection.training_set import TrainingSet, load_training_set
+from valle.data_root import Place
 from valle.phonemes import phoneme_table
-from valle.place import Place
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
+from warehouse.upkeep.fsck import fsck
 
 pytest.importorskip("moto")
 from tests.object_store import BUCKET, object_store

@@ -24,11 +24,11 @@ from flows.parameters import (
 from flows.plan import plan
 from flows.prepare import prepare
 from flows.query import query
-from flows.report import publish_card
+from flows.runtime.artifacts import publish_card
 from manifests.corpus import CorpusOptions
 from tests.artifacts import pictures_of
 from tests.pipeline.road import write_folder
-from valle.place import Place
+from valle.data_root import Place
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe
 from warehouse.errors import CatalogueError

@@ -11,20 +11,20 @@ from lhotse import CutSet
 
 import valle.data.codes_reader  # noqa: F401 - registers the reader of codes with Lhotse
 from tests.pipeline.road import folder_corpus, run_road, write_folder
-from valle.backends import Backends
-from valle.data.select import Selection, select
-from valle.data.splits import SplitPolicy, assign_splits
-from valle.data.training_set import TrainingSet, load_training_set
-from valle.evaluation.items import choose_items
+from valle.backends.registry import Backends
+from valle.data.selection.select import Selection, select
+from valle.data.selection.splits import SplitPolicy, assign_splits
+from valle.data.selection.training_set import TrainingSet, load_training_set
+from valle.data_root import Place
+from valle.evaluation.items.items import choose_items
+from valle.evaluation.items.registry import register_items
 from valle.evaluation.plan import items_of_training_set
-from valle.evaluation.register import register_items
 from valle.phonemes import Phonemizer, open_phonemizer, phoneme_table
-from valle.place import Place
 from valle.stages.phonemize import Phonemize
 from valle.stages.speakers import Speakers
-from warehouse.catalogue import connect
+from warehouse.catalogue.views import connect
 from warehouse.errors import CatalogueError, TrainingError
-from warehouse.maintenance import compact, vacuum
+from warehouse.upkeep.maintenance import compact, vacuum
 
 
 def _select(place: Place, **options: object) -> TrainingSet:

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict
 
 from valle.checkpoints.runs import newest_checkpoint
 from valle.cli.arguments import parse, say
-from valle.data.training_set import load_training_set
-from valle.place import place
-from warehouse.catalogue import connect
+from valle.data.selection.training_set import load_training_set
+from valle.data_root import place
+from warehouse.catalogue.views import connect
 
 
 class CarryOptions(BaseModel):

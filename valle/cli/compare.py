@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliPositionalArg
 
 from valle.cli.arguments import parse, say
-from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.compare import StoredComparison, compare_stored
-from valle.place import place
+from valle.data_root import place
+from valle.evaluation.stats.bootstrap import BootstrapOptions
+from valle.evaluation.stats.compare import StoredComparison, compare_stored
 
 
 class CompareOptions(BaseModel):

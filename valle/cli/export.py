@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from valle.checkpoints.runs import newest_checkpoint
 from valle.cli.arguments import parse, say
-from valle.place import place
+from valle.data_root import place
 from valle.synthesis.options import SamplingOptions
 
 

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_settings import CliPositionalArg
 
 from valle.audio import AudioLocation, UnreadableAudio, read_audio, write_audio
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.checkpoints.runs import EMBEDDED, latest_checkpoint, newest_checkpoint
 from valle.cli.arguments import parse, say
-from valle.place import place
+from valle.data_root import place
 from valle.synthesis.long_form import LongFormOptions, LongSpeech, Piece, speak_long
 from valle.synthesis.options import BestOfOptions, SamplingOptions
 from valle.synthesis.preferred import read_sampling

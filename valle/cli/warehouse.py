@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliPositionalArg
 
 from valle.cli.arguments import parse, say
-from valle.place import Place, place
-from warehouse.answers import AnswerFormat, print_answer, write_answer
-from warehouse.catalogue import connect, named_queries, named_query, refresh, run_query
-from warehouse.display import format_table
+from valle.data_root import Place, place
+from warehouse.catalogue.answers import AnswerFormat, print_answer, write_answer
+from warehouse.catalogue.display import format_table
+from warehouse.catalogue.views import connect, named_queries, named_query, refresh, run_query
 from warehouse.errors import ConfigurationError
 
 
@@ -135,7 +135,7 @@ def _catalogue(arguments: Sequence[str]) -> int:
 
 
 def _fsck(arguments: Sequence[str]) -> int:
-    from warehouse.fsck import fsck
+    from warehouse.upkeep.fsck import fsck
 
     options = parse(FsckOptions, "fsck", arguments)
     check = fsck(options.place.lake)
@@ -147,7 +147,7 @@ def _fsck(arguments: Sequence[str]) -> int:
 
 
 def _compact(arguments: Sequence[str]) -> int:
-    from warehouse.maintenance import compact
+    from warehouse.upkeep.maintenance import compact
 
     options = parse(CompactOptions, "compact", arguments)
     for done in compact(options.place.lake):
@@ -157,7 +157,7 @@ def _compact(arguments: Sequence[str]) -> int:
 
 
 def _vacuum(arguments: Sequence[str]) -> int:
-    from warehouse.maintenance import vacuum
+    from warehouse.upkeep.maintenance import vacuum
 
     options = parse(VacuumOptions, "vacuum", arguments)
     done = vacuum(options.place.lake, grace_hours=options.grace_hours, dry_run=options.dry_run)
@@ -166,7 +166,7 @@ def _vacuum(arguments: Sequence[str]) -> int:
 
 
 def _retry(arguments: Sequence[str]) -> int:
-    from warehouse.retry import forget_drops
+    from warehouse.upkeep.retry import forget_drops
 
     options = parse(RetryOptions, "retry", arguments)
     forgotten = forget_drops(options.place.lake, options.stage, reason=options.reason, corpus=options.corpus)

@@ -4,9 +4,9 @@ import csv
 from pathlib import Path
 
 from valle.audio import AudioLocation
-from valle.data.training_set import load_training_set
-from valle.place import Place
-from warehouse.catalogue import connect
+from valle.data.selection.training_set import load_training_set
+from valle.data_root import Place
+from warehouse.catalogue.views import connect
 from warehouse.errors import ManifestError
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}

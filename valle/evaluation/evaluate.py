@@ -14,26 +14,26 @@ import numpy as np
 import pyarrow as pa
 
 from valle.audio import AudioLocation, UnreadableAudio, read_audio
-from valle.backends import Backends
-from valle.evaluation.control_speech import PROMPT_CODEC, control_items, control_systems
-from valle.evaluation.controls import ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
-from valle.evaluation.defects import Silence, find_silence
-from valle.evaluation.espeak_voice import espeak_languages
-from valle.evaluation.items import EvaluationItem
-from valle.evaluation.lake_sections import lake_key, lake_sections
-from valle.evaluation.lists import write_list
+from valle.backends.registry import Backends
+from valle.data_root import Place
+from valle.evaluation.items.item_list import write_list
+from valle.evaluation.items.items import EvaluationItem
+from valle.evaluation.metrics.defects import Silence, find_silence
+from valle.evaluation.metrics.score import Embedding, Opinions, Output, Phonemize, ScoringRun, Voices, score
 from valle.evaluation.plan import EvaluationPlan
-from valle.evaluation.report import write_report
-from valle.evaluation.score import Embedding, Opinions, Output, Phonemize, ScoringRun, Voices, score
-from valle.evaluation.speech import Spoken, continued_path, find_speech, voices_directory
+from valle.evaluation.report.lake_sections import lake_key, lake_sections
+from valle.evaluation.report.report import write_report
+from valle.evaluation.systems.audio_files import Spoken, continued_path, find_speech, voices_directory
+from valle.evaluation.systems.control_speech import PROMPT_CODEC, control_items, control_systems
+from valle.evaluation.systems.controls import ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
+from valle.evaluation.systems.espeak import espeak_languages
 from valle.phonemes import LANGUAGES, SPACE
 from valle.phonemes.symbols import PUNCTUATION
-from valle.place import Place
-from valle.statistics.report import Report
-from warehouse.arrow import from_table
-from warehouse.catalogue import connect, run_query
+from valle.reporting import Report
+from warehouse.catalogue.views import connect, run_query
 from warehouse.errors import CommitConflict, ConfigurationError, LakeError
-from warehouse.lake import Lake
+from warehouse.lake.arrow import from_table
+from warehouse.lake.tables import Lake
 from warehouse.rows import ScoreRow
 
 _HEARD = """

@@ -5,19 +5,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from valle.asr import transcriber_revision
-from valle.data.training_set import load_training_set
-from valle.evaluation.control_speech import Decoders
-from valle.evaluation.items import choose_items
-from valle.evaluation.lists import ItemList
-from valle.evaluation.systems import System
+from valle.backends.asr import transcriber_revision
+from valle.backends.quality import quality_scorer_revision
+from valle.backends.speaker import speaker_encoder_revision
+from valle.data.selection.training_set import load_training_set
+from valle.data_root import Place
+from valle.evaluation.items.item_list import ItemList
+from valle.evaluation.items.items import choose_items
+from valle.evaluation.systems.base import System
+from valle.evaluation.systems.control_speech import Decoders
 from valle.phonemes import phonemizer_revision
-from valle.place import Place
-from valle.quality import quality_scorer_revision
-from valle.speaker import speaker_encoder_revision
 from valle.stages.transcribe import Transcribe
 from valle.text.normalise import get_normaliser
-from warehouse.catalogue import connect, run_query
+from warehouse.catalogue.views import connect, run_query
 from warehouse.errors import DependencyError, TrainingError
 from warehouse.fingerprints import short_hash
 

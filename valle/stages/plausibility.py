@@ -6,7 +6,7 @@ Rules over text, duration and the model's confidences; each fault is a `drop_rea
 import re
 from dataclasses import dataclass
 
-from valle.asr import Heard
+from valle.backends.asr import Heard
 from valle.text.errors import count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser
 

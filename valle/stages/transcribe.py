@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass as options
 
-from valle.asr import SAMPLE_RATE, Heard, Transcriber, transcriber_revision
-from valle.backends import Backends
+from valle.backends.asr import SAMPLE_RATE, Heard, Transcriber, transcriber_revision
+from valle.backends.registry import Backends
 from valle.phonemes.text import LANGUAGES
 from valle.stages.base import STRICT, StageInput, WorkItem
 from valle.stages.plausibility import (

@@ -11,7 +11,7 @@ import yaml
 
 from tests.unit.warehouse.rows_for_tests import codes, recording
 from valle.cli import main
-from valle.place import place
+from valle.data_root import place
 from warehouse.rows import CodesRow, RecordingRow
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from valle.cli import main
-from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.compare import SystemName, compare_stored, compare_systems, find_system
-from valle.place import Place
+from valle.data_root import Place
+from valle.evaluation.stats.bootstrap import BootstrapOptions
+from valle.evaluation.stats.compare import SystemName, compare_stored, compare_systems, find_system
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 

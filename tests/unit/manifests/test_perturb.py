@@ -5,9 +5,9 @@ import pytest
 import soundfile
 from sine_speaker import SineSpeaker, small
 
-from manifests.perturb import main, perturb
-from manifests.synthesize import synthesize
-from manifests.synthetic import TABLE, parse_table
+from manifests.corpora.synthetic import TABLE, parse_table
+from manifests.synthesis.perturb import main, perturb
+from manifests.synthesis.synthesize import synthesize
 from warehouse.errors import ConfigurationError, ManifestError
 
 

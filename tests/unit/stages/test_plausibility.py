@@ -1,6 +1,6 @@
 import pytest
 
-from valle.asr import Heard, compression_ratio
+from valle.backends.asr import Heard, compression_ratio
 from valle.stages.plausibility import (
     ConfidenceRules,
     disagreement,

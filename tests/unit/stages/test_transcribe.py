@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.stages.inputs import backends_with, noise, work_item
-from valle.asr import Heard, compression_ratio
 from valle.audio import Samples
+from valle.backends.asr import Heard, compression_ratio
 from valle.stages.base import WorkItem
 from valle.stages.transcribe import Transcribe
-from warehouse.arrow import to_table
+from warehouse.lake.arrow import to_table
 from warehouse.rows import TranscriptRow
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, SYMBOLS
-from valle.asr import SAMPLE_RATE, Heard
+from valle.backends.asr import SAMPLE_RATE, Heard
 from valle.checkpoints.checkpoint import CheckpointCard
 from valle.data.sampler import Cursor
 from valle.model import ValleModel
