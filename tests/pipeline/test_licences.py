@@ -21,7 +21,7 @@ _CLOSED = "CC-BY-NC-4.0"
 
 
 @pytest.fixture(scope="module")
-def open_data_root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     data_root = DataRoot(tmp_path_factory.mktemp("licences"))
     for name, licence, count in (("open", "Apache-2.0", 3), ("closed", _CLOSED, 5)):
         options = CorpusOptions(language="en", licence=licence, speaker_from_folder=True)

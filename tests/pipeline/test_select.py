@@ -33,7 +33,7 @@ def _select(data_root: DataRoot, **options: object) -> TrainingSet:
 
 
 @pytest.fixture(scope="module")
-def open_data_root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     root = tmp_path_factory.mktemp("select")
     run_road(folder_corpus(write_folder(root / "clips", 24, per_voice=4)), DataRoot(root).lake)
     return DataRoot(root)

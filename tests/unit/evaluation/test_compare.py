@@ -26,7 +26,7 @@ def systems(make_evaluation):
 
 
 @pytest.fixture(scope="module")
-def open_data_root(systems, tmp_path_factory):
+def data_root(systems, tmp_path_factory):
     """A lake with one evaluation of `good`, one of `bad`, and one of both."""
     data_root = DataRoot(tmp_path_factory.mktemp("data"))
     for evaluation, names in {"first": ["good", "codec"], "second": ["bad"], "third": ["good", "bad"]}.items():
