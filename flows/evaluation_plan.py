@@ -11,18 +11,18 @@ from valle.evaluation.evaluate import report_evaluation, stored_scores
 from valle.evaluation.items.item_list import ItemList
 from valle.evaluation.items.items import spread_over_speakers
 from valle.evaluation.items.protocols import resolve_protocol
+from valle.evaluation.metrics.models import MetricModels, available_scorers
 from valle.evaluation.plan import (
     EvaluationPlan,
-    Judges,
-    available_scorers,
     items_of_training_set,
     plan_evaluation,
 )
-from valle.evaluation.systems.audio_files import read_circumstances
-from valle.evaluation.systems.base import FolderSystem, System, check_system_name
+from valle.evaluation.systems.audio_files import read_hardware_notes
+from valle.evaluation.systems.base import System, check_system_name
 from valle.evaluation.systems.checkpoint import CheckpointSystem
 from valle.evaluation.systems.command import CommandSystem
 from valle.evaluation.systems.control_speech import find_decoders
+from valle.evaluation.systems.folder import FolderSystem
 from valle.reporting import Report
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.preferred import read_sampling
@@ -53,19 +53,19 @@ class _Subject:
 
 
 def resolve(parameters: EvaluateParameters, backends: Backends) -> Resolved:
-    """Find system, items, codec and judges. Raises a PipelineError that says what is missing."""
+    """Find system, items, codec and metric models. Raise a PipelineError that says what is missing."""
     subject = _subject(parameters)
     items = _items(parameters, subject.training_set)
     codec = parameters.codec or subject.codec or _DEFAULT_CODEC
     languages = sorted({item.language for item in items.items})
     normaliser = parameters.normaliser or default_normaliser(languages[0] if len(languages) == 1 else "")
-    judges = Judges(
+    models = MetricModels(
         asr=parameters.asr,
         speaker_encoder=parameters.speaker_encoder,
         scorers=available_scorers(parameters.scorers),
         normaliser=normaliser,
     )
-    plan = plan_evaluation(items, subject.system, judges=judges, decoders=find_decoders(codec, backends))
+    plan = plan_evaluation(items, subject.system, models=models, decoders=find_decoders(codec, backends))
     return Resolved(plan, subject.facts)
 
 
@@ -79,7 +79,7 @@ def finished_report(parameters: EvaluateParameters) -> Report | None:
 def report(resolved: Resolved, rows: list[ScoreRow], parameters: EvaluateParameters) -> Report:
     """Write the report, unless it stands there already."""
     of_system, _ = resolved.plan.speech(parameters.data_root)
-    facts = resolved.facts | {"made on": "; ".join(read_circumstances(of_system)) or "not known"}
+    facts = resolved.facts | {"made on": "; ".join(read_hardware_notes(of_system)) or "not known"}
     return report_evaluation(resolved.plan, rows, parameters.data_root, facts)
 
 
