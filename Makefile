@@ -58,4 +58,4 @@ e2e: install
 	$(bin)/python -m pytest -m e2e tests/e2e
 
 docs: install
-	$(bin)/python -m warehouse.describe > docs/warehouse.md
+	$(bin)/python -m warehouse.tools.describe > docs/warehouse.md

@@ -41,8 +41,8 @@ from valle.model import (
     sequence_loss,
     speech_row,
 )
-from warehouse.arrow import to_table
-from warehouse.parts import write_part
+from warehouse.lake.arrow import to_table
+from warehouse.lake.parts import write_part
 from warehouse.rows import CodesRow, TrainingItemRow
 
 SPEC = CodecSpec("benchmark", "1", 24_000, 320, 8, 1024)

@@ -16,11 +16,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from warehouse.arrow import schema_of
-from warehouse.catalogue import connect
-from warehouse.lake import Lake
-from warehouse.parts import write_part, write_table
-from warehouse.planning import StageTables, plan_stage
+from warehouse.catalogue.planning import StageTables, plan_stage
+from warehouse.catalogue.views import connect
+from warehouse.lake.arrow import schema_of
+from warehouse.lake.parts import write_part, write_table
+from warehouse.lake.tables import Lake
 from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow
 
 _PART_ROWS = 500_000

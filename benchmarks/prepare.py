@@ -17,20 +17,20 @@ from pathlib import Path
 import torch
 from faster_whisper import WhisperModel
 
+from manifests.corpora.registry import open_corpus
 from manifests.corpus import CorpusOptions
-from manifests.demo_clips import demo_clips
-from manifests.open import open_corpus
-from valle.assets import tiny_en_directory
+from manifests.demo.clips import demo_clips
 from valle.audio import AudioLocation, read_audio
-from valle.backends import Backends
-from valle.ingest import ingest_shard, plan_ingest
+from valle.backends.registry import Backends
+from valle.backends.weights import tiny_en_directory
 from valle.stages.base import Stage
+from valle.stages.ingest import ingest_shard, plan_ingest
 from valle.stages.quantize import Quantize
+from valle.stages.runner import Job, activate, plan, run_shard
 from valle.stages.segment import Segment
-from valle.stages.shard import Job, activate, plan, run_shard
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue import NewestCatalogue
-from warehouse.lake import Lake
+from warehouse.catalogue.views import NewestCatalogue
+from warehouse.lake.tables import Lake
 
 
 def copy_clips(folder: Path, count: int) -> list[Path]:

@@ -21,16 +21,16 @@ from typing import Any
 import torch
 from prepare import copy_clips, ingest, report
 
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.stages.base import Stage
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
-from valle.stages.shard import Job, activate, plan, run_shards, tables_of
+from valle.stages.runner import Job, activate, plan, run_shards, tables_of
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue import NewestCatalogue, connect
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
+from warehouse.catalogue.views import NewestCatalogue, connect
+from warehouse.lake.tables import Lake
+from warehouse.upkeep.fsck import fsck
 
 STAGES: dict[str, Stage] = {stage.name: stage for stage in (Quality(), Quantize(), Speakers(), Transcribe())}
 
@@ -49,11 +49,11 @@ def work(stage: Stage, lake: Lake, run: str, gate: Path, others: int) -> dict[st
     while len(list(gate.iterdir())) < others:
         time.sleep(0.01)
     processor, wall = time.process_time(), time.perf_counter()
-    receipts = run_shards(stage, shards, corpus="clips", lake=lake, backends=backends, run_id=run)
+    reports = run_shards(stage, shards, corpus="clips", lake=lake, backends=backends, run_id=run)
     return {
         "processor": time.process_time() - processor,
         "wall": time.perf_counter() - wall,
-        "audio": sum(receipt.audio_seconds for receipt in receipts),
+        "audio": sum(report.audio_seconds for report in reports),
     }
 
 

@@ -7,24 +7,24 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from flows.child import run_child
 from flows.parameters import CodecReportParameters, TrainCodecParameters
-from flows.report import publish_report
-from flows.runner import process_backends
-from valle.codec.weights_file import EMBEDDED, state_quality
+from flows.runtime.artifacts import publish_report
+from flows.runtime.child_process import run_child
+from flows.runtime.runner import process_backends
+from valle.codec.mini.weights_file import EMBEDDED, state_quality
 from valle.codec_training.__main__ import TrainingOrder
-from valle.codec_training.training import CHECKPOINT
+from valle.codec_training.loop import CHECKPOINT
 from valle.data.training_audio import clips_of_set, find_clips
-from valle.evaluation.control_speech import decoder_revision
-from valle.evaluation.items import EvaluationItem
+from valle.evaluation.codec.clips import clips_of_folder, clips_of_lake
+from valle.evaluation.codec.measure import CodecMeasurement, measure_codec
+from valle.evaluation.codec.report import quality_figures, write_codec_report
+from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.plan import Judges, available_scorers
-from valle.resynthesis.clips import clips_of_folder, clips_of_lake
-from valle.resynthesis.measure import CodecMeasurement, measure_codec
-from valle.resynthesis.report import quality_figures, write_codec_report
-from valle.statistics.report import Report, write_text
+from valle.evaluation.systems.control_speech import decoder_revision
+from valle.reporting import Report, write_text
 from valle.statistics.training import plot_training
 from valle.text.normalise import default_normaliser
-from warehouse.catalogue import refresh
+from warehouse.catalogue.views import refresh
 from warehouse.errors import CommitConflict, ConfigurationError
 from warehouse.fingerprints import short_hash
 from warehouse.rows import ScoreRow
@@ -33,7 +33,7 @@ from warehouse.rows import ScoreRow
 @flow(name="train-codec", flow_run_name="train-codec {parameters.run}")
 def train_codec(parameters: TrainCodecParameters) -> Path:
     """Train the embedded codec, in a child process that saves and ends when the flow is cancelled."""
-    root = parameters.place
+    root = parameters.data_root
     if (parameters.training_set is None) == (not parameters.audio):
         raise ConfigurationError("Name either a training set or at least one folder of audio.")
     clips = (
@@ -65,11 +65,11 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
 
 
 def _report_training(parameters: TrainCodecParameters) -> None:
-    directory = parameters.place.runs / parameters.run
+    directory = parameters.data_root.runs / parameters.run
     metrics = directory / "metrics.jsonl"
     if not metrics.exists():
         return  # Ended before the first line of metrics.
-    folder = parameters.place.reports / f"train-codec-{parameters.run}"
+    folder = parameters.data_root.reports / f"train-codec-{parameters.run}"
     plot = plot_training(metrics, folder / "loss.png", fields=("spectral",))
     last = json.loads(metrics.read_text(encoding="utf-8").splitlines()[-1])
     lines = [f"| {name} | {value} |" for name, value in last.items()]
@@ -86,7 +86,7 @@ def _report_training(parameters: TrainCodecParameters) -> None:
 @flow(name="codec-report", flow_run_name="codec-report {parameters.subject}")
 def codec_report(parameters: CodecReportParameters) -> Report:
     """Measure what codecs do to speech: rate, use of codebooks, words, voices and opinions beside the recordings."""
-    root = parameters.place
+    root = parameters.data_root
     items = (
         clips_of_folder(parameters.audio, split=parameters.split, count=parameters.count, longest=parameters.longest)
         if parameters.audio is not None

@@ -5,15 +5,15 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.parameters import CorpusReportParameters
-from flows.report import publish_report
+from flows.runtime.artifacts import publish_report
 from valle.statistics.corpus_report import corpus_report as write_corpus_report
-from warehouse.catalogue import connect, named_query, refresh, run_query
+from warehouse.catalogue.views import connect, named_query, refresh, run_query
 
 
 @flow(name="corpus-report", flow_run_name="corpus-report")
 def corpus_report(parameters: CorpusReportParameters) -> Path:
     """Describe everything in the catalogue: hours, licences, drops, lengths, quality, use of codes, throughput."""
-    root = parameters.place
+    root = parameters.data_root
     with connect(root.lake.snapshot()) as connection:
         report = write_corpus_report(lambda name: run_query(connection, named_query(name).sql), root.reports / "corpus")
     refresh(root.lake, root.catalogue)

@@ -18,23 +18,23 @@ from flows.parameters import (
     TrainParameters,
 )
 from flows.prepare import prepare
-from flows.report import publish_report
+from flows.runtime.artifacts import publish_report
 from flows.select import select
 from flows.train import is_finished, train
 from manifests import CorpusKind, CorpusOptions
-from manifests.demo_clips import HELD_OUT, demo_clips
-from manifests.demo_layout import DemoLayout, lay_out_demo
+from manifests.demo.clips import HELD_OUT, demo_clips
+from manifests.demo.layout import DemoLayout, lay_out_demo
 from valle.checkpoints.runs import EMBEDDED
-from valle.data.select import Selection
-from valle.data.splits import SplitPolicy
+from valle.data.selection.select import Selection
+from valle.data.selection.splits import SplitPolicy
 from valle.stages.quality import Quality
-from valle.stages.shard import Receipt
+from valle.stages.runner import ShardReport
 from valle.stages.transcribe import Transcribe
 from valle.statistics.corpus_report import corpus_report
 from valle.synthesis.options import SamplingOptions
 from valle.training.options import TrainSettings
-from warehouse.catalogue import connect, named_query, run_query
-from warehouse.display import format_table
+from warehouse.catalogue.display import format_table
+from warehouse.catalogue.views import connect, named_query, run_query
 
 _QUERIES = ("hours_by_corpus", "drops_by_reason", "scores_by_system")
 # To an ASR every short clip costs as much as 30 seconds, and DNSMOS takes a tenth of real time: on the corpus that
@@ -71,11 +71,11 @@ class DemoResult:
 @flow(name="demo", flow_run_name="demo")
 def demo(parameters: DemoParameters) -> DemoResult:
     """From raw audio to scores on the demo corpus; what is done already is not done again."""
-    root = parameters.place
+    root = parameters.data_root
     prompt = next(clip.path for clip in demo_clips() if clip.split == HELD_OUT and 3 <= clip.duration <= 4)
     speeches = [speak_once(root, EMBEDDED, prompt)]
     layout = lay_out_demo(root.corpora / "demo")
-    done: list[Receipt] = []
+    done: list[ShardReport] = []
     for corpus, stages in (
         (_corpus("librilight", layout.librilight), Stages()),
         (_corpus("emilia", layout.emilia), _QUICK_STAGES),

@@ -6,12 +6,12 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from valle.asr import SAMPLE_RATE
 from valle.audio import AudioLocation, read_audio, resample, write_audio
-from valle.backends import Backends
+from valle.backends.asr import SAMPLE_RATE
+from valle.backends.registry import Backends
 from valle.checkpoints.runs import newest_checkpoint, read_summary
-from valle.place import Place
-from valle.statistics.report import write_text
+from valle.data_root import DataRoot
+from valle.reporting import write_text
 from valle.synthesis.preferred import read_sampling
 
 TEXT = "Three one four one five nine."
@@ -32,7 +32,7 @@ class DemoSpeech:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def speak_once(root: Place, run: str, prompt: Path) -> DemoSpeech:
+def speak_once(root: DataRoot, run: str, prompt: Path) -> DemoSpeech:
     """Say the sentence of the demo in the voice of a recording, unless this checkpoint has said it already."""
     checkpoint = newest_checkpoint(root.runs, run)
     name = read_summary(checkpoint).checkpoint_id

@@ -14,25 +14,31 @@ from prefect.cache_policies import NO_CACHE
 from flows.evaluation_plan import report, resolve
 from flows.ingest import ingest_corpus
 from flows.parameters import CorpusChoice, EvaluateParameters, IngestParameters
-from flows.report import publish_report
-from flows.runner import process_backends
+from flows.runtime.artifacts import publish_report
+from flows.runtime.runner import process_backends
 from flows.stages import run_jobs
 from manifests.corpus import CorpusOptions
-from valle.evaluation.control_speech import control_items, control_systems, write_controls
 from valle.evaluation.evaluate import score_evaluation, stored_scores
+from valle.evaluation.items.registry import register_items
+from valle.evaluation.metrics.known_answers import require_sound_judges
 from valle.evaluation.plan import EvaluationPlan
-from valle.evaluation.register import register_items
-from valle.evaluation.self_test import require_sound_judges
-from valle.evaluation.speech import SUFFIX, find_speech, note_circumstances, voices_directory, write_continued
+from valle.evaluation.systems.audio_files import (
+    SUFFIX,
+    find_speech,
+    note_circumstances,
+    voices_directory,
+    write_continued,
+)
+from valle.evaluation.systems.control_speech import control_items, control_systems, write_controls
+from valle.reporting import Report
 from valle.stages.base import Stage
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
+from valle.stages.runner import Job
 from valle.stages.segment import Segment
-from valle.stages.shard import Job
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
-from valle.statistics.report import Report
-from warehouse.catalogue import NewestCatalogue, refresh
+from warehouse.catalogue.views import NewestCatalogue, refresh
 from warehouse.rows import ScoreRow
 
 _SHARD_MEGABYTES = 1.0
@@ -42,7 +48,7 @@ _SHARD_MEGABYTES = 1.0
 @flow(name="evaluate", flow_run_name="evaluate {parameters.subject}")
 def evaluate(parameters: EvaluateParameters) -> Report:
     """Measure WER, SIM-O and naturalness of a system beside the control rows."""
-    root = parameters.place
+    root = parameters.data_root
     backends = process_backends(parameters.workers.device, parameters.workers.threads)
     resolved = resolve(parameters, backends)
     plan = resolved.plan
@@ -67,7 +73,7 @@ def evaluate(parameters: EvaluateParameters) -> Report:
 @task(task_run_name="speak controls", cache_policy=NO_CACHE, persist_result=False)
 def speak_controls(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     """Write the speech of the control rows; files that exist are kept."""
-    _, directory = plan.speech(parameters.place)
+    _, directory = plan.speech(parameters.data_root)
     items = control_items(plan.items)
     backends = process_backends(parameters.workers.device, parameters.workers.threads)
     write_controls(items, plan.decoders, backends, directory)
@@ -78,7 +84,7 @@ def speak_controls(plan: EvaluationPlan, parameters: EvaluateParameters) -> None
 def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     """Write the speech of the system; files that exist are kept."""
     workers, items = parameters.workers, plan.items.items
-    directory, _ = plan.speech(parameters.place)
+    directory, _ = plan.speech(parameters.data_root)
     note_circumstances(directory, workers.device, workers.threads)
     plan.system.speak(items, directory, process_backends(workers.device, workers.threads))
     write_continued(items, (plan.system.name,), directory)
@@ -89,21 +95,21 @@ def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
 
 def _listen(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     """Send all speech down the road: recordings, segments, then transcripts, opinions, speakers and codes at once."""
-    place, workers = parameters.place, parameters.workers
+    data_root, workers = parameters.data_root, parameters.workers
     # The longest speech must stay whole.
     segment = Segment(max_duration=plan.system.longest_seconds)
     of_words, of_voices = judging_stages(plan, codes=parameters.codes, one_at_a_time=parameters.batch == 1)
-    whole = _with_speech(plan.speech(place))
-    spoken = [*whole, *_with_speech(map(voices_directory, plan.speech(place)))]
+    whole = _with_speech(plan.speech(data_root))
+    spoken = [*whole, *_with_speech(map(voices_directory, plan.speech(data_root)))]
     for directory in spoken:
         _ingest(plan, directory, parameters)
-    catalogue = NewestCatalogue(place.lake)
+    catalogue = NewestCatalogue(data_root.lake)
     name = plan.system.name
-    run_jobs(f"segment {name}", [Job(segment, one.name) for one in spoken], place, workers, catalogue)
+    run_jobs(f"segment {name}", [Job(segment, one.name) for one in spoken], data_root, workers, catalogue)
     # What takes longest comes first. Nobody listens to the words of what is only compared by its voice.
     jobs = [Job(stage, one.name) for stage in of_words for one in whole]
     jobs += [Job(of_voices, one.name) for one in spoken]
-    run_jobs(f"listen {name}", jobs, place, workers, catalogue)
+    run_jobs(f"listen {name}", jobs, data_root, workers, catalogue)
 
 
 def judging_stages(plan: EvaluationPlan, *, codes: bool, one_at_a_time: bool) -> tuple[list[Stage], Speakers]:

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.parameters import EvaluateParameters
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.checkpoints.runs import newest_checkpoint, read_summary
-from valle.evaluation.checkpoint import CheckpointSystem
-from valle.evaluation.command import CommandSystem
-from valle.evaluation.control_speech import find_decoders
 from valle.evaluation.evaluate import report_evaluation, stored_scores
-from valle.evaluation.items import spread_over_speakers
-from valle.evaluation.lists import ItemList
+from valle.evaluation.items.item_list import ItemList
+from valle.evaluation.items.items import spread_over_speakers
+from valle.evaluation.items.protocols import resolve_protocol
 from valle.evaluation.plan import (
     EvaluationPlan,
     Judges,
@@ -20,10 +18,12 @@ from valle.evaluation.plan import (
     items_of_training_set,
     plan_evaluation,
 )
-from valle.evaluation.protocols import resolve_protocol
-from valle.evaluation.speech import read_circumstances
-from valle.evaluation.systems import FolderSystem, System, check_system_name
-from valle.statistics.report import Report
+from valle.evaluation.systems.audio_files import read_circumstances
+from valle.evaluation.systems.base import FolderSystem, System, check_system_name
+from valle.evaluation.systems.checkpoint import CheckpointSystem
+from valle.evaluation.systems.command import CommandSystem
+from valle.evaluation.systems.control_speech import find_decoders
+from valle.reporting import Report
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.preferred import read_sampling
 from valle.text.normalise import default_normaliser
@@ -72,15 +72,15 @@ def resolve(parameters: EvaluateParameters, backends: Backends) -> Resolved:
 def finished_report(parameters: EvaluateParameters) -> Report | None:
     """The report of an evaluation whose scores are stored already; None when there is something to do."""
     resolved = resolve(parameters, Backends(parameters.workers.device, parameters.workers.threads))
-    rows = stored_scores(resolved.plan.name, parameters.place.lake)
+    rows = stored_scores(resolved.plan.name, parameters.data_root.lake)
     return report(resolved, rows, parameters) if rows else None
 
 
 def report(resolved: Resolved, rows: list[ScoreRow], parameters: EvaluateParameters) -> Report:
     """Write the report, unless it stands there already."""
-    of_system, _ = resolved.plan.speech(parameters.place)
+    of_system, _ = resolved.plan.speech(parameters.data_root)
     facts = resolved.facts | {"made on": "; ".join(read_circumstances(of_system)) or "not known"}
-    return report_evaluation(resolved.plan, rows, parameters.place, facts)
+    return report_evaluation(resolved.plan, rows, parameters.data_root, facts)
 
 
 def _subject(parameters: EvaluateParameters) -> _Subject:
@@ -112,7 +112,7 @@ def _command(command: str, parameters: EvaluateParameters) -> _Subject:
 
 
 def _checkpoint(parameters: EvaluateParameters) -> _Subject:
-    checkpoint = newest_checkpoint(parameters.place.runs, str(parameters.run))
+    checkpoint = newest_checkpoint(parameters.data_root.runs, str(parameters.run))
     summary = read_summary(checkpoint)
     _check_best_of(parameters)
     sampling = (parameters.sampling or SamplingOptions()).over(read_sampling(checkpoint))
@@ -162,7 +162,7 @@ def _items(parameters: EvaluateParameters, own_training_set: str | None) -> Item
     if training_set is None:
         raise ConfigurationError("Name the sentences: --protocol with its list, or --training-set.")
     return items_of_training_set(
-        parameters.place,
+        parameters.data_root,
         training_set,
         where=parameters.where,
         count=parameters.count,

@@ -3,20 +3,20 @@
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from flows.chaining import announce
 from flows.parameters import SelectParameters
-from flows.report import artifact_key
-from valle.backends import Backends
-from valle.data.select import select as select_set
-from valle.data.training_set import TrainingSetCard
+from flows.runtime.artifacts import artifact_key
+from flows.runtime.events import announce
+from valle.backends.registry import Backends
+from valle.data.selection.select import select as select_set
+from valle.data.selection.training_set import TrainingSetCard
 from valle.phonemes import phoneme_table
-from warehouse.catalogue import refresh
+from warehouse.catalogue.views import refresh
 
 
 @flow(name="select", flow_run_name="select {parameters.selection.name}")
 def select(parameters: SelectParameters) -> TrainingSetCard:
     """Select a training set by SQL and export its Lhotse manifests."""
-    root = parameters.place
+    root = parameters.data_root
     chosen = select_set(
         parameters.selection,
         root,

@@ -1,6 +1,6 @@
 """What audio exists: one reader per corpus, Lhotse manifests in and out, corpus cards, and the demo corpus."""
 
+from manifests.corpora.registry import CorpusKind, open_corpus
 from manifests.corpus import Corpus, CorpusOptions
-from manifests.open import CorpusKind, open_corpus
 
 __all__ = ["Corpus", "CorpusKind", "CorpusOptions", "open_corpus"]

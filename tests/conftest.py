@@ -28,7 +28,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     url = f"http://127.0.0.1:{port}/api"
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.operations.server", "start", "--port", str(port), "--no-services"],
+            [sys.executable, "-m", "flows.server.prefect_server", "start", "--port", str(port), "--no-services"],
             env=os.environ | {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"},
             stdout=log,
             stderr=log,

@@ -13,9 +13,9 @@ import psutil
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
-from flows.operations.options import UpOptions
-from flows.operations.station import Station
-from flows.operations.up import bring_down, bring_up, left_behind
+from flows.server.local_server import Station
+from flows.server.options import UpOptions
+from flows.server.up import bring_down, bring_up, left_behind
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from valle import assets
+from valle.backends import weights
 from warehouse.errors import DependencyError, PipelineError
 
 OK, MISSING, BROKEN = "ok", "missing", "broken"
@@ -93,14 +93,14 @@ def _weights(name: str, revision: Callable[[], str], *, fix: str, is_needed: boo
 
 
 def _base() -> Finding:
-    joined = assets.models_directory() / "whisper-base" / "model.bin"
-    finding = _weights("base", assets.base_revision, fix=assets.BASE_COMMAND, is_needed=False)
+    joined = weights.models_directory() / "whisper-base" / "model.bin"
+    finding = _weights("base", weights.base_revision, fix=weights.BASE_COMMAND, is_needed=False)
     state = f"joined in {joined.parent}" if joined.exists() else "joined on first use"
     return Finding("base", OK, f"{finding.detail}, {state}", is_needed=False) if finding.status == OK else finding
 
 
 def _tiny() -> str:
-    return assets.file_revision(assets.tiny_en_directory() / "model.bin")
+    return weights.file_revision(weights.tiny_en_directory() / "model.bin")
 
 
 def _mini() -> str:
@@ -110,20 +110,20 @@ def _mini() -> str:
 
 
 def _silero() -> str:
-    from valle.vad import voice_activity_revision
+    from valle.backends.vad import voice_activity_revision
 
     return voice_activity_revision("silero")
 
 
 def _resemblyzer() -> str:
-    from valle.speaker import speaker_encoder_revision
+    from valle.backends.speaker import speaker_encoder_revision
 
     return speaker_encoder_revision("resemblyzer")
 
 
 def _scorer(name: str) -> Callable[[], str]:
     def revision() -> str:
-        from valle.quality import quality_scorer_revision
+        from valle.backends.quality import quality_scorer_revision
 
         return quality_scorer_revision(name)
 
@@ -131,7 +131,7 @@ def _scorer(name: str) -> Callable[[], str]:
 
 
 def _encodec() -> Finding:
-    found = sorted(assets.models_directory().glob("encodec_24khz-*.th"))
+    found = sorted(weights.models_directory().glob("encodec_24khz-*.th"))
     if found:
         return Finding("encodec_24khz", OK, str(found[0]), is_needed=False)
     fix = "python -c \"from valle.codec import open_codec; open_codec('encodec_24khz')\""
@@ -179,7 +179,7 @@ def diagnose(data: Path | None = None) -> Sequence[Finding]:
         _espeak(),
         _haqumei(),
         _library("pypinyin", fix="pip install pypinyin", is_needed=False),
-        _weights("tiny.en", _tiny, fix=assets.TINY_COMMAND),
+        _weights("tiny.en", _tiny, fix=weights.TINY_COMMAND),
         _base(),
         _weights("silero", _silero, fix="pip install 'silero-vad>=6.2'"),
         _weights("resemblyzer", _resemblyzer, fix="pip install --no-deps Resemblyzer==0.1.4"),

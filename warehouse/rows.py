@@ -8,7 +8,7 @@ and `drop_reason` (null for a payload, a short word for a row that was dropped, 
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from warehouse.arrow import Float32, Int16, Int32, Micros
+from warehouse.lake.arrow import Float32, Int16, Int32, Micros
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -348,7 +348,7 @@ class ConfigurationRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRow:
-    """The receipt of one shard through one stage, or of one training or evaluation run."""
+    """The report of one shard through one stage, or of one training or evaluation run."""
 
     table: ClassVar[str] = "runs"
     key: ClassVar[str] = "receipt_id"

@@ -11,7 +11,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
-from flows.operations.station import Station
+from flows.server.local_server import Station
 from tests.faults.cancel import complete, make_training_set
 from tests.station import throwaway_station, wait_for_run, wait_until
 

@@ -25,18 +25,18 @@ import httpx
 import psutil
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows.operations.station import Station
+from flows.server.local_server import Station
 from tests.pipeline.road import folder_corpus, part_names, run_road, tables_of, write_folder
 from tests.station import processes_of_run, start, throwaway_station, wait_until, words
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import latest_checkpoint
-from valle.data.select import Selection, select
-from valle.data.splits import SplitPolicy
+from valle.data.selection.select import Selection, select
+from valle.data.selection.splits import SplitPolicy
+from valle.data_root import DataRoot
 from valle.phonemes import phoneme_table
-from valle.place import Place
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
+from warehouse.upkeep.fsck import fsck
 
 CLIPS, SHARD_MEGABYTES, STEPS = 40, 0.08, 60
 OF_CORPUS = ("flow", "shard", "worker cpu", "server")
@@ -82,7 +82,7 @@ class Campaign:
         self.clips = write_folder(root / "clips", CLIPS)
         self.expected = Lake(root / "expected" / "lake")
         run_road(folder_corpus(self.clips, shard_megabytes=SHARD_MEGABYTES), self.expected)
-        self.training = Place(root / "expected")
+        self.training = DataRoot(root / "expected")
         policy = SplitPolicy(dev=0.1, test=0.1)
         selection = Selection(name="small", split_policy=policy)
         select(selection, self.training, codec=Backends().codec("mini").spec, phoneme_symbols=phoneme_table().symbols)

@@ -18,7 +18,7 @@ from typing import Any
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Cancelling
 
-from flows.operations.station import Station
+from flows.server.local_server import Station
 from tests.pipeline.road import write_folder
 from tests.station import processes_of_run, start, throwaway_station, wait_for_run, wait_until, words
 from valle.checkpoints.runs import latest_checkpoint, read_content

@@ -7,8 +7,8 @@ import torch
 
 from valle.data.keyed import Purpose, uniform
 from valle.model import Mode, ModelConfig, Task, ValleModel, make_batch, speech_row
-from valle.synthesis.conditions import Condition
-from valle.synthesis.decode import decode
+from valle.synthesis.decoding.conditions import Condition
+from valle.synthesis.decoding.decode import decode
 from valle.synthesis.options import BeamOptions, MaskedOptions, SamplingOptions
 
 FILE = Path(__file__).with_name("toy_model.npz")

@@ -14,7 +14,9 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelling, Running
 
 ROOT = Path(__file__).parents[2]
-AT_WORK = "import time; from flows.leash import leash\nwith leash(): print('held', flush=True); time.sleep(90)"
+AT_WORK = (
+    "import time; from flows.runtime.cancellation import leash\nwith leash(): print('held', flush=True); time.sleep(90)"
+)
 pytestmark = pytest.mark.slow
 
 

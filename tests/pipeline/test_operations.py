@@ -14,11 +14,12 @@ from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, Settings, temporary_settings
 
-from flows.chaining import announce, start_once
-from flows.operations import register
-from flows.operations.checks import diagnose_prefect
-from flows.operations.register import automations, declared_deployments, register_automations, register_pools
-from flows.operations.station import (
+from flows.runtime.events import announce, start_once
+from flows.select import select
+from flows.server import deploy as register
+from flows.server.deploy import automations, declared_deployments, register_automations, register_pools
+from flows.server.health import diagnose_prefect
+from flows.server.local_server import (
     HEARTBEAT_SECONDS,
     POOLS,
     Station,
@@ -28,9 +29,8 @@ from flows.operations.station import (
     keeping,
     load_station,
 )
-from flows.select import select
 from valle.cli.flow import run as run_flow
-from valle.place import Place
+from valle.data_root import DataRoot
 from warehouse.errors import ConfigurationError
 
 DECLARED = yaml.safe_load((checkout() / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
@@ -153,7 +153,7 @@ def test_a_schedule_becomes_runs(client: SyncPrefectClient) -> None:
 
 def test_a_flow_that_a_person_runs_from_a_shell_starts_nothing_else(client: SyncPrefectClient, tmp_path: Path) -> None:
     before = len(client.read_flow_runs(limit=200))
-    announce("ingest", "clips", Place(tmp_path), 3)
+    announce("ingest", "clips", DataRoot(tmp_path), 3)
     start_once("evaluate/evaluate", {"run": "x"}, key="once")
     assert len(client.read_flow_runs(limit=200)) == before
 

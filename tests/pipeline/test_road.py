@@ -13,10 +13,10 @@ from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue import connect
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
-from warehouse.retry import forget_drops
+from warehouse.catalogue.views import connect
+from warehouse.lake.tables import Lake
+from warehouse.upkeep.fsck import fsck
+from warehouse.upkeep.retry import forget_drops
 
 ROOT = Path(__file__).parents[2]
 

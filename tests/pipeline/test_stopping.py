@@ -11,10 +11,10 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
-from flows.stopping import STOPPED
+from flows.runtime.shutdown import STOPPED
 from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
+from warehouse.upkeep.fsck import fsck
 
 ROOT = Path(__file__).parents[2]
 VALLE = [sys.executable, "-c", "import sys; from valle.cli import main; sys.exit(main())"]

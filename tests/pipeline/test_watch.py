@@ -16,7 +16,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.schemas.automations import EventTrigger
 from prefect.states import Completed, Pending, Running
 
-from flows.operations.register import automations
+from flows.server.deploy import automations
 from tests.station import free_port, wait_until
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def gone() -> None:
 @contextmanager
 def server(home: Path, port: int) -> Iterator[SyncPrefectClient]:
     """The server of a station, killed at the end."""
-    command = [sys.executable, "-m", "flows.operations.server", "start", "--host", "0.0.0.0", "--port", str(port)]
+    command = [sys.executable, "-m", "flows.server.prefect_server", "start", "--host", "0.0.0.0", "--port", str(port)]
     quiet = {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(command, env=os.environ | quiet, stdout=log, stderr=log)

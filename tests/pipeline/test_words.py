@@ -3,9 +3,9 @@
 import pytest
 import soundfile
 
-from manifests.demo_clips import HELD_OUT, demo_clips
+from manifests.demo.clips import HELD_OUT, demo_clips
 from valle.audio import AudioLocation, read_audio
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import EMBEDDED, find_run, latest_checkpoint
 from valle.cli import main

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.codec.base import CodecSpec
-from valle.self_test import SelfTestOptions, SelfTestResult, Spoken, accuracies, overfit, read_lessons
+from valle.training.overfit_test import SelfTestOptions, SelfTestResult, Spoken, accuracies, overfit, read_lessons
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,12 @@ class DoctorOptions(BaseModel):
 
 def run(command: str, arguments: Sequence[str]) -> int:
     """Print every finding; 1 when something that is needed is missing or broken."""
+    from valle.data_root import open_data_root
     from valle.doctor import diagnose
-    from valle.place import place
 
     options = parse(DoctorOptions, command, arguments)
-    root = place(options.data).root
-    findings = import_module("flows.operations.checks").diagnose_prefect(root) if options.prefect else diagnose(root)
+    root = open_data_root(options.data).root
+    findings = import_module("flows.server.health").diagnose_prefect(root) if options.prefect else diagnose(root)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         say(f"{finding.status:8} {finding.name.ljust(width)}  {finding.detail}")

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliPositionalArg
 
 from valle.cli.arguments import parse, say
-from valle.evaluation.aggregate import Clustering, Comparison, SystemScores, Verdict, aggregate, compare
-from valle.evaluation.bootstrap import BootstrapOptions, Estimate, PairedDifference
-from valle.evaluation.transcripts import read_transcripts
+from valle.evaluation.metrics.external import read_transcripts
+from valle.evaluation.stats.aggregate import Clustering, Comparison, SystemScores, Verdict, aggregate, compare
+from valle.evaluation.stats.bootstrap import BootstrapOptions, Estimate, PairedDifference
 from valle.text.normalise import DEFAULT_NORMALISER, get_normaliser
 from warehouse.errors import ConfigurationError
 

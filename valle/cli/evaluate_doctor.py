@@ -26,9 +26,9 @@ class EvaluateDoctorOptions(BaseModel):
 
 def run(command: str, arguments: Sequence[str]) -> int:
     """Print a line per model; 1 when one of them is not to be believed."""
-    from valle.backends import Backends
+    from valle.backends.registry import Backends
+    from valle.evaluation.metrics.known_answers import ask_judges
     from valle.evaluation.plan import Judges, available_scorers
-    from valle.evaluation.self_test import ask_judges
 
     options = parse(EvaluateDoctorOptions, command, arguments)
     judges = Judges(

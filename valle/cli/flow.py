@@ -31,13 +31,13 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # A private server of a first run sets up its database; on a busy machine that takes longer than Prefect waits.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     # On the server of a station, a run that is silent for longer is taken for dead.
-    heartbeat = import_module("flows.operations.station").HEARTBEAT_SECONDS
+    heartbeat = import_module("flows.server.local_server").HEARTBEAT_SECONDS
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(heartbeat))
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     options = parse(getattr(import_module("flows.parameters"), parameters), command, arguments)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    import_module("flows.stopping").exit_on_sigterm()
+    import_module("flows.runtime.shutdown").exit_on_sigterm()
     flow = getattr(import_module(module), name)
     result = flow(options)
     if result is not None and hasattr(result, "describe"):

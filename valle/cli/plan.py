@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from importlib import import_module
 
-from manifests.open import open_corpus
-from valle.backends import Backends
+from manifests.corpora.registry import open_corpus
+from valle.backends.registry import Backends
 from valle.cli.arguments import parse, say
-from valle.ingest import find_unread
-from valle.stages.forecast import forecast
-from warehouse.display import format_table
+from valle.stages.dry_run import forecast
+from valle.stages.ingest import find_unread
+from warehouse.catalogue.display import format_table
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -18,7 +18,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # `valle plan prepare ...` reads as what it plans.
     given = list(arguments)[1:] if list(arguments)[:1] == ["prepare"] else list(arguments)
     options = parse(parameters, command, given)
-    choice, lake = options.corpus, options.place.lake
+    choice, lake = options.corpus, options.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     found = forecast(
         options.stages.in_order(),

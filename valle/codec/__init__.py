@@ -16,7 +16,7 @@ def open_codec(name: str, device: str = "cpu") -> Codec:
     _check(name)
     # Imported here: a caller that only asks for a revision does not pay for the other codec's libraries.
     if name == "mini":
-        from valle.codec.mini import open_mini
+        from valle.codec.mini.codec import open_mini
 
         return open_mini(device=device)
     from valle.codec.encodec import open_encodec
@@ -28,7 +28,7 @@ def codec_revision(name: str) -> str:
     """`name@hash` of the weights that make the codes, without loading the model; errors as `open_codec`."""
     _check(name)
     if name == "mini":
-        from valle.codec.mini import mini_revision
+        from valle.codec.mini.codec import mini_revision
 
         return f"{name}@{mini_revision()}"
     from valle.codec.encodec import encodec_revision

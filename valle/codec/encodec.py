@@ -23,7 +23,7 @@ from vocos.models import VocosBackbone
 
 from valle.audio import Samples
 from valle.codec.base import Codec, CodecSpec, Codes
-from valle.codec.mini import batch_groups
+from valle.codec.mini.codec import batch_groups
 from warehouse.errors import DependencyError
 
 SAMPLE_RATE = 24_000

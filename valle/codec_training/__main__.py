@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from valle.audio import AudioLocation
 from valle.codec.base import CodesToLearn
-from valle.codec.weights_file import EMBEDDED
+from valle.codec.mini.weights_file import EMBEDDED
+from valle.codec_training.loop import TrainingReport, train_codec
 from valle.codec_training.options import CodecTrainingOptions
-from valle.codec_training.training import TrainingReport, train_codec
 from valle.process import prepare_process
 from warehouse.errors import PipelineError
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from valle.codec.network import MiniConfig, MiniNetwork
-from valle.codec.weights_file import EMBEDDED, Provenance, WeightsHeader, write_weights
-from valle.codec_training.training import CHECKPOINT
-from valle.codec_training.training_data import describe_audio
+from valle.codec.mini.network import MiniConfig, MiniNetwork
+from valle.codec.mini.weights_file import EMBEDDED, Provenance, WeightsHeader, write_weights
+from valle.codec_training.dataset import describe_audio
+from valle.codec_training.loop import CHECKPOINT
 from warehouse.errors import TrainingError
 
 _NOT_STATED = "not stated"

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchaudio.functional import melscale_fbanks
 
-from valle.codec.fourier import modulus
+from valle.codec.mini.fourier import modulus
 
 # Window in samples -> mel bands: short windows see the timing of glottal pulses, long ones the harmonics.
 RESOLUTIONS = {256: 24, 512: 48, 1024: 80, 2048: 128}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from valle.codec.network import MiniConfig
+from valle.codec.mini.network import MiniConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valle.audio import Samples
-from valle.codec.source import LOWEST_PITCH
+from valle.codec.mini.source import LOWEST_PITCH
 from warehouse.errors import DependencyError
 
 _HIGHEST = 600.0

@@ -9,14 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from valle.codec.decoder import Filters
-from valle.codec.network import MiniNetwork
-from valle.codec.source import Voice
-from valle.codec.voice import voice_losses
-from valle.codec.weights_file import read_network
+from valle.codec.mini.decoder import Filters
+from valle.codec.mini.network import MiniNetwork
+from valle.codec.mini.source import Voice
+from valle.codec.mini.voice import voice_losses
+from valle.codec.mini.weights_file import read_network
+from valle.codec_training.asr_loss import listening_loss, open_listener
 from valle.codec_training.balance import GradientBalancer
+from valle.codec_training.band_predictor import LevelReader, level_loss
+from valle.codec_training.dataset import SpeechPool
 from valle.codec_training.discriminator import build_discriminator
-from valle.codec_training.listener import listening_loss, open_listener
+from valle.codec_training.fit import fit_codes
 from valle.codec_training.losses import (
     SpectralFeatures,
     discriminator_loss,
@@ -25,9 +28,6 @@ from valle.codec_training.losses import (
     generator_loss,
 )
 from valle.codec_training.options import CodecTrainingOptions
-from valle.codec_training.reader import LevelReader, level_loss
-from valle.codec_training.training_data import SpeechPool
-from valle.codec_training.transform import fit_codes
 from warehouse.errors import TrainingError
 
 Metrics = dict[str, float]

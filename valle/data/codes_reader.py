@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from valle.codec.base import Codes
 from warehouse.errors import LakeError
-from warehouse.store import Location, location_of, open_parquet
+from warehouse.lake.store import Location, location_of, open_parquet
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,26 +14,26 @@ import numpy as np
 import pyarrow as pa
 
 from valle.audio import AudioLocation, UnreadableAudio, read_audio
-from valle.backends import Backends
-from valle.evaluation.control_speech import PROMPT_CODEC, control_items, control_systems
-from valle.evaluation.controls import ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
-from valle.evaluation.defects import Silence, find_silence
-from valle.evaluation.espeak_voice import espeak_languages
-from valle.evaluation.items import EvaluationItem
-from valle.evaluation.lake_sections import lake_key, lake_sections
-from valle.evaluation.lists import write_list
+from valle.backends.registry import Backends
+from valle.data_root import DataRoot
+from valle.evaluation.items.item_list import write_list
+from valle.evaluation.items.items import EvaluationItem
+from valle.evaluation.metrics.defects import Silence, find_silence
+from valle.evaluation.metrics.score import Embedding, Opinions, Output, Phonemize, ScoringRun, Voices, score
 from valle.evaluation.plan import EvaluationPlan
-from valle.evaluation.report import write_report
-from valle.evaluation.score import Embedding, Opinions, Output, Phonemize, ScoringRun, Voices, score
-from valle.evaluation.speech import Spoken, continued_path, find_speech, voices_directory
+from valle.evaluation.report.lake_sections import lake_key, lake_sections
+from valle.evaluation.report.report import write_report
+from valle.evaluation.systems.audio_files import Spoken, continued_path, find_speech, voices_directory
+from valle.evaluation.systems.control_speech import PROMPT_CODEC, control_items, control_systems
+from valle.evaluation.systems.controls import ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
+from valle.evaluation.systems.espeak import espeak_languages
 from valle.phonemes import LANGUAGES, SPACE
 from valle.phonemes.symbols import PUNCTUATION
-from valle.place import Place
-from valle.statistics.report import Report
-from warehouse.arrow import from_table
-from warehouse.catalogue import connect, run_query
+from valle.reporting import Report
+from warehouse.catalogue.views import connect, run_query
 from warehouse.errors import CommitConflict, ConfigurationError, LakeError
-from warehouse.lake import Lake
+from warehouse.lake.arrow import from_table
+from warehouse.lake.tables import Lake
 from warehouse.rows import ScoreRow
 
 _HEARD = """
@@ -53,10 +53,10 @@ QUALIFY row_number() OVER (PARTITION BY r.path ORDER BY r.ingested_at DESC) = 1
 _STRESS = frozenset("ˈˌ")
 
 
-def score_evaluation(plan: EvaluationPlan, place: Place, backends: Backends) -> list[ScoreRow]:
+def score_evaluation(plan: EvaluationPlan, data_root: DataRoot, backends: Backends) -> list[ScoreRow]:
     """Make the scores of a plan from what the road heard of its speech, and commit them, once."""
-    heard = _heard(plan, place.lake)
-    of_system, of_controls = plan.speech(place)
+    heard = _heard(plan, data_root.lake)
+    of_system, of_controls = plan.speech(data_root)
     spoken = {plan.system.name: find_speech(plan.items.items, plan.system.name, of_system)}
     for control in control_systems(plan.decoders):
         spoken[control] = find_speech(control_items(plan.items), control, of_controls)
@@ -80,9 +80,9 @@ def score_evaluation(plan: EvaluationPlan, place: Place, backends: Backends) -> 
             recorded_durations=durations,
         )
     try:
-        place.lake.append(ScoreRow, rows, f"scores:{plan.name}")
+        data_root.lake.append(ScoreRow, rows, f"scores:{plan.name}")
     except CommitConflict:
-        return stored_scores(plan.name, place.lake)
+        return stored_scores(plan.name, data_root.lake)
     return rows
 
 
@@ -174,9 +174,11 @@ def stored_scores(evaluation: str, lake: Lake) -> list[ScoreRow]:
     return list(from_table(ScoreRow, table.sort_by("score_id")))
 
 
-def report_evaluation(plan: EvaluationPlan, rows: Sequence[ScoreRow], place: Place, facts: Mapping[str, str]) -> Report:
+def report_evaluation(
+    plan: EvaluationPlan, rows: Sequence[ScoreRow], data_root: DataRoot, facts: Mapping[str, str]
+) -> Report:
     """Write the report of an evaluation, and its list of items beside it; `facts` are what is known of the system."""
-    directory = place.reports / plan.name
+    directory = data_root.reports / plan.name
     write_list(plan.items, directory / "items.json")
     items = plan.items
     provenance = {
@@ -192,8 +194,8 @@ def report_evaluation(plan: EvaluationPlan, rows: Sequence[ScoreRow], place: Pla
         directory,
         title=f"Evaluation of {plan.system.name}",
         provenance=provenance,
-        sections=lambda: lake_sections(rows, place.lake),
-        sections_key=lake_key(place.lake),
+        sections=lambda: lake_sections(rows, data_root.lake),
+        sections_key=lake_key(data_root.lake),
         impossible=impossible_controls(plan),
     )
 

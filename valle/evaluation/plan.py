@@ -5,19 +5,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from valle.asr import transcriber_revision
-from valle.data.training_set import load_training_set
-from valle.evaluation.control_speech import Decoders
-from valle.evaluation.items import choose_items
-from valle.evaluation.lists import ItemList
-from valle.evaluation.systems import System
+from valle.backends.asr import transcriber_revision
+from valle.backends.quality import quality_scorer_revision
+from valle.backends.speaker import speaker_encoder_revision
+from valle.data.selection.training_set import load_training_set
+from valle.data_root import DataRoot
+from valle.evaluation.items.item_list import ItemList
+from valle.evaluation.items.items import choose_items
+from valle.evaluation.systems.base import System
+from valle.evaluation.systems.control_speech import Decoders
 from valle.phonemes import phonemizer_revision
-from valle.place import Place
-from valle.quality import quality_scorer_revision
-from valle.speaker import speaker_encoder_revision
 from valle.stages.transcribe import Transcribe
 from valle.text.normalise import get_normaliser
-from warehouse.catalogue import connect, run_query
+from warehouse.catalogue.views import connect, run_query
 from warehouse.errors import DependencyError, TrainingError
 from warehouse.fingerprints import short_hash
 
@@ -76,9 +76,9 @@ class EvaluationPlan:
     judges: Judges
     decoders: Decoders
 
-    def speech(self, place: Place) -> tuple[Path, Path]:
+    def speech(self, data_root: DataRoot) -> tuple[Path, Path]:
         """The folders of the system's speech and of the controls'."""
-        return place.speech / self.name, place.speech / self.controls
+        return data_root.speech / self.name, data_root.speech / self.controls
 
 
 def plan_evaluation(items: ItemList, system: System, *, judges: Judges, decoders: Decoders) -> EvaluationPlan:
@@ -101,15 +101,15 @@ def _corpus_name(text: str) -> str:
 
 
 def items_of_training_set(
-    place: Place, name: str, *, where: str, count: int | None, trials: int, seed: int
+    data_root: DataRoot, name: str, *, where: str, count: int | None, trials: int, seed: int
 ) -> ItemList:
     """`count` utterances of a training set that satisfy `where` (SQL on its items, joined with utterances).
 
     None takes what there is, up to 20. Raises TrainingError when nothing satisfies `where`, and ConfigurationError when
     fewer than `count` have a prompt.
     """
-    training_set = load_training_set(place.training_sets / name)
-    with connect(place.lake.snapshot()) as connection:
+    training_set = load_training_set(data_root.training_sets / name)
+    with connect(data_root.lake.snapshot()) as connection:
         connection.register("items", training_set.items)
         rows = run_query(
             connection,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from valle.backends import Backends
-from valle.self_test import SelfTestOptions, run_self_test
+from valle.backends.registry import Backends
+from valle.training.overfit_test import SelfTestOptions, run_self_test
 
 log = logging.getLogger("valle.model")
 

@@ -1,6 +1,6 @@
 """What a stage is: frozen options, and a function from input rows to exactly one outcome each.
 
-A stage knows no path, no database and no orchestration. `valle/stages/shard.py` plans what is missing, decodes the
+A stage knows no path, no database and no orchestration. `valle/stages/runner.py` plans what is missing, decodes the
 audio, calls `process` on length-sorted batches and commits the rows. Models come from `Backends`, which opens each
 once per process. An outcome is a row of the lake: a payload, or a row with a `drop_reason`.
 """
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import ConfigDict
 
 from valle.audio import Audio, AudioLocation
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from warehouse.rows import Span
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass as options
 
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.phonemes import (
     LANGUAGES,
     SPACE,

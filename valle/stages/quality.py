@@ -8,8 +8,8 @@ from typing import ClassVar
 from pydantic.dataclasses import dataclass as options
 
 from valle.audio import resample
-from valle.backends import Backends
-from valle.quality import SAMPLE_RATE, Measures, Opinions, measure, quality_scorer_revision
+from valle.backends.quality import SAMPLE_RATE, Measures, Opinions, measure, quality_scorer_revision
+from valle.backends.registry import Backends
 from valle.stages.base import STRICT, StageInput, WorkItem
 from warehouse.rows import QualityRow
 

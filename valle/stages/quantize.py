@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass as options
 
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.codec.base import Codes
 from valle.stages.base import STRICT, StageInput, WorkItem
 from warehouse.errors import ConfigurationError

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass as options
 
 from valle.audio import AudioLocation, Samples, UnreadableAudio, read_blocks
-from valle.backends import Backends
-from valle.stages.base import STRICT, StageInput, WorkItem
-from valle.stages.cutting import CutSpan, CuttingRules, cut
-from valle.vad import (
+from valle.backends.registry import Backends
+from valle.backends.vad import (
     FRAME_LENGTH,
     FRAME_SECONDS,
     SAMPLE_RATE,
@@ -25,6 +23,8 @@ from valle.vad import (
     spans_from_probabilities,
     voice_activity_revision,
 )
+from valle.stages.base import STRICT, StageInput, WorkItem
+from valle.stages.cutting import CutSpan, CuttingRules, cut
 from warehouse.rows import SegmentRow, Span
 
 GIVEN = "given"

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass as options
 
-from valle.backends import Backends
-from valle.speaker import speaker_encoder_revision
-from valle.speaker.base import SAMPLE_RATE, Embedding
+from valle.backends.registry import Backends
+from valle.backends.speaker import speaker_encoder_revision
+from valle.backends.speaker.base import SAMPLE_RATE, Embedding
 from valle.stages.base import STRICT, StageInput, WorkItem
 from warehouse.rows import SpeakerRow
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from valle.reporting import Plot, Report, markdown_table, write_text
 from valle.statistics.plots import plot_bars, plot_code_usage, plot_durations, plot_quality, plot_quantiles
-from valle.statistics.report import Plot, Report, markdown_table, write_text
 
 RunQuery = Callable[[str], pa.Table]
 """Runs a named query (a file of warehouse/queries, without its suffix)."""

@@ -7,9 +7,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from valle.reporting import Plot, markdown_rows
 from valle.statistics.plots import plot_code_usage, plot_durations, plot_quality
-from valle.statistics.report import Plot, markdown_rows
-from warehouse.catalogue import named_query, run_query
+from warehouse.catalogue.views import named_query, run_query
 
 _CODED = 2000
 """Utterances whose codes are counted: enough for a picture, and a moment even in a corpus of years."""

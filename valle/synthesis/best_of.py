@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from valle.asr import SAMPLE_RATE, Transcriber
 from valle.audio import Audio, Samples, resample
-from valle.speaker.base import Embedding, SpeakerEncoder
+from valle.backends.asr import SAMPLE_RATE, Transcriber
+from valle.backends.speaker.base import Embedding, SpeakerEncoder
+from valle.synthesis.decoding.seeds import take_seed
 from valle.synthesis.options import DEFAULT_BEST_OF, BestOfOptions, SamplingOptions
-from valle.synthesis.seeds import take_seed
 from valle.synthesis.synthesizer import Request, Speech, Synthesizer
 from valle.text.errors import count_character_errors, count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser

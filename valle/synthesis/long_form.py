@@ -12,8 +12,8 @@ from valle.audio import Audio, Samples
 from valle.codec.base import Codec, Codes
 from valle.phonemes import SPACE
 from valle.synthesis.best_of import Takes, speak_best
+from valle.synthesis.decoding.seeds import sentence_seed
 from valle.synthesis.options import DEFAULT_BEST_OF, BestOfOptions, SamplingOptions
-from valle.synthesis.seeds import sentence_seed
 from valle.synthesis.sentences import has_word, split_lines, split_sentences
 from valle.synthesis.synthesizer import DEFAULT, Prompt, Request, Speech, Synthesizer
 from warehouse.errors import ConfigurationError

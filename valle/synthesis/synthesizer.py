@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from valle.audio import Audio, Samples, resample
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import CheckpointCard, load_model
 from valle.codec.base import Codec, Codes
 from valle.model import Task, ValleModel
 from valle.phonemes import SPACE, PhonemeTable
-from valle.synthesis.conditions import Condition
-from valle.synthesis.decode import decode
+from valle.synthesis.decoding.conditions import Condition
+from valle.synthesis.decoding.decode import decode
+from valle.synthesis.decoding.tokens import transcribe_codes
 from valle.synthesis.options import SamplingOptions
-from valle.synthesis.tokens import transcribe_codes
 from warehouse.errors import CheckpointError, ConfigurationError
 
 DEFAULT = SamplingOptions()

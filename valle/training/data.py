@@ -10,7 +10,7 @@ from valle.data.draws import DrawOptions
 from valle.data.items import Items, load_items
 from valle.data.loader import Prefetched, stream
 from valle.data.sampler import Cursor, SamplerOptions, plan_epoch, turns
-from valle.data.training_set import TrainingSet
+from valle.data.selection.training_set import TrainingSet
 from valle.model import Batch, ModelConfig
 from valle.phonemes import PhonemeTable
 from valle.training.options import TrainOptions

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from valle.audio import Audio, write_audio
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.codec.base import Codec, Codes
 from valle.data.codes_reader import CodesReader
-from valle.data.training_set import TrainingSet
+from valle.data.selection.training_set import TrainingSet
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.preferred import read_sampling
 from valle.synthesis.synthesizer import Prompt, Request, Synthesizer
-from warehouse.store import Location
+from warehouse.lake.store import Location
 
 TRUTH = "truth"
 """The folder of the utterances themselves, through the codec."""

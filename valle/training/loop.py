@@ -29,7 +29,7 @@ from valle.checkpoints.runs import checkpoint_directory, latest_checkpoint
 from valle.codec import open_codec
 from valle.data.loader import LoadedBatch, Prefetched
 from valle.data.sampler import Cursor
-from valle.data.training_set import TrainingSet, load_training_set
+from valle.data.selection.training_set import TrainingSet, load_training_set
 from valle.model import ModelConfig, ValleModel, preset
 from valle.model.codebooks import start_from_codebooks
 from valle.process import prepare_process

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import yaml
 
-from manifests.demo_clips import demo_clips
+from manifests.demo.clips import demo_clips
 from tests.unit.synthesis.toy import toy_card, untrained_model
 from valle.checkpoints.checkpoint import write_model
 from valle.cli.arguments import parse

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from valle.codec.mini import MiniCodec
-from valle.codec.network import MiniConfig, MiniNetwork
+from valle.codec.mini.codec import MiniCodec
+from valle.codec.mini.network import MiniConfig, MiniNetwork
 
 RAGGED = (1, 319, 320, 321, 4_000, 9_599, 9_600, 24_001)
 

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from valle.codec.correction import BandCorrection
-from valle.codec.network import MiniConfig
+from valle.codec.mini.correction import BandCorrection
+from valle.codec.mini.network import MiniConfig
 
 
 def noise(num_frames, loudness=0.1):

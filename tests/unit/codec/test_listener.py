@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from valle.asr import model_directory
-from valle.codec_training.listener import Listener, listening_loss, open_listener, read_encoder
+from valle.backends.asr import model_directory
+from valle.codec_training.asr_loss import Listener, listening_loss, open_listener, read_encoder
 from warehouse.errors import ConfigurationError
 
 

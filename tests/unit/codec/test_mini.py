@@ -7,7 +7,7 @@ import torch
 
 from valle.audio import AudioLocation, read_audio
 from valle.codec import codec_revision, open_codec
-from valle.codec.mini import batch_groups
+from valle.codec.mini.codec import batch_groups
 from valle.codec_training.losses import SpectralFeatures, spectral_distance
 from valle.data.training_audio import find_clips
 from warehouse.errors import ConfigurationError
@@ -82,7 +82,7 @@ def test_grouped_batches_give_nearly_the_same_sound_as_single_clips(full_size_co
     clips = [np.random.default_rng(n).normal(0, 0.1, 9_600).astype(np.float32) for n in range(3)]
     codes = full_size_codec.encode(clips)
     alone = full_size_codec.decode(codes)
-    monkeypatch.setattr("valle.codec.mini.batch_groups", lambda sizes, device: [[0, 2], [1]])
+    monkeypatch.setattr("valle.codec.mini.codec.batch_groups", lambda sizes, device: [[0, 2], [1]])
     for one, other in zip(full_size_codec.encode(clips), codes, strict=True):
         assert (one == other).mean() > 0.99
     for one, other in zip(full_size_codec.decode(codes), alone, strict=True):

@@ -2,12 +2,12 @@ import numpy as np
 import torch
 from vocos.spectral_ops import ISTFT
 
-from valle.codec.decoder import Filters
-from valle.codec.fourier import ShortTimeFourier
-from valle.codec.mels import LogMel
-from valle.codec.network import MiniConfig
-from valle.codec.source import NoiseSource, Voice, cycles, pulses, sample_voice
-from valle.codec.voice import VoiceScores
+from valle.codec.mini.decoder import Filters
+from valle.codec.mini.fourier import ShortTimeFourier
+from valle.codec.mini.mels import LogMel
+from valle.codec.mini.network import MiniConfig
+from valle.codec.mini.source import NoiseSource, Voice, cycles, pulses, sample_voice
+from valle.codec.mini.voice import VoiceScores
 
 
 def speech_like(num_samples):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from valle.audio import Audio, AudioLocation, write_audio
-from valle.codec.weights_file import EMBEDDED
+from valle.codec.mini.weights_file import EMBEDDED
 from valle.codec_training.__main__ import TrainingOrder
 
 

@@ -1,6 +1,6 @@
 import torch
 
-from valle.codec.quantizer import ResidualQuantizer, k_means, nearest_entries
+from valle.codec.mini.quantizer import ResidualQuantizer, k_means, nearest_entries
 
 
 def generator():

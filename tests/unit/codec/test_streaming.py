@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from manifests.demo_clips import demo_clips
+from manifests.demo.clips import demo_clips
 from valle.audio import AudioLocation, read_audio
-from valle.codec.mini import MiniCodec
-from valle.codec.streaming import StreamingDecoder
-from valle.codec.weights_file import EMBEDDED, read_network
+from valle.codec.mini.codec import MiniCodec
+from valle.codec.mini.streaming import StreamingDecoder
+from valle.codec.mini.weights_file import EMBEDDED, read_network
 
 
 def streamed(network, codes, sizes):

@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from valle.audio import Audio, AudioLocation, write_audio
-from valle.codec.mini import open_mini
-from valle.codec.weights_file import Provenance
+from valle.codec.mini.codec import open_mini
+from valle.codec.mini.weights_file import Provenance
+from valle.codec_training.band_predictor import level_loss
+from valle.codec_training.dataset import open_speech_pool
 from valle.codec_training.export import export_run
+from valle.codec_training.loop import train_codec
 from valle.codec_training.losses import (
     SpectralFeatures,
     discriminator_loss,
@@ -19,10 +22,7 @@ from valle.codec_training.losses import (
     spectral_distance,
 )
 from valle.codec_training.options import CodecTrainingOptions
-from valle.codec_training.reader import level_loss
 from valle.codec_training.trainer import Trainer, TrainingStage, part_of_rate, stage_at
-from valle.codec_training.training import train_codec
-from valle.codec_training.training_data import open_speech_pool
 from valle.data.training_audio import find_clips
 from warehouse.errors import CheckpointError, ManifestError, TrainingError
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from valle.codec.network import MiniNetwork
-from valle.codec_training.reader import LevelReader
-from valle.codec_training.transform import fit_codes, least_squares_filter, part_whitening
+from valle.codec.mini.network import MiniNetwork
+from valle.codec_training.band_predictor import LevelReader
+from valle.codec_training.fit import fit_codes, least_squares_filter, part_whitening
 
 
 def generator():

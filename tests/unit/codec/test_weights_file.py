@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from valle.codec.mini import MiniCodec, mini_revision
-from valle.codec.weights_file import (
+from valle.codec.mini.codec import MiniCodec, mini_revision
+from valle.codec.mini.weights_file import (
     EMBEDDED,
     Provenance,
     encoding_revision,

@@ -17,7 +17,7 @@ from valle.data.draws import TRAINED
 from valle.data.items import load_items
 from valle.data.loader import Prefetched, stream
 from valle.data.sampler import Cursor, plan_epoch, turns
-from valle.data.training_set import load_training_set
+from valle.data.selection.training_set import load_training_set
 from valle.model import Mode, Task, preset
 from valle.phonemes import PhonemeTable
 from warehouse.errors import LakeError, TrainingError

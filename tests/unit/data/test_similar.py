@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from valle.data.similar import _BLOCK, MOST, nearest_clips
+from valle.data.selection.similar import _BLOCK, MOST, nearest_clips
 
 
 def unit(vectors):

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from valle.evaluation.aggregate import aggregate, compare
-from valle.evaluation.bootstrap import BootstrapOptions
+from valle.evaluation.stats.aggregate import aggregate, compare
+from valle.evaluation.stats.bootstrap import BootstrapOptions
 from warehouse.errors import ConfigurationError
 
 FAST = BootstrapOptions(replicas=1000)

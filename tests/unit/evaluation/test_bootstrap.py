@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from valle.evaluation.bootstrap import BootstrapOptions, compare_ratios, estimate_mean, estimate_ratio
+from valle.evaluation.stats.bootstrap import BootstrapOptions, compare_ratios, estimate_mean, estimate_ratio
 
 COVERAGE = BootstrapOptions(replicas=300)
 

@@ -12,9 +12,9 @@ from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.audio import Audio, AudioLocation, read_audio, write_audio
 from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import SCHEMA, latest_checkpoint, read_summary
-from valle.evaluation.checkpoint import CheckpointSystem
-from valle.evaluation.items import EvaluationItem
-from valle.evaluation.speech import find_speech
+from valle.evaluation.items.items import EvaluationItem
+from valle.evaluation.systems.audio_files import find_speech
+from valle.evaluation.systems.checkpoint import CheckpointSystem
 from valle.synthesis.options import BestOfOptions, SamplingOptions
 from valle.training.loop import train
 from valle.training.options import TrainOptions

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from manifests.demo_clips import HELD_OUT, demo_clips
+from manifests.demo.clips import HELD_OUT, demo_clips
 from valle.audio import AudioLocation, read_audio
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.checkpoints.runs import EMBEDDED, newest_checkpoint
-from valle.evaluation.aggregate import aggregate
-from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.checkpoint_speech import speak_items
-from valle.evaluation.control_speech import find_decoders, write_controls
-from valle.evaluation.controls import CODEC, ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
-from valle.evaluation.items import EvaluationItem
+from valle.evaluation.items.items import EvaluationItem
+from valle.evaluation.metrics.score import Output, ScoringRun, Voices, score
 from valle.evaluation.plan import available_scorers
-from valle.evaluation.score import Output, ScoringRun, Voices, score
-from valle.evaluation.speech import find_speech
+from valle.evaluation.stats.aggregate import aggregate
+from valle.evaluation.stats.bootstrap import BootstrapOptions
+from valle.evaluation.systems.audio_files import find_speech
+from valle.evaluation.systems.checkpoint_speech import speak_items
+from valle.evaluation.systems.control_speech import find_decoders, write_controls
+from valle.evaluation.systems.controls import CODEC, ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.synthesis.preferred import read_sampling
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "corpus" / "real"

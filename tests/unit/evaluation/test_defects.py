@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from valle.audio import Audio
-from valle.evaluation.defects import count_repeated_words, ended_early, find_silence
+from valle.evaluation.metrics.defects import count_repeated_words, ended_early, find_silence
 
 RATE = 16_000
 

@@ -3,8 +3,8 @@ import random
 
 import pytest
 
-from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.drift import drift_section, measure_drift, quarter_errors
+from valle.evaluation.metrics.drift import drift_section, measure_drift, quarter_errors
+from valle.evaluation.stats.bootstrap import BootstrapOptions
 from valle.text.errors import count_word_errors
 
 FAST = BootstrapOptions(replicas=300)

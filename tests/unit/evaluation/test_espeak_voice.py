@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from valle.evaluation.espeak_voice import EspeakVoice, espeak_voice_revision
+from valle.evaluation.systems.espeak import EspeakVoice, espeak_voice_revision
 from valle.phonemes import open_phonemizer
 from warehouse.errors import ConfigurationError
 

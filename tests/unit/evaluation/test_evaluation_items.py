@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from valle.evaluation.items import ItemLimits, choose_items
+from valle.evaluation.items.items import ItemLimits, choose_items
 from warehouse.errors import ConfigurationError
 
 

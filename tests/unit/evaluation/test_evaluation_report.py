@@ -3,10 +3,10 @@ import re
 
 import pytest
 
-from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.report import write_report
-from valle.evaluation.sections import section
-from valle.evaluation.worst import format_alignment
+from valle.evaluation.report.report import write_report
+from valle.evaluation.report.sections import section
+from valle.evaluation.report.worst import format_alignment
+from valle.evaluation.stats.bootstrap import BootstrapOptions
 from warehouse.errors import ConfigurationError
 
 FAST = BootstrapOptions(replicas=500)

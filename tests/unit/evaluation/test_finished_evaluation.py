@@ -13,13 +13,13 @@ from flows.evaluation_plan import resolve
 from flows.parameters import EvaluateParameters
 from tests.unit.warehouse.test_added_columns import OldScoreRow, values
 from valle.audio import Audio, write_audio
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.checkpoints.runs import SCHEMA, checkpoint_directory
 from valle.cli import main
-from valle.evaluation.controls import MEANINGS
 from valle.evaluation.evaluate import stored_scores
+from valle.evaluation.systems.controls import MEANINGS
 from warehouse.errors import ConfigurationError, LakeError
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
 from warehouse.rows import ScoreRow
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,7 +57,7 @@ def arguments(tmp_path, make_row):
         for system in (plan.system.name, *MEANINGS)
         for utterance in ("a", "b")
     ]
-    parameters.place.lake.append(ScoreRow, rows, f"scores:{plan.name}")
+    parameters.data_root.lake.append(ScoreRow, rows, f"scores:{plan.name}")
     return [
         *("evaluate", "--data", str(tmp_path / "data"), "--run", "toy"),
         *("--protocol", "seed_tts_eval", "--listing", str(listing)),

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.queries.conftest import small_rows
-from valle.evaluation.firewall import SAME_VOICE, contamination_section, find_contamination
-from warehouse.catalogue import connect
-from warehouse.lake import Lake
+from valle.evaluation.items.contamination import SAME_VOICE, contamination_section, find_contamination
+from warehouse.catalogue.views import connect
+from warehouse.lake.tables import Lake
 from warehouse.rows import TABLES, ScoreRow, SpeakerRow, TrainingItemRow
 
 LONG = "It was the best of times, it was the worst of times, it was the age of wisdom"

@@ -1,9 +1,9 @@
 import dataclasses
 
-from valle.evaluation.lake_sections import lake_key
-from valle.evaluation.leaderboard import leaderboard_section
-from warehouse.catalogue import connect
-from warehouse.lake import Lake
+from valle.evaluation.report.lake_sections import lake_key
+from valle.evaluation.report.leaderboard import leaderboard_section
+from warehouse.catalogue.views import connect
+from warehouse.lake.tables import Lake
 from warehouse.rows import ScoreRow
 
 

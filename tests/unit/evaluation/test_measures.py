@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.measures import all_measures, estimate_measures
+from valle.evaluation.metrics.measures import all_measures, estimate_measures
+from valle.evaluation.stats.bootstrap import BootstrapOptions
 
 FAST = BootstrapOptions(replicas=200)
 

@@ -5,13 +5,13 @@ from urllib.parse import unquote
 import pytest
 
 from tests.unit.evaluation.page_reader import read_page
-from valle.evaluation.aggregate import aggregate
-from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.columns import SystemLine
-from valle.evaluation.page import PageContent, write_page
-from valle.evaluation.report import write_report
-from valle.evaluation.sections import section
-from valle.evaluation.utterance_table import utterance_table
+from valle.evaluation.report.columns import SystemLine
+from valle.evaluation.report.page import PageContent, write_page
+from valle.evaluation.report.report import write_report
+from valle.evaluation.report.sections import section
+from valle.evaluation.report.utterance_table import utterance_table
+from valle.evaluation.stats.aggregate import aggregate
+from valle.evaluation.stats.bootstrap import BootstrapOptions
 
 FAST = BootstrapOptions(replicas=300)
 CONTROLS = {

@@ -12,14 +12,14 @@ from flows.evaluate import judging_stages
 from flows.evaluation_plan import resolve
 from flows.parameters import EvaluateParameters
 from valle.audio import Audio, write_audio
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.codec import codec_revision
-from valle.evaluation.control_speech import decoder_revision, find_decoders, write_espeak
 from valle.evaluation.evaluate import impossible_controls
+from valle.evaluation.items.protocols import read_seed_tts_eval
 from valle.evaluation.plan import Judges, plan_evaluation
-from valle.evaluation.protocols import read_seed_tts_eval
-from valle.evaluation.systems import FolderSystem
-from valle.stages.shard import stage_configuration
+from valle.evaluation.systems.base import FolderSystem
+from valle.evaluation.systems.control_speech import decoder_revision, find_decoders, write_espeak
+from valle.stages.runner import stage_configuration
 from valle.stages.transcribe import Transcribe
 from warehouse.errors import ConfigurationError
 

@@ -5,7 +5,7 @@ import pytest
 
 from valle.audio import AudioLocation
 from valle.evaluation.evaluate import _require_voices
-from valle.evaluation.items import EvaluationItem
+from valle.evaluation.items.items import EvaluationItem
 from warehouse.errors import ConfigurationError
 
 VOICE = np.array([1.0, 0.0], dtype=np.float32)

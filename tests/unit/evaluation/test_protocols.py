@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from valle.audio import Audio, write_audio
-from valle.evaluation.items import spread_over_speakers
-from valle.evaluation.lists import read_list, write_list
-from valle.evaluation.protocols import librispeech_items, read_librispeech_pc, read_seed_tts_eval, resolve_protocol
+from valle.evaluation.items.item_list import read_list, write_list
+from valle.evaluation.items.items import spread_over_speakers
+from valle.evaluation.items.protocols import (
+    librispeech_items,
+    read_librispeech_pc,
+    read_seed_tts_eval,
+    resolve_protocol,
+)
 from warehouse.errors import ConfigurationError
 
 F5_LIST = Path(__file__).resolve().parents[4] / "shared/corpus/protocols/librispeech_pc_test_clean_cross_sentence.lst"

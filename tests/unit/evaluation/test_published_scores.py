@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from valle.evaluation.aggregate import aggregate, compare
-from valle.evaluation.transcripts import read_transcripts
+from valle.evaluation.metrics.external import read_transcripts
+from valle.evaluation.stats.aggregate import aggregate, compare
 from valle.text.normalise import get_normaliser
 
 PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "corpus" / "published_scores"

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from manifests.inspection import inspect_file
+from manifests.reading.inspection import inspect_file
 from tests.unit.warehouse.rows_for_tests import NOW, recording, segment
 from valle.audio import AudioLocation
-from valle.evaluation.items import EvaluationItem
-from valle.evaluation.register import register_items
-from warehouse.catalogue import connect
+from valle.evaluation.items.items import EvaluationItem
+from valle.evaluation.items.registry import register_items
+from warehouse.catalogue.views import connect
 from warehouse.fingerprints import chain
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
 from warehouse.rows import ConfigurationRow, RecordingRow, SegmentRow
 
 RATE = 16_000

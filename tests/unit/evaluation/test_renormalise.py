@@ -3,9 +3,9 @@ import importlib.util
 
 import pytest
 
-from valle.evaluation.aggregate import aggregate
-from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.renormalise import under_every_normaliser
+from valle.evaluation.metrics.rescore import under_every_normaliser
+from valle.evaluation.stats.aggregate import aggregate
+from valle.evaluation.stats.bootstrap import BootstrapOptions
 from valle.text.errors import count_word_errors
 from valle.text.normalise import get_normaliser, normalisers
 

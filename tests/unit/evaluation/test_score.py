@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from valle.audio import AudioLocation
-from valle.evaluation.defects import Silence
-from valle.evaluation.items import EvaluationItem
-from valle.evaluation.score import Opinions, Output, ScoringRun, Voices, cosine, score
-from warehouse.arrow import to_table
+from valle.evaluation.items.items import EvaluationItem
+from valle.evaluation.metrics.defects import Silence
+from valle.evaluation.metrics.score import Opinions, Output, ScoringRun, Voices, cosine, score
 from warehouse.errors import ConfigurationError
+from warehouse.lake.arrow import to_table
 from warehouse.rows import ScoreRow
 
 RUN = ScoringRun(

@@ -5,10 +5,10 @@ from importlib.resources import files
 
 import pytest
 
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.cli import main
+from valle.evaluation.metrics.known_answers import ask_judges, known_answers, require_sound_judges
 from valle.evaluation.plan import Judges
-from valle.evaluation.self_test import ask_judges, known_answers, require_sound_judges
 from warehouse.errors import DependencyError
 
 JUDGES = Judges(scorers=("dnsmos",))
@@ -60,9 +60,9 @@ class _Deaf(Backends):
             is_multilingual = False
 
             def transcribe(self, waveforms, language=None, *, careful=False):
-                from valle.asr import Heard
+                from valle.backends.asr import Transcription
 
-                return [Heard("Thank you for watching.", "en", None, 0.0, 0.0, 1.0) for _ in waveforms]
+                return [Transcription("Thank you for watching.", "en", None, 0.0, 0.0, 1.0) for _ in waveforms]
 
         return Transcriber()
 
@@ -80,5 +80,5 @@ def test_the_doctor_prints_a_line_per_judge(capsys):
 
 
 def test_the_stored_answers_name_a_hash_for_each_model():
-    stored = json.loads(files("valle.evaluation").joinpath("known_answers.json").read_text(encoding="utf-8"))
+    stored = json.loads(files("valle.evaluation.metrics").joinpath("known_answers.json").read_text(encoding="utf-8"))
     assert all("@" in revision for revision in stored)

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 from valle.audio import Audio, AudioLocation, read_audio, write_audio
-from valle.backends import Backends
-from valle.evaluation.command import CommandSystem
-from valle.evaluation.items import EvaluationItem
-from valle.evaluation.speech import (
+from valle.backends.registry import Backends
+from valle.evaluation.items.items import EvaluationItem
+from valle.evaluation.systems.audio_files import (
     continued_path,
     find_speech,
     note_circumstances,
@@ -24,7 +23,8 @@ from valle.evaluation.speech import (
     speech_path,
     write_continued,
 )
-from valle.evaluation.systems import FolderSystem, check_system_name
+from valle.evaluation.systems.base import FolderSystem, check_system_name
+from valle.evaluation.systems.command import CommandSystem
 from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -142,7 +142,8 @@ def test_a_kill_at_any_moment_loses_at_most_the_utterance_in_work(talker, make_i
     system, log = talker
     names = [f"u{number}" for number in range(40)]
     script = (
-        "import sys; from valle.evaluation.command import CommandSystem; from valle.backends import Backends\n"
+        "import sys; from valle.evaluation.systems.command import CommandSystem\n"
+        "from valle.backends.registry import Backends\n"
         "from tests.unit.evaluation.test_systems import items_for_kill; from pathlib import Path\n"
         "CommandSystem(sys.argv[1], 'talker').speak(items_for_kill(Path(sys.argv[2])), "
         "Path(sys.argv[2]) / 'speech', Backends())\n"

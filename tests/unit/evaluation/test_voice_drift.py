@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.report import write_report
-from valle.evaluation.voice_drift import long_rows, measure_voice_drift, split_quarters, voice_drift_sections
-from valle.speaker import speaker_encoder_revision
-from valle.speaker.base import SAMPLE_RATE
+from valle.backends.speaker import speaker_encoder_revision
+from valle.backends.speaker.base import SAMPLE_RATE
+from valle.evaluation.metrics.voice_drift import long_rows, measure_voice_drift, split_quarters, voice_drift_sections
+from valle.evaluation.report.report import write_report
+from valle.evaluation.stats.bootstrap import BootstrapOptions
 
 FAST = BootstrapOptions(replicas=200)
 

@@ -16,7 +16,7 @@ from prefect.server.events.schemas.events import ReceivedEvent, Resource
 from prefect.server.events.services import event_persister
 from prefect.server.utilities.messaging.memory import MemoryMessage
 
-from flows.operations.events import keep_few_events
+from flows.server.prefect_patches import keep_few_events
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ TOLD = [
     "prefect.task-run.Running",
     "prefect.flow-run.heartbeat",
     "prefect.flow-run.Running",
-    "valle.ingest.finished",
+    "valle.stages.ingest.finished",
     "prefect.artifact.updated",
     "prefect.task-run.Completed",
 ]
@@ -59,7 +59,7 @@ TOLD = [
 def test_states_of_tasks_heartbeats_and_progress_are_not_stored_as_events_and_all_others_are(
     database: None, few: None
 ) -> None:
-    assert asyncio.run(stored(TOLD)) == ["prefect.flow-run.Running", "valle.ingest.finished"]
+    assert asyncio.run(stored(TOLD)) == ["prefect.flow-run.Running", "valle.stages.ingest.finished"]
 
 
 def test_without_it_all_of_them_are(database: None) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.runner import Progress
+from flows.runtime.runner import Progress
 
 
 def test_a_server_that_is_down_does_not_end_the_run_that_tells_its_progress() -> None:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from flows.parameters import Workers
-from flows.runner import task_runner
+from flows.runtime.runner import task_runner
 from warehouse.errors import DependencyError
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from prefect.server.database.configurations import AioSqliteConfiguration
 from sqlalchemy.exc import OperationalError
 
-from flows.operations.server import OneWriter
+from flows.server.prefect_server import OneWriter
 
 
 async def read_and_write(database: AioSqliteConfiguration, met: asyncio.Barrier | None) -> int:

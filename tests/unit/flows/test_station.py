@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import Settings
 
-from flows.operations.station import HEARTBEAT_SECONDS, Station, home_of
+from flows.server.local_server import HEARTBEAT_SECONDS, Station, home_of
 
 
 def test_prefect_understands_every_setting_of_a_station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

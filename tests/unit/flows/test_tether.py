@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.child import end_family
-from flows.tether import tethered_command, tethered_environment
+from flows.runtime.child_process import end_family
+from flows.runtime.parent_death import tethered_command, tethered_environment
 
 ROOT = Path(__file__).parents[3]
 # Says its process id, then waits; told to end it leaves a file, as a trainer leaves a checkpoint.
@@ -26,7 +26,7 @@ time.sleep(60)
 """
 PARENT = """
 import subprocess, sys, time
-from flows.tether import tethered_command, tethered_environment
+from flows.runtime.parent_death import tethered_command, tethered_environment
 subprocess.Popen(tethered_command("child", sys.argv[1:]), env=tethered_environment())
 time.sleep(60)
 """

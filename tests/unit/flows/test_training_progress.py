@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.training_progress import TrainingProgress
+from flows.runtime.training_progress import TrainingProgress
 from valle.training.__main__ import format_line
 
 
@@ -25,8 +25,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
         found.append((progress, description))
         return uuid4()
 
-    monkeypatch.setattr("flows.training_progress.create_progress_artifact", tell)
-    monkeypatch.setattr("flows.training_progress.update_progress_artifact", tell)
+    monkeypatch.setattr("flows.runtime.training_progress.create_progress_artifact", tell)
+    monkeypatch.setattr("flows.runtime.training_progress.update_progress_artifact", tell)
     return found
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from manifests.kokoro import Spoken
-from manifests.synthesize import SynthesisOptions, synthesize
+from manifests.synthesis.kokoro import Spoken
+from manifests.synthesis.synthesize import SynthesisOptions, synthesize
 
 VOICES = ("af_one", "am_two", "bf_three")
 HELD_OUT = ("bm_four", "af_five")

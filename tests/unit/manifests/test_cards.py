@@ -6,7 +6,7 @@ import pytest
 
 from manifests import CorpusKind
 from manifests.cards import card, card_kinds
-from manifests.open import open_corpus
+from manifests.corpora.registry import open_corpus
 from warehouse.errors import ConfigurationError
 
 WITHOUT_CARD = {"cutset", "folder"}

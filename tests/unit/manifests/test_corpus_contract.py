@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from manifests import CorpusOptions, open_corpus
 from manifests.corpus import Source, assign_shards, source_id
-from manifests.listing import walk
-from warehouse.arrow import from_table, to_table
+from manifests.reading.listing import walk
 from warehouse.errors import ConfigurationError, ManifestError
+from warehouse.lake.arrow import from_table, to_table
 from warehouse.rows import RecordingRow
 
 

@@ -12,8 +12,8 @@ import soundfile
 from corpora import rows_of
 
 from manifests import open_corpus
-from manifests.demo_clips import HELD_OUT, demo_clips, demo_folder
-from manifests.demo_layout import CLIPS_PER_CHAPTER, LIBRILIGHT_VOICES, lay_out_demo
+from manifests.demo.clips import HELD_OUT, demo_clips, demo_folder
+from manifests.demo.layout import CLIPS_PER_CHAPTER, LIBRILIGHT_VOICES, lay_out_demo
 
 
 def test_every_clip_of_the_table_is_there_and_nothing_else():

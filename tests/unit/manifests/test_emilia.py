@@ -9,10 +9,10 @@ import pytest
 from corpora import encoded, put, put_tar, rows_of, single_row, utterance
 
 from manifests import CorpusOptions, open_corpus
-from manifests.archive import split_archive
 from manifests.corpus import assign_shards
-from manifests.inspection import inspect_bytes
-from warehouse.arrow import to_table
+from manifests.reading.archive import split_archive
+from manifests.reading.inspection import inspect_bytes
+from warehouse.lake.arrow import to_table
 from warehouse.rows import RecordingRow
 
 IDS = [f"EN_B00000_S{speaker:05d}_W{number:06d}" for speaker in (0, 10) for number in range(3)]

@@ -6,7 +6,7 @@ import pytest
 from corpora import encoded, put, put_tar, rows_of, single_row, utterance
 
 from manifests import CorpusOptions, open_corpus
-from warehouse.arrow import to_table
+from warehouse.lake.arrow import to_table
 from warehouse.rows import RecordingRow
 
 IDS = [f"EN_B00000_S{speaker:05d}_W{number:06d}" for speaker in (0, 10) for number in range(3)]

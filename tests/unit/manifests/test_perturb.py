@@ -5,9 +5,9 @@ import pytest
 import soundfile
 from sine_speaker import SineSpeaker, small
 
-from manifests.perturb import main, perturb
-from manifests.synthesize import synthesize
-from manifests.synthetic import TABLE, parse_table
+from manifests.corpora.synthetic import TABLE, parse_table
+from manifests.synthesis.perturb import main, perturb
+from manifests.synthesis.synthesize import synthesize
 from warehouse.errors import ConfigurationError, ManifestError
 
 
@@ -61,7 +61,7 @@ def test_a_factor_that_is_no_change_or_no_speed_is_refused(source, tmp_path, fac
 
 
 def test_a_folder_without_a_table_is_refused(tmp_path):
-    with pytest.raises(ManifestError, match=r"manifests\.synthesize"):
+    with pytest.raises(ManifestError, match=r"manifests\.synthesis\.synthesize"):
         perturb(tmp_path, tmp_path / "out", [0.9])
 
 

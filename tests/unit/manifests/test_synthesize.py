@@ -15,10 +15,10 @@ import sine_speaker
 import soundfile
 from sine_speaker import HELD_OUT, VOICES, SineSpeaker, small
 
-from manifests.demo_clips import demo_clips
-from manifests.kokoro import HELD_OUT_VOICES, MAIN_VOICES, Kokoro, KokoroReader, kokoro_phonemes
-from manifests.synthesize import SynthesisOptions, synthesize, trim
-from manifests.synthetic_texts import is_reserved, words_of
+from manifests.demo.clips import demo_clips
+from manifests.synthesis.kokoro import HELD_OUT_VOICES, MAIN_VOICES, Kokoro, KokoroReader, kokoro_phonemes
+from manifests.synthesis.synthesize import SynthesisOptions, synthesize, trim
+from manifests.synthesis.texts import is_reserved, words_of
 from warehouse.errors import ConfigurationError, DependencyError, ManifestError
 
 

@@ -8,8 +8,8 @@ from corpora import rows_of
 from sine_speaker import SineSpeaker, small
 
 from manifests import open_corpus
-from manifests.synthesize import synthesize
-from manifests.synthetic import COLUMNS, parse_table
+from manifests.corpora.synthetic import COLUMNS, parse_table
+from manifests.synthesis.synthesize import synthesize
 from warehouse.errors import ManifestError
 
 

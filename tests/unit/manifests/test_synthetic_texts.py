@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from manifests.demo_clips import HELD_OUT, demo_clips
-from manifests.synthetic_texts import PATTERN, draw_line, draw_test_line, is_reserved, words_of
+from manifests.demo.clips import HELD_OUT, demo_clips
+from manifests.synthesis.texts import PATTERN, draw_line, draw_test_line, is_reserved, words_of
 from warehouse.errors import ConfigurationError
 
 

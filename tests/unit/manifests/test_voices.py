@@ -6,8 +6,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from manifests.kokoro import HELD_OUT_VOICES, MAIN_VOICES, MORE_VOICES, crossed_voices, read_style
-from manifests.synthesize import SynthesisOptions
+from manifests.synthesis.kokoro import HELD_OUT_VOICES, MAIN_VOICES, MORE_VOICES, crossed_voices, read_style
+from manifests.synthesis.synthesize import SynthesisOptions
 from warehouse.errors import ConfigurationError
 
 

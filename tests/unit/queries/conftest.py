@@ -8,7 +8,7 @@ from importlib.resources import files
 import duckdb
 import pytest
 
-from warehouse.arrow import to_table
+from warehouse.lake.arrow import to_table
 from warehouse.rows import (
     TABLES,
     CheckpointRow,

@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.queries.conftest import lake_of, score
-from valle.evaluation.aggregate import aggregate
-from valle.evaluation.bootstrap import BootstrapOptions
-from valle.evaluation.controls import control_of
-from warehouse.catalogue import named_queries
+from valle.evaluation.stats.aggregate import aggregate
+from valle.evaluation.stats.bootstrap import BootstrapOptions
+from valle.evaluation.systems.controls import control_of
+from warehouse.catalogue.views import named_queries
 
 NAMES = sorted(named_queries())
 

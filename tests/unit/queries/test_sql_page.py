@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from tests.unit.queries.conftest import lake_of, small_rows
-from warehouse.sql_page import Question, questions, with_answers
+from warehouse.tools.sql_page import Question, questions, with_answers
 
 PAGE = (Path(__file__).parents[3] / "docs" / "sql.md").read_text(encoding="utf-8")
 QUESTIONS = questions(PAGE)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from valle.audio import Audio, write_audio
-from valle.resynthesis.clips import clips_of_folder, clips_of_lake
+from valle.evaluation.codec.clips import clips_of_folder, clips_of_lake
 from warehouse.errors import ManifestError, StageError
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from valle.audio import AudioLocation, read_audio
-from valle.backends import Backends
-from valle.evaluation.items import EvaluationItem
+from valle.backends.registry import Backends
+from valle.evaluation.codec.fidelity import RATE, intelligibility, log_mel_distance
+from valle.evaluation.codec.measure import measure_codec, measure_use
+from valle.evaluation.codec.report import aggregate_resynthesis, quality_figures, write_codec_report
+from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.plan import Judges
-from valle.resynthesis.fidelity import RATE, intelligibility, log_mel_distance
-from valle.resynthesis.measure import measure_codec, measure_use
-from valle.resynthesis.report import aggregate_resynthesis, quality_figures, write_codec_report
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
 from warehouse.rows import ScoreRow
 
 DEMO = Path(__file__).parents[3] / "manifests" / "demo"

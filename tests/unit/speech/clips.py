@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from manifests.demo_clips import demo_clips
+from manifests.demo.clips import demo_clips
 from valle.audio import AudioLocation, Samples, read_audio
 
 

@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 
 from tests.unit.speech.clips import sentences
-from valle import assets
-from valle.asr import FasterWhisper, Heard, _most_tokens, compression_ratio, open_transcriber, transcriber_revision
+from valle.backends import weights
+from valle.backends.asr import (
+    FasterWhisper,
+    Transcription,
+    _most_tokens,
+    compression_ratio,
+    open_transcriber,
+    transcriber_revision,
+)
 from valle.stages.plausibility import disagreement
 from warehouse.errors import DependencyError
 
@@ -74,10 +81,10 @@ def test_a_decode_that_stops_long_before_the_clip_is_noticed():
 
 def test_a_decode_that_went_round_in_circles_is_done_again(tiny, clips):
     looped = "and on " * 40
-    circles = Heard(looped, "en", None, -0.2, 0.0, compression_ratio(looped))
+    circles = Transcription(looped, "en", None, -0.2, 0.0, compression_ratio(looped))
     again = tiny._unless_it_loops(circles, clips[0].samples, "en")
     assert disagreement(clips[0].text, again.text, "en") <= 0.25
-    sound = Heard("and on", "en", None, -0.2, 0.0, compression_ratio("and on"))
+    sound = Transcription("and on", "en", None, -0.2, 0.0, compression_ratio("and on"))
     assert tiny._unless_it_loops(sound, clips[0].samples, "en") is sound
 
 
@@ -137,14 +144,14 @@ def test_base_needs_its_two_wheels_only_and_its_revision_no_joining(tmp_path: Pa
         (first / name).write_text("{}")
     monkeypatch.setenv("VALLE_MODELS", str(tmp_path / "models"))
     monkeypatch.setattr(
-        assets, "package_directory", lambda package: tmp_path / ("one" if "part1" in package else "two")
+        weights, "package_directory", lambda package: tmp_path / ("one" if "part1" in package else "two")
     )
     with pytest.raises(DependencyError, match="known hash"):
-        assets.base_directory()
+        weights.base_directory()
     assert list((tmp_path / "models").iterdir()) == []
     content = b"\x01" * (1 << 20) + b"\x02" * (1 << 20)
-    monkeypatch.setattr(assets, "BASE_SHA256", hashlib.sha256(content).hexdigest())
-    joined = assets.base_directory()
+    monkeypatch.setattr(weights, "BASE_SHA256", hashlib.sha256(content).hexdigest())
+    joined = weights.base_directory()
     assert (joined / "model.bin").read_bytes() == content
-    assert assets.file_revision(joined / "model.bin") == assets.base_revision()
-    assert assets.base_directory() == joined
+    assert weights.file_revision(joined / "model.bin") == weights.base_revision()
+    assert weights.base_directory() == joined

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from valle import assets, doctor
+from valle import doctor
+from valle.backends import weights
 from valle.doctor import diagnose
 
 
@@ -23,9 +24,9 @@ def test_every_finding_that_is_not_ok_names_a_command(findings):
 
 
 def test_a_missing_wheel_is_missing_and_not_an_error(monkeypatch):
-    monkeypatch.setattr(assets, "package_directory", lambda package: None)
-    finding = doctor._weights("tiny.en", doctor._tiny, fix=assets.TINY_COMMAND)
-    assert (finding.status, finding.fix) == ("missing", assets.TINY_COMMAND)
+    monkeypatch.setattr(weights, "package_directory", lambda package: None)
+    finding = doctor._weights("tiny.en", doctor._tiny, fix=weights.TINY_COMMAND)
+    assert (finding.status, finding.fix) == ("missing", weights.TINY_COMMAND)
 
 
 def test_a_library_that_is_not_there_is_missing():

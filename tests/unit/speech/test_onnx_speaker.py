@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from valle.speaker import open_speaker_encoder, speaker_encoder_revision
-from valle.speaker.onnx import FRONT_ENDS, OnnxSpeaker, filter_banks
+from valle.backends.speaker import open_speaker_encoder, speaker_encoder_revision
+from valle.backends.speaker.onnx import FRONT_ENDS, OnnxSpeaker, filter_banks
 from warehouse.errors import DependencyError
 
 RATE = 16_000

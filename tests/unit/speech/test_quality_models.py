@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from tests.unit.speech.clips import sentences
-from valle.assets import package_directory
 from valle.audio import resample
-from valle.quality import measure, open_quality_scorer, quality_scorer_revision
+from valle.backends.quality import measure, open_quality_scorer, quality_scorer_revision
+from valle.backends.weights import package_directory
 from warehouse.errors import ConfigurationError
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from tests.unit.speech.clips import sentences
-from valle.speaker import open_speaker_encoder
-from valle.speaker.resemblyzer import partial_starts, raise_level, without_pauses
+from valle.backends.speaker import open_speaker_encoder
+from valle.backends.speaker.resemblyzer import partial_starts, raise_level, without_pauses
 from warehouse.errors import ConfigurationError
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.unit.speech.clips import sentences
-from valle.vad import FRAME_SECONDS, open_voice_activity, spans_from_probabilities, voice_activity_revision
+from valle.backends.vad import FRAME_SECONDS, open_voice_activity, spans_from_probabilities, voice_activity_revision
 from warehouse.errors import ConfigurationError
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from valle.speaker import open_speaker_encoder, speaker_encoder_revision
-from valle.speaker.wavlm import WavlmEcapa, WavlmShape, WavlmSpeaker
+from valle.backends.speaker import open_speaker_encoder, speaker_encoder_revision
+from valle.backends.speaker.wavlm import WavlmEcapa, WavlmShape, WavlmSpeaker
 from warehouse.errors import DependencyError
 
 SMALL = WavlmShape(

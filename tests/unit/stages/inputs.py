@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from valle.audio import Audio, AudioLocation, Samples
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.stages.base import StageInput, WorkItem
 from warehouse.rows import Span
 

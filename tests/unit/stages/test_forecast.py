@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.road import QUICK, folder_corpus, run_road, write_folder
-from valle.backends import Backends
-from valle.ingest import find_unread
-from valle.stages.forecast import Forecast, StageForecast, forecast
+from valle.backends.registry import Backends
+from valle.stages.dry_run import Forecast, StageForecast, forecast
+from valle.stages.ingest import find_unread
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
 from valle.stages.transcribe import Transcribe
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def test_the_forecast_is_what_the_run_then_does(tmp_path: Path) -> None:
     stages = (Segment(max_pause=0.4), *QUICK[1:])
     planned = {stage.stage: stage.rows for stage in forecast(stages, "clips", lake, Backends()).stages}
     done = dict.fromkeys(planned, 0)
-    for receipt in run_road(corpus, lake, stages):
-        done[receipt.stage] += receipt.rows_in
+    for report in run_road(corpus, lake, stages):
+        done[report.stage] += report.rows_in
     assert planned == done
     assert sum(done.values()) == 12
 

@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.stages.inputs import backends_with, stage_input
-from valle.backends import Backends
+from valle.backends.registry import Backends
 from valle.phonemes import phoneme_table
 from valle.stages.base import WorkItem
 from valle.stages.phonemize import Phonemize
-from warehouse.arrow import to_table
+from warehouse.lake.arrow import to_table
 from warehouse.rows import PhonemeRow
 
 

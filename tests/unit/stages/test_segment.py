@@ -8,12 +8,12 @@ import soundfile
 
 from tests.unit.stages.inputs import backends_with, noise, silence, stage_input, write_wav
 from valle.audio import AudioLocation, Samples
-from valle.backends import Backends
+from valle.backends.registry import Backends
+from valle.backends.vad import FRAME_LENGTH, FRAME_SECONDS, Probabilities, frames_of
 from valle.stages.base import StageInput, WorkItem
 from valle.stages.segment import Segment
-from valle.vad import FRAME_LENGTH, FRAME_SECONDS, Probabilities, frames_of
-from warehouse.arrow import to_table
 from warehouse.errors import ConfigurationError
+from warehouse.lake.arrow import to_table
 from warehouse.rows import SegmentRow, Span
 
 

@@ -9,8 +9,8 @@ from valle.codec.base import CodecSpec, Codes
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
 from valle.stages.speakers import Speakers
-from warehouse.arrow import to_table
 from warehouse.errors import ConfigurationError
+from warehouse.lake.arrow import to_table
 from warehouse.rows import CodesRow, QualityRow, SpeakerRow
 
 

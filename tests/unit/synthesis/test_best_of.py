@@ -3,15 +3,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from manifests.demo_clips import demo_clips
+from manifests.demo.clips import demo_clips
 from tests.unit.synthesis.toy import ToyEncoder, ToyTranscriber, untrained_synthesizer
 from tests.unit.training.toy import SPEC, codes_for
-from valle.asr import open_transcriber
 from valle.audio import Audio, AudioLocation, read_audio
-from valle.speaker import open_speaker_encoder
+from valle.backends.asr import open_transcriber
+from valle.backends.speaker import open_speaker_encoder
 from valle.synthesis.best_of import Opinion, Take, choose, judge_takes, speak_best
+from valle.synthesis.decoding.seeds import take_seed
 from valle.synthesis.options import BeamOptions, BestOfOptions, MaskedOptions, SamplingOptions
-from valle.synthesis.seeds import take_seed
 from valle.synthesis.synthesizer import Prompt, Request, Speech
 from warehouse.errors import ConfigurationError
 

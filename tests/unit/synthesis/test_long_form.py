@@ -8,9 +8,9 @@ from tests.unit.training.toy import SPEC, codes_for
 from valle.model import Mode
 from valle.phonemes import PhonemeTable
 from valle.phonemes.table import BEGIN, END
+from valle.synthesis.decoding.seeds import sentence_seed, take_seed
 from valle.synthesis.long_form import LongFormOptions, Piece, _joined, rolling_context, speak_long, split_text
 from valle.synthesis.options import BestOfOptions, SamplingOptions
-from valle.synthesis.seeds import sentence_seed, take_seed
 from valle.synthesis.synthesizer import Prompt
 from warehouse.errors import ConfigurationError
 

@@ -11,18 +11,18 @@ from tests.golden.toy_model import SIZE, toy_model, toy_rows
 from tests.unit.model.rows import STOP, small_model
 from tests.unit.training.toy import SYMBOLS, codes_for, make_toy_set
 from valle.checkpoints.checkpoint import load_model
-from valle.data.training_set import load_training_set
+from valle.data.selection.training_set import load_training_set
 from valle.model import Mode, Task
 from valle.phonemes import PhonemeTable
-from valle.synthesis.autoregressive import decode_autoregressively
-from valle.synthesis.conditions import Condition, speech_batch
-from valle.synthesis.decode import decode
-from valle.synthesis.duration import LONGEST, SHORTEST, predict_lengths
-from valle.synthesis.guidance import guide
-from valle.synthesis.masked import mask_counts
+from valle.synthesis.decoding.autoregressive import decode_autoregressively
+from valle.synthesis.decoding.conditions import Condition, speech_batch
+from valle.synthesis.decoding.decode import decode
+from valle.synthesis.decoding.duration import LONGEST, SHORTEST, predict_lengths
+from valle.synthesis.decoding.guidance import guide
+from valle.synthesis.decoding.masked import mask_counts
+from valle.synthesis.decoding.tokens import transcribe_codes
 from valle.synthesis.options import BeamOptions, MaskedOptions, SamplingOptions
 from valle.synthesis.samplers import beam
-from valle.synthesis.tokens import transcribe_codes
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import ConfigurationError

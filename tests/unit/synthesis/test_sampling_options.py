@@ -13,8 +13,8 @@ from flows.parameters import EvaluateParameters
 from tests.golden.toy_model import SIZE, toy_model
 from valle.cli.arguments import parse
 from valle.cli.speak import SpeakOptions
-from valle.synthesis.conditions import Condition
-from valle.synthesis.decode import decode
+from valle.synthesis.decoding.conditions import Condition
+from valle.synthesis.decoding.decode import decode
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.sampling import sample_frame, start
 from warehouse.errors import ConfigurationError

@@ -47,7 +47,7 @@ def checkpoint(tmp_path_factory):
 
 
 def make_items(options):
-    from valle.data.training_set import load_training_set
+    from valle.data.selection.training_set import load_training_set
 
     return load_training_set(options.training_set).items.to_pylist()
 

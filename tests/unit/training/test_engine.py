@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.unit.training.toy import SPEC, SYMBOLS, make_toy_set
-from valle.data.training_set import load_training_set
+from valle.data.selection.training_set import load_training_set
 from valle.model import ValleModel, preset, sequence_loss
 from valle.training.data import open_data
 from valle.training.deepspeed_engine import deepspeed_config, single_process_environment

@@ -3,7 +3,7 @@ import torch
 
 from tests.unit.training.test_engine import make_model
 from tests.unit.training.test_loop import changed, lines, weights
-from valle.data.training_set import load_training_set
+from valle.data.selection.training_set import load_training_set
 from valle.training.data import open_data
 from valle.training.engine import open_engine
 from valle.training.loop import train

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from tests.unit.training.toy import SPEC, SYMBOLS
 from valle.checkpoints.checkpoint import load_model
-from valle.data.training_set import load_training_set
+from valle.data.selection.training_set import load_training_set
 from valle.model import ValleModel, preset
 from valle.training.commands import NoCommands
 from valle.training.data import open_data

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from valle.codec.base import CodecSpec
-from valle.data.training_set import TrainingSetCard, save_card
-from warehouse.arrow import to_table
-from warehouse.parts import write_part, write_table
+from valle.data.selection.training_set import TrainingSetCard, save_card
+from warehouse.lake.arrow import to_table
+from warehouse.lake.parts import write_part, write_table
 from warehouse.rows import CodesRow, TrainingItemRow
 
 SPEC = CodecSpec(name="toy", revision="1", sample_rate=800, hop_length=16, num_codebooks=8, codebook_size=32)

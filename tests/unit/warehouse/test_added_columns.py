@@ -8,12 +8,12 @@ from typing import ClassVar, get_type_hints
 
 import pytest
 
-from warehouse.arrow import from_table
-from warehouse.catalogue import connect, run_query
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
-from warehouse.maintenance import compact
+from warehouse.catalogue.views import connect, run_query
+from warehouse.lake.arrow import from_table
+from warehouse.lake.tables import Lake
 from warehouse.rows import TABLES, ScoreRow
+from warehouse.upkeep.fsck import fsck
+from warehouse.upkeep.maintenance import compact
 
 OLD_FIELDS = [field for field in dataclasses.fields(ScoreRow) if field.default is dataclasses.MISSING]
 HINTS = get_type_hints(ScoreRow, include_extras=True)

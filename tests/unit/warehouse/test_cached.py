@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
-from warehouse.cached import CachedFile, CachedObject
+from warehouse.lake.block_cache import CachedFile, CachedObject
 
 BLOCK = 1 << 20
 CONTENT = os.urandom(3 * BLOCK + 5)

@@ -8,9 +8,17 @@ import duckdb
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.catalogue import NewestCatalogue, connect, named_queries, named_query, refresh, run_query, run_select
+from warehouse.catalogue.views import (
+    NewestCatalogue,
+    connect,
+    named_queries,
+    named_query,
+    refresh,
+    run_query,
+    run_select,
+)
 from warehouse.errors import CatalogueError
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
 from warehouse.rows import TABLES, CodesRow
 
 

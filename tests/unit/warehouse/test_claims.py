@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from warehouse import claims
-from warehouse.claims import claimed
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
+from warehouse.upkeep import claims
+from warehouse.upkeep.claims import claimed
+from warehouse.upkeep.fsck import fsck
 
 _HOST, _HERE = socket.gethostname(), os.getpid()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from warehouse.display import format_size, format_time
+from warehouse.catalogue.display import format_size, format_time
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.journal import forget_unfinished, open_journal
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
 from warehouse.rows import CodesRow, SegmentRow
+from warehouse.upkeep.journal import forget_unfinished, open_journal
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
 from warehouse.errors import CommitConflict, LakeError
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
-from warehouse.parts import write_part
+from warehouse.lake.parts import write_part
+from warehouse.lake.tables import Lake
 from warehouse.rows import CodesRow
+from warehouse.upkeep.fsck import fsck
 
 
 def _segments(lake: Lake) -> list[str]:

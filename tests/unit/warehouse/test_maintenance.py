@@ -8,14 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.catalogue import connect
-from warehouse.claims import claimed
+from warehouse.catalogue.views import connect
 from warehouse.errors import LakeError
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
-from warehouse.maintenance import compact, vacuum
-from warehouse.parts import write_part
+from warehouse.lake.parts import write_part
+from warehouse.lake.tables import Lake
 from warehouse.rows import CodesRow
+from warehouse.upkeep.claims import claimed
+from warehouse.upkeep.fsck import fsck
+from warehouse.upkeep.maintenance import compact, vacuum
 
 
 def _filled(tmp_path: Path, parts: int = 4) -> Lake:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import NOW, codes, configuration, recording, segment, transcript
-from warehouse.catalogue import Extent, connect
+from warehouse.catalogue.planning import ShardPlan, StagePlan, StageTables, missing_inputs, plan_stage, suppose
+from warehouse.catalogue.views import Extent, connect
 from warehouse.fingerprints import chain
-from warehouse.lake import Lake, Snapshot
-from warehouse.planning import ShardPlan, StagePlan, StageTables, missing_inputs, plan_stage, suppose
+from warehouse.lake.tables import Lake, Snapshot
 from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow, TranscriptRow
 
 QUANTIZE = StageTables(reads="segments", writes="codes", key="segment_id")

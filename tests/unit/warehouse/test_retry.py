@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import NOW, codes, recording
-from warehouse.catalogue import connect
+from warehouse.catalogue.views import connect
 from warehouse.errors import ConfigurationError
-from warehouse.lake import Lake
-from warehouse.retry import forget_drops
+from warehouse.lake.tables import Lake
 from warehouse.rows import CodesRow, RecordingRow, SourceRow
+from warehouse.upkeep.retry import forget_drops
 
 
 def _ids(lake: Lake, table: str, column: str) -> list[str]:

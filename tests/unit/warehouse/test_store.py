@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.catalogue import connect, named_queries, refresh, run_query, run_select
-from warehouse.claims import claimed
+from warehouse.catalogue.views import connect, named_queries, refresh, run_query, run_select
 from warehouse.errors import CatalogueError, CommitConflict, LakeError
-from warehouse.fsck import fsck
-from warehouse.lake import Lake
-from warehouse.maintenance import compact, vacuum
-from warehouse.retry import forget_drops
+from warehouse.lake.store import ObjectPath, delete, files_below, location_of, open_parquet, relative_name, write_text
+from warehouse.lake.tables import Lake
 from warehouse.rows import TABLES, CodesRow
-from warehouse.store import ObjectPath, delete, files_below, location_of, open_parquet, relative_name, write_text
+from warehouse.upkeep.claims import claimed
+from warehouse.upkeep.fsck import fsck
+from warehouse.upkeep.maintenance import compact, vacuum
+from warehouse.upkeep.retry import forget_drops
 
 pytest.importorskip("moto")
 from tests.object_store import BUCKET, ObjectStore, object_store
@@ -109,9 +109,9 @@ _WRITER = """
 import sys
 from tests.unit.warehouse.rows_for_tests import codes
 from warehouse.errors import CommitConflict
-from warehouse.lake import Lake
+from warehouse.lake.tables import Lake
 from warehouse.rows import CodesRow
-from warehouse.store import location_of
+from warehouse.lake.store import location_of
 lake, done = Lake(location_of(sys.argv[1])), 0
 for unit in range(4):
     try:

@@ -1,0 +1,57 @@
+"""LibriLight after its own cutting by voice activity: `<speaker>/<book id>/<chapter>_NNNN.flac`, nothing beside them.
+
+The published script glues speech slices up to a target length and deletes the silences between them, so a piece's
+time is not the chapter's time, and it writes neither the mapping nor a sidecar.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from manifests.corpora.librilight import LibriLight
+from manifests.corpus import CorpusOptions, Source
+from manifests.reading.inspection import inspect_file
+from manifests.reading.listing import file_source, require_folder, walk
+from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
+from warehouse.rows import RecordingRow, SourceRow
+
+_PIECE = re.compile(r"^(?P<chapter>.+)_(?P<piece>\d+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class LibriLightCut:
+    """Reader of cut LibriLight; speaker and book id are the two folders above a piece.
+
+    `extra` holds the chapter and the number of the piece; `part` is what lies above the speaker.
+    """
+
+    kind: ClassVar[str] = "librilight-cut"
+    version: ClassVar[int] = 1
+
+    root: Path
+    name: str = "librilight-cut"
+    options: CorpusOptions = field(default_factory=CorpusOptions)
+
+    def find(self) -> Iterator[Source]:
+        """Every FLAC below the root; see `manifests.corpus.Corpus`."""
+        require_folder(self.root, self.name)
+        for found in walk(self.root, frozenset({".flac"})):
+            yield file_source(found)
+
+    def read(self, source: SourceRow) -> Iterator[RecordingRow]:
+        """The one recording of `source`."""
+        path = PurePosixPath(source.relative_path)
+        folders = path.parts[:-1]
+        piece = _PIECE.match(path.stem)
+        said = CorpusMetadata(
+            part="/".join(folders[:-2]),
+            licence=LibriLight.licence,
+            speaker=folders[-2] if len(folders) >= 2 else None,
+            language="en",
+            book=folders[-1] if folders else None,
+            extra={"chapter": piece["chapter"], "piece": int(piece["piece"])} if piece else {},
+            faults=() if piece and len(folders) >= 2 else ("path is not <speaker>/<book>/<chapter>_NNNN.flac",),
+        )
+        yield build_row(self, source, audio_source_of(source), inspect_file(source.path), said)

@@ -1,0 +1,138 @@
+"""LibriTTS (`.normalized.txt` beside each utterance) and LibriSpeech (one `.trans.txt` per chapter).
+
+Zen et al. 2019, "LibriTTS"; Panayotov et al. 2015, "LibriSpeech". Both lie in `<part>/<speaker>/<chapter>/`.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+from manifests.corpus import CorpusOptions, Source
+from manifests.reading.inspection import inspect_file
+from manifests.reading.listing import file_source, require_folder, walk
+from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
+from manifests.reading.sidecar import TextFile, read_text, text_of
+from warehouse.rows import RecordingRow, SourceRow
+
+_AUDIO = frozenset({".wav", ".flac"})
+_SPEAKER_TABLES = ("SPEAKERS.txt", "SPEAKERS.TXT", "speakers.tsv")
+
+
+@dataclass(frozen=True, slots=True)
+class LibriTts:
+    """Reader of LibriTTS and LibriTTS-R; `root` holds the parts (`train-clean-100`, ...).
+
+    The normalised text is the transcript and the original one goes into `extra`; `book` is reader and chapter. A
+    speaker table in or above the root adds the reader's gender and name to `extra`.
+    """
+
+    kind: ClassVar[str] = "libritts"
+    version: ClassVar[int] = 1
+
+    root: Path
+    name: str = "libritts"
+    options: CorpusOptions = field(default_factory=CorpusOptions)
+
+    def find(self) -> Iterator[Source]:
+        """Every utterance below the root; see `manifests.corpus.Corpus`."""
+        require_folder(self.root, self.name)
+        for found in walk(self.root, _AUDIO):
+            stem = _without_suffix(found.path)
+            yield file_source(found, f"{stem}.normalized.txt", f"{stem}.original.txt")
+
+    def read(self, source: SourceRow) -> Iterator[RecordingRow]:
+        """The one recording of `source`."""
+        stem = _without_suffix(source.path)
+        text, original = read_text(f"{stem}.normalized.txt"), read_text(f"{stem}.original.txt")
+        extra = {} if original.text is None else {"original_text": original.text}
+        yield _row(self, source, text, extra)
+
+
+@dataclass(frozen=True, slots=True)
+class LibriSpeech:
+    """Reader of LibriSpeech; `root` holds the parts (`dev-clean`, ...).
+
+    The transcript is in capitals without punctuation; it is given in lower case, since the case says nothing there
+    and capitals may be spelled out by a phonemizer. Everything else as in `LibriTts`.
+    """
+
+    kind: ClassVar[str] = "librispeech"
+    version: ClassVar[int] = 1
+
+    root: Path
+    name: str = "librispeech"
+    options: CorpusOptions = field(default_factory=CorpusOptions)
+
+    def find(self) -> Iterator[Source]:
+        """Every utterance below the root; see `manifests.corpus.Corpus`."""
+        require_folder(self.root, self.name)
+        for found in walk(self.root, _AUDIO):
+            yield file_source(found, _transcript_path(found.path))
+
+    def read(self, source: SourceRow) -> Iterator[RecordingRow]:
+        """The one recording of `source`."""
+        yield _row(self, source, _transcript(source.path), {})
+
+
+def _row(corpus: LibriTts | LibriSpeech, source: SourceRow, text: TextFile, extra: Mapping[str, Any]) -> RecordingRow:
+    folders = PurePosixPath(source.relative_path).parts[:-1]
+    speaker = folders[-2] if len(folders) >= 2 else None
+    said = CorpusMetadata(
+        part="/".join(folders[:-2]),
+        licence="CC-BY-4.0",
+        speaker=speaker,
+        language="en",
+        text=text.text,
+        book="-".join(folders[-2:]) or None,
+        extra={**_about(corpus.root, speaker), **extra},
+        faults=(text.fault or (None if text.text else "no transcript"),),
+    )
+    return build_row(corpus, source, audio_source_of(source), inspect_file(source.path), said)
+
+
+def _without_suffix(path: str) -> str:
+    return os.path.splitext(path)[0]  # noqa: PTH122 - a string, as in the listing
+
+
+def _transcript_path(audio: str) -> str:
+    chapter = Path(audio).name.rpartition("-")[0]
+    return str(Path(audio).with_name(f"{chapter}.trans.txt"))
+
+
+def _transcript(audio: str) -> TextFile:
+    """The line of the chapter's transcript that begins with the utterance's id."""
+    chapter = read_text(_transcript_path(audio))
+    prefix = f"{Path(audio).stem} "
+    lines = (chapter.text or "").splitlines()
+    line = next((line for line in lines if line.startswith(prefix)), "")
+    text = text_of(line.removeprefix(prefix))
+    return TextFile(text.lower() if text and text.isupper() else text, chapter.fault)
+
+
+def _about(root: Path, speaker: str | None) -> Mapping[str, str]:
+    """What the speaker table says about a reader, empty when there is no table or no such reader."""
+    for path in (folder / name for folder in (root, root.parent) for name in _SPEAKER_TABLES):
+        try:
+            return _speakers(str(path), path.stat().st_mtime_ns).get(speaker or "", {})
+        except OSError:
+            continue
+    return {}
+
+
+@lru_cache(maxsize=4)
+def _speakers(path: str, modified: int) -> Mapping[str, Mapping[str, str]]:
+    """Reader -> gender and name, from `SPEAKERS.txt` (`id | sex | subset | minutes | name`) or `speakers.tsv`.
+
+    `modified` only tells a changed table from the cached one.
+    """
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    separator = "\t" if path.endswith(".tsv") else "|"
+    table = {}
+    for line in text.splitlines():
+        fields = [piece.strip() for piece in line.split(separator)]
+        if not line.startswith(";") and len(fields) >= 4 and fields[1] in ("M", "F"):
+            table[fields[0]] = {"gender": fields[1], "speaker_name": fields[-1]}
+    return table

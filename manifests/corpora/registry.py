@@ -1,0 +1,58 @@
+"""Opening a corpus by the name of its kind."""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from manifests.corpora.cutset import LhotseCuts
+from manifests.corpora.emilia import Emilia, EmiliaYodas
+from manifests.corpora.emilia_raw import EmiliaRaw
+from manifests.corpora.folder import Folder
+from manifests.corpora.librilight import LibriLight
+from manifests.corpora.librilight_cut import LibriLightCut
+from manifests.corpora.libritts import LibriSpeech, LibriTts
+from manifests.corpora.synthetic import Synthetic
+from manifests.corpus import Corpus, CorpusOptions
+from warehouse.errors import ConfigurationError
+
+CorpusKind = Literal[
+    "cutset",
+    "emilia",
+    "emilia-raw",
+    "emilia-yodas",
+    "folder",
+    "librilight",
+    "librilight-cut",
+    "librispeech",
+    "libritts",
+    "synthetic",
+]
+"""Every layout that has a reader."""
+
+_READERS = (
+    Emilia,
+    EmiliaRaw,
+    EmiliaYodas,
+    Folder,
+    LhotseCuts,
+    LibriLight,
+    LibriLightCut,
+    LibriSpeech,
+    LibriTts,
+    Synthetic,
+)
+
+
+def open_corpus(kind: str, root: Path, name: str | None = None, *, options: CorpusOptions | None = None) -> Corpus:
+    """The reader of `kind` for the corpus below `root`; its name is the kind unless one is given.
+
+    Opens nothing. Raises ConfigurationError for an unknown kind and for a name that cannot be part of a file name.
+    """
+    reader = next((reader for reader in _READERS if reader.kind == kind), None)
+    if reader is None:
+        raise ConfigurationError(
+            f"There is no corpus kind {kind!r}; the kinds are {', '.join(sorted(get_args(CorpusKind)))}."
+        )
+    name = kind if name is None else name
+    if not name[:1].isalnum() or not all(letter.isalnum() or letter in "-_." for letter in name):
+        raise ConfigurationError(f"A corpus name has letters, digits, '-', '_' and '.' only, not {name!r}.")
+    return reader(Path(root), name, options or CorpusOptions())

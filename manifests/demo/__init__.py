@@ -1,0 +1,1 @@
+"""Lay out the demo corpus as real corpora are published."""

@@ -1,0 +1,1 @@
+"""Read files of a corpus: listings, archives, sidecars and the headers of audio files."""

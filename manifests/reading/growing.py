@@ -1,0 +1,85 @@
+"""A corpus of synthetic speech while it grows: a table of clips beside a folder of Ogg Opus.
+
+A clip is written under a temporary name and synced before its row is: whoever adds to it can be killed anywhere.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from manifests.corpora.synthetic import COLUMNS, TABLE, ClipRow, parse_table
+from warehouse.errors import ConfigurationError, ManifestError
+
+Samples = NDArray[np.float32]
+
+_KILOBITS = 32
+
+
+class GrowingCorpus:
+    """What is there of a corpus, and a way to add to it; made by `grow_corpus`."""
+
+    def __init__(self, out: Path, table: IO[bytes]) -> None:
+        self._out = out
+        self._table = table
+        self.rows = self._read()
+
+    def add(self, row: ClipRow, samples: Samples, rate: int) -> None:
+        """Write a clip to `row.file`, then its row."""
+        _write_opus(self._out / row.file, samples, rate)
+        self._append("\t".join(getattr(row, column) for column in COLUMNS))
+        self.rows.append(row)
+
+    def _read(self) -> list[ClipRow]:
+        """The rows of the table; a row that was cut off by a kill is cut off from the file too."""
+        self._table.seek(0)
+        content = self._table.read()
+        whole = content.rfind(b"\n") + 1
+        self._table.truncate(whole)
+        if whole == 0:
+            self._append("\t".join(COLUMNS))
+        rows = parse_table(content[:whole].decode())
+        for row in rows:
+            if not (self._out / row.file).is_file():
+                raise ManifestError(
+                    f"{row.file} of {self._out / TABLE} is missing: delete its row, and it is made again."
+                )
+        return rows
+
+    def _append(self, line: str) -> None:
+        self._table.write(f"{line}\n".encode())
+        self._table.flush()
+        os.fsync(self._table.fileno())
+
+
+@contextmanager
+def grow_corpus(out: Path) -> Iterator[GrowingCorpus]:
+    """The corpus in a folder, new or begun, for this process alone.
+
+    Raises ConfigurationError while another process writes to the folder, ManifestError for a table of another form or
+    one that names a missing file.
+    """
+    (out / "audio").mkdir(parents=True, exist_ok=True)
+    with (out / TABLE).open("a+b") as table:
+        try:
+            fcntl.flock(table, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(f"Another process writes {out / TABLE}: wait for its end, or end it.") from error
+        yield GrowingCorpus(out, table)
+
+
+def _write_opus(path: Path, samples: Samples, rate: int) -> None:
+    temporary = path.with_name(f".{path.name}.partial")
+    with temporary.open("wb") as handle:
+        # libsndfile turns the compression level into 6 to 256 kbit/s per channel.
+        level = 1.0 - (_KILOBITS - 6) / 250
+        soundfile.write(handle, samples, rate, format="OGG", subtype="OPUS", compression_level=level)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""Synthesize a corpus: open TTS systems, the texts they read and perturbed copies."""

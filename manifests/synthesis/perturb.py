@@ -1,0 +1,91 @@
+"""More voices from those there are: `python -m manifests.synthesis.perturb --source DIR --out DIR --factors 0.89,1.12`.
+
+Every training clip of a synthetic corpus is played faster or slower, as a tape would be: its pitch and formants rise or
+fall with its speed, so to a model the voice is another one. Each factor makes a voice of its own, `af_sky@0.89`. The
+command can be killed anywhere, and started again when the source has grown.
+
+Source: speed perturbation, Ko et al., Interspeech 2015.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import soundfile
+import soxr
+
+from manifests.corpora.synthetic import TABLE, ClipRow, parse_table
+from manifests.reading.growing import Samples, grow_corpus
+from manifests.synthesis.synthesize import MAIN
+from warehouse.errors import ConfigurationError, ManifestError, PipelineError
+
+_log = logging.getLogger(__name__)
+
+
+def perturb(source: Path, out: Path, factors: Sequence[float]) -> int:
+    """Make what is missing in `out` of the main clips of `source` at every factor; returns how many clips that were.
+
+    Raises ConfigurationError for a factor that is 1 or no speed, ManifestError where `source` is no synthetic corpus.
+    """
+    if not factors or any(not 0.5 <= factor <= 2 or factor == 1 for factor in factors):
+        raise ConfigurationError("A factor lies between 0.5 and 2 and is not 1: 0.89 is slower, 1.12 faster.")
+    try:
+        rows = parse_table((source / TABLE).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ManifestError(
+            f"{source} has no {TABLE} ({error}): name a folder of `manifests.synthesis.synthesize`."
+        ) from error
+    made = 0
+    with grow_corpus(out) as corpus:
+        known = {row.id for row in corpus.rows}
+        for row in rows:
+            for factor in factors:
+                changed = _rename(row, factor)
+                if row.split != MAIN or changed.id in known:
+                    continue
+                samples, rate = _play(source / row.file, factor)
+                corpus.add(replace(changed, duration_s=f"{len(samples) / rate:.2f}"), samples, rate)
+                made += 1
+    return made
+
+
+def _rename(row: ClipRow, factor: float) -> ClipRow:
+    name = f"{row.id}@{factor:g}"
+    speed = f"{float(row.speed) * factor:.2f}"
+    return replace(row, id=name, file=f"audio/{name}.ogg", voice=f"{row.voice}@{factor:g}", speed=speed)
+
+
+def _play(path: Path, factor: float) -> tuple[Samples, int]:
+    try:
+        samples, rate = soundfile.read(path, dtype="float32")
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise ManifestError(f"{path} cannot be read ({error}): make it again, or delete its row.") from error
+    return soxr.resample(samples, rate * factor, rate).astype("float32"), rate
+
+
+def main() -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m manifests.synthesis.perturb", description=__doc__)
+    parser.add_argument("--source", type=Path, required=True, help="folder of a synthetic corpus")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the changed clips, new or begun")
+    parser.add_argument("--factors", default="0.89,1.12", help="speeds, with commas; each makes voices of its own")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        factors = [float(factor) for factor in arguments.factors.split(",")]
+        made = perturb(arguments.source, arguments.out, factors)
+    except ValueError:
+        sys.stderr.write(f"{arguments.factors!r} are no numbers with commas: write 0.89,1.12.\n")
+        return 1
+    except PipelineError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    _log.info("%d clips made", made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

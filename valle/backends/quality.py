@@ -1,0 +1,194 @@
+"""How good speech sounds: opinions of trained listeners' models, and measures that need no model.
+
+`dnsmos` (Reddy et al. 2021/2022, weights in the `speechmos` wheel) hears noise but not lost bandwidth; `distillmos`
+(Stahl and Gamper 2025, weights in the `distillmos` wheel) hears both. The measures are plain signal arithmetic.
+"""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from valle.audio import Samples
+from valle.backends.weights import file_revision, package_file
+from warehouse.errors import ConfigurationError
+
+SAMPLE_RATE = 16_000
+_DNSMOS_SAMPLES = 144_160  # 9.01 s: what DNSMOS was trained on
+_DNSMOS_FILES = ("dnsmos_models/sig_bak_ovr.onnx", "dnsmos_models/model_v8.onnx")
+_DNSMOS_COMMAND = "pip install --no-deps speechmos==0.0.1.1"
+_DISTILLMOS_COMMAND = "pip install distillmos xls-r-sqa"
+_FLOOR = 1e-12
+
+Opinions = dict[str, float]
+"""Scores by the names of their columns in the quality table."""
+
+
+class QualityScorer(Protocol):
+    """Gives opinions on speech."""
+
+    def score(self, waveforms: Sequence[Samples]) -> list[Opinions]:
+        """Mono 16 kHz waveforms within -1..1, none of them empty, to opinions."""
+
+
+def _windows(samples: Samples, hop: int) -> list[Samples]:
+    """Windows of 9.01 s; a shorter clip is repeated, as DNSMOS expects, and the last window ends with the clip."""
+    if len(samples) < _DNSMOS_SAMPLES:
+        return [np.tile(samples, -(-_DNSMOS_SAMPLES // len(samples)))[:_DNSMOS_SAMPLES]]
+    last = len(samples) - _DNSMOS_SAMPLES
+    starts = [*range(0, last, hop), last]
+    return [samples[start : start + _DNSMOS_SAMPLES] for start in starts]
+
+
+class Dnsmos:
+    """DNSMOS P.835 and P.808 on windows `hop_seconds` apart, averaged.
+
+    The published recipe moves the window by one second, which costs six times as much on a 15 s clip.
+    """
+
+    def __init__(self, *, threads: int = 1, hop_seconds: float = 9.01) -> None:
+        import onnxruntime
+        from speechmos.dnsmos import DNSMOS
+
+        paths = [str(path) for path in _dnsmos_paths()]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        self._model: Any = DNSMOS(*paths)
+        self._model.onnx_sess, self._model.p808_onnx_sess = (
+            onnxruntime.InferenceSession(path, sess_options=options, providers=["CPUExecutionProvider"])
+            for path in paths
+        )
+        self._hop = round(hop_seconds * SAMPLE_RATE)
+
+    def score(self, waveforms: Sequence[Samples]) -> list[Opinions]:
+        """See `QualityScorer`."""
+        return [self._one(np.clip(samples, -1, 1)) for samples in waveforms]
+
+    def _one(self, samples: Samples) -> Opinions:
+        answers = [self._model(window, SAMPLE_RATE, False) for window in _windows(samples, self._hop)]
+        names = {"ovrl_mos": "dnsmos_ovrl", "sig_mos": "dnsmos_sig", "bak_mos": "dnsmos_bak", "p808_mos": "dnsmos_p808"}
+        return {column: float(np.mean([answer[key] for answer in answers])) for key, column in names.items()}
+
+
+class DistillMos:
+    """DistillMOS, one clip at a time (it cuts and pads to windows of 7.68 s itself)."""
+
+    def __init__(self) -> None:
+        from distillmos import ConvTransformerSQAModel
+
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights lie
+            self._model: Any = ConvTransformerSQAModel().eval()
+
+    def score(self, waveforms: Sequence[Samples]) -> list[Opinions]:
+        """See `QualityScorer`."""
+        import torch
+
+        with torch.inference_mode():
+            clips = [torch.from_numpy(np.ascontiguousarray(samples))[None] for samples in waveforms]
+            return [{"distillmos": float(self._model(clip))} for clip in clips]
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What arithmetic says about a signal; None where it says nothing (silence, or speech without a pause)."""
+
+    snr: float | None
+    bandwidth: float | None
+    loudness: float | None
+    clipping: float
+
+
+def measure(samples: Samples, sample_rate: int) -> Measures:
+    """Signal measures of mono samples at their own rate: resampling first would hide a lost band.
+
+    snr: decibels between the 90th and the 5th percentile of 25 ms frame energies (speech against pauses).
+    bandwidth: Hz below which 99.9 % of the energy above the noise floor lies. loudness: RMS in dBFS.
+    clipping: share of samples at the largest magnitude, where that is near full scale and is held for two samples.
+    """
+    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    if power < _FLOOR:
+        return Measures(None, None, None, 0.0)
+    return Measures(
+        snr=_snr(samples, sample_rate),
+        bandwidth=_bandwidth(samples, sample_rate),
+        loudness=10 * float(np.log10(power)),
+        clipping=_clipping(samples),
+    )
+
+
+def _frames(samples: Samples, length: int) -> NDArray[np.float64]:
+    count = len(samples) // length
+    return samples[: count * length].reshape(count, length).astype(np.float64)
+
+
+def _snr(samples: Samples, sample_rate: int) -> float | None:
+    energies = np.square(_frames(samples, sample_rate // 40)).mean(axis=1)
+    if len(energies) < 20:
+        return None
+    quiet, loud = np.percentile(energies, (5, 90))
+    return float(min(100.0, 10 * np.log10(max(loud - quiet, _FLOOR) / max(quiet, _FLOOR))))
+
+
+def _bandwidth(samples: Samples, sample_rate: int) -> float | None:
+    length = 2 ** int(np.ceil(np.log2(sample_rate / 25)))  # about 40 ms
+    frames = _frames(samples, length)
+    if len(frames) == 0:
+        return None
+    spectrum = np.square(np.abs(np.fft.rfft(frames * np.hanning(length), axis=1))).mean(axis=0)
+    # The emptiest twentieth of the band is taken for noise, but for a flat spectrum, which is all one or all the other.
+    floor = np.percentile(spectrum, 5)
+    noise = 2 * floor if floor < 0.01 * spectrum.mean() else 0.0
+    share = np.cumsum(np.maximum(spectrum - noise, 0.0))
+    edge = int(np.searchsorted(share, 0.999 * share[-1]))
+    return float(edge * sample_rate / length)
+
+
+def _clipping(samples: Samples) -> float:
+    magnitude = np.abs(samples)
+    peak = float(magnitude.max())
+    if peak < 0.9:
+        return 0.0
+    at_peak = magnitude >= peak - 1e-4
+    held = at_peak[1:] & at_peak[:-1]
+    return float(np.count_nonzero(at_peak)) / len(samples) if held.any() else 0.0
+
+
+def _dnsmos_paths() -> list[Path]:
+    return [package_file("speechmos", name, command=_DNSMOS_COMMAND) for name in _DNSMOS_FILES]
+
+
+def _distillmos_path() -> Path:
+    return package_file("distillmos", "weights/distill_mos_v7.pt", command=_DISTILLMOS_COMMAND)
+
+
+def _unknown(name: str) -> ConfigurationError:
+    return ConfigurationError(f"there is no quality scorer called {name!r}: use dnsmos, dnsmos_full or distillmos.")
+
+
+def open_quality_scorer(name: str, *, threads: int = 1) -> QualityScorer:
+    """`dnsmos` (windows side by side), `dnsmos_full` (a window every second, as published) or `distillmos`.
+
+    Raises DependencyError when its weights are not installed.
+    """
+    if name in ("dnsmos", "dnsmos_full"):
+        _dnsmos_paths()
+        return Dnsmos(threads=threads, hop_seconds=1.0 if name == "dnsmos_full" else 9.01)
+    if name == "distillmos":
+        _distillmos_path()
+        return DistillMos()
+    raise _unknown(name)
+
+
+def quality_scorer_revision(name: str) -> str:
+    """Name and revision of its weights, without loading them."""
+    if name in ("dnsmos", "dnsmos_full"):
+        return f"{name}@{file_revision(_dnsmos_paths()[0])}"
+    if name == "distillmos":
+        return f"{name}@{file_revision(_distillmos_path())}"
+    raise _unknown(name)

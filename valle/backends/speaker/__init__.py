@@ -1,0 +1,55 @@
+"""Speaker encoders by name. Nothing here loads torch until one is opened."""
+
+from pathlib import Path
+
+from valle.backends.speaker.base import SpeakerEncoder
+from valle.backends.weights import file_revision, models_directory, package_file
+from warehouse.errors import ConfigurationError, DependencyError
+
+_FETCHED = {
+    "wavlm_large": ("wavlm_large_finetune.pth", "UniSpeech (WavLM-Large for speaker verification)"),
+    "campplus": ("campplus.onnx", "3D-Speaker (CAM++ as ONNX)"),
+    "eres2net": ("eres2net.onnx", "3D-Speaker (ERes2Net as ONNX)"),
+    "wespeaker": ("wespeaker.onnx", "WeSpeaker (ResNet34-LM as ONNX)"),
+}
+"""Encoders whose weights no wheel carries: the file below the models folder, and who publishes it."""
+
+
+def _weights_path(name: str) -> Path:
+    if name == "resemblyzer":
+        return package_file("resemblyzer", "pretrained.pt", command="pip install --no-deps Resemblyzer==0.1.4")
+    if name not in _FETCHED:
+        known = ", ".join(("resemblyzer", *_FETCHED))
+        raise ConfigurationError(f"there is no speaker encoder called {name!r}: use one of {known}.")
+    file, publisher = _FETCHED[name]
+    path = models_directory() / file
+    if not path.exists():
+        raise DependencyError(
+            f"{path} is not there: save the checkpoint that {publisher} publishes under that name, or name its folder "
+            "with VALLE_MODELS."
+        )
+    return path
+
+
+def open_speaker_encoder(name: str, *, device: str = "cpu") -> SpeakerEncoder:
+    """The encoder called `name`: `resemblyzer` (embedded), `wavlm_large`, `campplus`, `eres2net` or `wespeaker`.
+
+    Raises DependencyError when its weights are not there, or are not those of the network.
+    """
+    path = _weights_path(name)
+    if name == "wavlm_large":
+        from valle.backends.speaker.wavlm import WavlmSpeaker
+
+        return WavlmSpeaker(path, device=device)
+    if name != "resemblyzer":
+        from valle.backends.speaker.onnx import FRONT_ENDS, OnnxSpeaker
+
+        return OnnxSpeaker(path, FRONT_ENDS[name])
+    from valle.backends.speaker.resemblyzer import Resemblyzer
+
+    return Resemblyzer(path, device=device)
+
+
+def speaker_encoder_revision(name: str) -> str:
+    """Name and revision of its weights, without loading them."""
+    return f"{name}@{file_revision(_weights_path(name))}"

@@ -1,0 +1,1 @@
+"""The embedded codec `mini`: a source-filter codec with computed residual codes."""

@@ -1,0 +1,103 @@
+"""The network of the embedded codec: features, linear transform, residual quantizer, source-filter decoder, correction.
+
+The transform sees magnitudes only, so the codes carry no phase and the decoder makes one up: that keeps them
+predictable for a language model.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from valle.codec.mini.correction import BandCorrection
+from valle.codec.mini.decoder import Filters, SourceFilterDecoder
+from valle.codec.mini.features import SpeechFeatures
+from valle.codec.mini.frame_filter import FrameFilter
+from valle.codec.mini.quantizer import ResidualQuantizer
+from valle.codec.mini.source import NoiseSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiniConfig:
+    """Shape of the network; lengths in samples unless said otherwise."""
+
+    sample_rate: int = 24_000
+    hop_length: int = 320
+    window: int = 1280
+    short_window: int = 640
+    frames_per_hop: int = 2
+    num_bands: int = 40
+    pitch_bands: int = 30
+    dim: int = 256
+    intermediate_dim: int = 512
+    decoder_layers: int = 8
+    latent_dim: int = 64
+    num_codebooks: int = 8
+    codebook_size: int = 1024
+
+    def to_json(self) -> str:
+        """One line, as stored beside the weights."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "MiniConfig":
+        """The inverse of `to_json`."""
+        return cls(**json.loads(text))
+
+    def build_features(self) -> SpeechFeatures:
+        """What it sees of speech."""
+        return SpeechFeatures(
+            sample_rate=self.sample_rate,
+            hop=self.hop_length,
+            window=self.window,
+            short_window=self.short_window,
+            frames_per_hop=self.frames_per_hop,
+            num_bands=self.num_bands,
+            pitch_bands=self.pitch_bands,
+        )
+
+
+class MiniNetwork(nn.Module):
+    """Waveforms [B, T * hop] to latents [B, T, D] and back."""
+
+    def __init__(self, config: MiniConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.features = config.build_features()
+        self.transform = FrameFilter(self.features.size, config.latent_dim).requires_grad_(False)
+        self.quantizer = ResidualQuantizer(config.num_codebooks, config.codebook_size, config.latent_dim)
+        self.decoder = SourceFilterDecoder(
+            latent_dim=config.latent_dim,
+            dim=config.dim,
+            intermediate_dim=config.intermediate_dim,
+            num_layers=config.decoder_layers,
+            sample_rate=config.sample_rate,
+            window=config.window,
+            hop=config.hop_length,
+            num_levels=self.features.num_levels,
+        )
+        self.correction = BandCorrection(self.features, config.latent_dim)
+
+    def encode(self, waveforms: Tensor) -> Tensor:
+        """Latents [B, T, D] of waveforms [B, T * hop]."""
+        latents: Tensor = self.transform(self.features(waveforms))
+        return latents
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Waveforms [B, T * hop] of latents [B, T, D]; each clip of a batch gets the noise it gets alone."""
+        filters = self.decoder(latents)
+        return self.correction(self.speak(latents, filters), self.wanted_levels(latents, filters))
+
+    def wanted_levels(self, latents: Tensor, filters: Filters) -> Tensor:
+        """What speech is corrected to [B, T, levels]: as latents [B, T, D] say, and what the decoder adds to it."""
+        levels: Tensor = self.correction.reading(latents) + filters.level_offsets
+        return levels
+
+    def speak(self, latents: Tensor, filters: Filters) -> Tensor:
+        """Waveforms [B, T * hop] before the correction, of latents [B, T, D] and the filters that the decoder has."""
+        voice = self.decoder.voice(latents).decide()
+        start = torch.zeros(len(latents), 1, dtype=torch.float64, device=latents.device)
+        voiced = self.decoder.voiced(filters, self.decoder.pulses(voice, start))
+        noise = NoiseSource().next(latents.shape[1] * self.config.hop_length).to(latents.device)
+        return self.decoder.add_noise(voiced, filters, noise.expand(len(latents), -1))

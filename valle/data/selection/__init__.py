@@ -1,0 +1,1 @@
+"""Select a training set: conditions, splits, similar utterances and Lhotse cuts."""

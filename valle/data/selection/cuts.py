@@ -1,0 +1,67 @@
+"""The items of a training set as Lhotse cuts whose codes lie in the lake: `cuts_<split>.jsonl.gz`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+from lhotse import MonoCut
+
+from manifests.lhotse_io import AudioFacts, CodesPlace, codes_cut, write_cuts
+from valle.codec.base import CodecSpec
+from valle.data.selection.training_set import SPLITS
+from warehouse.lake.arrow import from_table
+from warehouse.lake.store import Location
+from warehouse.rows import TrainingItemRow
+
+_BATCH = 10_000
+_FACTS = """
+SELECT i.*, r.path, r.sample_rate, r.num_samples, r.num_channels, r."offset",
+       CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start
+FROM items i
+JOIN current_segments s ON s.segment_id = i.segment_id
+JOIN current_recordings r ON r.recording_id = i.recording_id
+ORDER BY i.segment_id
+"""
+
+
+def export_cuts(
+    items: pa.Table, connection: duckdb.DuckDBPyConnection, *, lake: Location, directory: Path, codec: CodecSpec
+) -> dict[str, Path]:
+    """Write the cuts of each split of `items` below `directory` and return the files by split.
+
+    `items` has the columns of `TrainingItemRow`; `connection` is the catalogue the items were selected from.
+    """
+    paths = {}
+    for split in SPLITS:
+        connection.register("items", items.filter(pc.equal(items["split"], split)))
+        reader = connection.execute(_FACTS).to_arrow_reader(_BATCH)
+        paths[split] = directory / f"cuts_{split}.jsonl.gz"
+        write_cuts(_cuts(reader, lake, codec), paths[split])
+        connection.unregister("items")
+    return paths
+
+
+def _cuts(reader: Any, lake: Location, codec: CodecSpec) -> Iterator[MonoCut]:
+    for batch in reader:
+        table = pa.Table.from_batches([batch])
+        for item, facts in zip(from_table(TrainingItemRow, table), table.to_pylist(), strict=True):
+            yield codes_cut(
+                item,
+                AudioFacts(
+                    path=facts["path"],
+                    sample_rate=facts["sample_rate"],
+                    num_samples=facts["num_samples"],
+                    num_channels=facts["num_channels"],
+                    offset=facts["offset"],
+                    size=facts["size"],
+                    start=facts["start"],
+                ),
+                CodesPlace(
+                    path=str(lake / item.codes_part),
+                    num_codebooks=codec.num_codebooks,
+                    frame_rate=codec.frame_rate,
+                ),
+            )

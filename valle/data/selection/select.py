@@ -1,0 +1,259 @@
+"""Selecting a training set: SQL on utterances plus a split policy becomes a named, immutable set.
+
+The set is pinned to the versions of the tables it was taken from, its items are committed to the lake (so SQL can
+follow a checkpoint back to its sources), and Lhotse manifests of its cuts are written beside it.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field
+
+from valle.codec.base import CodecSpec
+from valle.data.selection.similar import similar_segments
+from valle.data.selection.splits import SplitPolicy, assign_splits
+from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
+from valle.data_root import DataRoot
+from warehouse.catalogue.views import connect, run_query
+from warehouse.errors import CommitConflict, TrainingError
+from warehouse.fingerprints import short_hash
+from warehouse.lake.arrow import schema_of
+from warehouse.lake.parts import write_table
+from warehouse.lake.store import Location, open_parquet, relative_name
+from warehouse.lake.tables import Snapshot
+from warehouse.rows import TrainingItemRow
+
+
+class Selection(BaseModel):
+    """What to train on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    """Name of the set; a name is used once."""
+    where: str = "true"
+    """SQL condition on the view `utterances`."""
+    weight: str = "1.0"
+    """SQL expression for the sampling weight of an utterance."""
+    split_policy: SplitPolicy = SplitPolicy()
+    """How it is divided into train, dev and test."""
+    allow_evaluation_items: bool = False
+    """Train on audio that evaluations have used; their numbers mean nothing for the model any more."""
+
+
+def select(
+    selection: Selection, data_root: DataRoot, *, codec: CodecSpec, phoneme_symbols: tuple[str, ...]
+) -> TrainingSet:
+    """Make the training set, or return it when the same one exists already.
+
+    `codec` must be the one that made the codes in force, `phoneme_symbols` the phoneme table in use.
+    Raises TrainingError when the condition selects nothing, mixes codecs, puts what evaluations have used into train
+    or dev, or the name holds another set.
+    """
+    directory = data_root.training_sets / selection.name
+    snapshot = data_root.lake.snapshot()
+    with connect(snapshot) as connection:
+        chosen = _chosen(connection, selection)
+        _check_codec(chosen, codec)
+        chosen = _with_similar(chosen, connection)
+        set_id = f"{selection.name}-{_content_hash(chosen)}"
+        if (directory / "set.json").exists():
+            return _same_or_raise(directory, set_id, selection)
+        registered = _registered(chosen, connection)
+        if registered and not selection.allow_evaluation_items:
+            raise TrainingError(_refusal(registered))
+        items = _items(chosen, _code_places(connection, snapshot, data_root), set_id)
+        directory.mkdir(parents=True, exist_ok=True)
+        data_root.lake.pin(selection.name, snapshot.versions)
+        part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow.table, items)
+        with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content has an equal name.
+            data_root.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
+        from valle.data.selection.cuts import (
+            export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
+        )
+
+        export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec)
+    save_card(
+        _card(
+            selection,
+            set_id,
+            items,
+            snapshot,
+            codec=codec,
+            phoneme_symbols=phoneme_symbols,
+            evaluation_items=len(registered),
+        ),
+        directory,
+        lake=_lake_from(directory, data_root.lake.root),
+        items_part=f"{TrainingItemRow.table}/{part.name}",
+    )
+    return load_training_set(directory)
+
+
+def _lake_from(directory: Path, lake: Location) -> str:
+    """How the set names its lake: a folder relative to its own, so that both can be moved together, or the URL."""
+    return os.path.relpath(lake, directory) if isinstance(lake, Path) else str(lake)
+
+
+def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection) -> pa.Table:
+    """The selected utterances with their split, in the order of their ids."""
+    table = run_query(
+        connection,
+        f"""
+        SELECT segment_id, recording_id, corpus, coalesce(speaker, corpus || ':' || recording_id) AS speaker,
+               coalesce(corpus || ':' || book, recording_id) AS source, coalesce(language, 'und') AS language, licence,
+               ({selection.weight})::FLOAT AS weight, duration, text, symbols, num_frames, codec, codes_fingerprint,
+               coalesce(({selection.split_policy.test_where})::BOOLEAN, false) AS in_test
+        FROM utterances WHERE origin <> 'generated' AND ({selection.where}) ORDER BY segment_id
+        """,
+    )
+    if table.num_rows == 0:
+        raise TrainingError(f"No utterance matches {selection.where!r}; see what there is with `valle stats`.")
+    splits = assign_splits(
+        table["speaker"].to_pylist(),
+        table["source"].to_pylist(),
+        table["duration"].to_pylist(),
+        table["in_test"].to_pylist(),
+        selection.split_policy,
+    )
+    return table.append_column("split", pa.array(splits, pa.string()))
+
+
+def _with_similar(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The same with the clips of the speaker that sound most like each; null where that is not known."""
+    similar = similar_segments(connection, chosen)
+    places = pc.index_in(chosen["segment_id"], similar["segment_id"])
+    return chosen.append_column("similar", similar["similar"].take(places))
+
+
+def _registered(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The segments of train and dev that share audio with an item of an evaluation (`evaluated_segments`)."""
+    if run_query(connection, "SELECT 1 FROM evaluation_items LIMIT 1").num_rows == 0:
+        return []
+    known = set(run_query(connection, "SELECT DISTINCT segment_id FROM evaluated_segments")["segment_id"].to_pylist())
+    columns = (chosen[name].to_pylist() for name in ("segment_id", "split"))
+    return [segment for segment, split in zip(*columns, strict=True) if split != "test" and segment in known]
+
+
+def _refusal(registered: list[str]) -> str:
+    return (
+        f"{len(registered):,} of the selected utterances were used by evaluations and would be trained on, such as "
+        f'{registered[0]}; leave them out with --selection.where "segment_id NOT IN (SELECT segment_id FROM '
+        'evaluated_segments)", keep them in test with --selection.split-policy.test-where "segment_id IN (...)", or '
+        "train on them all the same with --selection.allow-evaluation-items."
+    )
+
+
+def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
+    used = pc.unique(chosen["codec"]).to_pylist()
+    if used != [codec.label]:
+        raise TrainingError(
+            f"The selected codes were made by {', '.join(used)}, not by {codec.label}; "
+            "run `valle quantize` again, or narrow the condition on `codec`."
+        )
+
+
+def _code_places(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot) -> pa.Table:
+    """Where the codes of every segment lie: part, row group and row."""
+    parts = snapshot.parts.get("codes", ())
+    connection.register("code_groups", _row_groups(parts, data_root.lake.root))
+    listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in parts)
+    return run_query(
+        connection,
+        f"""
+        SELECT k.segment_id, k.fingerprint AS codes_fingerprint, g.part AS codes_part,
+               g.row_group AS codes_row_group, (k.file_row_number - g.first_row) AS codes_row
+        FROM read_parquet([{listed}], filename = true, file_row_number = true) k
+        JOIN code_groups g
+        ON g.path = k.filename AND k.file_row_number >= g.first_row AND k.file_row_number < g.first_row + g."rows"
+        """,
+    )
+
+
+def _row_groups(parts: Sequence[Location], lake: Location) -> pa.Table:
+    rows = []
+    for path in parts:
+        with open_parquet(path) as file:
+            metadata = file.metadata
+        first = 0
+        for group in range(metadata.num_row_groups):
+            count = metadata.row_group(group).num_rows
+            relative = relative_name(path, lake)
+            rows.append({"path": str(path), "part": relative, "row_group": group, "first_row": first, "rows": count})
+            first += count
+    return pa.Table.from_pylist(rows)
+
+
+def _items(chosen: pa.Table, places: pa.Table, set_id: str) -> pa.Table:
+    """The rows of `training_items`, in the order of the segment ids."""
+    with duckdb.connect() as connection:
+        connection.register("chosen", chosen)
+        connection.register("places", places)
+        items = connection.execute(
+            "SELECT ? AS training_set, * FROM chosen JOIN places USING (segment_id, codes_fingerprint) "
+            "ORDER BY segment_id",
+            [set_id],
+        ).to_arrow_table()
+    if items.num_rows != chosen.num_rows:
+        raise TrainingError(f"{chosen.num_rows} utterances have {items.num_rows} rows of codes; run `valle fsck`.")
+    schema = schema_of(TrainingItemRow)
+    return items.select(schema.names).cast(schema)
+
+
+def _content_hash(chosen: pa.Table) -> str:
+    """Ten hexadecimal digits over all that a training learns of the utterances: other phonemes are another set."""
+    with duckdb.connect() as connection:
+        connection.register("chosen", chosen)
+        rows = connection.execute("SELECT string_agg(md5(c::VARCHAR), '' ORDER BY segment_id) FROM chosen c").fetchone()
+    assert rows is not None
+    return short_hash(rows[0])[:10]
+
+
+def _same_or_raise(directory: Path, set_id: str, selection: Selection) -> TrainingSet:
+    existing = load_training_set(directory)
+    if existing.card.id != set_id:
+        raise TrainingError(
+            f"The name {selection.name!r} already holds another set ({existing.card.id}); sets never change, "
+            "choose another name."
+        )
+    return existing
+
+
+def _card(
+    selection: Selection,
+    set_id: str,
+    items: pa.Table,
+    snapshot: Snapshot,
+    *,
+    codec: CodecSpec,
+    phoneme_symbols: tuple[str, ...],
+    evaluation_items: int,
+) -> TrainingSetCard:
+    split, durations = items["split"], items["duration"]
+    seconds = {name: pc.sum(durations.filter(pc.equal(split, name))).as_py() or 0.0 for name in SPLITS}
+    licences = {
+        name: pc.sum(durations.filter(pc.equal(items["licence"], name))).as_py() / 3600
+        for name in sorted(pc.unique(items["licence"]).to_pylist())
+    }
+    return TrainingSetCard(
+        id=set_id,
+        name=selection.name,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        where=selection.where,
+        weight=selection.weight,
+        split_policy=selection.split_policy.model_dump_json(),
+        codec=codec,
+        phoneme_symbols=phoneme_symbols,
+        table_versions=snapshot.versions,
+        utterances={name: pc.sum(pc.equal(split, name)).as_py() for name in SPLITS},
+        hours={name: value / 3600 for name, value in seconds.items()},
+        licences=licences,
+        evaluation_items=evaluation_items,
+    )

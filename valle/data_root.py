@@ -1,0 +1,72 @@
+"""Locate bulk data: one root folder, and the environment variables that set it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse.lake.store import location_of
+from warehouse.lake.tables import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class DataRoot:
+    """The data root and the folders below it; the lake may be on an object store instead."""
+
+    root: Path
+    lake_url: str | None = None
+
+    @property
+    def lake(self) -> Lake:
+        """The Delta tables."""
+        return Lake(location_of(self.lake_url) if self.lake_url else self.root / "lake")
+
+    @property
+    def catalogue(self) -> Path:
+        """The DuckDB file; may be deleted at any time."""
+        return self.root / "catalogue.duckdb"
+
+    @property
+    def manifests(self) -> Path:
+        """Lhotse manifests of the corpora."""
+        return self.root / "manifests"
+
+    @property
+    def training_sets(self) -> Path:
+        """One folder per training set."""
+        return self.root / "training_sets"
+
+    @property
+    def runs(self) -> Path:
+        """One folder per training run, with its checkpoints."""
+        return self.root / "runs"
+
+    @property
+    def reports(self) -> Path:
+        """Markdown reports and plots."""
+        return self.root / "reports"
+
+    @property
+    def speech(self) -> Path:
+        """Speech made by evaluations and by `valle speak`."""
+        return self.root / "speech"
+
+    @property
+    def corpora(self) -> Path:
+        """Corpora that the project lays out itself (the demo)."""
+        return self.root / "corpora"
+
+
+def default_root() -> Path:
+    """`VALLE_DATA`, or `data` in the current folder."""
+    return Path(os.environ.get("VALLE_DATA", "data"))
+
+
+def open_data_root(root: Path | None = None) -> DataRoot:
+    """Return the data root at `root`, by default `default_root()`, as absolute paths: workers run in other folders.
+
+    `VALLE_LAKE` sets another location of the lake: an `s3://bucket/prefix`, or a folder.
+    """
+    lake = os.environ.get("VALLE_LAKE") or None
+    if lake and "://" not in lake:
+        lake = str(Path(lake).expanduser().resolve())
+    return DataRoot((root or default_root()).expanduser().resolve(), lake)

@@ -1,0 +1,1 @@
+"""Measure codecs: resynthesis of recordings with every number of codebooks."""

@@ -1,0 +1,90 @@
+"""The speech a codec report is made on: utterances of the lake, or a folder with a `corpus.tsv`."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from valle.audio import AudioLocation
+from valle.data.training_audio import LOWEST_RATE
+from valle.evaluation.items.items import EvaluationItem
+from warehouse.catalogue.views import connect, run_query
+from warehouse.errors import ManifestError, StageError
+from warehouse.lake.tables import Lake
+
+PROTOCOL = "resynthesis"
+
+
+def _item(
+    utterance: str, text: str, language: str, speaker: str, location: AudioLocation, seconds: float
+) -> EvaluationItem:
+    """An utterance that is its own prompt: the voice to keep is the one it has."""
+    return EvaluationItem(
+        utterance=utterance,
+        text=text,
+        language=language,
+        speaker=speaker,
+        location=location,
+        duration=seconds,
+        prompt=utterance,
+        prompt_location=location,
+        prompt_text="",
+        prompt_duration=seconds,
+        protocol=PROTOCOL,
+    )
+
+
+def clips_of_folder(directory: Path, *, split: str, count: int, longest: float) -> list[EvaluationItem]:
+    """Up to `count` clips of at most `longest` seconds, spread evenly over the rows of a split of `corpus.tsv`.
+
+    Rows below 16 kHz are left out. Raises ManifestError when nothing is left.
+    """
+    table = directory / "corpus.tsv"
+    if not table.exists():
+        raise ManifestError(f"{directory} has no corpus.tsv; name a folder that has one, or utterances of the lake.")
+    with table.open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines, delimiter="\t") if row["split"] == split and row["text"]]
+    rows = [row for row in rows if float(row["duration_s"]) <= longest]
+    rows = [row for row in rows if int(row.get("native_sr") or LOWEST_RATE) >= LOWEST_RATE]
+    if not rows:
+        raise ManifestError(f"{table} has no row of split {split} with a text and {LOWEST_RATE} Hz or more.")
+    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)
+    return [
+        _item(
+            row["id"],
+            row["text"],
+            row.get("language") or "en",
+            row.get("speaker") or row["id"],
+            AudioLocation(str(directory / row["file"])),
+            float(row["duration_s"]),
+        )
+        for row in (rows[index] for index in chosen)
+    ]
+
+
+def clips_of_lake(lake: Lake, *, where: str, count: int, longest: float) -> list[EvaluationItem]:
+    """Up to `count` utterances that satisfy `where` (SQL on `utterances`), chosen by the hash of their ids.
+
+    Raises StageError when there is none.
+    """
+    with connect(lake.snapshot()) as connection:
+        rows = run_query(
+            connection,
+            'SELECT segment_id, text, language, coalesce(speaker, recording_id) AS speaker, path, "offset", size, '
+            f"start_sample, num_samples, duration FROM utterances WHERE ({where}) AND duration <= ? "
+            "ORDER BY md5(segment_id) LIMIT ?",
+            [longest, count],
+        ).to_pylist()
+    if not rows:
+        raise StageError(f"No utterance of at most {longest:g} s satisfies {where!r}; see `valle stats`.")
+    return [
+        _item(
+            row["segment_id"],
+            row["text"],
+            row["language"],
+            row["speaker"],
+            AudioLocation(row["path"], row["offset"], row["size"], row["start_sample"], row["num_samples"]),
+            row["duration"],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,1 @@
+"""Choose what is evaluated: items, published lists and contamination checks."""

@@ -1,0 +1,1 @@
+"""Measure speech: word errors, speaker similarity, quality and synthesis defects."""

@@ -1,0 +1,1 @@
+"""Render evaluations as Markdown, HTML and plots."""

@@ -1,0 +1,1 @@
+"""Aggregate scores: clustered bootstrap intervals and paired comparisons."""

@@ -1,0 +1,1 @@
+"""Produce the speech that is evaluated: checkpoints, controls, commands and folders."""

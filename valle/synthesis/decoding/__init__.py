@@ -1,0 +1,1 @@
+"""Decode codes: autoregressive, masked and non-autoregressive modes and durations."""

@@ -1,0 +1,1 @@
+"""Query the lake: DuckDB views over current rows, planning and answers."""

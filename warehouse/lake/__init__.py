@@ -1,0 +1,1 @@
+"""Store tables: Delta Lake commits, Parquet files and the object stores below them."""

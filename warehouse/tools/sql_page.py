@@ -1,0 +1,67 @@
+"""docs/sql.md: questions with their SQL and the answers of a lake, which this module writes below each query.
+
+`python -m warehouse.tools.sql_page docs/sql.md LAKE` asks every query of the page again and replaces the answers.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from warehouse.catalogue.display import format_table
+from warehouse.catalogue.views import connect, run_query
+from warehouse.lake.tables import Lake
+
+_QUESTION = re.compile(
+    r"^## (?P<heading>[^\n]+)\n(?P<text>(?:(?!^## ).)*?)^```sql\n(?P<sql>.*?)^```\n\n```text\n(?P<answer>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+_ROWS = 16
+"""Most rows of an answer that the page shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question of the page, the query that answers it, and the columns and rows that the page shows."""
+
+    heading: str
+    sql: str
+    columns: tuple[str, ...]
+    rows: int
+
+
+def questions(page: str) -> list[Question]:
+    """Every question of the page, in its order."""
+    found = []
+    for match in _QUESTION.finditer(page):
+        lines = match["answer"].splitlines()
+        found.append(Question(match["heading"], match["sql"], tuple(lines[0].split()), len(lines) - 2))
+    return found
+
+
+def with_answers(page: str, ask: Callable[[str], pa.Table]) -> str:
+    """The page with the answers that `ask` gives to its queries."""
+
+    def answered(match: re.Match[str]) -> str:
+        start, stop = match.span("answer")
+        whole, offset = match[0], match.start()
+        answer = format_table(ask(match["sql"]), limit=_ROWS)
+        return whole[: start - offset] + answer + "\n" + whole[stop - offset :]
+
+    return _QUESTION.sub(answered, page)
+
+
+def main(arguments: list[str]) -> None:
+    """Answer the page `arguments[0]` from the lake `arguments[1]`."""
+    page, lake = Path(arguments[0]), Lake(Path(arguments[1]))
+    with connect(lake.snapshot()) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        text = with_answers(page.read_text(encoding="utf-8"), lambda sql: run_query(connection, sql))
+    page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Keep a lake healthy: claims, journals, checks, compaction and retries."""
