@@ -14,6 +14,7 @@ from typing import Any
 from valle.phonemes.spoken import say_in_words
 from valle.phonemes.symbols import PUNCTUATION, split_symbols
 from valle.phonemes.text import normalise
+from valle.phonemes.written import verbalise
 from warehouse.errors import DependencyError
 
 VOICES = {"en": "en-us", "de": "de", "fr": "fr-fr", "ko": "ko"}
@@ -45,7 +46,7 @@ class EspeakPhonemizer:
         from phonemizer.separator import Separator
 
         # Clauses are at even places, the marks between them, with their spaces, at odd ones.
-        parts = [_MARKS.split(say_in_words(normalise(text), language)) for text in texts]
+        parts = [_MARKS.split(verbalise(say_in_words(normalise(text), language), language)) for text in texts]
         clauses = list(dict.fromkeys(clause for text in parts for clause in text[::2] if clause))
         with self._lock:
             backend = self._backend(language)
