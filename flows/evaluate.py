@@ -101,6 +101,7 @@ def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     workers, items = parameters.workers, plan.items.items
     directory, _ = plan.speech(parameters.data_root)
     note_circumstances(directory, workers.device, workers.threads)
+    notify("speak %d utterances with %s", len(items), plan.system.name)
     plan.system.speak(items, directory, process_backends(workers.device, workers.threads))
     write_continued(items, (plan.system.name,), directory)
     for speech in find_speech(items, plan.system.name, directory):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.task_runners import TaskRunner
 
 from flows.parameters import (
@@ -17,7 +17,6 @@ from flows.parameters import (
 )
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
-from flows.runtime.notices import notify
 from flows.runtime.runner import Work, process_backends, run_all, run_id, shard_task, task_runner
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
@@ -41,7 +40,7 @@ def run_jobs(
     plans = [plan(job.stage, job.corpus, catalogue, backends) for job in jobs]
     outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_in_force]
     for job in activate(outdated, root.lake, backends):
-        notify("%s %s: new active configuration", job.stage.name, job.corpus)
+        get_run_logger().info("%s %s: new active configuration", job.stage.name, job.corpus)
     run = run_id()
     with task_runner(workers) as runner:
         work = [

@@ -74,16 +74,18 @@ class ProgressUpdate:
 
     def describe(self) -> str:
         """Return percent, time left, amounts and rate in one line; cards of the UI show its beginning."""
-        return f"{self.percent:.1f} %, {self.describe_time_left()}: {self.describe_amount()}"
+        state = "done" if self.is_complete else f"{self.percent:.1f} %, {self.describe_time_left()}"
+        return f"{state}: {self.describe_amount()}"
 
     def describe_time_left(self) -> str:
         """Return the time left as words."""
         return "no rate yet" if self.seconds_left is None else f"{format_time(self.seconds_left)} left"
 
     def describe_amount(self) -> str:
-        """Return amounts and rate, or the note of the step."""
+        """Return amounts, and the note of the step or the rate."""
         amounts = f"{self.done:,.0f} of {self.total:,.0f} {self.unit}"
-        return f"{amounts}, {self.note}" if self.note else f"{amounts}, {self.rate:,.1f} a second"
+        measured = self.note or (f"{self.rate:,.1f} a second" if self.rate else "")
+        return f"{amounts}, {measured}" if measured else amounts
 
 
 def verbosity_of(environment: Mapping[str, str]) -> Verbosity:
@@ -192,7 +194,7 @@ class TerminalHandler(logging.Handler):
         """Replace the bar of a finished step by a line, and stop drawing when no step is left."""
         assert self._bars is not None
         self._bars.remove_task(self._tasks.pop(update.name))
-        self._write(f"{update.name}: done, {update.describe_amount()}")
+        self._write(f"{update.name}: {update.describe()}")
         if not self._tasks:
             self._bars.stop()
             self._bars = None

@@ -63,7 +63,7 @@ def test_by_default_progress_notices_and_warnings_are_shown_and_no_traceback() -
     assert text.splitlines() == [
         "segment clips: nothing to do",
         "segment clips: 50.0 %, 3 s left: 30 of 60 s of audio, 10.0 a second",
-        "segment clips: 100.0 %, 0 s left: 60 of 60 s of audio, 10.0 a second",
+        "segment clips: done: 60 of 60 s of audio, 10.0 a second",
         "no speech of u1",
     ]
 
@@ -105,7 +105,7 @@ def test_on_a_terminal_a_bar_is_drawn_and_replaced_by_a_line_when_the_step_is_do
     report(logger, 60.0)
     text = stream.getvalue()
     assert "━" in text
-    assert "segment clips: done, 60 of 60 s of audio, 10.0 a second\n" in text
+    assert "segment clips: done: 60 of 60 s of audio, 10.0 a second\n" in text
     assert text.count("\n") < 10
 
 
