@@ -33,3 +33,9 @@ def roman_value(letters: str) -> int | None:
         return None
     values = [_ROMAN[letter] for letter in letters]
     return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
+
+
+def ends_sentence(match: re.Match[str], starts: str) -> bool:
+    """Decide whether the full stop of an abbreviation also ends its sentence: nothing follows, or one of `starts`."""
+    rest = match.string[match.end() : match.end() + 20]
+    return re.match(rf"[\"')]{{0,2}}$| (?:{starts})\b", rest) is not None
