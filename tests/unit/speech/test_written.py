@@ -11,7 +11,7 @@ from valle.phonemes import open_phonemizer, phoneme_table
 from valle.phonemes.text import normalise
 from valle.phonemes.written import verbalise
 
-LANGUAGES = ("en", "de")
+LANGUAGES = ("en", "de", "fr")
 _COMMA_LANGUAGES = ("de", "fr")
 _POINTS = {"en": "point", "de": "Komma", "fr": "virgule", "ko": "점"}
 _PERCENT = {"en": "percent", "de": "Prozent", "fr": "pour cent", "ko": "퍼센트"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from valle.phonemes.written import english, german
+from valle.phonemes.written import english, french, german
 
 
 def verbalise(text: str, language: str) -> str:
@@ -10,4 +10,4 @@ def verbalise(text: str, language: str) -> str:
     return _LANGUAGES[language](text) if language in _LANGUAGES else text
 
 
-_LANGUAGES: dict[str, Callable[[str], str]] = {"en": english.verbalise, "de": german.verbalise}
+_LANGUAGES: dict[str, Callable[[str], str]] = {"en": english.verbalise, "de": german.verbalise, "fr": french.verbalise}

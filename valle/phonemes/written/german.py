@@ -8,7 +8,15 @@ import re
 
 from num2words import num2words
 
-from valle.phonemes.written.rules import VULGAR_FRACTION, Rule, any_of, ends_sentence, rewrite, roman_value
+from valle.phonemes.written.rules import (
+    VULGAR_FRACTION,
+    Rule,
+    any_of,
+    ends_sentence,
+    rewrite,
+    roman_value,
+    separate_letters,
+)
 
 _NUMBER = r"(?:\d{1,3}(?:[. ]\d{3}){1,5}|\d{1,15})(?:,\d{1,9})?"
 _START = r"(?<![\w.,])"
@@ -237,7 +245,7 @@ def _spaced(short: str) -> str:
 _SHORT_FORMS = {short.replace(" ", ""): full for short, full in _ABBREVIATIONS.items()}
 _SHORT = "|".join(_spaced(short) for short in sorted(_ABBREVIATIONS, key=len, reverse=True))
 _SIGNS: tuple[Rule, ...] = (
-    (re.compile(r"(?<![\w)])- ?(?=\d)"), "minus "),
+    (re.compile(r"(?<![\w)])- ?(?=\d)|(?<=\d) [—-] (?=\d{1,15} =)"), " minus "),
     (re.compile(r" ?& ?"), " und "),
     (re.compile(r" ?\+ ?(?=\w)"), " plus "),
     (re.compile(r" ?= ?"), " gleich "),
@@ -273,6 +281,7 @@ _NAMES: tuple[Rule, ...] = (
     (re.compile(rf"\b[IVX]{{1,6}}(?=\. (?:{_NOUNS}))"), _numeral),
     (re.compile(r"(?<![\w'.-])[IVXL]{2,6}(?![\w'-]|\.\w)"), _numeral),
     (re.compile(r"(?<=\bKapitel )[VX]\b"), _numeral),
+    *separate_letters(_SENTENCE_STARTS),
 )
 _NUMBERS: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\w.])({any_of(_BEFORE_NUMBERS)}) ?(?=\d)"), lambda m: f"{_BEFORE_NUMBERS[m[1]]} "),

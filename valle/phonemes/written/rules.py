@@ -39,3 +39,15 @@ def ends_sentence(match: re.Match[str], starts: str) -> bool:
     """Decide whether the full stop of an abbreviation also ends its sentence: nothing follows, or one of `starts`."""
     rest = match.string[match.end() : match.end() + 20]
     return re.match(rf"[\"')]{{0,2}}$| (?:{starts})\b", rest) is not None
+
+
+def separate_letters(starts: str) -> tuple[Rule, ...]:
+    """Return rules that remove the dots of `U.S.A.` and of initials, but for those that end a sentence."""
+
+    def letters(match: re.Match[str]) -> str:
+        return " ".join(match[0].replace(".", "")) + ("." if ends_sentence(match, starts) else "")
+
+    return (
+        (re.compile(r"(?<![\w.'])(?:[A-Z]\.){2,10}(?!\w)"), letters),
+        (re.compile(rf"(?<![\w'])([A-Z])\.(?=[ -](?:[A-Z]\.|[A-Z][a-zà-ÿ]))(?![ -](?:{starts})\b)"), r"\1"),
+    )
