@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
-from valle.phonemes.chinese_numbers import say_numbers
 from valle.phonemes.symbols import PUNCTUATION, SPACE, split_symbols
 from valle.phonemes.text import normalise
+from valle.phonemes.written.mandarin import verbalise
 from warehouse.errors import DependencyError
 
 _COMMAND = "pip install pypinyin"
@@ -59,7 +59,7 @@ class MandarinPhonemizer:
         """Symbols of each text; runs of characters have no spaces. Raises DependencyError when pypinyin is missing."""
         if self._read is None:
             self._read = _open_reader()
-        return [self._symbols(say_numbers(normalise(text))) for text in texts]
+        return [self._symbols(verbalise(normalise(text))) for text in texts]
 
     def _symbols(self, text: str) -> list[str]:
         symbols: list[str] = []

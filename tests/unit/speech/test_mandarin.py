@@ -4,9 +4,9 @@ import pytest
 
 from valle.phonemes import mandarin as mandarin_module
 from valle.phonemes import open_phonemizer, phoneme_table, phonemizer_revision
-from valle.phonemes.chinese_numbers import say_numbers
 from valle.phonemes.mandarin import _FINALS, _HUMMED, _INITIALS, MandarinPhonemizer
 from valle.phonemes.symbols import split_symbols
+from valle.phonemes.written.mandarin import verbalise
 from warehouse.errors import DependencyError
 
 
@@ -61,7 +61,7 @@ def test_known_sentences_are_read_as_they_are_said(reader, text: str, expected: 
     ],
 )
 def test_numbers_are_said_by_value_years_and_telephones_by_digit(text: str, spoken: str):
-    assert say_numbers(text) == spoken
+    assert verbalise(text) == spoken
 
 
 def test_what_cannot_be_read_stays_visible_as_it_is_written(reader):

@@ -78,7 +78,7 @@ def _month_day(match: re.Match[str]) -> str:
 
 def _day_month(match: re.Match[str]) -> str:
     years = f"{match['comma']} {year(int(match['year']))}" if match["year"] else ""
-    article = "" if match["of"] and not match["article"] else "the "
+    article = match["article"] or ("" if match["of"] else "the ")
     return f"{article}{ordinal(int(match['day']))} of {match['month']}{years}"
 
 

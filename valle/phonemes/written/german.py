@@ -9,6 +9,7 @@ import re
 from num2words import num2words
 
 from valle.phonemes.written.rules import (
+    SPACED_GROUPS,
     VULGAR_FRACTION,
     Rule,
     any_of,
@@ -286,7 +287,7 @@ _NAMES: tuple[Rule, ...] = (
 _NUMBERS: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\w.])({any_of(_BEFORE_NUMBERS)}) ?(?=\d)"), lambda m: f"{_BEFORE_NUMBERS[m[1]]} "),
     (re.compile(rf"(?<=\d\. )({any_of(_MONTHS_SHORT)})"), lambda m: _MONTHS_SHORT[m[1]]),
-    (re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?: \d{3}){1,5}(?![\d-]| \d)"), lambda m: m[0].replace(" ", ".")),
+    (SPACED_GROUPS, lambda m: m[0].replace(" ", ".")),
     (re.compile(r"(?<![\w.,/-])0\d{2,5}[ /-]\d{3,10}(?![\w-])|(?<![\w.,])\d{11,30}(?![\d.,]\d|\w)"),
      lambda m: _digits(m[0])),
     (re.compile(r"(?<![\w.-])(?P<year>[12]\d{3})-(?P<month>\d{2})-(?P<day>\d{2})(?![\w-])"), _date),

@@ -11,6 +11,8 @@ Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
 """A pattern, and what replaces each match: a template, or a function of the match."""
 
 VULGAR_FRACTION = r"(?:(?P<whole>\d{1,3}) )?(?<![\d/⁄.,])(?P<top>\d{1,3})[/⁄](?P<bottom>\d{1,3})(?![\d/⁄]|[.,]\d)"
+SPACED_GROUPS = re.compile(r"(?<![\d.,])[1-9](?:\d?(?: \d{3}){1,5}|\d\d(?: 000){1,5})(?![\d-]| \d)")
+"""Thousands with spaces: `10 000`, `1 234 567`; three digits before three others are two numbers but for `100 000`."""
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _VALID_ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 
