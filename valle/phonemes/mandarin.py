@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from valle.phonemes.symbols import PUNCTUATION, SPACE, split_symbols
 from valle.phonemes.text import normalise
+from valle.phonemes.tone_sandhi import apply_tone_sandhi
 from valle.phonemes.written.mandarin import verbalise
 from warehouse.errors import DependencyError
 
@@ -90,14 +91,15 @@ def _turns(run: re.Match[str], text: str) -> bool:
 def _open_reader() -> Callable[[str], list[str]]:
     try:
         from pypinyin import Style, lazy_pinyin
+        from pypinyin.seg.mmseg import seg
     except ImportError as error:
         raise DependencyError(f"The reader of Mandarin is not installed: run `{_COMMAND}`.") from error
 
     def read(characters: str) -> list[str]:
-        spoken: list[str] = lazy_pinyin(
-            characters, style=Style.TONE3, neutral_tone_with_five=True, tone_sandhi=True, errors=cast(Any, list)
+        syllables: list[str] = lazy_pinyin(
+            characters, style=Style.TONE3, neutral_tone_with_five=True, errors=cast(Any, list)
         )
-        return spoken
+        return apply_tone_sandhi(characters, syllables, list(seg.cut(characters)))
 
     return read
 
