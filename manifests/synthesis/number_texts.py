@@ -1,7 +1,7 @@
 """Sentences with numbers, money, dates, times and names, every number written as words."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 _SMALL = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -15,8 +15,10 @@ _MONTHS = (
     "December",
 )  # fmt: skip
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_THINGS = ("ticket", "bicycle", "kettle", "jacket", "lamp", "dictionary", "guitar", "pair of shoes", "television", "cup of coffee",
-           "bottle of juice", "sandwich")  # fmt: skip
+_THINGS = (
+    "ticket", "bicycle", "kettle", "jacket", "lamp", "dictionary", "guitar", "pair of shoes", "television",
+    "cup of coffee", "bottle of juice", "sandwich",
+)  # fmt: skip
 _UNITS = ("percent", "kilometres", "miles", "kilograms", "pounds", "litres", "degrees", "metres", "hours", "feet")
 _MONEY = (("dollar", "cent"), ("pound", "penny"), ("euro", "cent"))
 _FIRST = (
@@ -48,8 +50,18 @@ _PLACES = (
 _TITLES = ("Doctor", "Professor", "Mister", "Missus", "Captain", "Judge")
 _ACTS = (
     "was born in {place} in {year}", "lives near {place}", "will call you back on {day}", "wrote to us from {place}",
-    "flew from {place} to {place}", "has worked in {place} since {year}", "asked for {person}", "is in {place} until {day}",
-    "married {person} in {month}", "sold the house to {person}",
+    "flew from {place} to {place}", "has worked in {place} since {year}", "asked for {person}",
+    "is in {place} until {day}", "married {person} in {month}", "sold the house to {person}",
+)  # fmt: skip
+
+_PRICES = ("The {thing} costs {money}.", "She paid {money} for the {thing}.", "That is {money}, please.")
+_APPOINTMENTS = (
+    "We will meet at {time} on {date}.", "The shop opens at {time}.", "It happened on {date}, {year}.",
+    "The letter of {date} came on {day}.",
+)  # fmt: skip
+_MEASURES = (
+    "It is {number} {unit} away.", "About {number} {unit}.", "The answer is {number}.",
+    "The value rose by {decimal} {unit}.", "They counted {number} of them in {year}.",
 )  # fmt: skip
 
 
@@ -140,30 +152,22 @@ def _money(rng: random.Random) -> str:
 
 
 def _price(rng: random.Random) -> str:
-    return rng.choice(
-        ("The {thing} costs {money}.", "She paid {money} for the {thing}.", "That is {money}, please.")
-    ).format(thing=rng.choice(_THINGS), money=_money(rng))
+    return rng.choice(_PRICES).format(thing=rng.choice(_THINGS), money=_money(rng))
 
 
 def _appointment(rng: random.Random) -> str:
-    return rng.choice(
-        ("We will meet at {time} on {date}.", "The shop opens at {time}.", "It happened on {date}, {year}.", "The letter of {date} came on {day}.")
-    ).format(time=_time(rng), date=_date(rng), year=_year(rng), day=rng.choice(_DAYS))  # fmt: skip
+    return rng.choice(_APPOINTMENTS).format(time=_time(rng), date=_date(rng), year=_year(rng), day=rng.choice(_DAYS))
 
 
 def _measure(rng: random.Random) -> str:
     number = number_words(_amount(rng))
-    decimal = (
-        f"{_SMALL[rng.randrange(10)]} point {' '.join(_SMALL[rng.randrange(10)] for _ in range(rng.choice((1, 2))))}"
-    )
-    return rng.choice(("It is {number} {unit} away.", "About {number} {unit}.", "The answer is {number}.", "The value rose by {decimal} {unit}.",
-                       "They counted {number} of them in {year}.")).format(
-        number=number, decimal=decimal, unit=rng.choice(_UNITS), year=_year(rng)
-    )  # fmt: skip
+    whole = _SMALL[rng.randrange(10)]
+    decimal = f"{whole} point {' '.join(_SMALL[rng.randrange(10)] for _ in range(rng.choice((1, 2))))}"
+    return rng.choice(_MEASURES).format(number=number, decimal=decimal, unit=rng.choice(_UNITS), year=_year(rng))
 
 
 _SENTENCES: tuple[Callable[[random.Random], str], ...] = (_price, _appointment, _measure)
-_SLOTS: dict[str, Callable[[random.Random], str]] = {
+_SLOTS: Mapping[str, Callable[[random.Random], str]] = {
     "place": lambda rng: rng.choice(_PLACES),
     "day": lambda rng: rng.choice(_DAYS),
     "month": lambda rng: rng.choice(_MONTHS),

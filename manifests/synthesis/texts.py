@@ -65,7 +65,7 @@ _APART = re.compile(r"[^a-z']+")
 class Line:
     """One thing to say: `prompt` as it is written for the synthesizer, and how fast.
 
-    `text` is lower-case words without punctuation in digit strings and sentences of templates, else the prompt as it is.
+    `text` is lower-case words without punctuation for kinds `digits` and `sentence`, and the prompt for all others.
     """
 
     kind: Kind
