@@ -49,11 +49,11 @@ def work(stage: Stage, lake: Lake, run: str, gate: Path, others: int) -> dict[st
     while len(list(gate.iterdir())) < others:
         time.sleep(0.01)
     processor, wall = time.process_time(), time.perf_counter()
-    receipts = run_shards(stage, shards, corpus="clips", lake=lake, backends=backends, run_id=run)
+    reports = run_shards(stage, shards, corpus="clips", lake=lake, backends=backends, run_id=run)
     return {
         "processor": time.process_time() - processor,
         "wall": time.perf_counter() - wall,
-        "audio": sum(receipt.audio_seconds for receipt in receipts),
+        "audio": sum(report.audio_seconds for report in reports),
     }
 
 

@@ -33,7 +33,7 @@ from warehouse.rows import ScoreRow
 @flow(name="train-codec", flow_run_name="train-codec {parameters.run}")
 def train_codec(parameters: TrainCodecParameters) -> Path:
     """Train the embedded codec, in a child process that saves and ends when the flow is cancelled."""
-    root = parameters.place
+    root = parameters.data_root
     if (parameters.training_set is None) == (not parameters.audio):
         raise ConfigurationError("Name either a training set or at least one folder of audio.")
     clips = (
@@ -65,11 +65,11 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
 
 
 def _report_training(parameters: TrainCodecParameters) -> None:
-    directory = parameters.place.runs / parameters.run
+    directory = parameters.data_root.runs / parameters.run
     metrics = directory / "metrics.jsonl"
     if not metrics.exists():
         return  # Ended before the first line of metrics.
-    folder = parameters.place.reports / f"train-codec-{parameters.run}"
+    folder = parameters.data_root.reports / f"train-codec-{parameters.run}"
     plot = plot_training(metrics, folder / "loss.png", fields=("spectral",))
     last = json.loads(metrics.read_text(encoding="utf-8").splitlines()[-1])
     lines = [f"| {name} | {value} |" for name, value in last.items()]
@@ -86,7 +86,7 @@ def _report_training(parameters: TrainCodecParameters) -> None:
 @flow(name="codec-report", flow_run_name="codec-report {parameters.subject}")
 def codec_report(parameters: CodecReportParameters) -> Report:
     """Measure what codecs do to speech: rate, use of codebooks, words, voices and opinions beside the recordings."""
-    root = parameters.place
+    root = parameters.data_root
     items = (
         clips_of_folder(parameters.audio, split=parameters.split, count=parameters.count, longest=parameters.longest)
         if parameters.audio is not None

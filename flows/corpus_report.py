@@ -13,7 +13,7 @@ from warehouse.catalogue.views import connect, named_query, refresh, run_query
 @flow(name="corpus-report", flow_run_name="corpus-report")
 def corpus_report(parameters: CorpusReportParameters) -> Path:
     """Describe everything in the catalogue: hours, licences, drops, lengths, quality, use of codes, throughput."""
-    root = parameters.place
+    root = parameters.data_root
     with connect(root.lake.snapshot()) as connection:
         report = write_corpus_report(lambda name: run_query(connection, named_query(name).sql), root.reports / "corpus")
     refresh(root.lake, root.catalogue)

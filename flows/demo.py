@@ -28,7 +28,7 @@ from valle.checkpoints.runs import EMBEDDED
 from valle.data.selection.select import Selection
 from valle.data.selection.splits import SplitPolicy
 from valle.stages.quality import Quality
-from valle.stages.runner import Receipt
+from valle.stages.runner import ShardReport
 from valle.stages.transcribe import Transcribe
 from valle.statistics.corpus_report import corpus_report
 from valle.synthesis.options import SamplingOptions
@@ -71,11 +71,11 @@ class DemoResult:
 @flow(name="demo", flow_run_name="demo")
 def demo(parameters: DemoParameters) -> DemoResult:
     """From raw audio to scores on the demo corpus; what is done already is not done again."""
-    root = parameters.place
+    root = parameters.data_root
     prompt = next(clip.path for clip in demo_clips() if clip.split == HELD_OUT and 3 <= clip.duration <= 4)
     speeches = [speak_once(root, EMBEDDED, prompt)]
     layout = lay_out_demo(root.corpora / "demo")
-    done: list[Receipt] = []
+    done: list[ShardReport] = []
     for corpus, stages in (
         (_corpus("librilight", layout.librilight), Stages()),
         (_corpus("emilia", layout.emilia), _QUICK_STAGES),

@@ -10,7 +10,7 @@ from valle.audio import AudioLocation, read_audio, resample, write_audio
 from valle.backends.asr import SAMPLE_RATE
 from valle.backends.registry import Backends
 from valle.checkpoints.runs import newest_checkpoint, read_summary
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.reporting import write_text
 from valle.synthesis.preferred import read_sampling
 
@@ -32,7 +32,7 @@ class DemoSpeech:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def speak_once(root: Place, run: str, prompt: Path) -> DemoSpeech:
+def speak_once(root: DataRoot, run: str, prompt: Path) -> DemoSpeech:
     """Say the sentence of the demo in the voice of a recording, unless this checkpoint has said it already."""
     checkpoint = newest_checkpoint(root.runs, run)
     name = read_summary(checkpoint).checkpoint_id

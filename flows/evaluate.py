@@ -48,7 +48,7 @@ _SHARD_MEGABYTES = 1.0
 @flow(name="evaluate", flow_run_name="evaluate {parameters.subject}")
 def evaluate(parameters: EvaluateParameters) -> Report:
     """Measure WER, SIM-O and naturalness of a system beside the control rows."""
-    root = parameters.place
+    root = parameters.data_root
     backends = process_backends(parameters.workers.device, parameters.workers.threads)
     resolved = resolve(parameters, backends)
     plan = resolved.plan
@@ -73,7 +73,7 @@ def evaluate(parameters: EvaluateParameters) -> Report:
 @task(task_run_name="speak controls", cache_policy=NO_CACHE, persist_result=False)
 def speak_controls(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     """Write the speech of the control rows; files that exist are kept."""
-    _, directory = plan.speech(parameters.place)
+    _, directory = plan.speech(parameters.data_root)
     items = control_items(plan.items)
     backends = process_backends(parameters.workers.device, parameters.workers.threads)
     write_controls(items, plan.decoders, backends, directory)
@@ -84,7 +84,7 @@ def speak_controls(plan: EvaluationPlan, parameters: EvaluateParameters) -> None
 def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     """Write the speech of the system; files that exist are kept."""
     workers, items = parameters.workers, plan.items.items
-    directory, _ = plan.speech(parameters.place)
+    directory, _ = plan.speech(parameters.data_root)
     note_circumstances(directory, workers.device, workers.threads)
     plan.system.speak(items, directory, process_backends(workers.device, workers.threads))
     write_continued(items, (plan.system.name,), directory)
@@ -95,21 +95,21 @@ def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
 
 def _listen(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     """Send all speech down the road: recordings, segments, then transcripts, opinions, speakers and codes at once."""
-    place, workers = parameters.place, parameters.workers
+    data_root, workers = parameters.data_root, parameters.workers
     # The longest speech must stay whole.
     segment = Segment(max_duration=plan.system.longest_seconds)
     of_words, of_voices = judging_stages(plan, codes=parameters.codes, one_at_a_time=parameters.batch == 1)
-    whole = _with_speech(plan.speech(place))
-    spoken = [*whole, *_with_speech(map(voices_directory, plan.speech(place)))]
+    whole = _with_speech(plan.speech(data_root))
+    spoken = [*whole, *_with_speech(map(voices_directory, plan.speech(data_root)))]
     for directory in spoken:
         _ingest(plan, directory, parameters)
-    catalogue = NewestCatalogue(place.lake)
+    catalogue = NewestCatalogue(data_root.lake)
     name = plan.system.name
-    run_jobs(f"segment {name}", [Job(segment, one.name) for one in spoken], place, workers, catalogue)
+    run_jobs(f"segment {name}", [Job(segment, one.name) for one in spoken], data_root, workers, catalogue)
     # What takes longest comes first. Nobody listens to the words of what is only compared by its voice.
     jobs = [Job(stage, one.name) for stage in of_words for one in whole]
     jobs += [Job(of_voices, one.name) for one in spoken]
-    run_jobs(f"listen {name}", jobs, place, workers, catalogue)
+    run_jobs(f"listen {name}", jobs, data_root, workers, catalogue)
 
 
 def judging_stages(plan: EvaluationPlan, *, codes: bool, one_at_a_time: bool) -> tuple[list[Stage], Speakers]:

@@ -72,15 +72,15 @@ def resolve(parameters: EvaluateParameters, backends: Backends) -> Resolved:
 def finished_report(parameters: EvaluateParameters) -> Report | None:
     """The report of an evaluation whose scores are stored already; None when there is something to do."""
     resolved = resolve(parameters, Backends(parameters.workers.device, parameters.workers.threads))
-    rows = stored_scores(resolved.plan.name, parameters.place.lake)
+    rows = stored_scores(resolved.plan.name, parameters.data_root.lake)
     return report(resolved, rows, parameters) if rows else None
 
 
 def report(resolved: Resolved, rows: list[ScoreRow], parameters: EvaluateParameters) -> Report:
     """Write the report, unless it stands there already."""
-    of_system, _ = resolved.plan.speech(parameters.place)
+    of_system, _ = resolved.plan.speech(parameters.data_root)
     facts = resolved.facts | {"made on": "; ".join(read_circumstances(of_system)) or "not known"}
-    return report_evaluation(resolved.plan, rows, parameters.place, facts)
+    return report_evaluation(resolved.plan, rows, parameters.data_root, facts)
 
 
 def _subject(parameters: EvaluateParameters) -> _Subject:
@@ -112,7 +112,7 @@ def _command(command: str, parameters: EvaluateParameters) -> _Subject:
 
 
 def _checkpoint(parameters: EvaluateParameters) -> _Subject:
-    checkpoint = newest_checkpoint(parameters.place.runs, str(parameters.run))
+    checkpoint = newest_checkpoint(parameters.data_root.runs, str(parameters.run))
     summary = read_summary(checkpoint)
     _check_best_of(parameters)
     sampling = (parameters.sampling or SamplingOptions()).over(read_sampling(checkpoint))
@@ -162,7 +162,7 @@ def _items(parameters: EvaluateParameters, own_training_set: str | None) -> Item
     if training_set is None:
         raise ConfigurationError("Name the sentences: --protocol with its list, or --training-set.")
     return items_of_training_set(
-        parameters.place,
+        parameters.data_root,
         training_set,
         where=parameters.where,
         count=parameters.count,

@@ -5,13 +5,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
 from flows.parameters import CorpusChoice, IngestParameters
-from flows.runtime.artifacts import publish_receipts
+from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
 from flows.runtime.runner import Work, run_all, run_id, task_runner
 from manifests.corpora.registry import open_corpus
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.stages.ingest import export_manifests, ingest_shard, plan_ingest
-from valle.stages.runner import Receipt
+from valle.stages.runner import ShardReport
 from warehouse.catalogue.views import refresh
 
 
@@ -23,25 +23,25 @@ from warehouse.catalogue.views import refresh
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def ingest_task(choice: CorpusChoice, shard: str, root: Place, run: str) -> Receipt:
+def ingest_task(choice: CorpusChoice, shard: str, root: DataRoot, run: str) -> ShardReport:
     """Read the sources of one shard."""
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     return ingest_shard(corpus, shard=shard, lake=root.lake, run_id=run)
 
 
 @flow(name="ingest", flow_run_name="ingest {parameters.corpus.name}", validate_parameters=True)
-def ingest(parameters: IngestParameters) -> list[Receipt]:
+def ingest(parameters: IngestParameters) -> list[ShardReport]:
     """Read what is new in a corpus into the tables of sources and recordings."""
-    receipts = ingest_corpus(parameters)
-    root = parameters.place
+    reports = ingest_corpus(parameters)
+    root = parameters.data_root
     refresh(root.lake, root.catalogue)
-    announce("ingest", parameters.corpus.name, root, sum(receipt.rows_out for receipt in receipts))
-    return receipts
+    announce("ingest", parameters.corpus.name, root, sum(report.rows_out for report in reports))
+    return reports
 
 
-def ingest_corpus(parameters: IngestParameters) -> list[Receipt]:
+def ingest_corpus(parameters: IngestParameters) -> list[ShardReport]:
     """The body of the flow, for the flows that do more than ingest."""
-    choice, root = parameters.corpus, parameters.place
+    choice, root = parameters.corpus, parameters.data_root
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     plan = plan_ingest(corpus, root.lake)
     run = run_id()
@@ -51,10 +51,10 @@ def ingest_corpus(parameters: IngestParameters) -> list[Receipt]:
             arguments = {"choice": choice, "shard": shard, "root": root, "run": run}
             return Work(label=shard, audio_seconds=0.0, submit=lambda _wait: runner.submit(ingest_task, arguments))
 
-        receipts = run_all(
+        reports = run_all(
             f"ingest {choice.name}", [work(shard) for shard in plan.shards], width=parameters.workers.width
         )
-    if receipts:
+    if reports:
         export_manifests(choice.name, root.lake, root.manifests)
-        publish_receipts(f"ingest {choice.name}", receipts)
-    return receipts
+        publish_shard_reports(f"ingest {choice.name}", reports)
+    return reports

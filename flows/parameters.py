@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from manifests import CorpusKind, CorpusOptions
 from valle.codec.base import CodesToLearn
 from valle.data.selection.select import Selection
-from valle.data_root import Place, place
+from valle.data_root import DataRoot, open_data_root
 from valle.evaluation.items.protocols import PublishedProtocol
 from valle.stages.base import Stage
 from valle.stages.phonemize import Phonemize
@@ -37,9 +37,9 @@ class Located(Parameters):
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
 
     @property
-    def place(self) -> Place:
+    def data_root(self) -> DataRoot:
         """The folders below the data root."""
-        return place(self.data)
+        return open_data_root(self.data)
 
 
 class Workers(Parameters):

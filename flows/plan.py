@@ -15,7 +15,7 @@ from valle.stages.ingest import find_unread
 @flow(name="plan", flow_run_name="plan {parameters.corpus.name}")
 def plan(parameters: PlanParameters) -> Forecast:
     """Say what `prepare` would do, redo and write, how long it would take and why; nothing is written to the lake."""
-    choice, lake = parameters.corpus, parameters.place.lake
+    choice, lake = parameters.corpus, parameters.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     found = forecast(
         parameters.stages.in_order(),
@@ -37,7 +37,7 @@ def _describe(found: Forecast, parameters: PlanParameters) -> str:
     lines = [
         f"# What prepare would do on {found.corpus}",
         markdown_table(found.table(width=width)),
-        f"Times are for {width} at a time, as fast as the receipts of this lake say.",
+        f"Times are for {width} at a time, as fast as the reports of this lake say.",
         *found.notes,
     ]
     return "\n\n".join(lines) + "\n"

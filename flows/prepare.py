@@ -4,40 +4,40 @@ from prefect import flow
 
 from flows.ingest import ingest_corpus
 from flows.parameters import PrepareParameters
-from flows.runtime.artifacts import publish_card, publish_receipts
+from flows.runtime.artifacts import publish_card, publish_shard_reports
 from flows.runtime.events import announce
 from flows.stages import run_stage
-from valle.stages.runner import Receipt
+from valle.stages.runner import ShardReport
 from valle.statistics.prepared import corpus_plots, coverage_table
 from warehouse.catalogue.views import NewestCatalogue, connect, refresh
 
 
 @flow(name="prepare", flow_run_name="prepare {parameters.corpus.name}")
-def prepare(parameters: PrepareParameters) -> list[Receipt]:
+def prepare(parameters: PrepareParameters) -> list[ShardReport]:
     """Take a corpus all the way from raw audio to codes; does only what is missing."""
-    corpus, root = parameters.corpus.name, parameters.place
-    receipts = ingest_corpus(parameters)
+    corpus, root = parameters.corpus.name, parameters.data_root
+    reports = ingest_corpus(parameters)
     catalogue = NewestCatalogue(root.lake)
     for stage in parameters.stages.in_order():
-        receipts += run_stage(stage, corpus, root, parameters.workers, catalogue)
+        reports += run_stage(stage, corpus, root, parameters.workers, catalogue)
     refresh(root.lake, root.catalogue)
-    if receipts:
-        _report(parameters, receipts)
-    announce("prepare", corpus, root, sum(receipt.rows_out for receipt in receipts))
-    return receipts
+    if reports:
+        _report(parameters, reports)
+    announce("prepare", corpus, root, sum(report.rows_out for report in reports))
+    return reports
 
 
-def _report(parameters: PrepareParameters, receipts: list[Receipt]) -> None:
-    corpus, root = parameters.corpus.name, parameters.place
+def _report(parameters: PrepareParameters, reports: list[ShardReport]) -> None:
+    corpus, root = parameters.corpus.name, parameters.data_root
     with connect(root.lake.snapshot()) as connection:
         coverage = coverage_table(connection, corpus)
         plots = corpus_plots(connection, corpus, root.reports / f"prepare-{corpus}")
     sections = [publish_card(parameters.corpus.kind)]
     if coverage:
         sections = [f"## Where {corpus} stands now", coverage, *sections]
-    publish_receipts(
+    publish_shard_reports(
         f"prepare {corpus}",
-        receipts,
+        reports,
         sections=sections,
         plots=plots,
         next_step="`valle stats` for all corpora, then `valle select` for a training set",

@@ -21,11 +21,11 @@ _SHOWN = 200
 def query(parameters: QueryParameters) -> Path:
     """Answer a question with SQL, or with the name of a kept query; returns the file of the answer."""
     sql = named_query(parameters.query).sql if parameters.query is not None else parameters.sql
-    lake = parameters.place.lake
+    lake = parameters.data_root.lake
     with connect(lake.snapshot()) as connection:
         answer = run_select(connection, sql, lake=lake)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    path = parameters.place.reports / "queries" / f"{parameters.subject}-{stamp}.{parameters.format}"
+    path = parameters.data_root.reports / "queries" / f"{parameters.subject}-{stamp}.{parameters.format}"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_answer(answer, path, parameters.format)
     left_out = answer.num_rows - _SHOWN

@@ -16,7 +16,7 @@ from warehouse.catalogue.views import refresh
 @flow(name="select", flow_run_name="select {parameters.selection.name}")
 def select(parameters: SelectParameters) -> TrainingSetCard:
     """Select a training set by SQL and export its Lhotse manifests."""
-    root = parameters.place
+    root = parameters.data_root
     chosen = select_set(
         parameters.selection,
         root,

@@ -15,24 +15,26 @@ from flows.parameters import (
     TranscribeParameters,
     Workers,
 )
-from flows.runtime.artifacts import publish_receipts
+from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
 from flows.runtime.runner import Work, process_backends, run_all, run_id, shard_task, task_runner
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.stages.base import Stage
-from valle.stages.runner import Job, Receipt, activate, plan
+from valle.stages.runner import Job, ShardReport, activate, plan
 from warehouse.catalogue.planning import ShardPlan
 from warehouse.catalogue.views import NewestCatalogue, refresh
 
 
-def run_stage(stage: Stage, corpus: str, root: Place, workers: Workers, catalogue: NewestCatalogue) -> list[Receipt]:
+def run_stage(
+    stage: Stage, corpus: str, root: DataRoot, workers: Workers, catalogue: NewestCatalogue
+) -> list[ShardReport]:
     """Do what `corpus` still needs from `stage`: the body of every stage flow; `catalogue` is that of `root`."""
     return run_jobs(f"{stage.name} {corpus}", [Job(stage, corpus)], root, workers, catalogue)
 
 
 def run_jobs(
-    name: str, jobs: Sequence[Job], root: Place, workers: Workers, catalogue: NewestCatalogue
-) -> list[Receipt]:
+    name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers, catalogue: NewestCatalogue
+) -> list[ShardReport]:
     """Do what every job still needs, the shards of all in one pool: no job may read what another writes."""
     backends = process_backends(workers.device, workers.threads)
     plans = [plan(job.stage, job.corpus, catalogue, backends) for job in jobs]
@@ -49,7 +51,7 @@ def run_jobs(
         return run_all(name, work, width=workers.width)
 
 
-def _work(runner: TaskRunner[Any], job: Job, shard: ShardPlan, root: Place, workers: Workers, run: str) -> Work:
+def _work(runner: TaskRunner[Any], job: Job, shard: ShardPlan, root: DataRoot, workers: Workers, run: str) -> Work:
     arguments = {
         "stage": job.stage,
         "corpus": job.corpus,
@@ -66,46 +68,46 @@ def _work(runner: TaskRunner[Any], job: Job, shard: ShardPlan, root: Place, work
     )
 
 
-def _run_alone(stage: Stage, corpus: str, root: Place, workers: Workers) -> list[Receipt]:
-    receipts = run_stage(stage, corpus, root, workers, NewestCatalogue(root.lake))
-    if receipts:
-        publish_receipts(f"{stage.name} {corpus}", receipts)
+def _run_alone(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
+    reports = run_stage(stage, corpus, root, workers, NewestCatalogue(root.lake))
+    if reports:
+        publish_shard_reports(f"{stage.name} {corpus}", reports)
     refresh(root.lake, root.catalogue)
-    announce(stage.name, corpus, root, sum(receipt.rows_out for receipt in receipts))
-    return receipts
+    announce(stage.name, corpus, root, sum(report.rows_out for report in reports))
+    return reports
 
 
 @flow(name="segment", flow_run_name="segment {parameters.corpus}")
-def segment(parameters: SegmentParameters) -> list[Receipt]:
+def segment(parameters: SegmentParameters) -> list[ShardReport]:
     """Find the speech in recordings."""
-    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="transcribe", flow_run_name="transcribe {parameters.corpus}")
-def transcribe(parameters: TranscribeParameters) -> list[Receipt]:
+def transcribe(parameters: TranscribeParameters) -> list[ShardReport]:
     """Write down what is said in segments."""
-    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="phonemize", flow_run_name="phonemize {parameters.corpus}")
-def phonemize(parameters: PhonemizeParameters) -> list[Receipt]:
+def phonemize(parameters: PhonemizeParameters) -> list[ShardReport]:
     """Turn transcripts into phonemes."""
-    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="quality", flow_run_name="quality {parameters.corpus}")
-def quality(parameters: QualityParameters) -> list[Receipt]:
+def quality(parameters: QualityParameters) -> list[ShardReport]:
     """Score how good segments sound."""
-    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="speakers", flow_run_name="speakers {parameters.corpus}")
-def speakers(parameters: SpeakersParameters) -> list[Receipt]:
+def speakers(parameters: SpeakersParameters) -> list[ShardReport]:
     """Embed the voice of segments."""
-    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="quantize", flow_run_name="quantize {parameters.corpus}")
-def quantize(parameters: QuantizeParameters) -> list[Receipt]:
+def quantize(parameters: QuantizeParameters) -> list[ShardReport]:
     """Turn segments into codes."""
-    return _run_alone(parameters.options, parameters.corpus, parameters.place, parameters.workers)
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)

@@ -16,7 +16,7 @@ from flows.runtime.child_process import run_child
 from flows.runtime.events import start_once
 from flows.runtime.training_progress import TrainingProgress
 from valle.checkpoints.runs import latest_checkpoint, read_content
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.reporting import write_text
 from valle.statistics.training import plot_training
 from valle.training.options import TrainOptions
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @flow(name="train", flow_run_name="train {parameters.run}")
 def train(parameters: TrainParameters) -> "CheckpointCard":
     """Train a model on a training set; a run that exists is resumed."""
-    root = parameters.place
+    root = parameters.data_root
     run_dir = root.runs / parameters.run
     options = TrainOptions(
         **parameters.options.model_dump(),
@@ -71,7 +71,7 @@ def _read_card(checkpoint: Path) -> "CheckpointCard":
     return read_card(checkpoint)
 
 
-def _report(root: Place, card: "CheckpointCard") -> None:
+def _report(root: DataRoot, card: "CheckpointCard") -> None:
     folder = root.reports / f"train-{card.run_id}"
     plot = plot_training(root.runs / card.run_id / "metrics.jsonl", folder / "loss.png", fields=("loss", "dev_loss"))
     lines = [f"| {name} | {value} |" for name, value in card.metrics.items()]
@@ -97,7 +97,7 @@ def run_trainer(options: TrainOptions) -> None:
     run_child(("valle.training", str(described)), of=f"Training {options.name}", on_line=progress.read)
 
 
-def record_checkpoint(root: Place, checkpoint: Path, card: "CheckpointCard") -> None:
+def record_checkpoint(root: DataRoot, checkpoint: Path, card: "CheckpointCard") -> None:
     """Enter a checkpoint into the lake, once."""
     row = CheckpointRow(
         checkpoint_id=card.checkpoint_id,

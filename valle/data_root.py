@@ -1,4 +1,4 @@
-"""Where everything lies: one root for all bulk data, and the environment read in one place."""
+"""Locate bulk data: one root folder, and the environment variables that set it."""
 
 import os
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from warehouse.lake.tables import Lake
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The data root and the folders below it; the lake may lie on an object store instead."""
+class DataRoot:
+    """The data root and the folders below it; the lake may be on an object store instead."""
 
     root: Path
     lake_url: str | None = None
@@ -61,12 +61,12 @@ def default_root() -> Path:
     return Path(os.environ.get("VALLE_DATA", "data"))
 
 
-def place(root: Path | None = None) -> Place:
-    """The place below `root`, by default `default_root()`; always absolute, because workers run elsewhere.
+def open_data_root(root: Path | None = None) -> DataRoot:
+    """Return the data root at `root`, by default `default_root()`, as absolute paths: workers run in other folders.
 
-    `VALLE_LAKE` puts the lake elsewhere: an `s3://bucket/prefix`, or another folder.
+    `VALLE_LAKE` sets another location of the lake: an `s3://bucket/prefix`, or a folder.
     """
     lake = os.environ.get("VALLE_LAKE") or None
     if lake and "://" not in lake:
         lake = str(Path(lake).expanduser().resolve())
-    return Place((root or default_root()).expanduser().resolve(), lake)
+    return DataRoot((root or default_root()).expanduser().resolve(), lake)

@@ -348,7 +348,7 @@ class ConfigurationRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRow:
-    """The receipt of one shard through one stage, or of one training or evaluation run."""
+    """The report of one shard through one stage, or of one training or evaluation run."""
 
     table: ClassVar[str] = "runs"
     key: ClassVar[str] = "receipt_id"

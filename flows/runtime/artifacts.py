@@ -10,7 +10,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from manifests.cards import card, card_kinds
 from valle.reporting import Plot
-from valle.stages.runner import Receipt
+from valle.stages.runner import ShardReport
 from warehouse.catalogue.display import format_time
 
 
@@ -19,15 +19,15 @@ def artifact_key(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def receipts_table(receipts: Iterable[Receipt]) -> str:
+def shard_report_table(reports: Iterable[ShardReport]) -> str:
     """One line per stage: shards, rows, drops, yield, audio, time and rate, as a Markdown table."""
     lines = [
         "| stage | shards | rows | kept | dropped | yield | audio | worker time | times real time |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    by_stage: dict[str, list[Receipt]] = {}
-    for receipt in receipts:
-        by_stage.setdefault(receipt.stage, []).append(receipt)
+    by_stage: dict[str, list[ShardReport]] = {}
+    for report in reports:
+        by_stage.setdefault(report.stage, []).append(report)
     for stage, group in by_stage.items():
         audio, wall = sum(r.audio_seconds for r in group), sum(r.wall_seconds for r in group)
         rows, kept = sum(r.rows_in for r in group), sum(r.rows_out for r in group)
@@ -43,12 +43,12 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def drops_table(receipts: Iterable[Receipt]) -> str:
+def drops_table(reports: Iterable[ShardReport]) -> str:
     """Why rows were dropped, most frequent first; empty when none was."""
     counts: Counter[tuple[str, str]] = Counter()
-    for receipt in receipts:
-        for reason, count in receipt.drops.items():
-            counts[receipt.stage, reason] += count
+    for report in reports:
+        for reason, count in report.drops.items():
+            counts[report.stage, reason] += count
     if not counts:
         return ""
     lines = ["| stage | reason | rows |", "| --- | --- | ---: |"]
@@ -56,31 +56,31 @@ def drops_table(receipts: Iterable[Receipt]) -> str:
     return "\n".join(lines)
 
 
-def publish_receipts(
+def publish_shard_reports(
     name: str,
-    receipts: Sequence[Receipt],
+    reports: Sequence[ShardReport],
     *,
     sections: Sequence[str] = (),
     plots: Sequence[Plot] = (),
     next_step: str = "",
 ) -> None:
     """The Markdown report of a run: yield per stage, reasons of drops, further sections, plots, and what to do next."""
-    parts = [f"# {name}", receipts_table(receipts)]
-    if drops := drops_table(receipts):
+    parts = [f"# {name}", shard_report_table(reports)]
+    if drops := drops_table(reports):
         parts += ["## Dropped", drops, 'Every dropped row: `valle sql "SELECT * FROM drops"`']
     parts += sections
     parts += [f"{plot.caption}\n\n{_picture(plot.path, plot.caption)}" for plot in plots]
     if next_step:
         parts.append(f"Next: {next_step}")
     create_markdown_artifact(
-        markdown="\n\n".join(parts) + "\n", key=artifact_key(f"report {name}"), description=_summary(receipts)
+        markdown="\n\n".join(parts) + "\n", key=artifact_key(f"report {name}"), description=_summary(reports)
     )
     _publish_plots(name, [plot.path for plot in plots])
 
 
-def _summary(receipts: Sequence[Receipt]) -> str:
-    dropped = sum(sum(receipt.drops.values()) for receipt in receipts)
-    return f"{len(receipts):,} shards done, {dropped:,} rows dropped"
+def _summary(reports: Sequence[ShardReport]) -> str:
+    dropped = sum(sum(report.drops.values()) for report in reports)
+    return f"{len(reports):,} shards done, {dropped:,} rows dropped"
 
 
 def publish_report(name: str, markdown: Path, plots: Iterable[Path]) -> None:

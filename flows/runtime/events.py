@@ -14,10 +14,10 @@ from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment
 
-from valle.data_root import Place
+from valle.data_root import DataRoot
 
 
-def announce(step: str, subject: str, root: Place, rows: int) -> None:
+def announce(step: str, subject: str, root: DataRoot, rows: int) -> None:
     """Tell the server that `step` is through with `subject` (a corpus or a set): the event `valle.STEP.finished`.
 
     Its resource says whether `rows` were new (`valle.new` is yes or no), so that a trigger may ask for that; its

@@ -1,6 +1,6 @@
-"""Mapping shards over Prefect tasks: bounded width, retries with jitter, receipts, one progress artifact.
+"""Mapping shards over Prefect tasks: bounded width, retries with jitter, reports, one progress artifact.
 
-A task is a shard, never an utterance. Tasks return small receipts and cache nothing: what is done is known by the
+A task is a shard, never an utterance. Tasks return small reports and cache nothing: what is done is known by the
 lake. At most twice the width is submitted at a time, so a corpus of 40,000 shards is never one queue.
 """
 
@@ -28,9 +28,9 @@ from flows.parameters import Workers
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.shutdown import leave_shards_when_stopped
 from valle.backends.registry import Backends
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.stages.base import Stage
-from valle.stages.runner import Receipt, try_shard
+from valle.stages.runner import ShardReport, try_shard
 from warehouse.catalogue.display import format_time
 from warehouse.errors import DependencyError, StageError
 
@@ -47,7 +47,7 @@ class Work:
 
     label: str
     audio_seconds: float
-    submit: Callable[[bool], PrefectFuture[Receipt | None]]
+    submit: Callable[[bool], PrefectFuture[ShardReport | None]]
 
 
 @cache
@@ -108,14 +108,14 @@ def run_id() -> str:
     persist_result=False,
 )
 def shard_task(
-    stage: Stage, corpus: str, shard: str, root: Place, workers: Workers, run: str, *, wait: bool
-) -> Receipt | None:
+    stage: Stage, corpus: str, shard: str, root: DataRoot, workers: Workers, run: str, *, wait: bool
+) -> ShardReport | None:
     """Run one stage on one shard; None when another run is at it and this one is not to wait."""
     backends = process_backends(workers.device, workers.threads)
     return try_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run, wait=wait)
 
 
-def run_all(name: str, work: Sequence[Work], *, width: int) -> list[Receipt]:
+def run_all(name: str, work: Sequence[Work], *, width: int) -> list[ShardReport]:
     """Submit every piece of work, at most `2 * width` at a time, and keep the progress artifact up to date.
 
     What another run is at comes last, in case that run does not finish it.
@@ -128,9 +128,9 @@ def run_all(name: str, work: Sequence[Work], *, width: int) -> list[Receipt]:
     total = sum(piece.audio_seconds for piece in work)
     # Before a corpus is read nobody knows its seconds; then shards are counted.
     progress = Progress.start(name, total or float(len(work)), unit="s of audio" if total else "shards")
-    receipts: list[Receipt] = []
+    reports: list[ShardReport] = []
     failures: list[str] = []
-    waiting: deque[tuple[Work, PrefectFuture[Receipt | None]]] = deque()
+    waiting: deque[tuple[Work, PrefectFuture[ShardReport | None]]] = deque()
     remaining, taken = deque(work), deque[Work]()
     with leave_shards_when_stopped():
         while remaining or taken or waiting:
@@ -143,8 +143,8 @@ def run_all(name: str, work: Sequence[Work], *, width: int) -> list[Receipt]:
             if outcome is None:
                 taken.append(piece)
                 continue
-            if isinstance(outcome, Receipt):
-                receipts.append(outcome)
+            if isinstance(outcome, ShardReport):
+                reports.append(outcome)
             else:
                 failures.append(f"{piece.label} ({outcome})")
             progress.add(piece.audio_seconds if total else 1.0)
@@ -154,7 +154,7 @@ def run_all(name: str, work: Sequence[Work], *, width: int) -> list[Receipt]:
             f"{name}: {len(failures)} of {len(work)} shards failed, the first is {failures[0]}; the others are done, "
             "run it again to retry."
         )
-    return receipts
+    return reports
 
 
 class Progress:

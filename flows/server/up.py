@@ -51,7 +51,7 @@ def bring_up(options: UpOptions) -> Up:
 
     Raises ConfigurationError when the port is taken or another one is in use, DependencyError when nothing starts.
     """
-    data = options.place.root
+    data = options.data_root.root
     station = Station(home=home_of(data), data=data, host=options.host, port=options.port)
     was_up = keeper_of(station.home) is not None
     if was_up:

@@ -15,7 +15,7 @@ from typing import IO, Any, ClassVar, cast
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.inspection import Inspection, hash_content, inspect_file
 from manifests.reading.listing import FoundFile, file_source
-from manifests.reading.recording import Place, Said, build_row
+from manifests.reading.recording import AudioSource, CorpusMetadata, build_row
 from manifests.reading.sidecar import Sidecar, label_of, language_of, number_of, parse_json, text_of
 from warehouse.errors import ManifestError
 from warehouse.rows import RecordingRow, SourceRow, Span
@@ -92,8 +92,8 @@ class LhotseCuts:
             yield self._dropped(source, source.offset, "no_recordings", "no line in this range")
 
     def _dropped(self, source: SourceRow, at: int, reason: str, detail: str) -> RecordingRow:
-        place = Place(path=source.path, relative_path=source.relative_path, offset=at, key=f"@{at}")
-        return build_row(self, source, place, Inspection(fault=reason, detail=detail), Said())
+        place = AudioSource(path=source.path, relative_path=source.relative_path, offset=at, key=f"@{at}")
+        return build_row(self, source, place, Inspection(fault=reason, detail=detail), CorpusMetadata())
 
     def _recording(self, source: SourceRow, lines: list[_Line]) -> RecordingRow:
         first = lines[0]
@@ -106,7 +106,7 @@ class LhotseCuts:
         # the audio may be listed again with other cuts: what is meant is these spans of it
         inspection = _of_spans(inspect_file(path), spans)
         key = f"{first.recording_name}/{label_of(cuts[0].get('id')) or first.start}"
-        place = Place(path=path, relative_path=source.relative_path, key=key)
+        place = AudioSource(path=path, relative_path=source.relative_path, key=key)
         said = _said(first, cuts, spans, is_whole=_is_whole(spans, inspection.duration))
         return build_row(self, source, place, inspection, said)
 
@@ -190,7 +190,7 @@ def _is_whole(spans: list[Span], duration: float | None) -> bool:
     return spans[0].start <= _ROUNDING and spans[0].end >= duration - _ROUNDING
 
 
-def _said(first: _Line, cuts: list[Mapping[str, Any]], spans: list[Span], *, is_whole: bool) -> Said:
+def _said(first: _Line, cuts: list[Mapping[str, Any]], spans: list[Span], *, is_whole: bool) -> CorpusMetadata:
     supervisions = [
         _supervision(item, span.start)
         for cut, span in zip(cuts, spans, strict=True)
@@ -207,7 +207,7 @@ def _said(first: _Line, cuts: list[Mapping[str, Any]], spans: list[Span], *, is_
         extra |= supervisions[0]["custom"]
     elif supervisions:
         extra["supervisions"] = supervisions
-    return Said(
+    return CorpusMetadata(
         speaker=_shared(item["speaker"] for item in supervisions),
         language=_shared(item["language"] for item in supervisions),
         text=supervisions[0]["text"] if has_text else None,

@@ -14,7 +14,7 @@ from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.archive import ArchiveFault, ByteRange, Member, read_members, split_archive
 from manifests.reading.inspection import Inspection, inspect_bytes
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
-from manifests.reading.recording import Place, Said, build_row
+from manifests.reading.recording import AudioSource, CorpusMetadata, build_row
 from manifests.reading.sidecar import Sidecar, clean, label_of, language_of, number_of, parse_json, text_of
 from warehouse.rows import RecordingRow, SourceRow
 
@@ -65,9 +65,13 @@ class Emilia:
             yield self._broken(source, ArchiveFault(source.offset, f"{error.strerror}"), reason="unreadable")
 
     def _broken(self, source: SourceRow, fault: ArchiveFault, *, reason: str = "truncated_archive") -> RecordingRow:
-        place = Place(path=source.path, relative_path=source.relative_path, offset=fault.offset, key=f"@{fault.offset}")
+        place = AudioSource(
+            path=source.path, relative_path=source.relative_path, offset=fault.offset, key=f"@{fault.offset}"
+        )
         inspection = Inspection(fault=reason, detail=fault.detail)
-        return build_row(self, source, place, inspection, Said(part=self._part(source), licence=self._licence(source)))
+        return build_row(
+            self, source, place, inspection, CorpusMetadata(part=self._part(source), licence=self._licence(source))
+        )
 
     def _utterance(self, source: SourceRow, group: list[Member], seen: set[str]) -> RecordingRow:
         audio = _audio_of(group)
@@ -76,7 +80,7 @@ class Emilia:
         name = clean(named.name)
         again = named.stem in seen
         seen.add(named.stem)
-        place = Place(
+        place = AudioSource(
             path=source.path,
             relative_path=source.relative_path,
             member=name,
@@ -85,7 +89,7 @@ class Emilia:
         )
         return build_row(self, source, place, _inspect(group, audio, again), self._said(source, named, sidecar))
 
-    def _said(self, source: SourceRow, named: Member, sidecar: Member | None) -> Said:
+    def _said(self, source: SourceRow, named: Member, sidecar: Member | None) -> CorpusMetadata:
         parsed = Sidecar(fault="no sidecar") if sidecar is None else parse_json(sidecar.content or b"")
         identity = PurePosixPath(clean(named.stem)).name
         return said_of(parsed, identity, part=self._part(source), licence=self._licence(source))
@@ -111,12 +115,12 @@ class EmiliaYodas(Emilia):
     name: str = "emilia-yodas"
 
 
-def said_of(parsed: Sidecar, identity: str, *, part: str, licence: str) -> Said:
+def said_of(parsed: Sidecar, identity: str, *, part: str, licence: str) -> CorpusMetadata:
     """What the JSON of the utterance `identity` says, in either layout."""
     values = parsed.values
     match = _UTTERANCE.match(identity)
     session = match["session"] if match else None
-    return Said(
+    return CorpusMetadata(
         part=part,
         licence=licence,
         speaker=_speaker(label_of(values.get("speaker")), session),

@@ -12,7 +12,7 @@ from manifests.corpora.emilia import Emilia, said_of
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.inspection import Inspection, inspect_file
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
-from manifests.reading.recording import Place, Said, build_row
+from manifests.reading.recording import AudioSource, CorpusMetadata, build_row
 from manifests.reading.sidecar import Sidecar, number_of, parse_json, text_of
 from warehouse.rows import RecordingRow, SourceRow
 
@@ -66,7 +66,7 @@ class EmiliaRaw:
         listed = PurePosixPath(source.relative_path).parent / location
         path = str(Path(source.path).parent / location)
         again = path in seen
-        place = Place(path=path, relative_path=str(listed), key=f"{listed}@{start}" if again else None)
+        place = AudioSource(path=path, relative_path=str(listed), key=f"{listed}@{start}" if again else None)
         inspection = inspect_file(path)
         if again:
             inspection = Inspection(fault="duplicate_member", detail="the same file came earlier in this list")
@@ -75,11 +75,11 @@ class EmiliaRaw:
     def _dropped(
         self, source: SourceRow, at: int, reason: str, detail: str, parsed: Sidecar | None = None
     ) -> RecordingRow:
-        place = Place(path=source.path, relative_path=source.relative_path, offset=at, key=f"@{at}")
+        place = AudioSource(path=source.path, relative_path=source.relative_path, offset=at, key=f"@{at}")
         said = self._said(source, parsed or Sidecar(), "")
         return build_row(self, source, place, Inspection(fault=reason, detail=detail), said)
 
-    def _said(self, source: SourceRow, parsed: Sidecar, identity: str) -> Said:
+    def _said(self, source: SourceRow, parsed: Sidecar, identity: str) -> CorpusMetadata:
         part = PurePosixPath(source.relative_path).name.split("_")[0].removesuffix(".jsonl")
         return said_of(parsed, identity, part=part, licence=self.licence)
 

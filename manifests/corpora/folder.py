@@ -9,7 +9,7 @@ from typing import ClassVar
 from manifests.corpus import CorpusOptions, Source
 from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import file_source, require_folder, walk
-from manifests.reading.recording import Said, build_row, place_of
+from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
 from manifests.reading.sidecar import read_text
 from warehouse.rows import RecordingRow, SourceRow
 
@@ -41,13 +41,13 @@ class Folder:
         """The one recording of `source`."""
         folders = PurePosixPath(source.relative_path).parts[:-1]
         beside = read_text(_text_path(source.path))
-        said = Said(
+        said = CorpusMetadata(
             part=folders[0] if folders else "",
             speaker=folders[-1] if self.options.speaker_from_folder and folders else None,
             text=beside.text,
             faults=(beside.fault,),
         )
-        yield build_row(self, source, place_of(source), inspect_file(source.path), said)
+        yield build_row(self, source, audio_source_of(source), inspect_file(source.path), said)
 
 
 def _text_path(audio: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from manifests.corpus import CorpusOptions, Source
 from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import file_source, require_folder, walk
-from manifests.reading.recording import Said, build_row, place_of
+from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
 from manifests.reading.sidecar import Sidecar, label_of, language_of, number_of, read_json, spans_of, text_of
 from warehouse.rows import RecordingRow, SourceRow
 
@@ -46,21 +46,21 @@ class LibriLight:
         inspection = inspect_file(source.path)
         sidecar = read_json(_sidecar_path(source.path))
         said = _said(sidecar, PurePosixPath(source.relative_path), inspection.duration)
-        yield build_row(self, source, place_of(source), inspection, said)
+        yield build_row(self, source, audio_source_of(source), inspection, said)
 
 
 def _sidecar_path(audio: str) -> str:
     return os.path.splitext(audio)[0] + ".json"  # noqa: PTH122 - a string, as in the listing
 
 
-def _said(sidecar: Sidecar, path: PurePosixPath, duration: float | None) -> Said:
+def _said(sidecar: Sidecar, path: PurePosixPath, duration: float | None) -> CorpusMetadata:
     values = sidecar.values
     record = values.get("book_meta")
     book: Mapping[str, Any] = record if isinstance(record, dict) else {}
     spans = spans_of(values.get("voice_activity"), duration)
     taken = (*_COLUMNS, "voice_activity") if spans is not None else _COLUMNS
     folders = path.parts[:-1]
-    return Said(
+    return CorpusMetadata(
         part=folders[0] if len(folders) >= 3 else "",
         licence=LibriLight.licence,
         speaker=label_of(values.get("speaker")) or (folders[-2] if len(folders) >= 2 else None),

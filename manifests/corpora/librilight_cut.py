@@ -14,7 +14,7 @@ from manifests.corpora.librilight import LibriLight
 from manifests.corpus import CorpusOptions, Source
 from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import file_source, require_folder, walk
-from manifests.reading.recording import Said, build_row, place_of
+from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
 from warehouse.rows import RecordingRow, SourceRow
 
 _PIECE = re.compile(r"^(?P<chapter>.+)_(?P<piece>\d+)$")
@@ -45,7 +45,7 @@ class LibriLightCut:
         path = PurePosixPath(source.relative_path)
         folders = path.parts[:-1]
         piece = _PIECE.match(path.stem)
-        said = Said(
+        said = CorpusMetadata(
             part="/".join(folders[:-2]),
             licence=LibriLight.licence,
             speaker=folders[-2] if len(folders) >= 2 else None,
@@ -54,4 +54,4 @@ class LibriLightCut:
             extra={"chapter": piece["chapter"], "piece": int(piece["piece"])} if piece else {},
             faults=() if piece and len(folders) >= 2 else ("path is not <speaker>/<book>/<chapter>_NNNN.flac",),
         )
-        yield build_row(self, source, place_of(source), inspect_file(source.path), said)
+        yield build_row(self, source, audio_source_of(source), inspect_file(source.path), said)

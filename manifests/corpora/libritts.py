@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from manifests.corpus import CorpusOptions, Source
 from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import file_source, require_folder, walk
-from manifests.reading.recording import Said, build_row, place_of
+from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
 from manifests.reading.sidecar import TextFile, read_text, text_of
 from warehouse.rows import RecordingRow, SourceRow
 
@@ -80,7 +80,7 @@ class LibriSpeech:
 def _row(corpus: LibriTts | LibriSpeech, source: SourceRow, text: TextFile, extra: Mapping[str, Any]) -> RecordingRow:
     folders = PurePosixPath(source.relative_path).parts[:-1]
     speaker = folders[-2] if len(folders) >= 2 else None
-    said = Said(
+    said = CorpusMetadata(
         part="/".join(folders[:-2]),
         licence="CC-BY-4.0",
         speaker=speaker,
@@ -90,7 +90,7 @@ def _row(corpus: LibriTts | LibriSpeech, source: SourceRow, text: TextFile, extr
         extra={**_about(corpus.root, speaker), **extra},
         faults=(text.fault or (None if text.text else "no transcript"),),
     )
-    return build_row(corpus, source, place_of(source), inspect_file(source.path), said)
+    return build_row(corpus, source, audio_source_of(source), inspect_file(source.path), said)
 
 
 def _without_suffix(path: str) -> str:

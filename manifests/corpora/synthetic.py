@@ -9,7 +9,7 @@ from typing import ClassVar
 from manifests.corpus import CorpusOptions, Source, identify
 from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import FoundFile, file_source, require_folder
-from manifests.reading.recording import Said, build_row, place_of
+from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
 from warehouse.errors import ManifestError
 from warehouse.rows import RecordingRow, SourceRow
 
@@ -82,10 +82,10 @@ class Synthetic:
         root = Path(source.path.removesuffix(source.relative_path))
         row = _rows(root).get(source.relative_path)
         if row is None:
-            said = Said(faults=(f"no row in {TABLE}",))
+            said = CorpusMetadata(faults=(f"no row in {TABLE}",))
         else:
             extra = {key: getattr(row, key) for key in ("id", "accent", "gender", "kind", "speed", "phonemes")}
-            said = Said(
+            said = CorpusMetadata(
                 part=row.split,
                 licence=_LICENCES.get(row.voice.partition("@")[0], "Apache-2.0"),
                 speaker=row.voice,
@@ -93,7 +93,7 @@ class Synthetic:
                 text=row.prompt,
                 extra={**extra, "origin": "synthetic"},
             )
-        yield build_row(self, source, place_of(source), inspect_file(source.path), said)
+        yield build_row(self, source, audio_source_of(source), inspect_file(source.path), said)
 
 
 def _rows(root: Path) -> Mapping[str, ClipRow]:

@@ -14,7 +14,7 @@ from warehouse.rows import RecordingRow, SourceRow, Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class CorpusMetadata:
     """What a corpus says about one recording; None where it says nothing.
 
     `speaker` has no corpus prefix yet. `extra` holds every key that has no column, `faults` what could not be read
@@ -36,7 +36,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class AudioSource:
     """Where the audio lies: a file, or a member of an archive. `key` tells apart what shares both."""
 
     path: str
@@ -46,9 +46,9 @@ class Place:
     key: str | None = None
 
 
-def place_of(source: SourceRow) -> Place:
+def audio_source_of(source: SourceRow) -> AudioSource:
     """The place of a source that is a plain audio file."""
-    return Place(path=source.path, relative_path=source.relative_path)
+    return AudioSource(path=source.path, relative_path=source.relative_path)
 
 
 def fingerprint_of(corpus: Corpus, source: SourceRow) -> str:
@@ -56,7 +56,9 @@ def fingerprint_of(corpus: Corpus, source: SourceRow) -> str:
     return short_hash(f"{corpus.kind}:{corpus.version}:{source.etag}")
 
 
-def build_row(corpus: Corpus, source: SourceRow, place: Place, inspection: Inspection, said: Said) -> RecordingRow:
+def build_row(
+    corpus: Corpus, source: SourceRow, place: AudioSource, inspection: Inspection, said: CorpusMetadata
+) -> RecordingRow:
     """The row of one recording; dropped when `inspection` found a fault."""
     extra = dict(said.extra)
     licence = text_of(extra.pop("licence", None)) or text_of(extra.pop("license", None)) or corpus.options.licence

@@ -20,7 +20,7 @@ from tests.pipeline.road import rows_of, write_folder
 from tests.station import processes_of_run, start, throwaway_station, wait_for_run, wait_until, words
 from valle.backends.registry import Backends
 from valle.checkpoints.runs import latest_checkpoint
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.synthesis.synthesizer import Synthesizer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs pip install '.[e2e]'")
@@ -94,7 +94,7 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
     pages.see_in_tab("Artifacts", "progress-transcribe-clips", 300)
     pages.shoot("progress")
     assert wait_for_run(client, run.id, 1500).state.is_completed()
-    assert len(rows_of(Place(station.data).lake, "utterances")) == 18
+    assert len(rows_of(DataRoot(station.data).lake, "utterances")) == 18
     pages.open_run(run.id)
     pages.see_state("Completed", 300)
     pages.shoot("prepared")
@@ -107,7 +107,7 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
 
 def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint(desk: Desk) -> None:
     station, client, pages = desk
-    place = Place(station.data)
+    data_root = DataRoot(station.data)
     made = start(client, "select/select", {"selection": {"name": "small", "split_policy": {"dev": 0.1, "test": 0.3}}})
     assert wait_for_run(client, made, 600).state.is_completed()
     pages.open_form("train")
@@ -120,7 +120,7 @@ def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint
     pages.shoot("train-form")
     pages.submit()
     run = only_run(client, "train")
-    checkpoint = wait_until(lambda: latest_checkpoint(place.runs / "browser"), 900)
+    checkpoint = wait_until(lambda: latest_checkpoint(data_root.runs / "browser"), 900)
     assert any("valle.training" in words(process) for process in processes_of_run(station, run.id))
     pages.open_run(run.id)
     pages.see_state("Running", 300)
@@ -135,7 +135,7 @@ def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint
     assert took < 15, f"ending the trainer took {took:.1f} s"
     pages.see_state("Cancelled", 300)
     pages.shoot("cancelled")
-    left = latest_checkpoint(place.runs / "browser")
+    left = latest_checkpoint(data_root.runs / "browser")
     assert left is not None and left.name >= checkpoint.name
     assert Synthesizer.load(left, Backends()).codec.spec.name == "mini"
 
@@ -154,4 +154,4 @@ def test_an_evaluation_is_started_from_a_form(desk: Desk) -> None:
     pages.open_artifact(report_of_evaluation(client))
     pages.see("ground_truth", 120)
     pages.shoot("evaluation")
-    assert {"ground_truth", "codec"} < {row["system"] for row in rows_of(Place(station.data).lake, "scores")}
+    assert {"ground_truth", "codec"} < {row["system"] for row in rows_of(DataRoot(station.data).lake, "scores")}

@@ -33,7 +33,7 @@ from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import latest_checkpoint
 from valle.data.selection.select import Selection, select
 from valle.data.selection.splits import SplitPolicy
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.phonemes import phoneme_table
 from warehouse.lake.tables import Lake
 from warehouse.upkeep.fsck import fsck
@@ -82,7 +82,7 @@ class Campaign:
         self.clips = write_folder(root / "clips", CLIPS)
         self.expected = Lake(root / "expected" / "lake")
         run_road(folder_corpus(self.clips, shard_megabytes=SHARD_MEGABYTES), self.expected)
-        self.training = Place(root / "expected")
+        self.training = DataRoot(root / "expected")
         policy = SplitPolicy(dev=0.1, test=0.1)
         selection = Selection(name="small", split_policy=policy)
         select(selection, self.training, codec=Backends().codec("mini").spec, phoneme_symbols=phoneme_table().symbols)

@@ -29,9 +29,9 @@ from flows.parameters import Workers
 from flows.runtime.runner import Work, run_all, run_id, shard_task, task_runner
 from flows.server.local_server import HEARTBEAT_SECONDS, Station
 from tests.station import throwaway_station, wait_until
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.stages.base import Stage
-from valle.stages.runner import Receipt
+from valle.stages.runner import ShardReport
 from valle.stages.segment import Segment
 
 MINUTES_OF_A_SHARD = 63.0
@@ -40,9 +40,9 @@ TASKS_OF_A_SHARD = 7
 LARGEST_BYTES = 1024.0
 
 
-def nothing(stage: Stage, corpus: str, shard: str, root: Place, workers: Workers, run: str) -> Receipt:
+def nothing(stage: Stage, corpus: str, shard: str, root: DataRoot, workers: Workers, run: str) -> ShardReport:
     """What `shard_task` returns for a shard that needs nothing."""
-    return Receipt(
+    return ShardReport(
         stage=stage.name,
         corpus=corpus,
         shard=shard,
@@ -67,8 +67,8 @@ idle_task = Task(
 
 
 @flow(name="soak", validate_parameters=False)
-def soak(root: Place, tasks: int, width: int) -> tuple[str, int]:
-    """Send `tasks` shard tasks; the id of the run and the number of receipts."""
+def soak(root: DataRoot, tasks: int, width: int) -> tuple[str, int]:
+    """Send `tasks` shard tasks; the id of the run and the number of reports."""
     workers, run = Workers(width=width), run_id()
     with task_runner(workers) as runner:
 
@@ -84,8 +84,8 @@ def soak(root: Place, tasks: int, width: int) -> tuple[str, int]:
             seconds = 60.0 * MINUTES_OF_A_SHARD
             return Work(label=shard, audio_seconds=seconds, submit=lambda _wait: runner.submit(idle_task, arguments))
 
-        receipts = run_all("soak", [work(f"{number:06d}") for number in range(tasks)], width=width)
-    return run, len(receipts)
+        reports = run_all("soak", [work(f"{number:06d}") for number in range(tasks)], width=width)
+    return run, len(reports)
 
 
 def database_bytes(station: Station) -> int:
@@ -128,9 +128,9 @@ def send(station: Station, client: SyncPrefectClient, *, tasks: int, width: int)
     # Without heartbeats the station takes the flow for dead.
     alive = {PREFECT_API_URL: station.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: HEARTBEAT_SECONDS}
     with temporary_settings(updates=alive):
-        run, receipts = soak(Place(station.data), tasks, width)
+        run, reports = soak(DataRoot(station.data), tasks, width)
     seconds = time.monotonic() - began
-    assert receipts == tasks
+    assert reports == tasks
     # States of tasks reach the database a little later than the flow ends.
     wait_until(lambda: completed(client, run) == tasks, 600, pause=2.0)
     time.sleep(10)

@@ -12,12 +12,12 @@ from manifests.corpora.registry import open_corpus
 from manifests.corpus import Corpus, CorpusOptions
 from manifests.demo.clips import demo_clips
 from valle.backends.registry import Backends
-from valle.data_root import place
+from valle.data_root import open_data_root
 from valle.stages.base import Stage
 from valle.stages.ingest import ingest_shard, plan_ingest
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
-from valle.stages.runner import Job, Receipt, activate, plan, run_shards
+from valle.stages.runner import Job, ShardReport, activate, plan, run_shards
 from valle.stages.segment import Segment
 from valle.stages.transcribe import Transcribe
 from warehouse.catalogue.views import NewestCatalogue, connect
@@ -59,15 +59,15 @@ def run_road(
     backends: Backends | None = None,
     *,
     run: str = "test",
-) -> list[Receipt]:
-    """Ingest what is new and run what is missing; the receipts of everything that was done."""
+) -> list[ShardReport]:
+    """Ingest what is new and run what is missing; the reports of everything that was done."""
     backends = backends or Backends()
-    receipts = [ingest_shard(corpus, shard=shard, lake=lake, run_id=run) for shard in plan_ingest(corpus, lake).shards]
+    reports = [ingest_shard(corpus, shard=shard, lake=lake, run_id=run) for shard in plan_ingest(corpus, lake).shards]
     for stage in stages:
         activate([Job(stage, corpus.name)], lake, backends)
         shards = plan(stage, corpus.name, NewestCatalogue(lake), backends).shards_for(run)
-        receipts += run_shards(stage, shards, corpus=corpus.name, lake=lake, backends=backends, run_id=run)
-    return receipts
+        reports += run_shards(stage, shards, corpus=corpus.name, lake=lake, backends=backends, run_id=run)
+    return reports
 
 
 def rows_of(lake: Lake, table: str) -> list[dict[str, object]]:
@@ -88,11 +88,11 @@ def part_names(lake: Lake, table: str) -> list[str]:
     return sorted(path.name for path in lake.snapshot().parts.get(table, ()))
 
 
-def by_stage(receipts: Sequence[Receipt]) -> dict[str, int]:
+def by_stage(reports: Sequence[ShardReport]) -> dict[str, int]:
     """Rows that went in, by stage."""
     total: dict[str, int] = {}
-    for receipt in receipts:
-        total[receipt.stage] = total.get(receipt.stage, 0) + receipt.rows_in
+    for report in reports:
+        total[report.stage] = total.get(report.stage, 0) + report.rows_in
     return total
 
 
@@ -102,8 +102,8 @@ def main(arguments: Sequence[str]) -> None:
     """
     run, megabytes = (*arguments[2:], *("test", "0.08")[len(arguments) - 2 :])
     corpus = folder_corpus(Path(arguments[0]), shard_megabytes=float(megabytes))
-    receipts = run_road(corpus, place(Path(arguments[1])).lake, run=run)
-    sys.stdout.write(f"{json.dumps(by_stage(receipts))}\n")
+    reports = run_road(corpus, open_data_root(Path(arguments[1])).lake, run=run)
+    sys.stdout.write(f"{json.dumps(by_stage(reports))}\n")
 
 
 if __name__ == "__main__":

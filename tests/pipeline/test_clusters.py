@@ -14,7 +14,7 @@ from flows.prepare import prepare
 from manifests.corpus import CorpusOptions
 from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
 from tests.station import free_port
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe
 from warehouse.lake.tables import Lake
@@ -61,10 +61,10 @@ def test_a_corpus_prepared_on_a_cluster_is_the_one_that_a_plain_loop_makes(
     )
     with {"dask": dask_cluster, "ray": ray_cluster}[runner]() as address:
         workers = Workers.model_validate({"runner": runner, "address": address, "width": 2})
-        receipts = prepare(asked.model_copy(update={"workers": workers}))
+        reports = prepare(asked.model_copy(update={"workers": workers}))
     run_road(folder_corpus(clips, shard_megabytes=_SHARD), expected)
-    assert len(receipts) >= 3 * len(asked.stages.in_order())
-    lake = Place(tmp_path / "data").lake
+    assert len(reports) >= 3 * len(asked.stages.in_order())
+    lake = DataRoot(tmp_path / "data").lake
     assert tables_of(lake) == tables_of(expected)
     assert part_names(lake, "codes") == part_names(expected, "codes")
     assert fsck(lake).is_sound

@@ -11,7 +11,7 @@ import flows.codec
 from flows.parameters import CodecReportParameters
 from manifests.demo.clips import demo_clips
 from valle.codec.mini.weights_file import EMBEDDED, read_header
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from warehouse.catalogue.views import connect
 
 
@@ -36,7 +36,7 @@ def test_what_was_measured_is_in_the_lake_the_report_and_the_header(
             data=tmp_path, audio=_clips(tmp_path / "clips"), levels=(8, 1), scorers=(), into_header=True
         )
     )
-    with connect(Place(tmp_path).lake.snapshot()) as connection:
+    with connect(DataRoot(tmp_path).lake.snapshot()) as connection:
         [(errors, words)] = connection.execute(
             "SELECT sum(word_errors), sum(num_words) FROM scores WHERE system = 'codec_mini_8'"
         ).fetchall()

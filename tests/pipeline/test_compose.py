@@ -23,7 +23,7 @@ from flows.server.local_server import checkout
 from tests.pipeline.road import rows_of, write_folder
 from tests.postgres import PASSWORD, ask, programs, throwaway_postgres
 from tests.station import free_port, start, wait_for_run
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.doctor import OK
 from warehouse.upkeep.fsck import fsck
 
@@ -135,7 +135,7 @@ def test_the_cluster_of_the_compose_file_prepares_a_corpus_on_postgresql(tmp_pat
         with temporary_settings(updates={PREFECT_API_URL: compose.api_url}):
             found = list(diagnose_prefect(compose.data))
         assert [finding for finding in found if finding.status != OK] == []
-        lake = Place(compose.data).lake
+        lake = DataRoot(compose.data).lake
         assert len(rows_of(lake, "codes")) >= 2
         assert fsck(lake).is_sound
         tasks = ask(

@@ -12,7 +12,7 @@ from flows.parameters import EvaluateParameters
 from manifests.demo.clips import demo_clips
 from tests.pipeline.road import rows_of
 from valle.audio import AudioLocation, read_audio, write_audio
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.evaluation.items.item_list import read_list
 
 TALKER = Path(__file__).parents[1] / "unit" / "evaluation" / "talker.py"
@@ -43,7 +43,7 @@ def test_a_folder_and_a_command_are_measured_beside_the_controls(
     )
     assert finished_report(asked) is None
     report = evaluate(asked)
-    scores = rows_of(Place(tmp_path / "data").lake, "scores")
+    scores = rows_of(DataRoot(tmp_path / "data").lake, "scores")
     ours = {row["utterance"]: row for row in scores if row["system"] == "peer"}
     assert ours[first[0]]["word_errors"] <= 1  # the recording itself, given as somebody's speech
     missing = next(row for name, row in ours.items() if name != first[0])
@@ -62,7 +62,7 @@ def test_a_folder_and_a_command_are_measured_beside_the_controls(
     command = shlex.join([sys.executable, str(TALKER), str(tmp_path / "talker.log")])
     tones = evaluate(asked.model_copy(update={"folder": None, "command": command, "name": "tones"}))
     assert tones.markdown_path != report.markdown_path
-    rows = [row for row in rows_of(Place(tmp_path / "data").lake, "scores") if row["system"] == "tones"]
+    rows = [row for row in rows_of(DataRoot(tmp_path / "data").lake, "scores") if row["system"] == "tones"]
     assert [row["generation_seconds"] for row in rows if row["path"]] == [0.001] * sum(
         bool(row["path"]) for row in rows
     )

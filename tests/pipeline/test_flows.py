@@ -34,7 +34,7 @@ from tests.artifacts import pictures_of
 from tests.pipeline.road import by_stage, rows_of, write_folder
 from valle.data.selection.select import Selection
 from valle.data.selection.splits import SplitPolicy
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe
 from valle.synthesis.options import SamplingOptions
@@ -85,7 +85,7 @@ def test_the_whole_road_runs_as_flows_and_a_second_run_has_nothing_to_do(data: P
 
     asked = EvaluateParameters(data=data, run="short", count=2, sampling=SamplingOptions(max_seconds=2))
     report = evaluate(asked)
-    scores = rows_of(Place(data).lake, "scores")
+    scores = rows_of(DataRoot(data).lake, "scores")
     assert {row["system"] for row in scores} == {
         "ground_truth", "codec", "prompt_copied", "shuffled_speaker", "espeak", trained.checkpoint_id,
     }  # fmt: skip
@@ -98,20 +98,20 @@ def test_the_whole_road_runs_as_flows_and_a_second_run_has_nothing_to_do(data: P
     assert len(players) == sum(row["path"] is not None for row in scores) >= 10
     assert all((report.page_path.parent / unquote(player)).is_file() for player in players)
     assert "<h2>Leaderboard</h2>" in page and "<h2>Contamination</h2>" in page
-    registered = rows_of(Place(data).lake, "evaluation_items")
+    registered = rows_of(DataRoot(data).lake, "evaluation_items")
     assert {row["utterance"] for row in registered} == {row[role] for row in truth for role in ("utterance", "prompt")}
-    spoken = rows_of(Place(data).lake, "(SELECT DISTINCT r.path FROM codes c JOIN segments s USING (segment_id) "
+    spoken = rows_of(DataRoot(data).lake, "(SELECT DISTINCT r.path FROM codes c JOIN segments s USING (segment_id) "
                      "JOIN recordings r USING (recording_id) WHERE r.origin = 'generated')")  # fmt: skip
     assert any(f"/{trained.checkpoint_id}/" in str(row["path"]) for row in spoken)
     again = evaluate(asked)
     assert again.markdown_path == report.markdown_path
-    assert rows_of(Place(data).lake, "scores") == scores
+    assert rows_of(DataRoot(data).lake, "scores") == scores
 
-    lineage = rows_of(Place(data).lake, "(SELECT s.system, i.licence FROM scores s JOIN checkpoints c USING "
+    lineage = rows_of(DataRoot(data).lake, "(SELECT s.system, i.licence FROM scores s JOIN checkpoints c USING "
                       "(checkpoint_id) JOIN training_items i USING (training_set))")  # fmt: skip
     assert {row["licence"] for row in lineage} == {"Apache-2.0"}
     page = questions((ROOT / "docs" / "sql.md").read_text(encoding="utf-8"))
-    with connect(Place(data).lake.snapshot()) as connection:
+    with connect(DataRoot(data).lake.snapshot()) as connection:
         sources = run_query(connection, next(question.sql for question in page if "come from" in question.heading))
     assert [(row["run_id"], row["corpus"], row["licence"], row["files"]) for row in sources.to_pylist()] == [
         ("short", "clips", "Apache-2.0", card.utterances["train"])

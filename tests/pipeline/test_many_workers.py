@@ -13,7 +13,7 @@ from flows.parameters import PhonemizeParameters
 from flows.runtime.runner import process_backends
 from flows.stages import phonemize
 from tests.pipeline.road import QUICK, folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.stages.runner import plan, shard_unit
 from warehouse.catalogue.views import NewestCatalogue
 from warehouse.lake.tables import Lake
@@ -61,11 +61,11 @@ def _two_workers(clips: Path, data: Path) -> list[dict[str, int]]:
 
 def test_two_processes_finish_a_corpus_once_and_leave_what_one_leaves(clips: Path, alone: Lake, tmp_path: Path) -> None:
     done = _two_workers(clips, tmp_path)
-    lake = Place(tmp_path).lake
+    lake = DataRoot(tmp_path).lake
     assert tables_of(lake) == tables_of(alone)
     assert part_names(lake, "codes") == part_names(alone, "codes")
-    receipts = rows_of(lake, "(SELECT stage, sum(rows_in)::BIGINT AS done FROM runs GROUP BY stage)")
-    assert {row["stage"]: row["done"] for row in receipts} == dict.fromkeys(_STAGES, _CLIPS)
+    reports = rows_of(lake, "(SELECT stage, sum(rows_in)::BIGINT AS done FROM runs GROUP BY stage)")
+    assert {row["stage"]: row["done"] for row in reports} == dict.fromkeys(_STAGES, _CLIPS)
     assert fsck(lake).is_sound
     both = {stage: sum(worker.get(stage, 0) for worker in done) for stage in _STAGES}
     # To read a source twice costs a look at a file; whatever hears audio is done by one of the two alone.
@@ -78,7 +78,7 @@ def test_a_run_leaves_the_shard_that_another_is_at_for_last(
     clips: Path, tmp_path: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = PhonemizeParameters(data=tmp_path, corpus="clips")
-    lake = parameters.place.lake
+    lake = parameters.data_root.lake
     run_road(folder_corpus(clips, shard_megabytes=_SHARD), lake, [s for s in QUICK if s.name != "phonemize"])
     backends = process_backends("cpu", 1)
     todo = plan(parameters.options, "clips", NewestCatalogue(lake), backends)
@@ -96,12 +96,12 @@ def test_a_run_leaves_the_shard_that_another_is_at_for_last(
     began.wait()
     finished = threading.Thread(target=lambda: (_until_rows(lake, len(todo.shards) - 1), through.set()))
     finished.start()
-    receipts = phonemize(parameters)
+    reports = phonemize(parameters)
     other.join()
     finished.join()
-    assert receipts[-1].shard == first
-    assert sorted(receipt.shard for receipt in receipts) == sorted(shard.shard for shard in todo.shards)
-    assert sum(receipt.rows_in for receipt in receipts) == _CLIPS
+    assert reports[-1].shard == first
+    assert sorted(report.shard for report in reports) == sorted(shard.shard for shard in todo.shards)
+    assert sum(report.rows_in for report in reports) == _CLIPS
 
 
 def _until_rows(lake: Lake, shards: int) -> None:

@@ -15,7 +15,7 @@ from valle.data.codes_reader import CodesReader
 from valle.data.selection.select import Selection, select
 from valle.data.selection.splits import SplitPolicy
 from valle.data.selection.training_set import TrainingSet, load_training_set
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.phonemes import phoneme_table
 from warehouse.lake.tables import Lake
 from warehouse.upkeep.fsck import fsck
@@ -42,15 +42,15 @@ def in_folder(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def on_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def on_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataRoot]:
     with pytest.MonkeyPatch.context() as patch, object_store() as store:
         for name, value in {**store.variables, "VALLE_LAKE": f"s3://{BUCKET}/lake"}.items():
             patch.setenv(name, value)
-        yield Place(tmp_path_factory.mktemp("data"), os.environ["VALLE_LAKE"])
+        yield DataRoot(tmp_path_factory.mktemp("data"), os.environ["VALLE_LAKE"])
 
 
 @pytest.fixture(scope="module")
-def chosen(on_store: Place, clips: Path) -> TrainingSet:
+def chosen(on_store: DataRoot, clips: Path) -> TrainingSet:
     run_road(folder_corpus(clips), on_store.lake)
     codec, symbols = Backends().codec("mini").spec, phoneme_table().symbols
     selection = Selection(name="set", split_policy=SplitPolicy(dev=0, test=0))
@@ -58,7 +58,7 @@ def chosen(on_store: Place, clips: Path) -> TrainingSet:
 
 
 def test_a_lake_on_an_object_store_holds_what_one_in_a_folder_holds(
-    chosen: TrainingSet, on_store: Place, in_folder: Lake
+    chosen: TrainingSet, on_store: DataRoot, in_folder: Lake
 ) -> None:
     assert tables_of(on_store.lake) == tables_of(in_folder)
     assert part_names(on_store.lake, "codes") == part_names(in_folder, "codes")
@@ -67,7 +67,7 @@ def test_a_lake_on_an_object_store_holds_what_one_in_a_folder_holds(
 
 
 def test_a_set_that_was_selected_there_reads_its_codes_from_there(
-    chosen: TrainingSet, on_store: Place, in_folder: Lake
+    chosen: TrainingSet, on_store: DataRoot, in_folder: Lake
 ) -> None:
     loaded = load_training_set(on_store.training_sets / "set")
     assert str(loaded.lake) == os.environ["VALLE_LAKE"]
@@ -91,5 +91,5 @@ def test_lhotse_reads_the_codes_of_exported_cuts_from_there(chosen: TrainingSet,
         assert np.array_equal(codes, np.stack([whole[f"q{k}"] for k in range(8)], axis=1)[: len(codes)])
 
 
-def test_what_is_done_there_is_not_done_again(chosen: TrainingSet, on_store: Place, clips: Path) -> None:
+def test_what_is_done_there_is_not_done_again(chosen: TrainingSet, on_store: DataRoot, clips: Path) -> None:
     assert run_road(folder_corpus(clips), on_store.lake) == []

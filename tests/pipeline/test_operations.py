@@ -30,7 +30,7 @@ from flows.server.local_server import (
     load_station,
 )
 from valle.cli.flow import run as run_flow
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from warehouse.errors import ConfigurationError
 
 DECLARED = yaml.safe_load((checkout() / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
@@ -153,7 +153,7 @@ def test_a_schedule_becomes_runs(client: SyncPrefectClient) -> None:
 
 def test_a_flow_that_a_person_runs_from_a_shell_starts_nothing_else(client: SyncPrefectClient, tmp_path: Path) -> None:
     before = len(client.read_flow_runs(limit=200))
-    announce("ingest", "clips", Place(tmp_path), 3)
+    announce("ingest", "clips", DataRoot(tmp_path), 3)
     start_once("evaluate/evaluate", {"run": "x"}, key="once")
     assert len(client.read_flow_runs(limit=200)) == before
 

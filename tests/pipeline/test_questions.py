@@ -28,7 +28,7 @@ from flows.runtime.artifacts import publish_card
 from manifests.corpus import CorpusOptions
 from tests.artifacts import pictures_of
 from tests.pipeline.road import write_folder
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe
 from warehouse.errors import CatalogueError
@@ -90,7 +90,7 @@ def test_a_report_links_to_the_card_of_its_corpus(data: Path) -> None:
 
 
 def test_a_plan_says_what_a_changed_option_would_redo_and_changes_nothing(data: Path) -> None:
-    lake = Place(data).lake
+    lake = DataRoot(data).lake
     before = lake.snapshot().versions
     changed = _parameters(data, Transcribe(check_given=False, max_disagreement=0.3))
     found = plan(PlanParameters(**dict(changed)))

@@ -15,7 +15,7 @@ from valle.backends.registry import Backends
 from valle.data.selection.select import Selection, select
 from valle.data.selection.splits import SplitPolicy, assign_splits
 from valle.data.selection.training_set import TrainingSet, load_training_set
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.evaluation.items.items import choose_items
 from valle.evaluation.items.registry import register_items
 from valle.evaluation.plan import items_of_training_set
@@ -27,21 +27,21 @@ from warehouse.errors import CatalogueError, TrainingError
 from warehouse.upkeep.maintenance import compact, vacuum
 
 
-def _select(place: Place, **options: object) -> TrainingSet:
+def _select(data_root: DataRoot, **options: object) -> TrainingSet:
     selection = Selection(**({"name": "set"} | options))
-    return select(selection, place, codec=Backends().codec("mini").spec, phoneme_symbols=phoneme_table().symbols)
+    return select(selection, data_root, codec=Backends().codec("mini").spec, phoneme_symbols=phoneme_table().symbols)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     root = tmp_path_factory.mktemp("select")
-    run_road(folder_corpus(write_folder(root / "clips", 24, per_voice=4)), Place(root).lake)
-    return Place(root)
+    run_road(folder_corpus(write_folder(root / "clips", 24, per_voice=4)), DataRoot(root).lake)
+    return DataRoot(root)
 
 
 @pytest.fixture(scope="module")
-def chosen(place: Place) -> TrainingSet:
-    return _select(place, split_policy=SplitPolicy(dev=0.15, test=0.15))
+def chosen(data_root: DataRoot) -> TrainingSet:
+    return _select(data_root, split_policy=SplitPolicy(dev=0.15, test=0.15))
 
 
 def test_no_speaker_is_in_two_splits(chosen: TrainingSet) -> None:
@@ -69,18 +69,20 @@ def test_splits_are_disjoint_by_speaker_and_by_source_for_any_mixture(seed: int)
         assert all(len(found) == 1 for found in held.values())
 
 
-def test_what_the_policy_sends_to_test_takes_its_whole_speaker_along(place: Place) -> None:
-    speaker = connect(place.lake.snapshot()).execute("SELECT min(speaker) FROM utterances").fetchone()[0]  # type: ignore[index]
+def test_what_the_policy_sends_to_test_takes_its_whole_speaker_along(data_root: DataRoot) -> None:
+    speaker = connect(data_root.lake.snapshot()).execute("SELECT min(speaker) FROM utterances").fetchone()[0]  # type: ignore[index]
     policy = SplitPolicy(dev=0, test=0, test_where=f"speaker = '{speaker}'")
-    items = _select(place, name="held-out", split_policy=policy).items.to_pylist()
+    items = _select(data_root, name="held-out", split_policy=policy).items.to_pylist()
     assert {row["speaker"] for row in items if row["split"] == "test"} == {speaker}
     assert {row["split"] for row in items if row["speaker"] != speaker} == {"train"}
 
 
-def test_a_cut_loads_its_codes_from_the_lake_and_a_truncated_one_its_part(place: Place, chosen: TrainingSet) -> None:
-    cuts = CutSet.from_file(place.training_sets / "set" / "cuts_train.jsonl.gz")
+def test_a_cut_loads_its_codes_from_the_lake_and_a_truncated_one_its_part(
+    data_root: DataRoot, chosen: TrainingSet
+) -> None:
+    cuts = CutSet.from_file(data_root.training_sets / "set" / "cuts_train.jsonl.gz")
     cut = next(cut for cut in cuts if cut.duration > 2)
-    with connect(place.lake.snapshot()) as connection:
+    with connect(data_root.lake.snapshot()) as connection:
         row = connection.execute("SELECT q0, q7 FROM codes WHERE segment_id = ?", [cut.id]).fetchone()
     codes = cut.load_codes()
     assert row is not None
@@ -90,11 +92,13 @@ def test_a_cut_loads_its_codes_from_the_lake_and_a_truncated_one_its_part(place:
     assert np.array_equal(part, codes[30:105])
 
 
-def test_the_same_selection_is_the_same_set_and_another_needs_another_name(place: Place, chosen: TrainingSet) -> None:
-    again = _select(place, split_policy=SplitPolicy(dev=0.15, test=0.15))
+def test_the_same_selection_is_the_same_set_and_another_needs_another_name(
+    data_root: DataRoot, chosen: TrainingSet
+) -> None:
+    again = _select(data_root, split_policy=SplitPolicy(dev=0.15, test=0.15))
     assert again.card == chosen.card
     with pytest.raises(TrainingError, match="another name"):
-        _select(place, where="duration > 2")
+        _select(data_root, where="duration > 2")
 
 
 class _Lisping(Backends):
@@ -110,83 +114,85 @@ class _Lisping(Backends):
 
 
 def test_other_phonemes_are_another_set(tmp_path: Path) -> None:
-    corpus, place = folder_corpus(write_folder(tmp_path / "clips", 4)), Place(tmp_path)
-    run_road(corpus, place.lake)
-    first = _select(place)
-    run_road(corpus, place.lake, [Phonemize(max_unknown=1)], _Lisping())
+    corpus, data_root = folder_corpus(write_folder(tmp_path / "clips", 4)), DataRoot(tmp_path)
+    run_road(corpus, data_root.lake)
+    first = _select(data_root)
+    run_road(corpus, data_root.lake, [Phonemize(max_unknown=1)], _Lisping())
     with pytest.raises(TrainingError, match="another name"):
-        _select(place)
-    assert _select(place, name="again").items["symbols"] != first.items["symbols"]
+        _select(data_root)
+    assert _select(data_root, name="again").items["symbols"] != first.items["symbols"]
 
 
-def test_a_set_outlives_compaction_and_vacuum(place: Place, chosen: TrainingSet) -> None:
-    compact(place.lake)
-    vacuum(place.lake, grace_hours=0)
+def test_a_set_outlives_compaction_and_vacuum(data_root: DataRoot, chosen: TrainingSet) -> None:
+    compact(data_root.lake)
+    vacuum(data_root.lake, grace_hours=0)
     reopened = load_training_set(chosen.directory)
     assert reopened.items.equals(chosen.items)
-    assert all((place.lake.root / part).exists() for part in set(reopened.items["codes_part"].to_pylist()))
+    assert all((data_root.lake.root / part).exists() for part in set(reopened.items["codes_part"].to_pylist()))
 
 
-def test_a_condition_that_selects_nothing_is_one_sentence(place: Place) -> None:
+def test_a_condition_that_selects_nothing_is_one_sentence(data_root: DataRoot) -> None:
     with pytest.raises(TrainingError, match="No utterance"):
-        _select(place, name="none", where="duration > 1000")
+        _select(data_root, name="none", where="duration > 1000")
 
 
-def test_items_of_an_evaluation_are_chosen_by_what_the_set_knows_of_them(place: Place, chosen: TrainingSet) -> None:
+def test_items_of_an_evaluation_are_chosen_by_what_the_set_knows_of_them(
+    data_root: DataRoot, chosen: TrainingSet
+) -> None:
     with pytest.raises(CatalogueError, match='"loudnes" not found'):
-        items_of_training_set(place, chosen.card.name, where="loudnes > 1", count=2, trials=1, seed=0)
-    listed = items_of_training_set(place, chosen.card.name, where="split = 'train'", count=2, trials=1, seed=0)
+        items_of_training_set(data_root, chosen.card.name, where="loudnes > 1", count=2, trials=1, seed=0)
+    listed = items_of_training_set(data_root, chosen.card.name, where="split = 'train'", count=2, trials=1, seed=0)
     of_train = {row["segment_id"] for row in chosen.items.to_pylist() if row["split"] == "train"}
     assert len(listed.items) == 2
     assert {item.utterance for item in listed.items} <= of_train
 
 
 def test_what_evaluations_have_used_is_not_trained_on_unless_that_is_asked_for(
-    place: Place, chosen: TrainingSet
+    data_root: DataRoot, chosen: TrainingSet
 ) -> None:
-    with connect(place.lake.snapshot()) as connection:
+    with connect(data_root.lake.snapshot()) as connection:
         rows = connection.execute("SELECT * FROM utterances ORDER BY segment_id").to_arrow_table()
     evaluated = choose_items(rows, count=2)
-    register_items(evaluated, place.lake, items_hash="abc", source="a test")
+    register_items(evaluated, data_root.lake, items_hash="abc", source="a test")
     speakers = {item.speaker for item in evaluated}
     used = {name for item in evaluated for name in (item.utterance, item.prompt)}
     all_train = SplitPolicy(dev=0, test=0)
 
     with pytest.raises(TrainingError, match=f"{len(used)} of the selected utterances were used by evaluations") as told:
-        _select(place, name="again", split_policy=all_train)
+        _select(data_root, name="again", split_policy=all_train)
     assert "allow-evaluation-items" in str(told.value)
-    assert not (place.training_sets / "again").exists()
+    assert not (data_root.training_sets / "again").exists()
 
     inside = "segment_id IN (SELECT segment_id FROM evaluated_segments)"
-    without = _select(place, name="without", where=f"NOT ({inside})", split_policy=all_train)
+    without = _select(data_root, name="without", where=f"NOT ({inside})", split_policy=all_train)
     assert used.isdisjoint(without.items["segment_id"].to_pylist())
     assert without.card.evaluation_items == 0
 
     policy = SplitPolicy(dev=0, test=0, test_where=inside)
-    held_out = _select(place, name="as-test", split_policy=policy).items.to_pylist()
+    held_out = _select(data_root, name="as-test", split_policy=policy).items.to_pylist()
     assert {row["speaker"] for row in held_out if row["split"] == "test"} == speakers
 
-    allowed = _select(place, name="allowed", split_policy=all_train, allow_evaluation_items=True)
+    allowed = _select(data_root, name="allowed", split_policy=all_train, allow_evaluation_items=True)
     assert allowed.card.evaluation_items == len(used)
     assert load_training_set(allowed.directory).card.evaluation_items == len(used)
-    assert _select(place, split_policy=SplitPolicy(dev=0.15, test=0.15)).card == chosen.card
+    assert _select(data_root, split_policy=SplitPolicy(dev=0.15, test=0.15)).card == chosen.card
 
 
-def test_weights_are_a_column_of_sql(place: Place) -> None:
-    items = _select(place, name="weighted", weight="1 / duration", allow_evaluation_items=True).items.to_pylist()
+def test_weights_are_a_column_of_sql(data_root: DataRoot) -> None:
+    items = _select(data_root, name="weighted", weight="1 / duration", allow_evaluation_items=True).items.to_pylist()
     assert all(row["weight"] == pytest.approx(1 / row["duration"], rel=1e-5) for row in items)
 
 
 def test_a_set_knows_which_clips_of_a_speaker_sound_alike_once_their_voices_are_known(
-    place: Place, chosen: TrainingSet
+    data_root: DataRoot, chosen: TrainingSet
 ) -> None:
     assert chosen.items["similar"].null_count == len(chosen.items)
-    run_road(folder_corpus(place.root / "clips"), place.lake, [Speakers()])
+    run_road(folder_corpus(data_root.root / "clips"), data_root.lake, [Speakers()])
     with pytest.raises(TrainingError, match="another name"):
-        _select(place, split_policy=SplitPolicy(dev=0.15, test=0.15), allow_evaluation_items=True)
-    items = _select(place, name="voices", allow_evaluation_items=True).items.to_pylist()
+        _select(data_root, split_policy=SplitPolicy(dev=0.15, test=0.15), allow_evaluation_items=True)
+    items = _select(data_root, name="voices", allow_evaluation_items=True).items.to_pylist()
     speaker = {row["segment_id"]: row["speaker"] for row in items}
-    with connect(place.lake.snapshot()) as connection:
+    with connect(data_root.lake.snapshot()) as connection:
         found = connection.execute("SELECT segment_id, embedding FROM current_speakers").fetchall()
     voice = {segment: np.array(embedding) for segment, embedding in found}
     for row in items:

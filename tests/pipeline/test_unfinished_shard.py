@@ -13,7 +13,7 @@ import pytest
 
 from tests.pipeline.road import QUICK, folder_corpus, part_names, rows_of, run_road, write_folder
 from valle.backends.registry import Backends
-from valle.data_root import place
+from valle.data_root import open_data_root
 from valle.stages.base import WorkItem
 from valle.stages.quantize import Quantize
 from valle.stages.runner import Job, activate, plan, run_shards
@@ -71,8 +71,8 @@ def quantize(lake: Lake, log: Path, killed_at: int = 0) -> None:
 def _until_killed(data: Path, log: Path, killed_at: int) -> None:
     code = (
         "import sys; from pathlib import Path; from tests.pipeline.test_unfinished_shard import quantize; "
-        "from valle.data_root import place; data, log, at = sys.argv[1:]; "
-        "quantize(place(Path(data)).lake, Path(log), int(at))"
+        "from valle.data_root import open_data_root; data, log, at = sys.argv[1:]; "
+        "quantize(open_data_root(Path(data)).lake, Path(log), int(at))"
     )
     arguments = [sys.executable, "-c", code, str(data), str(log), str(killed_at)]
     killed = subprocess.run(arguments, cwd=ROOT, check=False, timeout=300)
@@ -81,7 +81,7 @@ def _until_killed(data: Path, log: Path, killed_at: int) -> None:
 
 def _segmented(clips: Path, data: Path) -> Lake:
     """A lake with everything but codes, in one shard."""
-    lake = place(data).lake
+    lake = open_data_root(data).lake
     run_road(folder_corpus(clips, shard_megabytes=64), lake, [stage for stage in QUICK if stage.name != "quantize"])
     return lake
 

@@ -40,7 +40,7 @@ _BATCH_ON_CPU = 2  # eight take a sixth longer there: fetching memory for them c
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Transcription:
     """What the ASR heard in one clip, and how sure it was.
 
     `language` is the language it was decoded in, `language_probability` how likely the model finds that language
@@ -64,8 +64,8 @@ class Transcriber(Protocol):
 
     def transcribe(
         self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
-    ) -> list[Heard]:
-        """Mono 16 kHz waveforms to one `Heard` each.
+    ) -> list[Transcription]:
+        """Mono 16 kHz waveforms to one `Transcription` each.
 
         `language` (ISO 639-1) None lets the model choose per clip. `careful` decodes clip by clip with five beams:
         slower, for clips whose first transcript is suspicious.
@@ -109,7 +109,7 @@ class FasterWhisper:
 
     def transcribe(
         self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
-    ) -> list[Heard]:
+    ) -> list[Transcription]:
         """See `Transcriber`."""
         if not self.is_multilingual:
             language = "en"
@@ -119,14 +119,14 @@ class FasterWhisper:
                 self._no_longer_than_it_lasts(heard, samples, language)
                 for heard, samples in zip(with_beams, waveforms, strict=True)
             ]
-        known: dict[int, Heard] = {}
+        known: dict[int, Transcription] = {}
         short = [i for i, samples in enumerate(waveforms) if len(samples) <= _WINDOW_SECONDS * SAMPLE_RATE]
         for batch in _batches(short, self._batch_size):
             results = self._together([waveforms[i] for i in batch], language)
             known.update((i, result) for i, result in zip(batch, results, strict=True) if result is not None)
         return [self._unless_it_loops(known.get(i), samples, language) for i, samples in enumerate(waveforms)]
 
-    def _unless_it_loops(self, heard: Heard | None, samples: Samples, language: str | None) -> Heard:
+    def _unless_it_loops(self, heard: Transcription | None, samples: Samples, language: str | None) -> Transcription:
         """What was heard in a clip, with beams where a greedy decode went round in circles and they do less so."""
         first = heard or self._alone(samples, language, beam_size=1)
         if first.compression_ratio <= _LOOP_RATIO:
@@ -134,7 +134,7 @@ class FasterWhisper:
         again = self._alone(samples, language, beam_size=_BEAMS)
         return self._no_longer_than_it_lasts(_calmer(first, again), samples, language)
 
-    def _no_longer_than_it_lasts(self, heard: Heard, samples: Samples, language: str | None) -> Heard:
+    def _no_longer_than_it_lasts(self, heard: Transcription, samples: Samples, language: str | None) -> Transcription:
         """What was heard; where that goes round in circles, what can have been said in the time."""
         if heard.compression_ratio <= _LOOP_RATIO:
             return heard
@@ -164,7 +164,7 @@ class FasterWhisper:
 
         return Tokenizer(self._model.hf_tokenizer, self.is_multilingual, task="transcribe", language=language)
 
-    def _together(self, waveforms: Sequence[Samples], language: str | None) -> list[Heard | None]:
+    def _together(self, waveforms: Sequence[Samples], language: str | None) -> list[Transcription | None]:
         """One greedy decode of all clips; None for a clip whose decode stopped long before the clip does."""
         from faster_whisper.transcribe import get_suppressed_tokens
 
@@ -182,7 +182,7 @@ class FasterWhisper:
             return_no_speech_prob=True,
             max_initial_timestamp_index=_MAX_INITIAL_TIMESTAMP,
         )
-        heard: list[Heard | None] = []
+        heard: list[Transcription | None] = []
         for samples, (code, probability), result in zip(waveforms, languages, results, strict=True):
             tokens = result.sequences_ids[0]
             if self._stopped_early(tokens, len(samples) / SAMPLE_RATE, any_tokenizer.timestamp_begin):
@@ -190,7 +190,9 @@ class FasterWhisper:
                 continue
             text = tokenizers[code].decode(tokens).strip()
             score = float(result.scores[0]) * len(tokens) / (len(tokens) + 1)
-            heard.append(Heard(text, code, probability, score, float(result.no_speech_prob), compression_ratio(text)))
+            heard.append(
+                Transcription(text, code, probability, score, float(result.no_speech_prob), compression_ratio(text))
+            )
         return heard
 
     @staticmethod
@@ -198,7 +200,9 @@ class FasterWhisper:
         timestamps = [token - timestamp_begin for token in tokens if token >= timestamp_begin]
         return len(timestamps) > 1 and timestamps[-1] * 0.02 < duration - _TAIL_SECONDS
 
-    def _alone(self, samples: Samples, language: str | None, *, beam_size: int, max_tokens: int | None = None) -> Heard:
+    def _alone(
+        self, samples: Samples, language: str | None, *, beam_size: int, max_tokens: int | None = None
+    ) -> Transcription:
         segments, info = self._model.transcribe(
             samples,
             language=language,
@@ -212,7 +216,7 @@ class FasterWhisper:
         weights = np.array([max(1, len(part.tokens)) for part in parts] or [1])
         logprobs = np.array([part.avg_logprob for part in parts] or [0.0])
         no_speech = [part.no_speech_prob for part in parts] or [1.0]
-        return Heard(
+        return Transcription(
             text,
             info.language,
             self._probability_of(samples, info.language) if self.is_multilingual else None,
@@ -226,7 +230,7 @@ class FasterWhisper:
         return dict(self._model.model.detect_language(encoded)[0]).get(f"<|{language}|>", 0.0)
 
 
-def _calmer(one: Heard, other: Heard) -> Heard:
+def _calmer(one: Transcription, other: Transcription) -> Transcription:
     """The one whose text repeats itself less; the first of equals."""
     return min(one, other, key=lambda heard: heard.compression_ratio)
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from valle.checkpoints.runs import newest_checkpoint
 from valle.cli.arguments import parse, say
 from valle.data.selection.training_set import load_training_set
-from valle.data_root import place
+from valle.data_root import open_data_root
 from warehouse.catalogue.views import connect
 
 
@@ -30,7 +30,7 @@ class CarryOptions(BaseModel):
 def run(command: str, arguments: Sequence[str]) -> int:
     """Carry a checkpoint over."""
     options = parse(CarryOptions, command, arguments)
-    root = place(options.data)
+    root = open_data_root(options.data)
     checkpoint = newest_checkpoint(root.runs, options.run)
     codec = load_training_set(root.training_sets / options.training_set).card.codec
     # Torch takes seconds, and a wrong option should not wait for it.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliPositionalArg
 
 from valle.cli.arguments import parse, say
-from valle.data_root import place
+from valle.data_root import open_data_root
 from valle.evaluation.stats.bootstrap import BootstrapOptions
 from valle.evaluation.stats.compare import StoredComparison, compare_stored
 
@@ -45,7 +45,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     result = compare_stored(
         options.a,
         options.b,
-        place(options.data).lake,
+        open_data_root(options.data).lake,
         normaliser=options.normaliser,
         options=BootstrapOptions(replicas=options.replicas, seed=options.seed),
     )

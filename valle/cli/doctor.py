@@ -22,11 +22,11 @@ class DoctorOptions(BaseModel):
 
 def run(command: str, arguments: Sequence[str]) -> int:
     """Print every finding; 1 when something that is needed is missing or broken."""
-    from valle.data_root import place
+    from valle.data_root import open_data_root
     from valle.doctor import diagnose
 
     options = parse(DoctorOptions, command, arguments)
-    root = place(options.data).root
+    root = open_data_root(options.data).root
     findings = import_module("flows.server.health").diagnose_prefect(root) if options.prefect else diagnose(root)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from valle.checkpoints.runs import newest_checkpoint
 from valle.cli.arguments import parse, say
-from valle.data_root import place
+from valle.data_root import open_data_root
 from valle.synthesis.options import SamplingOptions
 
 
@@ -31,7 +31,7 @@ class ExportOptions(BaseModel):
 def run(command: str, arguments: Sequence[str]) -> int:
     """Export a checkpoint."""
     options = parse(ExportOptions, command, arguments)
-    checkpoint = newest_checkpoint(place(options.data).runs, options.run)
+    checkpoint = newest_checkpoint(open_data_root(options.data).runs, options.run)
     # Torch takes seconds, and a wrong option should not wait for it.
     from valle.training.export import export_checkpoint
 

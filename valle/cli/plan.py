@@ -18,7 +18,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # `valle plan prepare ...` reads as what it plans.
     given = list(arguments)[1:] if list(arguments)[:1] == ["prepare"] else list(arguments)
     options = parse(parameters, command, given)
-    choice, lake = options.corpus, options.place.lake
+    choice, lake = options.corpus, options.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     found = forecast(
         options.stages.in_order(),

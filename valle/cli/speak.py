@@ -12,7 +12,7 @@ from valle.audio import AudioLocation, UnreadableAudio, read_audio, write_audio
 from valle.backends.registry import Backends
 from valle.checkpoints.runs import EMBEDDED, latest_checkpoint, newest_checkpoint
 from valle.cli.arguments import parse, say
-from valle.data_root import place
+from valle.data_root import open_data_root
 from valle.synthesis.long_form import LongFormOptions, LongSpeech, Piece, speak_long
 from valle.synthesis.options import BestOfOptions, SamplingOptions
 from valle.synthesis.preferred import read_sampling
@@ -146,7 +146,7 @@ def _tell_takes(piece: Piece) -> None:
 def _checkpoint(options: SpeakOptions) -> Path:
     if options.checkpoint is not None:
         return options.checkpoint
-    runs = place(options.data).runs
+    runs = open_data_root(options.data).runs
     if options.run is not None:
         return newest_checkpoint(runs, options.run)
     trained = sorted(runs.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)

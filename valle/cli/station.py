@@ -13,7 +13,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
         asked = parse(options.UpOptions, command, arguments)
         say(import_module("flows.server.up").bring_up(asked).describe())
         return 0
-    root = parse(options.DownOptions, command, arguments).place.root
+    root = parse(options.DownOptions, command, arguments).data_root.root
     ended = import_module("flows.server.up").bring_down(root)
     say(f"down: {ended} processes ended" if ended else f"nothing of {root} was up")
     return 0

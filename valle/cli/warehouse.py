@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliPositionalArg
 
 from valle.cli.arguments import parse, say
-from valle.data_root import Place, place
+from valle.data_root import DataRoot, open_data_root
 from warehouse.catalogue.answers import AnswerFormat, print_answer, write_answer
 from warehouse.catalogue.display import format_table
 from warehouse.catalogue.views import connect, named_queries, named_query, refresh, run_query
@@ -22,9 +22,9 @@ class _Located(BaseModel):
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
 
     @property
-    def place(self) -> Place:
+    def data_root(self) -> DataRoot:
         """The folders below the data root."""
-        return place(self.data)
+        return open_data_root(self.data)
 
 
 class SqlOptions(_Located):
@@ -104,7 +104,7 @@ def _sql(arguments: Sequence[str]) -> int:
     if options.sql and options.query:
         raise ConfigurationError("Give either a query or the name of one, not both.")
     sql = named_query(options.query).sql if options.query else options.sql
-    with connect(options.place.lake.snapshot()) as connection:
+    with connect(options.data_root.lake.snapshot()) as connection:
         answer = run_query(connection, sql)
     if options.out is not None:
         write_answer(answer, options.out, options.format)
@@ -118,8 +118,8 @@ def _stats(arguments: Sequence[str]) -> int:
     from valle.statistics.corpus_report import corpus_report
 
     options = parse(StatsOptions, "stats", arguments)
-    directory = options.out or options.place.reports / "corpus"
-    with connect(options.place.lake.snapshot()) as connection:
+    directory = options.out or options.data_root.reports / "corpus"
+    with connect(options.data_root.lake.snapshot()) as connection:
         for name in ("hours_by_corpus", "hours_by_language", "drops_by_reason"):
             say(f"{named_query(name).question}\n{format_table(run_query(connection, named_query(name).sql))}\n")
         report = corpus_report(lambda name: run_query(connection, named_query(name).sql), directory)
@@ -129,7 +129,7 @@ def _stats(arguments: Sequence[str]) -> int:
 
 def _catalogue(arguments: Sequence[str]) -> int:
     options = parse(CatalogueOptions, "catalogue", arguments)
-    path = refresh(options.place.lake, options.place.catalogue)
+    path = refresh(options.data_root.lake, options.data_root.catalogue)
     say(f"{path}\nOpen it with: duckdb -readonly {path}")
     return 0
 
@@ -138,7 +138,7 @@ def _fsck(arguments: Sequence[str]) -> int:
     from warehouse.upkeep.fsck import fsck
 
     options = parse(FsckOptions, "fsck", arguments)
-    check = fsck(options.place.lake)
+    check = fsck(options.data_root.lake)
     say(f"{check.parts} parts, {check.rows:,} rows, {len(check.orphans)} orphaned files (`valle vacuum` removes them)")
     for fault in check.faults:
         say(f"{fault.table}: {fault.kind}: {fault.what}")
@@ -150,9 +150,9 @@ def _compact(arguments: Sequence[str]) -> int:
     from warehouse.upkeep.maintenance import compact
 
     options = parse(CompactOptions, "compact", arguments)
-    for done in compact(options.place.lake):
+    for done in compact(options.data_root.lake):
         say(f"{done.table}: {done.parts_before} parts are now {done.parts_after}")
-    refresh(options.place.lake, options.place.catalogue)
+    refresh(options.data_root.lake, options.data_root.catalogue)
     return 0
 
 
@@ -160,7 +160,7 @@ def _vacuum(arguments: Sequence[str]) -> int:
     from warehouse.upkeep.maintenance import vacuum
 
     options = parse(VacuumOptions, "vacuum", arguments)
-    done = vacuum(options.place.lake, grace_hours=options.grace_hours, dry_run=options.dry_run)
+    done = vacuum(options.data_root.lake, grace_hours=options.grace_hours, dry_run=options.dry_run)
     say(f"{'Would remove' if options.dry_run else 'Removed'} {done.files} files, {done.size / 1e6:.1f} MB")
     return 0
 
@@ -169,6 +169,6 @@ def _retry(arguments: Sequence[str]) -> int:
     from warehouse.upkeep.retry import forget_drops
 
     options = parse(RetryOptions, "retry", arguments)
-    forgotten = forget_drops(options.place.lake, options.stage, reason=options.reason, corpus=options.corpus)
+    forgotten = forget_drops(options.data_root.lake, options.stage, reason=options.reason, corpus=options.corpus)
     say(f"Forgot {forgotten} dropped rows of {options.stage}; run `valle prepare` again to retry them.")
     return 0

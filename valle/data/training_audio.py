@@ -5,7 +5,7 @@ from pathlib import Path
 
 from valle.audio import AudioLocation
 from valle.data.selection.training_set import load_training_set
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from warehouse.catalogue.views import connect
 from warehouse.errors import ManifestError
 
@@ -30,7 +30,7 @@ def _is_wanted(row: dict[str, str]) -> bool:
     return row.get("split", "main") == "main" and int(row.get("native_sr") or LOWEST_RATE) >= LOWEST_RATE
 
 
-def clips_of_set(root: Place, name: str) -> list[AudioLocation]:
+def clips_of_set(root: DataRoot, name: str) -> list[AudioLocation]:
     """The audio of the train split of a training set, in the order of the segment ids."""
     training_set = load_training_set(root.training_sets / name)
     with connect(root.lake.snapshot(training_set.card.table_versions)) as connection:

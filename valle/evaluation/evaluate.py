@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends.registry import Backends
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.evaluation.items.item_list import write_list
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.metrics.defects import Silence, find_silence
@@ -53,10 +53,10 @@ QUALIFY row_number() OVER (PARTITION BY r.path ORDER BY r.ingested_at DESC) = 1
 _STRESS = frozenset("ˈˌ")
 
 
-def score_evaluation(plan: EvaluationPlan, place: Place, backends: Backends) -> list[ScoreRow]:
+def score_evaluation(plan: EvaluationPlan, data_root: DataRoot, backends: Backends) -> list[ScoreRow]:
     """Make the scores of a plan from what the road heard of its speech, and commit them, once."""
-    heard = _heard(plan, place.lake)
-    of_system, of_controls = plan.speech(place)
+    heard = _heard(plan, data_root.lake)
+    of_system, of_controls = plan.speech(data_root)
     spoken = {plan.system.name: find_speech(plan.items.items, plan.system.name, of_system)}
     for control in control_systems(plan.decoders):
         spoken[control] = find_speech(control_items(plan.items), control, of_controls)
@@ -80,9 +80,9 @@ def score_evaluation(plan: EvaluationPlan, place: Place, backends: Backends) -> 
             recorded_durations=durations,
         )
     try:
-        place.lake.append(ScoreRow, rows, f"scores:{plan.name}")
+        data_root.lake.append(ScoreRow, rows, f"scores:{plan.name}")
     except CommitConflict:
-        return stored_scores(plan.name, place.lake)
+        return stored_scores(plan.name, data_root.lake)
     return rows
 
 
@@ -174,9 +174,11 @@ def stored_scores(evaluation: str, lake: Lake) -> list[ScoreRow]:
     return list(from_table(ScoreRow, table.sort_by("score_id")))
 
 
-def report_evaluation(plan: EvaluationPlan, rows: Sequence[ScoreRow], place: Place, facts: Mapping[str, str]) -> Report:
+def report_evaluation(
+    plan: EvaluationPlan, rows: Sequence[ScoreRow], data_root: DataRoot, facts: Mapping[str, str]
+) -> Report:
     """Write the report of an evaluation, and its list of items beside it; `facts` are what is known of the system."""
-    directory = place.reports / plan.name
+    directory = data_root.reports / plan.name
     write_list(plan.items, directory / "items.json")
     items = plan.items
     provenance = {
@@ -192,8 +194,8 @@ def report_evaluation(plan: EvaluationPlan, rows: Sequence[ScoreRow], place: Pla
         directory,
         title=f"Evaluation of {plan.system.name}",
         provenance=provenance,
-        sections=lambda: lake_sections(rows, place.lake),
-        sections_key=lake_key(place.lake),
+        sections=lambda: lake_sections(rows, data_root.lake),
+        sections_key=lake_key(data_root.lake),
         impossible=impossible_controls(plan),
     )
 

@@ -9,7 +9,7 @@ from valle.backends.asr import transcriber_revision
 from valle.backends.quality import quality_scorer_revision
 from valle.backends.speaker import speaker_encoder_revision
 from valle.data.selection.training_set import load_training_set
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.evaluation.items.item_list import ItemList
 from valle.evaluation.items.items import choose_items
 from valle.evaluation.systems.base import System
@@ -76,9 +76,9 @@ class EvaluationPlan:
     judges: Judges
     decoders: Decoders
 
-    def speech(self, place: Place) -> tuple[Path, Path]:
+    def speech(self, data_root: DataRoot) -> tuple[Path, Path]:
         """The folders of the system's speech and of the controls'."""
-        return place.speech / self.name, place.speech / self.controls
+        return data_root.speech / self.name, data_root.speech / self.controls
 
 
 def plan_evaluation(items: ItemList, system: System, *, judges: Judges, decoders: Decoders) -> EvaluationPlan:
@@ -101,15 +101,15 @@ def _corpus_name(text: str) -> str:
 
 
 def items_of_training_set(
-    place: Place, name: str, *, where: str, count: int | None, trials: int, seed: int
+    data_root: DataRoot, name: str, *, where: str, count: int | None, trials: int, seed: int
 ) -> ItemList:
     """`count` utterances of a training set that satisfy `where` (SQL on its items, joined with utterances).
 
     None takes what there is, up to 20. Raises TrainingError when nothing satisfies `where`, and ConfigurationError when
     fewer than `count` have a prompt.
     """
-    training_set = load_training_set(place.training_sets / name)
-    with connect(place.lake.snapshot()) as connection:
+    training_set = load_training_set(data_root.training_sets / name)
+    with connect(data_root.lake.snapshot()) as connection:
         connection.register("items", training_set.items)
         rows = run_query(
             connection,

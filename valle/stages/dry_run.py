@@ -2,7 +2,7 @@
 
 Nothing is written. The options are put in force in the views of one connection only, so what is already there under
 them is counted exactly; what earlier stages have still to make is estimated from what they yielded so far, and time
-and bytes from the receipts of the lake.
+and bytes from the reports of the lake.
 """
 
 import json

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from manifests.corpus import Corpus, Source, assign_shards, source_id
-from valle.stages.runner import Receipt, write_receipt
+from valle.stages.runner import ShardReport, write_shard_report
 from warehouse.catalogue.views import connect
 from warehouse.errors import CommitConflict
 from warehouse.fingerprints import short_hash
@@ -103,11 +103,11 @@ def unread_shards(corpus: str, lake: Lake) -> tuple[str, ...]:
     return tuple(shard for (shard,) in rows)
 
 
-def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> Receipt:
+def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> ShardReport:
     """Read every source of `shard` and commit its recordings; nothing is read when another worker has done it."""
     started, clock = datetime.now(UTC), time.perf_counter()
     if lake.is_committed(RecordingRow.table, f"ingest:{shard}"):
-        return Receipt(
+        return ShardReport(
             stage="ingest",
             corpus=corpus.name,
             shard=shard,
@@ -128,7 +128,7 @@ def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> Rece
         for source in sources
         for row in corpus.read(source)
     ]
-    receipt = Receipt(
+    report = ShardReport(
         stage="ingest",
         corpus=corpus.name,
         shard=shard,
@@ -142,9 +142,9 @@ def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> Rece
         lake.append(RecordingRow, rows, f"ingest:{shard}")
     except CommitConflict:
         logger.info("ingest %s: another worker was first; its rows stand", shard)
-        return receipt
-    write_receipt(receipt, lake, run_id=run_id, started=started, options=dataclasses.asdict(corpus.options))
-    return receipt
+        return report
+    write_shard_report(report, lake, run_id=run_id, started=started, options=dataclasses.asdict(corpus.options))
+    return report
 
 
 def export_manifests(corpus: str, lake: Lake, directory: Path) -> "list[ManifestPaths]":

@@ -6,7 +6,7 @@ Rules over text, duration and the model's confidences; each fault is a `drop_rea
 import re
 from dataclasses import dataclass
 
-from valle.backends.asr import Heard
+from valle.backends.asr import Transcription
 from valle.text.errors import count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser
 
@@ -105,7 +105,7 @@ def is_stock_phrase(text: str, language: str) -> bool:
     return any(letters == re.sub(r"[\W_]+", " ", phrase) for phrase in _STOCK_PHRASES.get(language, ()))
 
 
-def heard_fault(heard: Heard, duration: float, rules: ConfidenceRules) -> Fault | None:
+def heard_fault(heard: Transcription, duration: float, rules: ConfidenceRules) -> Fault | None:
     """The first sign that `heard` was made up, or None."""
     is_unsure = heard.no_speech_probability > rules.max_no_speech
     if not any(character.isalnum() for character in heard.text):

@@ -45,7 +45,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class ShardReport:
     """What a shard did: small enough to pass between processes and to keep in a database."""
 
     stage: str
@@ -118,7 +118,7 @@ def _configuration_row(job: Job, configuration: str, backends: Backends) -> Conf
     )
 
 
-def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Backends, run_id: str) -> Receipt:
+def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Backends, run_id: str) -> ShardReport:
     """Do what `shard` still needs from `stage` and commit it.
 
     Raises StageError when the stage itself fails; bad audio becomes a row with a reason.
@@ -132,7 +132,7 @@ def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Ba
     with open_journal(lake, stage.writes, shard_unit(stage, corpus, shard, backends)) as journal:
         rows = _process_all(stage, inputs, backends, shard, journal) if inputs else []
         is_new = bool(inputs) and _commit(stage, rows, shard, configuration, inputs, lake)
-    receipt = Receipt(
+    report = ShardReport(
         stage=stage.name,
         corpus=corpus,
         shard=shard,
@@ -143,9 +143,9 @@ def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Ba
         wall_seconds=time.perf_counter() - clock,
     )
     if is_new:
-        write_receipt(receipt, lake, run_id=run_id, started=started, options=options_of(stage))
-    logger.info("%s", json.dumps(dataclasses.asdict(receipt)))
-    return receipt
+        write_shard_report(report, lake, run_id=run_id, started=started, options=options_of(stage))
+    logger.info("%s", json.dumps(dataclasses.asdict(report)))
+    return report
 
 
 def shard_unit(stage: Stage, corpus: str, shard: str, backends: Backends) -> str:
@@ -155,7 +155,7 @@ def shard_unit(stage: Stage, corpus: str, shard: str, backends: Backends) -> str
 
 def try_shard(
     stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Backends, run_id: str, wait: bool
-) -> Receipt | None:
+) -> ShardReport | None:
     """`run_shard`, unless another run is at the same shard: then None or, with `wait`, what that one leaves to do."""
     with claimed(lake, shard_unit(stage, corpus, shard, backends), run_id, wait=wait) as is_ours:
         if not is_ours:
@@ -166,41 +166,43 @@ def try_shard(
 
 def run_shards(
     stage: Stage, shards: Sequence[ShardPlan], *, corpus: str, lake: Lake, backends: Backends, run_id: str
-) -> list[Receipt]:
+) -> list[ShardReport]:
     """The shards one after the other in this thread, without Prefect; those that another run is at come last."""
-    receipts: list[Receipt] = []
+    reports: list[ShardReport] = []
     taken: list[ShardPlan] = []
     for wait, todo in ((False, shards), (True, taken)):
         for shard in todo:
-            receipt = try_shard(
+            report = try_shard(
                 stage, corpus=corpus, shard=shard.shard, lake=lake, backends=backends, run_id=run_id, wait=wait
             )
-            if receipt is None:
+            if report is None:
                 taken.append(shard)
             else:
-                receipts.append(receipt)
-    return receipts
+                reports.append(report)
+    return reports
 
 
-def write_receipt(receipt: Receipt, lake: Lake, *, run_id: str, started: datetime, options: dict[str, Any]) -> None:
-    """Keep a receipt as a row of `runs`."""
+def write_shard_report(
+    report: ShardReport, lake: Lake, *, run_id: str, started: datetime, options: dict[str, Any]
+) -> None:
+    """Keep a report as a row of `runs`."""
     row = RunRow(
-        receipt_id=short_hash(f"{run_id}:{receipt.stage}:{receipt.shard}:{started.isoformat()}"),
+        receipt_id=short_hash(f"{run_id}:{report.stage}:{report.shard}:{started.isoformat()}"),
         run_id=run_id,
-        stage=receipt.stage,
-        corpus=receipt.corpus,
-        shard=receipt.shard,
+        stage=report.stage,
+        corpus=report.corpus,
+        shard=report.shard,
         started_at=started,
-        wall_seconds=receipt.wall_seconds,
-        audio_seconds=receipt.audio_seconds,
-        rows_in=receipt.rows_in,
-        rows_out=receipt.rows_out,
-        rows_dropped=sum(receipt.drops.values()),
+        wall_seconds=report.wall_seconds,
+        audio_seconds=report.audio_seconds,
+        rows_in=report.rows_in,
+        rows_out=report.rows_out,
+        rows_dropped=sum(report.drops.values()),
         host=f"{socket.gethostname()}:{os.getpid()}",
         options=json.dumps(options, default=str),
         code_revision=version("valle"),
     )
-    lake.append(RunRow, [row], f"receipt:{row.receipt_id}")
+    lake.append(RunRow, [row], f"report:{row.receipt_id}")
 
 
 def _commit(

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass as options
 
-from valle.backends.asr import SAMPLE_RATE, Heard, Transcriber, transcriber_revision
+from valle.backends.asr import SAMPLE_RATE, Transcriber, Transcription, transcriber_revision
 from valle.backends.registry import Backends
 from valle.phonemes.text import LANGUAGES
 from valle.stages.base import STRICT, StageInput, WorkItem
@@ -78,7 +78,7 @@ class Transcribe:
         """The row of a segment without a transcript."""
         return self._row(source, None, Fault(reason, detail))
 
-    def _hear(self, items: Sequence[WorkItem], trusted: set[int], transcriber: Transcriber) -> dict[int, Heard]:
+    def _hear(self, items: Sequence[WorkItem], trusted: set[int], transcriber: Transcriber) -> dict[int, Transcription]:
         """What was heard in the segments that the model can listen to, one call per declared language."""
         by_language: dict[str | None, list[int]] = {}
         for index, item in enumerate(items):
@@ -86,13 +86,13 @@ class Transcribe:
             is_known = transcriber.is_multilingual or language in (None, _DEFAULT_LANGUAGE)
             if index not in trusted and is_known and language in (None, *self.languages):
                 by_language.setdefault(language, []).append(index)
-        heard: dict[int, Heard] = {}
+        heard: dict[int, Transcription] = {}
         for language, indices in by_language.items():
             results = transcriber.transcribe([items[index].samples for index in indices], language)
             heard.update(zip(indices, results, strict=True))
         return heard
 
-    def _outcome(self, item: WorkItem, heard: Heard | None, transcriber: Transcriber | None) -> TranscriptRow:
+    def _outcome(self, item: WorkItem, heard: Transcription | None, transcriber: Transcriber | None) -> TranscriptRow:
         source = item.input
         if heard is None:
             return self._row(source, None, self._unheard_fault(source))
@@ -113,7 +113,7 @@ class Transcribe:
             return Fault("wrong_language", f"{self.model} does not know {language}")
         return rate_fault(given, source.duration, language)
 
-    def _fault(self, source: StageInput, heard: Heard) -> Fault | None:
+    def _fault(self, source: StageInput, heard: Transcription) -> Fault | None:
         likely = heard.language_probability
         if heard.language not in self.languages or (likely is not None and likely < self.min_language_probability):
             return Fault("wrong_language", f"{heard.language} with probability {1.0 if likely is None else likely:.2f}")
@@ -132,7 +132,7 @@ class Transcribe:
             max_no_speech=self.max_no_speech,
         )
 
-    def _row(self, source: StageInput, heard: Heard | None, fault: Fault | None) -> TranscriptRow:
+    def _row(self, source: StageInput, heard: Transcription | None, fault: Fault | None) -> TranscriptRow:
         given = _given_text(source)
         text = given or (heard.text if heard else None)
         language = heard.language if heard else source.language or _DEFAULT_LANGUAGE

@@ -55,7 +55,7 @@ def measured_yield(connection: duckdb.DuckDBPyConnection, stage: str, corpus: st
 
 
 def measured_speed(connection: duckdb.DuckDBPyConnection, stage: str, *, options: str, corpus: str) -> Speed | None:
-    """How fast `stage` went with these options (as its receipts keep them), else with any; None before any run.
+    """How fast `stage` went with these options (as its reports keep them), else with any; None before any run.
 
     Of several measurements those on `corpus` count most.
     """

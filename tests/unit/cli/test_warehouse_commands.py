@@ -11,13 +11,13 @@ import yaml
 
 from tests.unit.warehouse.rows_for_tests import codes, recording
 from valle.cli import main
-from valle.data_root import place
+from valle.data_root import open_data_root
 from warehouse.rows import CodesRow, RecordingRow
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> str:
-    lake = place(tmp_path).lake
+    lake = open_data_root(tmp_path).lake
     lake.append(
         RecordingRow, [recording("a"), recording("b", drop_reason="empty", drop_detail="0 samples")], "ingest:1"
     )
@@ -80,7 +80,7 @@ def test_a_wrong_query_ends_with_one_sentence(data: str, capsys: pytest.CaptureF
 
 def test_fsck_says_sound_and_names_what_is_not(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fsck", "--data", data]) == 0
-    place(Path(data)).lake.append(CodesRow, [codes("a")], "again")
+    open_data_root(Path(data)).lake.append(CodesRow, [codes("a")], "again")
     assert main(["fsck", "--data", data]) == 1
     assert "duplicate_row: a" in capsys.readouterr().out
 
@@ -88,7 +88,7 @@ def test_fsck_says_sound_and_names_what_is_not(data: str, capsys: pytest.Capture
 def test_retry_forgets_compact_merges_and_vacuum_spares_the_young(
     data: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place(Path(data)).lake.append(CodesRow, [codes("c")], "quantize:2")
+    open_data_root(Path(data)).lake.append(CodesRow, [codes("c")], "quantize:2")
     assert main(["retry", "quantize", "--reason", "silent", "--data", data]) == 0
     assert "Forgot 1" in capsys.readouterr().out
     assert main(["compact", "--data", data]) == 0
@@ -99,15 +99,15 @@ def test_retry_forgets_compact_merges_and_vacuum_spares_the_young(
 
 def test_the_catalogue_can_be_deleted_and_rebuilt(data: str) -> None:
     assert main(["catalogue", "--data", data]) == 0
-    place(Path(data)).catalogue.unlink()
+    open_data_root(Path(data)).catalogue.unlink()
     assert main(["catalogue", "--data", data]) == 0
-    assert place(Path(data)).catalogue.exists()
+    assert open_data_root(Path(data)).catalogue.exists()
 
 
 def test_options_come_from_a_file_and_flags_win(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = tmp_path / "options.yaml"
     options.write_text(yaml.safe_dump({"data": data, "grace_hours": 0, "dry_run": True}))
-    (place(tmp_path).lake.folder("codes") / "orphan.parquet").write_bytes(b"x")
+    (open_data_root(tmp_path).lake.folder("codes") / "orphan.parquet").write_bytes(b"x")
     assert main(["vacuum", "--config", str(options)]) == 0
     assert "Would remove 1 files" in capsys.readouterr().out
     assert main(["vacuum", "--config", str(options), "--grace-hours", "5"]) == 0

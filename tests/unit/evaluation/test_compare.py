@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from valle.cli import main
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from valle.evaluation.stats.bootstrap import BootstrapOptions
 from valle.evaluation.stats.compare import SystemName, compare_stored, compare_systems, find_system
 from warehouse.errors import ConfigurationError
@@ -26,14 +26,14 @@ def systems(make_evaluation):
 
 
 @pytest.fixture(scope="module")
-def place(systems, tmp_path_factory):
+def data_root(systems, tmp_path_factory):
     """A lake with one evaluation of `good`, one of `bad`, and one of both."""
-    place = Place(tmp_path_factory.mktemp("data"))
+    data_root = DataRoot(tmp_path_factory.mktemp("data"))
     for evaluation, names in {"first": ["good", "codec"], "second": ["bad"], "third": ["good", "bad"]}.items():
         rows = [row for name in names for row in under(systems[name], evaluation=evaluation)]
         rows = [replace(row, score_id=f"{evaluation}/{row.score_id}") for row in rows]
-        place.lake.append(ScoreRow, rows, f"scores:{evaluation}")
-    return place
+        data_root.lake.append(ScoreRow, rows, f"scores:{evaluation}")
+    return data_root
 
 
 def test_the_sentence_says_who_makes_fewer_errors_and_whose_voice_is_closer(systems):
@@ -114,21 +114,21 @@ def test_a_system_is_found_by_its_evaluation_or_by_its_own_name():
         find_system("m3", [])
 
 
-def test_stored_systems_of_two_evaluations_are_compared(place, systems):
-    stored = compare_stored("first", "second", place.lake, options=FAST)
+def test_stored_systems_of_two_evaluations_are_compared(data_root, systems):
+    stored = compare_stored("first", "second", data_root.lake, options=FAST)
     direct = compare_systems(systems["good"], systems["bad"], options=FAST)
     assert stored.sentence == direct.sentence
-    same = compare_stored("first", "third:good", place.lake, options=FAST)
+    same = compare_stored("first", "third:good", data_root.lake, options=FAST)
     assert same.sentence.startswith("first:good and third:good tie")
 
 
-def test_a_normaliser_that_is_not_stored_is_refused(place):
+def test_a_normaliser_that_is_not_stored_is_refused(data_root):
     with pytest.raises(ConfigurationError, match="normalised by zip-ls/1 and by zip-ls/1"):
-        compare_stored("first", "second", place.lake, normaliser="f5")
+        compare_stored("first", "second", data_root.lake, normaliser="f5")
 
 
 def test_raw_texts_are_compared_under_a_normaliser_that_neither_was_scored_with(systems, tmp_path):
-    lake = Place(tmp_path).lake
+    lake = DataRoot(tmp_path).lake
     for name in ("good", "bad"):
         rows = under(systems[name], evaluation=name, language="en")
         rows = [replace(row, reference_raw=row.reference, hypothesis_raw=f"{row.hypothesis}!") for row in rows]
@@ -138,13 +138,13 @@ def test_raw_texts_are_compared_under_a_normaliser_that_neither_was_scored_with(
     assert result.paired.wer == compare_systems(systems["good"], systems["bad"], options=FAST).paired.wer
 
 
-def test_the_command_prints_the_verdict(place, capsys):
-    assert main(["evaluate", "compare", "first", "second", "--data", str(place.root), "--replicas", "500"]) == 0
+def test_the_command_prints_the_verdict(data_root, capsys):
+    assert main(["evaluate", "compare", "first", "second", "--data", str(data_root.root), "--replicas", "500"]) == 0
     assert capsys.readouterr().out.startswith("good makes fewer word errors than bad")
-    command = ["evaluate", "compare", "second", "first", "--data", str(place.root), "--format", "json"]
+    command = ["evaluate", "compare", "second", "first", "--data", str(data_root.root), "--format", "json"]
     assert main(command) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["verdicts"] == {"wer": "worse", "wer_macro": "worse", "sim_o": "worse"}
     assert answer["paired"]["wer"]["low"] > 0
-    assert main(["evaluate", "compare", "first", "nothing", "--data", str(place.root)]) == 1
+    assert main(["evaluate", "compare", "first", "nothing", "--data", str(data_root.root)]) == 1
     assert "no scores of 'nothing'" in capsys.readouterr().err

@@ -57,7 +57,7 @@ def arguments(tmp_path, make_row):
         for system in (plan.system.name, *MEANINGS)
         for utterance in ("a", "b")
     ]
-    parameters.place.lake.append(ScoreRow, rows, f"scores:{plan.name}")
+    parameters.data_root.lake.append(ScoreRow, rows, f"scores:{plan.name}")
     return [
         *("evaluate", "--data", str(tmp_path / "data"), "--run", "toy"),
         *("--protocol", "seed_tts_eval", "--listing", str(listing)),

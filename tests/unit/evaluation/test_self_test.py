@@ -60,9 +60,9 @@ class _Deaf(Backends):
             is_multilingual = False
 
             def transcribe(self, waveforms, language=None, *, careful=False):
-                from valle.backends.asr import Heard
+                from valle.backends.asr import Transcription
 
-                return [Heard("Thank you for watching.", "en", None, 0.0, 0.0, 1.0) for _ in waveforms]
+                return [Transcription("Thank you for watching.", "en", None, 0.0, 0.0, 1.0) for _ in waveforms]
 
         return Transcriber()
 

@@ -61,7 +61,7 @@ def test_a_factor_that_is_no_change_or_no_speed_is_refused(source, tmp_path, fac
 
 
 def test_a_folder_without_a_table_is_refused(tmp_path):
-    with pytest.raises(ManifestError, match=r"manifests\.synthesize"):
+    with pytest.raises(ManifestError, match=r"manifests\.synthesis\.synthesize"):
         perturb(tmp_path, tmp_path / "out", [0.9])
 
 

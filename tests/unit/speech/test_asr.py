@@ -10,7 +10,7 @@ from tests.unit.speech.clips import sentences
 from valle.backends import weights
 from valle.backends.asr import (
     FasterWhisper,
-    Heard,
+    Transcription,
     _most_tokens,
     compression_ratio,
     open_transcriber,
@@ -81,10 +81,10 @@ def test_a_decode_that_stops_long_before_the_clip_is_noticed():
 
 def test_a_decode_that_went_round_in_circles_is_done_again(tiny, clips):
     looped = "and on " * 40
-    circles = Heard(looped, "en", None, -0.2, 0.0, compression_ratio(looped))
+    circles = Transcription(looped, "en", None, -0.2, 0.0, compression_ratio(looped))
     again = tiny._unless_it_loops(circles, clips[0].samples, "en")
     assert disagreement(clips[0].text, again.text, "en") <= 0.25
-    sound = Heard("and on", "en", None, -0.2, 0.0, compression_ratio("and on"))
+    sound = Transcription("and on", "en", None, -0.2, 0.0, compression_ratio("and on"))
     assert tiny._unless_it_loops(sound, clips[0].samples, "en") is sound
 
 

@@ -59,8 +59,8 @@ def test_the_forecast_is_what_the_run_then_does(tmp_path: Path) -> None:
     stages = (Segment(max_pause=0.4), *QUICK[1:])
     planned = {stage.stage: stage.rows for stage in forecast(stages, "clips", lake, Backends()).stages}
     done = dict.fromkeys(planned, 0)
-    for receipt in run_road(corpus, lake, stages):
-        done[receipt.stage] += receipt.rows_in
+    for report in run_road(corpus, lake, stages):
+        done[report.stage] += report.rows_in
     assert planned == done
     assert sum(done.values()) == 12
 

@@ -1,6 +1,6 @@
 import pytest
 
-from valle.backends.asr import Heard, compression_ratio
+from valle.backends.asr import Transcription, compression_ratio
 from valle.stages.plausibility import (
     ConfidenceRules,
     disagreement,
@@ -13,8 +13,8 @@ from valle.stages.plausibility import (
 RULES = ConfidenceRules(min_logprob=-1.0, max_compression_ratio=2.4, max_no_speech=0.6)
 
 
-def heard(text: str, *, logprob: float = -0.2, no_speech: float = 0.05, language: str = "en") -> Heard:
-    return Heard(text, language, 0.99, logprob, no_speech, compression_ratio(text))
+def heard(text: str, *, logprob: float = -0.2, no_speech: float = 0.05, language: str = "en") -> Transcription:
+    return Transcription(text, language, 0.99, logprob, no_speech, compression_ratio(text))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def heard(text: str, *, logprob: float = -0.2, no_speech: float = 0.05, language
         (heard("every word of a long sentence in a very short time, as nobody can say it"), 1.0, "implausible_rate"),
     ],
 )
-def test_made_up_text_is_found(what: Heard, duration: float, reason: str):
+def test_made_up_text_is_found(what: Transcription, duration: float, reason: str):
     fault = heard_fault(what, duration, RULES)
     assert fault is not None
     assert fault.reason == reason
@@ -52,7 +52,7 @@ def test_made_up_text_is_found(what: Heard, duration: float, reason: str):
         (heard("今天天气很好，我们去公园吧。", language="zh"), 3.0),
     ],
 )
-def test_plain_speech_passes(what: Heard, duration: float):
+def test_plain_speech_passes(what: Transcription, duration: float):
     assert heard_fault(what, duration, RULES) is None
 
 

@@ -5,28 +5,34 @@ import pytest
 
 from tests.unit.stages.inputs import backends_with, noise, work_item
 from valle.audio import Samples
-from valle.backends.asr import Heard, compression_ratio
+from valle.backends.asr import Transcription, compression_ratio
 from valle.stages.base import WorkItem
 from valle.stages.transcribe import Transcribe
 from warehouse.lake.arrow import to_table
 from warehouse.rows import TranscriptRow
 
 
-def heard(text: str, **changes: object) -> Heard:
-    plain = Heard(text, "en", None, -0.2, 0.05, compression_ratio(text))
+def heard(text: str, **changes: object) -> Transcription:
+    plain = Transcription(text, "en", None, -0.2, 0.05, compression_ratio(text))
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
 class Parrot:
     """Says what it was told to say, by the length of the clip; `careful` answers come from a second book."""
 
-    def __init__(self, says: dict[int, Heard], careful: dict[int, Heard] | None = None, *, multilingual: bool = False):
+    def __init__(
+        self,
+        says: dict[int, Transcription],
+        careful: dict[int, Transcription] | None = None,
+        *,
+        multilingual: bool = False,
+    ):
         self.says, self.careful, self.is_multilingual = says, careful or {}, multilingual
         self.calls: list[tuple[int, str | None, bool]] = []
 
     def transcribe(
         self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
-    ) -> list[Heard]:
+    ) -> list[Transcription]:
         self.calls.append((len(waveforms), language, careful))
         book = self.careful if careful else self.says
         return [book.get(len(samples), self.says[len(samples)]) for samples in waveforms]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, SYMBOLS
-from valle.backends.asr import SAMPLE_RATE, Heard
+from valle.backends.asr import SAMPLE_RATE, Transcription
 from valle.checkpoints.checkpoint import CheckpointCard
 from valle.data.sampler import Cursor
 from valle.model import ValleModel
@@ -37,7 +37,7 @@ class ToyTranscriber:
     is_multilingual = False
 
     def transcribe(self, waveforms, language=None, *, careful=False):
-        return [Heard(self._text(wave), "en", None, 0.0, 0.0, 1.0) for wave in waveforms]
+        return [Transcription(self._text(wave), "en", None, 0.0, 0.0, 1.0) for wave in waveforms]
 
     def _text(self, wave):
         hop = SPEC.hop_length * SAMPLE_RATE // SPEC.sample_rate

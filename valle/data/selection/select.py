@@ -20,7 +20,7 @@ from valle.codec.base import CodecSpec
 from valle.data.selection.similar import similar_segments
 from valle.data.selection.splits import SplitPolicy, assign_splits
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
-from valle.data_root import Place
+from valle.data_root import DataRoot
 from warehouse.catalogue.views import connect, run_query
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.fingerprints import short_hash
@@ -48,15 +48,17 @@ class Selection(BaseModel):
     """Train on audio that evaluations have used; their numbers mean nothing for the model any more."""
 
 
-def select(selection: Selection, place: Place, *, codec: CodecSpec, phoneme_symbols: tuple[str, ...]) -> TrainingSet:
+def select(
+    selection: Selection, data_root: DataRoot, *, codec: CodecSpec, phoneme_symbols: tuple[str, ...]
+) -> TrainingSet:
     """Make the training set, or return it when the same one exists already.
 
     `codec` must be the one that made the codes in force, `phoneme_symbols` the phoneme table in use.
     Raises TrainingError when the condition selects nothing, mixes codecs, puts what evaluations have used into train
     or dev, or the name holds another set.
     """
-    directory = place.training_sets / selection.name
-    snapshot = place.lake.snapshot()
+    directory = data_root.training_sets / selection.name
+    snapshot = data_root.lake.snapshot()
     with connect(snapshot) as connection:
         chosen = _chosen(connection, selection)
         _check_codec(chosen, codec)
@@ -67,17 +69,17 @@ def select(selection: Selection, place: Place, *, codec: CodecSpec, phoneme_symb
         registered = _registered(chosen, connection)
         if registered and not selection.allow_evaluation_items:
             raise TrainingError(_refusal(registered))
-        items = _items(chosen, _code_places(connection, snapshot, place), set_id)
+        items = _items(chosen, _code_places(connection, snapshot, data_root), set_id)
         directory.mkdir(parents=True, exist_ok=True)
-        place.lake.pin(selection.name, snapshot.versions)
-        part = write_table(place.lake.folder(TrainingItemRow.table), TrainingItemRow.table, items)
+        data_root.lake.pin(selection.name, snapshot.versions)
+        part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow.table, items)
         with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content has an equal name.
-            place.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
+            data_root.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
         from valle.data.selection.cuts import (
             export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
         )
 
-        export_cuts(items, connection, lake=place.lake.root, directory=directory, codec=codec)
+        export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec)
     save_card(
         _card(
             selection,
@@ -89,7 +91,7 @@ def select(selection: Selection, place: Place, *, codec: CodecSpec, phoneme_symb
             evaluation_items=len(registered),
         ),
         directory,
-        lake=_lake_from(directory, place.lake.root),
+        lake=_lake_from(directory, data_root.lake.root),
         items_part=f"{TrainingItemRow.table}/{part.name}",
     )
     return load_training_set(directory)
@@ -158,10 +160,10 @@ def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
         )
 
 
-def _code_places(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, place: Place) -> pa.Table:
+def _code_places(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot) -> pa.Table:
     """Where the codes of every segment lie: part, row group and row."""
     parts = snapshot.parts.get("codes", ())
-    connection.register("code_groups", _row_groups(parts, place.lake.root))
+    connection.register("code_groups", _row_groups(parts, data_root.lake.root))
     listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in parts)
     return run_query(
         connection,

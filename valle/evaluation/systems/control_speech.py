@@ -23,7 +23,7 @@ from warehouse.errors import ConfigurationError, DependencyError
 PROMPT_CODEC = "prompt_codec"
 """The prompts through the codec and back: what SIM-r compares with. It is no row of the report, only a voice."""
 
-_MINI_WEIGHTS = "codec/weights/mini.safetensors"
+_MINI_WEIGHTS = "codec/mini/weights/mini.safetensors"
 _DECODERS = {"encodec_24khz": ("encodec_24khz+vocos",), "encodec_24khz+vocos": ("encodec_24khz",)}
 
 
