@@ -46,7 +46,9 @@ class EspeakPhonemizer:
         from phonemizer.separator import Separator
 
         # Clauses are at even places, the marks between them, with their spaces, at odd ones.
-        parts = [_MARKS.split(verbalise(say_in_words(normalise(text), language), language)) for text in texts]
+        parts: list[list[str]] = [
+            _MARKS.split(verbalise(say_in_words(normalise(text), language), language)) for text in texts
+        ]
         clauses = list(dict.fromkeys(clause for text in parts for clause in text[::2] if clause))
         with self._lock:
             backend = self._backend(language)
