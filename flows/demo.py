@@ -161,5 +161,5 @@ def _settings(parameters: DemoParameters) -> TrainSettings:
         evaluate_every=100,
         save_every=100,
         # A small model needs guidance, and a minimum of half the average duration.
-        sampling=SamplingOptions(temperature=0.9, top_p=0.9, guidance=2.0, shortest=0.5, max_seconds=8),
+        sampling=SamplingOptions(temperature=0.9, top_p=0.9, guidance=2.0, min_duration_ratio=0.5, max_seconds=8),
     )

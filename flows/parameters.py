@@ -233,9 +233,9 @@ class TrainCodecParameters(Located):
     """Part of the schedule after which training is adversarial; 1 is never."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak learning rate; a third of it suits a trained decoder."""
-    listener: str | None = None
+    asr_encoder: str | None = None
     """ASR model whose encoder features are compared between recording and reconstruction, such as `tiny.en`."""
-    listening_weight: float = Field(default=30.0, ge=0)
+    asr_loss_weight: float = Field(default=30.0, ge=0)
     """Weight of that feature loss."""
     repulsion: float = Field(default=0.25, ge=0, le=1)
     """Weight of the repulsive term of the energy distance; at 1 noise masks some words."""
