@@ -41,8 +41,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     introduce(command, verbosity)
     handler = configure_terminal(verbosity)
     # Prefect is imported from here on: it takes seconds, and a wrong option is reported before.
-    from flows.runtime.connection import connect_to_prefect
     from flows.runtime.shutdown import exit_on_sigterm
+    from flows.server.connection import connect_to_prefect
 
     exit_on_sigterm()
     flow = getattr(import_module(module), name)

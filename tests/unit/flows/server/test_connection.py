@@ -14,7 +14,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.runtime.connection import connection_settings
+from flows.server.connection import connection_settings
 from flows.server.local_server import LocalServer
 from flows.server.password import create_password
 
@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 from prefect import flow
 from prefect.client.orchestration import get_client
-from flows.runtime.connection import connect_to_prefect
+from flows.server.connection import connect_to_prefect
 
 @flow
 def ask():
