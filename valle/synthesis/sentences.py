@@ -14,6 +14,7 @@ from types import MappingProxyType
 _WIDE_CHARACTER = 3
 """Letters that take as long to say as one Chinese, Japanese or Korean character."""
 _LOOK_AHEAD = 100
+_LOOK_BEHIND = 100
 _CLOSERS = "\"'”’“‘»«›‹」』）)］]】〉》"
 _END = re.compile(rf"(?P<wide>[。．！？｡]+)|(?P<mark>[.!?…]+)(?P<closers>[{re.escape(_CLOSERS)}]*)(?=\s|$)")
 _PARAGRAPH = re.compile(r"\n\s*\n\s*")
@@ -42,6 +43,7 @@ _BREAKS = (
 )
 """Where a piece that is too long is cut, best first; a mark stays with what is before it."""
 _IN_NUMBERS = "，．："
+_NOT_SPACE = re.compile(r"\S")
 
 
 def spoken_length(text: str) -> int:
@@ -119,7 +121,9 @@ def _is_end(text: str, begin: int, found: re.Match[str], end: int, language: str
         return not rest
     if following[:1].islower():
         return False
-    return found["mark"] != "." or not _is_short(text[begin : found.start()], following, language)
+    # A sentence that never ends would be looked through again at each of its marks without this bound.
+    before = text[max(begin, found.start() - _LOOK_BEHIND) : found.start()]
+    return found["mark"] != "." or not _is_short(before, following, language)
 
 
 def _is_short(before: str, following: str, language: str) -> bool:
@@ -146,8 +150,8 @@ def _quotations(text: str, language: str, max_characters: int) -> list[tuple[int
     while place < len(text):
         closers = pairs.get(text[place])
         if closers is not None:
-            reach = range(place + 1, min(len(text), place + max_characters))
-            close = next((i for i in reach if text[i] in closers), None)
+            found = (text.find(closer, place + 1, place + max_characters) for closer in closers)
+            close = min((at for at in found if at >= 0), default=None)
             if close is not None and spoken_length(text[place : close + 1]) <= max_characters:
                 spans.append((place, close))
                 place = close
@@ -157,33 +161,36 @@ def _quotations(text: str, language: str, max_characters: int) -> list[tuple[int
 
 def _shortened(text: str, max_characters: int) -> Iterator[str]:
     """A text cut into about equal parts, each short enough."""
-    left = spoken_length(text)
+    left, begin = spoken_length(text), 0
     while left > max_characters:
         parts = -(-left // max_characters)
-        cut = _cut(text, max_characters, wanted=left / parts)
-        rest = text[cut:].lstrip()
-        yield text[:cut].rstrip()
-        left -= spoken_length(text[: len(text) - len(rest)])
-        text = rest
-    if text:
-        yield text
+        cut = _cut(text, begin, max_characters, wanted=left / parts)
+        yield text[begin:cut].rstrip()
+        after = _NOT_SPACE.search(text, cut)
+        end = after.start() if after else len(text)
+        left -= spoken_length(text[begin:end])
+        begin = end
+    if begin < len(text):
+        yield text[begin:]
 
 
-def _cut(text: str, longest: int, *, wanted: float) -> int:
-    """Where to cut: at the best kind of break there is, as near to the `wanted` length as possible."""
+def _cut(text: str, begin: int, longest: int, *, wanted: float) -> int:
+    """Where to cut after `begin`: at the best kind of break there is, as near to the `wanted` length as possible."""
     lengths: list[int] = []  # up to and with each character
-    for character in text:
+    for character in text[begin : begin + longest + 1]:
         length = (lengths[-1] if lengths else 0) + spoken_length(character)
         if length > longest and lengths:
             break
         lengths.append(length)
-    limit = len(lengths)
+    limit = begin + len(lengths)
     for kind in _BREAKS:
-        cuts = [found.end() for found in kind.finditer(text, 0, limit + 1) if not _is_in_number(text, found.start())]
-        near = [cut for cut in cuts if cut <= limit and lengths[cut - 1] >= wanted / 2]
+        cuts = [
+            found.end() for found in kind.finditer(text, begin, limit + 1) if not _is_in_number(text, found.start())
+        ]
+        near = [cut for cut in cuts if cut <= limit and lengths[cut - begin - 1] >= wanted / 2]
         if near:
-            return min(near, key=lambda cut: abs(lengths[cut - 1] - wanted))
-    return next((cut for cut, length in enumerate(lengths, 1) if length >= wanted), limit)
+            return min(near, key=lambda cut: abs(lengths[cut - begin - 1] - wanted))
+    return begin + next((cut for cut, length in enumerate(lengths, 1) if length >= wanted), len(lengths))
 
 
 def _is_in_number(text: str, place: int) -> bool:
