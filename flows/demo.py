@@ -141,5 +141,5 @@ def _settings(parameters: DemoParameters) -> TrainSettings:
         evaluate_every=100,
         save_every=100,
         # Guided by the text, and with no end before half of what it takes on average: a small model needs both.
-        sampling=SamplingOptions(temperature=0.9, top_p=0.9, guidance=2.0, shortest=0.5, max_seconds=8),
+        sampling=SamplingOptions(temperature=0.9, top_p=0.9, guidance=2.0, min_duration_ratio=0.5, max_seconds=8),
     )

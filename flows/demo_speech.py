@@ -12,7 +12,7 @@ from valle.backends.registry import Backends
 from valle.checkpoints.runs import newest_checkpoint, read_summary
 from valle.data_root import DataRoot
 from valle.reporting import write_text
-from valle.synthesis.preferred import read_sampling
+from valle.synthesis.options import read_sampling
 
 TEXT = "Three one four one five nine."
 _ASR = "tiny.en"
@@ -44,7 +44,7 @@ def speak_once(root: DataRoot, run: str, prompt: Path) -> DemoSpeech:
 
     backends = Backends()
     synthesizer = Synthesizer.load(checkpoint, backends)
-    voice = synthesizer.prompt(read_audio(AudioLocation(str(prompt)), synthesizer.codec.spec.sample_rate))
+    voice = synthesizer.encode_prompt(read_audio(AudioLocation(str(prompt)), synthesizer.codec.spec.sample_rate))
     speech = synthesizer.speak_text(TEXT, voice, options=read_sampling(checkpoint))
     write_audio(path, speech.audio)
     samples = resample(speech.audio.samples, speech.audio.sample_rate, SAMPLE_RATE)
