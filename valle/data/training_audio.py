@@ -17,7 +17,7 @@ def find_clips(directory: Path) -> list[AudioLocation]:
     """Audio below `directory`; where it has a `corpus.tsv`, only rows of split `main` and of 16 kHz or more."""
     table = directory / "corpus.tsv"
     if not table.exists():
-        paths = sorted(Path(found.path) for found in find_audio_files(directory))
+        paths = sorted(find_audio_files(directory))
     else:
         with table.open(newline="") as rows:
             paths = [directory / row["file"] for row in csv.DictReader(rows, delimiter="\t") if _is_wanted(row)]

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.evaluate import judging_stages
-from flows.evaluation_plan import resolve
+from flows.evaluate import metric_stages
 from flows.parameters import EvaluateParameters
 from valle.audio import Audio, write_audio
 from valle.backends.registry import Backends
@@ -18,6 +17,7 @@ from valle.evaluation.evaluate import impossible_controls
 from valle.evaluation.items.protocols import read_seed_tts_eval
 from valle.evaluation.metrics.models import MetricModels
 from valle.evaluation.plan import plan_evaluation
+from valle.evaluation.resolve import resolve
 from valle.evaluation.systems.control_speech import decoder_revision, find_decoders, write_espeak
 from valle.evaluation.systems.folder import FolderSystem
 from valle.stages.runner import stage_configuration
@@ -26,6 +26,10 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = MetricModels(scorers=("dnsmos",))
+
+
+def resolve_parameters(parameters):
+    return resolve(parameters, parameters.data_root, Backends())
 
 
 @pytest.fixture
@@ -115,16 +119,16 @@ def test_exactly_one_system_is_to_be_named(listing, folder, tmp_path):
     for wrong in ({}, {"folder": folder, "command": "peer"}):
         parameters = EvaluateParameters(data=tmp_path, protocol="seed_tts_eval", listing=listing, **wrong)
         with pytest.raises(ConfigurationError, match="--run, --folder or --command, one of them"):
-            resolve(parameters, Backends())
+            resolve(parameters, parameters.data_root, Backends())
     with pytest.raises(ConfigurationError, match="--protocol with its list, or --training-set"):
-        resolve(EvaluateParameters(data=tmp_path, folder=folder), Backends())
+        resolve_parameters(EvaluateParameters(data=tmp_path, folder=folder))
 
 
 def test_parameters_become_a_plan(listing, folder, tmp_path):
     parameters = EvaluateParameters(
         data=tmp_path, folder=folder, protocol="seed_tts_eval", listing=listing, count=1, trials=3, scorers=("dnsmos",)
     )
-    resolved = resolve(parameters, Backends())
+    resolved = resolve(parameters, parameters.data_root, Backends())
     assert resolved.plan.system.name == "peer"
     assert [item.trial for item in resolved.plan.items.items] == [0, 1, 2]
     assert len({item.utterance for item in resolved.plan.items.items}) == 1
@@ -134,20 +138,21 @@ def test_parameters_become_a_plan(listing, folder, tmp_path):
 def test_planning_loads_neither_torch_nor_lhotse_nor_matplotlib_nor_prefect():
     """An evaluation that is done is found again in seconds: `valle evaluate` plans before it starts a flow."""
     heavy = ("torch", "lhotse", "matplotlib", "prefect")
-    script = f"import sys, flows.evaluation_plan; print([name for name in {heavy!r} if name in sys.modules])"
+    imports = "import sys, flows.parameters, valle.evaluation.resolve"
+    script = f"{imports}; print([name for name in {heavy!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
 
 def test_judges_hear_one_utterance_at_a_time_unless_asked_for_more(plan):
-    alone, voices = judging_stages(plan, codes=True, one_at_a_time=True)
+    alone, voices = metric_stages(plan, codes=True, one_at_a_time=True)
     assert {stage.batch_seconds for stage in (*alone, voices)} == {0.0}
-    together, _ = judging_stages(plan, codes=True, one_at_a_time=False)
+    together, _ = metric_stages(plan, codes=True, one_at_a_time=False)
     assert min(stage.batch_seconds for stage in together) > 60
     backends = Backends()
     for one, many in zip(alone, together, strict=True):
         assert stage_configuration(one, backends) == stage_configuration(many, backends)
-    assert [stage.name for stage in judging_stages(plan, codes=False, one_at_a_time=True)[0]] == [
+    assert [stage.name for stage in metric_stages(plan, codes=False, one_at_a_time=True)[0]] == [
         "quality",
         "transcribe",
     ]

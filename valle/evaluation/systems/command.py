@@ -168,8 +168,8 @@ class _Conversation:
         """Return the answer to one request. Raise NoAnswer."""
         system = self._system
         process = self._process or self._start()
-        process.send(json.dumps(request, ensure_ascii=False))
         started = system.clock()
+        process.send(json.dumps(request, ensure_ascii=False))
         deadline = started + (system.timeout if self._has_loaded else system.first_timeout)
         while True:
             content = _parse(process.receive(deadline))

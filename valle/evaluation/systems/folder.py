@@ -59,7 +59,8 @@ class FolderSystem:
         """Return the audio files by their path below the folder, in sorted order."""
         if not self.folder.is_dir():
             raise ConfigurationError(f"There is no folder {self.folder}; give one of <utterance>.wav files.")
-        return {found.relative_path: Path(found.path) for found in find_audio_files(self.folder)}
+        root = self.folder.absolute()
+        return {path.relative_to(root).as_posix(): path for path in find_audio_files(root)}
 
     def _require_one_file_each(self, candidates: Mapping[tuple[str, int], Sequence[Path]]) -> None:
         ambiguous = {key: paths for key, paths in candidates.items() if len(paths) > 1}
@@ -90,9 +91,7 @@ def _candidates(item: EvaluationItem, by_stem: Mapping[str, Sequence[Path]]) -> 
 
 
 def _content_hash(path: Path) -> str:
-    """Return the hash of the whole file; a link to nothing or a device has no content but counts as missing speech."""
-    if not path.is_file():
-        return "none"
+    """Return the hash of the whole file; a file without permission to read counts as missing speech."""
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -166,7 +166,7 @@ def test_a_protocol_says_what_it_needs(tmp_path):
         resolve_protocol("librispeech_pc", listing=None, audio=tmp_path)
     with pytest.raises(ConfigurationError, match="librispeech_continuation needs the LibriSpeech folder"):
         resolve_protocol("librispeech_continuation", listing=None, audio=None)
-    with pytest.raises(ConfigurationError, match="holds no LibriSpeech transcript"):
+    with pytest.raises(ConfigurationError, match="has no LibriSpeech transcript"):
         resolve_protocol("librispeech_continuation", listing=None, audio=tmp_path)
 
 
