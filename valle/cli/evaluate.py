@@ -32,5 +32,5 @@ def _show_finished(command: str, arguments: Sequence[str]) -> bool:
     backends = Backends(parameters.workers.device, parameters.workers.threads)
     report = find_finished_report(parameters, parameters.data_root, backends)
     if report is not None:
-        say(f"Nothing to do, the scores are in the lake. Report: {report.markdown_path}")
+        say(f"Nothing to do, the scores are in the lake. {report.summary}. Report: {report.markdown_path}")
     return report is not None
