@@ -54,6 +54,7 @@ def score_evaluation(plan: EvaluationPlan, data_root: DataRoot, backends: Backen
     try:
         data_root.lake.append(ScoreRow, rows, f"scores:{plan.name}")
     except CommitConflict:
+        # Another run finished the same evaluation first.
         return stored_scores(plan.name, data_root.lake)
     return rows
 
@@ -150,6 +151,7 @@ def _can_phonemize(items: Sequence[EvaluationItem]) -> bool:
 
 
 def _phonemize(backends: Backends, name: str) -> Phonemize:
+    # Word boundaries and stress are not phonemes: PER counts substituted phonemes only.
     ignored = {SPACE, *PUNCTUATION, *_STRESS}
 
     def phonemize(text: str, language: str) -> list[str]:
@@ -163,6 +165,7 @@ def _shuffle_prompts(items: Sequence[EvaluationItem]) -> list[EvaluationItem]:
     """Give every item the prompt of the next other speaker."""
     shuffled = []
     for index, item in enumerate(items):
+        # A rotation uses every prompt about equally often.
         rotated = (*items[index + 1 :], *items[:index])
         donor = next((candidate for candidate in rotated if candidate.speaker != item.speaker), None)
         if donor is not None:

@@ -32,6 +32,7 @@ class ItemList:
     @cached_property
     def hash(self) -> str:
         """Twelve hex digits of the content."""
+        # Sorted, because the order of a list does not change what is measured.
         content = [_content(item) for item in sorted(self.items, key=lambda item: (item.utterance, item.trial))]
         return short_hash(json.dumps(content, sort_keys=True, ensure_ascii=False))[:12]
 
@@ -69,6 +70,7 @@ def check_utterances(items: Sequence[EvaluationItem], source: str) -> None:
     for item in items:
         if (item.utterance, item.trial) in seen:
             raise ConfigurationError(f"{source}: the utterance {item.utterance} is listed twice; name each one once.")
+        # The name becomes a path, which must stay inside the folder of speech.
         if "/" in item.utterance or item.utterance.startswith("."):
             raise ConfigurationError(f"{source}: {item.utterance!r} cannot be the name of a file of speech.")
         seen.add((item.utterance, item.trial))
@@ -92,6 +94,7 @@ def read_list(path: Path) -> ItemList:
         stored_hash = content["hash"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path} is no list of evaluation items ({error}); resolve it again.") from error
+    # An edited list would claim the scores of the original.
     if items.hash != stored_hash:
         raise ConfigurationError(
             f"{path} declares the hash {stored_hash}, but its items give {items.hash}; resolve it again."
