@@ -19,15 +19,16 @@ from torch import Tensor
 
 from valle.checkpoints.runs import (
     CARD,
-    SCHEMA,
+    FORMAT,
     CheckpointSummary,
     list_checkpoints,
     read_content,
     unreadable,
 )
 from valle.codec.base import CodecSpec
-from valle.data.sampler import Cursor
-from valle.model import ModelConfig, ValleModel
+from valle.data.cursor import Cursor
+from valle.model.config import ModelConfig
+from valle.model.valle import ValleModel
 from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
 
@@ -69,7 +70,7 @@ def write_model(directory: Path, card: CheckpointCard, weights: Mapping[str, Ten
     directory.mkdir(parents=True, exist_ok=True)
     write_tensors(weights_path(directory), weights)
     content = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)} | {
-        "schema": SCHEMA,
+        "format": FORMAT,
         "model": card.model.model_dump(),
         "codec": dataclasses.asdict(card.codec),
         "cursor": dataclasses.asdict(card.cursor),

@@ -11,8 +11,8 @@ from typing import Any
 from valle.codec.base import CodecSpec
 from warehouse.errors import CheckpointError
 
-SCHEMA = 3
-"""Of cards, and of what the weights mean: since 3 they hear a prompt with all its codebooks (decision 12)."""
+FORMAT = 2
+"""Version of cards and of the meaning of the weights; `migration.py` converts cards of format 1."""
 CARD = "checkpoint.json"
 EMBEDDED = "words"
 """The run that comes with the package: digits and a hundred words. A run of yours of that name hides it."""
@@ -74,8 +74,12 @@ def read_content(checkpoint: Path) -> dict[str, Any]:
         raise CheckpointError(f"There is no checkpoint in {checkpoint}; give the directory that holds {CARD}.")
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("schema") != SCHEMA:
-            raise CheckpointError(f"{path} was written by another version of this project; train again or convert it.")
+        if "schema" in content:
+            raise CheckpointError(
+                f"{path} has format 1; convert it with `python -m valle.checkpoints.migration {checkpoint}`."
+            )
+        if content.pop("format") != FORMAT:
+            raise CheckpointError(f"{path} was written by another version of this project; train again.")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(checkpoint, error) from error
     return content

@@ -144,7 +144,7 @@ class SamplingOptions(_Options):
     continuation: Literal["prefix", "task"] = Field(
         default="prefix",
         description="How it goes on: the frames of the prompt begin the speech (prefix), which every model can, or it "
-        "is the task tts-c, which a model learns by continuation_share.",
+        "is the task tts-c, which a model learns by continuation_ratio.",
     )
 
     def over(self, defaults: "SamplingOptions") -> "SamplingOptions":

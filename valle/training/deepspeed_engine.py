@@ -10,7 +10,9 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from valle.model import Batch, LossReport, ValleModel, sequence_loss
+from valle.model.batch import Batch
+from valle.model.loss import LossReport, sequence_loss
+from valle.model.valle import ValleModel
 from valle.training.optimizer import make_optimizer
 from valle.training.options import TrainOptions
 from warehouse.errors import ConfigurationError, DependencyError

@@ -7,7 +7,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from valle.model import AttentionKernel, Batch, LossReport, ValleModel, sequence_loss
+from valle.model.attention import AttentionKernel
+from valle.model.batch import Batch
+from valle.model.loss import LossReport, sequence_loss
+from valle.model.valle import ValleModel
 from valle.training.optimizer import WeightAverage, make_optimizer, weights_to_use
 from valle.training.options import TrainOptions
 

@@ -27,11 +27,13 @@ from valle.checkpoints.checkpoint import (
 )
 from valle.checkpoints.runs import checkpoint_directory, latest_checkpoint
 from valle.codec import open_codec
-from valle.data.loader import LoadedBatch, Prefetched
-from valle.data.sampler import Cursor
+from valle.data.cursor import Cursor
+from valle.data.loader import Prefetcher
 from valle.data.selection.training_set import TrainingSet, load_training_set
-from valle.model import ModelConfig, ValleModel, preset
-from valle.model.codebooks import start_from_codebooks
+from valle.model.batch import Batch
+from valle.model.code_initialization import init_code_embeddings
+from valle.model.config import ModelConfig, preset
+from valle.model.valle import ValleModel
 from valle.process import prepare_process
 from valle.training.commands import Commands, NoCommands, StopFlag, stop_on_signals
 from valle.training.data import open_data
@@ -96,14 +98,14 @@ class _Run:
         if options.start_from is not None:
             self._check_matches(read_card(options.start_from), options.start_from)
             load_weights(options.start_from, model)
-        elif options.codes_start == "codec":
+        elif options.init_code_embeddings == "codec":
             codec = open_codec(spec.name)
             if codec.spec != spec:
                 raise TrainingError(
                     f"The codes are of {spec.label}, and {codec.spec.revision} is installed; "
-                    "install the other or set codes_start to random."
+                    "install the other or set init_code_embeddings to random."
                 )
-            start_from_codebooks(model, torch.from_numpy(codec.codebooks), seed=options.seed)
+            init_code_embeddings(model, torch.from_numpy(codec.codebooks), seed=options.seed)
 
     def _check_matches(self, card: CheckpointCard, checkpoint: Path) -> None:
         expected = {"model": self.config, "codec": self.training_set.card.codec}
@@ -177,18 +179,18 @@ class _Run:
         # All ranks stop at the same step, whichever of them was told to.
         return next((reason for reason, wish in wishes.items() if self.engine.total(wish) > 0), "")
 
-    def _step(self, batches: Prefetched, window: Window) -> None:
+    def _step(self, batches: Prefetcher[tuple[Batch, Cursor]], window: Window) -> None:
         options, progress, engine = self.options, self.progress, self.engine
         waiting = time.monotonic()
-        loaded: list[LoadedBatch] = [next(batches) for _ in range(options.accumulate)]
+        loaded = [next(batches) for _ in range(options.accumulate)]
         window.waited += time.monotonic() - waiting
-        labels = sum(element.batch.num_labels for element in loaded)
+        labels = sum(batch.num_labels for batch, _ in loaded)
         divisor = engine.total(labels)
         torch.manual_seed(((options.seed << 32) + progress.step * 65_536 + engine.rank) % (1 << 63))  # of dropout
         loss = 0.0
-        for element in loaded:
-            report = engine.accumulate(element.batch, divisor)
-            window.add(report, element.batch)
+        for batch, _ in loaded:
+            report = engine.accumulate(batch, divisor)
+            window.add(report, batch)
             loss += float(report.losses.sum())
         norm = engine.update(self._rate(progress.step + 1))
         if not math.isfinite(loss + (norm or 0.0)):
@@ -200,7 +202,7 @@ class _Run:
             window.norms.append(norm)
         window.steps += 1
         progress.step += 1
-        progress.cursor = loaded[-1].after
+        progress.cursor = loaded[-1][1]
 
     def _rate(self, step: int) -> float:
         options = self.options

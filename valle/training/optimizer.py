@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from valle.model import ValleModel
+from valle.model.valle import ValleModel
 from valle.training.options import TrainOptions
 
 

@@ -3,7 +3,9 @@ import torch
 
 from tests.unit.training.toy import SPEC, SYMBOLS, make_toy_set
 from valle.data.selection.training_set import load_training_set
-from valle.model import ValleModel, preset, sequence_loss
+from valle.model.config import preset
+from valle.model.loss import sequence_loss
+from valle.model.valle import ValleModel
 from valle.training.data import open_data
 from valle.training.deepspeed_engine import deepspeed_config, single_process_environment
 from valle.training.engine import PlainEngine

@@ -114,8 +114,8 @@ def test_every_schedule_rises_to_its_peak_and_falls_no_further_than_its_share(sh
         ({"engine": "deepspeed", "optimizer": "prodigy"}, "only the plain engine"),
         ({"engine": "deepspeed", "average_decay": 0.9}, "only the plain engine"),
         ({"optimizer": "schedule-free"}, "schedule to constant"),
-        ({"length_share": 0.6, "transcription_share": 0.6}, "at most 1"),
-        ({"level_law_changes": (5, 5)}, "two rising epochs"),
+        ({"length_ratio": 0.6, "transcription_ratio": 0.6}, "at most 1"),
+        ({"codebook_schedule_epochs": (5, 5)}, "two rising epochs"),
     ],
 )
 def test_options_that_contradict_each_other_are_one_sentence(options, changes, message):

@@ -7,16 +7,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from valle.model import LAYOUTS, Cache, Mode, Task, ValleModel
+from valle.model.cache import Cache
+from valle.model.layout import Mode
+from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Decoded, seeded, speech_batch
 from valle.synthesis.decoding.duration import average_frames
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.samplers import beam
 from valle.synthesis.sampling import SamplingState, penalize, sample_frame, start
+from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
 
-_LAYOUT = LAYOUTS[Task.TTS, Mode.AR]
+_LAYOUT = TTS.layout(Mode.AR)
 _ROOM = 128
 """Frames the cache has room for at first: a second or two; longer speech makes it grow."""
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
-from valle.model import Mode, Row, Task, ValleModel, make_batch
-from valle.model.config import LENGTH_DIGITS, NUM_DIGITS
+from valle.model.batch import make_batch
+from valle.model.config import NUM_DIGITS
+from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, device_of
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.options import SamplingOptions
+from valle.tasks.length import LENGTH, LENGTH_DIGITS
 
 SHORTEST, LONGEST = 0.4, 2.5
 """A text takes at least and at most so many times the frames that its symbols take on average."""
@@ -54,15 +55,9 @@ def predict_lengths(
 def _predict(model: ValleModel, conditions: Sequence[Condition], way: str) -> list[list[int]]:
     """The digits of each length, one after the other or all at once."""
     if way == "digits":
-        rows = [_row(condition, np.zeros(0, dtype=np.int64)) for condition in conditions]
-        return decode_tokens(model, Task.LEN, rows, longest=LENGTH_DIGITS)
-    nothing, hidden = np.zeros(LENGTH_DIGITS, dtype=np.int64), np.ones(LENGTH_DIGITS, dtype=bool)
-    rows = [Row(0, dict(_row(condition, nothing).parts), hidden) for condition in conditions]
-    batch = make_batch(Task.LEN, Mode.NAR_LEN, rows, model.config).to(device_of(model))
+        rows = [LENGTH.row(one.symbol_ids, one.language_id, one.prompt, at_once=False) for one in conditions]
+        return decode_tokens(model, LENGTH.digit_by_digit, rows, longest=LENGTH_DIGITS)
+    rows = [LENGTH.row(one.symbol_ids, one.language_id, one.prompt, at_once=True) for one in conditions]
+    batch = make_batch(LENGTH.at_once, rows, model.config).to(device_of(model))
     logits = model(batch)[:, :NUM_DIGITS]  # the stop of the other way is no digit
     return logits.argmax(-1).view(len(rows), LENGTH_DIGITS).tolist()
-
-
-def _row(condition: Condition, digits: np.ndarray) -> Row:
-    parts = {"text": condition.symbol_ids, "language": np.array([condition.language_id]), "digits": digits}
-    return Row(0, parts if condition.prompt is None else parts | {"prompt": condition.prompt})

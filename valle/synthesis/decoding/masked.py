@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from valle.model import Mode, ValleModel
+from valle.model.layout import Mode
+from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Decoded, seeded, speech_batch
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.options import MaskedOptions, SamplingOptions
@@ -121,6 +122,6 @@ def _forward(
         target = np.concatenate([condition.prefix[0], canvas.codes.numpy()])[None]
         rows.append(condition.row(0, target, np.concatenate([given, mask.numpy()])))
     logits = model(speech_batch(model, Mode.NAR_LEN, rows)).float().cpu()
-    ends = np.cumsum([row.parts["target"].shape[1] for row in rows])
+    ends = np.cumsum([row.fields["target"].shape[1] for row in rows])
     parts = logits.tensor_split(torch.from_numpy(ends[:-1]))
     return [part[canvas.condition.num_prefix :] for part, canvas in zip(parts, canvases, strict=True)]
