@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE =
 # Training on the CPU; on a machine with GPUs set DS_ACCELERATOR=cuda.
 export DS_ACCELERATOR ?= cpu
 
-.PHONY: install demo up down test check lint types contracts unit e2e docs
+.PHONY: install demo up down test test-all test-gpu check lint types contracts unit e2e docs
 
 install: $(stamp)
 
@@ -39,6 +39,14 @@ test: install check
 
 check: lint types contracts unit
 
+# Everything of `make test`, and the promises whose tests take minutes.
+test-all: install lint types contracts
+	$(bin)/python -m pytest -m 'not e2e and not machines and not gpu' --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# What needs a CUDA device; on a machine without one these tests are skipped.
+test-gpu: install
+	$(bin)/python -m pytest -m gpu
+
 lint:
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
@@ -59,3 +67,4 @@ e2e: install
 
 docs: install
 	$(bin)/python -m warehouse.tools.describe > docs/warehouse.md
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --quiet

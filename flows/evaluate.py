@@ -11,7 +11,6 @@ from pathlib import Path
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.evaluation_plan import report, resolve
 from flows.ingest import ingest_corpus
 from flows.parameters import CorpusChoice, EvaluateParameters, IngestParameters
 from flows.runtime.artifacts import publish_report
@@ -22,6 +21,7 @@ from valle.evaluation.evaluate import score_evaluation, stored_scores
 from valle.evaluation.items.registry import register_items
 from valle.evaluation.metrics.known_answers import require_sound_judges
 from valle.evaluation.plan import EvaluationPlan
+from valle.evaluation.resolve import resolve, write_evaluation_report
 from valle.evaluation.systems.audio_files import (
     SUFFIX,
     find_speech,
@@ -50,7 +50,7 @@ def evaluate(parameters: EvaluateParameters) -> Report:
     """Measure WER, SIM-O and naturalness of a system beside the control rows."""
     root = parameters.data_root
     backends = process_backends(parameters.workers.device, parameters.workers.threads)
-    resolved = resolve(parameters, backends)
+    resolved = resolve(parameters, root, backends)
     plan = resolved.plan
     register_items(plan.items.items, root.lake, items_hash=plan.items.hash, source=plan.items.source)
     rows: list[ScoreRow] = stored_scores(plan.name, root.lake)
@@ -64,7 +64,7 @@ def evaluate(parameters: EvaluateParameters) -> Report:
         _listen(plan, parameters)
         rows = score_evaluation(plan, root, backends)
         refresh(root.lake, root.catalogue)
-    written = report(resolved, rows, parameters)
+    written = write_evaluation_report(resolved, rows, root)
     publish_report(f"evaluate {plan.system.name}", written.markdown_path, [plot.path for plot in written.plots])
     get_run_logger().info("Report: %s", written.markdown_path)
     return written

@@ -11,7 +11,7 @@ from manifests import CorpusKind, CorpusOptions
 from valle.codec.base import CodesToLearn
 from valle.data.selection.select import Selection
 from valle.data_root import DataRoot, open_data_root
-from valle.evaluation.items.protocols import PublishedProtocol
+from valle.evaluation.options import EvaluationOptions
 from valle.stages.base import Stage
 from valle.stages.phonemize import Phonemize
 from valle.stages.quality import Quality
@@ -19,7 +19,6 @@ from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
-from valle.synthesis.options import BestOfOptions, SamplingOptions
 from valle.training.options import TrainSettings
 from warehouse.catalogue.answers import AnswerFormat
 
@@ -289,68 +288,14 @@ class CodecReportParameters(Located):
         return " ".join(self.codecs)
 
 
-class EvaluateParameters(Located):
-    """Speak test utterances with a system and measure WER and SIM-O beside the control rows.
+class EvaluateParameters(EvaluationOptions, Located):
+    """Synthesize test utterances with a system and measure WER and SIM-O beside the control rows.
 
-    The system is a training run of ours, a folder of audio that somebody else made, or another system's command.
+    The system is a training run (`run`), a folder of audio (`folder`) or the command of another system (`command`).
     """
 
-    run: str | None = None
-    """Name of a training run; its newest checkpoint is evaluated."""
-    folder: Path | None = None
-    """Folder of <utterance>.wav files that another system made."""
-    command: str | None = None
-    """Command line of another system, which answers one JSON line per utterance."""
-    command_version: str = ""
-    """What tells one state of that system from another, such as a commit."""
-    timeout: float = Field(default=120.0, gt=0)
-    """Seconds that the command may take for an utterance; ten minutes for its first."""
-    name: str | None = None
-    """What the report calls the folder or the command; by default the folder's name, or the program's."""
-    protocol: PublishedProtocol | None = None
-    """A published list of utterances, instead of some of a training set."""
-    listing: Path | None = None
-    """File of the published list."""
-    audio: Path | None = None
-    """LibriSpeech folder of the published list."""
-    language: str = "en"
-    """ISO 639-1 code of the published list."""
-    training_set: str | None = None
-    """Name of a training set whose utterances are spoken; by default that of the run."""
-    count: int | None = Field(default=None, ge=1)
-    """Utterances, spread over the speakers; by default 20 of a training set, all of a published list."""
-    trials: int = Field(default=1, ge=1)
-    """Times that each is spoken, with another seed each time."""
-    where: str = "split = 'test'"
-    """SQL condition on the items of the training set."""
-    seed: int = 0
-    """Seed of the choice of utterances and prompts."""
-    sampling: SamplingOptions | None = None
-    """How a checkpoint of ours samples; what is left open is as its training said."""
-    best_of: BestOfOptions = BestOfOptions()
-    """Takes of each utterance by a checkpoint of ours, and who chooses: not the models that judge."""
-    codec: str | None = None
-    """Codec of the control rows; by default that of the checkpoint, or the embedded one."""
-    asr: str = "tiny.en"
-    """ASR model that listens."""
-    speaker_encoder: str = "resemblyzer"
-    """Speaker encoder that compares voices."""
-    scorers: tuple[str, ...] = ("dnsmos", "distillmos")
-    """Models that say how natural speech is; distillmos is left out where it is not installed."""
-    normaliser: str | None = None
-    """Text normaliser of the report's first table; by default our own for the language."""
-    codes: bool = True
-    """Quantize the speech too, with the codec of the control rows, so that SQL sees its codes."""
-    batch: int = Field(default=1, ge=1)
-    """Utterances that a checkpoint of ours speaks at a time, and one or many that each judge hears. A kill loses no
-    more than is being done; more than one is faster on an accelerator."""
     workers: Workers = Workers()
-    """How shards are spread."""
-
-    @property
-    def subject(self) -> str:
-        """What is evaluated, in a word."""
-        return self.name or self.run or (self.folder.name if self.folder is not None else "a command")
+    """How shards are distributed."""
 
 
 class DemoParameters(Located):

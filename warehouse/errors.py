@@ -1,7 +1,8 @@
-"""Every error this project raises on purpose.
+"""Define every error that this project raises on purpose.
 
 PipelineError
-├ LakeError            a table, part or commit of the lake is not what it should be
+├ StorageError         a file cannot be written: the disk is full or the folder read-only
+├ LakeError            a table, data file or commit of the lake is not what it should be
 │ └ CommitConflict     another writer committed the same unit of work first
 ├ CatalogueError       a query or view failed, or the catalogue file cannot be read
 ├ ManifestError        a corpus is not laid out as its reader expects
@@ -20,8 +21,12 @@ class PipelineError(Exception):
     """Root of all errors; the command line prints its message as one sentence."""
 
 
+class StorageError(PipelineError):
+    """A file cannot be written: the disk is full or the folder read-only."""
+
+
 class LakeError(PipelineError):
-    """A table, part or commit of the lake is not what it should be."""
+    """A table, data file or commit of the lake is not what it should be."""
 
 
 class CommitConflict(LakeError):

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from flows.evaluate import evaluate
-from flows.evaluation_plan import finished_report
 from flows.parameters import EvaluateParameters
 from manifests.demo.clips import demo_clips
 from tests.pipeline.road import rows_of
 from valle.audio import AudioLocation, read_audio, write_audio
+from valle.backends.registry import Backends
 from valle.data_root import DataRoot
 from valle.evaluation.items.item_list import read_list
+from valle.evaluation.resolve import find_finished_report
 
 TALKER = Path(__file__).parents[1] / "unit" / "evaluation" / "talker.py"
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ def test_a_folder_and_a_command_are_measured_beside_the_controls(
     asked = EvaluateParameters(
         data=tmp_path / "data", folder=folder, protocol="seed_tts_eval", listing=listing, scorers=()
     )
-    assert finished_report(asked) is None
+    assert find_finished_report(asked, asked.data_root, Backends()) is None
     report = evaluate(asked)
     scores = rows_of(DataRoot(tmp_path / "data").lake, "scores")
     ours = {row["utterance"]: row for row in scores if row["system"] == "peer"}
@@ -55,7 +56,7 @@ def test_a_folder_and_a_command_are_measured_beside_the_controls(
     assert len(read_list(report.markdown_path.with_name("items.json")).items) == 2
     assert "SHA-256" in report.markdown_path.read_text(encoding="utf-8")
 
-    found = finished_report(asked)
+    found = find_finished_report(asked, asked.data_root, Backends())
     assert found is not None
     assert found.markdown_path == report.markdown_path
 

@@ -16,6 +16,7 @@ from valle.data.selection.select import Selection, select
 from valle.data.selection.splits import SplitPolicy, assign_splits
 from valle.data.selection.training_set import TrainingSet, load_training_set
 from valle.data_root import DataRoot
+from valle.evaluation.codec.clips import clips_of_lake
 from valle.evaluation.items.items import choose_items
 from valle.evaluation.items.registry import register_items
 from valle.evaluation.plan import items_of_training_set
@@ -203,3 +204,44 @@ def test_a_set_knows_which_clips_of_a_speaker_sound_alike_once_their_voices_are_
         assert cosines == sorted(cosines, reverse=True)
         others = [float(voice[own] @ voice[other]) for other in speaker if speaker[other] == row["speaker"]]
         assert cosines[0] == pytest.approx(sorted(others)[-2], abs=1e-5)
+
+
+_ATTACKS = {
+    "reads a file": ("error((SELECT content FROM read_text('{secret}')))", "the secret"),
+    "reads a file quietly": ("(SELECT length(content) FROM read_text('{secret}')) > 0", "the secret"),
+    "lists a folder": ("(SELECT count(*) FROM glob('{folder}/*')) > 0", ""),
+    "writes a file": ("true); COPY (SELECT 1) TO '{written}'; SELECT (true", ""),
+    "attaches a database": ("true); ATTACH '{written}' AS other; SELECT (true", ""),
+    "installs an extension": ("true); INSTALL httpfs; SELECT (true", ""),
+    "asks two questions": ("true; SELECT 2", ""),
+    "hides the end": ("true) --", ""),
+}
+
+
+@pytest.mark.parametrize("attack", _ATTACKS)
+@pytest.mark.parametrize("door", ["where", "weight", "test_where", "evaluate", "codec-report"])
+def test_sql_from_a_form_reads_only_the_lake(
+    door: str, attack: str, data_root: DataRoot, chosen: TrainingSet, tmp_path: Path
+) -> None:
+    secret, written = tmp_path / "secret.txt", tmp_path / "written"
+    secret.write_text("the secret", encoding="utf-8")
+    pattern, leaked = _ATTACKS[attack]
+    sql = pattern.format(secret=secret, folder=tmp_path, written=written)
+    with pytest.raises(CatalogueError) as refused:
+        if door == "evaluate":
+            items_of_training_set(data_root, chosen.card.name, where=sql, count=1, trials=1, seed=0)
+        elif door == "codec-report":
+            clips_of_lake(data_root.lake, where=sql, count=1, longest=10)
+        elif door == "test_where":
+            _select(data_root, name="attack", split_policy=SplitPolicy(test_where=sql))
+        else:
+            _select(data_root, name="attack", **{door: sql})
+    sentence = str(refused.value)
+    assert "\n" not in sentence
+    assert not leaked or leaked not in sentence
+    assert not written.exists()
+    assert not (data_root.training_sets / "attack").exists()
+
+
+def test_a_condition_may_end_in_a_comment(data_root: DataRoot) -> None:
+    assert clips_of_lake(data_root.lake, where="duration > 0 -- all of them", count=1, longest=10)

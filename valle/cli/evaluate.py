@@ -23,11 +23,14 @@ def run(command: str, arguments: Sequence[str]) -> int:
 
 def _show_finished(command: str, arguments: Sequence[str]) -> bool:
     """Name the report of an evaluation whose scores are stored, without waiting for Prefect."""
-    from flows.evaluation_plan import finished_report
     from flows.parameters import EvaluateParameters
+    from valle.backends.registry import Backends
     from valle.cli.arguments import parse, say
+    from valle.evaluation.resolve import find_finished_report
 
-    report = finished_report(parse(EvaluateParameters, command, arguments))
+    parameters = parse(EvaluateParameters, command, arguments)
+    backends = Backends(parameters.workers.device, parameters.workers.threads)
+    report = find_finished_report(parameters, parameters.data_root, backends)
     if report is not None:
         say(f"Nothing to do, the scores are in the lake. Report: {report.markdown_path}")
     return report is not None

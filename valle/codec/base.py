@@ -1,4 +1,4 @@
-"""What a codec is to the rest of the system: waveforms to codes and back, and the numbers that describe it."""
+"""The codec protocol: waveforms to codes and back, whole or streamed, and the numbers that describe a codec."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from valle.audio import Samples
 Codes = NDArray[np.int16]  # [K, T]: codebook, frame
 
 CodesToLearn = Literal["new", "kept"]
-"""Codes computed from the speech that is given, or the shipped ones as they are."""
+"""Whether codec training computes codebooks from its corpus (`new`) or keeps the shipped ones (`kept`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodecSpec:
-    """The numbers of a codec; the language model learns them from here and knows nothing else of it."""
+    """The numbers of a codec: all that the language model depends on."""
 
     name: str
     revision: str
@@ -28,22 +28,39 @@ class CodecSpec:
 
     @property
     def label(self) -> str:
-        """What tables and reports call it: its name and which codes it makes."""
+        """Return `name@revision`, the label in tables and reports; equal labels mean interchangeable codes."""
         return f"{self.name}@{self.revision}"
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second."""
+        """Return the frames a second."""
         return self.sample_rate / self.hop_length
 
     @property
     def bits_per_second(self) -> float:
-        """Rate of the codes without entropy coding."""
+        """Return the bit rate of the codes without entropy coding."""
         return self.frame_rate * self.num_codebooks * float(np.log2(self.codebook_size))
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames that `num_samples` samples become: the last, partial hop counts as one."""
+        """Return the frames of `num_samples` samples; a partial last hop counts as one."""
         return -(-num_samples // self.hop_length)
+
+
+class CodecStream(Protocol):
+    """Decode the codes of one clip in pieces; the pieces join to `Codec.decode` of the whole within 1e-4.
+
+    Buffers are bounded: they do not grow with the clip.
+    """
+
+    @property
+    def latency_frames(self) -> int:
+        """Return how many later frames must be known before a frame is emitted."""
+
+    def push(self, codes: Codes) -> Samples:
+        """Return the samples [N], possibly none, that codes [K', T] complete; K' is the same in every push."""
+
+    def finish(self) -> Samples:
+        """Return the remaining samples [N]; the stream accepts no codes afterwards."""
 
 
 class Codec(Protocol):
@@ -51,14 +68,17 @@ class Codec(Protocol):
 
     @property
     def spec(self) -> CodecSpec:
-        """Its numbers."""
+        """Return the numbers that describe the codec."""
 
     @property
     def codebooks(self) -> NDArray[np.float32]:
-        """The vector that each entry of each codebook stands for, [K, N, D]; a frame is the sum of its entries."""
+        """Return the vector of each entry of each codebook, [K, N, D]; a frame is the sum of its entries."""
 
     def encode(self, waveforms: Sequence[Samples]) -> list[Codes]:
-        """Mono float32 waveforms [N_i] at `spec.sample_rate` to int16 codes [K, ceil(N_i / hop)]."""
+        """Encode mono float32 waveforms [N_i] at `spec.sample_rate` as int16 codes [K, ceil(N_i / hop)]."""
 
     def decode(self, codes: Sequence[Codes]) -> list[Samples]:
-        """Codes [K', T_i] with any K' from 1 to K to float32 waveforms [T_i * hop]."""
+        """Decode codes [K', T_i] with any K' from 1 to K to float32 waveforms [T_i * hop]."""
+
+    def stream(self) -> CodecStream:
+        """Open a stream that decodes one clip in pieces."""

@@ -22,8 +22,10 @@ from vocos.heads import ISTFTHead
 from vocos.models import VocosBackbone
 
 from valle.audio import Samples
-from valle.codec.base import Codec, CodecSpec, Codes
-from valle.codec.mini.codec import batch_groups
+from valle.codec.base import Codec, CodecSpec, CodecStream, Codes
+from valle.codec.batches import batch_groups
+from valle.codec.encodec_stream import EncodecStream
+from valle.codec.streaming import WindowStream
 from warehouse.errors import DependencyError
 
 SAMPLE_RATE = 24_000
@@ -36,11 +38,13 @@ VOCOS_REPOSITORY = "charactr/vocos-encodec-24khz"
 VOCOS_FILE = "pytorch_model.bin"
 VOCOS_FOLDER = "vocos-encodec-24khz"
 # Vocos is conditioned on the bandwidth: codebooks at 1.5, 3, 6 and 12 kbit/s.
-VOCOS_LEVELS = (2, 4, 8, 16)
+VOCOS_CODEBOOKS = (2, 4, 8, 16)
+VOCOS_CONTEXT = 29
+"""Frames to each side that reach into one: nine convolutions of seven frames, and two by the inverse transform."""
 
 
 def models_directory() -> Path:
-    """Where fetched weights are kept."""
+    """Return the folder of fetched weights: `VALLE_MODELS`, by default `~/.cache/valle`."""
     return Path(os.environ.get("VALLE_MODELS", "~/.cache/valle")).expanduser()
 
 
@@ -49,7 +53,7 @@ def _encodec_file(directory: Path) -> Path | None:
 
 
 def encodec_revision() -> str:
-    """Start of the hash of the weights in the cache directory, or of the published ones that would be fetched."""
+    """Return the start of the hash of the weights in the cache, or of the published ones when none are there."""
     path = _encodec_file(models_directory())
     return path.stem.rsplit("-", 1)[1] if path else PUBLISHED_HASH
 
@@ -81,12 +85,12 @@ class VocosDecoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = VocosBackbone(128, 384, 1152, 8, adanorm_num_embeddings=len(VOCOS_LEVELS))
+        self.backbone = VocosBackbone(128, 384, 1152, 8, adanorm_num_embeddings=len(VOCOS_CODEBOOKS))
         self.head = ISTFTHead(384, 1280, HOP_LENGTH, padding="same")
 
-    def forward(self, features: Tensor, num_levels: int) -> Tensor:
-        """Waveforms [B, 1, T * 320] of the summed entries of `num_levels` codebooks."""
-        bandwidth = next(index for index, levels in enumerate(VOCOS_LEVELS) if num_levels <= levels)
+    def forward(self, features: Tensor, num_codebooks: int) -> Tensor:
+        """Return waveforms [B, 1, T * 320] of the summed entries of `num_codebooks` codebooks."""
+        bandwidth = next(index for index, count in enumerate(VOCOS_CODEBOOKS) if num_codebooks <= count)
         bandwidth_id = torch.tensor([bandwidth], device=features.device)
         waveforms: Tensor = self.head(self.backbone(features, bandwidth_id=bandwidth_id))
         return waveforms[:, None]
@@ -121,18 +125,18 @@ class EncodecCodec:
 
     @property
     def spec(self) -> CodecSpec:
-        """Its numbers."""
+        """Return the numbers that describe the codec."""
         return self._spec
 
     @property
     def codebooks(self) -> NDArray[np.float32]:
-        """See `Codec`; D is 128."""
+        """Return the vectors [8, 1024, 128] of all entries."""
         layers = self._model.quantizer.vq.layers[:NUM_CODEBOOKS]
         return np.stack([layer.codebook.detach().cpu().numpy() for layer in layers])
 
     @torch.inference_mode()
     def encode(self, waveforms: Sequence[Samples]) -> list[Codes]:
-        """Mono float32 waveforms [N_i] at 24 kHz to int16 codes [8, ceil(N_i / 320)]."""
+        """Encode mono float32 waveforms [N_i] at 24 kHz as int16 codes [8, ceil(N_i / 320)]."""
         results: list[Codes] = [np.zeros((NUM_CODEBOOKS, 0), np.int16)] * len(waveforms)
         for group in batch_groups([len(waveform) for waveform in waveforms], self._device):
             batch = np.stack([waveforms[index] for index in group]).astype(np.float32)
@@ -146,7 +150,7 @@ class EncodecCodec:
 
     @torch.inference_mode()
     def decode(self, codes: Sequence[Codes]) -> list[Samples]:
-        """Codes [K', T_i] with any K' from 1 to 8 to float32 waveforms [T_i * 320] within -1..1."""
+        """Decode codes [K', T_i] with any K' from 1 to 8 to float32 waveforms [T_i * 320] within -1..1."""
         results: list[Samples] = [np.zeros(0, np.float32)] * len(codes)
         for group in batch_groups([array.shape for array in codes], self._device):
             batch = np.stack([codes[index] for index in group], axis=1).astype(np.int64)  # [K', B, T]
@@ -159,9 +163,19 @@ class EncodecCodec:
                 results[index] = waveforms[row]
         return results
 
+    def stream(self) -> CodecStream:
+        """Open a stream: EnCodec's decoder is causal, Vocos sees `VOCOS_CONTEXT` frames to both sides."""
+        if self._vocos is None:
+            return EncodecStream(self._model, self._device, HOP_LENGTH)
+        return WindowStream(lambda codes: self.decode([codes])[0], hop_length=HOP_LENGTH, context=VOCOS_CONTEXT)
+
 
 def open_encodec(name: str, *, has_vocos: bool, device: str = "cpu") -> Codec:
-    """EnCodec with its own decoder or with Vocos. Raises DependencyError when weights are not to be had."""
+    """Open EnCodec with its own decoder or with Vocos.
+
+    Raises:
+        DependencyError: weights are neither in the cache nor can they be fetched.
+    """
     directory = models_directory()
     model = _load_encodec(directory)
     vocos = _load_vocos(directory) if has_vocos else None

@@ -17,7 +17,7 @@ from valle.evaluation.systems.control_speech import Decoders
 from valle.phonemes import phonemizer_revision
 from valle.stages.transcribe import Transcribe
 from valle.text.normalise import get_normaliser
-from warehouse.catalogue.views import connect, run_query
+from warehouse.catalogue.views import check_expression, connect, run_select
 from warehouse.errors import DependencyError, TrainingError
 from warehouse.fingerprints import short_hash
 
@@ -111,10 +111,11 @@ def items_of_training_set(
     training_set = load_training_set(data_root.training_sets / name)
     with connect(data_root.lake.snapshot()) as connection:
         connection.register("items", training_set.items)
-        rows = run_query(
+        rows = run_select(
             connection,
-            f"WITH chosen AS (SELECT segment_id FROM items WHERE {where}) "
+            f"WITH chosen AS (SELECT segment_id FROM items WHERE ({check_expression(where, option='where')})) "
             "SELECT * FROM utterances WHERE segment_id IN (SELECT segment_id FROM chosen) ORDER BY segment_id",
+            lake=data_root.lake,
         )
     if rows.num_rows == 0:
         splits = ", ".join(f"{count} in {split}" for split, count in training_set.card.utterances.items())

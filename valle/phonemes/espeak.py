@@ -14,12 +14,18 @@ from typing import Any
 from valle.phonemes.spoken import say_in_words
 from valle.phonemes.symbols import PUNCTUATION, split_symbols
 from valle.phonemes.text import normalise
+from valle.phonemes.written import verbalise
 from warehouse.errors import DependencyError
 
 VOICES = {"en": "en-us", "de": "de", "fr": "fr-fr", "ko": "ko"}
 # A mark between two digits belongs to the number (3.5, 10,000, 12:30), which espeak reads as a whole.
-_MARK = f"[{re.escape(PUNCTUATION)}]"
-_MARKS = re.compile(rf"(?:(?<!\d){_MARK}|{_MARK}(?!\d))+")
+_IN_NUMBERS = ",.:"
+_ALWAYS = "".join(mark for mark in PUNCTUATION if mark not in _IN_NUMBERS)
+_MARK = rf"[{re.escape(_ALWAYS)}]|(?<!\d)[{_IN_NUMBERS}]|[{_IN_NUMBERS}](?!\d)"
+_MARKS = re.compile(rf"( ?(?:{_MARK})(?: ?(?:{_MARK}))* ?)")
+# phonemizer gets clauses without marks and gives one line for each. When it restores marks by itself, it takes the
+# point inside "3.14." for the mark at the end and loses the rest; a compiled pattern would also split at every space.
+_NO_MARK = "\n"
 _COMMAND = "pip install phonemizer espeakng-loader"
 
 
@@ -39,13 +45,16 @@ class EspeakPhonemizer:
         """Symbols of each text in `language`, one of `VOICES`."""
         from phonemizer.separator import Separator
 
-        separator = Separator(phone="", syllable="", word=" ")
+        # Clauses are at even places, the marks between them, with their spaces, at odd ones.
+        parts: list[list[str]] = [
+            _MARKS.split(verbalise(say_in_words(normalise(text), language), language)) for text in texts
+        ]
+        clauses = list(dict.fromkeys(clause for text in parts for clause in text[::2] if clause))
         with self._lock:
             backend = self._backend(language)
-            # One text a call: with kept punctuation, phonemizer can shift lines of a batch when one of them is empty.
-            written = [say_in_words(normalise(text), language) for text in texts]
-            spoken = [backend.phonemize([text], separator=separator, strip=True) for text in written]
-        return [split_symbols(lines[0]) if lines else [] for lines in spoken]
+            lines = backend.phonemize(clauses, separator=Separator(phone="", syllable="", word=" "), strip=True)
+        ipa = dict(zip(clauses, lines, strict=True))
+        return [split_symbols("".join(ipa.get(part, part) for part in text)) for text in parts]
 
 
 def _open_backend(voice: str) -> Any:
@@ -62,8 +71,8 @@ def _open_backend(voice: str) -> Any:
     try:
         return EspeakBackend(
             voice,
-            punctuation_marks=_MARKS,
-            preserve_punctuation=True,
+            punctuation_marks=_NO_MARK,
+            preserve_punctuation=False,
             with_stress=True,
             language_switch="remove-flags",
             words_mismatch="ignore",

@@ -33,7 +33,7 @@ _FINALS = {
 _APICAL = {**dict.fromkeys(("zh", "ch", "sh", "r"), "ɻ̩"), **dict.fromkeys(("z", "c", "s"), "ɹ̩")}
 _HUMMED = {"n": "n̩", "m": "m̩", "ng": "ŋ̩", "hm": "xm̩", "hng": "xŋ̩"}
 _HAN = "㐀-䶿一-鿿豈-﫿𠀀-𲎯〇"
-_RUNS = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<latin>[^\W\d_{_HAN}]+(?:['’.-]?[^\W\d_{_HAN}]+)*)|(?P<other>\S)")
+_RUNS = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<latin>[^\W\d_{_HAN}]+(?:['’.-]? ?[^\W\d_{_HAN}]+)*)|(?P<other>\S)")
 _SYLLABLE = re.compile(r"[a-zê]+[1-5]")
 _SILENT_CHARACTERS = "'-"
 

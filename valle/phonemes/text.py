@@ -18,6 +18,7 @@ _MARKS = str.maketrans(
         **dict.fromkeys("]}）］｝】〕", ")"),
         **dict.fromkeys("–―‒─", "—"),
         "−": "-",
+        "№": "No. ",
         "！": "! ",
         "？": "? ",
         "；": "; ",
@@ -31,12 +32,14 @@ _MARKS = str.maketrans(
         "\u200b": None,
     }
 )
-_TITLES = re.compile(r"\b(Dr|Mr|Mrs|Ms|Prof|St|Hr|Fr|Mme|Mlle)\.(?=\s)")
 _DOTS = re.compile(r"\.{2,}")
-_DASHES = re.compile(r"\s+-+\s+|--+")
+_DASHES = re.compile(r" -+ |--+")
 _LONG_DASH = re.compile(r"—{2,}")
 # A full-width mark between digits belongs to the number: １，２３４ or １２：３０.
 _NUMBER_MARKS = re.compile(r"(?<=\d)[，．：](?=\d)")
+# NFKC would make 11⁄2 of 1½, and 102 of 10².
+_VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
+_RAISED = re.compile(r"[⁰¹²³⁴-⁹]{1,9}")
 _SPACES = re.compile(r"\s+")
 _LATIN, _HAN, _KANA, _HANGUL = "LATIN", "CJK", "KANA", "HANGUL"
 _SCRIPTS = {
@@ -58,11 +61,12 @@ def normalise(text: str) -> str:
     East Asian marks carry their own white space; their ASCII forms get a space.
     """
     text = _NUMBER_MARKS.sub(lambda mark: unicodedata.normalize("NFKC", mark[0]), text)
+    text = _RAISED.sub(lambda digits: f"^{unicodedata.normalize('NFKC', digits[0])}", _VULGAR.sub(" ", text))
     # Marks go first: NFKC would turn an ellipsis into three dots and a full-width bracket into an ASCII one.
     folded = unicodedata.normalize("NFKC", text.translate(_MARKS).replace("…", "..")).translate(_MARKS)
-    folded = _TITLES.sub(r"\1", folded)
-    folded = _LONG_DASH.sub("—", _DASHES.sub(" — ", _DOTS.sub("…", folded)))
-    return _SPACES.sub(" ", folded).strip()
+    # Spaces come before dashes: a pattern with white space on both sides of a dash is quadratic in a run of it.
+    folded = _DASHES.sub(" — ", _SPACES.sub(" ", _DOTS.sub("…", folded)))
+    return _SPACES.sub(" ", _LONG_DASH.sub("—", folded)).strip()
 
 
 def _script(character: str) -> str | None:

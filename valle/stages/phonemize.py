@@ -26,7 +26,7 @@ class Phonemize:
     """Options of phonemization."""
 
     name: ClassVar[str] = "phonemize"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[str] = "transcripts"
     writes: ClassVar[type] = PhonemeRow
 

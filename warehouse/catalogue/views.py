@@ -134,8 +134,10 @@ def run_query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Seque
         raise CatalogueError(f"The query failed: {_first_line(error)}") from error
 
 
-def run_select(connection: duckdb.DuckDBPyConnection, sql: str, *, lake: Lake) -> pa.Table:
-    """The answer to one SELECT that somebody else wrote, for the last use of `connection`: it reads only the lake.
+def run_select(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = (), *, lake: Lake
+) -> pa.Table:
+    """Run one SELECT from outside on a connection that is locked for good: from now on it reads only the lake.
 
     Raises CatalogueError for anything but one SELECT, and for files elsewhere.
     """
@@ -145,9 +147,28 @@ def run_select(connection: duckdb.DuckDBPyConnection, sql: str, *, lake: Lake) -
         raise CatalogueError(f"The query failed: {_first_line(error)}") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise CatalogueError("Give one SELECT; the catalogue is only read.")
-    connection.execute(f"SET allowed_directories = ['{_escaped(str(lake.root))}']")
-    connection.execute("SET enable_external_access = false")
-    return run_query(connection, sql)
+    _lock(connection, lake)
+    return run_query(connection, sql, parameters)
+
+
+def check_expression(sql: str, *, option: str) -> str:
+    """Return `sql`, given as `option`, if it is one SQL expression. Raises CatalogueError otherwise.
+
+    An f-string around the text is no fence: `true); COPY ... TO 'file'; SELECT (true` closes its parenthesis.
+    """
+    try:
+        duckdb.SQLExpression(sql)
+    except (duckdb.Error, ValueError) as error:
+        raise CatalogueError(f"{option} must be one SQL expression ({_first_line(error)}).") from error
+    # A line break ends a comment at the end of the text.
+    return f"{sql}\n"
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    # DuckDB allows neither setting to be changed once external access is off, not even to the same value.
+    if connection.execute("SELECT current_setting('enable_external_access')").fetchone() == (True,):
+        connection.execute(f"SET allowed_directories = ['{_escaped(str(lake.root))}']")
+        connection.execute("SET enable_external_access = false")
 
 
 def _escaped(text: str) -> str:

@@ -116,3 +116,35 @@ def test_without_vocos_weights_the_command_for_them_is_named(cached, monkeypatch
     monkeypatch.setenv("VALLE_MODELS", str(partly))
     with pytest.raises(DependencyError, match="hf download charactr/vocos-encodec-24khz"):
         open_codec("encodec_24khz+vocos")
+
+
+@pytest.mark.parametrize("name", ["encodec_24khz", "encodec_24khz+vocos"])
+@pytest.mark.parametrize("sizes", [[80], [1] * 80, [3] * 26 + [2], [5], [40, 0, 40]], ids=str)
+def test_streamed_speech_equals_the_whole(cached, name, sizes):
+    codec = open_codec(name)
+    codes = np.random.default_rng(5).integers(0, 1024, (4, sum(sizes))).astype(np.int16)
+    stream, pieces, first = codec.stream(), [], 0
+    for size in sizes:
+        pieces.append(stream.push(codes[:, first : first + size]))
+        first += size
+    pieces.append(stream.finish())
+    [whole] = codec.decode([codes])
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-4)
+
+
+def test_encodec_emits_each_frame_at_once_after_the_first_seven(cached):
+    codes = np.random.default_rng(6).integers(0, 1024, (8, 12)).astype(np.int16)
+    stream = open_codec("encodec_24khz").stream()
+    lengths = [len(stream.push(codes[:, frame : frame + 1])) // 320 for frame in range(12)]
+    assert lengths == [0] * 6 + [7] + [1] * 5
+    assert len(stream.finish()) == 0
+
+
+def test_a_stream_keeps_no_more_for_a_longer_clip(cached):
+    codes = np.random.default_rng(7).integers(0, 1024, (8, 300)).astype(np.int16)
+    stream = open_codec("encodec_24khz").stream()
+    kept = []
+    for first in range(0, 300, 20):
+        stream.push(codes[:, first : first + 20])
+        kept.append(stream._hidden.numel() + stream._latents.numel())
+    assert len(set(kept)) == 1

@@ -7,7 +7,7 @@ import torch
 
 from valle.audio import AudioLocation, read_audio
 from valle.codec import codec_revision, open_codec
-from valle.codec.mini.codec import batch_groups
+from valle.codec.batches import batch_groups
 from valle.codec_training.losses import SpectralFeatures, spectral_distance
 from valle.data.training_audio import find_clips
 from warehouse.errors import ConfigurationError

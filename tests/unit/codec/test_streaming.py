@@ -6,12 +6,12 @@ import pytest
 from manifests.demo.clips import demo_clips
 from valle.audio import AudioLocation, read_audio
 from valle.codec.mini.codec import MiniCodec
-from valle.codec.mini.streaming import StreamingDecoder
+from valle.codec.mini.streaming import MiniStream
 from valle.codec.mini.weights_file import EMBEDDED, read_network
 
 
 def streamed(network, codes, sizes):
-    decoder = StreamingDecoder(network)
+    decoder = MiniStream(network)
     pieces, first = [], 0
     for size in sizes:
         pieces.append(decoder.push(codes[:, first : first + size]))
@@ -73,12 +73,12 @@ def test_speech_leaves_as_soon_as_its_context_is_known(network, codes):
 
 
 def test_mini_speaks_a_frame_when_38_later_ones_are_known():
-    assert StreamingDecoder(read_network(EMBEDDED)).latency_frames == 38  # docs/codec.md says so
+    assert MiniStream(read_network(EMBEDDED)).latency_frames == 38  # docs/codec.md says so
 
 
 def test_what_is_kept_does_not_grow_with_the_clip(network):
     codes = np.random.default_rng(3).integers(0, 64, (8, 400)).astype(np.int16)
-    decoder = StreamingDecoder(network)
+    decoder = MiniStream(network)
     held = []
     for first in range(0, 400, 10):
         decoder.push(codes[:, first : first + 10])
@@ -92,4 +92,4 @@ def test_a_clip_shorter_than_the_context_leaves_at_the_end(network, codes):
     pieces, _ = streamed(network, codes[:2, :3], [3])
     assert [len(piece) for piece in pieces] == [0, 960]
     np.testing.assert_allclose(pieces[1], whole, atol=1e-4)
-    assert len(StreamingDecoder(network).finish()) == 0
+    assert len(MiniStream(network).finish()) == 0

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.evaluation_plan import resolve
 from flows.parameters import EvaluateParameters
 from tests.unit.warehouse.test_added_columns import OldScoreRow, values
 from valle.audio import Audio, write_audio
@@ -17,6 +16,7 @@ from valle.backends.registry import Backends
 from valle.checkpoints.runs import FORMAT, checkpoint_directory
 from valle.cli import main
 from valle.evaluation.evaluate import stored_scores
+from valle.evaluation.resolve import resolve
 from valle.evaluation.systems.controls import MEANINGS
 from warehouse.errors import ConfigurationError, LakeError
 from warehouse.lake.tables import Lake
@@ -40,6 +40,10 @@ CARD = {
 }
 
 
+def resolve_parameters(parameters):
+    return resolve(parameters, parameters.data_root, Backends())
+
+
 @pytest.fixture
 def arguments(tmp_path, make_row):
     """The command of an evaluation whose scores are in the lake, and whose report is not written yet."""
@@ -51,7 +55,7 @@ def arguments(tmp_path, make_row):
     checkpoint.mkdir(parents=True)
     (checkpoint / "checkpoint.json").write_text(json.dumps(CARD), encoding="utf-8")
     parameters = EvaluateParameters(data=tmp_path / "data", run="toy", protocol="seed_tts_eval", listing=listing)
-    plan = resolve(parameters, Backends()).plan
+    plan = resolve(parameters, parameters.data_root, Backends()).plan
     rows = [
         dataclasses.replace(make_row(system, utterance, evaluation=plan.name), score_id=f"{system}/{utterance}")
         for system in (plan.system.name, *MEANINGS)
@@ -81,8 +85,8 @@ print(code, [name for name in {HEAVY!r} if name in sys.modules])
 def test_other_sampling_is_another_evaluation_that_is_not_done(arguments, tmp_path):
     listing = arguments[-1]
     common = {"data": tmp_path / "data", "run": "toy", "protocol": "seed_tts_eval", "listing": listing}
-    done = resolve(EvaluateParameters(**common), Backends()).plan
-    other = resolve(EvaluateParameters(**common, sampling={"top_p": 0.9}), Backends()).plan
+    done = resolve_parameters(EvaluateParameters(**common)).plan
+    other = resolve_parameters(EvaluateParameters(**common, sampling={"top_p": 0.9})).plan
     lake = Lake(tmp_path / "data" / "lake")
     assert len(stored_scores(done.name, lake)) == 12
     assert stored_scores(other.name, lake) == []
@@ -93,19 +97,19 @@ def test_who_chooses_among_takes_may_not_be_who_judges(arguments, tmp_path):
     common = {"data": tmp_path / "data", "run": "toy", "protocol": "seed_tts_eval", "listing": listing}
 
     def resolved(**best_of):
-        return resolve(EvaluateParameters(**common, best_of={"count": 3} | best_of), Backends())
+        return resolve_parameters(EvaluateParameters(**common, best_of={"count": 3} | best_of))
 
-    with pytest.raises(ConfigurationError, match=r"tiny\.en would judge what it chose"):
+    with pytest.raises(ConfigurationError, match=r"tiny\.en would score candidates that it chose"):
         resolved(voice_weight=0)
-    with pytest.raises(ConfigurationError, match="resemblyzer would judge what it chose"):
+    with pytest.raises(ConfigurationError, match="resemblyzer would score candidates that it chose"):
         resolved(transcriber="base")
     chosen = resolved(transcriber="base", voice_weight=0)
     assert '"count":3' in chosen.facts["best of"]
-    with pytest.raises(ConfigurationError, match="Only a checkpoint of ours"):
+    with pytest.raises(ConfigurationError, match="applies to a training run only"):
         folder = common | {"run": None, "folder": tmp_path}
-        resolve(EvaluateParameters(**folder, best_of={"count": 3}), Backends())
+        resolve_parameters(EvaluateParameters(**folder, best_of={"count": 3}))
     with pytest.raises(ConfigurationError, match="leave sampling out"):
-        resolve(EvaluateParameters(**folder, sampling={"temperature": 0.5}), Backends())
+        resolve_parameters(EvaluateParameters(**folder, sampling={"temperature": 0.5}))
     one_take = resolved(count=1)
     assert "best of" not in one_take.facts
     assert one_take.plan.name != chosen.plan.name

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from flows.evaluate import judging_stages
-from flows.evaluation_plan import resolve
 from flows.parameters import EvaluateParameters
 from valle.audio import Audio, write_audio
 from valle.backends.registry import Backends
@@ -17,6 +16,7 @@ from valle.codec import codec_revision
 from valle.evaluation.evaluate import impossible_controls
 from valle.evaluation.items.protocols import read_seed_tts_eval
 from valle.evaluation.plan import Judges, plan_evaluation
+from valle.evaluation.resolve import resolve
 from valle.evaluation.systems.base import FolderSystem
 from valle.evaluation.systems.control_speech import decoder_revision, find_decoders, write_espeak
 from valle.stages.runner import stage_configuration
@@ -25,6 +25,10 @@ from warehouse.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[3]
 JUDGES = Judges(scorers=("dnsmos",))
+
+
+def resolve_parameters(parameters):
+    return resolve(parameters, parameters.data_root, Backends())
 
 
 @pytest.fixture
@@ -114,16 +118,16 @@ def test_exactly_one_system_is_to_be_named(listing, folder, tmp_path):
     for wrong in ({}, {"folder": folder, "command": "peer"}):
         parameters = EvaluateParameters(data=tmp_path, protocol="seed_tts_eval", listing=listing, **wrong)
         with pytest.raises(ConfigurationError, match="--run, --folder or --command, one of them"):
-            resolve(parameters, Backends())
+            resolve(parameters, parameters.data_root, Backends())
     with pytest.raises(ConfigurationError, match="--protocol with its list, or --training-set"):
-        resolve(EvaluateParameters(data=tmp_path, folder=folder), Backends())
+        resolve_parameters(EvaluateParameters(data=tmp_path, folder=folder))
 
 
 def test_parameters_become_a_plan(listing, folder, tmp_path):
     parameters = EvaluateParameters(
         data=tmp_path, folder=folder, protocol="seed_tts_eval", listing=listing, count=1, trials=3, scorers=("dnsmos",)
     )
-    resolved = resolve(parameters, Backends())
+    resolved = resolve(parameters, parameters.data_root, Backends())
     assert resolved.plan.system.name == "peer"
     assert [item.trial for item in resolved.plan.items.items] == [0, 1, 2]
     assert len({item.utterance for item in resolved.plan.items.items}) == 1
@@ -133,7 +137,8 @@ def test_parameters_become_a_plan(listing, folder, tmp_path):
 def test_planning_loads_neither_torch_nor_lhotse_nor_matplotlib_nor_prefect():
     """An evaluation that is done is found again in seconds: `valle evaluate` plans before it starts a flow."""
     heavy = ("torch", "lhotse", "matplotlib", "prefect")
-    script = f"import sys, flows.evaluation_plan; print([name for name in {heavy!r} if name in sys.modules])"
+    imports = "import sys, flows.parameters, valle.evaluation.resolve"
+    script = f"{imports}; print([name for name in {heavy!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 

@@ -32,6 +32,7 @@ def reader():
         ("嗯，月光", "n̩2, yɛ4kuɑŋ1"),
         ("我用 Python 3", "uo3iʊŋ4 pˈaɪθən san1"),
         ("２０２３年５月", "ɚ4liŋ2ɚ4san1niɛn2u3yɛ4"),
+        ("他说 I have a dog", "tʰa1ʂuo1 aɪ hæv ɐ dˈɑːɡ"),
     ],
 )
 def test_known_sentences_are_read_as_they_are_said(reader, text: str, expected: str):

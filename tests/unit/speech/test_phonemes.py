@@ -56,11 +56,51 @@ def test_phonemes_repeat_and_do_not_depend_on_their_neighbours(espeak, language:
         ("12:30", "en", "twˈɛlv θˈɜːɾi"),
         ("3.5", "en", "θɹˈiː pɔɪnt fˈaɪv"),
         ("bonjour", "fr", "bɔ̃ʒˈuʁ"),
-        ("bonjour à 8h", "fr", "bɔ̃ʒˈuʁ ˈa yˈit ˈœʁ"),
+        ("bonjour à 8h", "fr", "bɔ̃ʒˈuʁ a yˈit ˈœʁ"),
     ],
 )
 def test_known_readings(espeak, text: str, language: str, expected: str):
     assert "".join(espeak.phonemize([text], language)[0]) == "".join(split_symbols(expected))
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("I saw a dog.", "en", "aɪ sˈɔː ɐ dˈɑːɡ."),
+        ("He ate the apple.", "en", "hiː ˈeɪt ðɪ ˈæpəl."),
+        ("What are you going to do with it?", "en", "wˌʌt ɑːɹ juː ɡˌoʊɪŋ tə dˈuː wɪð ɪt?"),
+        ("les enfants ont un ami", "fr", "lez ɑ̃fˈɑ̃z ˈɔ̃t œ̃n amˈi"),
+        ("vous avez un petit enfant", "fr", "vuz avˈez œ̃ pətˈit ɑ̃fˈɑ̃"),
+        ("Er ist im Haus und am Meer.", "de", "ɛɾ ɪst ɪm hˈaʊs ʊnt am mˈeːɾ."),
+    ],
+)
+def test_words_are_read_in_their_sentence(espeak, text: str, language: str, expected: str):
+    assert "".join(espeak.phonemize([text], language)[0]) == "".join(split_symbols(expected))
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "ends"),
+    [
+        ("Pi is 3.14.", "en", "pɔɪnt wˈʌn fˈɔːɹ."),
+        ("It costs $1,234.50. Good.", "en", "fˈɪfti sˈɛnts. ɡˈʊd."),
+        ("He is 6.5, she is 5.5.", "en", "fˈaɪv pɔɪnt fˈaɪv."),
+        ("Das sind 3,5.", "de", "dɾˈaɪ kɔmɑː fˈʏnf."),
+        ("C'est 3,5, ou 12:30.", "fr", "tʁˈɑ̃t."),
+        ('"No," he said (at 12:30): yes! . . .', "en", "jˈɛs! . . ."),
+    ],
+)
+def test_nothing_is_lost_at_a_mark(espeak, text: str, language: str, ends: str):
+    symbols = "".join(espeak.phonemize([text], language)[0])
+    assert symbols.endswith("".join(split_symbols(ends)))
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "ko"])
+def test_every_clause_of_a_sentence_is_read_as_alone(espeak, language: str):
+    clauses = {"en": "I saw it", "de": "ich war da", "fr": "il est là", "ko": "안녕하세요"}
+    alone = "".join(espeak.phonemize([clauses[language]], language)[0])
+    for mark in ", ", ". ", "! ", "? ", "; ", ": ", " — ", "… ", " (", ") ":
+        joined = mark.join([clauses[language]] * 3)
+        assert "".join(espeak.phonemize([joined], language)[0]) == mark.join([alone] * 3)
 
 
 def test_pictures_are_not_called_by_their_names(espeak):
@@ -134,7 +174,8 @@ def test_a_table_is_one_symbol_a_line(tmp_path: Path):
         ("Well -- no", "Well — no"),
         ("well-known", "well-known"),
         ("你好，世界。真的？", "你好, 世界. 真的?"),
-        ("Dr. Who met Mr. X.", "Dr Who met Mr X."),
+        ("Dr. Who met Mr. X.", "Dr. Who met Mr. X."),
+        ("1½ m², №5", "1 1⁄2 m^2, No. 5"),
         ("ｆｕｌｌ　ｗｉｄｔｈ！", "full width!"),
         ("１，２３４．５　１２：３０", "1,234.5 12:30"),
         ("−5 —— oh", "-5 — oh"),

@@ -15,7 +15,7 @@ from valle.codec.mini.network import MiniNetwork
 from valle.codec.mini.source import NoiseSource, Voice, cycles, pulses, sample_voice
 
 
-class StreamingDecoder:
+class MiniStream:
     """Decodes one clip in pieces. `push` codes in their order, then `finish`; the pieces join to the whole.
 
     Buffers hold what later frames still need: latents (from frame `_latents_from`), and filters, levels, voice,

@@ -21,13 +21,13 @@ from valle.data.selection.similar import similar_segments
 from valle.data.selection.splits import SplitPolicy, assign_splits
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
 from valle.data_root import DataRoot
-from warehouse.catalogue.views import connect, run_query
+from warehouse.catalogue.views import check_expression, connect, run_query, run_select
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.fingerprints import short_hash
 from warehouse.lake.arrow import schema_of
 from warehouse.lake.parts import write_table
 from warehouse.lake.store import Location, open_parquet, relative_name
-from warehouse.lake.tables import Snapshot
+from warehouse.lake.tables import Lake, Snapshot
 from warehouse.rows import TrainingItemRow
 
 
@@ -60,7 +60,7 @@ def select(
     directory = data_root.training_sets / selection.name
     snapshot = data_root.lake.snapshot()
     with connect(snapshot) as connection:
-        chosen = _chosen(connection, selection)
+        chosen = _chosen(connection, selection, data_root.lake)
         _check_codec(chosen, codec)
         chosen = _with_similar(chosen, connection)
         set_id = f"{selection.name}-{_content_hash(chosen)}"
@@ -102,17 +102,21 @@ def _lake_from(directory: Path, lake: Location) -> str:
     return os.path.relpath(lake, directory) if isinstance(lake, Path) else str(lake)
 
 
-def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection) -> pa.Table:
+def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: Lake) -> pa.Table:
     """The selected utterances with their split, in the order of their ids."""
-    table = run_query(
+    weight = check_expression(selection.weight, option="weight")
+    where = check_expression(selection.where, option="where")
+    test_where = check_expression(selection.split_policy.test_where, option="split_policy.test_where")
+    table = run_select(
         connection,
         f"""
         SELECT segment_id, recording_id, corpus, coalesce(speaker, corpus || ':' || recording_id) AS speaker,
                coalesce(corpus || ':' || book, recording_id) AS source, coalesce(language, 'und') AS language, licence,
-               ({selection.weight})::FLOAT AS weight, duration, text, symbols, num_frames, codec, codes_fingerprint,
-               coalesce(({selection.split_policy.test_where})::BOOLEAN, false) AS in_test
-        FROM utterances WHERE origin <> 'generated' AND ({selection.where}) ORDER BY segment_id
+               ({weight})::FLOAT AS weight, duration, text, symbols, num_frames, codec, codes_fingerprint,
+               coalesce(({test_where})::BOOLEAN, false) AS in_test
+        FROM utterances WHERE origin <> 'generated' AND ({where}) ORDER BY segment_id
         """,
+        lake=lake,
     )
     if table.num_rows == 0:
         raise TrainingError(f"No utterance matches {selection.where!r}; see what there is with `valle stats`.")

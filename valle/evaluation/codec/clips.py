@@ -8,7 +8,7 @@ import numpy as np
 from valle.audio import AudioLocation
 from valle.data.training_audio import LOWEST_RATE
 from valle.evaluation.items.items import EvaluationItem
-from warehouse.catalogue.views import connect, run_query
+from warehouse.catalogue.views import check_expression, connect, run_select
 from warehouse.errors import ManifestError, StageError
 from warehouse.lake.tables import Lake
 
@@ -68,12 +68,14 @@ def clips_of_lake(lake: Lake, *, where: str, count: int, longest: float) -> list
     Raises StageError when there is none.
     """
     with connect(lake.snapshot()) as connection:
-        rows = run_query(
+        rows = run_select(
             connection,
             'SELECT segment_id, text, language, coalesce(speaker, recording_id) AS speaker, path, "offset", size, '
-            f"start_sample, num_samples, duration FROM utterances WHERE ({where}) AND duration <= ? "
+            "start_sample, num_samples, duration FROM utterances "
+            f"WHERE ({check_expression(where, option='where')}) AND duration <= ? "
             "ORDER BY md5(segment_id) LIMIT ?",
             [longest, count],
+            lake=lake,
         ).to_pylist()
     if not rows:
         raise StageError(f"No utterance of at most {longest:g} s satisfies {where!r}; see `valle stats`.")

@@ -1,0 +1,56 @@
+"""English as it is written to English in words, before espeak-ng reads it."""
+
+import re
+
+from valle.phonemes.written.english_names import ADDRESSES, NAMES, ROMAN_NUMERALS
+from valle.phonemes.written.english_numbers import DATES, FRACTIONS, RANGES, TELEPHONES, TIMES, YEARS
+from valle.phonemes.written.english_quantities import MEASURES, MONEY
+from valle.phonemes.written.rules import Rule, rewrite
+
+_DIGIT = re.compile(r"\d")
+_GROUPED: tuple[Rule, ...] = (
+    (re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?: \d{3}){1,5}(?![\d-]| \d)"), lambda m: m[0].replace(" ", ",")),
+)
+_SIGNS: tuple[Rule, ...] = (
+    (re.compile(r"#(?=\d)"), "number "),
+    (re.compile(r"#(?=[A-Za-z])"), "hashtag "),
+    (re.compile(r"(?<![\w)])- ?(?=\.?\d)"), "minus "),
+    (re.compile(r"(?<=\d) [—-] (?=\d{1,15}(?:\.\d{1,9})? =)"), " minus "),
+    (re.compile(r"(?<![\w.])\.(?=\d)"), "point "),
+    (re.compile(r"± ?"), "plus or minus "),
+    (re.compile(r"(?<=\d)\+(?=[ .,;:!?]|$)"), " plus"),
+    (re.compile(r" ?\+ ?(?=\w)"), " plus "),
+    (re.compile(r" ?= ?"), " equals "),
+    (re.compile(r" ?≈ ?| ?~ ?(?=\d)"), " about "),
+    (re.compile(r" ?× ?|(?<=\d) ?\* ?(?=\d)"), " times "),
+    (re.compile(r"(?<=\d)[xX](?=\d)"), " by "),
+    (re.compile(r"(?<=\d)[xX](?!\w)"), " times"),
+    (re.compile(r" ?÷ ?"), " divided by "),
+    (re.compile(r"(?<=\d) ?< ?(?=\d)|< ?(?=\d)"), " less than "),
+    (re.compile(r"(?<=\d) ?> ?(?=\d)|> ?(?=\d)"), " more than "),
+    (re.compile(r" ?≤ ?"), " at most "),
+    (re.compile(r" ?≥ ?"), " at least "),
+    (re.compile(r"(?<=[\dA-Za-z])\^2(?!\d)"), " squared"),
+    (re.compile(r"(?<=[\dA-Za-z])\^3(?!\d)"), " cubed"),
+    (re.compile(r"(?<=[\dA-Za-z])\^(?=-?\d)"), " to the power of "),
+    (re.compile(r"§+ ?"), "section "),
+    (re.compile(r"(?<=\d) ?°(?! ?[CF]\b)"), " degrees"),
+    (re.compile(r"(?<=[A-Za-z])&(?=[A-Za-z])|(?<= )&(?= )"), " and "),
+    (re.compile(r"(?<=[A-Za-z\d])/(?=[A-Za-z\d])"), " "),
+    (re.compile(r"[*_|\\]+"), " "),
+)
+_LETTERS_WITH_AND = re.compile(r"\b([A-Z]{1,2})&([A-Z]{1,2})\b")
+_SPACES = re.compile(r" {2,}")
+
+
+def verbalise(text: str) -> str:
+    """Return `text` with written forms in words; numbers that espeak-ng reads rightly stay as they are."""
+    text = rewrite(text, ADDRESSES)
+    if _DIGIT.search(text):
+        text = rewrite(text, (*_GROUPED, *TELEPHONES))
+    text = rewrite(text, NAMES)
+    text = rewrite(text, ROMAN_NUMERALS)
+    if _DIGIT.search(text):
+        text = rewrite(text, (*DATES, *TIMES, *FRACTIONS, *MONEY, *RANGES, *MEASURES, *YEARS))
+    text = _LETTERS_WITH_AND.sub(lambda m: f"{' '.join(m[1])} and {' '.join(m[2])}", text)
+    return _SPACES.sub(" ", rewrite(text, _SIGNS)).strip()

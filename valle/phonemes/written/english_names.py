@@ -1,0 +1,226 @@
+"""English abbreviations, initials, Roman numerals and addresses of the net in words."""
+
+import re
+
+from valle.phonemes.written.rules import Rule, any_of, roman_value
+from valle.text.spoken_numbers import cardinal, ordinal
+
+# fmt: off
+_BEFORE_NAMES = {
+    "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Prof": "Professor", "Rev": "Reverend", "Hon": "Honorable",
+    "Sgt": "Sergeant", "Lt": "Lieutenant", "Capt": "Captain", "Cpl": "Corporal", "Pvt": "Private", "Col": "Colonel",
+    "Maj": "Major", "Gen": "General", "Adm": "Admiral", "Cmdr": "Commander", "Gov": "Governor", "Sen": "Senator",
+    "Rep": "Representative", "Pres": "President", "Supt": "Superintendent", "Mt": "Mount", "Ft": "Fort",
+    "Messrs": "Messers",
+}
+_AFTER_NAMES = {
+    "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Ln": "Lane", "Hwy": "Highway", "Pkwy": "Parkway",
+    "Sq": "Square", "Jr": "Junior", "Sr": "Senior", "Inc": "Incorporated", "Corp": "Corporation", "Ltd": "Limited",
+    "Co": "Company", "Bros": "Brothers",
+}
+_ALSO_WITHOUT_DOT = {
+    "Mr", "Mrs", "Ms", "Prof", "Sgt", "Lt", "Capt", "Cpl", "Gen", "Mt", "Ft", "Ave", "Blvd", "Rd", "Hwy", "Pkwy", "Jr",
+    "Sr",
+}
+_ANYWHERE = {
+    "vs.": "versus", "e.g.": "for example", "i.e.": "that is", "approx.": "approximately", "dept.": "department",
+    "est.": "established", "govt.": "government", "incl.": "including", "misc.": "miscellaneous", "max.": "maximum",
+    "min.": "minimum", "w/o": "without", "w/": "with", "Ph.D.": "P H D",
+}
+_BEFORE_NUMBERS = {
+    "no": "number", "nos": "numbers", "vol": "volume", "vols": "volumes", "ch": "chapter", "chap": "chapter",
+    "fig": "figure", "figs": "figures", "p": "page", "pp": "pages", "sec": "section", "art": "article", "pt": "part",
+    "ca": "circa", "ext": "extension", "apt": "apartment", "eq": "equation",
+}
+_MONTHS = {
+    "Jan": "January", "Feb": "February", "Mar": "March", "Apr": "April", "Jun": "June", "Jul": "July",
+    "Aug": "August", "Sep": "September", "Sept": "September", "Oct": "October", "Nov": "November", "Dec": "December",
+}
+_DAYS = {
+    "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thur": "Thursday",
+    "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
+}
+_SAINTS = {
+    "Andrew", "Andrews", "Albans", "Augustine", "Catherine", "Clair", "Clement", "Croix", "Francis", "George",
+    "Helena", "Helens", "Ives", "James", "John", "Johns", "Joseph", "Kitts", "Lawrence", "Louis", "Lucia", "Lucie",
+    "Luke", "Martin", "Mary", "Matthew", "Michael", "Moritz", "Nicholas", "Nick", "Pancras", "Patrick", "Paul",
+    "Peter", "Petersburg", "Stephen", "Teresa", "Thomas", "Tropez", "Vincent",
+}
+_RULERS = (
+    "Abbas", "Abdullah", "Adrian", "Alexander", "Alfonso", "Amenhotep", "Antiochus", "Artaxerxes", "Baldwin", "Basil",
+    "Benedict", "Boniface", "Carlos", "Catherine", "Charles", "Christian", "Clement", "Cleopatra", "Conrad",
+    "Constantine", "Cyrus", "Darius", "David", "Edward", "Elizabeth", "Emmanuel", "Ferdinand", "Francis", "Franz",
+    "Frederick", "Friedrich", "George", "Gregory", "Gustav", "Haakon", "Harald", "Hassan", "Henri", "Henry", "Innocent",
+    "Ivan", "James", "John", "Joseph", "Juan", "Julius", "Justinian", "Karl", "Leo", "Leopold", "Louis", "Ludwig",
+    "Margaret", "Mary", "Maximilian", "Mehmed", "Mohammed", "Murad", "Napoleon", "Nicholas", "Olaf", "Oscar", "Otto",
+    "Paul", "Pedro", "Peter", "Philip", "Pius", "Ptolemy", "Rama", "Ramesses", "Ramses", "Richard", "Robert", "Rudolf",
+    "Selim", "Sixtus", "Stephen", "Suleiman", "Theodosius", "Thutmose", "Umberto", "Urban", "Victoria", "Wilhelm",
+    "William", "Xerxes",
+)
+_HEADINGS = (
+    "World War", "Chapter", "Part", "Book", "Volume", "Act", "Scene", "Section", "Article", "Appendix", "Phase", "Type",
+    "Class", "Stage", "Title", "Level", "Super Bowl", "Mark", "Canto", "Psalm", "Table", "Figure", "Apollo", "Episode",
+)
+# fmt: on
+_NO_NUMERALS = {"XL", "XX", "XXX", "LI", "LIV", "LV", "VI"}
+"""Capitals that are more often sizes, names or abbreviations than numerals."""
+_SENTENCE_STARTS = {
+    "A",
+    "After",
+    "All",
+    "An",
+    "And",
+    "As",
+    "At",
+    "But",
+    "For",
+    "From",
+    "He",
+    "His",
+    "How",
+    "I",
+    "If",
+    "In",
+    "It",
+    "Its",
+    "My",
+    "No",
+    "Now",
+    "Of",
+    "On",
+    "Or",
+    "Our",
+    "She",
+    "So",
+    "That",
+    "The",
+    "Then",
+    "There",
+    "They",
+    "This",
+    "To",
+    "We",
+    "What",
+    "When",
+    "Where",
+    "Who",
+    "Why",
+    "With",
+    "Yes",
+    "You",
+    "Your",
+}
+_NO_STREETS = _SENTENCE_STARTS | {"Lake", "Port", "Mount"}
+
+_DOMAINS = "com|org|net|edu|gov|mil|int|info|biz|io|ai|dev|uk|us|eu|de|fr|ca|au|jp|kr|cn|tv"
+_HOST = r"(?:[A-Za-z0-9-]{1,63}\.){1,4}"
+_SPOKEN_MARKS = {".": "dot", "@": "at", "/": "slash", "_": "underscore", "-": "dash", "+": "plus"}
+_PARTS = re.compile(r"\w+|\W")
+_WORD_BEFORE = re.compile(r"[\w'&]+(?=,? $)")
+_WORD_AFTER = re.compile(r" ([\w']+)")
+_CONTEXT = 40
+
+
+def _address(match: re.Match[str]) -> str:
+    return " ".join(_SPOKEN_MARKS.get(part, part) for part in _PARTS.findall(match["address"].rstrip("/")))
+
+
+def _before(match: re.Match[str]) -> str:
+    """Return the word before a match, or nothing."""
+    found = _WORD_BEFORE.search(match.string, max(0, match.start() - _CONTEXT), match.start())
+    return found[0] if found else ""
+
+
+def _after(match: re.Match[str]) -> str:
+    """Return the word after a match, or nothing."""
+    found = _WORD_AFTER.match(match.string, match.end(), match.end() + _CONTEXT)
+    return found[1] if found else ""
+
+
+def _end(match: re.Match[str]) -> str:
+    """Return the full stop of an abbreviation where it also ends a sentence, as far as that can be told."""
+    return match["dot"] if not _after(match) or _after(match) in _SENTENCE_STARTS else ""
+
+
+def _place_or_title(match: re.Match[str]) -> str:
+    """Return Saint or Street, Doctor or Drive: a street has its name before it."""
+    before, after = _before(match), _after(match)
+    is_named = (before[:1].isupper() and before not in _NO_STREETS) or re.fullmatch(r"\d+(?:st|nd|rd|th)", before)
+    title, place = ("Saint", "Street") if match["short"] == "St" else ("Doctor", "Drive")
+    is_title = after.removesuffix("'s") in _SAINTS if title == "Saint" else after[:1].isupper()
+    if is_named and not is_title:
+        return place + _end(match)
+    return title if after[:1].isupper() else match[0]
+
+
+def _of_a_name(match: re.Match[str]) -> str:
+    short = match["short"]
+    if not match["dot"] and short not in _ALSO_WITHOUT_DOT:
+        return match[0]
+    if short in ("Mr", "Mrs", "Messrs"):
+        return _BEFORE_NAMES[short]
+    if short in _BEFORE_NAMES:
+        return _BEFORE_NAMES[short] if _after(match)[:1].isupper() else match[0]
+    return _AFTER_NAMES[short] + _end(match) if _before(match) else match[0]
+
+
+def _letters(match: re.Match[str]) -> str:
+    """Return single letters; their last dot remains at the end of the text, and for hours before a capital."""
+    letters = " ".join(match["letters"].replace(".", ""))
+    after = _after(match)
+    return letters + ("." if not after or (letters.lower() in ("a m", "p m") and after[0].isupper()) else "")
+
+
+def _ruler(match: re.Match[str]) -> str:
+    value = roman_value(match["roman"])
+    return match[0] if value is None else f"{match['name']} the {ordinal(value)}"
+
+
+def _numeral(match: re.Match[str]) -> str:
+    value = roman_value(match["roman"])
+    if value is None or (match["heading"] is None and match["roman"] in _NO_NUMERALS):
+        return match[0]
+    return (match["heading"] or "") + cardinal(value)
+
+
+_NAME = any_of((*_BEFORE_NAMES, *_AFTER_NAMES))
+
+ADDRESSES: tuple[Rule, ...] = (
+    (re.compile(rf"\b(?P<address>[\w.+-]{{1,64}}@{_HOST}[A-Za-z]{{2,20}})\b"), _address),
+    (re.compile(r"\bhttps?://(?P<address>[\w./@-]{1,200}(?<!\.))"), _address),
+    (
+        re.compile(rf"(?<![\w.@-])(?P<address>{_HOST}(?:{_DOMAINS})(?:/[\w./-]{{0,100}}(?<!\.))?)(?![\w@]|\.\w)"),
+        _address,
+    ),
+)
+NAMES: tuple[Rule, ...] = (
+    (re.compile(rf"(?<![\w.])(?:{any_of(_ANYWHERE)})(?!\w)"), lambda m: _ANYWHERE[m[0]]),
+    (re.compile(r"\betc\b"), "et cetera"),
+    (re.compile(r"\bWW(?=I{1,2}\b)"), "World War "),
+    (re.compile(r"\b(?P<short>St|Dr)\b(?P<dot>\.?)"), _place_or_title),
+    (re.compile(rf"\b(?P<short>{_NAME})\b(?P<dot>\.?)"), _of_a_name),
+    (
+        re.compile(rf"(?<![\w°])(?P<short>(?i:{any_of(_BEFORE_NUMBERS)}))\. ?(?=#?\d|[IVX]{{1,5}}\b)"),
+        lambda m: f"{_BEFORE_NUMBERS[m['short'].lower()]} ",
+    ),
+    (re.compile(rf"\b({any_of(_MONTHS)})\b\.?(?=,? \d)"), lambda m: _MONTHS[m[1]]),
+    (re.compile(rf"\b({any_of(_DAYS)})(?:\.,?(?= [A-Z\d])|(?=, (?:[A-Z][a-z]{{2,8}} )?\d))"), lambda m: _DAYS[m[1]]),
+    (re.compile(r"(?<![\w.'])(?P<letters>(?:[A-Za-z]\.){2,10})(?!\w)"), _letters),
+    # Initials: J. R. R. Tolkien, George W. Bush.
+    (
+        re.compile(rf"(?<![\w'])(?!I\.)([A-Z])\.(?= (?:[A-Z]\.|[A-Z][a-z]))(?! (?:{any_of(_SENTENCE_STARTS)})\b)"),
+        r"\1",
+    ),
+)
+ROMAN_NUMERALS: tuple[Rule, ...] = (
+    (re.compile(rf"\b(?P<heading>(?i:{any_of(_HEADINGS)}) )(?P<roman>[IVXLC]{{1,7}})\b(?!')"), _numeral),
+    (re.compile(rf"\b(?P<name>{any_of(_RULERS)}) (?P<roman>[IVX]{{2,7}}|[VX])\b"), _ruler),
+    # "I" after a name is mostly a pronoun.
+    (
+        re.compile(
+            rf"\b(?P<name>{any_of(_RULERS)}) (?P<roman>I)\b(?='s|[,.;:!?)]|$| (?:of|was|and the|died|ruled|became)\b)"
+        ),
+        _ruler,
+    ),
+    (re.compile(r"(?<![\w'.-])(?P<heading>(?!))?(?P<roman>[IVXL]{2,7})(?![\w'-]|\.\w)"), _numeral),
+)

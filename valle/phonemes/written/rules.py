@@ -1,0 +1,35 @@
+"""Rules that rewrite text one after the other, and the numerals that several languages share.
+
+Every quantifier in a rule has a bound, and a number never begins inside another one. The time is then linear in the
+length of the text.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
+"""A pattern, and what replaces each match: a template, or a function of the match."""
+
+VULGAR_FRACTION = r"(?:(?P<whole>\d{1,3}) )?(?<![\d/⁄.,])(?P<top>\d{1,3})[/⁄](?P<bottom>\d{1,3})(?![\d/⁄]|[.,]\d)"
+_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+_VALID_ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+
+
+def rewrite(text: str, rules: Sequence[Rule]) -> str:
+    """Apply every rule to all of `text`, in order."""
+    for pattern, replacement in rules:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def any_of(words: Iterable[str]) -> str:
+    """Return a pattern that matches any of `words`, the longest first."""
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
+def roman_value(letters: str) -> int | None:
+    """Return the value of a Roman numeral in capitals, None where the letters are none."""
+    if not letters or not _VALID_ROMAN.fullmatch(letters):
+        return None
+    values = [_ROMAN[letter] for letter in letters]
+    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
