@@ -39,4 +39,4 @@ class Cursor:
         """Return the cursor with other rows of the window marked; a finished window moves the cursor behind it."""
         if is_done.all():
             return Cursor(self.epoch, self.rows + len(is_done))
-        return Cursor(self.epoch, self.rows, base64.b64encode(np.packbits(is_done)).decode())
+        return Cursor(self.epoch, self.rows, base64.b64encode(np.packbits(is_done).tobytes()).decode())

@@ -137,7 +137,8 @@ def test_what_is_heard_is_written_down(learnt):
 
 @pytest.fixture
 def conditions():
-    return [Condition(row.fields["text"], 1, row.fields.get("prompt"), np.zeros((4, 0), np.int16)) for row in toy_rows(3)]
+    rows = toy_rows(3)
+    return [Condition(row.fields["text"], 1, row.fields.get("prompt"), np.zeros((4, 0), np.int16)) for row in rows]
 
 
 WAYS = {
@@ -204,7 +205,7 @@ def test_settled_frames_stay_unless_remasking_is_asked_for(conditions):
     options = SamplingOptions(decoding="nar-len", seconds=0.4, masked=MaskedOptions(steps=6))
     decode(model, conditions[:1], [options])
     handle.remove()
-    inputs = [batch.elements["target"][:, 0] for batch in seen if batch.mode == "nar-len"]
+    inputs = [batch.elements["target"][:, 0] for batch in seen if batch.layout.mode == "nar-len"]
     assert [int((codes == SIZE + 1).sum()) for codes in inputs] == mask_counts(20, 6)
     for earlier, later in itertools.pairwise(inputs):
         settled = earlier != SIZE + 1
