@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from valle.checkpoints.checkpoint import load_model, temporary_directory, write_model
+from valle.checkpoints.checkpoint import load_model
+from valle.checkpoints.saving import new_checkpoint, write_model
 from valle.codec.base import CodecSpec
 from valle.model.codec_adaptation import ParallelCodes, adapt_codes
 from warehouse.errors import CheckpointError
@@ -44,9 +45,8 @@ def adapt_checkpoint(checkpoint: Path, codec: CodecSpec, catalogue: duckdb.DuckD
             f"and {MIN_FRAMES} are needed; quantize a corpus with both."
         )
     adapt_codes(model, codes)
-    temporary = temporary_directory(out)
-    write_model(temporary, dataclasses.replace(card, codec=codec), model.state_dict())
-    temporary.replace(out)
+    with new_checkpoint(out) as temporary:
+        write_model(temporary, dataclasses.replace(card, codec=codec), model.state_dict())
     return num_frames
 
 

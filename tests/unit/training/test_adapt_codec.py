@@ -45,7 +45,7 @@ def test_the_adapted_model_has_the_vectors_of_the_other_codec(checkpoint, catalo
     monkeypatch.setattr(adapt_codec, "MIN_FRAMES", 7_000)
     assert adapt_checkpoint(checkpoint, OTHER, catalogue, tmp_path / "out") == 19 * 400
     (before, card), (after, its_card) = load_model(checkpoint), load_model(tmp_path / "out")
-    assert its_card == dataclasses.replace(card, codec=OTHER)
+    assert its_card == dataclasses.replace(card, codec=OTHER, files=its_card.files)
     prompts = [model.prompt_codes.weight.view(8, SPEC.codebook_size, -1) for model in (before, after)]
     cosine = torch.cosine_similarity(prompts[1].roll(-1, 1), prompts[0], dim=2)
     assert cosine.mean() > 0.95

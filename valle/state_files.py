@@ -1,0 +1,82 @@
+"""Nested state of a training as two files: tensors as safetensors, everything else as JSON.
+
+Neither file can execute anything when it is read, unlike a pickle.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from valle.tensors import write_tensors
+from warehouse.errors import CheckpointError
+
+
+def write_state(path: Path, state: Any) -> None:
+    """Write nested dicts, lists and tuples of tensors, numbers, strings and None to `path` and its neighbour.
+
+    `path` has no suffix: `.safetensors` and `.json` are appended. Numpy scalars become numbers. Raises TypeError for
+    values of other types.
+    """
+    tensors: dict[str, Tensor] = {}
+    tree = _encode(state, tensors)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_tensors(path.with_suffix(".safetensors"), tensors)
+    path.with_suffix(".json").write_text(json.dumps(tree), encoding="utf-8")
+
+
+def read_state(path: Path) -> Any:
+    """Read what `write_state` wrote, with tensors on the CPU. Raises CheckpointError for missing or damaged files."""
+    try:
+        tensors = load_file(path.with_suffix(".safetensors"))
+        return _decode(json.loads(path.with_suffix(".json").read_text(encoding="utf-8")), tensors)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"The training state {path}.* is missing or damaged ({error}).") from error
+
+
+def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        name = str(len(tensors))
+        # Parameters may share memory, which safetensors refuses.
+        tensors[name] = value.detach().cpu().clone()
+        return {"tensor": name}
+    if isinstance(value, dict):
+        # Pairs, because the keys of an optimizer's state are integers.
+        return {"dict": [[key, _encode(item, tensors)] for key, item in value.items()]}
+    if isinstance(value, tuple):
+        return {"tuple": [_encode(item, tensors) for item in value]}
+    if isinstance(value, list):
+        return [_encode(item, tensors) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"A training state cannot hold a {type(value).__name__}.")
+
+
+def _decode(tree: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(tree, list):
+        return [_decode(item, tensors) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if "tensor" in tree:
+        return tensors[tree["tensor"]]
+    if "tuple" in tree:
+        return tuple(_decode(item, tensors) for item in tree["tuple"])
+    return {key: _decode(item, tensors) for key, item in tree["dict"]}
+
+
+def to_device(state: Any, device: torch.device) -> Any:
+    """Move the tensors of a nested state to a device."""
+    if isinstance(state, Tensor):
+        return state.to(device)
+    if isinstance(state, dict):
+        return {key: to_device(value, device) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(to_device(value, device) for value in state)
+    return state
