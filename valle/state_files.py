@@ -1,6 +1,6 @@
-"""Nested state of a training as two files: tensors as safetensors, everything else as JSON.
+"""Nested state of a training in one safetensors file, with everything that is no tensor as JSON in its metadata.
 
-Neither file can execute anything when it is read, unlike a pickle.
+Nothing is executed when such a file is read, unlike a pickle.
 """
 
 import json
@@ -9,34 +9,35 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
 
+_TREE = "state"
+"""Name of the metadata with the structure of the state."""
+
 
 def write_state(path: Path, state: Any) -> None:
-    """Write nested dicts, lists and tuples of tensors, numbers, strings and None to `path` and its neighbour.
+    """Write nested dicts, lists and tuples of tensors, numbers, strings and None to the file `path`.
 
-    `path` has no suffix: `.safetensors` and `.json` are appended. Numpy scalars become numbers. Raises TypeError for
-    values of other types.
+    Numpy scalars become numbers. Raises TypeError for values of other types.
     """
     tensors: dict[str, Tensor] = {}
     tree = _encode(state, tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_tensors(path.with_suffix(".safetensors"), tensors)
-    path.with_suffix(".json").write_text(json.dumps(tree), encoding="utf-8")
+    write_tensors(path, tensors, {_TREE: json.dumps(tree)})
 
 
 def read_state(path: Path) -> Any:
-    """Read what `write_state` wrote, with tensors on the CPU. Raises CheckpointError for missing or damaged files."""
+    """Read what `write_state` wrote, with tensors on the CPU. Raises CheckpointError for a missing or damaged file."""
     try:
-        tensors = load_file(path.with_suffix(".safetensors"))
-        return _decode(json.loads(path.with_suffix(".json").read_text(encoding="utf-8")), tensors)
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            return _decode(json.loads(file.metadata()[_TREE]), tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"The training state {path}.* is missing or damaged ({error}).") from error
+        raise CheckpointError(f"The training state {path} is missing or damaged ({error}).") from error
 
 
 def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:

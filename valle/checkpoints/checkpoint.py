@@ -24,6 +24,7 @@ from valle.model.valle import ValleModel
 from warehouse.errors import CheckpointError
 
 _WEIGHTS = "model.safetensors"
+_STATE = "trainer.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +48,8 @@ class CheckpointCard(CheckpointSummary):
 
 
 def state_path(checkpoint: Path) -> Path:
-    """Return the files of the trainer's state inside a checkpoint, without their suffixes."""
-    return checkpoint / "trainer" / "state"
+    """Return the file of the trainer's state inside a checkpoint."""
+    return checkpoint / _STATE
 
 
 def weights_path(checkpoint: Path) -> Path:

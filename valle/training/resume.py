@@ -44,7 +44,7 @@ def find_resume_point(run_dir: Path) -> ResumePoint | None:
         try:
             card = read_card(checkpoint)
             check_files(checkpoint, card)
-            if not state_path(checkpoint).with_suffix(".json").exists():
+            if not state_path(checkpoint).exists():
                 raise CheckpointError(
                     f"{checkpoint} has no training state; name it as `start_from` of a run in a new directory."
                 )

@@ -186,7 +186,7 @@ def test_a_run_directory_of_another_model_or_codec_is_refused(options, tmp_path)
     train(options)
     with pytest.raises(CheckpointError, match="model of checkpoint"):
         train(changed(options, model="tiny"))
-    with pytest.raises(CheckpointError, match="plain engine"):
+    with pytest.raises(CheckpointError, match="has engine plain, not deepspeed"):
         train(changed(options, engine="deepspeed"))
     other = make_toy_set(tmp_path / "other", spec=CodecSpec("toy", "2", 800, 16, 8, 32))
     with pytest.raises(CheckpointError, match="codec of checkpoint"):
