@@ -29,6 +29,7 @@ _OPTIONS = {
     "similar_prompts": "similar_prompt_ratio",
     "codes_start": "init_code_embeddings",
 }
+_SAMPLING = {"shortest": "min_duration_ratio", "slowness": "duration_scale", "banned": "suppressed_codes"}
 _METRICS = {
     "top10_nar_by_level": "top10_nar_by_codebook",
     "dev_top10_nar_by_level": "dev_top10_nar_by_codebook",
@@ -40,8 +41,11 @@ def migrate_card(content: Mapping[str, Any]) -> dict[str, Any]:
     if content.get("schema") != _SCHEMA:
         raise CheckpointError(f"This card has no field schema = {_SCHEMA}; only cards of format 1 can be migrated.")
     migrated = {name: value for name, value in content.items() if name != "schema"}
+    options = _rename(content["options"], _OPTIONS)
+    if "sampling" in options:
+        options["sampling"] = _rename(options["sampling"], _SAMPLING)
     return migrated | {
-        "options": _rename(content["options"], _OPTIONS),
+        "options": options,
         "metrics": _rename(content["metrics"], _METRICS),
         # Batches cannot be converted to rows; whoever trains on from here starts with the next epoch.
         "cursor": {"epoch": content["cursor"]["epoch"] + 1, "rows": 0, "done": ""},

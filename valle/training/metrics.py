@@ -9,6 +9,8 @@ from typing import Any
 from valle.model.batch import Batch
 from valle.model.loss import LossReport
 from valle.tasks.registry import TASKS, TaskRegistry
+from warehouse.errors import StorageError
+from warehouse.files import atomic_write
 
 
 @dataclass(slots=True)
@@ -88,15 +90,21 @@ class MetricsFile:
 
     def __init__(self, path: Path, *, step: int) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         kept = [line for line in lines if _step_of(line) <= step]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        with atomic_write(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Append one line."""
-        with self._path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(line) + "\n")
+        """Append one line. Raises StorageError when it cannot be written."""
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise StorageError(
+                f"{self._path} cannot be written ({error.strerror}); free space on its disk and start the run again, "
+                "which continues from its last checkpoint."
+            ) from error
 
 
 def _step_of(line: str) -> float:

@@ -21,6 +21,7 @@ OLD_OPTIONS = {
     "similar_prompts": 0.5,
     "codes_start": "codec",
     "learning_rate": 0.0012,
+    "sampling": {"shortest": 0.5, "temperature": 0.75},
 }
 
 
@@ -56,6 +57,7 @@ def test_a_migrated_card_has_the_names_and_values_of_today(old_checkpoint):
     assert ratios == (0.4, 0.1, 0.03, 0.2)
     assert (options.similar_prompt_ratio, options.init_code_embeddings) == (0.5, "codec")
     assert options.learning_rate == 0.0012
+    assert (options.sampling.min_duration_ratio, options.sampling.temperature) == (0.5, 0.75)
     assert card.metrics == {"dev_loss": 4.0, "dev_top10_nar_by_codebook": {"1": 0.5}}
     assert (card.cursor.epoch, card.cursor.rows) == (3, 0)
 
