@@ -112,7 +112,8 @@ def _runs(members: Iterator[Member | ArchiveFault]) -> Iterator[_Run | ArchiveFa
                 yield _Run(run, is_before_fault=True)
             yield member
             return
-        if run and member.stem != run[0].stem:
+        is_repeated = any(member.name == other.name for other in run)
+        if run and (is_repeated or member.stem != run[0].stem):
             yield _Run(run)
             run = []
         run.append(member)

@@ -216,7 +216,7 @@ class _Move:
 
 
 def _moves(corpus: str, sources: list[Source], lake: Lake) -> list[_Move]:
-    """Return the other roots below which listed sources were found before, unchanged."""
+    """Return the roots below which listed sources were found before, unchanged: the present one, or others."""
     with connect(lake.snapshot(tables=(SourceRow.table,)), extent="tables") as connection:
         connection.register("listed", _as_table(corpus, sources))
         answer = connection.execute(
@@ -225,8 +225,7 @@ def _moves(corpus: str, sources: list[Source], lake: Lake) -> list[_Move]:
                    min(rtrim(left(l.path, length(l.path) - length(l.relative_path)), '/')) AS new_root,
                    min(s.relative_path)
             FROM listed l JOIN sources s ON s.source_id = l.source_id AND s.etag = l.etag
-            WHERE s.path <> l.path AND ends_with(s.path, '/' || s.relative_path)
-                AND ends_with(l.path, '/' || l.relative_path)
+            WHERE ends_with(s.path, '/' || s.relative_path) AND ends_with(l.path, '/' || l.relative_path)
             GROUP BY old_root ORDER BY old_root
             """
         ).fetchall()
