@@ -11,7 +11,7 @@ from tests.unit.synthesis.toy import ToyCodec, ToyEncoder
 from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.audio import Audio, AudioLocation, read_audio, write_audio
 from valle.checkpoints.checkpoint import read_card
-from valle.checkpoints.runs import SCHEMA, latest_checkpoint, read_summary
+from valle.checkpoints.runs import FORMAT, latest_checkpoint, read_summary
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.systems.audio_files import find_speech
 from valle.evaluation.systems.checkpoint import CheckpointSystem
@@ -158,7 +158,7 @@ def test_the_summary_of_a_checkpoint_says_what_its_card_says(system):
     assert card.checkpoint_id == system.summary.checkpoint_id
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 99}', json.dumps({"schema": SCHEMA, "run_id": "r"})])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', json.dumps({"format": FORMAT, "run_id": "r"})])
 def test_a_card_that_makes_no_sense_is_one_sentence(content, tmp_path):
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         read_summary(tmp_path)
@@ -179,7 +179,7 @@ def test_an_option_that_is_off_does_not_change_the_identity(system):
     spelled_out = SamplingOptions.model_validate(SamplingOptions(max_seconds=0.2, seed=5).model_dump())
     assert dataclasses.replace(system, sampling=spelled_out).identity == system.identity
     assert "mirostat" not in system.identity
-    one_take = BestOfOptions(count=1, voice_weight=0.5)
+    one_take = BestOfOptions(count=1, similarity_weight=0.5)
     assert dataclasses.replace(system, best_of=one_take).identity == system.identity
 
 

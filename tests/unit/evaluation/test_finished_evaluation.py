@@ -13,7 +13,7 @@ from flows.parameters import EvaluateParameters
 from tests.unit.warehouse.test_added_columns import OldScoreRow, values
 from valle.audio import Audio, write_audio
 from valle.backends.registry import Backends
-from valle.checkpoints.runs import SCHEMA, checkpoint_directory
+from valle.checkpoints.runs import FORMAT, checkpoint_directory
 from valle.cli import main
 from valle.evaluation.evaluate import stored_scores
 from valle.evaluation.resolve import resolve
@@ -25,7 +25,7 @@ from warehouse.rows import ScoreRow
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("torch", "lhotse", "matplotlib", "prefect", "faster_whisper", "resemblyzer")
 CARD = {
-    "schema": SCHEMA,
+    "format": FORMAT,
     "run_id": "toy",
     "step": 3,
     "training_set": "toys-1",
@@ -100,10 +100,10 @@ def test_who_chooses_among_takes_may_not_be_who_judges(arguments, tmp_path):
         return resolve_parameters(EvaluateParameters(**common, best_of={"count": 3} | best_of))
 
     with pytest.raises(ConfigurationError, match=r"tiny\.en would score candidates that it chose"):
-        resolved(voice_weight=0)
+        resolved(similarity_weight=0)
     with pytest.raises(ConfigurationError, match="resemblyzer would score candidates that it chose"):
         resolved(transcriber="base")
-    chosen = resolved(transcriber="base", voice_weight=0)
+    chosen = resolved(transcriber="base", similarity_weight=0)
     assert '"count":3' in chosen.facts["best of"]
     with pytest.raises(ConfigurationError, match="applies to a training run only"):
         folder = common | {"run": None, "folder": tmp_path}
