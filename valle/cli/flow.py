@@ -36,6 +36,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # The local server crashes a run whose heartbeats are rarer.
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     options = parse(getattr(import_module("flows.parameters"), parameters), command, arguments)
     verbosity = verbosity_of(os.environ)
     introduce(command, verbosity)

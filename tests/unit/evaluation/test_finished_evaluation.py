@@ -17,7 +17,7 @@ from valle.checkpoints.runs import FORMAT, checkpoint_directory
 from valle.cli import main
 from valle.evaluation.evaluate import stored_scores
 from valle.evaluation.resolve import resolve
-from valle.evaluation.systems.controls import MEANINGS
+from valle.evaluation.systems.base import CONTROLS
 from warehouse.errors import ConfigurationError, LakeError
 from warehouse.lake.tables import Lake
 from warehouse.rows import ScoreRow
@@ -58,7 +58,7 @@ def arguments(tmp_path, make_row):
     plan = resolve(parameters, parameters.data_root, Backends()).plan
     rows = [
         dataclasses.replace(make_row(system, utterance, evaluation=plan.name), score_id=f"{system}/{utterance}")
-        for system in (plan.system.name, *MEANINGS)
+        for system in (plan.system.name, *CONTROLS)
         for utterance in ("a", "b")
     ]
     parameters.data_root.lake.append(ScoreRow, rows, f"scores:{plan.name}")
