@@ -36,7 +36,7 @@ def clips_of_set(root: DataRoot, name: str) -> list[AudioLocation]:
     with connect(root.lake.snapshot(training_set.card.table_versions)) as connection:
         connection.register("items", training_set.split("train"))
         rows = connection.execute(
-            'SELECT u.path, u."offset", u.size, u.start_sample, u.num_samples FROM utterances u '
+            'SELECT u.path, u."offset", u.size, u.start_sample, u.num_samples, u.channel FROM utterances u '
             "SEMI JOIN items i ON i.segment_id = u.segment_id ORDER BY u.segment_id"
         ).fetchall()
     return [AudioLocation(*row) for row in rows]

@@ -13,7 +13,7 @@ from flows.parameters import EvaluateParameters
 from tests.unit.warehouse.test_added_columns import OldScoreRow, values
 from valle.audio import Audio, write_audio
 from valle.backends.registry import Backends
-from valle.checkpoints.runs import SCHEMA, checkpoint_directory
+from valle.checkpoints.runs import FORMAT, checkpoint_directory
 from valle.cli import main
 from valle.evaluation.evaluate import stored_scores
 from valle.evaluation.resolve import resolve
@@ -25,7 +25,7 @@ from warehouse.rows import ScoreRow
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("torch", "lhotse", "matplotlib", "prefect", "faster_whisper", "resemblyzer")
 CARD = {
-    "schema": SCHEMA,
+    "format": FORMAT,
     "run_id": "toy",
     "step": 3,
     "training_set": "toys-1",

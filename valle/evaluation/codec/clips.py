@@ -72,7 +72,7 @@ def clips_of_lake(lake: Lake, *, where: str, count: int, longest: float) -> list
         rows = run_select(
             connection,
             'SELECT segment_id, text, language, coalesce(speaker, recording_id) AS speaker, path, "offset", size, '
-            "start_sample, num_samples, duration FROM utterances "
+            "start_sample, num_samples, channel, duration FROM utterances "
             f"WHERE ({check_expression(where, option='where')}) AND duration <= ? "
             "ORDER BY md5(segment_id) LIMIT ?",
             [longest, count],
@@ -86,7 +86,9 @@ def clips_of_lake(lake: Lake, *, where: str, count: int, longest: float) -> list
             row["text"],
             row["language"],
             row["speaker"],
-            AudioLocation(row["path"], row["offset"], row["size"], row["start_sample"], row["num_samples"]),
+            AudioLocation(
+                row["path"], row["offset"], row["size"], row["start_sample"], row["num_samples"], row["channel"]
+            ),
             row["duration"],
         )
         for row in rows

@@ -67,7 +67,9 @@ def hash_order(seed: int, *names: str) -> str:
 
 
 def _location(row: Mapping[str, Any]) -> AudioLocation:
-    return AudioLocation(row["path"], row["offset"], row["size"], row["start_sample"], row["num_samples"])
+    return AudioLocation(
+        row["path"], row["offset"], row["size"], row["start_sample"], row["num_samples"], row.get("channel")
+    )
 
 
 def _words(text: str) -> str:

@@ -11,7 +11,7 @@ from tests.unit.synthesis.toy import ToyCodec, ToyEncoder
 from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.audio import Audio, AudioLocation, read_audio, write_audio
 from valle.checkpoints.checkpoint import read_card
-from valle.checkpoints.runs import SCHEMA, latest_checkpoint, read_summary
+from valle.checkpoints.runs import FORMAT, latest_checkpoint, read_summary
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.systems.audio_files import find_speech
 from valle.evaluation.systems.checkpoint import CheckpointSystem
@@ -158,7 +158,7 @@ def test_the_summary_of_a_checkpoint_says_what_its_card_says(system):
     assert card.checkpoint_id == system.summary.checkpoint_id
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 99}', json.dumps({"schema": SCHEMA, "run_id": "r"})])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', json.dumps({"format": FORMAT, "run_id": "r"})])
 def test_a_card_that_makes_no_sense_is_one_sentence(content, tmp_path):
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         read_summary(tmp_path)

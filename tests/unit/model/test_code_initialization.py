@@ -4,17 +4,18 @@ import pytest
 import torch
 
 from valle.codec import open_codec
-from valle.model import ModelConfig, ValleModel
-from valle.model.codebooks import start_from_codebooks
+from valle.model.code_initialization import init_code_embeddings
+from valle.model.config import ModelConfig
 from valle.model.layout import Head, Table
+from valle.model.valle import ValleModel
 
-LEVELS, SIZE, WIDTH = 4, 64, 48
+CODEBOOKS, SIZE, WIDTH = 4, 64, 48
 
 
 @pytest.fixture
 def config():
     return ModelConfig(
-        num_codebooks=LEVELS, codebook_size=SIZE, frame_rate=75, num_symbols=10, languages=("<unk>",),
+        num_codebooks=CODEBOOKS, codebook_size=SIZE, frame_rate=75, num_symbols=10, languages=("<unk>",),
         width=WIDTH, depth=1, heads=2, feed_forward=64, group=2,
     )  # fmt: skip
 
@@ -22,16 +23,16 @@ def config():
 @pytest.fixture
 def codebooks():
     """Entry 2n + 1 of every codebook sounds like entry 2n; each codebook is half as loud as the one before."""
-    drawn = torch.randn(LEVELS, SIZE, 16, generator=torch.Generator().manual_seed(0))
+    drawn = torch.randn(CODEBOOKS, SIZE, 16, generator=torch.Generator().manual_seed(0))
     drawn[:, 1::2] = drawn[:, ::2] + 0.01 * drawn[:, 1::2]
-    return drawn * 0.5 ** torch.arange(LEVELS)[:, None, None]
+    return drawn * 0.5 ** torch.arange(CODEBOOKS)[:, None, None]
 
 
 @pytest.fixture
 def started(config, codebooks):
     torch.manual_seed(1)
     model = ValleModel(config)
-    start_from_codebooks(model, codebooks, seed=0)
+    init_code_embeddings(model, codebooks, seed=0)
     return model
 
 
@@ -40,29 +41,29 @@ def cosine(a, b):
     return float(torch.cosine_similarity(a, b, dim=1).mean().detach())
 
 
-def tables(model, level):
-    """Everything that stands for codes of a level: [N, width] each."""
+def tables(model, codebook):
+    """Everything that stands for codes of a codebook: [N, width] each."""
     config = model.config
-    found = [model.prompt_codes.weight[level * SIZE :][:SIZE]]
-    places = [level] if level < LEVELS - 1 else []
-    if level == 0:
+    found = [model.prompt_codes.weight[codebook * SIZE :][:SIZE]]
+    places = [codebook] if codebook < CODEBOOKS - 1 else []
+    if codebook == 0:
         following = config.first_table(Table.NEXT_CODES)
         places += [config.first_table(Table.MASKED_CODES), following, following + 1]
     found += [model.target_codes.weight[place * (SIZE + 2) :][:SIZE] for place in places]
-    heads = [(Head.CODES, level)] + ([(Head.MASKED, 0), (Head.CODES, LEVELS)] if level == 0 else [])
+    heads = [(Head.CODES, codebook)] + ([(Head.MASKED, 0), (Head.CODES, CODEBOOKS)] if codebook == 0 else [])
     return found + [model.heads.weight[model.heads.spans[head][0] :][:SIZE] for head in heads]
 
 
-@pytest.mark.parametrize("level", range(LEVELS))
-def test_codes_that_sound_alike_begin_alike_in_every_table_and_head(started, level):
-    for table in tables(started, level):
+@pytest.mark.parametrize("codebook", range(CODEBOOKS))
+def test_codes_that_sound_alike_begin_alike_in_every_table_and_head(started, codebook):
+    for table in tables(started, codebook):
         assert cosine(table[::2], table[1::2]) > 0.7
         assert abs(cosine(table[::2], table[1::2].roll(1, 0))) < 0.1
 
 
-@pytest.mark.parametrize("level", range(LEVELS))
-def test_a_code_is_the_same_thing_wherever_it_occurs(started, level):
-    first, *others = tables(started, level)
+@pytest.mark.parametrize("codebook", range(CODEBOOKS))
+def test_a_code_is_the_same_thing_wherever_it_occurs(started, codebook):
+    first, *others = tables(started, codebook)
     for other in others:
         assert cosine(first, other) > 0.7
 
@@ -70,18 +71,18 @@ def test_a_code_is_the_same_thing_wherever_it_occurs(started, level):
 def test_tables_and_heads_are_as_large_as_random_ones_and_deeper_codebooks_fainter(started, config):
     torch.manual_seed(1)
     fresh = ValleModel(config)
-    for level in range(LEVELS):
-        pairs = zip(tables(started, level), tables(fresh, level), strict=True)
+    for codebook in range(CODEBOOKS):
+        pairs = zip(tables(started, codebook), tables(fresh, codebook), strict=True)
         sizes = [float((one.std() / other.std()).detach()) for one, other in pairs]
-        num_heads = 3 if level == 0 else 1
+        num_heads = 3 if codebook == 0 else 1
         assert sizes[-num_heads:] == pytest.approx([1.0] * num_heads, rel=0.1)
-        assert sizes[:-num_heads] == pytest.approx([0.5 ** (level / 2)] * (len(sizes) - num_heads), rel=0.1)
+        assert sizes[:-num_heads] == pytest.approx([0.5 ** (codebook / 2)] * (len(sizes) - num_heads), rel=0.1)
 
 
 def test_what_is_no_code_stays_as_it_was(started, config):
     torch.manual_seed(1)
     fresh = ValleModel(config)
-    for place in range(LEVELS + config.group):
+    for place in range(CODEBOOKS + config.group):
         rows = slice(place * (SIZE + 2) + SIZE, (place + 1) * (SIZE + 2))
         assert torch.equal(started.target_codes.weight[rows], fresh.target_codes.weight[rows])
     assert torch.equal(started.ids.weight, fresh.ids.weight)

@@ -1,4 +1,4 @@
-"""A checkpoint carried over to the codec of another training set."""
+"""Adaptation of a checkpoint to the codec of another training set."""
 
 import dataclasses
 
@@ -11,8 +11,8 @@ import torch
 from tests.unit.training.toy import SPEC, make_toy_set
 from valle.checkpoints.checkpoint import load_model, read_card
 from valle.cli import main
-from valle.training import carry
-from valle.training.carry import carry_checkpoint
+from valle.training import adapt_codec
+from valle.training.adapt_codec import adapt_checkpoint
 from valle.training.loop import train
 from warehouse.errors import CheckpointError
 
@@ -41,11 +41,11 @@ def catalogue():
     return connection
 
 
-def test_it_knows_the_codes_of_the_other_codec(checkpoint, catalogue, tmp_path, monkeypatch):
-    monkeypatch.setattr(carry, "FEWEST_FRAMES", 7_000)
-    assert carry_checkpoint(checkpoint, OTHER, catalogue, tmp_path / "out") == 19 * 400
+def test_the_adapted_model_has_the_vectors_of_the_other_codec(checkpoint, catalogue, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt_codec, "MIN_FRAMES", 7_000)
+    assert adapt_checkpoint(checkpoint, OTHER, catalogue, tmp_path / "out") == 19 * 400
     (before, card), (after, its_card) = load_model(checkpoint), load_model(tmp_path / "out")
-    assert its_card == dataclasses.replace(card, codec=OTHER)
+    assert its_card == dataclasses.replace(card, codec=OTHER, files=its_card.files)
     prompts = [model.prompt_codes.weight.view(8, SPEC.codebook_size, -1) for model in (before, after)]
     cosine = torch.cosine_similarity(prompts[1].roll(-1, 1), prompts[0], dim=2)
     assert cosine.mean() > 0.95
@@ -53,30 +53,31 @@ def test_it_knows_the_codes_of_the_other_codec(checkpoint, catalogue, tmp_path, 
 
 def test_too_little_speech_of_both_says_what_to_do(checkpoint, catalogue, tmp_path):
     with pytest.raises(CheckpointError, match=r"7600 frames .* quantize a corpus with both"):
-        carry_checkpoint(checkpoint, OTHER, catalogue, tmp_path / "out")
+        adapt_checkpoint(checkpoint, OTHER, catalogue, tmp_path / "out")
     catalogue.execute("DELETE FROM codes")
     with pytest.raises(CheckpointError, match="has 0 frames"):
-        carry_checkpoint(checkpoint, OTHER, catalogue, tmp_path / "out")
+        adapt_checkpoint(checkpoint, OTHER, catalogue, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_what_cannot_be_carried_is_refused(checkpoint, catalogue, tmp_path):
+def test_what_cannot_be_adapted_is_refused(checkpoint, catalogue, tmp_path):
     with pytest.raises(CheckpointError, match="already"):
-        carry_checkpoint(checkpoint, read_card(checkpoint).codec, catalogue, tmp_path / "out")
+        adapt_checkpoint(checkpoint, read_card(checkpoint).codec, catalogue, tmp_path / "out")
     with pytest.raises(CheckpointError, match="another shape"):
-        carry_checkpoint(checkpoint, dataclasses.replace(OTHER, codebook_size=64), catalogue, tmp_path / "out")
+        adapt_checkpoint(checkpoint, dataclasses.replace(OTHER, codebook_size=64), catalogue, tmp_path / "out")
     tmp_path.joinpath("out").mkdir()
     with pytest.raises(CheckpointError, match="exists"):
-        carry_checkpoint(checkpoint, OTHER, catalogue, tmp_path / "out")
+        adapt_checkpoint(checkpoint, OTHER, catalogue, tmp_path / "out")
 
 
-def test_the_command_carries_the_newest_checkpoint_of_a_run_to_the_codec_of_a_set(options, tmp_path, capsys):
+def test_the_command_adapts_the_newest_checkpoint_of_a_run_to_the_codec_of_a_set(options, tmp_path, capsys):
     data = tmp_path / "data"
     make_toy_set(data)
     train(options.model_copy(update={"max_steps": 1, "run_dir": data / "runs" / "mine"}))
-    asked = ["carry", "--data", str(data), "--run", "mine", "--training-set", "toy", "--out", str(tmp_path / "out")]
+    out = str(tmp_path / "out")
+    asked = ["adapt-codec", "--data", str(data), "--run", "mine", "--training-set", "toy", "--out", out]
     assert main(asked) == 1
-    assert "knows the codes of toy@1 already" in capsys.readouterr().err
+    assert "already has the codes of toy@1" in capsys.readouterr().err
     make_toy_set(tmp_path / "other", spec=OTHER)
     (tmp_path / "other" / "training_sets" / "toy").rename(data / "training_sets" / "theirs")
     assert main([*asked, "--training-set", "theirs"]) == 1
