@@ -53,7 +53,11 @@ class ItemList:
 
 
 def _span(location: AudioLocation | None) -> list[int | None] | None:
-    return None if location is None else [location.start_sample, location.num_samples]
+    if location is None:
+        return None
+    # Most recordings have one channel, whose number is left out so that their lists keep the hash they have.
+    channel = [] if location.channel is None else [location.channel]
+    return [location.start_sample, location.num_samples, *channel]
 
 
 def _content(item: EvaluationItem) -> dict[str, Any]:
