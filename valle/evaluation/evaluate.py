@@ -16,7 +16,7 @@ from valle.evaluation.plan import EvaluationPlan
 from valle.evaluation.report.lake_sections import lake_key, lake_sections
 from valle.evaluation.report.report import write_report
 from valle.evaluation.stats.aggregate import similarity
-from valle.evaluation.systems.audio_files import SpeechFile, find_speech, similarity_directory
+from valle.evaluation.systems.audio_files import SystemSpeech, find_speech, similarity_directory
 from valle.evaluation.systems.base import ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.evaluation.systems.control_speech import PROMPT_CODEC, control_items, control_systems
 from valle.evaluation.systems.espeak import espeak_languages
@@ -59,7 +59,7 @@ def score_evaluation(plan: EvaluationPlan, data_root: DataRoot, backends: Backen
     return rows
 
 
-def _speech_files(plan: EvaluationPlan, data_root: DataRoot) -> dict[str, list[SpeechFile]]:
+def _speech_files(plan: EvaluationPlan, data_root: DataRoot) -> dict[str, list[SystemSpeech]]:
     """Return the files of the system, of all controls and of the prompts through the codec, by system."""
     system_directory, control_directory = plan.speech(data_root)
     controls = control_items(plan.items)
@@ -71,7 +71,7 @@ def _speech_files(plan: EvaluationPlan, data_root: DataRoot) -> dict[str, list[S
 
 
 def _prompt_embeddings(
-    plan: EvaluationPlan, files: Mapping[str, Sequence[SpeechFile]], processed: PipelineRows
+    plan: EvaluationPlan, files: Mapping[str, Sequence[SystemSpeech]], processed: PipelineRows
 ) -> PromptEmbeddings:
     """Return the embeddings of the prompts. Raise ConfigurationError for a prompt without one."""
     prompt_of = {item.utterance: item.prompt for item in plan.items.items}

@@ -19,7 +19,7 @@ from valle.evaluation.metrics.rescore import rescore
 from valle.evaluation.metrics.score import Output, PromptEmbeddings, ScoringRun, score
 from valle.evaluation.pipeline_output import failures_of, outputs_of, read_pipeline_rows
 from valle.evaluation.plan import plan_evaluation
-from valle.evaluation.systems.audio_files import SpeechFile
+from valle.evaluation.systems.audio_files import SystemSpeech
 from valle.evaluation.systems.base import PROMPT_COPIED
 from valle.evaluation.systems.control_speech import PROMPT_CODEC, find_decoders
 from valle.evaluation.systems.folder import FolderSystem
@@ -61,7 +61,7 @@ def plan_of(tmp_path):
 
 
 def speech_file(utterance, system="peer", failure=None):
-    return SpeechFile(
+    return SystemSpeech(
         system=system,
         utterance=utterance,
         trial=0,

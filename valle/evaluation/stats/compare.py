@@ -12,7 +12,7 @@ from valle.evaluation.metrics.rescore import rescore
 from valle.evaluation.stats.aggregate import TIE_SIM, TIE_WER, Comparison, SystemScores, Verdict, aggregate
 from valle.evaluation.stats.aggregate import compare as compare_rows
 from valle.evaluation.stats.bootstrap import BootstrapOptions, PairedDifference
-from valle.evaluation.stats.provenance import Provenance, provenance_of
+from valle.evaluation.stats.provenance import ScoreProvenance, provenance_of
 from valle.evaluation.systems.base import control_of
 from valle.text.normalise import get_normaliser
 from warehouse.catalogue.views import connect, run_query
@@ -39,8 +39,8 @@ class StoredComparison:
 
     a: SystemScores
     b: SystemScores
-    origin_a: Provenance
-    origin_b: Provenance
+    origin_a: ScoreProvenance
+    origin_b: ScoreProvenance
     paired: Comparison
     num_speakers: int
     sentence: str
@@ -131,8 +131,10 @@ def compare_systems(
     )
 
 
-def _require_same_terms(rows_a: Sequence[ScoreRow], rows_b: Sequence[ScoreRow], a: Provenance, b: Provenance) -> None:
-    terms: tuple[tuple[str, Callable[[Provenance], str]], ...] = (
+def _require_same_terms(
+    rows_a: Sequence[ScoreRow], rows_b: Sequence[ScoreRow], a: ScoreProvenance, b: ScoreProvenance
+) -> None:
+    terms: tuple[tuple[str, Callable[[ScoreProvenance], str]], ...] = (
         ("ASR model", lambda origin: origin.asr_model),
         ("speaker encoder", lambda origin: origin.speaker_model),
         ("normaliser", lambda origin: origin.normaliser),

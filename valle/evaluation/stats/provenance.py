@@ -12,7 +12,7 @@ MetricModel = Literal["asr", "speaker", "quality", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
+class ScoreProvenance:
     """Fields that the scores of one system share. `items` is the hash of the list of items."""
 
     system: str
@@ -62,10 +62,10 @@ def items_hash(rows: Sequence[ScoreRow]) -> str:
     return short_hash("\n".join("\t".join(item) for item in listed))[:12]
 
 
-def provenance_of(rows: Sequence[ScoreRow]) -> Provenance:
+def provenance_of(rows: Sequence[ScoreRow]) -> ScoreProvenance:
     """Return the origin of the scores of one system under one normaliser."""
     first = rows[0]
-    return Provenance(
+    return ScoreProvenance(
         system=first.system,
         checkpoint_id=first.checkpoint_id,
         evaluation=first.evaluation,

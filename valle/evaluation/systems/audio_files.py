@@ -22,7 +22,7 @@ _HARDWARE_NOTES = "hardware.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechFile:
+class SystemSpeech:
     """The speech of one item by one system, or the reason why there is none.
 
     `seconds` is the wall time of the synthesis, `first_audio_seconds` the time until the first playable audio; None
@@ -71,7 +71,7 @@ def _write_note(path: Path, note: Mapping[str, Any]) -> None:
     write_text(path.with_suffix(".json"), json.dumps(note))
 
 
-def find_speech(items: Iterable[EvaluationItem], system: str, directory: Path) -> list[SpeechFile]:
+def find_speech(items: Iterable[EvaluationItem], system: str, directory: Path) -> list[SystemSpeech]:
     """Return the files and failures of a system so far, in the order of the items."""
     found = []
     for item in items:
@@ -81,7 +81,7 @@ def find_speech(items: Iterable[EvaluationItem], system: str, directory: Path) -
         if not path.exists() and note.get("failure") is None:
             continue
         found.append(
-            SpeechFile(
+            SystemSpeech(
                 system=system,
                 utterance=item.utterance,
                 trial=item.trial,
