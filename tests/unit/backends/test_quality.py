@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from speechmos.dnsmos import run
 
-from tests.unit.speech.clips import sentences
+from tests.unit.backends.clips import sentences
 from valle.audio import resample
 from valle.backends.quality import measure, open_quality_scorer, quality_scorer_revision
 from valle.backends.weights import package_directory

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.speech.clips import sentences
+from tests.unit.backends.clips import sentences
 from valle.backends import weights
 from valle.backends.asr import (
     FasterWhisper,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.unit.speech.clips import sentences
+from tests.unit.backends.clips import sentences
 from valle.backends.speaker import open_speaker_encoder
 from valle.backends.speaker.resemblyzer import partial_starts, raise_level, without_pauses
 from warehouse.errors import ConfigurationError
