@@ -27,14 +27,14 @@ _DNSMOS_COMMAND = "pip install --no-deps speechmos==0.0.1.1"
 _DISTILLMOS_COMMAND = "pip install distillmos xls-r-sqa"
 _FLOOR = 1e-12
 
-QualityScores = dict[str, float]
+ScorerOutput = dict[str, float]
 """Scores by the names of their columns in the quality table."""
 
 
 class QualityScorer(Protocol):
     """A metric model of speech quality."""
 
-    def score(self, waveforms: Sequence[Samples]) -> list[QualityScores]:
+    def score(self, waveforms: Sequence[Samples]) -> list[ScorerOutput]:
         """Score mono 16 kHz waveforms within -1..1, none of them empty."""
 
 
@@ -70,11 +70,11 @@ class Dnsmos:
         )
         self._is_published = is_published
 
-    def score(self, waveforms: Sequence[Samples]) -> list[QualityScores]:
+    def score(self, waveforms: Sequence[Samples]) -> list[ScorerOutput]:
         """Score each waveform, as `QualityScorer` defines it."""
         return [self._score_clip(np.clip(samples, -1, 1)) for samples in waveforms]
 
-    def _score_clip(self, samples: Samples) -> QualityScores:
+    def _score_clip(self, samples: Samples) -> ScorerOutput:
         # The model of speechmos cuts a clip into the windows of the published recipe itself; of one window, that one.
         windows = [samples] if self._is_published else _windows(samples)
         outputs = [self._model(window, SAMPLE_RATE, False) for window in windows]
@@ -91,7 +91,7 @@ class DistillMos:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints the path of its weights
             self._model: Any = ConvTransformerSQAModel().eval()
 
-    def score(self, waveforms: Sequence[Samples]) -> list[QualityScores]:
+    def score(self, waveforms: Sequence[Samples]) -> list[ScorerOutput]:
         """Score each waveform, as `QualityScorer` defines it."""
         import torch
 
