@@ -117,8 +117,8 @@ class TranscriptRow:
     given_text: Annotated[str | None, "what the corpus says"]
     disagreement: Annotated[
         Float32 | None,
-        "word error rate of the transcription against the given text; 0 where both are read alike, the phoneme error rate "
-        "where only the phonemes agree",
+        "word error rate of the transcription against the given text; 0 where both are read alike, the phoneme error "
+        "rate where only the phonemes agree",
     ]
     language: Annotated[str | None, "ISO 639-1 code"]
     language_probability: Annotated[Float32 | None, "0 to 1"]
