@@ -59,7 +59,7 @@ def spans_from_probabilities(
             if frame - quiet_since + 1 >= min_pause_frames:
                 starts_and_ends.append((start, quiet_since))
                 start = quiet_since = -1
-        elif start >= 0:
+        elif start >= 0:  # at or above the offset: the pause was too short
             quiet_since = -1
     if start >= 0:
         starts_and_ends.append((start, quiet_since if quiet_since >= 0 else len(probabilities)))
@@ -74,6 +74,7 @@ def frames_of(blocks: Iterable[Samples]) -> Iterable[Samples]:
     """Regroup a stream into arrays [n, 512] of whole frames; the last frame is padded with zeros."""
     rest: Samples = np.zeros(0, np.float32)
     for block in blocks:
+        # A long block is passed in pieces, which bound the memory of one call of the session.
         rest = np.concatenate((rest, block)) if len(rest) else block
         for begin in range(0, len(rest) - FRAME_LENGTH + 1, _BLOCK_FRAMES * FRAME_LENGTH):
             chunk = rest[begin : begin + _BLOCK_FRAMES * FRAME_LENGTH]

@@ -27,6 +27,7 @@ def models_directory() -> Path:
 
 def package_directory(package: str) -> Path | None:
     """Return the folder of an installed package without importing it; None when it is not installed."""
+    # Importing the package would load torch, or fail for want of dependencies that its weights do not need.
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -100,6 +101,7 @@ def base_directory() -> Path:
         return target
     parts = base_parts()
     target.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder as the target, because a rename does not cross file systems.
     temporary = Path(tempfile.mkdtemp(prefix=".whisper-base-", dir=target.parent))
     try:
         for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
@@ -121,6 +123,7 @@ def base_directory() -> Path:
 
 def _move_in(temporary: Path, target: Path) -> None:
     try:
+        # mkdtemp creates folders for the owner only, but a cache may be shared.
         temporary.chmod(0o755)
         temporary.rename(target)
     except OSError:

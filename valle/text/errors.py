@@ -40,6 +40,7 @@ class AlignedWord:
 
 def _count(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCount:
     edits = Levenshtein.editops(reference, hypothesis)
+    # Several alignments can have the fewest edits. Their sum of errors is unique, the split into S, D and I is not.
     tags = [edit.tag for edit in edits]
     return ErrorCount(tags.count("replace"), tags.count("delete"), tags.count("insert"), len(reference))
 
@@ -63,6 +64,7 @@ def align_words(reference: str, hypothesis: str) -> list[AlignedWord]:
     """Align the words of two normalised texts in order, with the fewest edits."""
     first, second = reference.split(), hypothesis.split()
     aligned: list[AlignedWord] = []
+    # Equal and replaced blocks have the same number of words on both sides.
     for block in Levenshtein.opcodes(first, second):
         left = first[block.src_start : block.src_end]
         right = second[block.dest_start : block.dest_end]

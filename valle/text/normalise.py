@@ -116,6 +116,7 @@ _NEMO_WRITTEN_SHORT = (("mr", "mister"), ("mrs", "misses"), ("ms", "miss"), ("dr
 
 
 def _nemo_hubert(text: str, language: str) -> str:
+    # Titles are expanded first, while their full stop tells them from names.
     text = _without_accents(text.replace("’", "'").replace("‘", "'")).replace("&", " and ")
     for short, full in _NEMO_WRITTEN_SHORT:
         text = re.sub(rf"\b{short}\.", full, text, flags=re.IGNORECASE)
@@ -133,6 +134,7 @@ def _valle_en(text: str, language: str) -> str:
 
 
 def _multilingual(text: str, language: str) -> str:
+    # Letters, marks and numbers of any script: marks are the vowels of Thai and the accents of decomposed text.
     text = unicodedata.normalize("NFKC", text.replace("’", "'").replace("‘", "'")).lower()
     kept = "".join(c if c == "'" or unicodedata.category(c)[0] in "LMN" else " " for c in text)
     words = [word.strip("'") for word in kept.split()]

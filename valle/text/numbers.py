@@ -93,6 +93,7 @@ def _read_number(words: Sequence[str], start: int) -> _Number | None:
     group = _read_group(words, start)
     if group is None or group.end >= len(words) or words[group.end] not in _SCALES:
         return group
+    # Scales decrease within a number: the million of "three thousand two million" does not belong to it.
     total, current, smallest = 0, group, 10**12
     while current.end < len(words) and _SCALES.get(words[current.end], smallest) < smallest:
         smallest = _SCALES[words[current.end]]

@@ -37,6 +37,7 @@ def open_speaker_encoder(name: str, *, device: str = "cpu") -> SpeakerEncoder:
     Raise DependencyError when its weights are missing or do not fit the network.
     """
     path = _weights_path(name)
+    # The modules import torch, so only that of the encoder is imported, and only here.
     if name == "wavlm_large":
         from valle.backends.speaker.wavlm import WavlmSpeaker
 

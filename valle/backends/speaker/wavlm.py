@@ -111,6 +111,7 @@ class _Pooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weights = torch.softmax(self.linear2(torch.tanh(self.linear1(x))), dim=2)
         mean = (weights * x).sum(dim=2)
+        # Rounding can make the difference of two squares negative, and its root NaN.
         variance = (weights * x.square()).sum(dim=2) - mean.square()
         return torch.cat((mean, variance.clamp(min=1e-9).sqrt()), dim=1)
 
@@ -155,10 +156,12 @@ class WavlmEcapa(nn.Module):
 
     def hidden_states(self, waveform: Tensor) -> list[Tensor]:
         """Return the input of each layer of WavLM and the normed output of the last: [1, T, width] each."""
+        # WavLM-Large was trained on waveforms with mean 0 and variance 1; torchaudio leaves that to the caller.
         normed = nn.functional.layer_norm(waveform, waveform.shape[-1:])
         features, _ = self.wavlm.feature_extractor(normed, None)
         transformer = self.wavlm.encoder.transformer
         projected = self.wavlm.encoder.feature_projection(features)
+        # get_intermediate_outputs adds the position embedding itself, so its argument does not include it.
         first = projected + transformer.pos_conv_embed(projected)
         outputs = transformer.get_intermediate_outputs(projected)
         return [first, *outputs[:-1], transformer.layer_norm(outputs[-1])]
@@ -168,6 +171,7 @@ class WavlmEcapa(nn.Module):
         states = torch.stack(self.hidden_states(waveform))
         weights = torch.softmax(self.feature_weight, dim=0)[:, None, None, None]
         x = self.instance_norm((weights * states).sum(dim=0).transpose(1, 2) + 1e-6)
+        # The blocks follow layer1 in a chain, but only their outputs are concatenated for pooling.
         outputs = [self.layer1(x)]
         for block in (self.layer2, self.layer3, self.layer4):
             outputs.append(block(outputs[-1]))
@@ -209,6 +213,7 @@ def convert_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, value in inner.items():
         if ".self_attn.k_proj." in name or ".self_attn.v_proj." in name:
             continue  # joined with the query's below
+        # torchaudio has one matrix for query, key and value; fairseq has three.
         if match := _PROJECTION.match(name):
             layer, kind = match.groups()
             projections = [inner.get(f"{layer}.self_attn.{letter}_proj.{kind}", value[:0]) for letter in "qkv"]
@@ -251,6 +256,7 @@ class WavlmSpeaker:
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     try:
+        # A downloaded file is not trusted: weights_only runs no pickled code.
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
         raise DependencyError(f"{path} cannot be read as weights ({error}).") from error
