@@ -1,7 +1,7 @@
-"""What is installed, what is missing, and the one command that fixes it.
+"""Check the installation; name a command for everything that is missing or broken. No check downloads anything.
 
-Every check looks and none downloads. Findings are `ok`, `missing` (a part that can be added) or `broken` (it is there
-and does not work); `is_needed` tells what the embedded defaults cannot do without.
+A finding is `ok`, `missing` (not installed) or `broken` (installed but failing). The embedded defaults need every part
+with `is_needed`.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ _MIN_FREE_GIGABYTES = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: `status` is `ok`, `missing` or `broken`; `fix` is a command, empty when all is well."""
+    """Result of one check: `status` is `ok`, `missing` or `broken`; `fix` is a command, empty when it is `ok`."""
 
     name: str
     status: str
@@ -38,20 +38,20 @@ def _python() -> Finding:
 
 
 def _library(module: str, *, fix: str, distribution: str | None = None, is_needed: bool = True) -> Finding:
-    """A library that can be found, by metadata alone: nothing is imported."""
+    """Find a library by its metadata, without importing it."""
     name = distribution or module
     if importlib.util.find_spec(module) is None:
         return Finding(name, MISSING, "not installed", fix, is_needed)
     try:
         return Finding(name, OK, version(name), is_needed=is_needed)
     except PackageNotFoundError:
-        return Finding(name, BROKEN, "can be imported but has no metadata", fix, is_needed)
+        return Finding(name, BROKEN, "importable, but without metadata", fix, is_needed)
 
 
 def _torch() -> Finding:
     try:
         import torch
-        import torchaudio  # encodec, vocos and distillmos import it, and it breaks when its torch is another one
+        import torchaudio  # encodec, vocos and distillmos import it, and it fails with a torch of another version
     except (ImportError, OSError, RuntimeError) as error:
         fix = "pip install 'torch>=2.9,<2.15' 'torchaudio>=2.9,<2.12'"
         return Finding("torch", BROKEN, str(error).splitlines()[0], fix)
@@ -67,7 +67,7 @@ def _espeak() -> Finding:
         symbols = open_phonemizer("espeak").phonemize(["hello"], "en")[0]
     except (PipelineError, ImportError, OSError, RuntimeError) as error:
         return Finding("espeak", BROKEN, str(error), fix)
-    return Finding("espeak", OK, f"says hello as {''.join(symbols)}")
+    return Finding("espeak", OK, f"hello is {''.join(symbols)}")
 
 
 def _haqumei() -> Finding:
@@ -75,7 +75,7 @@ def _haqumei() -> Finding:
 
     try:
         symbols = open_phonemizer("espeak").phonemize(["東京"], "ja")[0]
-        detail = f"{phonemizer_revision('espeak', 'ja')} says 東京 as {''.join(symbols)}"
+        detail = f"{phonemizer_revision('espeak', 'ja')} 東京 is {''.join(symbols)}"
     except DependencyError as error:
         return Finding("haqumei", MISSING, str(error), "pip install haqumei", is_needed=False)
     except (PipelineError, ImportError, OSError, RuntimeError) as error:
@@ -131,6 +131,7 @@ def _scorer(name: str) -> Callable[[], str]:
 
 
 def _encodec() -> Finding:
+    # Its file name contains a hash of its content, which changes with the published weights.
     found = sorted(weights.models_directory().glob("encodec_24khz-*.th"))
     if found:
         return Finding("encodec_24khz", OK, str(found[0]), is_needed=False)
@@ -139,10 +140,12 @@ def _encodec() -> Finding:
 
 
 def _data_directory(directory: Path) -> Finding:
+    # The folder is created by the first run, so the nearest existing parent is tested.
     existing = directory
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     try:
+        # Permissions do not tell: a file system can be mounted read-only, or its quota used up.
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
@@ -154,7 +157,7 @@ def _disk(directory: Path) -> Finding:
     existing = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 1e9
     if free < _MIN_FREE_GIGABYTES:
-        detail = f"{free:.1f} GB free, and {_MIN_FREE_GIGABYTES:.0f} GB are wise"
+        detail = f"{free:.1f} GB free, {_MIN_FREE_GIGABYTES:.0f} GB are recommended"
         return Finding("disk", BROKEN, detail, "export VALLE_DATA=<a folder on a larger disk>")
     return Finding("disk", OK, f"{free:.0f} GB free")
 
@@ -165,7 +168,7 @@ def _cores() -> Finding:
 
 
 def diagnose(data: Path | None = None) -> Sequence[Finding]:
-    """Every check, in the order of the data's road. `data` is where the lake lies (default `VALLE_DATA`, `./data`)."""
+    """Run every check, in the order of the pipeline. `data` is the data root (default `VALLE_DATA`, else `./data`)."""
     directory = data or Path(os.environ.get("VALLE_DATA", "data"))
     return [
         _python(),
