@@ -74,10 +74,10 @@ def test_the_command_carries_the_newest_checkpoint_of_a_run_to_the_codec_of_a_se
     data = tmp_path / "data"
     make_toy_set(data)
     train(options.model_copy(update={"max_steps": 1, "run_dir": data / "runs" / "mine"}))
-    asked = ["carry", "--data", str(data), "--run", "mine", "--training-set", "toy", "--out", str(tmp_path / "out")]
-    assert main(asked) == 1
+    asked = ["adapt-codec", "--data", str(data), "--run", "mine", "--out", str(tmp_path / "out"), "--training-set"]
+    assert main([*asked, "toy"]) == 1
     assert "knows the codes of toy@1 already" in capsys.readouterr().err
     make_toy_set(tmp_path / "other", spec=OTHER)
     (tmp_path / "other" / "training_sets" / "toy").rename(data / "training_sets" / "theirs")
-    assert main([*asked, "--training-set", "theirs"]) == 1
+    assert main([*asked, "theirs"]) == 1
     assert "0 frames of speech with codes of both toy@1 and other@2" in capsys.readouterr().err
