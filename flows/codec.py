@@ -11,7 +11,7 @@ from flows.parameters import CodecReportParameters, TrainCodecParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.child_process import run_child
 from flows.runtime.runner import process_backends
-from valle.codec.mini.weights_file import EMBEDDED, state_quality
+from valle.codec.mini.weights_file import EMBEDDED, write_quality
 from valle.codec_training.__main__ import TrainingOrder
 from valle.codec_training.loop import CHECKPOINT
 from valle.data.training_audio import clips_of_set, find_clips
@@ -49,8 +49,8 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
         codes=parameters.codes,
         adversarial_from=parameters.adversarial_from,
         learning_rate=parameters.learning_rate,
-        listener=parameters.listener,
-        listening_weight=parameters.listening_weight,
+        asr_encoder=parameters.asr_encoder,
+        asr_loss_weight=parameters.asr_loss_weight,
         repulsion=parameters.repulsion,
         speeds=parameters.speeds,
         half_backbones=parameters.half_backbones,
@@ -132,7 +132,7 @@ def codec_report(parameters: CodecReportParameters) -> Report:
 def _state_quality(measurements: Sequence[CodecMeasurement], num_levels: int) -> None:
     for measured in measurements:
         if measured.spec.name == "mini":
-            state_quality(EMBEDDED, quality_figures(measured, num_levels))
+            write_quality(EMBEDDED, quality_figures(measured, num_levels))
             get_run_logger().info("The header of %s says what was measured.", EMBEDDED)
 
 

@@ -232,9 +232,9 @@ class TrainCodecParameters(Located):
     """Part of the schedule after which the decoder learns against critics; 1 is never."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Highest learning rate; a third of it suits a decoder that is trained already."""
-    listener: str | None = None
+    asr_encoder: str | None = None
     """ASR model whose encoder must hear reconstructions as it hears recordings, such as `tiny.en`; none by default."""
-    listening_weight: float = Field(default=30.0, ge=0)
+    asr_loss_weight: float = Field(default=30.0, ge=0)
     """Weight of what it hears otherwise."""
     repulsion: float = Field(default=0.25, ge=0, le=1)
     """How much outputs that differ by their noise are rewarded; at 1 noise drowns some words."""

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from valle.phonemes.spoken import say_in_words
 from valle.phonemes.symbols import PUNCTUATION, split_symbols
 from valle.phonemes.text import normalise
 from valle.phonemes.written import verbalise
@@ -46,9 +45,7 @@ class EspeakPhonemizer:
         from phonemizer.separator import Separator
 
         # Clauses are at even places, the marks between them, with their spaces, at odd ones.
-        parts: list[list[str]] = [
-            _MARKS.split(verbalise(say_in_words(normalise(text), language), language)) for text in texts
-        ]
+        parts: list[list[str]] = [_MARKS.split(verbalise(normalise(text), language)) for text in texts]
         clauses = list(dict.fromkeys(clause for text in parts for clause in text[::2] if clause))
         with self._lock:
             backend = self._backend(language)

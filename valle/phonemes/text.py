@@ -27,6 +27,7 @@ _MARKS = str.maketrans(
         "・": " ",
         "‐": "-",
         "‑": "-",
+        "™": None,
         "\u00ad": None,
         "\ufeff": None,
         "\u200b": None,
@@ -95,5 +96,12 @@ def wrong_script(text: str, language: str) -> str | None:
 
 
 def pictures(text: str) -> list[str]:
-    """Characters of `text` that nobody says: emoji, notes, arrows and the like, which espeak skips or calls by name."""
-    return [c for c in text if unicodedata.category(c) == "So" and c not in _SAID_SYMBOLS]
+    """Return the characters of `text` without a reading: emoji, notes, arrows, which espeak would name or skip.
+
+    A symbol that is short for letters (℃, ㎏) has a reading.
+    """
+    return [c for c in text if unicodedata.category(c) == "So" and _is_picture(c)]
+
+
+def _is_picture(symbol: str) -> bool:
+    return symbol not in _SAID_SYMBOLS and not any(c.isalnum() for c in unicodedata.normalize("NFKC", symbol))

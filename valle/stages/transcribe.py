@@ -15,13 +15,18 @@ from valle.stages.plausibility import (
     Fault,
     characters_per_second,
     disagreement,
+    given_fault,
     heard_fault,
+    phoneme_disagreement,
     rate_fault,
 )
 from warehouse.rows import TranscriptRow
 
 _DEFAULT_LANGUAGE = "en"
 _GIVEN = "given"
+_PHONEMIZER = "espeak"
+_FINAL = ("wrong_language", "empty")
+"""Faults that a second transcription cannot mend."""
 
 
 def _given_text(source: StageInput) -> str | None:
@@ -33,7 +38,7 @@ class Transcribe:
     """Options of transcription."""
 
     name: ClassVar[str] = "transcribe"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[str] = "segments"
     writes: ClassVar[type] = TranscriptRow
 
@@ -44,7 +49,8 @@ class Transcribe:
     check_given: bool = True
     """Listen to segments whose text the corpus gives as well; without it that text is trusted unheard."""
     max_disagreement: float = 0.5
-    """A given text with a higher word error rate against what was heard is dropped as `disagrees`."""
+    """A given text with a higher word error rate against the transcription is dropped as `disagrees`, unless both are
+    read alike: their phonemes differ by no more than half of this."""
     min_language_probability: float = 0.5
     """A multilingual model must find the language at least this likely."""
     min_logprob: float = -1.0
@@ -72,11 +78,11 @@ class Transcribe:
         trusted = {i for i, item in enumerate(items) if not self.check_given and _given_text(item.input)}
         transcriber = backends.transcriber(self.model) if len(trusted) < len(items) else None
         heard = self._hear(items, trusted, transcriber) if transcriber else {}
-        return [self._outcome(item, heard.get(index), transcriber) for index, item in enumerate(items)]
+        return [self._outcome(item, heard.get(index), transcriber, backends) for index, item in enumerate(items)]
 
     def drop(self, source: StageInput, reason: str, detail: str) -> TranscriptRow:
         """The row of a segment without a transcript."""
-        return self._row(source, None, Fault(reason, detail))
+        return self._row(source, None, None, Fault(reason, detail))
 
     def _hear(self, items: Sequence[WorkItem], trusted: set[int], transcriber: Transcriber) -> dict[int, Transcription]:
         """What was heard in the segments that the model can listen to, one call per declared language."""
@@ -92,16 +98,35 @@ class Transcribe:
             heard.update(zip(indices, results, strict=True))
         return heard
 
-    def _outcome(self, item: WorkItem, heard: Transcription | None, transcriber: Transcriber | None) -> TranscriptRow:
+    def _outcome(
+        self, item: WorkItem, heard: Transcription | None, transcriber: Transcriber | None, backends: Backends
+    ) -> TranscriptRow:
         source = item.input
         if heard is None:
-            return self._row(source, None, self._unheard_fault(source))
-        fault = self._fault(source, heard)
-        if fault is not None and fault.reason != "wrong_language" and self.recheck and transcriber is not None:
+            return self._row(source, None, None, self._unheard_fault(source))
+        differs = self._difference(source, heard, backends)
+        fault = self._fault(source, heard, differs)
+        if fault is not None and fault.reason not in _FINAL and self.recheck and transcriber is not None:
             again = transcriber.transcribe([item.samples], source.language, careful=True)[0]
-            if (second_fault := self._fault(source, again)) is None:
-                heard, fault = again, second_fault
-        return self._row(source, heard, fault)
+            differs_again = self._difference(source, again, backends)
+            if self._fault(source, again, differs_again) is None:
+                heard, differs, fault = again, differs_again, None
+        return self._row(source, heard, differs, fault)
+
+    def _difference(self, source: StageInput, heard: Transcription, backends: Backends) -> float | None:
+        """Return the word error rate against the given text; 0 where both are read alike.
+
+        It is the phoneme error rate where the words disagree and the phonemes do not.
+        """
+        given = _given_text(source)
+        if given is None:
+            return None
+        words = disagreement(given, heard.text, heard.language)
+        if words == 0 or heard.language not in LANGUAGES:
+            return words
+        phonemes = phoneme_disagreement(given, heard.text, heard.language, backends.phonemizer(_PHONEMIZER))
+        is_spelling = phonemes == 0 or (words > self.max_disagreement and phonemes <= self.max_disagreement / 2)
+        return phonemes if is_spelling else words
 
     def _unheard_fault(self, source: StageInput) -> Fault | None:
         """Faults of a segment that was not listened to: it has a trusted text, or the model lacks its language."""
@@ -111,17 +136,18 @@ class Transcribe:
         given = _given_text(source)
         if given is None:
             return Fault("wrong_language", f"{self.model} does not know {language}")
-        return rate_fault(given, source.duration, language)
+        return given_fault(given, language) or rate_fault(given, source.duration, language)
 
-    def _fault(self, source: StageInput, heard: Transcription) -> Fault | None:
+    def _fault(self, source: StageInput, heard: Transcription, differs: float | None) -> Fault | None:
         likely = heard.language_probability
         if heard.language not in self.languages or (likely is not None and likely < self.min_language_probability):
             return Fault("wrong_language", f"{heard.language} with probability {1.0 if likely is None else likely:.2f}")
         given = _given_text(source)
         if given is None:
             return heard_fault(heard, source.duration, self._confidence_rules())
-        differs = disagreement(given, heard.text, heard.language)
-        if differs > self.max_disagreement:
+        if (fault := given_fault(given, heard.language)) is not None:
+            return fault
+        if differs is not None and differs > self.max_disagreement:
             return Fault("disagrees", f"word error rate {differs:.2f}")
         return rate_fault(given, source.duration, heard.language)
 
@@ -132,7 +158,9 @@ class Transcribe:
             max_no_speech=self.max_no_speech,
         )
 
-    def _row(self, source: StageInput, heard: Transcription | None, fault: Fault | None) -> TranscriptRow:
+    def _row(
+        self, source: StageInput, heard: Transcription | None, differs: float | None, fault: Fault | None
+    ) -> TranscriptRow:
         given = _given_text(source)
         text = given or (heard.text if heard else None)
         language = heard.language if heard else source.language or _DEFAULT_LANGUAGE
@@ -145,7 +173,7 @@ class Transcribe:
             text=text,
             asr_text=heard.text if heard else None,
             given_text=given,
-            disagreement=disagreement(given, heard.text, language) if given and heard else None,
+            disagreement=differs,
             language=language,
             language_probability=heard.language_probability if heard else None,
             average_logprob=heard.average_logprob if heard else None,

@@ -81,6 +81,12 @@ def test_items_system_audio_and_judges_all_change_the_name(plan, folder, tmp_pat
     assert len(names) == 7
 
 
+def test_a_text_that_the_normaliser_empties_is_refused_before_any_speech_is_made(plan, listing):
+    listing.write_text("a|Hello.|p.wav|Say this.|a.wav\nb|Hello.|q.wav|...|b.wav\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="leaves no word of the text of b"):
+        name_of(plan, items=read_seed_tts_eval(listing, language="en"))
+
+
 def test_another_way_to_decode_the_same_asr_is_another_evaluation(plan, monkeypatch):
     monkeypatch.setattr(Transcribe, "version", Transcribe.version + 1)
     assert name_of(plan) != plan.name

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from valle.backends.asr import model_directory
-from valle.codec_training.asr_loss import Listener, listening_loss, open_listener, read_encoder
+from valle.codec_training.asr_loss import AsrEncoder, asr_feature_loss, open_asr_encoder, read_encoder
 from warehouse.errors import ConfigurationError
 
 
@@ -19,11 +19,11 @@ def speech() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def tiny() -> Listener:
-    return open_listener("tiny.en", 16_000)
+def tiny() -> AsrEncoder:
+    return open_asr_encoder("tiny.en", 16_000)
 
 
-def test_the_listener_hears_what_ctranslate2_hears(speech: np.ndarray, tiny: Listener) -> None:
+def test_the_listener_hears_what_ctranslate2_hears(speech: np.ndarray, tiny: AsrEncoder) -> None:
     from faster_whisper import WhisperModel
 
     model = WhisperModel(str(model_directory("tiny.en")), device="cpu", compute_type="float32", cpu_threads=1)
@@ -36,17 +36,19 @@ def test_the_listener_hears_what_ctranslate2_hears(speech: np.ndarray, tiny: Lis
 
 
 def test_what_sounds_the_same_costs_nothing_and_a_smear_costs_more_than_loudness(
-    speech: np.ndarray, tiny: Listener
+    speech: np.ndarray, tiny: AsrEncoder
 ) -> None:
     recording = torch.from_numpy(speech)[None]
     smeared = torch.nn.functional.avg_pool1d(recording, 9, 1, 4)
     wanted = tiny(recording)
-    same, louder, smear = (listening_loss(wanted, tiny(made)).item() for made in (recording, recording * 1.1, smeared))
+    same, louder, smear = (
+        asr_feature_loss(wanted, tiny(made)).item() for made in (recording, recording * 1.1, smeared)
+    )
     assert same == 0
     assert smear > 2 * louder
 
 
-def test_the_loss_says_how_a_waveform_should_change(speech: np.ndarray, tiny: Listener) -> None:
+def test_the_loss_says_how_a_waveform_should_change(speech: np.ndarray, tiny: AsrEncoder) -> None:
     recording = torch.from_numpy(speech)[None]
     wanted = [activation.detach() for activation in tiny(recording)]
     made = (
@@ -54,7 +56,7 @@ def test_the_loss_says_how_a_waveform_should_change(speech: np.ndarray, tiny: Li
     ).requires_grad_()
     losses = []
     for _ in range(8):
-        loss = listening_loss(wanted, tiny(made))
+        loss = asr_feature_loss(wanted, tiny(made))
         [gradient] = torch.autograd.grad(loss, made)
         made = (made - 0.05 * gradient / gradient.norm()).detach().requires_grad_()
         losses.append(loss.item())
@@ -62,12 +64,12 @@ def test_the_loss_says_how_a_waveform_should_change(speech: np.ndarray, tiny: Li
     assert not list(tiny.parameters()), "the listener itself does not learn"
 
 
-def test_a_listener_at_another_rate_hears_the_same_clip(speech: np.ndarray, tiny: Listener) -> None:
+def test_a_listener_at_another_rate_hears_the_same_clip(speech: np.ndarray, tiny: AsrEncoder) -> None:
     from torchaudio.functional import resample
 
     faster = resample(torch.from_numpy(speech)[None], 16_000, 24_000)
-    at_24k = open_listener("tiny.en", 24_000)
-    assert listening_loss(tiny(torch.from_numpy(speech)[None]), at_24k(faster)).item() < 0.1
+    at_24k = open_asr_encoder("tiny.en", 24_000)
+    assert asr_feature_loss(tiny(torch.from_numpy(speech)[None]), at_24k(faster)).item() < 0.1
 
 
 def _model_file(path: Path, name: str, kind: int, content: bytes, shape: tuple[int, ...]) -> Path:
