@@ -1,4 +1,4 @@
-"""Selecting a training set as a flow."""
+"""Selection of a training set as a flow."""
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -17,7 +17,7 @@ from warehouse.catalogue.views import refresh
 def select(parameters: SelectParameters) -> TrainingSetCard:
     """Select a training set by SQL and export its Lhotse manifests."""
     root = parameters.data_root
-    chosen = select_set(
+    training_set = select_set(
         parameters.selection,
         root,
         codec=Backends().codec(parameters.codec).spec,
@@ -25,12 +25,12 @@ def select(parameters: SelectParameters) -> TrainingSetCard:
     )
     refresh(root.lake, root.catalogue)
     create_markdown_artifact(
-        markdown=_describe(chosen.card),
-        key=artifact_key(f"training set {chosen.card.name}"),
-        description=chosen.card.id,
+        markdown=_describe(training_set.card),
+        key=artifact_key(f"training set {training_set.card.name}"),
+        description=training_set.card.id,
     )
-    announce("select", chosen.card.name, root, sum(chosen.card.utterances.values()))
-    return chosen.card
+    announce("select", training_set.card.name, root, sum(training_set.card.utterances.values()))
+    return training_set.card
 
 
 def _describe(card: TrainingSetCard) -> str:

@@ -1,4 +1,4 @@
-"""One flow per stage, all of them the same few lines: plan, put the options in force, run the missing shards."""
+"""One flow per stage: plan, set the active configuration, run the missing shards."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,19 +28,19 @@ from warehouse.catalogue.views import NewestCatalogue, refresh
 def run_stage(
     stage: Stage, corpus: str, root: DataRoot, workers: Workers, catalogue: NewestCatalogue
 ) -> list[ShardReport]:
-    """Do what `corpus` still needs from `stage`: the body of every stage flow; `catalogue` is that of `root`."""
+    """Run `stage` on the shards of `corpus` that need it; `catalogue` is that of `root`."""
     return run_jobs(f"{stage.name} {corpus}", [Job(stage, corpus)], root, workers, catalogue)
 
 
 def run_jobs(
     name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers, catalogue: NewestCatalogue
 ) -> list[ShardReport]:
-    """Do what every job still needs, the shards of all in one pool: no job may read what another writes."""
+    """Run the shards that the jobs need, all in one pool: no job may read rows that another writes."""
     backends = process_backends(workers.device, workers.threads)
     plans = [plan(job.stage, job.corpus, catalogue, backends) for job in jobs]
     outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_in_force]
     for job in activate(outdated, root.lake, backends):
-        get_run_logger().info("%s %s: these options are in force now", job.stage.name, job.corpus)
+        get_run_logger().info("%s %s: new active configuration", job.stage.name, job.corpus)
     run = run_id()
     with task_runner(workers) as runner:
         work = [
@@ -85,29 +85,29 @@ def segment(parameters: SegmentParameters) -> list[ShardReport]:
 
 @flow(name="transcribe", flow_run_name="transcribe {parameters.corpus}")
 def transcribe(parameters: TranscribeParameters) -> list[ShardReport]:
-    """Write down what is said in segments."""
+    """Transcribe segments."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="phonemize", flow_run_name="phonemize {parameters.corpus}")
 def phonemize(parameters: PhonemizeParameters) -> list[ShardReport]:
-    """Turn transcripts into phonemes."""
+    """Encode transcripts as phonemes."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="quality", flow_run_name="quality {parameters.corpus}")
 def quality(parameters: QualityParameters) -> list[ShardReport]:
-    """Score how good segments sound."""
+    """Score the quality of segments."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="speakers", flow_run_name="speakers {parameters.corpus}")
 def speakers(parameters: SpeakersParameters) -> list[ShardReport]:
-    """Embed the voice of segments."""
+    """Compute speaker embeddings of segments."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="quantize", flow_run_name="quantize {parameters.corpus}")
 def quantize(parameters: QuantizeParameters) -> list[ShardReport]:
-    """Turn segments into codes."""
+    """Encode segments with a codec."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PipelineError as error:
         return _end(str(error), tokens, code=1)
     except KeyboardInterrupt:
-        return _end("stopped; what is done stays done.", [], code=130)
+        return _end("stopped; finished work is kept.", [], code=130)
     except BrokenPipeError:
         # The reader of `valle sql ... | head` has closed the pipe; Python flushes standard output once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

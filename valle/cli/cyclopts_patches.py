@@ -7,7 +7,6 @@ import cyclopts.argument._collection
 import cyclopts.field_info
 from cyclopts import Parameter
 from cyclopts.field_info import FieldInfo
-from pydantic_core import PydanticUndefined
 
 
 def read_pydantic_fields() -> None:
@@ -36,7 +35,7 @@ def _with_pydantic_defaults(original: Callable[[Any], dict[str, FieldInfo]]) -> 
     def dataclass_field_infos(hint: Any) -> dict[str, FieldInfo]:
         infos = original(hint)
         for name, field in getattr(hint, "__pydantic_fields__", {}).items():
-            if field.default is not PydanticUndefined and name in infos:
+            if name in infos and not field.is_required() and field.default_factory is None:
                 infos[name].default = field.default
         return infos
 

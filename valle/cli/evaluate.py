@@ -6,7 +6,7 @@ from cyclopts import App
 
 from flows.parameters import EvaluateParameters
 from valle.cli.arguments import FIELDS, say
-from valle.cli.flow import configure_prefect, run_flow
+from valle.cli.flow import prefect_session, show_result
 
 app = App(name="evaluate", help="Measure WER and SIM-O of a checkpoint, a folder or a command.")
 app.command("valle.cli.evaluate_aggregate:aggregate", name="aggregate", help="Score tables of transcripts.")
@@ -27,7 +27,7 @@ def evaluate(*, options: Annotated[EvaluateParameters | None, FIELDS] = None) ->
     if report is not None:
         say(f"Nothing to do, the scores are in the lake. Report: {report.markdown_path}")
         return 0
-    configure_prefect()
-    from flows.evaluate import evaluate as flow
+    with prefect_session(options):
+        from flows.evaluate import evaluate as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))

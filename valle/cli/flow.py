@@ -1,15 +1,18 @@
 """Commands that run a flow: the parameters of the flow are the options of the command.
 
-Each flow is imported by its command alone, after `configure_prefect`: Prefect reads its environment at import time.
+Each flow is imported by its command alone, inside `prefect_session`.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Annotated, Any
 
 from flows.parameters import (
     CodecReportParameters,
     DemoParameters,
     IngestParameters,
+    Located,
     PhonemizeParameters,
     PrepareParameters,
     QualityParameters,
@@ -22,131 +25,140 @@ from flows.parameters import (
     TranscribeParameters,
 )
 from valle.cli.arguments import FIELDS, say
-from valle.cli.terminal import configure_log
 
 
 def prepare(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
     """Process a corpus from raw audio to codes."""
-    configure_prefect()
-    from flows.prepare import prepare as flow
+    with prefect_session(options):
+        from flows.prepare import prepare as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def ingest(*, options: Annotated[IngestParameters, FIELDS]) -> int:
     """Read the new recordings of a corpus."""
-    configure_prefect()
-    from flows.ingest import ingest as flow
+    with prefect_session(options):
+        from flows.ingest import ingest as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def segment(*, options: Annotated[SegmentParameters, FIELDS]) -> int:
     """Find speech in recordings."""
-    configure_prefect()
-    from flows.stages import segment as flow
+    with prefect_session(options):
+        from flows.stages import segment as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def transcribe(*, options: Annotated[TranscribeParameters, FIELDS]) -> int:
     """Transcribe segments."""
-    configure_prefect()
-    from flows.stages import transcribe as flow
+    with prefect_session(options):
+        from flows.stages import transcribe as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def phonemize(*, options: Annotated[PhonemizeParameters, FIELDS]) -> int:
     """Convert transcripts to phonemes."""
-    configure_prefect()
-    from flows.stages import phonemize as flow
+    with prefect_session(options):
+        from flows.stages import phonemize as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def quality(*, options: Annotated[QualityParameters, FIELDS]) -> int:
     """Score the audio quality of segments."""
-    configure_prefect()
-    from flows.stages import quality as flow
+    with prefect_session(options):
+        from flows.stages import quality as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def speakers(*, options: Annotated[SpeakersParameters, FIELDS]) -> int:
     """Embed the speakers of segments."""
-    configure_prefect()
-    from flows.stages import speakers as flow
+    with prefect_session(options):
+        from flows.stages import speakers as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def quantize(*, options: Annotated[QuantizeParameters, FIELDS]) -> int:
     """Encode segments as codes."""
-    configure_prefect()
-    from flows.stages import quantize as flow
+    with prefect_session(options):
+        from flows.stages import quantize as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def select(*, options: Annotated[SelectParameters, FIELDS]) -> int:
     """Select a training set by SQL."""
-    configure_prefect()
-    from flows.select import select as flow
+    with prefect_session(options):
+        from flows.select import select as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def train(*, options: Annotated[TrainParameters, FIELDS]) -> int:
     """Train a model on a training set."""
-    configure_prefect()
-    from flows.train import train as flow
+    with prefect_session(options):
+        from flows.train import train as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def train_codec(*, options: Annotated[TrainCodecParameters, FIELDS]) -> int:
     """Train the embedded codec on audio."""
-    configure_prefect()
-    from flows.codec import train_codec as flow
+    with prefect_session(options):
+        from flows.codec import train_codec as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def codec_report(*, options: Annotated[CodecReportParameters, FIELDS] = CodecReportParameters()) -> int:
     """Measure what codecs change in speech."""
-    configure_prefect()
-    from flows.codec import codec_report as flow
+    with prefect_session(options):
+        from flows.codec import codec_report as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
 def demo(*, options: Annotated[DemoParameters, FIELDS] = DemoParameters()) -> int:
     """Run the whole pipeline on the demo corpus."""
-    configure_prefect()
-    from flows.demo import demo as flow
+    with prefect_session(options, command="demo"):
+        from flows.demo import demo as flow
 
-    return run_flow(flow, options)
+        return show_result(flow(options))
 
 
-def configure_prefect() -> None:
-    """Set the environment that Prefect reads at import time, and what of its log is shown."""
+@contextmanager
+def prefect_session(options: Located, *, command: str = "") -> Iterator[None]:
+    """Let the body run a flow in this process, on the configured Prefect server or on a private one.
+
+    `command` has an introduction to print. The body imports the flow: Prefect takes seconds to import, and it reads its
+    environment and log levels when it is imported.
+    """
+    from flows.runtime.terminal import configure_terminal, introduce, verbosity_of
     from flows.server.local_server import HEARTBEAT_SECONDS
 
     # A private server of a first run sets up its database; on a busy machine that takes longer than Prefect waits.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
-    # The local server crashes a run whose heartbeat is older.
+    # The local server crashes a run whose heartbeats are rarer.
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    configure_log()
-
-
-def run_flow(flow: Any, options: Any) -> int:
-    """Run a flow in this process, against the configured Prefect server or a private one."""
+    verbosity = verbosity_of(os.environ)
+    introduce(command, verbosity)
+    handler = configure_terminal(verbosity)
     from flows.runtime.shutdown import exit_on_sigterm
+    from flows.server.connection import connect_to_prefect
 
     exit_on_sigterm()
-    result = flow(options)
+    with closing(handler), connect_to_prefect(options.data_root.root):
+        yield
+
+
+def show_result(result: Any) -> int:
+    """Print what a flow returned, and return the exit code."""
     if result is not None and hasattr(result, "describe"):
         say(result.describe())
     return 0

@@ -13,19 +13,19 @@ _DATA = "Root of all data; by default `VALLE_DATA`, or `data` in the current fol
 
 def up(*, options: Annotated[UpOptions, FIELDS] = UpOptions()) -> int:
     """Start the Prefect server, its workers and all deployments on this machine."""
-    from flows.server.up import bring_up
+    from flows.server.up import bring_up, show_password
 
-    say(bring_up(options).describe())
+    say(show_password(options) if options.show_password else bring_up(options).describe())
     return 0
 
 
 def down(*, options: Annotated[DownOptions, FIELDS] = DownOptions()) -> int:
-    """Stop the server and workers of `valle up`, and everything that they run."""
+    """Stop the local server of `valle up`, and everything that it runs."""
     from flows.server.up import bring_down
 
     root = options.data_root.root
     ended = bring_down(root)
-    say(f"down: {ended} processes ended" if ended else f"nothing of {root} was up")
+    say(f"down: {ended} processes ended" if ended else f"no local server of {root} was up")
     return 0
 
 

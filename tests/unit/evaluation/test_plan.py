@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.evaluate import judging_stages
+from flows.evaluate import metric_stages
 from flows.parameters import EvaluateParameters
 from valle.audio import Audio, write_audio
 from valle.backends.registry import Backends
@@ -150,14 +150,14 @@ def test_planning_loads_neither_torch_nor_lhotse_nor_matplotlib_nor_prefect():
 
 
 def test_judges_hear_one_utterance_at_a_time_unless_asked_for_more(plan):
-    alone, voices = judging_stages(plan, codes=True, one_at_a_time=True)
+    alone, voices = metric_stages(plan, codes=True, one_at_a_time=True)
     assert {stage.batch_seconds for stage in (*alone, voices)} == {0.0}
-    together, _ = judging_stages(plan, codes=True, one_at_a_time=False)
+    together, _ = metric_stages(plan, codes=True, one_at_a_time=False)
     assert min(stage.batch_seconds for stage in together) > 60
     backends = Backends()
     for one, many in zip(alone, together, strict=True):
         assert stage_configuration(one, backends) == stage_configuration(many, backends)
-    assert [stage.name for stage in judging_stages(plan, codes=False, one_at_a_time=True)[0]] == [
+    assert [stage.name for stage in metric_stages(plan, codes=False, one_at_a_time=True)[0]] == [
         "quality",
         "transcribe",
     ]

@@ -17,7 +17,7 @@ from prefect.events.schemas.automations import EventTrigger
 from prefect.states import Completed, Pending, Running
 
 from flows.server.deploy import automations
-from tests.station import free_port, wait_until
+from tests.local_server import free_port, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -29,8 +29,8 @@ def gone() -> None:
 
 @contextmanager
 def server(home: Path, port: int) -> Iterator[SyncPrefectClient]:
-    """The server of a station, killed at the end."""
-    command = [sys.executable, "-m", "flows.server.prefect_server", "start", "--host", "0.0.0.0", "--port", str(port)]
+    """A server that is killed at the end."""
+    command = [sys.executable, "-m", "flows.server.prefect_server", "--host", "0.0.0.0", "--port", str(port)]
     quiet = {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(command, env=os.environ | quiet, stdout=log, stderr=log)

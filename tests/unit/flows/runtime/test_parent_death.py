@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.runtime.child_process import end_family
-from flows.runtime.parent_death import tethered_command, tethered_environment
+from flows.runtime.parent_death import dependent_command, dependent_environment
+from flows.runtime.subprocesses import terminate_process_tree
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 # Says its process id, then waits; told to end it leaves a file, as a trainer leaves a checkpoint.
 CHILD = """
 import os, pathlib, signal, sys, time
@@ -26,11 +26,11 @@ time.sleep(60)
 """
 PARENT = """
 import subprocess, sys, time
-from flows.runtime.parent_death import tethered_command, tethered_environment
-subprocess.Popen(tethered_command("child", sys.argv[1:]), env=tethered_environment())
+from flows.runtime.parent_death import dependent_command, dependent_environment
+subprocess.Popen(dependent_command("child", sys.argv[1:]), env=dependent_environment())
 time.sleep(60)
 """
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tethers processes")
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has parent-death signals")
 
 
 def is_gone(pid: int, seconds: float) -> bool:
@@ -63,11 +63,11 @@ def test_a_child_whose_parent_is_killed_has_the_time_to_save_and_ends(
     assert saved.read_text() == "saved"
 
 
-def test_a_tethered_module_runs_as_it_would_with_python_m(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_dependent_module_runs_as_it_would_with_python_m(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text("import sys; print(__name__, sys.argv[1:])", encoding="utf-8")
     told = subprocess.run(
-        tethered_command("child", ["a", "b"]),
-        env=tethered_environment() | environment,
+        dependent_command("child", ["a", "b"]),
+        env=dependent_environment() | environment,
         capture_output=True,
         text=True,
         check=True,
@@ -76,8 +76,8 @@ def test_a_tethered_module_runs_as_it_would_with_python_m(environment: dict[str,
 
 
 def test_a_child_whose_parent_was_gone_before_it_began_ends_at_once(environment: dict[str, str]) -> None:
-    asked = environment | {"VALLE_TETHERED_TO": "999999999"}
-    ended = subprocess.run(tethered_command("child", ["x"]), env=asked, capture_output=True, timeout=30, check=False)
+    asked = environment | {"VALLE_PARENT_PROCESS": "999999999"}
+    ended = subprocess.run(dependent_command("child", ["x"]), env=asked, capture_output=True, timeout=30, check=False)
     assert ended.returncode == -signal.SIGTERM
 
 
@@ -90,6 +90,6 @@ def test_what_ignores_the_request_is_killed_with_its_children(tmp_path: Path) ->
     process.stdout.readline()
     family = psutil.Process(process.pid).children(recursive=True)
     assert len(family) == 1
-    end_family(process.pid, 0.3)
+    terminate_process_tree(process.pid, 0.3)
     assert process.wait(5) == -signal.SIGKILL
     assert is_gone(family[0].pid, 5)

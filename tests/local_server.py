@@ -1,4 +1,4 @@
-"""A throw-away station for tests: the real server and workers in a folder and on a port of their own."""
+"""A throw-away local server for tests: the real server and workers, in their own folder and on their own port."""
 
 import socket
 import time
@@ -13,9 +13,10 @@ import psutil
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
-from flows.server.local_server import Station
+from flows.server.local_server import LocalServer
 from flows.server.options import UpOptions
-from flows.server.up import bring_down, bring_up, left_behind
+from flows.server.password import read_password
+from flows.server.up import bring_down, bring_up, remaining_processes
 
 
 def free_port() -> int:
@@ -25,15 +26,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def throwaway_station(data: Path) -> Iterator[tuple[Station, SyncPrefectClient]]:
-    """A station below `data`, ended with everything it runs."""
+def throwaway_server(data: Path) -> Iterator[tuple[LocalServer, SyncPrefectClient]]:
+    """A server below `data`, ended with everything it runs."""
     try:
-        station = bring_up(UpOptions(data=data, port=free_port())).station
-        with SyncPrefectClient(station.api_url) as client:
-            yield station, client
+        server = bring_up(UpOptions(data=data, port=free_port())).server
+        with SyncPrefectClient(server.api_url, auth_string=read_password(server.home)) as client:
+            yield server, client
     finally:
         bring_down(data)
-        assert list(left_behind(data / "prefect")) == []
+        assert list(remaining_processes(data / "prefect")) == []
 
 
 def start(client: SyncPrefectClient, deployment: str, parameters: Mapping[str, Any]) -> UUID:
@@ -66,10 +67,10 @@ def wait_until(condition: Callable[[], Any], seconds: float, *, pause: float = 0
         time.sleep(pause)
 
 
-def processes_of_run(station: Station, run: UUID) -> list[psutil.Process]:
+def processes_of_run(server: LocalServer, run: UUID) -> list[psutil.Process]:
     """Every process that works for a flow run, the flow itself first."""
     found = []
-    for process in left_behind(station.home):
+    for process in remaining_processes(server.home):
         try:
             if process.environ().get("PREFECT__FLOW_RUN_ID") == str(run):
                 found.append(process)

@@ -71,7 +71,7 @@ def test_a_signal_in_the_middle_of_a_shard_ends_the_run_soon_and_the_next_run_do
     )  # fmt: skip
     assert running.stderr is not None
     before: list[str] = []
-    while not any("transcribe clips: these options are in force" in line for line in before[-1:]):
+    while not any("transcribe clips: 0.0 %" in line for line in before[-1:]):
         before.append(running.stderr.readline())
         assert before[-1], f"it ended by itself: {before}"
     time.sleep(0.5)

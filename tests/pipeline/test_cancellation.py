@@ -15,7 +15,8 @@ from prefect.states import Cancelling, Running
 
 ROOT = Path(__file__).parents[2]
 AT_WORK = (
-    "import time; from flows.runtime.cancellation import leash\nwith leash(): print('held', flush=True); time.sleep(90)"
+    "import time; from flows.runtime.cancellation import watch_for_cancellation\n"
+    "with watch_for_cancellation(): print('held', flush=True); time.sleep(90)"
 )
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ def some_flow() -> None:
     """Is never run."""
 
 
-def test_a_cancelled_run_that_no_worker_ends_gets_sigterm_from_its_leash(prefect_server: None) -> None:
+def test_a_cancelled_run_without_a_worker_gets_sigterm_from_its_watcher(prefect_server: None) -> None:
     with get_client(sync_client=True) as client:
         run = client.create_flow_run(some_flow, state=Running())
         environment = {
