@@ -5,7 +5,6 @@ The one package that may import `flows`, and only inside the functions that run 
 """
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +12,9 @@ from valle.cli.app import build_app
 from valle.cli.arguments import CommandLineError, run_command
 from valle.process import keep_freed_memory
 from warehouse.errors import PipelineError
+
+_READER_IS_GONE = 141
+"""The exit code of a shell for SIGPIPE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of `valle sql ... | head` has closed the pipe; Python flushes standard output once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return _READER_IS_GONE
 
 
 def _end(sentence: str, tokens: Sequence[str], *, code: int) -> int:
