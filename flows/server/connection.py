@@ -37,6 +37,7 @@ def connection_settings(data: Path) -> dict[Setting, str]:
             PREFECT_SERVER_API_AUTH_STRING: password,
             PREFECT_SERVER_CORS_ALLOWED_ORIGINS: "http://127.0.0.1",
         }
+    # An auth string replaces the key of Prefect Cloud, and no other server may receive the local password.
     if PREFECT_API_AUTH_STRING.value() is not None or PREFECT_API_KEY.value() is not None:
         return {}
     server = load_local_server(data)

@@ -64,9 +64,9 @@ def adapt_codec(*, options: Annotated[AdaptCodecOptions, FIELDS]) -> int:
     root = open_data_root(options.data)
     checkpoint = newest_checkpoint(root.runs, options.run)
     codec = load_training_set(root.training_sets / options.training_set).card.codec
-    from valle.training.carry import carry_checkpoint
+    from valle.training.adapt_codec import adapt_checkpoint
 
     with connect(root.lake.snapshot(), extent="tables") as catalogue:
-        num_frames = carry_checkpoint(checkpoint, codec, catalogue, options.out)
+        num_frames = adapt_checkpoint(checkpoint, codec, catalogue, options.out)
     say(f"{options.out}: compared {num_frames} frames; continue with `--options.start-from {options.out}`.")
     return 0

@@ -146,6 +146,7 @@ def prefect_session(options: Located, *, command: str = "") -> Iterator[None]:
     # The local server crashes a run whose heartbeats are rarer.
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     verbosity = verbosity_of(os.environ)
     introduce(command, verbosity)
     handler = configure_terminal(verbosity)

@@ -57,7 +57,10 @@ class JapanesePhonemizer:
         self._reader: Any = None
 
     def phonemize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Symbols of each text, a space between accent phrases. Raises DependencyError when haqumei is missing."""
+        """Symbols of each normalised text, a space between accent phrases.
+
+        Raises DependencyError when haqumei is missing.
+        """
         if self._reader is None:
             self._reader = _open_reader()
         return [self._symbols(text) for text in texts]
@@ -86,12 +89,12 @@ def _open_reader() -> Any:
 
 
 def _prepared(text: str) -> str:
-    text = verbalise(_without_accents(normalise(text)))
+    text = verbalise(_without_accents(text))
     return _MARKS.sub(lambda mark: _JAPANESE_MARKS[mark[1]], text)
 
 
 def _unread(word: str) -> list[str]:
-    """The characters of a word without a sound: marks, and whatever the reader does not know."""
+    """The characters of a word without a sound: marks, and what haqumei does not know."""
     spoken = "".join(character for character in word if character not in _SILENT_CHARACTERS)
     return [character for character in normalise(spoken) if not character.isspace()]
 

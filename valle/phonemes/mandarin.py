@@ -1,7 +1,7 @@
 """Mandarin text to phonemes: pypinyin reads the characters, a table turns pinyin into IPA, the tone is its number.
 
 espeak-ng's IPA writes tones 1 and 4 alike (both as 5) and spells some words out ("na three five"). Neutral tone is 5.
-Latin words are said as in English, by espeak-ng.
+Latin words are read as English, by espeak-ng.
 """
 
 import re
@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 from valle.phonemes.symbols import PUNCTUATION, SPACE, split_symbols
-from valle.phonemes.text import normalise
 from valle.phonemes.tone_sandhi import apply_tone_sandhi
 from valle.phonemes.written.mandarin import verbalise
 from warehouse.errors import DependencyError
@@ -34,7 +33,7 @@ _FINALS = {
 _APICAL = {**dict.fromkeys(("zh", "ch", "sh", "r"), "ɻ̩"), **dict.fromkeys(("z", "c", "s"), "ɹ̩")}
 _HUMMED = {"n": "n̩", "m": "m̩", "ng": "ŋ̩", "hm": "xm̩", "hng": "xŋ̩"}
 _HAN = "㐀-䶿一-鿿豈-﫿𠀀-𲎯〇"
-_RUNS = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<latin>[^\W\d_{_HAN}]+(?:['’.-]? ?[^\W\d_{_HAN}]+)*)|(?P<other>\S)")
+_RUNS = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<latin>[^\W\d_{_HAN}]+(?:(?:['’.-] ?| )[^\W\d_{_HAN}]+)*)|(?P<other>\S)")
 _SYLLABLE = re.compile(r"[a-zê]+[1-5]")
 _SILENT_CHARACTERS = "'-"
 
@@ -57,10 +56,13 @@ class MandarinPhonemizer:
         self._read: Any = None
 
     def phonemize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Symbols of each text; runs of characters have no spaces. Raises DependencyError when pypinyin is missing."""
+        """Symbols of each normalised text; runs of characters have no spaces.
+
+        Raises DependencyError when pypinyin is missing.
+        """
         if self._read is None:
             self._read = _open_reader()
-        return [self._symbols(verbalise(normalise(text))) for text in texts]
+        return [self._symbols(verbalise(text)) for text in texts]
 
     def _symbols(self, text: str) -> list[str]:
         symbols: list[str] = []

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from valle.phonemes.espeak import EspeakPhonemizer, espeak_revision
 from valle.phonemes.japanese import JapanesePhonemizer, japanese_revision
 from valle.phonemes.mandarin import MandarinPhonemizer, mandarin_revision
-from valle.phonemes.text import LANGUAGES, pictures
+from valle.phonemes.text import LANGUAGES, normalise, pictures
 from warehouse.errors import ConfigurationError
 
 _JAPANESE, _MANDARIN = "ja", "zh"
 
 
 class LanguagePhonemizer:
-    """Sends each language to its reader; each is opened on first use."""
+    """Pass each language to its frontend; each is opened on first use."""
 
     def __init__(self) -> None:
         self._espeak = EspeakPhonemizer()
@@ -24,25 +24,27 @@ class LanguagePhonemizer:
     def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
         """Symbols of each text in `language` (ISO 639-1).
 
-        What cannot be said (an emoji, a kanji without a reading) is among the symbols as it is written, where the
+        What has no reading (an emoji, an unknown kanji) is among the symbols as it is written, where the
         phoneme table does not know it. Raises ConfigurationError for an unknown language, DependencyError when its
         reader is not installed.
         """
         if language not in LANGUAGES:
             raise ConfigurationError(f"no phonemes for the language {language!r}: use one of {', '.join(LANGUAGES)}.")
-        unsaid = [pictures(text) for text in texts]
-        said = [
+        # Before anything looks for characters without a reading: ℃ is short for °C.
+        texts = [normalise(text) for text in texts]
+        unread = [pictures(text) for text in texts]
+        readable = [
             "".join(character for character in text if character not in found)
-            for text, found in zip(texts, unsaid, strict=True)
+            for text, found in zip(texts, unread, strict=True)
         ]
         if language == _JAPANESE:
             with self._lock:
-                spoken = self._japanese.phonemize(said)
+                spoken = self._japanese.phonemize(readable)
         elif language == _MANDARIN:
-            spoken = self._mandarin.phonemize(said)
+            spoken = self._mandarin.phonemize(readable)
         else:
-            spoken = self._espeak.phonemize(said, language)
-        return [symbols + found for symbols, found in zip(spoken, unsaid, strict=True)]
+            spoken = self._espeak.phonemize(readable, language)
+        return [symbols + found for symbols, found in zip(spoken, unread, strict=True)]
 
 
 def readers_revision(language: str | None = None) -> str:

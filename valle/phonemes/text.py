@@ -1,10 +1,8 @@
-"""Text made ready for espeak: one spelling of each punctuation mark, and a check that the script fits the language.
-
-Numbers stay digits: espeak reads them aloud in the language's own way.
-"""
+"""Normalise text for the phonemizers: one form of each punctuation mark, and whether the script fits the language."""
 
 import re
 import unicodedata
+from collections import Counter
 
 LANGUAGES: tuple[str, ...] = ("en", "de", "fr", "ja", "ko", "zh")
 
@@ -28,13 +26,17 @@ _MARKS = str.maketrans(
         "‐": "-",
         "‑": "-",
         "™": None,
-        "\u00ad": None,
-        "\ufeff": None,
-        "\u200b": None,
+        # Soft hyphens and marks of direction and joining are not read. A NUL would end the text for espeak.
+        **dict.fromkeys(
+            "\u00ad\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+        ),
+        **dict.fromkeys(map(chr, (*range(9), *range(14, 32), *range(127, 160))), " "),
     }
 )
+# Half of a surrogate pair has no encoding: it becomes a character that the phoneme table does not hold.
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 _DOTS = re.compile(r"\.{2,}")
-_DASHES = re.compile(r" -+ |--+")
+_DASHES = re.compile(r" -+(?= )|--+")
 _LONG_DASH = re.compile(r"—{2,}")
 # A full-width mark between digits belongs to the number: １，２３４ or １２：３０.
 _NUMBER_MARKS = re.compile(r"(?<=\d)[，．：](?=\d)")
@@ -61,6 +63,7 @@ def normalise(text: str) -> str:
 
     East Asian marks carry their own white space; their ASCII forms get a space.
     """
+    text = _SURROGATES.sub("\ufffd", text)
     text = _NUMBER_MARKS.sub(lambda mark: unicodedata.normalize("NFKC", mark[0]), text)
     text = _RAISED.sub(lambda digits: f"^{unicodedata.normalize('NFKC', digits[0])}", _VULGAR.sub(" ", text))
     # Marks go first: NFKC would turn an ellipsis into three dots and a full-width bracket into an ASCII one.
@@ -85,23 +88,19 @@ def wrong_script(text: str, language: str) -> str | None:
 
     Letters of another script are wrong; so is Chinese, Japanese or Korean text without a letter of its own script.
     """
-    scripts = [(character, _script(character)) for character in text]
-    foreign = [character for character, script in scripts if script and script not in _SCRIPTS[language]]
+    counts = Counter(text)
+    scripts = {character: script for character in counts if (script := _script(character)) is not None}
+    foreign = [character for character, script in scripts.items() if script not in _SCRIPTS[language]]
     if foreign:
-        return f"{len(foreign)} letters that {language} is not read with, such as {''.join(dict.fromkeys(foreign))[:8]}"
+        number = sum(counts[character] for character in foreign)
+        return f"{number} letters that {language} is not read with, such as {''.join(foreign[:8])}"
     needed = _NEEDED.get(language)
-    if needed and not any(script in needed for _, script in scripts) and any(script for _, script in scripts):
+    if needed and scripts and not needed.intersection(scripts.values()):
         return f"no {' or '.join(sorted(needed)).lower()} letter"
     return None
 
 
 def pictures(text: str) -> list[str]:
-    """Return the characters of `text` without a reading: emoji, notes, arrows, which espeak would name or skip.
-
-    A symbol that is short for letters (℃, ㎏) has a reading.
-    """
-    return [c for c in text if unicodedata.category(c) == "So" and _is_picture(c)]
-
-
-def _is_picture(symbol: str) -> bool:
-    return symbol not in _SAID_SYMBOLS and not any(c.isalnum() for c in unicodedata.normalize("NFKC", symbol))
+    """Return what has no reading in normalised `text`: emoji, notes, arrows, which espeak would name or skip."""
+    found = {c for c in set(text) if unicodedata.category(c) == "So"}.difference(_SAID_SYMBOLS)
+    return [c for c in text if c in found] if found else []

@@ -10,7 +10,6 @@ from valle.backends.registry import Backends
 from valle.phonemes import (
     LANGUAGES,
     SPACE,
-    Phonemizer,
     normalise,
     phoneme_table,
     phonemizer_revision,
@@ -50,25 +49,43 @@ class Phonemize:
 
     def process(self, items: Sequence[WorkItem], backends: Backends) -> list[PhonemeRow]:
         """One row per transcript."""
-        phonemizer = backends.phonemizer(self.phonemizer)
-        return [self._outcome(item.input, phonemizer) for item in items]
+        faults = [self._text_fault(item.input) for item in items]
+        symbols = self._symbols([item.input for item, fault in zip(items, faults, strict=True) if not fault], backends)
+        return [
+            self.drop(item.input, *fault) if fault else self._outcome(item.input, symbols[item.input.id])
+            for item, fault in zip(items, faults, strict=True)
+        ]
 
     def drop(self, source: StageInput, reason: str, detail: str) -> PhonemeRow:
         """The row of a transcript without phonemes."""
         return self._row(source, None, [], reason, detail)
 
-    def _outcome(self, source: StageInput, phonemizer: Phonemizer) -> PhonemeRow:
+    def _text_fault(self, source: StageInput) -> tuple[str, str] | None:
+        """Return why a transcript is not phonemized: a reason and its detail, or None."""
         language = source.language or self.default_language
         text = normalise(source.text or "")
         if language not in LANGUAGES:
-            return self.drop(source, "unsupported_language", language)
+            return "unsupported_language", language
         if not any(character.isalnum() for character in text):
-            return self.drop(source, "empty", f"no letter in {text[:40]!r}")
-        if (fault := wrong_script(text, language)) is not None:
-            return self.drop(source, "wrong_script", fault)
-        symbols = phonemizer.phonemize([text], language)[0]
+            return "empty", f"no letter in {text[:40]!r}"
+        fault = wrong_script(text, language)
+        return None if fault is None else ("wrong_script", fault)
+
+    def _symbols(self, sources: Sequence[StageInput], backends: Backends) -> dict[str, list[str]]:
+        """Return the symbols of each transcript by its id, with one call per language."""
+        phonemizer = backends.phonemizer(self.phonemizer)
+        by_language: dict[str, list[StageInput]] = {}
+        for source in sources:
+            by_language.setdefault(source.language or self.default_language, []).append(source)
+        symbols: dict[str, list[str]] = {}
+        for language, group in by_language.items():
+            read = phonemizer.phonemize([source.text or "" for source in group], language)
+            symbols.update(zip((source.id for source in group), read, strict=True))
+        return symbols
+
+    def _outcome(self, source: StageInput, symbols: list[str]) -> PhonemeRow:
         if all(symbol == SPACE or symbol in PUNCTUATION for symbol in symbols):
-            return self.drop(source, "empty", f"no sound in {text[:40]!r}")
+            return self.drop(source, "empty", f"no sound in {normalise(source.text or '')[:40]!r}")
         unknown = phoneme_table().unknown(symbols)
         if len(unknown) > self.max_unknown:
             return self._row(source, symbols, unknown, "unknown_symbols", f"{len(unknown)} of {len(symbols)}")

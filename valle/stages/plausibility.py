@@ -49,6 +49,8 @@ _LOOP_LENGTHS = {1: 5, 2: 4, 3: 3, 4: 3, 5: 3, 6: 3, 7: 3, 8: 3}
 """How many times a run of n words in a row makes a loop. People do say `six six six`."""
 
 _SINGLE_LETTERS = re.compile(r"\b[a-z](?: [a-z]\b){1,9}")
+_LONGEST_FOR_WHISPER = 4_000
+"""Characters of two texts; for longer ones Whisper's normaliser is slow, and it fails on integers of 4,300 digits."""
 _SILENT = frozenset((SPACE, *PUNCTUATION, "ˈ", "ˌ"))
 
 
@@ -87,7 +89,7 @@ def disagreement(given: str, heard: str, language: str) -> float:
 
 def _spellings(given: str, heard: str, language: str) -> Iterator[tuple[str, str]]:
     yield plain(given, language), plain(heard, language)
-    if language == "en":
+    if language == "en" and len(given) + len(heard) <= _LONGEST_FOR_WHISPER:
         normalise = get_normaliser("whisper-en")
         texts = _join_letters(normalise(given, language)), _join_letters(normalise(heard, language))
         # It removes what is in brackets, so that nothing may be left to compare.

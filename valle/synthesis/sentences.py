@@ -14,6 +14,7 @@ from types import MappingProxyType
 _WIDE_CHARACTER = 3
 """Latin letters as long, when spoken, as one Chinese, Japanese or Korean character."""
 _LOOK_AHEAD = 100
+_LOOK_BEHIND = 100
 _CLOSERS = "\"'”’“‘»«›‹」』）)］]】〉》"
 _END = re.compile(rf"(?P<wide>[。．！？｡]+)|(?P<mark>[.!?…]+)(?P<closers>[{re.escape(_CLOSERS)}]*)(?=\s|$)")
 _PARAGRAPH = re.compile(r"\n\s*\n\s*")
@@ -42,6 +43,7 @@ _BREAKS = (
 )
 """Breaks at which a piece that is too long is cut, best first; a mark belongs to the text before it."""
 _IN_NUMBERS = "，．："
+_NOT_SPACE = re.compile(r"\S")
 
 
 def spoken_length(text: str) -> int:
@@ -118,7 +120,9 @@ def _is_end(text: str, begin: int, found: re.Match[str], end: int, language: str
         return not rest
     if following[:1].islower():
         return False
-    return found["mark"] != "." or not _is_short(text[begin : found.start()], following, language)
+    # A sentence that never ends would be looked through again at each of its marks without this bound.
+    before = text[max(begin, found.start() - _LOOK_BEHIND) : found.start()]
+    return found["mark"] != "." or not _is_short(before, following, language)
 
 
 def _is_short(before: str, following: str, language: str) -> bool:
@@ -145,8 +149,8 @@ def _quotations(text: str, language: str, max_characters: int) -> list[tuple[int
     while index < len(text):
         closers = pairs.get(text[index])
         if closers is not None:
-            reach = range(index + 1, min(len(text), index + max_characters))
-            close = next((i for i in reach if text[i] in closers), None)
+            found = (text.find(closer, index + 1, index + max_characters) for closer in closers)
+            close = min((at for at in found if at >= 0), default=None)
             if close is not None and spoken_length(text[index : close + 1]) <= max_characters:
                 spans.append((index, close))
                 index = close
@@ -156,33 +160,36 @@ def _quotations(text: str, language: str, max_characters: int) -> list[tuple[int
 
 def _shortened(text: str, max_characters: int) -> Iterator[str]:
     """Cut a text into about equal spans, each short enough."""
-    left = spoken_length(text)
+    left, begin = spoken_length(text), 0
     while left > max_characters:
         spans = -(-left // max_characters)
-        cut = _cut(text, max_characters, target=left / spans)
-        rest = text[cut:].lstrip()
-        yield text[:cut].rstrip()
-        left -= spoken_length(text[: len(text) - len(rest)])
-        text = rest
-    if text:
-        yield text
+        cut = _cut(text, begin, max_characters, target=left / spans)
+        yield text[begin:cut].rstrip()
+        after = _NOT_SPACE.search(text, cut)
+        end = after.start() if after else len(text)
+        left -= spoken_length(text[begin:end])
+        begin = end
+    if begin < len(text):
+        yield text[begin:]
 
 
-def _cut(text: str, longest: int, *, target: float) -> int:
-    """Return where to cut: at the best kind of break that exists, nearest to the `target` length."""
+def _cut(text: str, begin: int, longest: int, *, target: float) -> int:
+    """Return where to cut after `begin`: at the best kind of break that exists, nearest to the `target` length."""
     lengths: list[int] = []  # up to and with each character
-    for character in text:
+    for character in text[begin : begin + longest + 1]:
         length = (lengths[-1] if lengths else 0) + spoken_length(character)
         if length > longest and lengths:
             break
         lengths.append(length)
-    limit = len(lengths)
+    limit = begin + len(lengths)
     for kind in _BREAKS:
-        cuts = [found.end() for found in kind.finditer(text, 0, limit + 1) if not _is_in_number(text, found.start())]
-        near = [cut for cut in cuts if cut <= limit and lengths[cut - 1] >= target / 2]
+        cuts = [
+            found.end() for found in kind.finditer(text, begin, limit + 1) if not _is_in_number(text, found.start())
+        ]
+        near = [cut for cut in cuts if cut <= limit and lengths[cut - begin - 1] >= target / 2]
         if near:
-            return min(near, key=lambda cut: abs(lengths[cut - 1] - target))
-    return next((cut for cut, length in enumerate(lengths, 1) if length >= target), limit)
+            return min(near, key=lambda cut: abs(lengths[cut - begin - 1] - target))
+    return begin + next((cut for cut, length in enumerate(lengths, 1) if length >= target), len(lengths))
 
 
 def _is_in_number(text: str, index: int) -> bool:
