@@ -41,8 +41,8 @@ class SpeakOptions(BaseModel):
     language: str = "en"
     """ISO 639-1 code."""
     run: str | None = None
-    """Name of a training run, whose newest checkpoint speaks. By default the run that was trained last, or else
-    `words`, which comes with the package."""
+    """Name of a training run, whose newest checkpoint speaks. By default the embedded checkpoint, or a run with a
+    better measured word error rate on the same sentences."""
     checkpoint: Path | None = None
     """A checkpoint directory, instead of a run."""
     device: str = "cpu"
@@ -172,12 +172,13 @@ def _advice(piece: Piece) -> str:
 def _find_checkpoint(options: SpeakOptions) -> Path:
     if options.checkpoint is not None:
         return options.checkpoint
-    from valle.checkpoints.runs import EMBEDDED, latest_checkpoint, newest_checkpoint
+    from valle.checkpoints.runs import newest_checkpoint
     from valle.data_root import open_data_root
+    from valle.synthesis.default_checkpoint import choose_checkpoint
 
-    runs = open_data_root(options.data).runs
+    data_root = open_data_root(options.data)
     if options.run is not None:
-        return newest_checkpoint(runs, options.run)
-    trained = sorted(runs.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    found = (checkpoint for path in trained if (checkpoint := latest_checkpoint(path)) is not None)
-    return next(found, None) or newest_checkpoint(runs, EMBEDDED)
+        return newest_checkpoint(data_root.runs, options.run)
+    default = choose_checkpoint(data_root)
+    sys.stderr.write(f"valle: {default.reason}\n")
+    return default.directory
