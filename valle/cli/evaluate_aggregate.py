@@ -1,4 +1,4 @@
-"""`valle evaluate aggregate FILE [FILE]`: scores of a table of transcripts, and the paired verdict of two of them."""
+"""`valle evaluate aggregate FILE [FILE]`: scores of a table of transcripts, and the paired difference of two."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -77,7 +77,7 @@ def _rate(micro: Estimate, macro: Estimate) -> dict[str, Any]:
 
 
 def _mean(estimate: Estimate | None) -> dict[str, Any] | None:
-    """The shape of a rate, so that every metric is read the same way: the mean over lines is both."""
+    """Return a mean in the shape of a rate, so that all metrics are read alike: it is both micro and macro."""
     return None if estimate is None else {"mean": estimate.value} | _rate(estimate, estimate)
 
 
