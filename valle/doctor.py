@@ -1,7 +1,7 @@
-"""Check the installation; name a command for everything that is missing or broken. No check downloads anything.
+"""Check the installation: libraries, weights, the data root and the machine, with the command that fixes each.
 
-A finding is `ok`, `missing` (not installed) or `broken` (installed but failing). The embedded defaults need every part
-with `is_needed`.
+Checks download nothing. A finding is `ok`, `missing` (it can be added) or `broken` (it is there and does not work);
+`is_needed` marks what the embedded defaults need.
 """
 
 import importlib.util
@@ -18,13 +18,13 @@ from valle.backends import weights
 from warehouse.errors import DependencyError, PipelineError
 
 OK, MISSING, BROKEN = "ok", "missing", "broken"
-_INSTALL = "pip install -e ."
+_INSTALL = "pip install valle"
 _MIN_FREE_GIGABYTES = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of one check: `status` is `ok`, `missing` or `broken`; `fix` is a command, empty when it is `ok`."""
+    """Result of one check: `status` is `ok`, `missing` or `broken`; `fix` is a command, empty for `ok`."""
 
     name: str
     status: str
@@ -45,13 +45,13 @@ def _library(module: str, *, fix: str, distribution: str | None = None, is_neede
     try:
         return Finding(name, OK, version(name), is_needed=is_needed)
     except PackageNotFoundError:
-        return Finding(name, BROKEN, "importable, but without metadata", fix, is_needed)
+        return Finding(name, BROKEN, "can be imported but has no metadata", fix, is_needed)
 
 
 def _torch() -> Finding:
     try:
         import torch
-        import torchaudio  # encodec, vocos and distillmos import it, and it fails with a torch of another version
+        import torchaudio  # encodec, vocos and distillmos import it, and it fails beside another version of torch
     except (ImportError, OSError, RuntimeError) as error:
         fix = "pip install 'torch>=2.9,<2.15' 'torchaudio>=2.9,<2.12'"
         return Finding("torch", BROKEN, str(error).splitlines()[0], fix)
@@ -131,7 +131,6 @@ def _scorer(name: str) -> Callable[[], str]:
 
 
 def _encodec() -> Finding:
-    # Its file name contains a hash of its content, which changes with the published weights.
     found = sorted(weights.models_directory().glob("encodec_24khz-*.th"))
     if found:
         return Finding("encodec_24khz", OK, str(found[0]), is_needed=False)
@@ -140,12 +139,10 @@ def _encodec() -> Finding:
 
 
 def _data_directory(directory: Path) -> Finding:
-    # The folder is created by the first run, so the nearest existing parent is tested.
     existing = directory
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
     try:
-        # Permissions do not tell: a file system can be mounted read-only, or its quota used up.
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
@@ -157,7 +154,7 @@ def _disk(directory: Path) -> Finding:
     existing = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 1e9
     if free < _MIN_FREE_GIGABYTES:
-        detail = f"{free:.1f} GB free, {_MIN_FREE_GIGABYTES:.0f} GB are recommended"
+        detail = f"{free:.1f} GB free, and {_MIN_FREE_GIGABYTES:.0f} GB are advised"
         return Finding("disk", BROKEN, detail, "export VALLE_DATA=<a folder on a larger disk>")
     return Finding("disk", OK, f"{free:.0f} GB free")
 
@@ -168,7 +165,7 @@ def _cores() -> Finding:
 
 
 def diagnose(data: Path | None = None) -> Sequence[Finding]:
-    """Run every check, in the order of the pipeline. `data` is the data root (default `VALLE_DATA`, else `./data`)."""
+    """Run every check, in the order of the pipeline. `data` is the data root (default `VALLE_DATA`, `./data`)."""
     directory = data or Path(os.environ.get("VALLE_DATA", "data"))
     return [
         _python(),
@@ -177,7 +174,8 @@ def diagnose(data: Path | None = None) -> Sequence[Finding]:
         _library("deltalake", fix=_INSTALL),
         _library("duckdb", fix=_INSTALL),
         _library("lhotse", fix=_INSTALL),
-        _library("deepspeed", fix="pip install 'deepspeed>=0.19'"),
+        # Without it the plain engine trains, the only one elsewhere than on Linux.
+        _library("deepspeed", fix="pip install 'deepspeed>=0.19'", is_needed=False),
         _library("faster_whisper", distribution="faster-whisper", fix="pip install faster-whisper"),
         _espeak(),
         _haqumei(),
@@ -188,7 +186,7 @@ def diagnose(data: Path | None = None) -> Sequence[Finding]:
         _weights("resemblyzer", _resemblyzer, fix="pip install --no-deps Resemblyzer==0.1.4"),
         _weights("dnsmos", _scorer("dnsmos"), fix="pip install --no-deps speechmos==0.0.1.1"),
         _weights("distillmos", _scorer("distillmos"), fix="pip install distillmos xls-r-sqa", is_needed=False),
-        _weights("mini", _mini, fix="git checkout -- valle/codec"),
+        _weights("mini", _mini, fix="pip install --force-reinstall --no-deps valle"),
         _encodec(),
         _data_directory(directory),
         _disk(directory),
