@@ -148,9 +148,7 @@ def prefect_session(options: Located, *, command: str = "") -> Iterator[None]:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     verbosity = verbosity_of(os.environ)
-    if not {"-h", "--help"} & set(arguments):
-        introduce(command, verbosity)
-    options = parse(getattr(import_module("flows.parameters"), parameters), command, arguments)
+    introduce(command, verbosity)
     handler = configure_terminal(verbosity)
     from flows.runtime.shutdown import exit_on_sigterm
     from flows.server.connection import connect_to_prefect
