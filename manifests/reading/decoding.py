@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from manifests.reading.headers import mend_header
+from manifests.reading.headers import has_counted_frames, mend_header
 
 Block = NDArray[np.float32]
 """Decoded samples [time, channels]."""
@@ -76,6 +76,8 @@ class AudioDecoder:
         declared, is_mpeg = self._sound.frames, self._sound.format == "MP3"
         is_plausible = not is_mpeg and _has_last_sample(self._own_sound())
         self._is_displaced = True
+        if is_mpeg and has_counted_frames(self._file):
+            return AudioLength(declared, declared)
         mended = mend_header(self._file)
         if mended is None and is_plausible:
             return AudioLength(declared, declared)

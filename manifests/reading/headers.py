@@ -193,6 +193,48 @@ def _mend_mp3(file: BinaryIO, size: int) -> MendedHeader | None:
     return MendedHeader(open_range(file, rest, max(0, size - rest), bytes(head)))
 
 
+def has_counted_frames(file: BinaryIO) -> bool:
+    """Return whether an MP3 declares its number of frames, and exactly these frames are there.
+
+    Only the headers of the frames are read, which takes a twentieth of the time of decoding.
+    """
+    file.seek(0)
+    skipped = _id3_size(file.read(10))
+    file.seek(skipped)
+    found = _first_frame(file.read(_SEARCHED))
+    if found is None:
+        return False
+    at, frame = found
+    file.seek(skipped + at)
+    information = file.read(frame.length)
+    mark = information[frame.information_offset :]
+    if mark[:4] not in (b"Xing", b"Info") or len(mark) < 12 or not mark[7] & 1:
+        return False
+    return _count_frames(file) == int.from_bytes(mark[8:12], "big")
+
+
+def _count_frames(file: BinaryIO) -> int:
+    """Return the number of whole frames that follow one another from the present position on."""
+    lengths: dict[bytes, int] = {}  # of the few headers that one file has
+    count, position, window = 0, 0, file.read(_SEARCHED)
+    while True:
+        header = window[position : position + 3]
+        length = lengths.get(header)
+        if length is None:
+            frame = _parse_frame(header + b"\0") if len(header) == 3 else None
+            length = lengths[header] = frame.length if frame else 0
+        if length == 0 or position + length > len(window):
+            rest = window[position:]
+            window = rest + file.read(_SEARCHED)
+            # Nothing to continue with: the end, or something that is no frame.
+            if len(window) == len(rest) or (length == 0 and len(rest) >= 3):
+                return count
+            position = 0
+            continue
+        position += length
+        count += 1
+
+
 def _id3_size(head: bytes) -> int:
     if head[:3] != b"ID3" or len(head) < 10:
         return 0

@@ -37,9 +37,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    options = parse(getattr(import_module("flows.parameters"), parameters), command, arguments)
     verbosity = verbosity_of(os.environ)
-    introduce(command, verbosity)
+    if not {"-h", "--help"} & set(arguments):
+        introduce(command, verbosity)
+    options = parse(getattr(import_module("flows.parameters"), parameters), command, arguments)
     handler = configure_terminal(verbosity)
     # Prefect is imported from here on: it takes seconds, and a wrong option is reported before.
     from flows.runtime.shutdown import exit_on_sigterm

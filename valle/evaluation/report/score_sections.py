@@ -50,8 +50,8 @@ def missing_speech_sections(rows_by_system: RowsBySystem) -> list[Section]:
                 examples.setdefault(key, row.utterance)
     if not counts:
         return []
-    table = [
-        [f"`{system}`", reason, count, f"`{examples[system, reason]}`"]
+    table: list[tuple[Cell, ...]] = [
+        (f"`{system}`", reason, count, f"`{examples[system, reason]}`")
         for (system, reason), count in counts.most_common()
     ]
     return [
@@ -59,7 +59,7 @@ def missing_speech_sections(rows_by_system: RowsBySystem) -> list[Section]:
             heading="Missing speech",
             intro="Utterances without speech count as all words wrong and SIM-o 0.",
             header=("system", "reason", "utterances", "example"),
-            rows=tuple(tuple(row) for row in table),
+            rows=tuple(table),
             numeric=(False, False, True, False),
         )
     ]

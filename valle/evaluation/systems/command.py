@@ -126,8 +126,9 @@ class _Answer:
     def reported_time(self, name: str) -> float | None:
         """Return a time that the system measured; None when it is absent or exceeds the measured wall time."""
         value = self.content.get(name)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return float(value) if is_number and 0 < value <= self.wall_seconds else None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= self.wall_seconds:
+            return None
+        return float(value)
 
 
 def _request(item: EvaluationItem, exchange: Path, out: Path) -> dict[str, Any]:
