@@ -79,6 +79,7 @@ class CodesReader:
                 group = _read_group(self._lake / part, row_group, num_codebooks)
                 self._groups[key] = group
                 self._held += group.size
+                # The group just read stays, however large it is: its rows are requested one by one.
                 while self._held > self._cache_bytes and len(self._groups) > 1:
                     _, oldest = self._groups.popitem(last=False)
                     self._held -= oldest.size

@@ -55,6 +55,7 @@ def _encoded(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Concatenate the ids of all utterances; returns them and the start of each. Encodes each distinct symbol once."""
     begin, end = encode([])
+    # A corpus has millions of symbols and a few hundred distinct ones.
     flat = column.combine_chunks().flatten().dictionary_encode()
     ids = np.array([encode([symbol])[1] for symbol in flat.dictionary.to_pylist()], dtype=np.int64)
     counts = pc.list_value_length(column).to_numpy().astype(np.int64)
@@ -98,6 +99,7 @@ def load_items(
     symbol_ids, symbol_starts = _encoded(table["symbols"], encode)
     parts, part = _coded(table["codes_part"])
     speakers, speaker = _coded(table["speaker"])
+    # Stable, so that the order of a speaker's items, and with it every draw, is the same on every machine.
     by_speaker = np.argsort(speaker, kind="stable")
     languages, language = _coded(table["language"])
     return Items(

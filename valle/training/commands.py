@@ -31,6 +31,7 @@ class TypedCommands:
         self._stream = sys.stdin if stream is None else stream
         self._lines: list[str] = []
         self._lock = threading.Lock()
+        # A daemon, because a blocking read of standard input cannot be interrupted.
         threading.Thread(target=self._read, name="commands", daemon=True).start()
 
     def poll(self) -> list[str]:

@@ -58,6 +58,7 @@ class _Reader:
 
 
 def _request(row: _Row, prompt: Prompt | None, sampling: SamplingOptions, seed: int) -> Request:
+    # An untrained model has no end: twice the recorded duration is enough for an example.
     longest = max(2.0, 2 * float(row["duration"]))
     options = sampling.model_copy(update={"seed": seed, "max_seconds": longest})
     return Request(tuple(row["symbols"]), prompt, row["language"], options)

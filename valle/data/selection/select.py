@@ -71,6 +71,7 @@ def select(
             raise TrainingError(_refusal(registered))
         items = _items(chosen, _code_locations(connection, snapshot, data_root), set_id)
         directory.mkdir(parents=True, exist_ok=True)
+        # Pinned before anything refers to the files: a vacuum in between would remove them.
         data_root.lake.pin(selection.name, snapshot.versions)
         part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow.table, items)
         with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content has an equal name.

@@ -48,6 +48,7 @@ def similar_segments(connection: duckdb.DuckDBPyConnection, chosen: pa.Table) ->
 def nearest_clips(embeddings: NDArray[np.float32]) -> list[NDArray[np.int64]]:
     """Find the indices of the most similar unit vectors for each of [n, D], nearest first: at most `MAX_SIMILAR`."""
     found = []
+    # In blocks: a speaker with 100,000 utterances would need a matrix of 40 GB.
     for start in range(0, len(embeddings), _BLOCK):
         cosines = embeddings[start : start + _BLOCK] @ embeddings.T
         rows = np.arange(len(cosines))

@@ -68,6 +68,7 @@ def assign_splits(
     for group, speaker in sorted(zip(groups.tolist(), speakers, strict=True)):
         first_speaker.setdefault(group, speaker)
     order = sorted(first_speaker, key=lambda group: short_hash(f"{policy.seed}:{first_speaker[group]}"))
+    # The order depends on the seed and on names of speakers only, so adding a corpus moves few speakers.
     for name, fraction in (("dev", policy.dev), ("test", policy.test)):
         target, assigned = fraction * seconds.sum(), 0.0
         for group in order:
