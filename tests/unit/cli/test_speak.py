@@ -11,7 +11,7 @@ import yaml
 
 from manifests.demo.clips import demo_clips
 from tests.unit.synthesis.toy import toy_card, untrained_model
-from valle.checkpoints.checkpoint import write_model
+from valle.checkpoints.saving import write_model
 from valle.cli.arguments import parse
 from valle.cli.speak import SpeakOptions, run
 from valle.codec import open_codec
