@@ -78,6 +78,7 @@ def page_key(path: Path) -> str | None:
     if not path.exists():
         return None
     with path.open(encoding="utf-8") as page:
+        # The start of the page is enough, and pages are large.
         match = re.search(r'name="content-key" content="([^"]*)"', page.read(_KEY_WITHIN))
     return match.group(1) if match else None
 

@@ -100,7 +100,9 @@ def _select(scores: Sequence[ScoreRow], label: str, max_rows: int) -> list[Score
     for row in scores:
         if row.normaliser == label:
             by_system.setdefault(row.system, []).append(row)
+    # Equal shares, so that a system with many errors does not displace the others.
     max_of_system = max(1, max_rows // max(1, len(by_system)))
+    # Models first: the page is opened to look at their errors.
     order = sorted(by_system, key=lambda name: (control_of(name) is not None, system_rank(name)))
     return [row for name in order for row in sorted(by_system[name], key=worst_first)[:max_of_system]]
 

@@ -133,6 +133,7 @@ def similarity(row: ScoreRow) -> float | None:
 def _similarity_estimate(
     rows: Sequence[ScoreRow], options: BootstrapOptions, clusters: Sequence[str]
 ) -> Estimate | None:
+    # Missing speech has similarity 0 only where the similarity of other speech was measured.
     present = [row for row in rows if row.path is not None]
     if present and all(row.sim_o is None for row in present):
         return None
@@ -234,6 +235,7 @@ def compare(
     the systems share no utterance or their references differ.
     """
     by_trial = {_trial_key(row): row for row in rows_b}
+    # The speech of a control is the same in every trial.
     single = {row.utterance: row for row in rows_b} if len({row.trial for row in rows_b}) == 1 else {}
     pairs = [
         (row, counterpart)

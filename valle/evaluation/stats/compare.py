@@ -71,6 +71,7 @@ def compare_stored(
 
 def find_system(name: str, known: Sequence[SystemName]) -> SystemName:
     """Return the system of a name, see `compare_stored`."""
+    # A full name first, since a system may be called like an evaluation.
     exact = [each for each in known if str(each) == name]
     of_evaluation = [each for each in known if each.evaluation == name and control_of(each.system) is None]
     of_system = [each for each in known if each.system == name]
@@ -151,6 +152,7 @@ def _require_same_terms(rows_a: Sequence[ScoreRow], rows_b: Sequence[ScoreRow], 
 
 def _sentence(a: SystemScores, b: SystemScores, paired: Comparison, num_speakers: int) -> str:
     """State the verdict with its numbers and the normaliser of its WER."""
+    # Two evaluations may have a system of the same name.
     names = (a.system, b.system) if a.system != b.system else (_full(a), _full(b))
     words = {
         "better": f"{names[0]} makes fewer word errors than {names[1]}",

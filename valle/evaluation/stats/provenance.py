@@ -52,8 +52,9 @@ def items_hash(rows: Sequence[ScoreRow]) -> str:
     """Return the hash of the list of items of the rows.
 
     It is the hash stored when the list was resolved, or, in rows without one, a hash over protocol, utterances and
-    prompts of the rows, whatever their trials.
+    prompts of the rows, which ignores trials.
     """
+    # Rows of early lakes and external tables have no stored hash.
     stored = {row.items_hash for row in rows}
     if len(stored) == 1 and (known := next(iter(stored))) is not None:
         return known

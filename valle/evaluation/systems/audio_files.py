@@ -77,6 +77,7 @@ def find_speech(items: Iterable[EvaluationItem], system: str, directory: Path) -
     for item in items:
         path = speech_path(directory, system, item)
         note = _read_note(path)
+        # Without file and failure the item was not attempted yet.
         if not path.exists() and note.get("failure") is None:
             continue
         found.append(
@@ -103,6 +104,7 @@ def _read_note(path: Path) -> dict[str, Any]:
 
 def similarity_directory(directory: Path) -> Path:
     """Return the sibling folder for audio that is only used for speaker similarity and never transcribed."""
+    # A sibling and not a subfolder, because every file below `directory` is transcribed.
     return directory.with_name(f"{directory.name}-voices")
 
 
@@ -158,6 +160,7 @@ def read_hardware_notes(directory: Path) -> list[str]:
 
 def _processor() -> str:
     try:
+        # `platform.processor()` is empty on most Linux distributions.
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
