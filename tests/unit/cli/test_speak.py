@@ -13,13 +13,8 @@ from manifests.demo.clips import demo_clips
 from tests.unit.cli.parsing import parse_options
 from tests.unit.synthesis.toy import toy_card, untrained_model
 from valle.checkpoints.saving import write_model
-<<<<<<< HEAD
 from valle.cli.app import build_app
 from valle.cli.arguments import run_command
-=======
-from valle.cli.arguments import parse
-from valle.cli.speak import SpeakOptions, run
->>>>>>> training
 from valle.codec import open_codec
 from valle.phonemes import phoneme_table
 from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions
