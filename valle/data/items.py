@@ -13,7 +13,7 @@ from warehouse.errors import TrainingError
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Columns of a split, one entry per item unless a comment says otherwise."""
+    """Columns of a split, one entry per item unless noted."""
 
     ids: pa.ChunkedArray
     symbol_ids: NDArray[np.int64]  # of all items, one after the other

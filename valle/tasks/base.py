@@ -96,7 +96,7 @@ Options_contra = TypeVar("Options_contra", contravariant=True)
 
 
 class Task(Protocol[Options_contra]):
-    """What a model row learns."""
+    """A kind of model rows: their fields, ratio, mode and loss."""
 
     @property
     def name(self) -> str:

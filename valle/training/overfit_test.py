@@ -1,6 +1,6 @@
 """Self-test of the network: `python -m valle.training.overfit_test [FOLDER]` overfits two clips and synthesizes them.
 
-A model that cannot do that has a fault in layout, masks, loss or decoding, whatever its losses on large data are. It
+A model that cannot do that has a fault in layout, masks, loss or decoding, regardless of its losses on large data. It
 needs about ten minutes on a CPU.
 """
 

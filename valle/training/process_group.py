@@ -1,6 +1,6 @@
 """The process group of a run of several ranks, which listens on no outside interface unless there are several nodes.
 
-torch's TCP store listens on all interfaces, whatever MASTER_ADDR is. Ranks of one node meet in a file instead, and
+torch's TCP store listens on all interfaces, regardless of MASTER_ADDR. Ranks of one node meet in a file instead, and
 their connections use the loopback interface.
 """
 
