@@ -1,4 +1,4 @@
-"""Rows of the lake as Lhotse manifests: recordings, supervisions, cuts, and cuts that carry codes.
+"""Write rows of the lake as Lhotse manifests: recordings, supervisions, cuts, and cuts with codes.
 
 Members of an archive become a recording whose source is a command that cuts the bytes out, so stock Lhotse can load
 them. Files are written line by line under a temporary name and depend on the rows alone.
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.array import Array, TemporalArray
 from lhotse.audio import AudioSource
+from lhotse.cut import Cut
 
 from warehouse.rows import RecordingRow, Span, TrainingItemRow
 
@@ -25,7 +26,7 @@ CODES_STORAGE = "parquet_codes"
 
 @dataclass(frozen=True, slots=True)
 class ManifestPaths:
-    """The files of one part of a corpus."""
+    """The files of one subset of a corpus."""
 
     recordings: Path
     supervisions: Path
@@ -34,12 +35,13 @@ class ManifestPaths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFacts:
-    """What a cut needs to know of its recording; `size` is 0 for a plain file, `start` the segment's, in seconds."""
+    """Facts of the recording of a cut; `size` is 0 for a plain file, `start` is that of the segment, in seconds."""
 
     path: str
     sample_rate: int
     num_samples: int
     num_channels: int = 1
+    channel: int | None = None
     offset: int = 0
     size: int = 0
     start: float = 0.0
@@ -47,7 +49,7 @@ class AudioFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodesPlace:
-    """Where the codes of an item lie: the part as a path, and the numbers of the codec."""
+    """Location of the codes of an item: the data file, and the numbers of the codec."""
 
     path: str
     num_codebooks: int
@@ -55,20 +57,21 @@ class CodesPlace:
 
 
 def facts_of(row: RecordingRow) -> AudioFacts:
-    """The facts of a usable recording."""
+    """Return the facts of a usable recording."""
     assert row.sample_rate is not None and row.num_samples is not None, "a dropped row has no audio"
     return AudioFacts(
         path=row.path,
         sample_rate=row.sample_rate,
         num_samples=row.num_samples,
         num_channels=row.num_channels or 1,
+        channel=row.channel,
         offset=row.offset,
         size=0 if row.member is None else row.size,
     )
 
 
 def make_recording(recording_id: str, facts: AudioFacts) -> Recording:
-    """The Lhotse recording of a file or of a range of bytes of an archive."""
+    """Return the Lhotse recording of a file or of a range of bytes of an archive."""
     source, kind = facts.path, "file"
     if facts.size:
         source, kind = f"tail -c +{facts.offset + 1} {shlex.quote(facts.path)} | head -c {facts.size}", "command"
@@ -84,9 +87,10 @@ def make_recording(recording_id: str, facts: AudioFacts) -> Recording:
 
 
 def make_supervisions(row: RecordingRow) -> list[SupervisionSegment]:
-    """One supervision per declared span, or one over everything; a text belongs to a single span only."""
+    """Return one supervision per declared span, or one over everything; a text of the recording needs a single span."""
     assert row.duration is not None, "a dropped row has no audio"
     spans = row.spans or [Span(start=0.0, end=row.duration)]
+    texts: list[str | None] = row.span_texts or [row.text if len(spans) == 1 else None] * len(spans)
     custom = {
         "licence": row.licence,
         "origin": row.origin,
@@ -101,8 +105,8 @@ def make_supervisions(row: RecordingRow) -> list[SupervisionSegment]:
             recording_id=row.recording_id,
             start=span.start,
             duration=round(span.end - span.start, 8),
-            channel=list(range(row.num_channels or 1)) if (row.num_channels or 1) > 1 else 0,
-            text=row.text if len(spans) == 1 else None,
+            channel=_channels_of(row),
+            text=texts[number],
             speaker=row.speaker,
             language=row.language,
             custom={key: value for key, value in custom.items() if value is not None},
@@ -111,14 +115,27 @@ def make_supervisions(row: RecordingRow) -> list[SupervisionSegment]:
     ]
 
 
-def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: str, part: str) -> ManifestPaths:
-    """Write the usable `rows` as `<corpus>_{recordings,supervisions,cuts}_<part>.jsonl.gz` and say where.
+def _channels_of(row: RecordingRow) -> int | list[int]:
+    if row.channel is not None:
+        return row.channel
+    num_channels = row.num_channels or 1
+    return list(range(num_channels)) if num_channels > 1 else 0
 
-    Dropped rows are left out. Holds one row at a time; the three files appear together at the end.
+
+def _cut_of(row: RecordingRow, recording: Recording) -> Cut:
+    if row.channel is None:
+        return recording.to_cut()
+    return MonoCut(id=recording.id, start=0.0, duration=recording.duration, channel=row.channel, recording=recording)
+
+
+def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: str, subset: str) -> ManifestPaths:
+    """Write the usable `rows` as `<corpus>_{recordings,supervisions,cuts}_<subset>.jsonl.gz` and return their paths.
+
+    Dropped rows are left out. One row is in memory at a time; the three files appear together at the end.
     """
     directory.mkdir(parents=True, exist_ok=True)
     paths = ManifestPaths(
-        *(directory / f"{corpus}_{kind}_{part}.jsonl.gz" for kind in ("recordings", "supervisions", "cuts"))
+        *(directory / f"{corpus}_{kind}_{subset}.jsonl.gz" for kind in ("recordings", "supervisions", "cuts"))
     )
     with ExitStack() as files:
         recordings, supervisions, cuts = (
@@ -128,21 +145,21 @@ def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: st
             if row.drop_reason is not None:
                 continue
             recording = make_recording(row.recording_id, facts_of(row))
-            spoken = make_supervisions(row)
-            cut = recording.to_cut()
-            cut.supervisions = spoken
+            listed = make_supervisions(row)
+            cut = _cut_of(row, recording)
+            cut.supervisions = listed
             _put(recordings, recording)
             _put(cuts, cut)
-            for supervision in spoken:
+            for supervision in listed:
                 _put(supervisions, supervision)
     return paths
 
 
 def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace) -> MonoCut:
-    """The cut of a training item: its audio, its text, and its codes [T, Q] as the field `codes`.
+    """Return the cut of a training item: its audio, its text, and its codes [T, Q] as the field `codes`.
 
-    `cut.load_codes()` needs `valle.data.codes_reader` to be imported. The codes begin where the cut does; a cut that
-    is truncated loads the frames of its own span. Lhotse rounds the frames of a span: a last frame that is less than
+    `cut.load_codes()` needs `valle.data.codes_reader` to be imported. The codes begin with the cut; a truncated cut
+    loads the frames of its own span. Lhotse rounds the frames of a span: a last frame that is less than
     half filled is left out.
     """
     recording = make_recording(item.recording_id, facts)
@@ -157,7 +174,7 @@ def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace) -> Mo
         id=item.segment_id,
         start=facts.start,
         duration=duration,
-        channel=0,
+        channel=facts.channel or 0,
         recording=recording,
         supervisions=[
             SupervisionSegment(
@@ -193,7 +210,7 @@ def write_cuts(cuts: Iterable[MonoCut], path: Path) -> int:
 
 @contextmanager
 def _written(path: Path) -> Iterator[BinaryIO]:
-    """A gzip file that appears under its name when all of it has been written; equal lines give equal bytes."""
+    """Open a gzip file that appears under its name when it is complete; equal lines give equal bytes."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with (

@@ -49,19 +49,19 @@ class RecordingRow:
     corpus: Annotated[str, "name of the corpus"]
     part: Annotated[str, "published subset (`small`, `EN`, `train-clean-100`, ...)"]
     shard: Annotated[str, "unit of work"]
-    fingerprint: Annotated[str, "hash of reader version and etag"]
-    path: Annotated[str, "file that holds the audio"]
+    fingerprint: Annotated[str, "hash of reader version, audio and metadata"]
+    path: Annotated[str, "file of the audio when it was read; `current_recordings` has its present path"]
     member: Annotated[str | None, "name inside the archive, null for a plain file"]
     offset: Annotated[int, "first byte of the audio inside the archive; 0 for a plain file"]
     size: Annotated[int, "bytes of encoded audio"]
-    content_hash: Annotated[str, "hash of the size and of the ends of the encoded bytes; equal means duplicate"]
+    content_hash: Annotated[str, "hash of all encoded bytes; equal means duplicate"]
     sample_rate: Annotated[Int32 | None, "Hz, as stored"]
     num_channels: Annotated[Int32 | None, "channels, as stored"]
-    num_samples: Annotated[int | None, "samples per channel"]
+    num_samples: Annotated[int | None, "samples per channel, as decoded"]
     duration: Annotated[float | None, "seconds"]
     origin: Annotated[str, "`recorded`, `synthetic`, or `generated` by a checkpoint under evaluation"]
     speaker: Annotated[str | None, "speaker label of the corpus, prefixed with the corpus name"]
-    language: Annotated[str | None, "ISO 639-1 code the corpus declares"]
+    language: Annotated[str | None, "ISO 639-1 code the corpus declares; `und` for one that is not recognised"]
     licence: Annotated[str, "SPDX identifier, or `unknown`"]
     text: Annotated[str | None, "transcript that came with the corpus"]
     book: Annotated[str | None, "book, video or session: what must not straddle a split"]
@@ -73,6 +73,9 @@ class RecordingRow:
     ingested_at: Annotated[Micros, "when it was read"]
     drop_reason: Annotated[str | None, "null, or why it cannot be used"]
     drop_detail: Annotated[str | None, "what was seen"]
+    channel: Annotated[Int32 | None, "the channel that is read, from 0; null for the mean of all"] = None
+    declared_samples: Annotated[int | None, "samples in the header where that is wrong, 0 for none; else null"] = None
+    span_texts: Annotated[list[str | None] | None, "the text of each of `spans`, where the corpus has them"] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +97,7 @@ class SegmentRow:
     cut: Annotated[str, "how its ends were chosen: `given`, `pause` or `forced`"]
     drop_reason: Annotated[str | None, "null, or why the recording yields nothing"]
     drop_detail: Annotated[str | None, "what was seen"]
+    given_text: Annotated[str | None, "the text the corpus has for this span alone"] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

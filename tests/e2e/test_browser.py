@@ -98,7 +98,7 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
     pages.open_artifact("report-prepare-clips")
     pages.see("quantize", 120)
     pages.shoot("report")
-    pages.see_picture("How long the utterances of clips are.", 120)
+    pages.see_picture("Durations of the utterances of clips.", 120)
     pages.shoot("report-plots")
 
 

@@ -1,4 +1,4 @@
-"""Ingestion: what a corpus reader finds becomes rows of `sources` (the plan) and then of `recordings`.
+"""Ingest a corpus: the sources that its reader finds become rows of `sources` (the plan), then of `recordings`.
 
 Listing commits new sources with the shard each belongs to, so the plan survives a crash and a second run lists
 only what is new or changed. Reading a shard is one transaction.
@@ -6,10 +6,12 @@ only what is new or changed. Reading a shard is one transaction.
 
 import dataclasses
 import itertools
+import json
 import logging
+import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,34 +20,40 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from manifests.corpus import Corpus, Source, assign_shards, source_id
+from manifests.reading.recording import failed_row
 from valle.stages.runner import ShardReport, write_shard_report
 from warehouse.catalogue.views import connect
-from warehouse.errors import CommitConflict
+from warehouse.errors import CommitConflict, PipelineError
 from warehouse.fingerprints import short_hash
 from warehouse.lake.arrow import from_table
 from warehouse.lake.tables import Lake
-from warehouse.rows import RecordingRow, SourceRow
+from warehouse.rows import ConfigurationRow, RecordingRow, SourceRow
 
 if TYPE_CHECKING:
     from manifests.lhotse_io import ManifestPaths
 
 logger = logging.getLogger(__name__)
+_STAGE = "ingest"
 _LISTED_AT_ONCE = 20_000
 _READ_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class IngestPlan:
-    """What listing found: how many sources are new or changed, and the shards that are still to be read."""
+    """Result of a listing: the number of new or changed sources, and the shards that are still to be read.
+
+    `is_moved` when sources that were read before are in another folder now.
+    """
 
     corpus: str
     new_sources: int
     shards: tuple[str, ...]
+    is_moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What ingestion would read: sources that are new, changed or only listed, and their bytes; and what is read."""
+    """Sources that ingestion would read (new, changed or only listed) and their bytes; and those that were read."""
 
     sources: int
     size: int
@@ -53,7 +61,7 @@ class Unread:
 
 
 def find_unread(corpus: Corpus, lake: Lake) -> Unread:
-    """List the corpus and say what is to be read. Nothing is written.
+    """List the corpus and count what is to be read, without writing anything.
 
     Raises ManifestError when the root of the corpus does not exist.
     """
@@ -73,12 +81,16 @@ def find_unread(corpus: Corpus, lake: Lake) -> Unread:
 
 
 def plan_ingest(corpus: Corpus, lake: Lake) -> IngestPlan:
-    """List the corpus, commit the sources that are new or changed, and say which shards are still to be read.
+    """List the corpus, commit the sources that are new or changed, and return the shards that are still to be read.
 
+    Sources that were read from another folder, which is gone, are the same sources: the lake notes where they are.
     Raises ManifestError when the root of the corpus does not exist.
     """
     new = 0
+    moves: dict[str, _Move] = {}
     for batch in _batched(corpus.find(), _LISTED_AT_ONCE):
+        for move in _moves(corpus.name, batch, lake):
+            moves.setdefault(move.old_root, move)
         unseen = _unseen(corpus.name, batch, lake)
         if not unseen:
             continue
@@ -88,12 +100,13 @@ def plan_ingest(corpus: Corpus, lake: Lake) -> IngestPlan:
             lake.append(SourceRow, rows, f"list:{unit}")
             new += len(rows)
         except CommitConflict:
-            logger.info("%s: another listing was first; its plan stands", corpus.name)
-    return IngestPlan(corpus.name, new, unread_shards(corpus.name, lake))
+            logger.info("%s: another process has committed the same listing", corpus.name)
+    is_moved = _note_moves(corpus, moves.values(), lake)
+    return IngestPlan(corpus.name, new, unread_shards(corpus.name, lake), is_moved)
 
 
 def unread_shards(corpus: str, lake: Lake) -> tuple[str, ...]:
-    """Shards of `corpus` that were listed and not read yet, in the order of their names."""
+    """Return the shards of `corpus` that were listed and not read yet, in the order of their names."""
     with connect(lake.snapshot(tables=(SourceRow.table, RecordingRow.table)), extent="tables") as connection:
         rows = connection.execute(
             "SELECT DISTINCT shard FROM sources WHERE corpus = $1 "
@@ -106,31 +119,28 @@ def unread_shards(corpus: str, lake: Lake) -> tuple[str, ...]:
 def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> ShardReport:
     """Read every source of `shard` and commit its recordings; nothing is read when another worker has done it."""
     started, clock = datetime.now(UTC), time.perf_counter()
-    if lake.is_committed(RecordingRow.table, f"ingest:{shard}"):
-        return ShardReport(
-            stage="ingest",
-            corpus=corpus.name,
-            shard=shard,
-            rows_in=0,
-            rows_out=0,
-            drops={},
-            audio_seconds=0.0,
-            wall_seconds=time.perf_counter() - clock,
-        )
-    with connect(lake.snapshot(tables=(SourceRow.table,)), threads=1, extent="tables") as connection:
-        listed = connection.execute(
-            'SELECT * FROM sources WHERE corpus = ? AND shard = ? ORDER BY path, "offset"', [corpus.name, shard]
-        ).to_arrow_table()
-    sources: list[SourceRow] = list(from_table(SourceRow, listed))
+    if lake.is_committed(RecordingRow.table, f"{_STAGE}:{shard}"):
+        return _report(corpus.name, shard, [], clock)
     # The time of listing, not of reading: of two equal files the first listed is kept, in every order of reading.
     rows = [
         dataclasses.replace(row, shard=shard, ingested_at=source.found_at)
-        for source in sources
-        for row in corpus.read(source)
+        for source in _sources_of(corpus, shard, lake)
+        for row in _read(corpus, source)
     ]
-    report = ShardReport(
-        stage="ingest",
-        corpus=corpus.name,
+    report = _report(corpus.name, shard, rows, clock)
+    try:
+        lake.append(RecordingRow, rows, f"{_STAGE}:{shard}")
+    except CommitConflict:
+        logger.info("%s %s: another worker has committed the same shard", _STAGE, shard)
+        return report
+    write_shard_report(report, lake, run_id=run_id, started=started, options=dataclasses.asdict(corpus.options))
+    return report
+
+
+def _report(corpus: str, shard: str, rows: list[RecordingRow], clock: float) -> ShardReport:
+    return ShardReport(
+        stage=_STAGE,
+        corpus=corpus,
         shard=shard,
         rows_in=len(rows),
         rows_out=sum(row.drop_reason is None for row in rows),
@@ -138,51 +148,168 @@ def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> Shar
         audio_seconds=sum(row.duration or 0.0 for row in rows if row.drop_reason is None),
         wall_seconds=time.perf_counter() - clock,
     )
+
+
+def _sources_of(corpus: Corpus, shard: str, lake: Lake) -> Iterator[SourceRow]:
+    """Yield the sources of a shard with paths below the present root of the corpus, if they have left the old one."""
+    with connect(lake.snapshot(tables=(SourceRow.table,)), threads=1, extent="tables") as connection:
+        listed = connection.execute(
+            'SELECT * FROM sources WHERE corpus = ? AND shard = ? ORDER BY path, "offset"', [corpus.name, shard]
+        ).to_arrow_table()
+    folder = _folder_of(corpus)
+    for source in from_table(SourceRow, listed):
+        present = f"{folder}/{source.relative_path}"
+        is_moved = not os.path.lexists(source.path) and os.path.lexists(present)
+        yield dataclasses.replace(source, path=present) if is_moved else source
+
+
+def _read(corpus: Corpus, source: SourceRow) -> Iterator[RecordingRow]:
+    """Yield the rows of a source; a last, dropped one where its reader fails, so that the others are not lost."""
     try:
-        lake.append(RecordingRow, rows, f"ingest:{shard}")
-    except CommitConflict:
-        logger.info("ingest %s: another worker was first; its rows stand", shard)
-        return report
-    write_shard_report(report, lake, run_id=run_id, started=started, options=dataclasses.asdict(corpus.options))
-    return report
+        yield from corpus.read(source)
+    except PipelineError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a file makes a reader or a decoder raise
+        logger.warning("%s: %s cannot be read: %r", corpus.name, source.path, error)
+        yield failed_row(corpus, source, error)
 
 
 def export_manifests(corpus: str, lake: Lake, directory: Path) -> "list[ManifestPaths]":
-    """Write the usable recordings of a corpus as Lhotse manifests, a set of files for each part."""
+    """Write the usable recordings of a corpus as Lhotse manifests, a set of files for each subset."""
     from manifests.lhotse_io import write_manifests  # Lhotse imports torch, which a run with nothing to do never needs
 
     written = []
-    with connect(lake.snapshot(tables=(RecordingRow.table,)), threads=1, extent="in_force") as connection:
-        parts = connection.execute(
+    tables = (RecordingRow.table, ConfigurationRow.table)
+    with connect(lake.snapshot(tables=tables), threads=1, extent="in_force") as connection:
+        subsets = connection.execute(
             "SELECT DISTINCT part FROM current_recordings WHERE corpus = ? AND drop_reason IS NULL ORDER BY 1", [corpus]
         ).fetchall()
-        for (part,) in parts:
+        for (subset,) in subsets:
             reader = connection.execute(
                 "SELECT * FROM current_recordings WHERE corpus = ? AND part = ? AND drop_reason IS NULL "
                 "ORDER BY recording_id",
-                [corpus, part],
+                [corpus, subset],
             ).to_arrow_reader(_READ_AT_ONCE)
             rows = (row for batch in reader for row in from_table(RecordingRow, pa.Table.from_batches([batch])))
-            written.append(write_manifests(rows, directory, corpus=corpus, part=part or "all"))
+            written.append(write_manifests(rows, directory, corpus=corpus, subset=subset or "all"))
     return written
 
 
 def _unseen(corpus: str, sources: list[Source], lake: Lake) -> list[Source]:
-    """The sources that are not in the lake with the same etag, in their order."""
-    listed = pa.table(
-        {
-            "number": list(range(len(sources))),
-            "source_id": [source_id(corpus, source) for source in sources],
-            "etag": [source.etag for source in sources],
-        }
-    )
+    """Return the sources that are not in the lake with the same etag, in their order."""
     with connect(lake.snapshot(tables=(SourceRow.table,)), extent="tables") as connection:
-        connection.register("listed", listed)
+        connection.register("listed", _as_table(corpus, sources))
         answer = connection.execute(
             "SELECT number FROM listed l ANTI JOIN sources s ON s.source_id = l.source_id AND s.etag = l.etag "
             "ORDER BY number"
         ).fetchall()
     return [sources[number] for (number,) in answer]
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """Sources that were listed below `old_root` and are now below `new_root`; `example` is one of their paths."""
+
+    old_root: str
+    new_root: str
+    example: str
+
+
+def _moves(corpus: str, sources: list[Source], lake: Lake) -> list[_Move]:
+    """Return the roots below which listed sources were found before, unchanged: the present one, or others."""
+    with connect(lake.snapshot(tables=(SourceRow.table,)), extent="tables") as connection:
+        connection.register("listed", _as_table(corpus, sources))
+        answer = connection.execute(
+            """
+            SELECT rtrim(left(s.path, length(s.path) - length(s.relative_path)), '/') AS old_root,
+                   min(rtrim(left(l.path, length(l.path) - length(l.relative_path)), '/')) AS new_root,
+                   min(s.relative_path)
+            FROM listed l JOIN sources s ON s.source_id = l.source_id AND s.etag = l.etag
+            WHERE ends_with(s.path, '/' || s.relative_path) AND ends_with(l.path, '/' || l.relative_path)
+            GROUP BY old_root ORDER BY old_root
+            """
+        ).fetchall()
+    return [_Move(*row) for row in answer]
+
+
+def _as_table(corpus: str, sources: list[Source]) -> pa.Table:
+    return pa.table(
+        {
+            "number": pa.array(range(len(sources)), pa.int64()),
+            "source_id": pa.array([source_id(corpus, source) for source in sources], pa.string()),
+            "etag": pa.array([source.etag for source in sources], pa.string()),
+            "path": pa.array([source.path for source in sources], pa.string()),
+            "relative_path": pa.array([source.relative_path for source in sources], pa.string()),
+        }
+    )
+
+
+def _note_moves(corpus: Corpus, moves: Iterable[_Move], lake: Lake) -> bool:
+    """Commit which roots have moved, as the configuration of ingestion, and return whether any has.
+
+    A root that is still there has not moved: the corpus was copied, or is mounted twice.
+    """
+    before = _moved_roots(corpus.name, lake)
+    after = dict(before)
+    for move in moves:
+        present = _present(move.old_root, after)
+        if present != move.new_root and not os.path.lexists(f"{present}/{move.example}"):
+            old, new = move.old_root, move.new_root
+            if corpus.root.is_file():  # A list names audio beside its folder, which has moved with it.
+                old, new = _without_common_end(old, new)
+            after = {root: target for root, target in after.items() if not _is_nested(root, old)}
+            if old != new:
+                after[old] = new
+    if after == before:
+        return False
+    options = json.dumps(
+        {"kind": corpus.kind, "moved": [{"old_root": old, "new_root": new} for old, new in sorted(after.items())]}
+    )
+    now = datetime.now(UTC)
+    row = ConfigurationRow(
+        configuration_id=short_hash(f"{corpus.name}:{_STAGE}:{options}:{now.isoformat()}"),
+        corpus=corpus.name,
+        stage=_STAGE,
+        configuration=short_hash(options),
+        options=options,
+        activated_at=now,
+    )
+    lake.append(ConfigurationRow, [row], f"configuration:{row.configuration_id}")
+    for old in sorted(after.keys() - before.keys()):
+        logger.info("%s: %s has moved to %s", corpus.name, old, after[old])
+    return True
+
+
+def _moved_roots(corpus: str, lake: Lake) -> dict[str, str]:
+    with connect(lake.snapshot(tables=(ConfigurationRow.table,)), extent="in_force") as connection:
+        rows = connection.execute("SELECT old_root, new_root FROM moved_roots WHERE corpus = ?", [corpus]).fetchall()
+    return dict(rows)
+
+
+def _present(root: str, moved: Mapping[str, str]) -> str:
+    """Return where a root is now."""
+    for old, new in moved.items():
+        if root == old or root.startswith(f"{old}/"):
+            return new + root[len(old) :]
+    return root
+
+
+def _is_nested(first: str, second: str) -> bool:
+    return f"{first}/".startswith(f"{second}/") or f"{second}/".startswith(f"{first}/")
+
+
+def _without_common_end(first: str, second: str) -> tuple[str, str]:
+    """Return two folders without the last names that they share."""
+    one, two = first.split("/"), second.split("/")
+    while len(one) > 2 and len(two) > 2 and one[-1] == two[-1]:
+        one, two = one[:-1], two[:-1]
+    return "/".join(one), "/".join(two)
+
+
+def _folder_of(corpus: Corpus) -> str:
+    """Return the folder to which the paths of a corpus are relative."""
+    root = corpus.root.absolute()
+    return str(root.parent if root.is_file() else root)
 
 
 def _batched(sources: Iterable[Source], size: int) -> Iterator[list[Source]]:

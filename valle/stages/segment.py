@@ -130,22 +130,38 @@ class Segment:
 
     def _rows(self, source: StageInput, backends: Backends) -> list[SegmentRow]:
         if self.use_given and (source.text or "").strip():
-            return [self._whole(source)]
+            return [self._given(source, CutSpan(0.0, source.duration, GIVEN))]
+        given = self._given_spans(source) if self.use_given else {}
+        if given and all(source.span_texts):
+            return list(given.values())
+        if given:
+            without_text = zip(source.spans, source.span_texts, strict=True)
+            source = replace(source, spans=tuple(span for span, text in without_text if not text))
         try:
             pieces = self._pieces(source, backends)
         except UnreadableAudio as error:
-            return [self.drop(source, error.reason, error.detail)]
-        if isinstance(pieces, SegmentRow):
-            return [pieces]
-        return [self._row(source, piece, *self._fault(piece)) for piece in pieces]
+            pieces = self.drop(source, error.reason, error.detail)
+        rows = [pieces] if isinstance(pieces, SegmentRow) else [self._row(source, p, *self._fault(p)) for p in pieces]
+        return [*given.values(), *(row for row in rows if row.segment_id not in given)]
 
-    def _whole(self, source: StageInput) -> SegmentRow:
-        if source.duration > self.max_duration:
-            detail = f"{source.duration:.1f} s; its text cannot be split with it"
-            return self.drop(source, "too_long", detail)
-        if source.duration < self.min_given_duration:
-            return self.drop(source, "too_short", f"{source.duration:.2f} s")
-        return self._row(source, CutSpan(0.0, source.duration, GIVEN), None, None)
+    def _given_spans(self, source: StageInput) -> dict[str, SegmentRow]:
+        """Return a row by id for each declared span that has a text; neither is joined to a neighbour."""
+        rows: dict[str, SegmentRow] = {}
+        for span, text in zip(source.spans, source.span_texts, strict=False):
+            if text:
+                end = min(span.end, source.duration)
+                row = self._given(source, CutSpan(min(max(0.0, span.start), end), end, GIVEN), text)
+                rows.setdefault(row.segment_id, row)
+        return rows
+
+    def _given(self, source: StageInput, piece: CutSpan, text: str | None = None) -> SegmentRow:
+        """Return the row of a span with a text, which cannot be split; `text` None is that of the whole recording."""
+        reason, detail = None, None
+        if piece.duration > self.max_duration:
+            reason, detail = "too_long", f"{piece.duration:.1f} s; its text cannot be split with it"
+        elif piece.duration < self.min_given_duration:
+            reason, detail = "too_short", f"{piece.duration:.2f} s"
+        return self._row(source, piece, reason, detail, text)
 
     def _fault(self, piece: CutSpan) -> tuple[str | None, str | None]:
         if piece.duration < self.min_duration:
@@ -202,7 +218,9 @@ class Segment:
         return [span for span in clipped if span.end - span.start > FRAME_LENGTH / SAMPLE_RATE]
 
     @staticmethod
-    def _row(source: StageInput, piece: CutSpan, reason: str | None, detail: str | None) -> SegmentRow:
+    def _row(
+        source: StageInput, piece: CutSpan, reason: str | None, detail: str | None, text: str | None = None
+    ) -> SegmentRow:
         total = round(source.duration * source.sample_rate)
         first = min(total, max(0, round(piece.start * source.sample_rate)))
         last = min(total, round(piece.end * source.sample_rate))
@@ -217,6 +235,7 @@ class Segment:
             start_sample=first,
             num_samples=last - first,
             cut=piece.cut,
+            given_text=text,
             drop_reason=reason,
             drop_detail=detail,
         )

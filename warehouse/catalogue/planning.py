@@ -15,7 +15,7 @@ from warehouse.lake.arrow import to_table
 from warehouse.rows import ConfigurationRow
 
 _BELOW = {
-    "recordings": ("recordings",),
+    "recordings": ("configurations", "recordings"),
     "segments": ("configurations", "recordings", "segments"),
     "transcripts": ("configurations", "recordings", "segments", "transcripts"),
 }

@@ -14,8 +14,8 @@ def findings(tmp_path_factory):
 
 def test_everything_that_is_needed_is_found_here(findings):
     assert [f for f in findings.values() if f.is_needed and f.status != "ok" and f.name != "disk"] == []
-    assert findings["espeak"].detail == "says hello as həlˈoʊ"
-    assert findings["haqumei"].detail.endswith("says 東京 as to̞o̞kʲo̞o̞")
+    assert findings["espeak"].detail == "hello is həlˈoʊ"
+    assert findings["haqumei"].detail.endswith("東京 is to̞o̞kʲo̞o̞")
 
 
 def test_every_finding_that_is_not_ok_names_a_command(findings):

@@ -21,6 +21,7 @@ def stage_input(
     text: str | None = None,
     language: str | None = "en",
     spans: tuple[Span, ...] = (),
+    span_texts: tuple[str | None, ...] = (),
 ) -> StageInput:
     return StageInput(
         id=id,
@@ -34,6 +35,7 @@ def stage_input(
         text=text,
         language=language,
         spans=spans,
+        span_texts=span_texts,
     )
 
 

@@ -160,7 +160,7 @@ def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
     if used != [codec.label]:
         raise TrainingError(
             f"The selected codes were made by {', '.join(used)}, not by {codec.label}; "
-            "run `valle quantize` again, or narrow the condition on `codec`."
+            "run `valle data quantize` again, or narrow the condition on `codec`."
         )
 
 
@@ -206,7 +206,7 @@ def _items(chosen: pa.Table, places: pa.Table, set_id: str) -> pa.Table:
             [set_id],
         ).to_arrow_table()
     if items.num_rows != chosen.num_rows:
-        raise TrainingError(f"{chosen.num_rows} utterances have {items.num_rows} rows of codes; run `valle fsck`.")
+        raise TrainingError(f"{chosen.num_rows} utterances have {items.num_rows} rows of codes; run `valle lake fsck`.")
     schema = schema_of(TrainingItemRow)
     return items.select(schema.names).cast(schema)
 
