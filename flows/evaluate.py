@@ -38,7 +38,6 @@ from valle.stages.runner import Job
 from valle.stages.segment import Segment
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue.views import NewestCatalogue, refresh
 from warehouse.rows import ScoreRow
 
 _SHARD_MEGABYTES = 1.0
@@ -63,7 +62,7 @@ def evaluate(parameters: EvaluateParameters) -> Report:
         speak_system(plan, parameters)  # alone: its speed is one of the scores
         _listen(plan, parameters)
         rows = score_evaluation(plan, root, backends)
-        refresh(root.lake, root.catalogue)
+        root.catalogue.refresh()
     written = write_evaluation_report(resolved, rows, root)
     publish_report(f"evaluate {plan.system.name}", written.markdown_path, [plot.path for plot in written.plots])
     get_run_logger().info("Report: %s", written.markdown_path)
@@ -103,13 +102,12 @@ def _listen(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     spoken = [*whole, *_with_speech(map(voices_directory, plan.speech(data_root)))]
     for directory in spoken:
         _ingest(plan, directory, parameters)
-    catalogue = NewestCatalogue(data_root.lake)
     name = plan.system.name
-    run_jobs(f"segment {name}", [Job(segment, one.name) for one in spoken], data_root, workers, catalogue)
+    run_jobs(f"segment {name}", [Job(segment, one.name) for one in spoken], data_root, workers)
     # What takes longest comes first. Nobody listens to the words of what is only compared by its voice.
     jobs = [Job(stage, one.name) for stage in of_words for one in whole]
     jobs += [Job(of_voices, one.name) for one in spoken]
-    run_jobs(f"listen {name}", jobs, data_root, workers, catalogue)
+    run_jobs(f"listen {name}", jobs, data_root, workers)
 
 
 def judging_stages(plan: EvaluationPlan, *, codes: bool, one_at_a_time: bool) -> tuple[list[Stage], Speakers]:

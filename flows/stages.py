@@ -1,4 +1,4 @@
-"""One flow per stage, all of them the same few lines: plan, put the options in force, run the missing shards."""
+"""Define one flow per stage: plan, set the active configuration, run the missing shards."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,30 +17,25 @@ from flows.parameters import (
 )
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
-from flows.runtime.runner import Work, process_backends, run_all, run_id, shard_task, task_runner
+from flows.runtime.runner import Work, run_all, run_id, shard_task, task_runner
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
-from valle.stages.runner import Job, ShardReport, activate, plan
+from valle.stages.runner import Job, plan, set_active_configurations
 from warehouse.catalogue.planning import ShardPlan
-from warehouse.catalogue.views import NewestCatalogue, refresh
+from warehouse.shard_runs import ShardReport
 
 
-def run_stage(
-    stage: Stage, corpus: str, root: DataRoot, workers: Workers, catalogue: NewestCatalogue
-) -> list[ShardReport]:
-    """Do what `corpus` still needs from `stage`: the body of every stage flow; `catalogue` is that of `root`."""
-    return run_jobs(f"{stage.name} {corpus}", [Job(stage, corpus)], root, workers, catalogue)
+def run_stage(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
+    """Run `stage` on the missing rows of `corpus`: the body of every stage flow."""
+    return run_jobs(f"{stage.name} {corpus}", [Job(stage, corpus)], root, workers)
 
 
-def run_jobs(
-    name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers, catalogue: NewestCatalogue
-) -> list[ShardReport]:
-    """Do what every job still needs, the shards of all in one pool: no job may read what another writes."""
-    backends = process_backends(workers.device, workers.threads)
-    plans = [plan(job.stage, job.corpus, catalogue, backends) for job in jobs]
-    outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_in_force]
-    for job in activate(outdated, root.lake, backends):
-        get_run_logger().info("%s %s: these options are in force now", job.stage.name, job.corpus)
+def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -> list[ShardReport]:
+    """Run every job on its missing rows, the shards of all in one pool: no job may read what another writes."""
+    plans = [plan(job.stage, job.corpus, root.catalogue.connection()) for job in jobs]
+    outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_active]
+    for job in set_active_configurations(outdated, root.lake):
+        get_run_logger().info("%s %s: these options are the active configuration now", job.stage.name, job.corpus)
     run = run_id()
     with task_runner(workers) as runner:
         work = [
@@ -69,10 +64,10 @@ def _work(runner: TaskRunner[Any], job: Job, shard: ShardPlan, root: DataRoot, w
 
 
 def _run_alone(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
-    reports = run_stage(stage, corpus, root, workers, NewestCatalogue(root.lake))
+    reports = run_stage(stage, corpus, root, workers)
     if reports:
         publish_shard_reports(f"{stage.name} {corpus}", reports)
-    refresh(root.lake, root.catalogue)
+    root.catalogue.refresh()
     announce(stage.name, corpus, root, sum(report.rows_out for report in reports))
     return reports
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from manifests.corpora.registry import open_corpus
-from valle.backends.registry import Backends
 from valle.cli.arguments import parse, say
 from valle.stages.dry_run import forecast
 from valle.stages.ingest import find_unread
@@ -20,13 +19,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     options = parse(parameters, command, given)
     choice, lake = options.corpus, options.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
-    found = forecast(
-        options.stages.in_order(),
-        choice.name,
-        lake,
-        Backends(device=options.workers.device),
-        unread=find_unread(corpus, lake),
-    )
+    found = forecast(options.stages.in_order(), choice.name, lake, unread=find_unread(corpus, lake))
     say(format_table(found.table(width=options.workers.width)))
     for note in found.notes:
         say(note)

@@ -11,7 +11,7 @@ from valle.cli.arguments import parse, say
 from valle.data_root import DataRoot, open_data_root
 from warehouse.catalogue.answers import AnswerFormat, print_answer, write_answer
 from warehouse.catalogue.display import format_table
-from warehouse.catalogue.views import connect, named_queries, named_query, refresh, run_query
+from warehouse.catalogue.views import connect, named_queries, named_query, run_query
 from warehouse.errors import ConfigurationError
 
 
@@ -58,14 +58,14 @@ class FsckOptions(_Located):
 
 
 class CompactOptions(_Located):
-    """Merge small parts of the lake."""
+    """Merge small data files of the lake."""
 
 
 class VacuumOptions(_Located):
     """Remove files of the lake that nothing names."""
 
     grace_hours: float = Field(default=24.0, ge=0)
-    """Younger files are spared: a writer may be about to commit them."""
+    """Files written or replaced since are spared: a writer may be about to commit them, a reader may read them."""
     dry_run: bool = False
     """Only say what would be removed."""
 
@@ -129,7 +129,7 @@ def _stats(arguments: Sequence[str]) -> int:
 
 def _catalogue(arguments: Sequence[str]) -> int:
     options = parse(CatalogueOptions, "catalogue", arguments)
-    path = refresh(options.data_root.lake, options.data_root.catalogue)
+    path = options.data_root.catalogue.refresh()
     say(f"{path}\nOpen it with: duckdb -readonly {path}")
     return 0
 
@@ -139,7 +139,10 @@ def _fsck(arguments: Sequence[str]) -> int:
 
     options = parse(FsckOptions, "fsck", arguments)
     check = fsck(options.data_root.lake)
-    say(f"{check.parts} parts, {check.rows:,} rows, {len(check.orphans)} orphaned files (`valle vacuum` removes them)")
+    say(
+        f"{check.data_files} data files, {check.rows:,} rows, {len(check.orphans)} orphaned files "
+        "(`valle vacuum` removes them)"
+    )
     for fault in check.faults:
         say(f"{fault.table}: {fault.kind}: {fault.what}")
     say("The lake is sound." if check.is_sound else f"{len(check.faults)} faults.")
@@ -151,8 +154,8 @@ def _compact(arguments: Sequence[str]) -> int:
 
     options = parse(CompactOptions, "compact", arguments)
     for done in compact(options.data_root.lake):
-        say(f"{done.table}: {done.parts_before} parts are now {done.parts_after}")
-    refresh(options.data_root.lake, options.data_root.catalogue)
+        say(f"{done.table}: {done.files_before} data files are now {done.files_after}")
+    options.data_root.catalogue.refresh()
     return 0
 
 

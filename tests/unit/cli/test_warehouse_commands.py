@@ -92,16 +92,16 @@ def test_retry_forgets_compact_merges_and_vacuum_spares_the_young(
     assert main(["retry", "quantize", "--reason", "silent", "--data", data]) == 0
     assert "Forgot 1" in capsys.readouterr().out
     assert main(["compact", "--data", data]) == 0
-    assert "codes: 2 parts are now 1" in capsys.readouterr().out
+    assert "codes: 2 data files are now 1" in capsys.readouterr().out
     assert main(["vacuum", "--data", data]) == 0
     assert "Removed 0 files" in capsys.readouterr().out
 
 
 def test_the_catalogue_can_be_deleted_and_rebuilt(data: str) -> None:
     assert main(["catalogue", "--data", data]) == 0
-    open_data_root(Path(data)).catalogue.unlink()
+    open_data_root(Path(data)).catalogue.path.unlink()
     assert main(["catalogue", "--data", data]) == 0
-    assert open_data_root(Path(data)).catalogue.exists()
+    assert open_data_root(Path(data)).catalogue.path.exists()
 
 
 def test_options_come_from_a_file_and_flags_win(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

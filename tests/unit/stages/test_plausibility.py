@@ -4,10 +4,10 @@ from valle.backends.asr import Transcription, compression_ratio
 from valle.stages.plausibility import (
     ConfidenceRules,
     disagreement,
-    heard_fault,
     is_stock_phrase,
     loop_in,
     rate_fault,
+    transcription_fault,
 )
 
 RULES = ConfidenceRules(min_logprob=-1.0, max_compression_ratio=2.4, max_no_speech=0.6)
@@ -35,7 +35,7 @@ def heard(text: str, *, logprob: float = -0.2, no_speech: float = 0.05, language
     ],
 )
 def test_made_up_text_is_found(what: Transcription, duration: float, reason: str):
-    fault = heard_fault(what, duration, RULES)
+    fault = transcription_fault(what, duration, RULES)
     assert fault is not None
     assert fault.reason == reason
     assert fault.detail
@@ -53,7 +53,7 @@ def test_made_up_text_is_found(what: Transcription, duration: float, reason: str
     ],
 )
 def test_plain_speech_passes(what: Transcription, duration: float):
-    assert heard_fault(what, duration, RULES) is None
+    assert transcription_fault(what, duration, RULES) is None
 
 
 def test_a_loop_is_named_by_its_words():

@@ -39,14 +39,15 @@ def transcript(name: str, fingerprint: str) -> TranscriptRow:
     return TranscriptRow(**(nothing | known))
 
 
-def codes(name: str, fingerprint: str = "f", frames: int = 20, **changes: object) -> CodesRow:
+def codes(name: str, fingerprint: str = "f", frames: int = 20, num_codebooks: int = 8, **changes: object) -> CodesRow:
     draw = random.Random(name)
-    columns = {f"q{level}": [draw.randrange(1024) for _ in range(frames)] for level in range(8)}
     values = {
         "segment_id": name, "corpus": "c", "shard": "c-1", "fingerprint": fingerprint, "codec": "mini@0",
-        "num_frames": frames, "drop_reason": None, "drop_detail": None,
+        "num_frames": frames, "num_codebooks": num_codebooks,
+        "codes": [[draw.randrange(1024) for _ in range(frames)] for _ in range(num_codebooks)],
+        "drop_reason": None, "drop_detail": None,
     }  # fmt: skip
-    return CodesRow(**(values | columns | changes))
+    return CodesRow(**(values | changes))
 
 
 def configuration(stage: str, value: str, *, at: datetime = NOW) -> ConfigurationRow:
