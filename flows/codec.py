@@ -1,17 +1,18 @@
-"""Flows of the codec: training the embedded one, and the report on any of them."""
+"""Flows of the codecs: training of the embedded codec, and the report on any codec."""
 
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prefect import flow, get_run_logger
+from prefect import flow
 
 from flows.parameters import CodecReportParameters, TrainCodecParameters
 from flows.runtime.artifacts import publish_report
-from flows.runtime.child_process import run_child
+from flows.runtime.notices import notify
 from flows.runtime.runner import process_backends
-from valle.codec.mini.weights_file import EMBEDDED, state_quality
+from flows.runtime.subprocesses import run_module
+from valle.codec.mini.weights_file import EMBEDDED, write_quality
 from valle.codec_training.__main__ import TrainingOrder
 from valle.codec_training.loop import CHECKPOINT
 from valle.data.training_audio import clips_of_set, find_clips
@@ -31,7 +32,7 @@ from warehouse.rows import ScoreRow
 
 @flow(name="train-codec", flow_run_name="train-codec {parameters.run}")
 def train_codec(parameters: TrainCodecParameters) -> Path:
-    """Train the embedded codec, in a child process that saves and ends when the flow is cancelled."""
+    """Train the embedded codec in a subprocess, which saves and ends when the flow is cancelled."""
     root = parameters.data_root
     if (parameters.training_set is None) == (not parameters.audio):
         raise ConfigurationError("Name either a training set or at least one folder of audio.")
@@ -48,8 +49,8 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
         codes=parameters.codes,
         adversarial_from=parameters.adversarial_from,
         learning_rate=parameters.learning_rate,
-        listener=parameters.listener,
-        listening_weight=parameters.listening_weight,
+        asr_encoder=parameters.asr_encoder,
+        asr_loss_weight=parameters.asr_loss_weight,
         repulsion=parameters.repulsion,
         speeds=parameters.speeds,
         half_backbones=parameters.half_backbones,
@@ -57,9 +58,9 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
     )
     described = directory / "order.json"
     write_text(described, order.model_dump_json(indent=1) + "\n")
-    run_child(("valle.codec_training", str(described)), of=f"Training codec {parameters.run}")
+    run_module("valle.codec_training", [str(described)], what=f"Training codec {parameters.run}")
     _report_training(parameters)
-    get_run_logger().info("To make it `mini`: `python -m valle.codec_training.export %s`", directory)
+    notify("To make it `mini`: `python -m valle.codec_training.export %s`", directory)
     return directory / CHECKPOINT
 
 
@@ -84,7 +85,7 @@ def _report_training(parameters: TrainCodecParameters) -> None:
 
 @flow(name="codec-report", flow_run_name="codec-report {parameters.subject}")
 def codec_report(parameters: CodecReportParameters) -> Report:
-    """Measure what codecs do to speech: rate, use of codebooks, words, voices and opinions beside the recordings."""
+    """Measure codecs: bit rate, codebook use, WER, speaker similarity and naturalness beside the recordings."""
     root = parameters.data_root
     items = (
         clips_of_folder(parameters.audio, split=parameters.split, count=parameters.count, longest=parameters.longest)
@@ -114,7 +115,7 @@ def codec_report(parameters: CodecReportParameters) -> Report:
         try:
             root.lake.append(ScoreRow, measured.rows, f"scores:{evaluation}")
         except CommitConflict:
-            get_run_logger().info("The scores of %s are in the lake already.", evaluation)
+            notify("The scores of %s are in the lake already.", evaluation)
         measurements.append(measured)
     if parameters.into_header:
         _state_quality(measurements, max(parameters.levels))
@@ -124,15 +125,15 @@ def codec_report(parameters: CodecReportParameters) -> Report:
     )
     root.catalogue.refresh()
     publish_report(f"codec-report {parameters.subject}", written.markdown_path, [plot.path for plot in written.plots])
-    get_run_logger().info("Report: %s", written.markdown_path)
+    notify("Report: %s", written.markdown_path)
     return written
 
 
 def _state_quality(measurements: Sequence[CodecMeasurement], num_levels: int) -> None:
     for measured in measurements:
         if measured.spec.name == "mini":
-            state_quality(EMBEDDED, quality_figures(measured, num_levels))
-            get_run_logger().info("The header of %s says what was measured.", EMBEDDED)
+            write_quality(EMBEDDED, quality_figures(measured, num_levels))
+            notify("The header of %s has the measured figures.", EMBEDDED)
 
 
 def _identity(codec: str, items: Sequence[EvaluationItem], levels: Sequence[int], judges: Judges) -> str:

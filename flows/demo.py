@@ -1,10 +1,11 @@
-"""The demo: the whole road on a small corpus that comes with the project, with models that come with it too."""
+"""The demo: the pipeline on two small corpora and with small models that come with the project."""
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-from prefect import flow, get_run_logger
+from prefect import flow
 
 from flows.demo_speech import DemoSpeech, speak_once
 from flows.evaluate import evaluate
@@ -19,6 +20,7 @@ from flows.parameters import (
 )
 from flows.prepare import prepare
 from flows.runtime.artifacts import publish_report
+from flows.runtime.notices import notify
 from flows.select import select
 from flows.train import is_finished, train
 from manifests import CorpusKind, CorpusOptions
@@ -36,15 +38,21 @@ from warehouse.catalogue.display import format_table
 from warehouse.catalogue.views import connect, named_query, run_query
 from warehouse.shard_runs import ShardReport
 
-_QUERIES = ("hours_by_corpus", "drops_by_reason", "scores_by_system")
-# To an ASR every short clip costs as much as 30 seconds, and DNSMOS takes a tenth of real time: on the corpus that
-# brings its texts the demo trusts them and measures signals only. LibriLight, which has none, gets everything.
+_WIDTH = 100
+_COLUMNS = {
+    "hours_by_corpus": ["corpus", "recordings", "segments", "utterances", "speakers", "usable_hours", "usable_share"],
+    "drops_by_reason": ["stage", "corpus", "drop_reason", "rows_dropped", "hours"],
+    "scores_by_system": ["evaluation", "system", "scores", "wer_micro", "sim_o", "missing"],
+}
+"""Named queries of the summary, with the columns that it shows."""
+# An ASR needs as long for a short clip as for 30 seconds, and DNSMOS a tenth of real time: on the corpus with given
+# texts the demo checks no text and measures signals only. LibriLight, which has no texts, gets all stages.
 _QUICK_STAGES = Stages(transcribe=Transcribe(check_given=False), quality=Quality(scorers=()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
-    """Where everything lies after the demo, and what the catalogue says."""
+    """Files of the demo, and answers of the catalogue."""
 
     root: Path
     speeches: tuple[DemoSpeech, ...]
@@ -52,25 +60,31 @@ class DemoResult:
     answers: dict[str, pa.Table]
 
     def describe(self) -> str:
-        """What the command line prints at the end."""
-        parts = [f"{named_query(name).question}\n{format_table(answer)}" for name, answer in self.answers.items()]
-        parts.append(
-            "\n".join(
-                (
-                    *(f"speech      {speech.path}  {speech.describe()}" for speech in self.speeches),
-                    *(f"evaluation  {report}" for report in self.reports),
-                    f"corpus      {self.root / 'reports' / 'corpus'}",
-                    f"catalogue   {self.root / 'catalogue.duckdb'}",
-                    f"lake        {self.root / 'lake'}",
-                )
+        """Return the summary that `valle demo` prints; lines are at most 100 characters long."""
+        tables = [_summary(name, answer) for name, answer in self.answers.items()]
+        speech = "\n".join(
+            line
+            for speech in self.speeches
+            for line in textwrap.wrap(f"speech      {self._relative(speech.path)}", _WIDTH, break_on_hyphens=False)
+            + textwrap.wrap(speech.describe(), _WIDTH, initial_indent=" " * 12, subsequent_indent=" " * 12)
+        )
+        files = "\n".join(
+            (
+                *(f"evaluation  {self._relative(report)}" for report in self.reports),
+                "corpus      reports/corpus",
+                "catalogue   catalogue.duckdb",
+                "lake        lake",
             )
         )
-        return "\n\n".join(parts)
+        return "\n\n".join([*tables, f"In the data root {self.root}:\n\n{speech}\n{files}"])
+
+    def _relative(self, path: Path) -> Path:
+        return path.relative_to(self.root) if path.is_relative_to(self.root) else path
 
 
 @flow(name="demo", flow_run_name="demo")
 def demo(parameters: DemoParameters) -> DemoResult:
-    """From raw audio to scores on the demo corpus; what is done already is not done again."""
+    """Run the pipeline from raw audio to scores on the demo corpora; skip what exists."""
     root = parameters.data_root
     prompt = next(clip.path for clip in demo_clips() if clip.split == HELD_OUT and 3 <= clip.duration <= 4)
     speeches = [speak_once(root, EMBEDDED, prompt)]
@@ -85,7 +99,7 @@ def demo(parameters: DemoParameters) -> DemoResult:
         )
     select(SelectParameters(data=parameters.data, selection=_selection(layout)))
     if is_finished(root.runs / "demo", parameters.train_steps, parameters.train_seconds):
-        get_run_logger().info("train demo: nothing to do")
+        notify("train demo: nothing to do")
     else:
         train(TrainParameters(data=parameters.data, training_set="demo", run="demo", options=_settings(parameters)))
     speeches.append(speak_once(root, "demo", prompt))
@@ -96,7 +110,7 @@ def demo(parameters: DemoParameters) -> DemoResult:
                 run=run,
                 training_set="demo",
                 count=parameters.evaluate_count,
-                # Opinions on six systems would take longer than all the rest of the evaluation.
+                # Naturalness of six systems would cost more than all the rest of the evaluation.
                 scorers=(),
                 workers=parameters.workers,
             )
@@ -104,12 +118,18 @@ def demo(parameters: DemoParameters) -> DemoResult:
         for run in (EMBEDDED, "demo")
     ]
     with connect(root.lake.snapshot()) as connection:
-        answers = {name: run_query(connection, named_query(name).sql) for name in _QUERIES}
+        answers = {name: run_query(connection, named_query(name).sql) for name in _COLUMNS}
         if done or not (root.reports / "corpus").exists():
             report = corpus_report(lambda name: run_query(connection, named_query(name).sql), root.reports / "corpus")
             publish_report("corpus", report.markdown_path, [plot.path for plot in report.plots])
     reports = tuple(evaluation.markdown_path for evaluation in evaluations)
     return DemoResult(root=root.root, speeches=tuple(speeches), reports=reports, answers=answers)
+
+
+def _summary(name: str, answer: pa.Table) -> str:
+    """Format the question of a named query and the columns of its answer that fit."""
+    question = textwrap.fill(named_query(name).question, _WIDTH)
+    return f"{question}\n{format_table(answer.select(_COLUMNS[name]))}"
 
 
 def _corpus(kind: CorpusKind, folder: Path) -> CorpusChoice:
@@ -140,6 +160,6 @@ def _settings(parameters: DemoParameters) -> TrainSettings:
         threads=2,
         evaluate_every=100,
         save_every=100,
-        # Guided by the text, and with no end before half of what it takes on average: a small model needs both.
-        sampling=SamplingOptions(temperature=0.9, top_p=0.9, guidance=2.0, shortest=0.5, max_seconds=8),
+        # A small model needs guidance, and a minimum of half the average duration.
+        sampling=SamplingOptions(temperature=0.9, top_p=0.9, guidance=2.0, min_duration_ratio=0.5, max_seconds=8),
     )

@@ -1,4 +1,4 @@
-"""The sentence that the demo says, and what a speech recogniser hears of it."""
+"""The sentence that the demo synthesizes, and its transcription."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from flows.runtime.notices import notify
 from valle.audio import AudioLocation, read_audio, resample, write_audio
 from valle.backends.asr import SAMPLE_RATE
 from valle.backends.registry import Backends
 from valle.checkpoints.runs import newest_checkpoint, read_summary
 from valle.data_root import DataRoot
 from valle.reporting import write_text
-from valle.synthesis.preferred import read_sampling
+from valle.synthesis.options import read_sampling
 
 TEXT = "Three one four one five nine."
 _ASR = "tiny.en"
@@ -20,35 +21,36 @@ _ASR = "tiny.en"
 
 @dataclass(frozen=True, slots=True)
 class DemoSpeech:
-    """Speech of a checkpoint in a voice that it was never trained on; `heard` is what an ASR model heard."""
+    """Speech of a checkpoint with a speaker outside its training set, and its transcription by an ASR model."""
 
     path: Path
     checkpoint: str
-    heard: str
+    transcription: str
 
     def describe(self) -> str:
-        """In a line: who said what, and what was heard."""
-        return f"({self.checkpoint} says {TEXT!r}; {_ASR} hears {self.heard!r})"
+        """Return checkpoint and transcription in one line."""
+        return f"{self.checkpoint}: {_ASR} transcribes {self.transcription!r}"
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def speak_once(root: DataRoot, run: str, prompt: Path) -> DemoSpeech:
-    """Say the sentence of the demo in the voice of a recording, unless this checkpoint has said it already."""
+    """Synthesize the sentence with the speaker of a recording, unless the speech of this checkpoint exists."""
     checkpoint = newest_checkpoint(root.runs, run)
     name = read_summary(checkpoint).checkpoint_id
-    path, note = root.speech / f"{name}.wav", root.speech / f"{name}.heard.txt"
-    if note.exists():  # it is written last
-        return DemoSpeech(path, name, note.read_text(encoding="utf-8"))
-    # Torch takes seconds, and a server that registers the flow needs none of it.
+    path, transcription_file = root.speech / f"{name}.wav", root.speech / f"{name}.transcription.txt"
+    if transcription_file.exists():  # written after the audio
+        return DemoSpeech(path, name, transcription_file.read_text(encoding="utf-8"))
+    notify("speak with %s: %r", name, TEXT)
+    # Torch needs seconds to import, and a server that deploys the flow does not need it.
     from valle.synthesis.synthesizer import Synthesizer
 
     backends = Backends()
     synthesizer = Synthesizer.load(checkpoint, backends)
-    voice = synthesizer.prompt(read_audio(AudioLocation(str(prompt)), synthesizer.codec.spec.sample_rate))
+    voice = synthesizer.encode_prompt(read_audio(AudioLocation(str(prompt)), synthesizer.codec.spec.sample_rate))
     speech = synthesizer.speak_text(TEXT, voice, options=read_sampling(checkpoint))
     write_audio(path, speech.audio)
     samples = resample(speech.audio.samples, speech.audio.sample_rate, SAMPLE_RATE)
-    [heard] = backends.transcriber(_ASR).transcribe([samples], language="en") if len(samples) else [None]
-    text = heard.text if heard is not None else ""
-    write_text(note, text)
+    [found] = backends.transcriber(_ASR).transcribe([samples], language="en") if len(samples) else [None]
+    text = found.text if found is not None else ""
+    write_text(transcription_file, text)
     return DemoSpeech(path, name, text)

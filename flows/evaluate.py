@@ -1,19 +1,22 @@
-"""Evaluation as a flow: speak, send the speech down the road, score what was heard, report.
+"""Evaluation as a flow: synthesize, run the pipeline on the speech, score the transcriptions, report.
 
-The speech of an evaluation is a corpus like any other, so the flow is `prepare` on it, between a beginning that
-speaks and an end that scores. The speech of the controls is a corpus of its own: every system on one list shares it.
+The speech of an evaluation is a corpus like any other, so the flow synthesizes, runs the stages of `prepare`, and
+scores. The speech of the controls is a separate corpus, which every system on one item list shares.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import deployment
 
 from flows.ingest import ingest_corpus
 from flows.parameters import CorpusChoice, EvaluateParameters, IngestParameters
 from flows.runtime.artifacts import publish_report
+from flows.runtime.notices import notify
 from flows.runtime.runner import process_backends
 from flows.stages import run_jobs
 from manifests.corpus import CorpusOptions
@@ -38,15 +41,17 @@ from valle.stages.runner import Job
 from valle.stages.segment import Segment
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
+from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
 _SHARD_MEGABYTES = 1.0
-"""About half a minute of speech: small evaluations, too, keep every worker busy."""
+"""About half a minute of speech, so that small evaluations keep every worker busy too."""
 
 
 @flow(name="evaluate", flow_run_name="evaluate {parameters.subject}")
 def evaluate(parameters: EvaluateParameters) -> Report:
     """Measure WER, SIM-O and naturalness of a system beside the control rows."""
+    _check_command(parameters)
     root = parameters.data_root
     backends = process_backends(parameters.workers.device, parameters.workers.threads)
     resolved = resolve(parameters, root, backends)
@@ -54,24 +59,34 @@ def evaluate(parameters: EvaluateParameters) -> Report:
     register_items(plan.items.items, root.lake, items_hash=plan.items.hash, source=plan.items.source)
     rows: list[ScoreRow] = stored_scores(plan.name, root.lake)
     if rows:
-        get_run_logger().info("evaluate %s: nothing to do, its scores are in the lake", plan.name)
+        notify("evaluate %s: nothing to do, its scores are in the lake", plan.name)
     else:
         controls = speak_controls.submit(plan, parameters)
         require_sound_judges(plan.judges, backends)
         controls.result()
         speak_system(plan, parameters)  # alone: its speed is one of the scores
-        _listen(plan, parameters)
+        _run_metric_stages(plan, parameters)
         rows = score_evaluation(plan, root, backends)
         root.catalogue.refresh()
     written = write_evaluation_report(resolved, rows, root)
     publish_report(f"evaluate {plan.system.name}", written.markdown_path, [plot.path for plot in written.plots])
-    get_run_logger().info("Report: %s", written.markdown_path)
+    notify("Report: %s", written.markdown_path)
     return written
+
+
+def _check_command(parameters: EvaluateParameters) -> None:
+    """Refuse a command line from a form or the API, unless `valle up --allow-commands` started the worker."""
+    is_deployment = deployment.id is not None
+    if parameters.command is not None and is_deployment and os.environ.get("VALLE_ALLOW_COMMANDS") != "1":
+        raise ConfigurationError(
+            "A run of a deployment may not start a command: run `valle evaluate --command ...` in a shell, or start "
+            "the server with `valle up --allow-commands`."
+        )
 
 
 @task(task_run_name="speak controls", cache_policy=NO_CACHE, persist_result=False)
 def speak_controls(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
-    """Write the speech of the control rows; files that exist are kept."""
+    """Write the speech of the control rows; keep files that exist."""
     _, directory = plan.speech(parameters.data_root)
     items = control_items(plan.items)
     backends = process_backends(parameters.workers.device, parameters.workers.threads)
@@ -81,41 +96,42 @@ def speak_controls(plan: EvaluationPlan, parameters: EvaluateParameters) -> None
 
 @task(task_run_name="speak {plan.system.name}", cache_policy=NO_CACHE, persist_result=False)
 def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
-    """Write the speech of the system; files that exist are kept."""
+    """Write the speech of the system; keep files that exist."""
     workers, items = parameters.workers, plan.items.items
     directory, _ = plan.speech(parameters.data_root)
     note_circumstances(directory, workers.device, workers.threads)
+    notify("speak %d utterances with %s", len(items), plan.system.name)
     plan.system.speak(items, directory, process_backends(workers.device, workers.threads))
     write_continued(items, (plan.system.name,), directory)
-    for one in find_speech(items, plan.system.name, directory):
-        if one.failure is not None:
-            get_run_logger().warning("No speech of %s, trial %d: %s", one.utterance, one.trial, one.failure)
+    for speech in find_speech(items, plan.system.name, directory):
+        if speech.failure is not None:
+            get_run_logger().warning("No speech of %s, trial %d: %s", speech.utterance, speech.trial, speech.failure)
 
 
-def _listen(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
-    """Send all speech down the road: recordings, segments, then transcripts, opinions, speakers and codes at once."""
+def _run_metric_stages(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
+    """Run the pipeline on all speech: ingest, segment, then transcribe, quality, speakers and quantize at once."""
     data_root, workers = parameters.data_root, parameters.workers
-    # The longest speech must stay whole.
+    # An utterance must stay one segment, however long it is.
     segment = Segment(max_duration=plan.system.longest_seconds)
-    of_words, of_voices = judging_stages(plan, codes=parameters.codes, one_at_a_time=parameters.batch == 1)
-    whole = _with_speech(plan.speech(data_root))
-    spoken = [*whole, *_with_speech(map(voices_directory, plan.speech(data_root)))]
-    for directory in spoken:
+    text_stages, speakers = metric_stages(plan, codes=parameters.codes, one_at_a_time=parameters.batch == 1)
+    scored = _with_speech(plan.speech(data_root))
+    compared = [*scored, *_with_speech(map(voices_directory, plan.speech(data_root)))]
+    for directory in compared:
         _ingest(plan, directory, parameters)
     name = plan.system.name
-    run_jobs(f"segment {name}", [Job(segment, one.name) for one in spoken], data_root, workers)
-    # What takes longest comes first. Nobody listens to the words of what is only compared by its voice.
-    jobs = [Job(stage, one.name) for stage in of_words for one in whole]
-    jobs += [Job(of_voices, one.name) for one in spoken]
-    run_jobs(f"listen {name}", jobs, data_root, workers)
+    run_jobs(f"segment {name}", [Job(segment, directory.name) for directory in compared], data_root, workers)
+    # The slowest stages first. Speech that serves speaker similarity only is not transcribed.
+    jobs = [Job(stage, directory.name) for stage in text_stages for directory in scored]
+    jobs += [Job(speakers, directory.name) for directory in compared]
+    run_jobs(f"score {name}", jobs, data_root, workers)
 
 
-def judging_stages(plan: EvaluationPlan, *, codes: bool, one_at_a_time: bool) -> tuple[list[Stage], Speakers]:
-    """What listens to whole speech, the slowest first, and what compares voices.
+def metric_stages(plan: EvaluationPlan, *, codes: bool, one_at_a_time: bool) -> tuple[list[Stage], Speakers]:
+    """Return the stages for scored speech, the slowest first, and the stage for speaker similarity.
 
-    A killed stage loses the batch that it was doing, so with `one_at_a_time` a batch is one utterance.
+    A killed stage loses its current batch, so with `one_at_a_time` a batch is one utterance.
     """
-    # A second hearing of what disagrees with the text would flatter every system.
+    # A second transcription of speech that disagrees with its text would flatter every system.
     transcribe = Transcribe(model=plan.judges.asr, recheck=False)
     quality = Quality(scorers=plan.judges.scorers)
     quantize = Quantize(codec=plan.decoders.codec)
@@ -127,7 +143,7 @@ def judging_stages(plan: EvaluationPlan, *, codes: bool, one_at_a_time: bool) ->
 
 
 def _with_speech(directories: Iterable[Path]) -> list[Path]:
-    """Those with a file of speech; a system that said nothing at all has none, and all of its items are missing."""
+    """Keep the directories with at least one audio file; all items of the others are missing."""
     return [directory for directory in directories if any(directory.glob(f"*/*{SUFFIX}"))]
 
 

@@ -1,4 +1,4 @@
-"""Ingestion as a flow: list what is new in a corpus, read it shard by shard, write its Lhotse manifests."""
+"""Ingestion as a flow: list new sources of a corpus, read them shard by shard, write Lhotse manifests."""
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -30,7 +30,7 @@ def ingest_task(choice: CorpusChoice, shard: str, root: DataRoot, run: str) -> S
 
 @flow(name="ingest", flow_run_name="ingest {parameters.corpus.name}", validate_parameters=True)
 def ingest(parameters: IngestParameters) -> list[ShardReport]:
-    """Read what is new in a corpus into the tables of sources and recordings."""
+    """Read the new sources of a corpus into the tables of sources and recordings."""
     reports = ingest_corpus(parameters)
     root = parameters.data_root
     root.catalogue.refresh()
@@ -39,7 +39,7 @@ def ingest(parameters: IngestParameters) -> list[ShardReport]:
 
 
 def ingest_corpus(parameters: IngestParameters) -> list[ShardReport]:
-    """The body of the flow, for the flows that do more than ingest."""
+    """Ingest a corpus within a flow that does more."""
     choice, root = parameters.corpus, parameters.data_root
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     plan = plan_ingest(corpus, root.lake)

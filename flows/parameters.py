@@ -1,5 +1,6 @@
-"""The parameters of every flow: frozen pydantic models, so that the Prefect form, the command line and a YAML file
-are the same thing. This module does not import Prefect.
+"""Parameters of every flow: frozen pydantic models, shared by the Prefect form, the command line and YAML files.
+
+Do not import Prefect here.
 """
 
 from pathlib import Path
@@ -24,7 +25,7 @@ from warehouse.catalogue.answers import AnswerFormat
 
 
 class Parameters(BaseModel):
-    """What every parameter model is: frozen, strict about names, documented field by field."""
+    """Base of the parameter models: frozen, strict about names, documented field by field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -33,16 +34,16 @@ class Located(Parameters):
     """Parameters of a flow that reads or writes the data root."""
 
     data: Path | None = None
-    """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
+    """Data root; by default `VALLE_DATA`, or `data` in the current folder."""
 
     @property
     def data_root(self) -> DataRoot:
-        """The folders below the data root."""
+        """The data root with its folders."""
         return open_data_root(self.data)
 
 
 class Workers(Parameters):
-    """How shards are spread over the machine, or over several."""
+    """How shards are distributed over the machine or a cluster."""
 
     runner: Literal["threads", "processes", "dask", "ray"] = "threads"
     """Threads or processes of this machine, or a Dask or Ray cluster."""
@@ -53,11 +54,11 @@ class Workers(Parameters):
     device: str = "cpu"
     """Torch device of the models, such as `cpu` or `cuda:0`."""
     address: str | None = None
-    """Address of a running Dask scheduler or Ray head; without one a cluster is started on this machine."""
+    """Address of a running Dask scheduler or Ray head; by default a cluster is started on this machine."""
 
 
 class CorpusChoice(Parameters):
-    """Which corpus, and how it is laid out."""
+    """A corpus and its layout."""
 
     kind: CorpusKind
     """Layout of the corpus."""
@@ -66,85 +67,85 @@ class CorpusChoice(Parameters):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """Name of the corpus in every table."""
     options: CorpusOptions = CorpusOptions()
-    """What the corpus itself does not say."""
+    """Properties that the corpus itself does not declare."""
 
 
 class Stages(Parameters):
     """The options of every stage."""
 
     segment: Segment = Segment()
-    """Finding the speech in recordings; durations are in seconds."""
+    """Segmentation of recordings; durations in seconds."""
     transcribe: Transcribe = Transcribe()
-    """Writing down what is said."""
+    """Transcription of segments."""
     phonemize: Phonemize = Phonemize()
-    """Turning texts into phonemes."""
+    """Encoding of texts as phonemes."""
     quality: Quality = Quality()
-    """Scoring how good segments sound."""
+    """Quality scores of segments."""
     speakers: Speakers = Speakers()
-    """Embedding the voices."""
+    """Speaker embeddings."""
     quantize: Quantize = Quantize()
-    """Turning segments into codes."""
+    """Encoding of segments with a codec."""
 
     def in_order(self) -> tuple[Stage, ...]:
-        """The stages in the order of the road."""
+        """Return the stages in the order of the pipeline."""
         return (self.segment, self.transcribe, self.phonemize, self.quality, self.speakers, self.quantize)
 
 
 class IngestParameters(Located):
-    """Read what is new in a corpus into the tables of sources and recordings."""
+    """Read the new sources of a corpus into the tables of sources and recordings."""
 
     corpus: CorpusChoice
     """The corpus."""
     workers: Workers = Workers()
-    """How shards are spread."""
+    """How shards are distributed."""
 
 
 class PrepareParameters(IngestParameters):
-    """Take a corpus all the way from raw audio to codes."""
+    """Prepare a corpus from raw audio to codes."""
 
     stages: Stages = Stages()
     """Options of the stages."""
 
 
 class PlanParameters(PrepareParameters):
-    """Say what `prepare` would do with these parameters, without doing it."""
+    """Forecast what `prepare` would do with these parameters."""
 
 
 class QueryParameters(Located):
-    """Ask the catalogue."""
+    """Run SQL on the catalogue."""
 
     sql: str = ""
-    """A query in DuckDB's SQL; give it or the name of a kept one."""
+    """A query in DuckDB's SQL; give it or the name of a named query."""
     query: str | None = None
-    """Name of a kept query, such as `hours_by_language`; docs/warehouse.md lists them."""
+    """A named query, such as `hours_by_language`; docs/warehouse.md lists them."""
     name: str = Field(default="answer", pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    """What the answer to a query of your own is called."""
+    """Name of the answer to `sql`."""
     format: AnswerFormat = "csv"
-    """Format of the file that is written below `reports/queries`."""
+    """Format of the file below `reports/queries`."""
 
     @property
     def subject(self) -> str:
-        """What is asked, in a word."""
+        """Name of the query."""
         return self.query or self.name
 
     @model_validator(mode="after")
     def _is_one_question(self) -> Self:
         if bool(self.sql.strip()) == (self.query is not None):
-            raise ValueError("give either `sql` or the name of a kept `query`")
+            raise ValueError("give either `sql` or a named `query`")
         return self
 
 
 class CorpusReportParameters(Located):
-    """Describe everything in the catalogue in tables and plots."""
+    """Report on all corpora in tables and plots."""
 
 
 class StageParameters(Located):
-    """Run one stage on a corpus that has been ingested."""
+    """Run one stage on an ingested corpus."""
 
     corpus: str
     """Name of the corpus."""
     workers: Workers = Workers()
-    """How shards are spread."""
+    """How shards are distributed."""
 
 
 class SegmentParameters(StageParameters):
@@ -155,35 +156,35 @@ class SegmentParameters(StageParameters):
 
 
 class TranscribeParameters(StageParameters):
-    """Write down what is said in segments."""
+    """Transcribe segments."""
 
     options: Transcribe = Transcribe()
     """Options of the stage."""
 
 
 class PhonemizeParameters(StageParameters):
-    """Turn transcripts into phonemes."""
+    """Encode transcripts as phonemes."""
 
     options: Phonemize = Phonemize()
     """Options of the stage."""
 
 
 class QualityParameters(StageParameters):
-    """Score how good segments sound."""
+    """Score the quality of segments."""
 
     options: Quality = Quality()
     """Options of the stage."""
 
 
 class SpeakersParameters(StageParameters):
-    """Embed the voice of segments."""
+    """Compute speaker embeddings of segments."""
 
     options: Speakers = Speakers()
     """Options of the stage."""
 
 
 class QuantizeParameters(StageParameters):
-    """Turn segments into codes."""
+    """Encode segments with a codec."""
 
     options: Quantize = Quantize()
     """Options of the stage."""
@@ -193,9 +194,9 @@ class SelectParameters(Located):
     """Select a training set by SQL."""
 
     selection: Selection
-    """What to select and how to split it."""
+    """Conditions and splits of the training set."""
     codec: str = "mini"
-    """The codec whose codes are in force."""
+    """Codec of the codes."""
 
 
 class TrainParameters(Located):
@@ -208,49 +209,49 @@ class TrainParameters(Located):
     options: TrainSettings = TrainSettings()
     """Options of the model and the training."""
     evaluate: bool = True
-    """Evaluate the finished model; only for runs of a deployment, which start another one."""
+    """Evaluate the finished model in a run of its own; runs from a shell do not."""
 
 
 Speed = Annotated[float, Field(ge=0.5, le=2)]
 
 
 class TrainCodecParameters(Located):
-    """Train the embedded codec on audio; a run that exists goes on."""
+    """Train the embedded codec on audio; a run that exists is resumed."""
 
     run: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
     """Name of the run, a folder below `runs`."""
     training_set: str | None = None
-    """Name of a training set: the audio of its train split."""
+    """Name of a training set, for the audio of its train split."""
     audio: list[Path] = []
     """Folders of audio, instead of a training set."""
     hours: float = Field(default=1.5, gt=0)
-    """Length of the schedule, all sittings together."""
+    """Length of the schedule in hours, over all sessions."""
     codes: CodesToLearn = "new"
-    """Codes computed from this speech, or those of the codec that is shipped, whose decoder is then learned further, so
-    that stored codes stay valid."""
+    """New codes fitted to this speech, or those of the embedded codec: then only the decoder is trained, and stored
+    codes stay valid."""
     adversarial_from: float = Field(default=1.0, ge=0, le=1)
-    """Part of the schedule after which the decoder learns against critics; 1 is never."""
+    """Part of the schedule after which training is adversarial; 1 is never."""
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Highest learning rate; a third of it suits a decoder that is trained already."""
-    listener: str | None = None
-    """ASR model whose encoder must hear reconstructions as it hears recordings, such as `tiny.en`; none by default."""
-    listening_weight: float = Field(default=30.0, ge=0)
-    """Weight of what it hears otherwise."""
+    """Peak learning rate; a third of it suits a trained decoder."""
+    asr_encoder: str | None = None
+    """ASR model whose encoder features are compared between recording and reconstruction, such as `tiny.en`."""
+    asr_loss_weight: float = Field(default=30.0, ge=0)
+    """Weight of that feature loss."""
     repulsion: float = Field(default=0.25, ge=0, le=1)
-    """How much outputs that differ by their noise are rewarded; at 1 noise drowns some words."""
+    """Weight of the repulsive term of the energy distance; at 1 noise masks some words."""
     speeds: tuple[Speed, Speed] = (1.0, 1.0)
-    """Slowest and fastest tape that the speech is played from."""
+    """Range of the speed perturbation."""
     half_backbones: bool = False
-    """Learn in bfloat16: 0.7 of the time on CPUs that multiply it."""
+    """Compute in bfloat16: 0.7 of the time on CPUs that support it."""
     threads: int = Field(default=1, ge=1)
     """CPU threads."""
 
 
 class CodecReportParameters(Located):
-    """Measure what codecs do to speech, beside the recordings."""
+    """Measure codecs beside the recordings."""
 
     codecs: tuple[str, ...] = ("mini",)
-    """Codecs: `mini`, `encodec_24khz`, `encodec_24khz+vocos`."""
+    """Codecs, such as `mini`, `encodec_24khz` or `encodec_24khz+vocos`."""
     levels: tuple[int, ...] = (8, 4, 2, 1)
     """Numbers of codebooks to decode from."""
     where: str = "true"
@@ -258,19 +259,19 @@ class CodecReportParameters(Located):
     audio: Path | None = None
     """Folder with a `corpus.tsv`, instead of the lake."""
     split: str = "heldout"
-    """Split of that folder: speech that the codec was not trained on."""
+    """Split of that folder, which the codec was not trained on."""
     into_header: bool = False
     """Write the figures of `mini`, with the most codebooks of `levels`, into the header of its weights."""
     count: int = Field(default=30, ge=1)
-    """Clips."""
+    """Number of clips."""
     longest: float = Field(default=10.0, gt=0)
     """Seconds of the longest clip."""
     asr: str = "tiny.en"
-    """ASR model that listens."""
+    """ASR model of the word error rate."""
     speaker_encoder: str = "resemblyzer"
-    """Speaker encoder that compares voices."""
+    """Speaker encoder of the speaker similarity."""
     scorers: tuple[str, ...] = ("dnsmos", "distillmos")
-    """Models that say how natural speech is; distillmos is left out where it is not installed."""
+    """Models of naturalness; distillmos is left out where it is not installed."""
     device: str = "cpu"
     """Torch device of the models."""
     threads: int = Field(default=1, ge=1)
@@ -284,7 +285,7 @@ class CodecReportParameters(Located):
 
     @property
     def subject(self) -> str:
-        """What is measured, in a word."""
+        """Names of the codecs."""
         return " ".join(self.codecs)
 
 
@@ -299,13 +300,13 @@ class EvaluateParameters(EvaluationOptions, Located):
 
 
 class DemoParameters(Located):
-    """The whole road on the demo corpus."""
+    """Run the pipeline on the demo corpora."""
 
     train_seconds: float = Field(default=120, gt=0)
-    """Longest time that the small model is trained."""
+    """Maximum duration of the training in seconds."""
     train_steps: int = Field(default=160, ge=1)
-    """Updates that the small model is trained for, if there is the time."""
+    """Steps of the training, if the time suffices."""
     evaluate_count: int = Field(default=6, ge=1)
-    """Utterances that the evaluation speaks."""
+    """Utterances of the evaluation."""
     workers: Workers = Workers(width=2)
-    """How shards are spread."""
+    """How shards are distributed."""

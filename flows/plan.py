@@ -1,4 +1,4 @@
-"""What `prepare` would do with the same parameters, without doing it, as a flow."""
+"""Dry run of `prepare` as a flow."""
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -13,7 +13,7 @@ from valle.stages.ingest import find_unread
 
 @flow(name="plan", flow_run_name="plan {parameters.corpus.name}")
 def plan(parameters: PlanParameters) -> Forecast:
-    """Say what `prepare` would do, redo and write, how long it would take and why; nothing is written to the lake."""
+    """Forecast the work, time and bytes of `prepare` with these parameters; write nothing to the lake."""
     choice, lake = parameters.corpus, parameters.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     found = forecast(

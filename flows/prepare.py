@@ -1,4 +1,4 @@
-"""The road from raw audio to codes as one flow: ingest, then every stage in order."""
+"""The pipeline from raw audio to codes as one flow: ingest, then every stage in order."""
 
 from prefect import flow
 
@@ -14,7 +14,7 @@ from warehouse.shard_runs import ShardReport
 
 @flow(name="prepare", flow_run_name="prepare {parameters.corpus.name}")
 def prepare(parameters: PrepareParameters) -> list[ShardReport]:
-    """Take a corpus all the way from raw audio to codes; does only what is missing."""
+    """Prepare a corpus from raw audio to codes; run only what is missing."""
     corpus, root = parameters.corpus.name, parameters.data_root
     reports = ingest_corpus(parameters)
     for stage in parameters.stages.in_order():
@@ -33,7 +33,7 @@ def _report(parameters: PrepareParameters, reports: list[ShardReport]) -> None:
         plots = corpus_plots(connection, corpus, root.reports / f"prepare-{corpus}")
     sections = [publish_card(parameters.corpus.kind)]
     if coverage:
-        sections = [f"## Where {corpus} stands now", coverage, *sections]
+        sections = [f"## Coverage of {corpus}", coverage, *sections]
     publish_shard_reports(
         f"prepare {corpus}",
         reports,

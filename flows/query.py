@@ -1,24 +1,25 @@
-"""Asking the catalogue as a flow: the answer is a table in the UI and a file of the data root."""
+"""SQL on the catalogue as a flow: the answer is a table in the UI and a file of the data root."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prefect import flow, get_run_logger
+from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from flows.parameters import QueryParameters
 from flows.runtime.artifacts import artifact_key
+from flows.runtime.notices import notify
 from warehouse.catalogue.answers import write_answer
 from warehouse.catalogue.numbers import json_rows
 from warehouse.catalogue.views import connect, named_query, run_select
 
 _SHOWN = 200
-"""Most rows in the UI; the file has all."""
+"""Maximum of rows in the UI; the file has all."""
 
 
 @flow(name="query", flow_run_name="query {parameters.subject}")
 def query(parameters: QueryParameters) -> Path:
-    """Answer a question with SQL, or with the name of a kept query; returns the file of the answer."""
+    """Run SQL or a named query and return the file of the answer."""
     sql = named_query(parameters.query).sql if parameters.query is not None else parameters.sql
     lake = parameters.data_root.lake
     with connect(lake.snapshot()) as connection:
@@ -34,5 +35,5 @@ def query(parameters: QueryParameters) -> Path:
         key=artifact_key(f"query {parameters.subject}"),
         description=description + (f" (the last {left_out:,} rows only there)" if left_out > 0 else ""),
     )
-    get_run_logger().info("%d rows: %s", answer.num_rows, path)
+    notify("%d rows: %s", answer.num_rows, path)
     return path

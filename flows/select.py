@@ -1,4 +1,4 @@
-"""Selecting a training set as a flow."""
+"""Selection of a training set as a flow."""
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -16,7 +16,7 @@ from valle.phonemes import phoneme_table
 def select(parameters: SelectParameters) -> TrainingSetCard:
     """Select a training set by SQL and export its Lhotse manifests."""
     root = parameters.data_root
-    chosen = select_set(
+    training_set = select_set(
         parameters.selection,
         root,
         codec=Backends().codec(parameters.codec).spec,
@@ -24,12 +24,12 @@ def select(parameters: SelectParameters) -> TrainingSetCard:
     )
     root.catalogue.refresh()
     create_markdown_artifact(
-        markdown=_describe(chosen.card),
-        key=artifact_key(f"training set {chosen.card.name}"),
-        description=chosen.card.id,
+        markdown=_describe(training_set.card),
+        key=artifact_key(f"training set {training_set.card.name}"),
+        description=training_set.card.id,
     )
-    announce("select", chosen.card.name, root, sum(chosen.card.utterances.values()))
-    return chosen.card
+    announce("select", training_set.card.name, root, sum(training_set.card.utterances.values()))
+    return training_set.card
 
 
 def _describe(card: TrainingSetCard) -> str:

@@ -1,4 +1,4 @@
-"""Define one flow per stage: plan, set the active configuration, run the missing shards."""
+"""One flow per stage: plan, set the active configuration, run the missing shards."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,16 +26,16 @@ from warehouse.shard_runs import ShardReport
 
 
 def run_stage(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
-    """Run `stage` on the missing rows of `corpus`: the body of every stage flow."""
+    """Run `stage` on the shards of `corpus` that need it."""
     return run_jobs(f"{stage.name} {corpus}", [Job(stage, corpus)], root, workers)
 
 
 def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -> list[ShardReport]:
-    """Run every job on its missing rows, the shards of all in one pool: no job may read what another writes."""
+    """Run the shards that the jobs need, all in one pool: no job may read rows that another writes."""
     plans = [plan(job.stage, job.corpus, root.catalogue.connection()) for job in jobs]
     outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_active]
     for job in set_active_configurations(outdated, root.lake):
-        get_run_logger().info("%s %s: these options are the active configuration now", job.stage.name, job.corpus)
+        get_run_logger().info("%s %s: new active configuration", job.stage.name, job.corpus)
     run = run_id()
     with task_runner(workers) as runner:
         work = [
@@ -80,29 +80,29 @@ def segment(parameters: SegmentParameters) -> list[ShardReport]:
 
 @flow(name="transcribe", flow_run_name="transcribe {parameters.corpus}")
 def transcribe(parameters: TranscribeParameters) -> list[ShardReport]:
-    """Write down what is said in segments."""
+    """Transcribe segments."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="phonemize", flow_run_name="phonemize {parameters.corpus}")
 def phonemize(parameters: PhonemizeParameters) -> list[ShardReport]:
-    """Turn transcripts into phonemes."""
+    """Encode transcripts as phonemes."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="quality", flow_run_name="quality {parameters.corpus}")
 def quality(parameters: QualityParameters) -> list[ShardReport]:
-    """Score how good segments sound."""
+    """Score the quality of segments."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="speakers", flow_run_name="speakers {parameters.corpus}")
 def speakers(parameters: SpeakersParameters) -> list[ShardReport]:
-    """Embed the voice of segments."""
+    """Compute speaker embeddings of segments."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
 @flow(name="quantize", flow_run_name="quantize {parameters.corpus}")
 def quantize(parameters: QuantizeParameters) -> list[ShardReport]:
-    """Turn segments into codes."""
+    """Encode segments with a codec."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)

@@ -1,6 +1,6 @@
-"""Training as a flow: the trainer runs in a child process, so that cancelling the run ends it cleanly.
+"""Training as a flow. The trainer is a subprocess, so that a cancelled run ends it cleanly.
 
-Torch is imported late: Prefect imports this module also to register it, and once more whenever a run was cancelled.
+Do not import torch here: Prefect imports this module to deploy it and again whenever a run is cancelled.
 """
 
 import json
@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefect import flow, get_run_logger
+from prefect import flow
 
 from flows.parameters import TrainParameters
 from flows.runtime.artifacts import publish_report
-from flows.runtime.child_process import run_child
 from flows.runtime.events import start_once
+from flows.runtime.notices import notify
+from flows.runtime.subprocesses import run_module
 from flows.runtime.training_progress import TrainingProgress
 from valle.checkpoints.runs import latest_checkpoint, read_content
 from valle.data_root import DataRoot
@@ -39,24 +40,24 @@ def train(parameters: TrainParameters) -> "CheckpointCard":
         run_id=parameters.run,
     )
     if is_finished(run_dir, options.max_steps):
-        get_run_logger().info("train %s: nothing to do, it has had its %d steps", parameters.run, options.max_steps)
+        notify("train %s: nothing to do, it has %d steps", parameters.run, options.max_steps)
     else:
         run_trainer(options)
     checkpoint = latest_checkpoint(run_dir)
     if checkpoint is None:
-        raise TrainingError(f"Run {parameters.run} ended without a checkpoint; see the log of the flow.")
+        raise TrainingError(f"Run {parameters.run} ended without a checkpoint; run it with --verbose to see its log.")
     card = _read_card(checkpoint)
     record_checkpoint(root, checkpoint, card)
     _report(root, card)
     root.catalogue.refresh()
     if parameters.evaluate:
-        asked = {"run": parameters.run, "data": str(root.root)}
-        start_once("evaluate/evaluate", asked, key=f"evaluate {card.checkpoint_id}")
+        changes = {"run": parameters.run, "data": str(root.root)}
+        start_once("evaluate/evaluate", changes, key=f"evaluate {card.checkpoint_id}")
     return card
 
 
 def is_finished(run_dir: Path, max_steps: int, max_seconds: float | None = None) -> bool:
-    """Whether a run has had its steps, or its seconds over all sittings."""
+    """Return whether a run has its steps, or its seconds over all sessions."""
     checkpoint = latest_checkpoint(run_dir)
     if checkpoint is None:
         return False
@@ -85,19 +86,19 @@ def _report(root: DataRoot, card: "CheckpointCard") -> None:
 
 
 def run_trainer(options: TrainOptions) -> None:
-    """Run `python -m valle.training` on `options`, its lines in the log of the flow and its progress an artifact.
+    """Run `python -m valle.training` on `options` and report its progress.
 
-    Raises TrainingError with the trainer's last words when it fails.
+    Raises TrainingError with the trainer's last line when it fails.
     """
     options.run_dir.mkdir(parents=True, exist_ok=True)
-    described = options.run_dir / "options.json"
-    described.write_text(options.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    progress = TrainingProgress(options.run_id)
-    run_child(("valle.training", str(described)), of=f"Training {options.name}", on_line=progress.read)
+    options_file = options.run_dir / "options.json"
+    write_text(options_file, options.model_dump_json(indent=2) + "\n")
+    progress = TrainingProgress(options.run_id, options.run_dir / "metrics.jsonl")
+    run_module("valle.training", [str(options_file)], what=f"Training {options.name}", on_output=progress.poll)
 
 
 def record_checkpoint(root: DataRoot, checkpoint: Path, card: "CheckpointCard") -> None:
-    """Enter a checkpoint into the lake, once."""
+    """Add a checkpoint to the lake, once."""
     row = CheckpointRow(
         checkpoint_id=card.checkpoint_id,
         run_id=card.run_id,
@@ -112,4 +113,4 @@ def record_checkpoint(root: DataRoot, checkpoint: Path, card: "CheckpointCard") 
     try:
         root.lake.append(CheckpointRow, [row], f"checkpoint:{card.checkpoint_id}")
     except CommitConflict:
-        get_run_logger().info("checkpoint %s is already in the lake", card.checkpoint_id)
+        notify("checkpoint %s is in the lake already", card.checkpoint_id)

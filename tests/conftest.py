@@ -17,18 +17,18 @@ _PATIENCE = 180.0
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A private Prefect server with a database of its own, started once for the session: the one of a station."""
+    """A private Prefect server with its own database, started once for the session."""
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.logging.handlers import APILogWorker
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from tests.station import free_port, wait_until
+    from tests.local_server import free_port, wait_until
 
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
     url = f"http://127.0.0.1:{port}/api"
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.server.prefect_server", "start", "--port", str(port), "--no-services"],
+            [sys.executable, "-m", "flows.server.prefect_server", "--port", str(port), "--no-services"],
             env=os.environ | {"PREFECT_HOME": str(home), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"},
             stdout=log,
             stderr=log,

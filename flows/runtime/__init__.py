@@ -1,1 +1,1 @@
-"""Run a flow: shards, progress, reports, cancellation and the processes below a flow run."""
+"""What every flow uses at run time: the shard runner, progress, artifacts, events, subprocesses, shutdown."""

@@ -1,4 +1,4 @@
-"""What a flow run leaves in the Prefect UI: Markdown reports that show their plots, and each plot as an artifact."""
+"""Artifacts of a flow run in the Prefect UI: Markdown reports with their plots, and each plot as an image."""
 
 import base64
 import re
@@ -15,12 +15,12 @@ from warehouse.shard_runs import ShardReport
 
 
 def artifact_key(name: str) -> str:
-    """A name as Prefect wants its keys: lower case, digits and dashes."""
+    """Return a name as a key of Prefect: lower case, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def shard_report_table(reports: Iterable[ShardReport]) -> str:
-    """One line per stage: shards, rows, drops, yield, audio, time and rate, as a Markdown table."""
+    """Format shards, rows, drops, yield, audio, time and rate per stage as a Markdown table."""
     lines = [
         "| stage | shards | rows | kept | dropped | yield | audio | worker time | times real time |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -33,18 +33,18 @@ def shard_report_table(reports: Iterable[ShardReport]) -> str:
         rows, kept = sum(r.rows_in for r in group), sum(r.rows_out for r in group)
         dropped = sum(sum(r.drops.values()) for r in group)
         lines.append(
-            f"| {stage} | {len(group)} | {rows:,} | {kept:,} | {dropped:,} | {_share(kept, kept + dropped)} "
+            f"| {stage} | {len(group)} | {rows:,} | {kept:,} | {dropped:,} | {_percent(kept, kept + dropped)} "
             f"| {format_time(audio)} | {format_time(wall)} | {audio / wall if wall else 0:,.1f} |"
         )
     return "\n".join(lines)
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "-"
+def _percent(count: int, total: int) -> str:
+    return f"{100 * count / total:.1f} %" if total else "-"
 
 
 def drops_table(reports: Iterable[ShardReport]) -> str:
-    """Why rows were dropped, most frequent first; empty when none was."""
+    """Format the reasons of drops as a Markdown table, most frequent first; empty without drops."""
     counts: Counter[tuple[str, str]] = Counter()
     for report in reports:
         for reason, count in report.drops.items():
@@ -64,7 +64,7 @@ def publish_shard_reports(
     plots: Sequence[Plot] = (),
     next_step: str = "",
 ) -> None:
-    """The Markdown report of a run: yield per stage, reasons of drops, further sections, plots, and what to do next."""
+    """Publish the report of a run: yield per stage, drops, further sections, plots, and the next command."""
     parts = [f"# {name}", shard_report_table(reports)]
     if drops := drops_table(reports):
         parts += ["## Dropped", drops, 'Every dropped row: `valle sql "SELECT * FROM drops"`']
@@ -84,35 +84,33 @@ def _summary(reports: Sequence[ShardReport]) -> str:
 
 
 def publish_report(name: str, markdown: Path, plots: Iterable[Path]) -> None:
-    """A report that was written to disk, its plots as images too."""
+    """Publish a report from disk, and its plots as images."""
     plots = list(plots)
     text = markdown.read_text(encoding="utf-8")
     for plot in plots:
-        text = _shown(text, plot, plot.relative_to(markdown.parent).as_posix())
+        text = _embed_plot(text, plot, plot.relative_to(markdown.parent).as_posix())
     text = _with_paths(text, markdown.parent)
     create_markdown_artifact(markdown=text, key=artifact_key(f"report {name}"), description=name)
     _publish_plots(name, plots)
 
 
 def publish_card(kind: str) -> str:
-    """The card of a corpus as an artifact, and the sentence that links to it; of a kind without a card it says so."""
+    """Publish the dataset card of a corpus and return a sentence that links to it, or that there is no card."""
     if kind not in card_kinds():
         return f"There is no dataset card for corpora of kind {kind}."
     key = artifact_key(f"dataset card {kind}")
     create_markdown_artifact(markdown=card(kind), key=key, description=f"Licence, size and faults of {kind}")
-    return (
-        f"What is known about this corpus, its licence and its faults: [dataset card of {kind}](/artifacts/key/{key})"
-    )
+    return f"Licence, size and faults of this corpus: [dataset card of {kind}](/artifacts/key/{key})"
 
 
-def _shown(text: str, plot: Path, shown_as: str) -> str:
-    """The text with the plot itself where it names the file: the server has no file beside a report."""
-    shown = re.compile(rf"!\[([^\]]*)\]\({re.escape(shown_as)}\)")
-    return shown.sub(lambda found: _picture(plot, found[1]), text)
+def _embed_plot(text: str, plot: Path, file_name: str) -> str:
+    """Replace the link to a plot by the plot itself: the server has no file beside a report."""
+    link = re.compile(rf"!\[([^\]]*)\]\({re.escape(file_name)}\)")
+    return link.sub(lambda found: _picture(plot, found[1]), text)
 
 
 def _with_paths(text: str, directory: Path) -> str:
-    """The text with the full path of a file where it links to one of `directory`: to the server the link is none."""
+    """Replace links to files of `directory` by their full paths, since the server cannot follow such links."""
 
     def path(link: re.Match[str]) -> str:
         file = directory / link[1]
@@ -126,7 +124,7 @@ def _picture(plot: Path, caption: str) -> str:
 
 
 def _embedded(plot: Path) -> str:
-    """A picture as an address that holds all of it."""
+    """Return a picture as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(plot.read_bytes()).decode('ascii')}"
 
 

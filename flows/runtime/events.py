@@ -1,7 +1,6 @@
-"""What follows what: events that start the next deployment, and runs that are started once.
+"""Events that start the next deployment, and runs that are started once.
 
-Only runs of deployments start others; a flow that somebody runs from a shell does what it was asked and no more.
-The triggers that wait for the events are in `prefect.yaml`.
+Only runs of deployments start others; a flow run from a shell starts nothing else. The triggers are in `prefect.yaml`.
 """
 
 from collections.abc import Mapping
@@ -17,25 +16,31 @@ from prefect.runtime import deployment
 from valle.data_root import DataRoot
 
 
-def announce(step: str, subject: str, root: DataRoot, rows: int) -> None:
-    """Tell the server that `step` is through with `subject` (a corpus or a set): the event `valle.STEP.finished`.
+def announce(step: str, subject: str, data_root: DataRoot, rows: int) -> None:
+    """Emit the event `valle.STEP.finished` for `subject`, a corpus or a training set.
 
-    Its resource says whether `rows` were new (`valle.new` is yes or no), so that a trigger may ask for that; its
-    payload has what a trigger may hand on.
+    Its resource has `valle.new`: `yes` if `rows` were new, else `no`, for triggers that need new rows. Its payload has
+    the values that a trigger may pass on.
     """
     if deployment.id is None:
         return
+    payload = {
+        "subject": subject,
+        "data": str(data_root.root),
+        "rows": rows,
+        "day": datetime.now(UTC).date().isoformat(),
+    }
     emit_event(
         event=f"valle.{step}.finished",
         resource={"prefect.resource.id": f"valle.{step}.{subject}", "valle.new": "yes" if rows else "no"},
-        payload={"subject": subject, "data": str(root.root), "rows": rows, "day": datetime.now(UTC).date().isoformat()},
+        payload=payload,
     )
 
 
 def start_once(name: str, changes: Mapping[str, Any], *, key: str) -> None:
-    """Start the deployment FLOW/NAME, unless a run with that idempotency key was started before.
+    """Start the deployment FLOW/NAME, unless a run with the idempotency key `key` was started before.
 
-    `changes` go over the parameters that the deployment declares, so that its device and the like still hold.
+    `changes` override the parameters that the deployment declares; the others, such as its device, remain.
     """
     if deployment.id is None:
         return
@@ -44,7 +49,7 @@ def start_once(name: str, changes: Mapping[str, Any], *, key: str) -> None:
         try:
             found = client.read_deployment_by_name(name)
         except ObjectNotFound:
-            logger.warning("There is no deployment %s to go on with; `valle up` registers all of them", name)
+            logger.warning("There is no deployment %s to start next; `valle up` creates all of them", name)
             return
         declared = found.parameters.get("parameters") or {}
         run = client.create_flow_run_from_deployment(

@@ -1,8 +1,8 @@
-"""Ending on SIGTERM and Ctrl-C without waiting for the shard that is being done.
+"""End a command on SIGTERM and Ctrl-C without waiting for the shards in progress.
 
-Prefect turns SIGTERM into an exception in the main thread, and then waits until the threads of the task runner are
-through with their shards, which may take many minutes. Commits to the lake are atomic and the next run does what is
-missing, so nothing is lost by not waiting: whatever is not done after a few seconds is left.
+Prefect turns SIGTERM into an exception in the main thread, then waits until the threads of the task runner finish their
+shards, which may need many minutes. Commits to the lake are atomic and the next run does what is missing, so after a
+few seconds the process leaves unfinished shards.
 """
 
 import atexit
@@ -23,21 +23,21 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
-from flows.runtime.cancellation import leash
+from flows.runtime.cancellation import watch_for_cancellation
 
-STOPPED = "valle: stopped; what is done stays done, and the next run does the rest."
+STOPPED = "valle: stopped; committed work is kept, and the next run does the rest."
 _SECONDS_FOR_SHARDS = 3.0
 _SECONDS_TO_REPORT = 2.0
 
 
 @contextmanager
 def leave_shards_when_stopped() -> Iterator[None]:
-    """A signal that ends the body also ends the process, a few seconds later, should shards still be at work.
+    """Let a signal that ends the body end the process a few seconds later, even if shards are in progress.
 
-    Cancelling the run is such a signal.
+    The cancellation of the run is such a signal.
     """
     try:
-        with leash():
+        with watch_for_cancellation():
             yield
     except (TerminationSignal, KeyboardInterrupt) as stop:
         number = signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM
@@ -48,40 +48,40 @@ def leave_shards_when_stopped() -> Iterator[None]:
 
 
 def exit_on_sigterm() -> None:
-    """Let SIGTERM end this process with one sentence, wherever Prefect does not handle it. For the main thread."""
+    """Let SIGTERM end this process with one sentence where Prefect does not handle it. Call it in the main thread."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        _say_stopped()
+        _print_stopped()
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, stop)
 
 
 def _leave(number: int, run: str | None) -> None:
-    """End the process now: tell Prefect, stop the workers and the private server, leave the threads behind."""
+    """End the process now: report to Prefect, stop worker processes and the private server, abandon the threads."""
     if run:
         report = threading.Thread(target=_report_crash, args=(run,), daemon=True)
         report.start()
         report.join(_SECONDS_TO_REPORT)
     for worker in multiprocessing.active_children():
         worker.terminate()
-    _say_stopped()
-    logging.disable()  # the handlers' streams may be held by a thread that is left behind
+    _print_stopped()
+    logging.disable()  # an abandoned thread may hold the lock of a handler's stream
     atexit._run_exitfuncs()
     os._exit(128 + number)
 
 
 def _report_crash(run: str) -> None:
-    state: State[None] = Crashed(message="Stopped by a signal; what is done stays done.")
+    state: State[None] = Crashed(message="Stopped by a signal; committed work is kept.")
     try:
         with get_client(sync_client=True) as client:
-            known = client.read_flow_run(UUID(run)).state
-            if known is not None and known.is_running():  # not when somebody cancels it
+            current = client.read_flow_run(UUID(run)).state
+            if current is not None and current.is_running():  # a run that is being cancelled stays so
                 client.set_flow_run_state(UUID(run), state, force=True)
-    except Exception:  # noqa: BLE001 - whatever it is, the process ends now
+    except Exception:  # noqa: BLE001 - the process ends now, for any reason that the server is not reached
         logging.getLogger(__name__).warning("Prefect was not told that run %s stopped", run)
 
 
-def _say_stopped() -> None:
+def _print_stopped() -> None:
     sys.stderr.write(STOPPED + "\n")
     sys.stderr.flush()

@@ -1,1 +1,1 @@
-"""Running Prefect itself on one machine: server, workers, work pools, deployments, automations, and their checks."""
+"""The Prefect server of one machine: local server, supervisor, workers, work pools, deployments and their checks."""

@@ -1,6 +1,7 @@
-"""What a server has to know: work pools, automations for runs whose process is gone, and all deployments.
+"""`python -m flows.server.deploy`: work pools, automations and the deployments of `prefect.yaml`.
 
-`python -m flows.server.deploy` tells it to the server of `PREFECT_API_URL`; `valle up` does so by itself.
+It configures the server of `PREFECT_API_URL`; `valle up` does the same for the local server. Safe to repeat, also by
+two processes at once.
 """
 
 import os
@@ -18,49 +19,47 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists
 
-from flows.server import orphaned_runs as watch
+from flows.server import orphaned_runs
 from flows.server.local_server import HEARTBEAT_SECONDS, POOLS, checkout
 from warehouse.errors import ConfigurationError, DependencyError
 
-DEAD_RUNS = "valle: a run that has stopped saying that it lives is crashed"
-LOST_RUNS = "valle: a run whose worker never started it is crashed"
+DEAD_RUNS = "valle: crash a run without heartbeats"
+LOST_RUNS = "valle: crash a run that its worker did not start"
 _MISSED_HEARTBEATS = 3
 _LONGEST_START = timedelta(minutes=5)
 
 
-def register_pools(client: SyncPrefectClient, limits: Mapping[str, int | None]) -> None:
+def create_work_pools(client: SyncPrefectClient, limits: Mapping[str, int | None]) -> None:
     """Create the work pools, or set the limits of those that exist; None is no limit."""
     for name, limit in limits.items():
         try:
-            client.read_work_pool(name)
-        except ObjectNotFound:
             client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
-        else:
+        except ObjectAlreadyExists:
             client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
 
 
 def automations(heartbeat_seconds: int = HEARTBEAT_SECONDS) -> tuple[AutomationCore, ...]:
-    """What sets runs to Crashed whose process is gone, so that none stays Running and its place in the pool is free."""
-    # Events are called by the names of states, not by their types.
+    """Return the automations that crash runs without a process, so that their slots in the pool become free."""
+    # Events are named after the names of states, not after their types.
     ended = _events("Completed", "Failed", "Cancelled", "Crashed", "TimedOut")
     waiting = _events("Scheduled", "Late", "AwaitingConcurrencySlot", "AwaitingRetry", "Paused", "Suspended")
     return (
         _crash(
             DEAD_RUNS,
-            # The server itself sends the first; a run that is killed at once never sends the second.
-            after=_events("Running", "heartbeat") | {watch.RUNNING},
+            # The server sends Running; a run that is killed at once never sends a heartbeat.
+            after=_events("Running", "heartbeat") | {orphaned_runs.RUNNING},
             unless=_events("heartbeat") | waiting | ended,
             within=timedelta(seconds=_MISSED_HEARTBEATS * heartbeat_seconds),
-            message="Its process is gone. Run it again: it goes on where it stood.",
+            message="The process of the run is gone. Run it again: committed work is skipped.",
         ),
         _crash(
             LOST_RUNS,
-            after=_events("Pending", "Submitting") | {watch.PENDING},
+            after=_events("Pending", "Submitting") | {orphaned_runs.PENDING},
             unless=_events("Running", "Retrying") | waiting | ended,
             within=_LONGEST_START,
-            message="The worker that had taken it is gone. Run it again.",
+            message="The worker of the run is gone. Run it again.",
         ),
     )
 
@@ -85,16 +84,16 @@ def _crash(name: str, *, after: set[str], unless: set[str], within: timedelta, m
     )
 
 
-def register_automations(client: SyncPrefectClient) -> None:
-    """Create the automations that do not exist as they should.
+def create_automations(client: SyncPrefectClient) -> None:
+    """Create the automations that are missing or differ.
 
-    One that exists is left alone: a new one would know nothing of the runs that the old one watches.
+    An automation that is up to date stays: a new one would not know the runs that the old one watches.
     """
     for automation in automations():
-        known = client.read_automations_by_name(automation.name)
-        if len(known) == 1 and _content(known[0]) == _content(automation):
+        existing = client.read_automations_by_name(automation.name)
+        if len(existing) == 1 and _content(existing[0]) == _content(automation):
             continue
-        for old in known:
+        for old in existing:
             client.delete_automation(old.id)
         client.create_automation(automation)
 
@@ -110,20 +109,22 @@ def _content(automation: AutomationCore) -> dict[str, object]:
 
 
 def declared_deployments(folder: Path) -> tuple[str, ...]:
-    """The names in `prefect.yaml`."""
+    """Return the names of the deployments in `prefect.yaml`."""
     path = folder / "prefect.yaml"
     if not path.exists():
-        raise DependencyError(f"There is no {path}; deployments are registered from a checkout of the project.")
-    return tuple(one["name"] for one in yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"])
+        raise DependencyError(f"There is no {path}; deployments need a checkout of the project.")
+    declared = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
+    return tuple(deployment["name"] for deployment in declared)
 
 
-def register_deployments(environment: Mapping[str, str], log: Path) -> tuple[str, ...]:
-    """Register everything that `prefect.yaml` declares, as `prefect deploy --all` does; the names.
+def deploy_flows(environment: Mapping[str, str], log: Path) -> tuple[str, ...]:
+    """Create or update every deployment of `prefect.yaml`, as `prefect deploy --all` does; return their names.
 
-    `environment` names the server, and what the command says goes to the file `log`.
+    `environment` names the server; the output of the command goes to the file `log`. Raises ConfigurationError with
+    its last line when it fails.
     """
     names = declared_deployments(checkout())
-    ran = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=checkout(),
         env={**environment, "PWD": str(checkout())},
@@ -133,20 +134,20 @@ def register_deployments(environment: Mapping[str, str], log: Path) -> tuple[str
         check=False,
     )
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(ran.stdout + ran.stderr, encoding="utf-8")
-    if ran.returncode != 0:
-        last = (ran.stdout + ran.stderr).strip().splitlines()[-1:]
-        raise ConfigurationError(f"Registering prefect.yaml failed: {' '.join(last)}; all of it is in {log}.")
+    log.write_text(finished.stdout + finished.stderr, encoding="utf-8")
+    if finished.returncode != 0:
+        last = (finished.stdout + finished.stderr).strip().splitlines()[-1:]
+        raise ConfigurationError(f"Deploying prefect.yaml failed: {' '.join(last)}; the output is in {log}.")
     return names
 
 
 def main() -> None:
-    """Register everything with the configured server; the workers say how many runs they take."""
+    """Configure the server of `PREFECT_API_URL`; each worker limits its own runs."""
     with get_client(sync_client=True) as client:
-        register_pools(client, dict.fromkeys(POOLS))
-        register_automations(client)
-    names = register_deployments(os.environ, Path(tempfile.gettempdir()) / "valle-deploy.log")
-    sys.stdout.write(f"registered {', '.join(names)}\n")
+        create_work_pools(client, dict.fromkeys(POOLS))
+        create_automations(client)
+    names = deploy_flows(os.environ, Path(tempfile.gettempdir()) / "valle-deploy.log")
+    sys.stdout.write(f"deployed {', '.join(names)}\n")
 
 
 if __name__ == "__main__":

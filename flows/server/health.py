@@ -1,43 +1,51 @@
-"""What `valle doctor --prefect` looks at: the server, its version, pools, workers, deployments and automations."""
+"""Checks of `valle doctor --prefect`: the server, its version, pools, workers, deployments and automations."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import prefect
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 
 from flows.server.deploy import automations, declared_deployments
-from flows.server.local_server import POOLS, checkout, load_station
+from flows.server.local_server import POOLS, checkout, load_local_server
+from flows.server.password import read_password
 from valle.doctor import BROKEN, MISSING, OK, Finding
 
 _UP = "valle up"
 
 
 def diagnose_prefect(data: Path) -> Sequence[Finding]:
-    """Every check against the configured server, or else the station of a data root; stops when nothing answers."""
-    station = load_station(data)
-    url = PREFECT_API_URL.value() or (station.api_url if station is not None else None)
+    """Check the configured server, or else the local server of a data root; stop when none answers."""
+    local = load_local_server(data)
+    url = PREFECT_API_URL.value() or (local.api_url if local is not None else None)
     if url is None:
         return [Finding("prefect server", MISSING, f"none is configured, and none was started below {data}", _UP)]
-    with SyncPrefectClient(url) as client:
+    is_local = local is not None and local.api_url == url
+    password = read_password(local.home) if local is not None and is_local else PREFECT_API_AUTH_STRING.value()
+    with SyncPrefectClient(url, auth_string=password) as client:
         problem = client.api_healthcheck()
         if problem is not None:
-            fix = _UP if station is not None and station.api_url == url else "export PREFECT_API_URL=<its address>/api"
+            fix = _UP if is_local else "export PREFECT_API_URL=<its address>/api"
             return [Finding("prefect server", BROKEN, f"{url} does not answer: {problem!s:.100}", fix)]
-        found = [Finding("prefect server", OK, url), _version(client)]
-        found += [_pool(client, name) for name in POOLS]
-        found += _deployments(client, checkout())
-        found += _automations(client)
-    return found
+        try:
+            return [Finding("prefect server", OK, url), *_checks(client)]
+        except PrefectHTTPStatusError as error:
+            fix = "export PREFECT_API_AUTH_STRING=<its password>"
+            return [Finding("prefect server", BROKEN, f"{url} refuses: {error!s:.100}", fix)]
+
+
+def _checks(client: SyncPrefectClient) -> list[Finding]:
+    found = [_version(client), *(_pool(client, name) for name in POOLS)]
+    return [*found, *_deployments(client, checkout()), *_automations(client)]
 
 
 def _version(client: SyncPrefectClient) -> Finding:
-    server, ours = client.api_version(), prefect.__version__
-    if server == ours:
-        return Finding("prefect version", OK, f"{ours} here and there")
-    detail = f"the server is {server} and this is {ours}; runs may fail to report"
+    server, client_version = client.api_version(), prefect.__version__
+    if server == client_version:
+        return Finding("prefect version", OK, f"{server}, client and server")
+    detail = f"the server is {server} and the client is {client_version}; runs may fail to report"
     return Finding("prefect version", BROKEN, detail, f"pip install prefect=={server}")
 
 
@@ -58,10 +66,10 @@ def _pool(client: SyncPrefectClient, name: str) -> Finding:
 
 def _deployments(client: SyncPrefectClient, folder: Path) -> Iterator[Finding]:
     declared = declared_deployments(folder)
-    known = {one.name: one for one in client.read_deployments(limit=200)}
+    known = {deployment.name: deployment for deployment in client.read_deployments(limit=200)}
     missing = [name for name in declared if name not in known]
     if missing:
-        yield Finding("deployments", MISSING, f"not registered: {', '.join(missing)}", _UP)
+        yield Finding("deployments", MISSING, f"missing: {', '.join(missing)}", _UP)
     else:
         yield Finding("deployments", OK, f"all {len(declared)} of prefect.yaml")
     schedules = [
@@ -75,9 +83,9 @@ def _deployments(client: SyncPrefectClient, folder: Path) -> Iterator[Finding]:
 
 
 def _automations(client: SyncPrefectClient) -> Iterator[Finding]:
-    for wanted in automations():
-        enabled = [one for one in client.read_automations_by_name(wanted.name) if one.enabled]
-        if enabled:
-            yield Finding("dead runs", OK, wanted.name.removeprefix("valle: "))
+    for expected in automations():
+        name = expected.name
+        if any(automation.enabled for automation in client.read_automations_by_name(name)):
+            yield Finding("dead runs", OK, name.removeprefix("valle: "))
         else:
-            yield Finding("dead runs", MISSING, f"the automation {wanted.name!r} is not there or is off", _UP)
+            yield Finding("dead runs", MISSING, f"the automation {name!r} is missing or off", _UP)

@@ -1,80 +1,117 @@
-"""A station: the Prefect server and the workers of one machine, in a folder below the data root.
+"""The local server: the Prefect server and workers of `valle up`, in a folder below the data root.
 
-This module imports next to nothing, because the keeper of a station lives as long as the station does.
+Import little here: the supervisor imports this module and runs as long as the local server does.
 """
 
-import fcntl
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from flows.server.password import read_password
+from warehouse.errors import ConfigurationError
 
 POOLS = ("cpu", "gpu", "train")
 HEARTBEAT_SECONDS = 30
-"""How often a flow run says that it lives: the shortest time that Prefect allows."""
+"""Interval of the heartbeats of a flow run: the shortest that Prefect allows."""
+_SECONDS_TO_LOCK = 2.0
+"""A process that only asks who holds the lock holds it for a moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Station:
-    """Where one machine's Prefect lives and listens. `home` holds its database, logs and lock."""
+class LocalServer:
+    """Address, data root and settings of a local server.
 
-    home: Path
+    `names` are further host names by which browsers and workers reach it. `allow_commands` lets runs of deployments
+    start the commands that their parameters name.
+    """
+
     data: Path
     host: str
     port: int
+    names: tuple[str, ...] = ()
+    allow_commands: bool = False
+
+    @property
+    def home(self) -> Path:
+        """Folder of its database, logs, locks and password."""
+        return home_of(self.data)
 
     @property
     def url(self) -> str:
-        """The UI."""
+        """Address of the UI."""
         return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"
 
     @property
     def api_url(self) -> str:
-        """The API."""
+        """Address of the API."""
         return f"{self.url}/api"
 
     @property
+    def origins(self) -> tuple[str, ...]:
+        """Origins of the pages that may use the API: those that the server itself delivers."""
+        own = [f"http://{name}:{self.port}" for name in ("localhost", *self.names)]
+        return tuple(dict.fromkeys([self.url, *own]))
+
+    @property
     def logs(self) -> Path:
-        """One log file per process."""
+        """Folder with one log file per process."""
         return self.home / "logs"
 
     @property
     def services(self) -> Path:
-        """What the keeper keeps: a JSON file from names to process ids."""
+        """File of the supervisor: a JSON object from names to process ids."""
         return self.home / "services.json"
 
     def environment(self) -> dict[str, str]:
-        """The environment of server and workers, and so of every flow run."""
-        ours = {
+        """Return the environment of the server and the workers, and so of every flow run."""
+        password = read_password(self.home)
+        settings = {
             "PREFECT_HOME": str(self.home),
             "PREFECT_API_URL": self.api_url,
+            "PREFECT_API_AUTH_STRING": password,
+            "PREFECT_SERVER_API_AUTH_STRING": password,
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(self.origins),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            # A hundred nights in advance are a hundred rows in every list of runs.
+            # By default Prefect schedules a hundred nights in advance: a hundred rows in every list of runs.
             "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "3",
             "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "2",
-            # Kept in memory, a run that begins while the server starts again loses its place and is cancelled.
+            # With leases in memory, a run that starts while the server restarts loses its slot and is cancelled.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-            # A run that is being cancelled and whose worker is gone; the worker itself takes seconds.
+            # For a cancelled run without a worker; a worker needs seconds.
             "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS": "120",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
             "VALLE_DATA": str(self.data),
-            "VALLE_STATION": str(self.home),
+            "VALLE_LOCAL_SERVER": str(self.home),
+            "VALLE_ALLOW_COMMANDS": "1" if self.allow_commands else "0",
             "PWD": str(checkout()),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
-        return os.environ | ours
+        return os.environ | settings
+
+    def to_json(self) -> str:
+        """Return the fields as one line of JSON."""
+        return json.dumps(asdict(self) | {"data": str(self.data)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "LocalServer":
+        """Build a local server from `to_json`."""
+        fields: dict[str, Any] = json.loads(text)
+        return cls(**fields | {"data": Path(fields["data"]), "names": tuple(fields["names"])})
 
     def save(self) -> None:
-        """Remember where it listens."""
-        write_json(self.home / "station.json", {"data": str(self.data), "host": self.host, "port": self.port})
+        """Write the fields to the folder, for `load_local_server`."""
+        write_json(self.home / "local_server.json", json.loads(self.to_json()))
 
     def running(self) -> dict[str, int]:
-        """Process ids by name; empty when nothing is kept."""
-        if keeper_of(self.home) is None:
+        """Return the process ids by name; empty without a supervisor."""
+        if supervisor_pid(self.home) is None:
             return {}
         try:
             found: dict[str, int] = json.loads(self.services.read_text(encoding="utf-8"))
@@ -84,63 +121,64 @@ class Station:
 
 
 def checkout() -> Path:
-    """The folder that holds `prefect.yaml`, in which deployments run."""
+    """Return the folder with `prefect.yaml`, in which deployments run."""
     return Path(__file__).parents[2]
 
 
 def home_of(data: Path) -> Path:
-    """The folder of a data root's station."""
+    """Return the folder of the local server of a data root."""
     return data / "prefect"
 
 
-def load_station(data: Path) -> Station | None:
-    """The station that was last started below `data`; None when there has been none."""
-    home = home_of(data)
+def load_local_server(data: Path) -> LocalServer | None:
+    """Return the local server that was last started below `data`, or None."""
     try:
-        content = json.loads((home / "station.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        saved = LocalServer.from_json((home_of(data) / "local_server.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Station(home=home, data=Path(content["data"]), host=content["host"], port=content["port"])
+    return replace(saved, data=data)
 
 
 @contextmanager
-def keeping(home: Path) -> Iterator[None]:
-    """Hold the lock of a station, which ends with the process however that ends. Raises BlockingIOError when taken."""
-    with (home / "keeper.lock").open("a+", encoding="utf-8") as file:
-        _lock(file.fileno())
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+def supervisor_lock(home: Path) -> Iterator[None]:
+    """Hold the lock of the supervisor; the kernel releases it when the process ends.
 
-
-def _lock(descriptor: int) -> None:
-    deadline = time.monotonic() + 2.0  # whoever asks for the keeper holds the lock for a moment
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def keeper_of(home: Path) -> int | None:
-    """The process that keeps a station, or None."""
+    Raises ConfigurationError when another process holds it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
     try:
-        with (home / "keeper.lock").open(encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read() or 0) or None
-    except FileNotFoundError:
-        pass
-    return None
+        with _lock(home).acquire(timeout=_SECONDS_TO_LOCK):
+            write_json(home / "supervisor.json", os.getpid())
+            yield
+    except Timeout as error:
+        raise ConfigurationError(f"Another supervisor runs the local server in {home}.") from error
+
+
+def supervisor_pid(home: Path) -> int | None:
+    """Return the process id of the supervisor, or None when none runs."""
+    if not home.is_dir():
+        return None
+    try:
+        with _lock(home).acquire(timeout=0):
+            return None
+    except Timeout:
+        return _read_pid(home)
+
+
+def _lock(home: Path) -> FileLock:
+    return FileLock(home / "supervisor.lock")
+
+
+def _read_pid(home: Path) -> int | None:
+    try:
+        return int(json.loads((home / "supervisor.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write a file that is complete whenever it is there."""
+    """Write a JSON file under a temporary name and rename it: a file that exists is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
     temporary.replace(path)

@@ -1,54 +1,55 @@
-"""Prefect server of `valle up`: `python -m flows.server.prefect_server start --port 4200`, as `prefect server start`.
+"""`python -m flows.server.prefect_server --host HOST --port PORT`: Prefect's server with checks and patches.
 
-On SQLite, Prefect's API reads and then writes in one transaction. When somebody else has written in between, SQLite
-refuses at once, however long one is willing to wait, and the API answers 503: on a busy machine one in eight forms
-could not be sent off. Here a transaction takes the place of the one writer when it begins, for which SQLite does wait.
-PostgreSQL, the database for several machines, has many writers and needs none of this. On either, events that repeat
-what other tables say are not stored (`flows/server/prefect_patches.py`), and runs that are there already are watched
-(`flows/server/orphaned_runs.py`).
+It serves the application of `prefect server start` behind `request_checks`, with the patches of `prefect_patches`, and
+re-announces the runs that were active when the server stopped (`orphaned_runs`).
 """
 
-import runpy
+import argparse
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
-from prefect.server.database.configurations import SQLITE_BEGIN_MODE, AioSqliteConfiguration
-from prefect.server.database.dependencies import MODELS_DEPENDENCIES
-from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
-from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
+import uvicorn
+from prefect.server.api.server import create_app
+from prefect.settings import (
+    PREFECT_API_DATABASE_CONNECTION_URL,
+    PREFECT_SERVER_API_HOST,
+    PREFECT_SERVER_API_KEEPALIVE_TIMEOUT,
+    PREFECT_SERVER_API_PORT,
+    PREFECT_SERVER_CORS_ALLOWED_ORIGINS,
+    PREFECT_SERVER_LOGGING_LEVEL,
+)
 
-from flows.server.orphaned_runs import watch_when_started
-from flows.server.prefect_patches import keep_few_events
-
-
-class OneWriter(AioSqliteConfiguration):
-    """SQLite whose transactions wait for each other from their beginning."""
-
-    @asynccontextmanager
-    async def begin_transaction(
-        self, session: AsyncSession, with_for_update: bool = False
-    ) -> AsyncGenerator[AsyncSessionTransaction, None]:
-        """Begin a transaction as the one writer."""
-        mode = SQLITE_BEGIN_MODE.set("IMMEDIATE")
-        try:
-            async with session.begin() as transaction:
-                await session.connection()  # BEGIN is sent now and not with the first statement
-                SQLITE_BEGIN_MODE.set("DEFERRED")  # for sessions that only read, opened meanwhile
-                yield transaction
-        finally:
-            SQLITE_BEGIN_MODE.reset(mode)
+from flows.server.orphaned_runs import announce_when_started
+from flows.server.prefect_patches import apply_server_patches
+from flows.server.request_checks import guard, names_of_machine
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run `prefect server ARGUMENTS` in this process."""
-    url = PREFECT_API_DATABASE_CONNECTION_URL.value()
-    if url.startswith("sqlite"):
-        MODELS_DEPENDENCIES["database_config"] = OneWriter(connection_url=url)
-    keep_few_events()
-    watch_when_started(arguments)
-    sys.argv = ["prefect", "server", *arguments]
-    runpy.run_module("prefect", run_name="__main__", alter_sys=True)
+    """Serve until SIGTERM."""
+    options = _parse(arguments)
+    apply_server_patches(PREFECT_API_DATABASE_CONNECTION_URL.value())
+    app = guard(
+        create_app(final=True, webserver_only=options.no_services),
+        hosts=(*names_of_machine(options.host), *options.allow_host),
+        origins=PREFECT_SERVER_CORS_ALLOWED_ORIGINS.value().split(","),
+    )
+    announce_when_started(f"http://{'127.0.0.1' if options.host == '0.0.0.0' else options.host}:{options.port}/api")
+    uvicorn.run(
+        app,
+        host=options.host,
+        port=options.port,
+        timeout_keep_alive=PREFECT_SERVER_API_KEEPALIVE_TIMEOUT.value(),
+        log_level=PREFECT_SERVER_LOGGING_LEVEL.value().lower(),
+    )
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m flows.server.prefect_server")
+    parser.add_argument("--host", default=PREFECT_SERVER_API_HOST.value())
+    parser.add_argument("--port", type=int, default=PREFECT_SERVER_API_PORT.value())
+    parser.add_argument("--allow-host", action="append", default=[], help="a further host name of this server")
+    parser.add_argument("--no-services", action="store_true", help="no scheduler, no automations")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

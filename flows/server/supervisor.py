@@ -1,34 +1,34 @@
-"""`python -m flows.server.supervisor DATA`: keeps the server and the workers of a station running until SIGTERM.
+"""`python -m flows.server.supervisor LOCAL_SERVER_AS_JSON`: run server and workers until SIGTERM.
 
-What dies is started again, after a pause that doubles while it keeps dying. What it started is tethered to it, so that
-nothing outlives a keeper that is killed. This module does not import Prefect.
+A process that ends is started again, after a pause that doubles while it keeps ending. Parent-death signals end the
+processes if the supervisor is killed. Do not import Prefect here.
 """
 
 import logging
 import os
+import platform
 import signal
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from types import FrameType
 
-from flows.runtime.parent_death import tethered_command, tethered_environment
-from flows.server.local_server import POOLS, Station, checkout, keeping, load_station, write_json
+from flows.runtime.parent_death import dependent_command, dependent_environment
+from flows.server.local_server import POOLS, LocalServer, checkout, supervisor_lock, write_json
 from warehouse.errors import ConfigurationError
 
-_LOG = logging.getLogger("keeper")
+_LOG = logging.getLogger("supervisor")
 _LONGEST_PAUSE = 30.0
 _SECONDS_TO_FINISH = 40.0
-"""A worker gives the flows that it ends 30 seconds."""
+"""A worker gives its flows 30 seconds to end."""
 
 
 @dataclass(slots=True)
 class _Service:
-    """One process that is kept."""
+    """One supervised process."""
 
     name: str
     module: str
@@ -36,65 +36,60 @@ class _Service:
     process: "subprocess.Popen[bytes] | None" = None
     pause: float = 1.0
     not_before: float = 0.0
-    started: float = field(default=0.0)
+    started: float = 0.0
 
     def is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
 
-class Keeper:
-    """Starts, restarts and ends the processes of one station."""
+class Supervisor:
+    """Start, restart and end the processes of one local server."""
 
-    def __init__(self, station: Station) -> None:
-        self.station = station
+    def __init__(self, server: LocalServer) -> None:
         self.stop = threading.Event()
-        listen = ["start", "--host", station.host, "--port", str(station.port)]
-        self.server = _Service("server", "flows.server.prefect_server", listen)
-        self.workers = [
-            _Service(
-                f"worker {pool}",
-                "prefect",
-                ["worker", "start", "--pool", pool, "--type", "process", "--name", f"{os.uname().nodename} {pool}"],
-            )
-            for pool in POOLS
-        ]
+        self._server = server
+        self._environment = server.environment()
+        names = [argument for name in server.names for argument in ("--allow-host", name)]
+        listen = ["--host", server.host, "--port", str(server.port), *names]
+        self._api = _Service("server", "flows.server.prefect_server", listen)
+        self._workers = [_worker(pool) for pool in POOLS]
 
     def run(self) -> None:
-        """Keep everything running until `stop` is set, then end it."""
+        """Supervise until `stop` is set, then end everything."""
         try:
             while not self.stop.is_set():
-                self._keep(self.server)
-                if self._answers():
-                    for worker in self.workers:
-                        self._keep(worker)
+                self._keep_alive(self._api)
+                # While the server restarts, another program may answer on its port.
+                if self._api.is_alive() and self._answers():
+                    for worker in self._workers:
+                        self._keep_alive(worker)
                 self.stop.wait(1.0)
         finally:
-            self._end(self.workers)
-            self._end([self.server])
-            self.station.services.unlink(missing_ok=True)
+            _end(self._workers)
+            _end([self._api])
+            self._server.services.unlink(missing_ok=True)
 
-    def _keep(self, service: _Service) -> None:
+    def _keep_alive(self, service: _Service) -> None:
         if service.is_alive():
             if time.monotonic() - service.started > 2 * _LONGEST_PAUSE:
                 service.pause = 1.0
             return
         if service.process is not None and service.not_before == 0.0:
-            _LOG.warning("%s ended with code %s; starting it in %g s", service.name, service.process.returncode,
-                         service.pause)  # fmt: skip
+            code = service.process.returncode
+            _LOG.warning("%s ended with code %s; starting it again in %g s", service.name, code, service.pause)
             service.not_before = time.monotonic() + service.pause
             service.pause = min(2 * service.pause, _LONGEST_PAUSE)
-        if time.monotonic() < service.not_before:
-            return
-        self._start(service)
+        if time.monotonic() >= service.not_before:
+            self._start(service)
 
     def _start(self, service: _Service) -> None:
-        log = self.station.logs / f"{service.name.replace(' ', '-')}.log"
+        log = self._server.logs / f"{service.name.replace(' ', '-')}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stream:
             service.process = subprocess.Popen(
-                tethered_command(service.module, service.arguments),
+                dependent_command(service.module, service.arguments),
                 cwd=checkout(),
-                env=tethered_environment() | self.station.environment(),
+                env=dependent_environment() | self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -102,46 +97,60 @@ class Keeper:
             )
         service.started, service.not_before = time.monotonic(), 0.0
         _LOG.info("%s runs as process %d", service.name, service.process.pid)
-        kept = {one.name: one.process.pid for one in (self.server, *self.workers) if one.process and one.is_alive()}
-        write_json(self.station.services, kept)
+        services = (self._api, *self._workers)
+        alive = {item.name: item.process.pid for item in services if item.process is not None and item.is_alive()}
+        write_json(self._server.services, alive)
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.station.api_url}/health", timeout=5) as answer:
-                return answer.status == 200
+            with urllib.request.urlopen(f"{self._server.api_url}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
         except OSError:
             return False
 
-    def _end(self, services: list[_Service]) -> None:
-        alive = [service.process for service in services if service.process is not None and service.is_alive()]
-        for process in alive:
-            process.terminate()
-        deadline = time.monotonic() + _SECONDS_TO_FINISH
-        for process in alive:
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                _LOG.warning("process %d does not end; killing it", process.pid)
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+
+def _worker(pool: str) -> _Service:
+    name = f"{platform.node()} {pool}"
+    return _Service(
+        f"worker {pool}", "prefect", ["worker", "start", "--pool", pool, "--type", "process", "--name", name]
+    )
 
 
-def main(data: Path) -> None:
-    """Keep the station of a data root."""
-    station = load_station(data)
-    if station is None:
-        raise ConfigurationError(f"There is no station below {data}; start one with `valle up`.")
+def _end(services: list[_Service]) -> None:
+    alive = [service.process for service in services if service.process is not None and service.is_alive()]
+    for process in alive:
+        process.terminate()
+    deadline = time.monotonic() + _SECONDS_TO_FINISH
+    for process in alive:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _LOG.warning("process %d does not end; killing it", process.pid)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def main(description: str) -> int:
+    """Run the local server of `LocalServer.to_json`; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    keeper = Keeper(station)
+    server = LocalServer.from_json(description)
+    supervisor = Supervisor(server)
 
     def end(number: int, frame: FrameType | None) -> None:
-        keeper.stop.set()
+        supervisor.stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
-    with keeping(station.home):
-        keeper.run()
+    try:
+        with supervisor_lock(server.home):
+            # Only the holder of the lock saves, so the file describes the server that runs.
+            server.save()
+            supervisor.run()
+    except ConfigurationError as error:
+        _LOG.error("%s", error)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.exit(main(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""`valle up` and `valle down`: everything that Prefect needs on one machine, started and ended in one go."""
+"""`valle up` and `valle down`: start and end the local server with its workers and deployments."""
 
 import os
 import signal
@@ -7,15 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from filelock import FileLock, Timeout
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows.server.deploy import register_automations, register_deployments, register_pools
-from flows.server.local_server import POOLS, Station, checkout, home_of, keeper_of, load_station
+from flows.server.deploy import create_automations, create_work_pools, deploy_flows
+from flows.server.local_server import POOLS, LocalServer, checkout, home_of, load_local_server, supervisor_pid
 from flows.server.options import UpOptions
+from flows.server.password import create_password, read_password
 from warehouse.errors import ConfigurationError, DependencyError
 
 _SECONDS_TO_START = 600.0
@@ -24,81 +27,108 @@ _SECONDS_TO_END = 100.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Up:
-    """What runs, and whether it ran before."""
+    """The running local server; `was_up` tells whether it ran before."""
 
-    station: Station
+    server: LocalServer
     was_up: bool
     deployments: tuple[str, ...]
     processes: dict[str, int]
 
     def describe(self) -> str:
-        """What the command line prints."""
-        station = self.station
-        lines = [f"{'is up already' if self.was_up else 'up'}: {station.url}"]
+        """Return the text that `valle up` prints."""
+        server = self.server
+        lines = [f"{'already up' if self.was_up else 'up'}: {server.url}"]
         lines += [f"  {name:14} process {pid}" for name, pid in self.processes.items()]
         lines += [
             f"  deployments    {len(self.deployments)} of prefect.yaml: {', '.join(self.deployments)}",
-            f"  data           {station.data}",
-            f"  logs           {station.logs}",
-            f"  from a shell   export PREFECT_API_URL={station.api_url}",
-            f"  end it         valle down --data {station.data}",
+            f"  data           {server.data}",
+            f"  logs           {server.logs}",
+            f"  password       valle up --data {server.data} --show-password",
+            f"  from a shell   export PREFECT_API_URL={server.api_url}",
+            f"  to end it      valle down --data {server.data}",
         ]
         return "\n".join(lines)
 
 
 def bring_up(options: UpOptions) -> Up:
-    """Start what does not run, and register pools, automations and deployments. Safe to repeat.
+    """Start the local server if it does not run, and create pools, automations and deployments. Safe to repeat.
 
-    Raises ConfigurationError when the port is taken or another one is in use, DependencyError when nothing starts.
+    Raises ConfigurationError when the port is occupied or the local server runs with other options, DependencyError
+    when the server does not start.
     """
-    data = options.data_root.root
-    station = Station(home=home_of(data), data=data, host=options.host, port=options.port)
-    was_up = keeper_of(station.home) is not None
-    if was_up:
-        known = load_station(data)
-        if known is not None and known != station:
-            raise ConfigurationError(
-                f"The station of {data} is up at {known.url}; end it with `valle down --data {data}` first."
-            )
-    else:
-        _require_free(options.host, options.port)
-        station.save()
-        _start_keeper(station)
-    _wait_for_server(station)
-    with SyncPrefectClient(station.api_url) as client:
-        register_pools(client, options.limits)
-        register_automations(client)
-        names = register_deployments(station.environment(), station.logs / "deploy.log")
-        _wait_for_workers(client, station)
-    return Up(station=station, was_up=was_up, deployments=names, processes=station.running())
+    server = options.local_server
+    server.home.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(server.home):
+        password = create_password(server.home)
+        was_up = supervisor_pid(server.home) is not None
+        if was_up:
+            _require_same(server)
+        else:
+            _require_free(server.host, server.port)
+            _start_supervisor(server)
+        _wait_for_server(server)
+        with SyncPrefectClient(server.api_url, auth_string=password) as client:
+            create_work_pools(client, options.limits)
+            create_automations(client)
+            names = deploy_flows(server.environment(), server.logs / "deploy.log")
+            _wait_for_workers(client, server)
+    return Up(server=server, was_up=was_up, deployments=names, processes=server.running())
 
 
 def bring_down(data: Path) -> int:
-    """End the keeper of a data root and whatever it left; the number of processes that were ended."""
+    """End the supervisor of a data root and all of its processes; return how many were ended."""
     home = home_of(data)
     ended = 0
-    keeper = keeper_of(home)
-    if keeper is not None:
-        ended += 1 + len(psutil.Process(keeper).children(recursive=True))
-        os.kill(keeper, signal.SIGTERM)
+    supervisor = supervisor_pid(home)
+    if supervisor is not None:
+        ended += 1 + len(psutil.Process(supervisor).children(recursive=True))
+        os.kill(supervisor, signal.SIGTERM)
         deadline = time.monotonic() + _SECONDS_TO_END
-        while keeper_of(home) is not None and time.monotonic() < deadline:
+        while supervisor_pid(home) is not None and time.monotonic() < deadline:
             time.sleep(0.2)
-    left = list(left_behind(home))
+    left = list(remaining_processes(home))
     for process in left:
         process.kill()
     psutil.wait_procs(left, timeout=10)
-    return ended + (len(left) if keeper is None else 0)
+    return ended + (len(left) if supervisor is None else 0)
 
 
-def left_behind(home: Path) -> Iterator[psutil.Process]:
-    """Processes that belong to a station: everything it starts inherits the folder in its environment."""
+def show_password(options: UpOptions) -> str:
+    """Return the password of the local server of a data root. Raises ConfigurationError when there is none."""
+    return read_password(home_of(options.data_root.root))
+
+
+def remaining_processes(home: Path) -> Iterator[psutil.Process]:
+    """Yield the processes of a local server: each inherits the folder in its environment."""
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.environ().get("VALLE_STATION") == str(home):
+            if process.pid != os.getpid() and process.environ().get("VALLE_LOCAL_SERVER") == str(home):
                 yield process
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
+
+
+@contextmanager
+def _one_at_a_time(home: Path) -> Iterator[None]:
+    """Hold the lock of `valle up`; a second one waits for the first."""
+    lock = FileLock(home / "up.lock")
+    try:
+        lock.acquire(timeout=2 * _SECONDS_TO_START)
+    except Timeout as error:
+        raise DependencyError(f"Another `valle up` holds {lock.lock_file} and does not end.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _require_same(server: LocalServer) -> None:
+    running = load_local_server(server.data)
+    if running is not None and running != server:
+        what = f"at {running.url}" if running.url != server.url else "with other options"
+        raise ConfigurationError(
+            f"The local server of {server.data} is up {what}; end it with `valle down --data {server.data}` first."
+        )
 
 
 def _require_free(host: str, port: int) -> None:
@@ -112,34 +142,39 @@ def _require_free(host: str, port: int) -> None:
             ) from error
 
 
-def _start_keeper(station: Station) -> None:
-    log = station.logs / "keeper.log"
+def _start_supervisor(server: LocalServer) -> None:
+    log = server.logs / "supervisor.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
-        subprocess.Popen(
-            [sys.executable, "-m", "flows.server.supervisor", str(station.data)],
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.server.supervisor", server.to_json()],
             cwd=checkout(),
-            env=station.environment(),
+            env=server.environment(),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-
-
-def _wait_for_server(station: Station) -> None:
     deadline = time.monotonic() + _SECONDS_TO_START
-    with SyncPrefectClient(station.api_url) as client:
+    while supervisor_pid(server.home) is None or load_local_server(server.data) != server:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise DependencyError(f"The supervisor did not start; its log is {log}.")
+        time.sleep(0.1)
+
+
+def _wait_for_server(server: LocalServer) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    with SyncPrefectClient(server.api_url) as client:
         while client.api_healthcheck() is not None:
-            if time.monotonic() > deadline:
-                raise DependencyError(f"The server does not answer at {station.api_url}; its log is in {station.logs}.")
+            if time.monotonic() > deadline or supervisor_pid(server.home) is None:
+                raise DependencyError(f"The server does not answer at {server.api_url}; its log is in {server.logs}.")
             time.sleep(0.5)
 
 
-def _wait_for_workers(client: SyncPrefectClient, station: Station) -> None:
+def _wait_for_workers(client: SyncPrefectClient, server: LocalServer) -> None:
     deadline = time.monotonic() + _SECONDS_TO_START
     for pool in POOLS:
         while not any(worker.status == "ONLINE" for worker in client.read_workers_for_work_pool(pool)):
             if time.monotonic() > deadline:
-                raise DependencyError(f"No worker polls the pool {pool}; their logs are in {station.logs}.")
+                raise DependencyError(f"No worker polls the pool {pool}; the logs are in {server.logs}.")
             time.sleep(0.5)

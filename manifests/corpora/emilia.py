@@ -12,13 +12,13 @@ from typing import ClassVar
 
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.archive import ArchiveFault, ByteRange, Member, read_members, split_archive
+from manifests.reading.audio_files import is_audio_name
 from manifests.reading.inspection import Inspection, inspect_bytes
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
 from manifests.reading.recording import AudioSource, CorpusMetadata, build_row
 from manifests.reading.sidecar import Sidecar, clean, label_of, language_of, number_of, parse_json, text_of
 from warehouse.rows import RecordingRow, SourceRow
 
-_AUDIO = frozenset({".mp3", ".flac", ".wav", ".ogg", ".opus"})
 _COLUMNS = ("text", "speaker", "language", "dnsmos")
 _UTTERANCE = re.compile(r"^(?P<session>.+)_W\d+$")
 
@@ -173,7 +173,7 @@ def _groups(members: Iterator[Member | ArchiveFault]) -> Iterator[list[Member] |
 
 
 def _audio_of(group: list[Member]) -> Member | None:
-    return next((member for member in group if member.suffix in _AUDIO), None)
+    return next((member for member in group if is_audio_name(member.name)), None)
 
 
 def _inspect(group: list[Member], audio: Member | None, again: bool) -> Inspection:

@@ -7,13 +7,12 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from manifests.corpus import CorpusOptions, Source
+from manifests.reading.audio_files import AUDIO_SUFFIXES
 from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
 from manifests.reading.sidecar import read_text
 from warehouse.rows import RecordingRow, SourceRow
-
-SUFFIXES = frozenset({".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Folder:
     def find(self) -> Iterator[Source]:
         """Every audio file below the root; see `manifests.corpus.Corpus`."""
         require_folder(self.root, self.name)
-        for found in walk(self.root, SUFFIXES):
+        for found in walk(self.root, AUDIO_SUFFIXES):
             yield file_source(found, _text_path(found.path))
 
     def read(self, source: SourceRow) -> Iterator[RecordingRow]:

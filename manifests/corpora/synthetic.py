@@ -15,6 +15,8 @@ from warehouse.rows import RecordingRow, SourceRow
 
 TABLE = "corpus.tsv"
 
+_LICENCES = {"joe": "CC0-1.0"}  # by voice; all others are Kokoro's
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipRow:
@@ -85,7 +87,7 @@ class Synthetic:
             extra = {key: getattr(row, key) for key in ("id", "accent", "gender", "kind", "speed", "phonemes")}
             said = CorpusMetadata(
                 part=row.split,
-                licence="Apache-2.0",
+                licence=_LICENCES.get(row.voice.partition("@")[0], "Apache-2.0"),
                 speaker=row.voice,
                 language="en",
                 text=row.prompt,

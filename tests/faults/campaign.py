@@ -1,10 +1,9 @@
 """Kill everything, many times: `python -m tests.faults.campaign --data FOLDER`.
 
-Three parts. The road alone and the flow alone, in processes forked from one that has imported everything, take most of
-the kills. Then a real station prepares corpora and trains models at the same time, and again and again one process of
-each is killed at a random moment: a flow, a shard, a worker, a trainer, the server. After each kill the runs must have
-ended for the server too, nothing of them may be left running, and the next run goes on. What comes out in the end must
-be what comes out without kills.
+Most kills hit the pipeline alone and the flow alone, in processes forked from one that has imported everything. Then a
+real server prepares corpora and trains models at the same time, and one process of each is killed at random moments: a
+flow, a shard, a worker, a trainer, the server. After each kill the server must know that the runs ended, none of their
+processes may be left, and the next run continues. The results must equal those of a run without kills.
 """
 
 import argparse
@@ -25,9 +24,9 @@ import httpx
 import psutil
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows.server.local_server import Station
+from flows.server.local_server import LocalServer
+from tests.local_server import processes_of_run, start, throwaway_server, wait_until, words
 from tests.pipeline.road import folder_corpus, part_names, run_road, tables_of, write_folder
-from tests.station import processes_of_run, start, throwaway_station, wait_until, words
 from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import latest_checkpoint
@@ -73,10 +72,10 @@ class Tally:
 
 
 class Campaign:
-    """Rounds of kills against one station."""
+    """Rounds of kills against one server."""
 
-    def __init__(self, station: Station, client: SyncPrefectClient, root: Path, seed: int) -> None:
-        self.station, self.client, self.root = station, client, root
+    def __init__(self, server: LocalServer, client: SyncPrefectClient, root: Path, seed: int) -> None:
+        self.server, self.client, self.root = server, client, root
         self.draw = random.Random(seed)
         self.tally = Tally()
         self.clips = write_folder(root / "clips", CLIPS)
@@ -94,7 +93,7 @@ class Campaign:
         if flow:
             self._alone("flow alone", "tests.pipeline.killed_flow", [str(flow), *self._flags()])
 
-    def kill_in_station(self, kills: int, minutes: float) -> None:
+    def kill_in_server(self, kills: int, minutes: float) -> None:
         """Kill until there were `kills` more or the time is over, then let everything finish."""
         wanted = sum(self.tally.kills.values()) + kills
         deadline = time.monotonic() + 60 * minutes
@@ -109,7 +108,7 @@ class Campaign:
         """Kill forks of one process; the last line that it prints is how many kills met one at work."""
         ran = subprocess.run(
             [sys.executable, "-m", module, *arguments],
-            env=self.station.environment(),
+            env=self.server.environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -151,7 +150,7 @@ class Campaign:
             self._check_training()
         assert kill or ended == ["COMPLETED", "COMPLETED"], f"without a kill: {ended}"
         # What was killed is up again before the next round.
-        wait_until(lambda: len(self.station.running()) == 4, SECONDS_TO_START)
+        wait_until(lambda: len(self.server.running()) == 4, SECONDS_TO_START)
 
     def _has_begun(self, run: UUID) -> bool:
         state = self.client.read_flow_run(run).state
@@ -175,15 +174,15 @@ class Campaign:
 
     def _victims(self, run: UUID, target: str) -> list[psutil.Process]:
         if target.startswith(("server", "worker")):
-            return [psutil.Process(self.station.running()[target])]
-        of_run = processes_of_run(self.station, run)
+            return [psutil.Process(self.server.running()[target])]
+        of_run = processes_of_run(self.server, run)
         if target == "flow":
             return of_run[:1]
         return [process for process in of_run if _CHILDREN[target] in words(process)]
 
     def _end(self, run: UUID) -> str:
         """Wait until no process of the run is left, and the server knows that it has ended; its state."""
-        wait_until(lambda: not processes_of_run(self.station, run), SECONDS_TO_RUN, pause=1.0)
+        wait_until(lambda: not processes_of_run(self.server, run), SECONDS_TO_RUN, pause=1.0)
         gone = time.monotonic()
         state = wait_until(
             lambda: (found := self.client.read_flow_run(run).state).is_final() and found.type.value,  # type: ignore[union-attr]
@@ -242,18 +241,16 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--road", type=int, default=40, help="kills of the road alone")
     parser.add_argument("--flow", type=int, default=30, help="kills of the flow alone")
-    parser.add_argument("--station", type=int, default=30, help="kills of the processes of a station")
-    parser.add_argument(
-        "--minutes", type=float, default=math.inf, help="after which no more kills begin in the station"
-    )
+    parser.add_argument("--server", type=int, default=30, help="kills of the processes of a server")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no more kills begin in the server")
     parser.add_argument("--data", type=Path, required=True, help="an empty folder")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     root = options.data.resolve()
-    with throwaway_station(root / "station") as (station, client):
-        campaign = Campaign(station, client, root, options.seed)
+    with throwaway_server(root / "server") as (server, client):
+        campaign = Campaign(server, client, root, options.seed)
         campaign.kill_alone(options.road, options.flow)
-        campaign.kill_in_station(options.station, options.minutes)
+        campaign.kill_in_server(options.server, options.minutes)
     sys.stdout.write(campaign.tally.describe() + "\n")
 
 

@@ -1,6 +1,6 @@
 """How long a cancelled training takes to end: `python -m tests.faults.cancel --data FOLDER`.
 
-A real station trains with DeepSpeed and is told to cancel, again and again, each time at another moment. Each time
+A real server trains with DeepSpeed and is told to cancel, again and again, each time at another moment. Each time
 every process of the run must be gone, the server must say Cancelled, and the newest checkpoint must be at least the one
 that was there. The next training goes on from it, which shows that it loads.
 """
@@ -18,9 +18,9 @@ from typing import Any
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Cancelling
 
-from flows.server.local_server import Station
+from flows.server.local_server import LocalServer
+from tests.local_server import processes_of_run, start, throwaway_server, wait_for_run, wait_until, words
 from tests.pipeline.road import write_folder
-from tests.station import processes_of_run, start, throwaway_station, wait_for_run, wait_until, words
 from valle.checkpoints.runs import latest_checkpoint, read_content
 
 RUN = "cancelled"
@@ -37,7 +37,7 @@ _TRAINING = {
 
 
 def make_training_set(client: SyncPrefectClient, clips: Path, count: int) -> None:
-    """The training set `small` of `count` demo clips, made by the deployments of a station; it can be evaluated."""
+    """The training set `small` of `count` demo clips, made by the deployments of a server; it can be evaluated."""
     write_folder(clips, count, per_voice=3)
     options = {"language": "en", "licence": "Apache-2.0", "speaker_from_folder": True}
     corpus = {"kind": "folder", "root": str(clips), "name": "clips", "options": options}
@@ -53,21 +53,21 @@ def complete(client: SyncPrefectClient, deployment: str, parameters: Mapping[str
     assert state.is_completed(), f"{deployment}: {state}"
 
 
-def cancel_once(station: Station, client: SyncPrefectClient, *, pause: float) -> dict[str, object]:
+def cancel_once(server: LocalServer, client: SyncPrefectClient, *, pause: float) -> dict[str, object]:
     """Train, cancel `pause` seconds after a new checkpoint; what came of it, in seconds since the request."""
-    run_dir = station.data / "runs" / RUN
+    run_dir = server.data / "runs" / RUN
     before = latest_checkpoint(run_dir)
     asked = {"training_set": "small", "run": RUN, "options": _TRAINING, "evaluate": False}
     run = start(client, "train/train", asked)
     found = wait_until(lambda: (newest := latest_checkpoint(run_dir)) != before and newest, _SECONDS_TO_BEGIN)
     time.sleep(pause)
-    trainers = [process for process in processes_of_run(station, run) if "valle.training" in words(process)]
+    trainers = [process for process in processes_of_run(server, run) if "valle.training" in words(process)]
     assert trainers, "nothing trains"
     client.set_flow_run_state(run, Cancelling())
     began = time.monotonic()
     wait_until(lambda: not any(process.is_running() for process in trainers), 120, pause=0.1)
     trainer = time.monotonic() - began
-    wait_until(lambda: not processes_of_run(station, run), 120, pause=0.1)
+    wait_until(lambda: not processes_of_run(server, run), 120, pause=0.1)
     everything = time.monotonic() - began
     state = wait_for_run(client, run, 120).state
     known = time.monotonic() - began
@@ -95,10 +95,10 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     draw = random.Random(options.seed)
     root = options.data.resolve()
-    with throwaway_station(root / "station") as (station, client):
+    with throwaway_server(root / "server") as (server, client):
         make_training_set(client, root / "clips", 40)
         for _ in range(options.times):
-            found = cancel_once(station, client, pause=draw.uniform(0.0, 5.0))
+            found = cancel_once(server, client, pause=draw.uniform(0.0, 5.0))
             sys.stdout.write(json.dumps(found) + "\n")
             sys.stdout.flush()
 

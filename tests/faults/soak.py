@@ -23,12 +23,18 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterStateType
 from prefect.client.schemas.filters import TaskRunFilterState as StateFilter
 from prefect.client.schemas.objects import StateType
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
 
 from flows.parameters import Workers
 from flows.runtime.runner import Work, run_all, run_id, shard_task, task_runner
-from flows.server.local_server import HEARTBEAT_SECONDS, Station
-from tests.station import throwaway_station, wait_until
+from flows.server.local_server import HEARTBEAT_SECONDS, LocalServer
+from flows.server.password import read_password
+from tests.local_server import throwaway_server, wait_until
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
 from valle.stages.segment import Segment
@@ -88,11 +94,11 @@ def soak(root: DataRoot, tasks: int, width: int) -> tuple[str, int]:
     return run, len(reports)
 
 
-def database_bytes(station: Station) -> int:
+def database_bytes(server: LocalServer) -> int:
     """Size of the server's database with everything that waits in its log."""
-    with closing(sqlite3.connect(station.home / "prefect.db", timeout=120)) as connection:
+    with closing(sqlite3.connect(server.home / "prefect.db", timeout=120)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return (station.home / "prefect.db").stat().st_size
+    return (server.home / "prefect.db").stat().st_size
 
 
 def completed(client: SyncPrefectClient, run: str) -> int:
@@ -110,25 +116,29 @@ def completed(client: SyncPrefectClient, run: str) -> int:
     return int(counted.raise_for_status().json())
 
 
-def log_sizes(station: Station) -> dict[Path, int]:
-    """How much the server, the workers and the keeper have said so far."""
-    return {path: path.stat().st_size for path in sorted(station.logs.glob("*.log"))}
+def log_sizes(server: LocalServer) -> dict[Path, int]:
+    """How much the server, the workers and the supervisor have said so far."""
+    return {path: path.stat().st_size for path in sorted(server.logs.glob("*.log"))}
 
 
-def errors_of(station: Station, since: Mapping[Path, int]) -> list[str]:
+def errors_of(server: LocalServer, since: Mapping[Path, int]) -> list[str]:
     """What they have called an error since then, and every answer of the server that is an error of its own."""
     wrong = re.compile(r"\| (ERROR|CRITICAL) |database is locked|HTTP/1\.1\" 5\d\d")
-    said = [path.read_bytes()[since.get(path, 0) :].decode(errors="replace") for path in log_sizes(station)]
+    said = [path.read_bytes()[since.get(path, 0) :].decode(errors="replace") for path in log_sizes(server)]
     return [line for text in said for line in text.splitlines() if wrong.search(line)]
 
 
-def send(station: Station, client: SyncPrefectClient, *, tasks: int, width: int) -> dict[str, float]:
+def send(server: LocalServer, client: SyncPrefectClient, *, tasks: int, width: int) -> dict[str, float]:
     """One run of `tasks` tasks, `width` at a time, until the server knows all of them: what it cost."""
-    before, began = database_bytes(station), time.monotonic()
-    # Without heartbeats the station takes the flow for dead.
-    alive = {PREFECT_API_URL: station.api_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: HEARTBEAT_SECONDS}
-    with temporary_settings(updates=alive):
-        run, reports = soak(DataRoot(station.data), tasks, width)
+    before, began = database_bytes(server), time.monotonic()
+    # Without heartbeats the server crashes the run.
+    settings = {
+        PREFECT_API_URL: server.api_url,
+        PREFECT_API_AUTH_STRING: read_password(server.home),
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: HEARTBEAT_SECONDS,
+    }
+    with temporary_settings(updates=settings):
+        run, reports = soak(DataRoot(server.data), tasks, width)
     seconds = time.monotonic() - began
     assert reports == tasks
     # States of tasks reach the database a little later than the flow ends.
@@ -138,7 +148,7 @@ def send(station: Station, client: SyncPrefectClient, *, tasks: int, width: int)
         "width": width,
         "tasks": tasks,
         "tasks per second": round(tasks / seconds, 2),
-        "bytes of the database per task": round((database_bytes(station) - before) / tasks),
+        "bytes of the database per task": round((database_bytes(server) - before) / tasks),
         "load": round(os.getloadavg()[0], 1),
     }
 
@@ -150,16 +160,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--width", type=int, nargs="+", default=[1, 4, 8], help="tasks at a time, in runs of their own")
     parser.add_argument("--data", type=Path, required=True, help="an empty folder")
     options = parser.parse_args(arguments)
-    with throwaway_station(options.data.resolve() / "station") as (station, client):
-        server = psutil.Process(station.running()["server"])
-        before, said = database_bytes(station), log_sizes(station)
-        seconds, megabytes = sum(server.cpu_times()[:2]), server.memory_info().rss >> 20
+    with throwaway_server(options.data.resolve() / "server") as (server, client):
+        process = psutil.Process(server.running()["server"])
+        before, said = database_bytes(server), log_sizes(server)
+        seconds, megabytes = sum(process.cpu_times()[:2]), process.memory_info().rss >> 20
         for number, width in enumerate(options.width):
             tasks = options.tasks * (number + 1) // len(options.width) - options.tasks * number // len(options.width)
-            _tell(send(station, client, tasks=tasks, width=width))
-        per_task = (database_bytes(station) - before) / options.tasks
+            _tell(send(server, client, tasks=tasks, width=width))
+        per_task = (database_bytes(server) - before) / options.tasks
         per_minute = per_task / MINUTES_OF_A_SHARD
-        errors = errors_of(station, said)
+        errors = errors_of(server, said)
         _tell(
             {
                 "tasks": options.tasks,
@@ -167,8 +177,8 @@ def main(arguments: Sequence[str]) -> None:
                 "bytes of the database per task": round(per_task),
                 "bytes of the database per minute of audio": round(per_minute),
                 "on the whole road": round(per_minute * TASKS_OF_A_SHARD),
-                "processor seconds of the server": round(sum(server.cpu_times()[:2]) - seconds),
-                "megabytes of the server, before and after": [megabytes, server.memory_info().rss >> 20],
+                "processor seconds of the server": round(sum(process.cpu_times()[:2]) - seconds),
+                "megabytes of the server, before and after": [megabytes, process.memory_info().rss >> 20],
             }
         )
     assert not errors, f"{len(errors)} errors, the first is {errors[0]}"

@@ -12,8 +12,8 @@ import pytest
 from flows.parameters import CorpusChoice, PrepareParameters, Stages, Workers
 from flows.prepare import prepare
 from manifests.corpus import CorpusOptions
+from tests.local_server import free_port
 from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
-from tests.station import free_port
 from valle.data_root import DataRoot
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe

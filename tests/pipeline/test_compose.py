@@ -1,5 +1,5 @@
 """The commands and variables of `docker-compose.yaml`, run on this machine in the order the file asks for, without
-Docker: PostgreSQL, the server, what registers, and a worker for each pool.
+Docker: PostgreSQL, the server, the deployments, and a worker for each pool.
 """
 
 import os
@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from flows.server.health import diagnose_prefect
 from flows.server.local_server import checkout
+from tests.local_server import free_port, start, wait_for_run
 from tests.pipeline.road import rows_of, write_folder
 from tests.postgres import PASSWORD, ask, programs, throwaway_postgres
-from tests.station import free_port, start, wait_for_run
 from valle.data_root import DataRoot
 from valle.doctor import OK
 from warehouse.upkeep.fsck import fsck
@@ -30,6 +30,7 @@ from warehouse.upkeep.fsck import fsck
 pytestmark = [pytest.mark.machines, pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")]
 
 _SECONDS = 600.0
+UI_PASSWORD = "valle:of-the-test"
 
 
 class Compose:
@@ -48,8 +49,8 @@ class Compose:
         self.services: dict[str, Any] = yaml.safe_load((checkout() / "docker-compose.yaml").read_text())["services"]
 
     def filled(self, text: str) -> str:
-        """`text` with its variables, of which only the password is set."""
-        given = {"POSTGRES_PASSWORD": PASSWORD}
+        """Fill in the variables of `text`, of which only passwords and port are set."""
+        given = {"POSTGRES_PASSWORD": PASSWORD, "VALLE_PASSWORD": UI_PASSWORD, "PORT": str(self.port)}
         text = re.sub(
             r"\$\{(\w+)(?::([-?])([^}]*))?\}",
             lambda found: given.get(found[1], found[3] if found[2] == "-" else ""),
@@ -112,10 +113,10 @@ def test_the_cluster_of_the_compose_file_prepares_a_corpus_on_postgresql(tmp_pat
         while not compose.healthy("server"):
             assert time.monotonic() < deadline, (tmp_path / "server.log").read_text()
             time.sleep(2.0)
-        subprocess.run(compose.command("register"), cwd=checkout(), env=compose.environment("register"), check=True)
+        subprocess.run(compose.command("deploy"), cwd=checkout(), env=compose.environment("deploy"), check=True)
         for service in (name for name in compose.services if name.startswith("worker-")):
             cluster.enter_context(compose.running(service))
-        client = cluster.enter_context(SyncPrefectClient(compose.api_url))
+        client = cluster.enter_context(SyncPrefectClient(compose.api_url, auth_string=UI_PASSWORD))
         run = start(
             client,
             "prepare/prepare",
@@ -132,7 +133,7 @@ def test_the_cluster_of_the_compose_file_prepares_a_corpus_on_postgresql(tmp_pat
         )
         ended = wait_for_run(client, run, _SECONDS)
         assert ended.state_name == "Completed", ended.state
-        with temporary_settings(updates={PREFECT_API_URL: compose.api_url}):
+        with temporary_settings(updates={PREFECT_API_URL: compose.api_url, PREFECT_API_AUTH_STRING: UI_PASSWORD}):
             found = list(diagnose_prefect(compose.data))
         assert [finding for finding in found if finding.status != OK] == []
         lake = DataRoot(compose.data).lake

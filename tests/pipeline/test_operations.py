@@ -1,5 +1,6 @@
 """What `valle up` registers, against a real server: pools, automations, deployments, triggers, and what doctor says."""
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,20 @@ from prefect.settings import PREFECT_API_URL, Settings, temporary_settings
 
 from flows.runtime.events import announce, start_once
 from flows.select import select
-from flows.server import deploy as register
-from flows.server.deploy import automations, declared_deployments, register_automations, register_pools
+from flows.server import deploy
+from flows.server.deploy import automations, create_automations, create_work_pools, declared_deployments
 from flows.server.health import diagnose_prefect
 from flows.server.local_server import (
     HEARTBEAT_SECONDS,
     POOLS,
-    Station,
+    LocalServer,
     checkout,
     home_of,
-    keeper_of,
-    keeping,
-    load_station,
+    load_local_server,
+    supervisor_lock,
+    supervisor_pid,
 )
+from flows.server.password import create_password
 from valle.cli.flow import run as run_flow
 from valle.data_root import DataRoot
 from warehouse.errors import ConfigurationError
@@ -101,19 +103,19 @@ def undocumented(schema: dict[str, Any]) -> list[str]:
 
 def test_pools_and_automations_are_registered_once_and_keep_what_they_watch(client: SyncPrefectClient) -> None:
     limits = {"cpu": 2, "gpu": 1, "train": 1}
-    register_pools(client, limits)
-    register_pools(client, limits | {"cpu": 5})
+    create_work_pools(client, limits)
+    create_work_pools(client, limits | {"cpu": 5})
     assert client.read_work_pool("cpu").concurrency_limit == 5
-    register_automations(client)
+    create_automations(client)
     before = {one.id for wanted in automations() for one in client.read_automations_by_name(wanted.name)}
-    register_automations(client)
+    create_automations(client)
     after = {one.id for wanted in automations() for one in client.read_automations_by_name(wanted.name)}
     assert len(before) == 2
     assert before == after
 
 
 def test_doctor_names_what_is_missing_and_what_fixes_it(client: SyncPrefectClient, tmp_path: Path) -> None:
-    register_pools(client, {"cpu": 2, "gpu": 1})
+    create_work_pools(client, {"cpu": 2, "gpu": 1})
     found = {finding.name: finding for finding in diagnose_prefect(tmp_path)}
     assert found["prefect server"].status == found["prefect version"].status == "ok"
     assert (found["pool cpu"].status, found["pool cpu"].detail) == ("broken", "no worker polls it")
@@ -128,7 +130,8 @@ def test_doctor_says_that_no_server_answers_and_that_none_was_started(tmp_path: 
     with temporary_settings(updates={PREFECT_API_URL: None}):
         (finding,) = diagnose_prefect(tmp_path)
         assert (finding.status, finding.fix) == ("missing", "valle up")
-        Station(home=home_of(tmp_path), data=tmp_path, host="127.0.0.1", port=9).save()
+        LocalServer(data=tmp_path, host="127.0.0.1", port=9).save()
+        create_password(home_of(tmp_path))
         (finding,) = diagnose_prefect(tmp_path)
         assert (finding.status, finding.fix) == ("broken", "valle up")
 
@@ -191,29 +194,29 @@ def test_a_flow_of_a_shell_says_that_it_lives_as_often_as_the_automation_wants(
     assert 2 * frequency < dead.trigger.within.total_seconds()
 
 
-def test_one_process_keeps_a_station_and_its_end_is_known_at_once(tmp_path: Path) -> None:
-    station = Station(home=home_of(tmp_path), data=tmp_path, host="0.0.0.0", port=4242)
-    station.save()
-    assert load_station(tmp_path) == station
-    assert station.api_url == "http://127.0.0.1:4242/api"
-    assert keeper_of(station.home) is None
-    with keeping(station.home):
-        assert keeper_of(station.home) is not None
-        with pytest.raises(BlockingIOError), keeping(station.home):
+def test_one_process_supervises_a_local_server_and_its_end_is_known_at_once(tmp_path: Path) -> None:
+    server = LocalServer(data=tmp_path, host="0.0.0.0", port=4242, names=("desk",))
+    server.save()
+    assert load_local_server(tmp_path) == server
+    assert server.api_url == "http://127.0.0.1:4242/api"
+    assert supervisor_pid(server.home) is None
+    with supervisor_lock(server.home):
+        assert supervisor_pid(server.home) == os.getpid()
+        with pytest.raises(ConfigurationError, match="Another supervisor"), supervisor_lock(server.home):
             pass
-    assert keeper_of(station.home) is None
+    assert supervisor_pid(server.home) is None
 
 
 def test_all_deployments_of_the_file_are_declared_by_name() -> None:
     assert declared_deployments(checkout()) == tuple(one["name"] for one in DECLARED)
 
 
-def test_the_file_of_the_cluster_has_a_worker_for_every_pool_and_registers_before_they_start() -> None:
+def test_the_file_of_the_cluster_has_a_worker_for_every_pool_and_deploys_before_they_start() -> None:
     services = yaml.safe_load((checkout() / "docker-compose.yaml").read_text(encoding="utf-8"))["services"]
     workers = {name: one for name, one in services.items() if name.startswith("worker-")}
     assert sorted(one["command"].split("--pool ")[1].split()[0] for one in workers.values()) == sorted(POOLS)
     for one in workers.values():
-        assert one["depends_on"] == {"register": {"condition": "service_completed_successfully"}}
+        assert one["depends_on"] == {"deploy": {"condition": "service_completed_successfully"}}
         assert one["environment"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
-    assert services["register"]["command"] == f"python -m {register.__name__}"
-    assert set(services["register"]["depends_on"]) <= set(services)
+    assert services["deploy"]["command"] == f"python -m {deploy.__name__}"
+    assert set(services["deploy"]["depends_on"]) <= set(services)

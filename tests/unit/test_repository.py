@@ -1,9 +1,13 @@
 """What the repository promises about itself."""
 
+import ast
 import inspect
+import re
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -57,6 +61,37 @@ def test_the_help_of_the_command_line_needs_no_prefect() -> None:
     code = "import sys, valle.cli; valle.cli.main(['--help']); valle.cli.main(['sql', '--data', '/nowhere']); "
     code += "assert not {'prefect', 'torch', 'lhotse'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_every_imported_library_is_declared() -> None:
+    """A library that only comes with another one may leave with it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [name for names in project["optional-dependencies"].values() for name in names]
+    declared = {_normalised(re.split(r"[\s<>=!~;\[]", entry)[0]) for entry in [*project["dependencies"], *extras]}
+    distributions = packages_distributions()
+    undeclared = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for name in _imported_libraries(path)
+        if declared.isdisjoint(map(_normalised, distributions.get(name, [name])))
+    }
+    assert undeclared == set()
+
+
+def _imported_libraries(path: Path) -> set[str]:
+    """The top-level names that a file imports, also inside functions, without the standard library and our own."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.append(node.module)
+    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - set(PACKAGES)
+
+
+def _normalised(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def test_importing_the_warehouse_does_no_work() -> None:

@@ -46,8 +46,8 @@ COMMANDS = {
 }
 _MODULES = {
     "doctor": "doctor",
-    "up": "station",
-    "down": "station",
+    "up": "server",
+    "down": "server",
     "plan": "plan",
     "speak": "speak",
     "export": "export",
@@ -69,7 +69,9 @@ def usage() -> str:
     """What `valle --help` prints."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name.ljust(width)}  {help_text}" for name, help_text in COMMANDS.items()]
-    return "usage: valle COMMAND [options]    (`valle COMMAND --help` lists them)\n\n" + "\n".join(lines)
+    head = "usage: valle COMMAND [options]    (`valle COMMAND --help` lists them)"
+    flags = "       --quiet, --verbose or --debug with every command"
+    return "\n".join([head, flags, "", *lines])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()  # before any thread exists: those that do keep the allocator they have
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    given = [argument for argument in given if argument != "--debug"]
+    given = _without_verbosity(given)
     if not given or given[0] in ("-h", "--help", "help"):
         _print(usage())
         return 0
@@ -94,12 +96,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print(f"valle: {error}", sys.stderr)
         return 1
     except KeyboardInterrupt:
-        _print("valle: stopped; what is done stays done.", sys.stderr)
+        _print("valle: stopped; committed work is kept.", sys.stderr)
         return 130
     except BrokenPipeError:
         # `valle sql ... | head` has read enough. What Python writes at its own end must find somebody who takes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+
+
+def _without_verbosity(arguments: Sequence[str]) -> list[str]:
+    """Remove the global flags `--quiet`, `--verbose` and `--debug`; the last one becomes `VALLE_VERBOSITY`."""
+    flags = {"--quiet": "quiet", "--verbose": "verbose", "--debug": "debug"}
+    given = [flags[argument] for argument in arguments if argument in flags]
+    if given:
+        os.environ["VALLE_VERBOSITY"] = given[-1]
+    return [argument for argument in arguments if argument not in flags]
 
 
 def _print(text: str, stream: object = None) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
 from warehouse.errors import ConfigurationError
 
@@ -33,6 +33,8 @@ def parse(model: type[M], command: str, arguments: Sequence[str]) -> M:
         return model.model_validate(content)
     except ValidationError as error:
         raise ConfigurationError("; ".join(_sentence(problem) for problem in error.errors())) from error
+    except SettingsError as error:  # a list or mapping that is no JSON
+        raise ConfigurationError(_unreadable_flag(error)) from error
 
 
 class _Flags(BaseSettings):
@@ -92,6 +94,11 @@ def _sentence(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
     what = str(problem["msg"]).removeprefix("Value error, ")  # pydantic's, before what a validator of ours says
     return f"--{where}: {what}" if where else what
+
+
+def _unreadable_flag(error: SettingsError) -> str:
+    field = str(error).split('"')[1] if '"' in str(error) else ""
+    return f"--{field.replace('_', '-')}: a value cannot be read ({error.__cause__}); lists are written 1,2,3."
 
 
 def say(text: str) -> None:

@@ -1,8 +1,8 @@
 """Commands that run a flow: the parameters of the flow are the options of the command."""
 
-import logging
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from importlib import import_module
 
 from valle.cli.arguments import parse, say
@@ -26,20 +26,28 @@ _FLOWS = {
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
-    """Run the flow of `command` in this process, against the Prefect server that is configured or a private one."""
+    """Run the flow of `command` in this process, on the Prefect server that is configured or on a private one."""
+    from flows.runtime.terminal import configure_terminal, introduce, verbosity_of
+    from flows.server.local_server import HEARTBEAT_SECONDS
+
     module, name, parameters = _FLOWS[command]
     # A private server of a first run sets up its database; on a busy machine that takes longer than Prefect waits.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
-    # On the server of a station, a run that is silent for longer is taken for dead.
-    heartbeat = import_module("flows.server.local_server").HEARTBEAT_SECONDS
-    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(heartbeat))
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
+    # The local server crashes a run whose heartbeats are rarer.
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     options = parse(getattr(import_module("flows.parameters"), parameters), command, arguments)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    import_module("flows.runtime.shutdown").exit_on_sigterm()
+    verbosity = verbosity_of(os.environ)
+    introduce(command, verbosity)
+    handler = configure_terminal(verbosity)
+    # Prefect is imported from here on: it takes seconds, and a wrong option is reported before.
+    from flows.runtime.shutdown import exit_on_sigterm
+    from flows.server.connection import connect_to_prefect
+
+    exit_on_sigterm()
     flow = getattr(import_module(module), name)
-    result = flow(options)
+    with closing(handler), connect_to_prefect(options.data_root.root):
+        result = flow(options)
     if result is not None and hasattr(result, "describe"):
         say(result.describe())
     return 0

@@ -1,47 +1,49 @@
 """`valle speak "text" --prompt voice.wav --out speech.wav`, or a whole book by `--text-file`."""
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from __future__ import annotations
 
-import numpy as np
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict
 from pydantic_settings import CliPositionalArg
 
-from valle.audio import AudioLocation, UnreadableAudio, read_audio, write_audio
-from valle.backends.registry import Backends
 from valle.checkpoints.runs import EMBEDDED, latest_checkpoint, newest_checkpoint
 from valle.cli.arguments import parse, say
+from valle.cli.progress import SentenceProgress
 from valle.data_root import open_data_root
-from valle.synthesis.long_form import LongFormOptions, LongSpeech, Piece, speak_long
-from valle.synthesis.options import BestOfOptions, SamplingOptions
-from valle.synthesis.preferred import read_sampling
-from valle.synthesis.synthesizer import Prompt, Synthesizer
+from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions, read_sampling
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.synthesis.long_form import Passage, Piece
+    from valle.synthesis.synthesizer import Prompt, Synthesizer
 
 
 class SpeakOptions(BaseModel):
-    """Say a text in the voice of a prompt."""
+    """Speak a text in the voice of a prompt."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     text: CliPositionalArg[str] = ""
-    """What to say, of any length; - reads it from standard input."""
+    """Text of any length; - reads it from standard input."""
     text_file: Path | None = None
-    """UTF-8 file with what to say, instead."""
+    """UTF-8 file with the text, instead."""
     prompt: Path | None = None
-    """Recording that sets the voice; 3 to 6 seconds of one speaker are best. Without it the seed chooses a voice."""
+    """Recording of the speaker; 3 to 6 seconds are best. Without it the seed chooses a voice."""
     prompt_text: str = ""
-    """What the prompt says; only needed to go on from it (`--sampling.continues-prompt`)."""
+    """Text of the prompt; needed to continue it (`--sampling.continues-prompt`)."""
     out: Path = Path("speech.wav")
-    """File for the speech: .wav, .flac or .ogg."""
+    """Audio file: .wav, .flac or .ogg."""
     codes: Path | None = None
-    """File for its codes, too: .npy, int16 [codebooks, frames]."""
+    """File for the codes, too: .npy, int16 [codebooks, frames]."""
     language: str = "en"
     """ISO 639-1 code."""
     run: str | None = None
-    """Name of a training run; its newest checkpoint speaks. By default the run that was trained last, or else `words`,
-    which comes with the package."""
+    """Name of a training run, whose newest checkpoint speaks. By default the run that was trained last, or else
+    `words`, which comes with the package."""
     checkpoint: Path | None = None
     """A checkpoint directory, instead of a run."""
     device: str = "cpu"
@@ -49,38 +51,47 @@ class SpeakOptions(BaseModel):
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
     sampling: SamplingOptions | None = None
-    """How speech is sampled; what is left open is as its training said (`valle train --options.sampling`)."""
+    """Sampling; what is left open is as its training set it (`valle train --options.sampling`)."""
     long_form: LongFormOptions = LongFormOptions()
-    """How a long text is taken apart and joined."""
+    """How a long text is split and joined."""
     best_of: BestOfOptions = BestOfOptions()
-    """How one of several takes is chosen."""
+    """How one of several candidates is chosen."""
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
-    """Speak a text; 1 when a part of it is missing."""
+    """Speak a text; return 1 when a sentence is missing from the speech."""
+    # pydantic resolves the annotations of the options at run time, but no torch is among them: `--help` is fast.
     options = parse(SpeakOptions, command, arguments)
-    if options.out.suffix not in (".wav", ".flac", ".ogg"):
-        raise ConfigurationError(f"--out must end in .wav, .flac or .ogg, not {options.out.name!r}.")
-    if options.codes is not None and options.codes.suffix != ".npy":
-        raise ConfigurationError(f"--codes must end in .npy, not {options.codes.name!r}.")
-    text = _text(options)
-    checkpoint = _checkpoint(options)
+    _check_suffixes(options)
+    text = _read_text(options)
+    checkpoint = _find_checkpoint(options)
+    from valle.backends.registry import Backends
+    from valle.synthesis.long_form import iterate_passages
+    from valle.synthesis.synthesizer import Synthesizer
+
     synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
-    spoken = speak_long(
+    passages = iterate_passages(
         synthesizer,
         text,
-        _prompt(options, synthesizer),
+        _read_prompt(options, synthesizer),
         language=options.language,
         sampling=(options.sampling or SamplingOptions()).over(read_sampling(checkpoint)),
         options=options.long_form,
         best_of=options.best_of,
     )
-    return _write(spoken, options)
+    return _write(passages, options, synthesizer.codec.spec.sample_rate)
 
 
-def _text(options: SpeakOptions) -> str:
+def _check_suffixes(options: SpeakOptions) -> None:
+    if options.out.suffix not in (".wav", ".flac", ".ogg"):
+        raise ConfigurationError(f"--out must end in .wav, .flac or .ogg, not {options.out.name!r}.")
+    if options.codes is not None and options.codes.suffix != ".npy":
+        raise ConfigurationError(f"--codes must end in .npy, not {options.codes.name!r}.")
+
+
+def _read_text(options: SpeakOptions) -> str:
     if bool(options.text) == (options.text_file is not None):
-        raise ConfigurationError("Give what to say: a text, - for standard input, or --text-file.")
+        raise ConfigurationError("Give a text, - for standard input, or --text-file.")
     try:
         if options.text_file is not None:
             return options.text_file.read_text(encoding="utf-8-sig")
@@ -89,61 +100,70 @@ def _text(options: SpeakOptions) -> str:
         raise ConfigurationError(f"The text cannot be read ({error}); give UTF-8 text.") from error
 
 
-def _prompt(options: SpeakOptions, synthesizer: Synthesizer) -> Prompt | None:
+def _read_prompt(options: SpeakOptions, synthesizer: Synthesizer) -> Prompt | None:
     if options.prompt is None:
         return None
-    try:
-        audio = read_audio(AudioLocation(str(options.prompt)), synthesizer.codec.spec.sample_rate)
-    except UnreadableAudio as error:
-        raise ConfigurationError(f"The prompt cannot be read ({error}); give a recording of speech.") from error
-    return synthesizer.prompt(audio, options.prompt_text, options.language)
+    from valle.synthesis.prompts import LONGEST_SECONDS, read_prompt
+
+    audio = read_prompt(options.prompt, synthesizer.codec.spec.sample_rate)
+    if audio.duration >= LONGEST_SECONDS:
+        if options.prompt_text:
+            raise ConfigurationError(
+                f"{options.prompt} is longer than {LONGEST_SECONDS:g} s, so that --prompt-text does not fit what is "
+                "used of it; give a shorter prompt."
+            )
+        sys.stderr.write(f"valle: the first {LONGEST_SECONDS:g} s of {options.prompt} are the prompt.\n")
+    return synthesizer.encode_prompt(audio, options.prompt_text, options.language)
 
 
-def _write(spoken: LongSpeech, options: SpeakOptions) -> int:
-    for piece in spoken.pieces:
-        _tell_takes(piece)
-        if piece.problem is not None:
-            sys.stderr.write(f"valle: {piece.text!r}: {piece.problem}; {_advice(piece)}\n")
-    speech = spoken.speech
-    if not len(speech.audio.samples):
-        return 1
-    write_audio(options.out, speech.audio)
-    if options.codes is not None:
-        options.codes.parent.mkdir(parents=True, exist_ok=True)
-        np.save(options.codes, speech.codes)
-    sentences = f" ({len(spoken.pieces)} sentences)" if len(spoken.pieces) > 1 else ""
-    say(f"{options.out}: {speech.duration:.2f} s of speech in {speech.seconds:.1f} s{sentences}")
-    return 0 if all(piece.is_spoken for piece in spoken.pieces) else 1
+def _write(passages: Iterator[Passage], options: SpeakOptions, sample_rate: int) -> int:
+    """Write each sentence as it is finished: an interruption loses the current one only."""
+    from valle.synthesis.speech_file import SpeechFile
+
+    num_spoken = num_done = num_pieces = 0
+    with SpeechFile(options.out, sample_rate, codes=options.codes) as file, SentenceProgress() as progress:
+        try:
+            for passage in passages:
+                file.append(passage.samples, passage.codes)
+                num_spoken += passage.piece.is_spoken
+                num_done, num_pieces = passage.num_done, passage.num_pieces
+                progress.clear()
+                _report(passage.piece)
+                progress.update(num_done, num_pieces, file.seconds)
+        finally:
+            progress.clear()
+            if file.seconds:
+                sentences = f" ({num_done} of {num_pieces} sentences)" if num_pieces > 1 else ""
+                say(f"{options.out}: {file.seconds:.2f} s of speech in {progress.elapsed:.1f} s{sentences}")
+    return 0 if num_spoken == num_pieces else 1
+
+
+def _report(piece: Piece) -> None:
+    """Print the scores of candidates, and the problem of a sentence that has one."""
+    if piece.candidates is not None:
+        say(piece.text)
+        for index, candidate in enumerate(piece.candidates.candidates):
+            score = candidate.score
+            values = (
+                ("WER", score.word_error_rate),
+                ("CER", score.character_error_rate),
+                ("similarity", score.similarity),
+                ("score", score.total),
+            )
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in values if value is not None)
+            mark = "*" if index == piece.candidates.chosen else " "
+            say(f"  {mark} seed {candidate.seed:10d}  {shown}  {score.transcription or ''}".rstrip())
+    if piece.problem is not None:
+        sys.stderr.write(f"valle: {piece.text!r}: {piece.problem}; {_advice(piece)}\n")
 
 
 def _advice(piece: Piece) -> str:
     if not piece.symbols:
-        return "leave it out."
+        return "leave it out, or set --language."
     return "set --sampling.max-seconds higher." if piece.is_spoken else "try another --sampling.seed."
 
 
-def _tell_takes(piece: Piece) -> None:
-    """The scores of several takes, one a line."""
-    if piece.takes is None or len(piece.takes.takes) < 2:
-        return
-    say(piece.text)
-    for index, take in enumerate(piece.takes.takes):
-        assert take.opinion is not None, "several takes are always compared"
-        parts = [
-            f"{name} {value:.3f}"
-            for name, value in (
-                ("WER", take.opinion.word_error_rate),
-                ("CER", take.opinion.character_error_rate),
-                ("voice", take.opinion.voice),
-                ("score", take.opinion.score),
-            )
-            if value is not None
-        ]
-        mark = "*" if index == piece.takes.chosen else " "
-        say(f"  {mark} seed {take.seed:10d}  {'  '.join(parts)}  {take.opinion.heard or ''}".rstrip())
-
-
-def _checkpoint(options: SpeakOptions) -> Path:
+def _find_checkpoint(options: SpeakOptions) -> Path:
     if options.checkpoint is not None:
         return options.checkpoint
     runs = open_data_root(options.data).runs

@@ -12,7 +12,7 @@ def _check(name: str) -> None:
 
 
 def open_codec(name: str, device: str = "cpu") -> Codec:
-    """The codec `name` on a torch device. Raises ConfigurationError (name) and DependencyError (weights)."""
+    """Open the codec `name` on a torch device. Raises ConfigurationError (name) and DependencyError (weights)."""
     _check(name)
     # Imported here: a caller that only asks for a revision does not pay for the other codec's libraries.
     if name == "mini":
@@ -25,7 +25,7 @@ def open_codec(name: str, device: str = "cpu") -> Codec:
 
 
 def codec_revision(name: str) -> str:
-    """`name@hash` of the weights that make the codes, without loading the model; errors as `open_codec`."""
+    """Return `name@hash` of the weights that define the codes, without loading them; errors as `open_codec`."""
     _check(name)
     if name == "mini":
         from valle.codec.mini.codec import mini_revision

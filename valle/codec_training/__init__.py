@@ -1,1 +1,1 @@
-"""How `mini` comes about: its codes are computed from speech, its decoder is learned."""
+"""Train `mini`: compute its codes from speech, then learn its decoder."""

@@ -1,4 +1,4 @@
-"""`python -m valle.codec_training ORDER.json`: train the embedded codec as an order says; SIGTERM saves and ends."""
+"""`python -m valle.codec_training ORDER.json`: train the embedded codec; SIGTERM saves and ends."""
 
 import signal
 import sys
@@ -18,7 +18,7 @@ from warehouse.errors import PipelineError
 
 
 class TrainingOrder(BaseModel):
-    """What is to be trained on what, and where it goes."""
+    """Clips, run directory and options of a training, as the flow writes them to a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,8 +28,8 @@ class TrainingOrder(BaseModel):
     codes: CodesToLearn
     adversarial_from: float
     learning_rate: float
-    listener: str | None
-    listening_weight: float
+    asr_encoder: str | None
+    asr_loss_weight: float
     repulsion: float
     speeds: tuple[float, float]
     half_backbones: bool
@@ -37,14 +37,14 @@ class TrainingOrder(BaseModel):
 
     @property
     def options(self) -> CodecTrainingOptions:
-        """The options of the training; all that is not said here has its default."""
+        """Return the training options; fields that the order lacks keep their defaults."""
         return CodecTrainingOptions(
             hours=self.hours,
             start_from=None if self.codes == "new" else EMBEDDED,
             adversarial_from=self.adversarial_from,
             learning_rate=self.learning_rate,
-            listener=self.listener,
-            listening_weight=self.listening_weight,
+            asr_encoder=self.asr_encoder,
+            asr_loss_weight=self.asr_loss_weight,
             repulsion=self.repulsion,
             speeds=self.speeds,
             half_backbones=self.half_backbones,
@@ -52,13 +52,13 @@ class TrainingOrder(BaseModel):
 
 
 def format_line(report: TrainingReport) -> str:
-    """A line of metrics for people."""
+    """Format a report as a line of the log."""
     losses = " ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
     return f"step {report.num_steps} {report.stage}  ETA {report.seconds_left / 60:.0f} min  {losses}"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Train; 0 when the schedule or a signal ended it, 1 with one sentence when it cannot be done."""
+    """Train; return 0 when the schedule or a signal ended it, 1 after one sentence about an error."""
     [path] = arguments
     order = TrainingOrder.model_validate_json(Path(path).read_text(encoding="utf-8"))
     prepare_process(order.threads)

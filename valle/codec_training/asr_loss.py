@@ -1,9 +1,8 @@
-"""What an ASR model hears: the activations of Whisper's encoder, as a loss for the decoder of a codec.
+"""ASR feature loss: distances between activations of Whisper's encoder, for the decoder of a codec.
 
-Spectra weigh a smeared plosive as little as a little hiss, and a listener does not. Distances between activations of a
-network that was trained for something else ("deep feature losses", Germain et al. 2018, arXiv 1806.10522) weigh what
-tells words apart. The weights are read from the CTranslate2 files that transcribe elsewhere; CTranslate2 itself has no
-gradients.
+Spectral losses weigh a smeared plosive as little as faint hiss. Distances between activations of a network trained for
+another task (deep feature losses, Germain et al. 2018, arXiv 1806.10522) weigh what distinguishes words. The weights
+come from CTranslate2 files, but CTranslate2 computes no gradients, so the encoder is written in torch here.
 """
 
 import struct
@@ -22,14 +21,14 @@ from warehouse.errors import ConfigurationError
 SAMPLE_RATE = 16_000
 _WINDOW, _HOP = 400, 160
 _DYNAMIC_RANGE = 8.0
-"""Decades below the loudest band that Whisper does not hear."""
+"""Decades below the loudest band at which Whisper clips its features."""
 _TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
 Weights = dict[str, Tensor]
 
 
 def read_encoder(path: Path) -> Weights:
-    """The float32 variables of the encoder in a CTranslate2 `model.bin` of Whisper, named without `encoder/`.
+    """Read the float32 encoder variables of a CTranslate2 `model.bin` of Whisper, named without `encoder/`.
 
     Raises ConfigurationError when the file holds something else or its weights are quantized.
     """
@@ -46,7 +45,7 @@ def read_encoder(path: Path) -> Weights:
 
 
 def _variables(stream: BinaryIO) -> list[tuple[str, np.ndarray]]:
-    """The encoder's variables: CTranslate2 writes a header, then name, shape, type and bytes of each."""
+    """Parse the encoder variables: a header, then name, shape, type and bytes of each variable."""
     _unpack(stream, "I")  # version of the format
     _name(stream)
     _unpack(stream, "I")  # revision of the model's description
@@ -70,10 +69,10 @@ def _name(stream: BinaryIO) -> str:
     return stream.read(_unpack(stream, "H")).rstrip(b"\0").decode()
 
 
-class Listener(nn.Module):
-    """Whisper's encoder (Radford et al. 2022) with frozen weights, of waveforms as long as they are.
+class AsrEncoder(nn.Module):
+    """Whisper's encoder (Radford et al. 2022) with frozen weights, on unpadded waveforms.
 
-    Whisper pads everything to 30 s; excerpts of a second are heard here without that silence, thirty times cheaper.
+    Whisper pads its input to 30 s; without padding, excerpts of a second cost a thirtieth.
     """
 
     filters: Tensor
@@ -98,20 +97,20 @@ class Listener(nn.Module):
         return self.get_buffer(self._names[name])
 
     def log_mel(self, waveforms: Tensor) -> Tensor:
-        """Whisper's features [B, mels, T] of waveforms [B, N], a hundred frames a second."""
-        heard = resample(waveforms, self._sample_rate, SAMPLE_RATE)
-        spectrum = torch.stft(heard, _WINDOW, _HOP, window=self.hann, return_complex=True)[..., :-1]
+        """Return Whisper's features [B, mels, T] of waveforms [B, N], 100 frames a second."""
+        resampled = resample(waveforms, self._sample_rate, SAMPLE_RATE)
+        spectrum = torch.stft(resampled, _WINDOW, _HOP, window=self.hann, return_complex=True)[..., :-1]
         power = spectrum.real.square() + spectrum.imag.square()
         loudness = (self.filters @ power).clamp(min=1e-10).log10()
         loudest = loudness.detach().amax((1, 2), keepdim=True)
         return (torch.maximum(loudness, loudest - _DYNAMIC_RANGE) + 4) / 4
 
     def forward(self, waveforms: Tensor) -> list[Tensor]:
-        """The activations [B, T, D] after the convolutions, after each layer, and normalised at the end."""
+        """Return activations [B, T, D] after the convolutions, after each layer, and after the final normalisation."""
         return self.activations(self.log_mel(waveforms))
 
     def activations(self, features: Tensor) -> list[Tensor]:
-        """Those of features [B, mels, T]."""
+        """Return the activations of features [B, mels, T]; see `forward`."""
         hidden = functional.gelu(self._convolve("conv1", features, stride=1))
         hidden = functional.gelu(self._convolve("conv2", hidden, stride=2)).transpose(1, 2)
         hidden = hidden + self._weight("position_encodings/encodings")[: hidden.shape[1]]
@@ -149,13 +148,13 @@ class Listener(nn.Module):
         return self._linear(f"{name}/linear_1", inner)
 
 
-def open_listener(model: str, sample_rate: int) -> Listener:
-    """The encoder of a faster-whisper model by name or directory, for waveforms at `sample_rate`."""
-    return Listener(read_encoder(model_directory(model) / "model.bin"), sample_rate=sample_rate)
+def open_asr_encoder(model: str, sample_rate: int) -> AsrEncoder:
+    """Open the encoder of a faster-whisper model by name or directory, for waveforms at `sample_rate`."""
+    return AsrEncoder(read_encoder(model_directory(model) / "model.bin"), sample_rate=sample_rate)
 
 
-def listening_loss(target: list[Tensor], made: list[Tensor]) -> Tensor:
-    """L1 between activations, relative to how far the target's spread around their mean; averaged over layers."""
+def asr_feature_loss(target: list[Tensor], made: list[Tensor]) -> Tensor:
+    """Return the L1 distance of activations relative to the mean deviation of the target's, averaged over layers."""
     distances = [
         functional.l1_loss(m, t) / (t - t.mean((0, 1), keepdim=True)).abs().mean().clamp(min=1e-4)
         for t, m in zip(target, made, strict=True)

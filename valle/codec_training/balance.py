@@ -1,4 +1,4 @@
-"""Losses of very different steepness, brought to chosen shares of one gradient."""
+"""Combine losses of very different gradient norms with fixed weights (the balancer of EnCodec)."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,10 @@ from torch import Tensor
 
 
 class GradientBalancer:
-    """Weighs losses by the size of their gradients at the output, not by their values.
+    """Weigh losses by the norms of their gradients at the output, not by their values.
 
-    The norms are moving averages over steps, so that a loss may still be small where it is satisfied. The balancer of
-    EnCodec (Defossez et al. 2022, section 3.4). Without it the log-mel loss, steep in quiet passages, outweighed the
-    critics sixty to one.
+    The norms are moving averages over steps, so a satisfied loss still has a small gradient (Defossez et al. 2022,
+    section 3.4). Without the balancer the log-mel loss, steep in quiet passages, outweighs the discriminator 60 to 1.
     """
 
     def __init__(self, shares: Mapping[str, float], *, decay: float = 0.99) -> None:
@@ -20,7 +19,7 @@ class GradientBalancer:
         self.norms: dict[str, float] = {}
 
     def gradient(self, losses: Mapping[str, Tensor], output: Tensor) -> Tensor:
-        """The gradient to send back from `output`: each loss's own, scaled to its share."""
+        """Return the gradient at `output`: the sum of the losses' gradients, each scaled to its weight."""
         total = torch.zeros_like(output)
         for name, loss in losses.items():
             [gradient] = torch.autograd.grad(loss, output, retain_graph=True)

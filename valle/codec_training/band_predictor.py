@@ -1,7 +1,7 @@
-"""Levels of bands read off the latents: what a decoder begins with, before any waveform is made.
+"""Predict band energies from latents: pretraining of the decoder's backbone without waveforms.
 
-A step costs half of one through waveforms. The states that are read are the decoder's, so the filters begin where the
-levels end.
+A step costs half of one through waveforms. The predictor reads the states of the decoder, so the decoder's filters can
+be initialised from it.
 """
 
 import math
@@ -13,59 +13,59 @@ from valle.codec.mini.decoder import SourceFilterDecoder
 from valle.codec.mini.mels import LogMel
 from valle.codec.mini.network import MiniConfig
 
-_HEARD = 6.0
-"""Nats below the loudest band of a crop down to which everything counts in full."""
-_FADING = 4.0
-"""Nats from there to where a band counts least."""
-_LEAST = 0.25
-_EQUAL_PARTS = math.log(2) / 2
-"""What pulses and noise of equal power lack each of their sum."""
+_FULL_WEIGHT_NATS = 6.0
+"""Nats below the loudest band of a crop down to which the weight is 1."""
+_FADING_NATS = 4.0
+"""Nats over which the weight falls to its least value."""
+_LEAST_WEIGHT = 0.25
+_HALF_POWER = math.log(2) / 2
+"""Log-magnitude of one of two sources of equal power, below their sum."""
 
 
-class LevelReader(nn.Module):
-    """Levels [B, T, levels] of the states [B, T, dim + D] of a decoder."""
+class BandPredictor(nn.Module):
+    """Predict band energies [B, T, E] from the states [B, T, dim + D] of a decoder."""
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
-        self.to_levels = nn.Linear(config.dim + config.latent_dim, config.build_features().num_levels)
+        self.to_energies = nn.Linear(config.dim + config.latent_dim, config.build_features().num_band_energies)
 
     def forward(self, decoder: SourceFilterDecoder, latents: Tensor) -> Tensor:
-        """What `decoder` makes of latents [B, T, D], as levels."""
-        levels: Tensor = self.to_levels(decoder.states(latents))
-        return levels
+        """Return the energies [B, T, E] predicted from latents [B, T, D] by the states of `decoder`."""
+        energies: Tensor = self.to_energies(decoder.states(latents))
+        return energies
 
     @torch.no_grad()
-    def begin(self, basis: Tensor, mean: Tensor) -> None:
-        """Read components on `basis` [D, levels] about their `mean` [levels], and nothing off the backbone yet."""
-        self.to_levels.weight.zero_()
-        self.to_levels.weight[:, -len(basis) :] = basis.T
-        self.to_levels.bias.copy_(mean)
+    def initialise(self, basis: Tensor, mean: Tensor) -> None:
+        """Initialise: project latents by `basis` [D, E] about `mean` [E]; ignore the backbone."""
+        self.to_energies.weight.zero_()
+        self.to_energies.weight[:, -len(basis) :] = basis.T
+        self.to_energies.bias.copy_(mean)
 
     @torch.no_grad()
-    def begin_filters(self, decoder: SourceFilterDecoder, log_mel: LogMel) -> None:
-        """Let pulses and noise begin as loud as the levels say, half of the power each.
+    def initialise_filters(self, decoder: SourceFilterDecoder, log_mel: LogMel) -> None:
+        """Initialise the filters of pulses and noise from the predicted energies, half of the power each.
 
-        Phase and gains begin with nothing learned. The level of a bin is interpolated between the bands it lies in.
+        Phase, gains and offsets start at zero. Band energies are interpolated to bins.
         """
         num_bins, num_bands = decoder.harmonics.out_features, log_mel.filters.shape[1]
         wide = LogMel(num_bins=num_bins, num_mels=num_bands, sample_rate=decoder.sample_rate)
         widths = log_mel.filters.sum(0).clamp(min=0.5)
-        # The short frames of a hop on average; in the longer windows of the decoder noise is louder by their root.
+        # Average over the short frames of a hop; noise is louder in longer windows, by the root of their ratio.
         longer = (num_bins - 1) / (len(log_mel.filters) - 1)
-        weight = wide.between @ self.to_levels.weight.view(-1, num_bands, self.to_levels.in_features).mean(0)
-        level = self.to_levels.bias.view(-1, num_bands).mean(0)
-        bias = wide.to_bins(level - widths.log()) + math.log(longer) / 2 - _EQUAL_PARTS
+        weight = wide.between @ self.to_energies.weight.view(-1, num_bands, self.to_energies.in_features).mean(0)
+        mean_energy = self.to_energies.bias.view(-1, num_bands).mean(0)
+        bias = wide.to_bins(mean_energy - widths.log()) + math.log(longer) / 2 - _HALF_POWER
         for head in (decoder.harmonics, decoder.noise):
             head.weight.copy_(weight)
             head.bias.copy_(bias)
-        # Whatever they knew, they knew of another backbone.
-        for head in (decoder.phase, decoder.gains, decoder.level_offsets):
+        # They were learned for another backbone.
+        for head in (decoder.phase, decoder.gains, decoder.band_offsets):
             head.weight.zero_()
             head.bias.zero_()
 
 
-def level_loss(read: Tensor, wanted: Tensor) -> Tensor:
-    """L1 of levels [B, T, levels]; what is far below the loudest of its crop counts less."""
-    depth = wanted.amax((1, 2), keepdim=True) - wanted
-    weights = (1 - (depth - _HEARD) / _FADING).clamp(_LEAST, 1)
-    return (weights * (read - wanted).abs()).mean()
+def band_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """Return the weighted L1 of band energies [B, T, E]; bands far below the loudest of a crop weigh less."""
+    depth = target.amax((1, 2), keepdim=True) - target
+    weights = (1 - (depth - _FULL_WEIGHT_NATS) / _FADING_NATS).clamp(_LEAST_WEIGHT, 1)
+    return (weights * (predicted - target).abs()).mean()

@@ -1,4 +1,4 @@
-"""The training audio of a codec, decoded once into memory maps of samples and pitch, and random crops of both."""
+"""Training audio of a codec: memory maps of samples and pitch, and random crops of both."""
 
 import json
 import logging
@@ -17,8 +17,8 @@ from warehouse.errors import TrainingError
 log = logging.getLogger(__name__)
 FULL_SCALE = 32767
 _INDEX = "audio.json"
-_TAPE = 1000
-"""Steps in which a speed is told apart."""
+_SPEED_STEPS = 1000
+"""Resolution of the speed: steps of a thousandth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class SpeechPool:
         rng: np.random.Generator,
         speeds: tuple[float, float] = (1.0, 1.0),
     ) -> Crops:
-        """Random crops of `num_frames` hops, every stretch of speech as likely as any other; short clips are padded.
+        """Draw crops of `num_frames` hops uniformly over the speech; short clips are padded.
 
-        Each is played at a speed between the two of `speeds`, as a tape would be: pitch and formants move with it.
+        Each crop is resampled by a factor drawn between the two of `speeds`: pitch and formants move with the speed.
         """
         sizes, hop = np.diff(self.starts), self.hop_length
         chosen = rng.choice(len(sizes), num_crops, p=sizes / sizes.sum())
@@ -61,26 +61,26 @@ class SpeechPool:
             num_played = math.ceil(num_frames * speed)
             first = self.starts[clip] + rng.integers(max(1, sizes[clip] - num_played + 1))
             last = min(first + num_played, self.starts[clip + 1])
-            sound = _play((self.samples[first * hop : last * hop] / FULL_SCALE).astype(np.float32), speed)
+            sound = _change_speed((self.samples[first * hop : last * hop] / FULL_SCALE).astype(np.float32), speed)
             length = min(num_frames, len(sound) // hop)
             samples[row, : length * hop] = sound[: length * hop]
-            # The frame of the recording that is heard at the centre of each frame.
-            heard = ((np.arange(length) + 0.5) * speed).astype(np.int64).clip(max=last - first - 1)
+            # The frame of the recording at the centre of each resampled frame.
+            frames = ((np.arange(length) + 0.5) * speed).astype(np.int64).clip(max=last - first - 1)
             log_hertz, is_voiced = fill_pitch(self.hertz[first:last])
-            pitch[row, :length], voicing[row, :length] = log_hertz[heard] + np.log2(speed), is_voiced[heard]
+            pitch[row, :length], voicing[row, :length] = log_hertz[frames] + np.log2(speed), is_voiced[frames]
             pitch[row, length:] = pitch[row, length - 1]
             presence[row, :length] = 1
         return Crops(samples, pitch, voicing, presence)
 
     def clip(self, index: int) -> Samples:
-        """The samples of one clip."""
+        """Return the samples of one clip."""
         first, last = self.starts[index] * self.hop_length, self.starts[index + 1] * self.hop_length
         return (self.samples[first:last] / FULL_SCALE).astype(np.float32)
 
 
-def _play(samples: Samples, speed: float) -> Samples:
-    """Samples [N] as a tape plays them that runs at `speed`: about N / speed samples."""
-    return samples if speed == 1 else resample(samples, round(_TAPE * speed), _TAPE)
+def _change_speed(samples: Samples, speed: float) -> Samples:
+    """Resample [N] to about N / speed samples: speed perturbation with pitch and formants."""
+    return samples if speed == 1 else resample(samples, round(_SPEED_STEPS * speed), _SPEED_STEPS)
 
 
 def _decode(clips: Sequence[AudioLocation], sample_rate: int, hop_length: int, audio: Path, pitch: Path) -> list[int]:
@@ -90,7 +90,7 @@ def _decode(clips: Sequence[AudioLocation], sample_rate: int, hop_length: int, a
             try:
                 samples = read_audio(clip, sample_rate).samples
             except UnreadableAudio as error:
-                log.warning("left out of the training audio: %s", error)
+                log.warning("skipped in the training audio: %s", error)
                 continue
             padded = np.pad(samples, (0, -len(samples) % hop_length))
             (np.clip(padded, -1, 1) * FULL_SCALE).astype(np.int16).tofile(samples_output)
@@ -102,19 +102,19 @@ def _decode(clips: Sequence[AudioLocation], sample_rate: int, hop_length: int, a
 def open_speech_pool(
     clips: Sequence[AudioLocation], directory: Path, *, sample_rate: int, hop_length: int
 ) -> SpeechPool:
-    """The clips as memory maps in `directory`, decoded on the first call; the same clips must come on every later one.
+    """Open clips as memory maps in `directory`, decoded on the first call; later calls need the same clips.
 
     Raises TrainingError when nothing can be decoded or when `directory` holds the audio of other clips.
     """
     index_path, audio_path, pitch_path = (directory / name for name in (_INDEX, "audio.i16", "pitch.f32"))
-    wanted = [[clip.path, clip.offset, clip.start_sample, clip.num_samples] for clip in clips]
-    shape = {"clips": wanted, "sample_rate": sample_rate, "hop_length": hop_length}
+    described = [[clip.path, clip.offset, clip.start_sample, clip.num_samples] for clip in clips]
+    shape = {"clips": described, "sample_rate": sample_rate, "hop_length": hop_length}
     if not index_path.exists():
         directory.mkdir(parents=True, exist_ok=True)
         sizes = _decode(clips, sample_rate, hop_length, audio_path, pitch_path)
         if not sizes:
             raise TrainingError(f"none of the {len(clips)} training clips can be decoded; check the paths given")
-        # The index comes last: without it the maps are made again.
+        # The index is written last: without it the maps are decoded again.
         partial = index_path.with_suffix(".tmp")
         partial.write_text(json.dumps(shape | {"sizes": sizes}))
         partial.replace(index_path)
@@ -127,7 +127,7 @@ def open_speech_pool(
 
 
 def describe_audio(directory: Path) -> str:
-    """How much speech the pool in `directory` holds, for people."""
+    """Return a description of the amount of speech in the pool of `directory`."""
     index = json.loads((directory / _INDEX).read_text())
     hours = sum(index["sizes"]) * index["hop_length"] / index["sample_rate"] / 3600
     return f"{len(index['sizes']):,} clips, {hours:.2f} hours"

@@ -1,4 +1,4 @@
-"""The critics of the adversarial stage: complex spectrograms at several resolutions (`encodec` package)."""
+"""The discriminator of the adversarial stage: complex spectrograms at several resolutions (`encodec` package)."""
 
 import warnings
 
@@ -9,7 +9,7 @@ WINDOWS = (2048, 1024, 512)
 
 
 def build_discriminator(num_filters: int) -> nn.Module:
-    """A module from waveforms [B, 1, N] to (scores, activations), one entry per resolution in each.
+    """Build a module from waveforms [B, 1, N] to (scores, activations), one entry per resolution in each.
 
     EnCodec's discriminator (Defossez et al. 2022, section 3.4), thinned for one CPU core: half the filters, half the
     frames, frequency strides of 4. A pass costs a fifth of the original's.

@@ -1,4 +1,4 @@
-"""`python -m valle.codec_training.export RUN_DIR ...`: what a training gave, as the file that `mini` is read from."""
+"""`python -m valle.codec_training.export RUN_DIR ...`: export a training to the weights file of `mini`."""
 
 import argparse
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Training of the embedded codec on one CPU: codes, computed at once, then a decoder of them.
+"""Train the embedded codec on one CPU: compute its codes, then learn a decoder.
 
-It first learns to read levels off the codes, then to speak, and then perhaps against critics. A run stops at any time
-and goes on where it stood: weights, optimizers, draws.
+The decoder first predicts band energies, then waveforms, then optionally trains against a discriminator. A run may stop
+at any time; it resumes with the same weights, optimizer states and random draws.
 """
 
 import json
@@ -28,7 +28,7 @@ LONGEST_EXAMPLE = 6.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class CodecTrainingResult:
-    """Where a run stands after `train_codec` returns."""
+    """State of a run when `train_codec` returns."""
 
     checkpoint: Path
     num_steps: int
@@ -38,7 +38,7 @@ class CodecTrainingResult:
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """What is told about a run now and then."""
+    """Progress of a run: step, stage, time left and losses."""
 
     num_steps: int
     stage: str
@@ -57,7 +57,7 @@ def _write_checkpoint(trainer: Trainer, seconds: float, directory: Path) -> Path
 
 
 def _read_checkpoint(trainer: Trainer, directory: Path) -> float:
-    """Restore the trainer from the run directory; returns the seconds trained so far, 0 for a new run."""
+    """Restore the trainer from the run directory and return the seconds trained so far, 0 for a new run."""
     path = directory / CHECKPOINT
     if not path.exists():
         return 0.0
@@ -70,7 +70,7 @@ def _read_checkpoint(trainer: Trainer, directory: Path) -> float:
 
 def _write_examples(trainer: Trainer, pool: SpeechPool, directory: Path) -> None:
     if not trainer.has_filters:
-        return  # There is nothing to be heard before.
+        return  # Before, the decoder produces no speech.
     config, rate = trainer.options.config, trainer.options.config.sample_rate
     for clip in np.linspace(0, len(pool.starts) - 2, trainer.options.num_examples).astype(int):
         original = pool.clip(clip)[: int(LONGEST_EXAMPLE * rate) // config.hop_length * config.hop_length]
@@ -82,7 +82,7 @@ def _write_examples(trainer: Trainer, pool: SpeechPool, directory: Path) -> None
 
 @dataclass
 class _Clock:
-    """Seconds trained, over all sittings, and what part of the schedule they or the steps are."""
+    """Seconds trained over all sessions, and the progress of the schedule by time or by steps."""
 
     options: CodecTrainingOptions
     seconds_before: float
@@ -120,10 +120,10 @@ def train_codec(
     should_stop: Callable[[], bool] = lambda: False,
     on_report: Callable[[TrainingReport], None] = lambda report: None,
 ) -> CodecTrainingResult:
-    """Train, or go on training, the embedded codec on `clips` in `run_directory`.
+    """Train or resume the embedded codec on `clips` in `run_directory`.
 
-    Writes `checkpoint.pt` (atomically), `metrics.jsonl`, `options.json` and `examples/`. `should_stop` is asked after
-    every step and ends the sitting with a checkpoint; `on_report` hears of the losses every few steps. Raises
+    Writes `checkpoint.pt` (atomically), `metrics.jsonl`, `options.json` and `examples/`. `should_stop` is called
+    after every step and ends the session with a checkpoint; `on_report` is called every few steps. Raises
     TrainingError for unusable clips and CheckpointError for a run directory with a network of another shape.
     """
     pool = open_speech_pool(

@@ -1,4 +1,4 @@
-"""What the training of the embedded codec minimises: an energy distance of spectra, and hinge losses of critics."""
+"""Losses of the codec training: an energy distance of spectra, and hinge losses of a discriminator."""
 
 from collections.abc import Sequence
 
@@ -9,22 +9,22 @@ from torchaudio.functional import melscale_fbanks
 
 from valle.codec.mini.fourier import modulus
 
-# Window in samples -> mel bands: short windows see the timing of glottal pulses, long ones the harmonics.
+# Window in samples -> mel bands: short windows resolve glottal pulses, long ones harmonics.
 RESOLUTIONS = {256: 24, 512: 48, 1024: 80, 2048: 128}
 MAGNITUDE_FLOOR = 1e-2
-# Weights of log-mels, of log-magnitudes bin by bin, and of square roots of mels, which hear the loud parts.
+# Weights of log-mels, of log-magnitudes per bin, and of square roots of mels, which emphasise loud parts.
 _LOG_MEL, _LOG_MAGNITUDE, _ROOT_MEL = 10.0, 5.0, 5.0
 
 Features = list[tuple[float, Tensor]]
 
 
 def _floored_log(magnitude: Tensor) -> Tensor:
-    """Natural logarithm above the floor below which loudness does not matter."""
+    """Return the natural logarithm of magnitudes clamped at the floor."""
     return magnitude.clamp(min=MAGNITUDE_FLOOR).log()
 
 
 class SpectralFeatures(nn.Module):
-    """What of a waveform is compared: log-mels, log-magnitudes and root-mels at several window lengths, weighted."""
+    """Compute weighted log-mels, log-magnitudes and root-mels at several window lengths."""
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__()
@@ -34,13 +34,13 @@ class SpectralFeatures(nn.Module):
             self.register_buffer(f"hann{window}", torch.hann_window(window), persistent=False)
 
     def _magnitude(self, waveforms: Tensor, window: int) -> Tensor:
-        # A hop of 128 is the shortest: the finest timing at a bearable cost.
+        # A hop of 128 bounds the cost of short windows.
         hop = max(128, window // 4)
         hann = self.get_buffer(f"hann{window}")
         return modulus(torch.stft(waveforms, window, hop, window=hann, center=False, return_complex=True))
 
     def forward(self, waveforms: Tensor) -> Features:
-        """(weight, values) pairs of waveforms [B, N]."""
+        """Return (weight, values) pairs of waveforms [B, N]."""
         features: Features = []
         for window in RESOLUTIONS:
             magnitude = self._magnitude(waveforms, window)
@@ -50,36 +50,36 @@ class SpectralFeatures(nn.Module):
 
 
 def spectral_distance(one: Features, other: Features) -> Tensor:
-    """Weighted L1 distance, averaged over the window lengths."""
+    """Return the weighted L1 distance, averaged over the window lengths."""
     distances = [weight * functional.l1_loss(a, b) for (weight, a), (_, b) in zip(one, other, strict=True)]
     return torch.stack(distances).sum() / len(RESOLUTIONS)
 
 
 def energy_distance(target: Features, one: Features, other: Features, *, repulsion: float = 1.0) -> Tensor:
-    """Twice the distance of two outputs to the target, less `repulsion` times their distance to each other.
+    """Return twice the distance of two outputs to the target, minus `repulsion` times their distance to each other.
 
-    `one` and `other` differ only in the noise that was drawn. Without the last term the best output is the median of
-    all that could have been said, which has no noise in it; at 1 the whole distribution is scored (Gritsenko et
-    al. 2020, "A spectral energy distance for parallel speech synthesis", eq. 4), and all that the network cannot
-    predict becomes noise. In between the output is clearer than the distribution is.
+    `one` and `other` differ only in their random noise. Without the repulsive term the optimum is the median of the
+    distribution, which contains no noise. With a weight of 1 this is the energy distance of the whole distribution
+    (Gritsenko et al. 2020, "A spectral energy distance for parallel speech synthesis", eq. 4), and everything that the
+    network cannot predict becomes noise. Values between trade noise for clarity.
     """
     attraction = spectral_distance(target, one) + spectral_distance(target, other)
     return attraction - repulsion * spectral_distance(one, other)
 
 
 def discriminator_loss(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
-    """Hinge loss of the discriminators on their scores of recordings and of reconstructions."""
+    """Return the hinge loss of the discriminators on their scores of recordings and of reconstructions."""
     losses = [functional.relu(1 - r).mean() + functional.relu(1 + m).mean() for r, m in zip(real, made, strict=True)]
     return torch.stack(losses).mean()
 
 
 def generator_loss(made: Sequence[Tensor]) -> Tensor:
-    """Hinge loss of the decoder on the discriminators' scores of its output."""
+    """Return the hinge loss of the decoder on the discriminators' scores of its output."""
     return torch.stack([functional.relu(1 - m).mean() for m in made]).mean()
 
 
 def feature_loss(real: Sequence[Sequence[Tensor]], made: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Feature matching: L1 between the discriminators' activations, relative to their mean size (EnCodec, eq. 2)."""
+    """Return the feature matching loss: L1 of activations relative to their mean size (EnCodec, eq. 2)."""
     losses = [
         functional.l1_loss(m, r) / r.abs().mean().clamp(min=1e-4)
         for real_maps, made_maps in zip(real, made, strict=True)

@@ -1,4 +1,4 @@
-"""The pitch that the decoder is taught: DIO refined by StoneMask, of the WORLD vocoder (Morise et al. 2009, 2016)."""
+"""Track the pitch of training audio: DIO refined by StoneMask, of the WORLD vocoder (Morise et al. 2009, 2016)."""
 
 from importlib import import_module
 
@@ -14,7 +14,7 @@ _UNKNOWN = np.float32(0)
 
 
 def track_pitch(samples: Samples, sample_rate: int, hop_length: int) -> NDArray[np.float32]:
-    """Hertz at the centre of every started hop, 0 where the sound is unvoiced: float32 [ceil(N / hop)].
+    """Return hertz at the centre of every started hop, 0 where unvoiced: float32 [ceil(N / hop)].
 
     Raises DependencyError without the package `pyworld-prebuilt`.
     """
@@ -35,7 +35,7 @@ def track_pitch(samples: Samples, sample_rate: int, hop_length: int) -> NDArray[
 
 
 def fill_pitch(hertz: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(log2 hertz, voicing) of a track [T]: unvoiced stretches are bridged in a straight line, silence is at 150 Hz."""
+    """Return (log2 hertz, voicing) of a track [T]: unvoiced spans are interpolated, silence is at 150 Hz."""
     is_voiced = hertz > _UNKNOWN
     if not is_voiced.any():
         return np.full(len(hertz), np.log2(150), np.float32), np.zeros(len(hertz), np.float32)

@@ -12,6 +12,7 @@ from valle.data.selection.training_set import load_training_set
 from valle.data_root import DataRoot
 from valle.evaluation.items.item_list import ItemList
 from valle.evaluation.items.items import choose_items
+from valle.evaluation.metrics.score import normalised_reference
 from valle.evaluation.systems.base import System
 from valle.evaluation.systems.control_speech import Decoders
 from valle.phonemes import phonemizer_revision
@@ -82,7 +83,13 @@ class EvaluationPlan:
 
 
 def plan_evaluation(items: ItemList, system: System, *, judges: Judges, decoders: Decoders) -> EvaluationPlan:
-    """Put an evaluation together."""
+    """Put an evaluation together.
+
+    Raises ConfigurationError when the normaliser leaves no word of a text: better now than after all speech is made.
+    """
+    normaliser = get_normaliser(judges.normaliser)
+    for item in items.items:
+        normalised_reference(item, normaliser)
     # The weights of an ASR do not say how it is decoded; the stage does.
     judged = json.dumps(judges.revisions | {"transcription": Transcribe.version}, sort_keys=True)
     key = short_hash("\n".join((system.name, system.identity, items.hash, decoders.identity, judged)))[:8]

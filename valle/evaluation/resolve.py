@@ -28,8 +28,7 @@ from valle.evaluation.systems.checkpoint import CheckpointSystem
 from valle.evaluation.systems.command import CommandSystem
 from valle.evaluation.systems.control_speech import find_decoders
 from valle.reporting import Report
-from valle.synthesis.options import SamplingOptions
-from valle.synthesis.preferred import read_sampling
+from valle.synthesis.options import SamplingOptions, read_sampling
 from valle.text.normalise import default_normaliser
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
@@ -142,10 +141,10 @@ def _check_best_of(options: EvaluationOptions) -> None:
         raise ConfigurationError(
             f"{options.asr} would score candidates that it chose: set asr or best_of.transcriber to another model."
         )
-    if best_of.voice_weight > 0 and best_of.speaker_encoder == options.speaker_encoder:
+    if best_of.similarity_weight > 0 and best_of.speaker_encoder == options.speaker_encoder:
         raise ConfigurationError(
             f"{options.speaker_encoder} would score candidates that it chose: set speaker_encoder or "
-            "best_of.speaker_encoder to another model, or best_of.voice_weight to 0."
+            "best_of.speaker_encoder to another model, or best_of.similarity_weight to 0."
         )
 
 

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from valle.phonemes.spoken import say_in_words
 from valle.phonemes.symbols import PUNCTUATION, split_symbols
-from valle.phonemes.text import normalise
 from valle.phonemes.written import verbalise
 from warehouse.errors import DependencyError
 
@@ -42,13 +40,11 @@ class EspeakPhonemizer:
         return self._backends[language]
 
     def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
-        """Symbols of each text in `language`, one of `VOICES`."""
+        """Symbols of each normalised text in `language`, one of `VOICES`."""
         from phonemizer.separator import Separator
 
         # Clauses are at even places, the marks between them, with their spaces, at odd ones.
-        parts: list[list[str]] = [
-            _MARKS.split(verbalise(say_in_words(normalise(text), language), language)) for text in texts
-        ]
+        parts: list[list[str]] = [_MARKS.split(verbalise(text, language)) for text in texts]
         clauses = list(dict.fromkeys(clause for text in parts for clause in text[::2] if clause))
         with self._lock:
             backend = self._backend(language)

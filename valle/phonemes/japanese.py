@@ -13,6 +13,7 @@ from typing import Any
 
 from valle.phonemes.symbols import PUNCTUATION, SPACE, split_symbols
 from valle.phonemes.text import normalise
+from valle.phonemes.written.japanese import verbalise
 from warehouse.errors import DependencyError
 
 _COMMAND = "pip install haqumei"
@@ -36,19 +37,6 @@ _SILENT_PHONEMES = ("pau", "sp", "unk")
 # Hyphens (haqumei widens them), an apostrophe, and voicing marks that stand alone.
 _SILENT_CHARACTERS = "'’-−゙゚"
 
-_COUNTERS = "円年月日時分秒人名個本枚回度歳才番階%％"
-_REWRITTEN = (
-    (re.compile(r"\$ ?(\d[\d,.]*)"), r"\1ドル"),
-    (re.compile(r"€ ?(\d[\d,.]*)"), r"\1ユーロ"),
-    (re.compile(r"[¥￥] ?(\d[\d,.]*)"), r"\1円"),
-    (re.compile(r"(?<!\d)(\d{1,2}):([0-5]\d)(?![\d:])"), r"\1時\2分"),
-    (re.compile(r"(?<!\d)(\d{4})/(\d{1,2})/(\d{1,2})(?!\d)"), r"\1年\2月\3日"),
-    (re.compile(rf"(?<=[\d{_COUNTERS}])[〜~](?=\d)"), "から"),
-    (re.compile(r"(?<=[ぁ-んァ-ヶー])[〜~]+"), "ー"),
-    (re.compile(r"(?<![0-9A-Za-z-])-(?=\d)"), "マイナス"),
-    (re.compile(r"°C"), "度"),
-    (re.compile(r" ?& ?"), "アンド"),
-)
 # The dictionary knows the Japanese marks best.
 _MARKS = re.compile(r"([,.])(?: |$)")
 _JAPANESE_MARKS = {",": "、", ".": "。"}
@@ -69,7 +57,10 @@ class JapanesePhonemizer:
         self._reader: Any = None
 
     def phonemize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Symbols of each text, a space between accent phrases. Raises DependencyError when haqumei is missing."""
+        """Symbols of each normalised text, a space between accent phrases.
+
+        Raises DependencyError when haqumei is missing.
+        """
         if self._reader is None:
             self._reader = _open_reader()
         return [self._symbols(text) for text in texts]
@@ -98,9 +89,7 @@ def _open_reader() -> Any:
 
 
 def _prepared(text: str) -> str:
-    text = _without_accents(normalise(text))
-    for pattern, spoken in _REWRITTEN:
-        text = pattern.sub(spoken, text)
+    text = verbalise(_without_accents(text))
     return _MARKS.sub(lambda mark: _JAPANESE_MARKS[mark[1]], text)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
-from valle.phonemes.chinese_numbers import say_numbers
 from valle.phonemes.symbols import PUNCTUATION, SPACE, split_symbols
-from valle.phonemes.text import normalise
+from valle.phonemes.tone_sandhi import apply_tone_sandhi
+from valle.phonemes.written.mandarin import verbalise
 from warehouse.errors import DependencyError
 
 _COMMAND = "pip install pypinyin"
@@ -33,7 +33,7 @@ _FINALS = {
 _APICAL = {**dict.fromkeys(("zh", "ch", "sh", "r"), "ɻ̩"), **dict.fromkeys(("z", "c", "s"), "ɹ̩")}
 _HUMMED = {"n": "n̩", "m": "m̩", "ng": "ŋ̩", "hm": "xm̩", "hng": "xŋ̩"}
 _HAN = "㐀-䶿一-鿿豈-﫿𠀀-𲎯〇"
-_RUNS = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<latin>[^\W\d_{_HAN}]+(?:['’.-]? ?[^\W\d_{_HAN}]+)*)|(?P<other>\S)")
+_RUNS = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<latin>[^\W\d_{_HAN}]+(?:(?:['’.-] ?| )[^\W\d_{_HAN}]+)*)|(?P<other>\S)")
 _SYLLABLE = re.compile(r"[a-zê]+[1-5]")
 _SILENT_CHARACTERS = "'-"
 
@@ -56,10 +56,13 @@ class MandarinPhonemizer:
         self._read: Any = None
 
     def phonemize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Symbols of each text; runs of characters have no spaces. Raises DependencyError when pypinyin is missing."""
+        """Symbols of each normalised text; runs of characters have no spaces.
+
+        Raises DependencyError when pypinyin is missing.
+        """
         if self._read is None:
             self._read = _open_reader()
-        return [self._symbols(say_numbers(normalise(text))) for text in texts]
+        return [self._symbols(verbalise(text)) for text in texts]
 
     def _symbols(self, text: str) -> list[str]:
         symbols: list[str] = []
@@ -90,14 +93,15 @@ def _turns(run: re.Match[str], text: str) -> bool:
 def _open_reader() -> Callable[[str], list[str]]:
     try:
         from pypinyin import Style, lazy_pinyin
+        from pypinyin.seg.mmseg import seg
     except ImportError as error:
         raise DependencyError(f"The reader of Mandarin is not installed: run `{_COMMAND}`.") from error
 
     def read(characters: str) -> list[str]:
-        spoken: list[str] = lazy_pinyin(
-            characters, style=Style.TONE3, neutral_tone_with_five=True, tone_sandhi=True, errors=cast(Any, list)
+        syllables: list[str] = lazy_pinyin(
+            characters, style=Style.TONE3, neutral_tone_with_five=True, errors=cast(Any, list)
         )
-        return spoken
+        return apply_tone_sandhi(characters, syllables, list(seg.cut(characters)))
 
     return read
 

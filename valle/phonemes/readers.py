@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from valle.phonemes.espeak import EspeakPhonemizer, espeak_revision
 from valle.phonemes.japanese import JapanesePhonemizer, japanese_revision
 from valle.phonemes.mandarin import MandarinPhonemizer, mandarin_revision
-from valle.phonemes.text import LANGUAGES, pictures
+from valle.phonemes.text import LANGUAGES, normalise, pictures
 from warehouse.errors import ConfigurationError
 
 _JAPANESE, _MANDARIN = "ja", "zh"
@@ -30,6 +30,8 @@ class LanguagePhonemizer:
         """
         if language not in LANGUAGES:
             raise ConfigurationError(f"no phonemes for the language {language!r}: use one of {', '.join(LANGUAGES)}.")
+        # Before anything looks for characters without a reading: ℃ is short for °C.
+        texts = [normalise(text) for text in texts]
         unsaid = [pictures(text) for text in texts]
         said = [
             "".join(character for character in text if character not in found)

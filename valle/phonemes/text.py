@@ -5,6 +5,7 @@ Numbers stay digits: espeak reads them aloud in the language's own way.
 
 import re
 import unicodedata
+from collections import Counter
 
 LANGUAGES: tuple[str, ...] = ("en", "de", "fr", "ja", "ko", "zh")
 
@@ -27,13 +28,18 @@ _MARKS = str.maketrans(
         "・": " ",
         "‐": "-",
         "‑": "-",
-        "\u00ad": None,
-        "\ufeff": None,
-        "\u200b": None,
+        "™": None,
+        # Soft hyphens and marks of direction and joining are not read. A NUL would end the text for espeak.
+        **dict.fromkeys(
+            "\u00ad\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+        ),
+        **dict.fromkeys(map(chr, (*range(9), *range(14, 32), *range(127, 160))), " "),
     }
 )
+# Half of a surrogate pair has no encoding: it becomes a character that the phoneme table does not hold.
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 _DOTS = re.compile(r"\.{2,}")
-_DASHES = re.compile(r" -+ |--+")
+_DASHES = re.compile(r" -+(?= )|--+")
 _LONG_DASH = re.compile(r"—{2,}")
 # A full-width mark between digits belongs to the number: １，２３４ or １２：３０.
 _NUMBER_MARKS = re.compile(r"(?<=\d)[，．：](?=\d)")
@@ -60,6 +66,7 @@ def normalise(text: str) -> str:
 
     East Asian marks carry their own white space; their ASCII forms get a space.
     """
+    text = _SURROGATES.sub("\ufffd", text)
     text = _NUMBER_MARKS.sub(lambda mark: unicodedata.normalize("NFKC", mark[0]), text)
     text = _RAISED.sub(lambda digits: f"^{unicodedata.normalize('NFKC', digits[0])}", _VULGAR.sub(" ", text))
     # Marks go first: NFKC would turn an ellipsis into three dots and a full-width bracket into an ASCII one.
@@ -84,16 +91,19 @@ def wrong_script(text: str, language: str) -> str | None:
 
     Letters of another script are wrong; so is Chinese, Japanese or Korean text without a letter of its own script.
     """
-    scripts = [(character, _script(character)) for character in text]
-    foreign = [character for character, script in scripts if script and script not in _SCRIPTS[language]]
+    counts = Counter(text)
+    scripts = {character: script for character in counts if (script := _script(character)) is not None}
+    foreign = [character for character, script in scripts.items() if script not in _SCRIPTS[language]]
     if foreign:
-        return f"{len(foreign)} letters that {language} is not read with, such as {''.join(dict.fromkeys(foreign))[:8]}"
+        number = sum(counts[character] for character in foreign)
+        return f"{number} letters that {language} is not read with, such as {''.join(foreign[:8])}"
     needed = _NEEDED.get(language)
-    if needed and not any(script in needed for _, script in scripts) and any(script for _, script in scripts):
+    if needed and scripts and not needed.intersection(scripts.values()):
         return f"no {' or '.join(sorted(needed)).lower()} letter"
     return None
 
 
 def pictures(text: str) -> list[str]:
-    """Characters of `text` that nobody says: emoji, notes, arrows and the like, which espeak skips or calls by name."""
-    return [c for c in text if unicodedata.category(c) == "So" and c not in _SAID_SYMBOLS]
+    """Return what has no reading in normalised `text`: emoji, notes, arrows, which espeak would name or skip."""
+    found = {c for c in set(text) if unicodedata.category(c) == "So"}.difference(_SAID_SYMBOLS)
+    return [c for c in text if c in found] if found else []

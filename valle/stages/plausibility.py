@@ -4,11 +4,14 @@ The rules use text, duration and the model's confidences; each fault is a drop w
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from valle.backends.asr import Transcription
+from valle.phonemes import SPACE, Phonemizer
+from valle.phonemes.symbols import PUNCTUATION
 from valle.stages.base import Drop
-from valle.text.errors import count_word_errors
+from valle.text.errors import count_phoneme_errors, count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser
 
 _STOCK_PHRASES: dict[str, tuple[str, ...]] = {
@@ -46,6 +49,11 @@ _ALPHABETIC = (4.0, 30.0)
 _LOOP_LENGTHS = {1: 5, 2: 4, 3: 3, 4: 3, 5: 3, 6: 3, 7: 3, 8: 3}
 """Repetitions in a row that make n words a loop. People do say `six six six`."""
 
+_SINGLE_LETTERS = re.compile(r"\b[a-z](?: [a-z]\b){1,9}")
+_LONGEST_FOR_WHISPER = 4_000
+"""Characters of two texts; for longer ones Whisper's normaliser is slow, and it fails on integers of 4,300 digits."""
+_SILENT = frozenset((SPACE, *PUNCTUATION, "ˈ", "ˌ"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfidenceRules:
@@ -62,8 +70,57 @@ def plain(text: str, language: str) -> str:
 
 
 def disagreement(given: str, transcription: str, language: str) -> float:
-    """Return the word error rate of a transcription against the given text; of characters without spaces."""
-    return count_word_errors(plain(given, language), plain(transcription, language)).rate
+    """Return the word error rate of a transcription against the given text, whichever way words are spelled.
+
+    It is the lowest rate among the spellings that one text may have: as `plain` leaves it; in English as Whisper's
+    normaliser leaves it (do not and don't, colour and color, 5 dollars and $5) with single letters joined (N A S A);
+    in German without ß; in Korean by character, as spaces are optional. Chinese and Japanese are compared by
+    character.
+    """
+    return min(count_word_errors(a, b).rate for a, b in _spellings(given, transcription, language))
+
+
+def _spellings(given: str, transcription: str, language: str) -> Iterator[tuple[str, str]]:
+    yield plain(given, language), plain(transcription, language)
+    if language == "en" and len(given) + len(transcription) <= _LONGEST_FOR_WHISPER:
+        normalise = get_normaliser("whisper-en")
+        texts = _join_letters(normalise(given, language)), _join_letters(normalise(transcription, language))
+        # It removes what is in brackets, so that nothing may be left to compare.
+        if all(texts):
+            yield texts
+    if language == "de":
+        yield plain(given, language).replace("ß", "ss"), plain(transcription, language).replace("ß", "ss")
+    if language == "ko":
+        yield _by_character(plain(given, language)), _by_character(plain(transcription, language))
+
+
+def _join_letters(text: str) -> str:
+    """Join single letters in a row: an acronym is spelled "n a s a" or "nasa"."""
+    return _SINGLE_LETTERS.sub(lambda letters: letters[0].replace(" ", ""), text)
+
+
+def _by_character(text: str) -> str:
+    return " ".join(text.replace(" ", ""))
+
+
+def phoneme_disagreement(given: str, transcription: str, language: str, phonemizer: Phonemizer) -> float:
+    """Return the phoneme error rate of a transcription against the given text, without stress, marks and spaces.
+
+    It is 0 where both are pronounced alike: OK and okay, 25 and twenty-five, 汉语 and 漢語.
+    """
+    first, second = phonemizer.phonemize([given, transcription], language)
+    return count_phoneme_errors(_spoken_symbols(first), _spoken_symbols(second)).rate
+
+
+def _spoken_symbols(symbols: Sequence[str]) -> list[str]:
+    return [symbol for symbol in symbols if symbol not in _SILENT]
+
+
+def given_fault(given: str, language: str) -> Drop | None:
+    """Return why a given text can be compared with nothing, such as "♪♪" or text in another script, or None."""
+    if plain(given, language):
+        return None
+    return Drop("empty", f"the given text {given[:40]!r} has no letter or digit of {language}")
 
 
 def characters_per_second(text: str, duration: float, language: str) -> float:

@@ -14,6 +14,8 @@ from valle.stages.plausibility import (
     ConfidenceRules,
     characters_per_second,
     disagreement,
+    given_fault,
+    phoneme_disagreement,
     rate_fault,
     transcription_fault,
 )
@@ -22,6 +24,9 @@ from warehouse.rows import StageRow, TranscriptPayload, TranscriptRow
 
 _DEFAULT_LANGUAGE = "en"
 _GIVEN = "given"
+_PHONEMIZER = "espeak"
+_FINAL = ("wrong_language", "empty")
+"""Faults that a second transcription cannot mend."""
 
 
 def _given_text(source: StageInput) -> str | None:
@@ -33,7 +38,7 @@ class Transcribe(Stage):
     """Options of transcription."""
 
     name: ClassVar[str] = "transcribe"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[InputView] = "segments"
     writes: ClassVar[type[StageRow]] = TranscriptRow
 
@@ -44,7 +49,8 @@ class Transcribe(Stage):
     check_given: bool = True
     """Transcribe segments whose text the corpus gives too; without it that text is used unchecked."""
     max_disagreement: float = 0.5
-    """A given text with a higher word error rate against the transcription is dropped as `disagrees`."""
+    """A given text with a higher word error rate against the transcription is dropped as `disagrees`, unless both are
+    pronounced alike: their phonemes differ by no more than half of this."""
     min_language_probability: float = 0.5
     """A multilingual model must find the language at least this likely."""
     min_logprob: float = -1.0
@@ -73,7 +79,7 @@ class Transcribe(Stage):
         trusted = {i for i, item in enumerate(items) if not self.check_given and _given_text(item.input)}
         transcriber = models.transcriber(self.model) if len(trusted) < len(items) else None
         transcriptions = self._transcribe(items, trusted, transcriber) if transcriber else {}
-        return [self._outcome(item, transcriptions.get(index), transcriber) for index, item in enumerate(items)]
+        return [self._outcome(item, transcriptions.get(index), transcriber, models) for index, item in enumerate(items)]
 
     def _transcribe(
         self, items: Sequence[WorkItem], trusted: set[int], transcriber: Transcriber
@@ -92,17 +98,34 @@ class Transcribe(Stage):
         return transcriptions
 
     def _outcome(
-        self, item: WorkItem, transcription: Transcription | None, transcriber: Transcriber | None
+        self, item: WorkItem, transcription: Transcription | None, transcriber: Transcriber | None, models: Backends
     ) -> TranscriptPayload | Drop:
         source = item.input
         if transcription is None:
-            return self._with_payload(source, None, self._untranscribed_fault(source))
-        fault = self._fault(source, transcription)
-        if fault is not None and fault.reason != "wrong_language" and self.recheck and transcriber is not None:
+            return self._with_payload(source, None, None, self._untranscribed_fault(source))
+        difference = self._difference(source, transcription, models)
+        fault = self._fault(source, transcription, difference)
+        if fault is not None and fault.reason not in _FINAL and self.recheck and transcriber is not None:
             careful = transcriber.transcribe([item.samples], source.language, careful=True)[0]
-            if self._fault(source, careful) is None:
-                transcription, fault = careful, None
-        return self._with_payload(source, transcription, fault)
+            careful_difference = self._difference(source, careful, models)
+            if self._fault(source, careful, careful_difference) is None:
+                transcription, difference, fault = careful, careful_difference, None
+        return self._with_payload(source, transcription, difference, fault)
+
+    def _difference(self, source: StageInput, transcription: Transcription, models: Backends) -> float | None:
+        """Return the word error rate against the given text; 0 where both are pronounced alike.
+
+        It is the phoneme error rate where the words disagree and the phonemes do not.
+        """
+        given, language = _given_text(source), transcription.language
+        if given is None:
+            return None
+        words = disagreement(given, transcription.text, language)
+        if words == 0 or language not in LANGUAGES:
+            return words
+        phonemes = phoneme_disagreement(given, transcription.text, language, models.phonemizer(_PHONEMIZER))
+        is_spelling = phonemes == 0 or (words > self.max_disagreement and phonemes <= self.max_disagreement / 2)
+        return phonemes if is_spelling else words
 
     def _untranscribed_fault(self, source: StageInput) -> Drop | None:
         """Return the fault of a segment without a transcription: its text is trusted or its language unknown."""
@@ -112,18 +135,19 @@ class Transcribe(Stage):
         given = _given_text(source)
         if given is None:
             return Drop("wrong_language", f"{self.model} does not support {language}")
-        return rate_fault(given, source.duration, language)
+        return given_fault(given, language) or rate_fault(given, source.duration, language)
 
-    def _fault(self, source: StageInput, transcription: Transcription) -> Drop | None:
+    def _fault(self, source: StageInput, transcription: Transcription, difference: float | None) -> Drop | None:
         language, likely = transcription.language, transcription.language_probability
         if language not in self.languages or (likely is not None and likely < self.min_language_probability):
             return Drop("wrong_language", f"{language} with probability {1.0 if likely is None else likely:.2f}")
         given = _given_text(source)
         if given is None:
             return transcription_fault(transcription, source.duration, self._confidence_rules())
-        word_error_rate = disagreement(given, transcription.text, language)
-        if word_error_rate > self.max_disagreement:
-            return Drop("disagrees", f"word error rate {word_error_rate:.2f}")
+        if (fault := given_fault(given, language)) is not None:
+            return fault
+        if difference is not None and difference > self.max_disagreement:
+            return Drop("disagrees", f"word error rate {difference:.2f}")
         return rate_fault(given, source.duration, language)
 
     def _confidence_rules(self) -> ConfidenceRules:
@@ -134,7 +158,7 @@ class Transcribe(Stage):
         )
 
     def _with_payload(
-        self, source: StageInput, transcription: Transcription | None, fault: Drop | None
+        self, source: StageInput, transcription: Transcription | None, difference: float | None, fault: Drop | None
     ) -> TranscriptPayload | Drop:
         """Return the transcript; of a faulty one the drop that keeps its texts, so that they can be reviewed."""
         given = _given_text(source)
@@ -145,7 +169,7 @@ class Transcribe(Stage):
             text=text,
             asr_text=transcription.text if transcription else None,
             given_text=given,
-            disagreement=disagreement(given, transcription.text, language) if given and transcription else None,
+            disagreement=difference,
             language=language,
             language_probability=transcription.language_probability if transcription else None,
             average_logprob=transcription.average_logprob if transcription else None,

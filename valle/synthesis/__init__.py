@@ -1,1 +1,1 @@
-"""Speaking with a checkpoint: samplers, decoding, and the synthesizer that ties them to codec and phonemizer."""
+"""Synthesis with a checkpoint: samplers, decoding, and the synthesizer that joins them to codec and phonemizer."""

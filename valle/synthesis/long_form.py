@@ -1,73 +1,68 @@
-"""A long text, sentence by sentence: each goes on from the last few, so that voice and melody do not start anew."""
+"""Synthesize a long text sentence by sentence; each continues the last few, so that voice and melody do not restart."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from valle.audio import Audio, Samples
-from valle.codec.base import Codec, Codes
-from valle.phonemes import SPACE
-from valle.synthesis.best_of import Takes, speak_best
+from valle.codec.base import Codes
+from valle.phonemes import LANGUAGES, SPACE, wrong_script
+from valle.synthesis.best_of import Candidates, speak_best_of
 from valle.synthesis.decoding.seeds import sentence_seed
-from valle.synthesis.options import DEFAULT_BEST_OF, BestOfOptions, SamplingOptions
-from valle.synthesis.sentences import has_word, split_lines, split_sentences
-from valle.synthesis.synthesizer import DEFAULT, Prompt, Request, Speech, Synthesizer
+from valle.synthesis.options import (
+    DEFAULT_BEST_OF,
+    DEFAULT_LONG_FORM,
+    DEFAULT_SAMPLING,
+    LONGEST_PIECE,
+    BestOfOptions,
+    LongFormOptions,
+    SamplingOptions,
+)
+from valle.synthesis.sentences import has_word, split_lines, split_sentences, spoken_length
+from valle.synthesis.synthesizer import Prompt, Request, Speech, Synthesizer
 from warehouse.errors import ConfigurationError
 
 _VOICE_SECONDS = 6.0
-_DECODED_SECONDS = 30.0
-"""Speech that the codec plays at a time, so that its memory does not grow with the text."""
-
-
-class LongFormOptions(BaseModel):
-    """How a text is taken apart and its parts are joined."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    split: Literal["sentences", "lines", "none"] = Field(
-        default="sentences", description="What is spoken at a time: a sentence, a line, or the whole text."
-    )
-    max_characters: int = Field(
-        default=200,
-        ge=20,
-        description="Sentences and lines that are longer are cut; a Chinese, Japanese or Korean character counts as 3.",
-    )
-    context_seconds: float = Field(
-        default=6.0, ge=0, description="Longest run of earlier sentences that the next one goes on from; 0 is none."
-    )
-    pause_seconds: float = Field(default=0.0, ge=0, description="Silence between what is spoken at a time.")
-
-
-DEFAULT_LONG_FORM = LongFormOptions()
+_OVERLAP_SECONDS = 1.0
+"""Earlier speech that is decoded again before a sentence, so that the decoder has a history where it starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One sentence: its text, phonemes and codes [K, T], the seed of the take that was chosen, and all takes.
+    """One sentence: text, phonemes, codes [K, T], the seed that was used, and all candidates of best-of-n.
 
-    `problem` says what went wrong, None for nothing. A piece without a frame is missing from the speech.
+    `problem` tells what went wrong, None for nothing. A piece without a frame is missing from the speech.
     """
 
     text: str
     symbols: tuple[str, ...]
     codes: Codes
     seed: int
-    takes: Takes | None = None
+    candidates: Candidates | None = None
     problem: str | None = None
 
     @property
     def is_spoken(self) -> bool:
-        """Whether anything was said."""
+        """Whether it has any frame."""
         return self.codes.shape[1] > 0
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A finished piece with the codes [K, T] and samples [N] that it adds to the speech, its pause included."""
+
+    piece: Piece
+    codes: Codes
+    samples: Samples
+    num_done: int
+    num_pieces: int
+
+
+@dataclass(frozen=True, slots=True)
 class LongSpeech:
-    """The speech of a whole text, which is complete when no piece has a problem, and what it was made of."""
+    """Speech of a whole text, which is complete when no piece has a problem, and its pieces."""
 
     speech: Speech
     pieces: tuple[Piece, ...]
@@ -79,55 +74,88 @@ def speak_long(
     prompt: Prompt | None = None,
     *,
     language: str = "en",
-    sampling: SamplingOptions = DEFAULT,
+    sampling: SamplingOptions = DEFAULT_SAMPLING,
     options: LongFormOptions = DEFAULT_LONG_FORM,
     best_of: BestOfOptions = DEFAULT_BEST_OF,
 ) -> LongSpeech:
-    """Speak a text of any length in one voice.
-
-    Each sentence has a seed of its own, which follows from the seed of `sampling`; a text of one sentence is what
-    `Synthesizer.speak_text` gives. Without a prompt the first sentence that comes out well is the prompt of the rest.
-    With `continues_prompt` the prompt is the first of the earlier sentences. Raises ConfigurationError for a text
-    without anything to say, for a given length of several sentences, and as `speak_best` does.
-    """
+    """Synthesize a text of any length in one voice and keep all of it in memory. See `iterate_passages`."""
     started = time.monotonic()
-    texts = split_text(text, language, options)
-    spoken = [(one, synthesizer.symbols(one, language)) for one in texts]
-    if not any(symbols for _, symbols in spoken):
-        raise ConfigurationError("There is nothing to say: the text has no phonemes.")
-    if sampling.seconds is not None and len(texts) > 1:
-        raise ConfigurationError(
-            f"The length of {sampling.seconds:g} s is for one utterance and the text has {len(texts)}; leave "
-            "sampling.seconds out, or set long_form.split to none."
+    passages = list(
+        iterate_passages(
+            synthesizer, text, prompt, language=language, sampling=sampling, options=options, best_of=best_of
         )
-    longest = round(options.context_seconds * synthesizer.codec.spec.frame_rate)
-    history = [prompt] if prompt is not None and sampling.continues_prompt else []
-    pieces: list[Piece] = []
-    for index, (sentence, symbols) in enumerate(spoken):
-        own = sampling.model_copy(update={"seed": sentence_seed(sampling.seed, index)})
-        context = None
-        if pieces:
-            own = own.model_copy(update={"continues_prompt": False})
-            context = rolling_context(history, longest)
-        request = Request(symbols, prompt, language, own, context)
-        piece = _speak_piece(synthesizer, request, sentence, best_of)
-        pieces.append(piece)
-        if piece.problem is None:
-            history.append(Prompt(piece.codes, symbols))
-            if prompt is None:
-                prompt = Prompt(piece.codes[:, : int(_VOICE_SECONDS * synthesizer.codec.spec.frame_rate)])
-    codes, samples = _joined(synthesizer.codec, pieces, options.pause_seconds)
+    )
+    pieces = tuple(passage.piece for passage in passages)
     speech = Speech(
-        codes=codes,
-        audio=Audio(samples, synthesizer.codec.spec.sample_rate),
+        codes=np.concatenate([passage.codes for passage in passages], axis=1),
+        audio=Audio(np.concatenate([passage.samples for passage in passages]), synthesizer.codec.spec.sample_rate),
         is_complete=all(piece.problem is None for piece in pieces),
         seconds=time.monotonic() - started,
     )
-    return LongSpeech(speech, tuple(pieces))
+    return LongSpeech(speech, pieces)
+
+
+def iterate_passages(
+    synthesizer: Synthesizer,
+    text: str,
+    prompt: Prompt | None = None,
+    *,
+    language: str = "en",
+    sampling: SamplingOptions = DEFAULT_SAMPLING,
+    options: LongFormOptions = DEFAULT_LONG_FORM,
+    best_of: BestOfOptions = DEFAULT_BEST_OF,
+) -> Iterator[Passage]:
+    """Synthesize a text of any length in one voice, one sentence per iteration, in bounded memory.
+
+    Each sentence has its own seed, derived from the seed of `sampling`; a text of one sentence equals
+    `Synthesizer.speak_text`. Without a prompt the first sentence without a problem is the prompt of the others. With
+    `continues_prompt` the prompt is the first of the earlier sentences. Raises ConfigurationError for a text without
+    anything to speak, for a given duration of several sentences, and as `speak_best_of` does.
+    """
+    sentences = [_prepare(synthesizer, sentence, language) for sentence in split_text(text, language, options)]
+    _check(sentences, sampling)
+    return _Narrator(synthesizer, prompt, language, sampling, options, best_of).iterate(sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """A sentence with its phonemes, or with the reason why it cannot be spoken."""
+
+    text: str
+    symbols: tuple[str, ...]
+    problem: str | None
+
+
+def _prepare(synthesizer: Synthesizer, text: str, language: str) -> _Sentence:
+    # As `prepare` drops them: phonemes of a foreign script are letter names at best.
+    if language in LANGUAGES and (fault := wrong_script(text, language)) is not None:
+        return _Sentence(text, (), f"it has {fault}")
+    symbols = synthesizer.phonemize(text, language)
+    return _Sentence(text, symbols, None if symbols else "it has no phonemes")
+
+
+def _check(sentences: Sequence[_Sentence], sampling: SamplingOptions) -> None:
+    if not any(sentence.symbols for sentence in sentences):
+        first = next((sentence for sentence in sentences if sentence.problem), None)
+        reason = "the text has no phonemes" if first is None else f"{first.text[:40]!r}: {first.problem}"
+        raise ConfigurationError(f"There is nothing to speak ({reason}); give a text in --language.")
+    if sampling.seconds is not None and len(sentences) > 1:
+        raise ConfigurationError(
+            f"The duration of {sampling.seconds:g} s is for one utterance and the text has {len(sentences)}; leave "
+            "sampling.seconds out, or set long_form.split to none."
+        )
 
 
 def split_text(text: str, language: str, options: LongFormOptions) -> list[str]:
-    """What is spoken at a time, in order; what holds no letter or digit, such as a row of stars, is not."""
+    """Split a text as the options demand; pieces without a letter or digit, such as a row of stars, are left out.
+
+    Raises ConfigurationError for a text that is not Unicode, and for a whole text that is too long to be one piece.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        # A byte that is not UTF-8 in an argument of the process arrives as a lone surrogate.
+        raise ConfigurationError(f"Character {error.start + 1} of the text is no Unicode; give UTF-8 text.") from error
     match options.split:
         case "sentences":
             pieces = split_sentences(text, language, max_characters=options.max_characters)
@@ -135,11 +163,16 @@ def split_text(text: str, language: str, options: LongFormOptions) -> list[str]:
             pieces = split_lines(text, max_characters=options.max_characters)
         case "none":
             pieces = [text.strip()]
+            if spoken_length(pieces[0]) > LONGEST_PIECE:
+                raise ConfigurationError(
+                    f"The text has {len(pieces[0]):,} characters, and at most {LONGEST_PIECE:,} are spoken as one "
+                    "piece; set long_form.split to sentences."
+                )
     return [piece for piece in pieces if has_word(piece)]
 
 
 def rolling_context(history: Sequence[Prompt], max_frames: int) -> Prompt | None:
-    """The last of the earlier sentences as one text and one run of codes, as many whole ones as fit; None for none."""
+    """Join the last whole sentences that fit into `max_frames` to one text and one run of codes; None for none."""
     first, frames = len(history), 0
     while first and frames + history[first - 1].codes.shape[1] <= max_frames:
         first -= 1
@@ -152,36 +185,84 @@ def rolling_context(history: Sequence[Prompt], max_frames: int) -> Prompt | None
     return Prompt(np.concatenate([sentence.codes for sentence in history[first:]], axis=1), tuple(symbols))
 
 
+@dataclass(slots=True)
+class _Narrator:
+    """State of a long text between its sentences."""
+
+    synthesizer: Synthesizer
+    prompt: Prompt | None
+    language: str
+    sampling: SamplingOptions
+    options: LongFormOptions
+    best_of: BestOfOptions
+    history: list[Prompt] = field(default_factory=list)
+    overlap: Codes | None = None
+    """Last codes of the speech so far, None before its first sentence."""
+
+    def iterate(self, sentences: Sequence[_Sentence]) -> Iterator[Passage]:
+        if self.prompt is not None and self.sampling.continues_prompt:
+            self.history.append(self.prompt)
+        for index, sentence in enumerate(sentences):
+            piece = self._speak(sentence, index)
+            if piece.problem is None:
+                self._continue_from(piece)
+            codes, samples = self._render(piece)
+            yield Passage(piece, codes, samples, index + 1, len(sentences))
+
+    def _speak(self, sentence: _Sentence, index: int) -> Piece:
+        sampling = self.sampling.model_copy(update={"seed": sentence_seed(self.sampling.seed, index)})
+        if not sentence.symbols:
+            empty = np.zeros((self.synthesizer.codec.spec.num_codebooks, 0), dtype=np.int16)
+            return Piece(sentence.text, (), empty, sampling.seed, problem=sentence.problem)
+        context = None
+        if index:
+            sampling = sampling.model_copy(update={"continues_prompt": False})
+            context = rolling_context(self.history, self._frames(self.options.context_seconds))
+        request = Request(sentence.symbols, self.prompt, self.language, sampling, context)
+        return _speak_piece(self.synthesizer, request, sentence.text, self.best_of)
+
+    def _continue_from(self, piece: Piece) -> None:
+        self.history.append(Prompt(piece.codes, piece.symbols))
+        longest = self._frames(self.options.context_seconds)
+        while len(self.history) > 1 and sum(prompt.codes.shape[1] for prompt in self.history[1:]) >= longest:
+            del self.history[0]  # never part of a context again
+        if self.prompt is None:
+            self.prompt = Prompt(piece.codes[:, : self._frames(_VOICE_SECONDS)])
+
+    def _render(self, piece: Piece) -> tuple[Codes, Samples]:
+        """Return the codes of a piece after a pause, and their samples.
+
+        The pause is the codes of silence. The codec decodes the end of the earlier speech once more in front of them:
+        a decoder without its history would start each sentence with a click.
+        """
+        if not piece.is_spoken:
+            return piece.codes, np.zeros(0, dtype=np.float32)
+        codec = self.synthesizer.codec
+        overlap = self.overlap if self.overlap is not None else piece.codes[:, :0]
+        codes = piece.codes
+        if self.overlap is not None and (pause := self._frames(self.options.pause_seconds)):
+            (silence,) = codec.encode([np.zeros(pause * codec.spec.hop_length, dtype=np.float32)])
+            codes = np.concatenate([silence, codes], axis=1)
+        history_and_codes = np.concatenate([overlap, codes], axis=1)
+        (samples,) = codec.decode([history_and_codes])
+        self.overlap = history_and_codes[:, -self._frames(_OVERLAP_SECONDS) :]
+        return codes, samples[overlap.shape[1] * codec.spec.hop_length :]
+
+    def _frames(self, seconds: float) -> int:
+        return round(seconds * self.synthesizer.codec.spec.frame_rate)
+
+
 def _speak_piece(synthesizer: Synthesizer, request: Request, text: str, best_of: BestOfOptions) -> Piece:
-    nothing = np.zeros((synthesizer.codec.spec.num_codebooks, 0), dtype=np.int16)
-    if not request.symbols:
-        return Piece(text, (), nothing, request.options.seed, problem="it has no phonemes")
-    takes = speak_best(synthesizer, request, text, options=best_of)
-    speech = takes.best.speech
+    candidates = None
+    seed = request.options.seed
+    if best_of.count == 1:
+        [speech] = synthesizer.speak_many([request])
+    else:
+        candidates = speak_best_of(synthesizer, request, text, options=best_of)
+        speech, seed = candidates.best.speech, candidates.best.seed
     problem = None
     if not speech.codes.shape[1]:
-        problem = "the model ended before it said anything"
+        problem = "the model ended it before the first frame"
     elif not speech.is_complete:
         problem = f"it was cut after {speech.duration:.1f} s"
-    return Piece(text, request.symbols, speech.codes, takes.best.seed, takes, problem)
-
-
-def _joined(codec: Codec, pieces: Sequence[Piece], pause_seconds: float) -> tuple[Codes, Samples]:
-    """Codes of all pieces with silence between, and their audio.
-
-    The codec plays several pieces in one go, so that there is no seam within speech; a pause is the codes of silence.
-    """
-    blocks = [piece.codes for piece in pieces if piece.is_spoken]
-    if not blocks:
-        return np.zeros((codec.spec.num_codebooks, 0), dtype=np.int16), np.zeros(0, dtype=np.float32)
-    if pause := round(pause_seconds * codec.spec.frame_rate):
-        (silence,) = codec.encode([np.zeros(pause * codec.spec.hop_length, dtype=np.float32)])
-        blocks = [blocks[0], *(np.concatenate([silence, block], axis=1) for block in blocks[1:])]
-    runs: list[Codes] = []
-    for block in blocks:
-        whole = np.concatenate([runs[-1], block], axis=1) if runs else block
-        if runs and whole.shape[1] <= _DECODED_SECONDS * codec.spec.frame_rate:
-            runs[-1] = whole
-        else:
-            runs.append(block)
-    return np.concatenate(runs, axis=1), np.concatenate([codec.decode([run])[0] for run in runs])
+    return Piece(text, request.symbols, speech.codes, seed, candidates, problem)

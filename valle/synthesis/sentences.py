@@ -1,7 +1,7 @@
-"""A text in pieces that can each be spoken in one breath: sentences, and parts of those that are too long.
+"""Split a text into pieces that are synthesized at a time: sentences, and spans of sentences that are too long.
 
-Pieces are slices of the text, so nothing is lost or changed but the white space between them. An end that is not sure
-(an abbreviation, an initial, an ordinal number) is no end: two sentences in one breath do less harm than half a one.
+Pieces are slices of the text: only the white space between them is lost. An uncertain end (an abbreviation, an initial,
+an ordinal number) does not split, because two sentences in one piece do less harm than half a sentence.
 """
 
 import bisect
@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 _WIDE_CHARACTER = 3
-"""Letters that take as long to say as one Chinese, Japanese or Korean character."""
+"""Latin letters as long, when spoken, as one Chinese, Japanese or Korean character."""
 _LOOK_AHEAD = 100
+_LOOK_BEHIND = 100
 _CLOSERS = "\"'”’“‘»«›‹」』）)］]】〉》"
 _END = re.compile(rf"(?P<wide>[。．！？｡]+)|(?P<mark>[.!?…]+)(?P<closers>[{re.escape(_CLOSERS)}]*)(?=\s|$)")
 _PARAGRAPH = re.compile(r"\n\s*\n\s*")
@@ -24,7 +25,7 @@ _QUOTES_OF: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {"de": {'"': '"', "„": "“”", "»": "«", "(": ")"}, "fr": {'"': '"', "“": "”", "«": "»", "(": ")"}}
 )
 _GOES_ON = ("と", "って", "、", "，", ",", "고", "라고", "하고", "라는")
-"""What follows a quotation when the sentence around it goes on."""
+"""Continuations of the sentence around a quotation."""
 
 _ABBREVIATIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -40,33 +41,33 @@ _BREAKS = (
     re.compile(r",(?=\s)|[、，､]"),
     re.compile(r"\s"),
 )
-"""Where a piece that is too long is cut, best first; a mark stays with what is before it."""
+"""Breaks at which a piece that is too long is cut, best first; a mark belongs to the text before it."""
 _IN_NUMBERS = "，．："
+_NOT_SPACE = re.compile(r"\S")
 
 
 def spoken_length(text: str) -> int:
-    """How long a text is to say, in Latin letters: a wide character counts as several."""
+    """Return the spoken length of a text in Latin letters; a wide character counts as several."""
     return sum(_WIDE_CHARACTER if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def split_sentences(text: str, language: str = "en", *, max_characters: int = 200) -> list[str]:
-    """The sentences of a text in order, without the white space around them.
+    """Split a text into its sentences, in order and without the white space around them.
 
-    What is quoted stays in one piece, an empty line always ends a sentence, and a piece without a letter or digit goes
-    with its neighbour. What is longer than `max_characters` (as `spoken_length` counts) is cut at the best of a
-    colon, a comma, a space or, at last, anywhere. The pieces without their white space, one after the other, are the
-    text without its white space.
+    A quotation stays in one piece, an empty line always ends a sentence, and a piece without a letter or digit joins
+    its neighbour. A piece longer than `max_characters` (as `spoken_length` counts) is cut at the best of a colon, a
+    comma, a space or, at last, anywhere. The concatenated pieces equal the text, white space aside.
     """
     pieces = []
     for paragraph in _PARAGRAPH.split(text):
         sentences = _slices(paragraph, [*_ends(paragraph, language, max_characters)])
         pieces += _with_their_marks(paragraph, sentences)
-    return [part for piece in pieces for part in _shortened(piece, max_characters)]
+    return [span for piece in pieces for span in _shortened(piece, max_characters)]
 
 
 def split_lines(text: str, *, max_characters: int = 200) -> list[str]:
-    """The lines of a text that hold anything, cut as `split_sentences` does where they are too long."""
-    return [part for line in text.splitlines() if line.strip() for part in _shortened(line.strip(), max_characters)]
+    """Split a text into its lines that are not blank; long ones are cut as by `split_sentences`."""
+    return [span for line in text.splitlines() if line.strip() for span in _shortened(line.strip(), max_characters)]
 
 
 def _slices(text: str, ends: Sequence[int]) -> list[tuple[int, int]]:
@@ -75,7 +76,7 @@ def _slices(text: str, ends: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _with_their_marks(text: str, slices: Sequence[tuple[int, int]]) -> list[str]:
-    """The slices as text; what holds no word is joined to its neighbour."""
+    """Return the slices as text; a slice without a word joins its neighbour."""
     joined: list[tuple[int, int]] = []
     for begin, end in slices:
         if joined and not (has_word(text[begin:end]) and has_word(text[slice(*joined[-1])])):
@@ -86,12 +87,12 @@ def _with_their_marks(text: str, slices: Sequence[tuple[int, int]]) -> list[str]
 
 
 def has_word(text: str) -> bool:
-    """Whether a text holds a letter or a digit; marks alone are not spoken."""
+    """Return whether a text has a letter or a digit; marks alone are not spoken."""
     return any(character.isalnum() for character in text)
 
 
 def _ends(text: str, language: str, max_characters: int) -> Iterator[int]:
-    """Where sentences end, in order."""
+    """Yield the ends of sentences, in order."""
     quoted = _quotations(text, language, max_characters)
     begin = 0
     for found in _END.finditer(text):
@@ -99,7 +100,7 @@ def _ends(text: str, language: str, max_characters: int) -> Iterator[int]:
         nearest = bisect.bisect_left(quoted, (found.start(), 0)) - 1
         if nearest >= 0 and found.start() < quoted[nearest][1]:
             inside = quoted[nearest]
-            # The end of what is quoted is the end of the sentence if a mark stands right before the closing quote.
+            # A quotation ends its sentence only if a mark precedes the closing quote directly.
             if text[end - len(found["closers"] or "") : inside[1]].strip(_CLOSERS + " \u202f\u00a0"):
                 continue
             end = max(end, inside[1] + 1)
@@ -119,11 +120,13 @@ def _is_end(text: str, begin: int, found: re.Match[str], end: int, language: str
         return not rest
     if following[:1].islower():
         return False
-    return found["mark"] != "." or not _is_short(text[begin : found.start()], following, language)
+    # A sentence that never ends would be looked through again at each of its marks without this bound.
+    before = text[max(begin, found.start() - _LOOK_BEHIND) : found.start()]
+    return found["mark"] != "." or not _is_short(before, following, language)
 
 
 def _is_short(before: str, following: str, language: str) -> bool:
-    """Whether a single full stop belongs to the word before it: an abbreviation, an initial or a number."""
+    """Return whether a full stop belongs to the word before it: an abbreviation, an initial or a number."""
     matched = _WORD_BEFORE.search(before)
     word = matched[0] if matched else ""
     lower = word.lower().rpartition("-")[2]
@@ -132,59 +135,62 @@ def _is_short(before: str, following: str, language: str) -> bool:
     if lower in _BEFORE_NUMBERS.split() and following[:1].isdigit():
         return True
     if word.isdigit():
-        # "3. Mai", and the number of an item of a list.
+        # "3. Mai", and the number of a list item.
         return (language == "de" and len(word) <= 2) or not before[: -len(word)].strip()
-    parts = word.split(".")
-    return all(len(part) == 1 and part.isalpha() for part in parts) and (len(parts) > 1 or word.isupper())
+    letters = word.split(".")
+    return all(len(letter) == 1 and letter.isalpha() for letter in letters) and (len(letters) > 1 or word.isupper())
 
 
 def _quotations(text: str, language: str, max_characters: int) -> list[tuple[int, int]]:
-    """Places of the opening and closing marks of quotations, outermost only, of those that are not too long."""
+    """Return the indices of opening and closing marks of the outermost quotations that are not too long."""
     pairs = _QUOTES_OF.get(language, _QUOTES)
     spans: list[tuple[int, int]] = []
-    place = 0
-    while place < len(text):
-        closers = pairs.get(text[place])
+    index = 0
+    while index < len(text):
+        closers = pairs.get(text[index])
         if closers is not None:
-            reach = range(place + 1, min(len(text), place + max_characters))
-            close = next((i for i in reach if text[i] in closers), None)
-            if close is not None and spoken_length(text[place : close + 1]) <= max_characters:
-                spans.append((place, close))
-                place = close
-        place += 1
+            found = (text.find(closer, index + 1, index + max_characters) for closer in closers)
+            close = min((at for at in found if at >= 0), default=None)
+            if close is not None and spoken_length(text[index : close + 1]) <= max_characters:
+                spans.append((index, close))
+                index = close
+        index += 1
     return spans
 
 
 def _shortened(text: str, max_characters: int) -> Iterator[str]:
-    """A text cut into about equal parts, each short enough."""
-    left = spoken_length(text)
+    """Cut a text into about equal spans, each short enough."""
+    left, begin = spoken_length(text), 0
     while left > max_characters:
-        parts = -(-left // max_characters)
-        cut = _cut(text, max_characters, wanted=left / parts)
-        rest = text[cut:].lstrip()
-        yield text[:cut].rstrip()
-        left -= spoken_length(text[: len(text) - len(rest)])
-        text = rest
-    if text:
-        yield text
+        spans = -(-left // max_characters)
+        cut = _cut(text, begin, max_characters, target=left / spans)
+        yield text[begin:cut].rstrip()
+        after = _NOT_SPACE.search(text, cut)
+        end = after.start() if after else len(text)
+        left -= spoken_length(text[begin:end])
+        begin = end
+    if begin < len(text):
+        yield text[begin:]
 
 
-def _cut(text: str, longest: int, *, wanted: float) -> int:
-    """Where to cut: at the best kind of break there is, as near to the `wanted` length as possible."""
+def _cut(text: str, begin: int, longest: int, *, target: float) -> int:
+    """Return where to cut after `begin`: at the best kind of break that exists, nearest to the `target` length."""
     lengths: list[int] = []  # up to and with each character
-    for character in text:
+    for character in text[begin : begin + longest + 1]:
         length = (lengths[-1] if lengths else 0) + spoken_length(character)
         if length > longest and lengths:
             break
         lengths.append(length)
-    limit = len(lengths)
+    limit = begin + len(lengths)
     for kind in _BREAKS:
-        cuts = [found.end() for found in kind.finditer(text, 0, limit + 1) if not _is_in_number(text, found.start())]
-        near = [cut for cut in cuts if cut <= limit and lengths[cut - 1] >= wanted / 2]
+        cuts = [
+            found.end() for found in kind.finditer(text, begin, limit + 1) if not _is_in_number(text, found.start())
+        ]
+        near = [cut for cut in cuts if cut <= limit and lengths[cut - begin - 1] >= target / 2]
         if near:
-            return min(near, key=lambda cut: abs(lengths[cut - 1] - wanted))
-    return next((cut for cut, length in enumerate(lengths, 1) if length >= wanted), limit)
+            return min(near, key=lambda cut: abs(lengths[cut - begin - 1] - target))
+    return begin + next((cut for cut, length in enumerate(lengths, 1) if length >= target), len(lengths))
 
 
-def _is_in_number(text: str, place: int) -> bool:
-    return text[place] in _IN_NUMBERS and text[place - 1 : place].isdigit() and text[place + 1 : place + 2].isdigit()
+def _is_in_number(text: str, index: int) -> bool:
+    return text[index] in _IN_NUMBERS and text[index - 1 : index].isdigit() and text[index + 1 : index + 2].isdigit()

@@ -1,4 +1,4 @@
-"""A checkpoint that speaks: phonemes and a prompt in, codes and audio out."""
+"""Synthesize speech with a checkpoint: phonemes and a prompt in, codes and audio out."""
 
 import time
 from collections.abc import Sequence
@@ -13,18 +13,17 @@ from valle.checkpoints.checkpoint import CheckpointCard, load_model
 from valle.codec.base import Codec, Codes
 from valle.model import Task, ValleModel
 from valle.phonemes import SPACE, PhonemeTable
+from valle.process import torch_device
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.tokens import transcribe_codes
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import DEFAULT_SAMPLING, SamplingOptions
 from warehouse.errors import CheckpointError, ConfigurationError
-
-DEFAULT = SamplingOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The voice to speak with: its codes [K, P], and its phonemes when speech is to continue it."""
+    """Speech that defines the speaker: its codes [K, P], and its phonemes when the synthesis continues it."""
 
     codes: Codes
     symbols: tuple[str, ...] = ()
@@ -32,21 +31,21 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One utterance to speak. `context` is what was said just before, with its phonemes: the speech goes on from it."""
+    """One utterance to speak. `context` is the speech just before, with its phonemes, which the utterance continues."""
 
     symbols: tuple[str, ...]
     prompt: Prompt | None = None
     language: str = "en"
-    options: SamplingOptions = DEFAULT
+    options: SamplingOptions = DEFAULT_SAMPLING
     context: Prompt | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What was spoken. `is_complete` is False when the longest duration cut it.
+    """Synthesized speech. `is_complete` is False when the longest duration cut it.
 
-    `seconds` is the wall time it took from phonemes to audio. Utterances of one batch share the time of the batch in
-    proportion to their audio, so their sum is the time that passed and all of them are as many times real time.
+    `seconds` is the wall time from phonemes to audio. Utterances of one batch share its time in proportion to their
+    audio, so that the sum is the time that passed and all have the same real-time factor.
     """
 
     codes: Codes  # [K, T]
@@ -73,8 +72,10 @@ class Synthesizer:
     def load(cls, checkpoint: Path, backends: Backends) -> "Synthesizer":
         """Open a checkpoint directory.
 
-        Raises CheckpointError when there is none, or when its codec is not the one that is installed.
+        Raises CheckpointError when there is none or when another revision of its codec is installed, and
+        ConfigurationError for an unknown device.
         """
+        device = torch_device(backends.device)
         model, card = load_model(checkpoint)
         codec = backends.codec(card.codec.name)
         if codec.spec != card.codec:
@@ -82,7 +83,7 @@ class Synthesizer:
                 f"{checkpoint} was trained on codes of {card.codec.label}, but "
                 f"{codec.spec.label} is installed; quantize and train again, or install the other."
             )
-        return cls(model.to(backends.device), card, codec, backends)
+        return cls(model.to(device), card, codec, backends)
 
     def speak(
         self,
@@ -90,38 +91,38 @@ class Synthesizer:
         prompt: Prompt | None = None,
         *,
         language: str = "en",
-        options: SamplingOptions = DEFAULT,
+        options: SamplingOptions = DEFAULT_SAMPLING,
     ) -> Speech:
-        """Speak phonemes with the voice of a prompt. Errors as `speak_many`."""
+        """Speak phonemes in the voice of a prompt. Errors as `speak_many`."""
         return self.speak_many([Request(tuple(symbols), prompt, language, options)])[0]
 
     def speak_many(self, requests: Sequence[Request]) -> list[Speech]:
         """Speak several utterances in one batch, results in the order of the requests.
 
-        Each is what it would be alone. Raises ConfigurationError for a request without phonemes, for a prompt with
-        too few codebooks, and for a continuation whose prompt or context has no phonemes.
+        The speech of a request does not depend on the others. Raises ConfigurationError for a request without phonemes,
+        for a prompt with too few codebooks, and for a continuation whose prompt or context has no phonemes.
         """
         if not requests:
             return []
         started = time.monotonic()
         conditions = [self._condition(request) for request in requests]
         decoded = decode(self.model, conditions, [request.options for request in requests])
-        waveforms = self._waveforms([one.codes for one in decoded])
+        waveforms = self._waveforms([utterance.codes for utterance in decoded])
         rate = self.codec.spec.sample_rate
-        shares = _shares(time.monotonic() - started, [len(samples) for samples in waveforms])
+        times = _split_by_length(time.monotonic() - started, [len(samples) for samples in waveforms])
         return [
-            Speech(one.codes, Audio(samples, rate), one.is_complete, seconds)
-            for one, samples, seconds in zip(decoded, waveforms, shares, strict=True)
+            Speech(utterance.codes, Audio(samples, rate), utterance.is_complete, seconds)
+            for utterance, samples, seconds in zip(decoded, waveforms, times, strict=True)
         ]
 
-    def symbols(self, text: str, language: str = "en") -> tuple[str, ...]:
-        """The phonemes of a text."""
+    def phonemize(self, text: str, language: str = "en") -> tuple[str, ...]:
+        """Return the phonemes of a text."""
         return tuple(self.backends.phonemizer("espeak").phonemize([text], language)[0])
 
-    def prompt(self, audio: Audio, text: str = "", language: str = "en") -> Prompt:
-        """A prompt from recorded speech, with the phonemes of what it says when `text` is given."""
+    def encode_prompt(self, audio: Audio, text: str = "", language: str = "en") -> Prompt:
+        """Encode recorded speech as a prompt, with the phonemes of its transcript when `text` is given."""
         samples = resample(audio.samples, audio.sample_rate, self.codec.spec.sample_rate)
-        return Prompt(self.codec.encode([samples])[0], self.symbols(text, language) if text else ())
+        return Prompt(self.codec.encode([samples])[0], self.phonemize(text, language) if text else ())
 
     def speak_text(
         self,
@@ -129,19 +130,19 @@ class Synthesizer:
         prompt: Prompt | None = None,
         *,
         language: str = "en",
-        options: SamplingOptions = DEFAULT,
+        options: SamplingOptions = DEFAULT_SAMPLING,
     ) -> Speech:
         """Speak a text. Errors as `speak_many`."""
-        return self.speak(self.symbols(text, language), prompt, language=language, options=options)
+        return self.speak(self.phonemize(text, language), prompt, language=language, options=options)
 
-    def phonemes_of(self, codes: Sequence[Codes], language: str = "en") -> list[tuple[str, ...]]:
-        """The phonemes that the model hears in speech, codes [K, T] each.
+    def transcribe(self, codes: Sequence[Codes], language: str = "en") -> list[tuple[str, ...]]:
+        """Transcribe speech, codes [K, T] each, to phonemes with the model itself.
 
         Raises ConfigurationError for codes with too few codebooks or without a frame.
         """
         speech = [self._checked(block) for block in codes]
         if any(not block.shape[1] for block in speech):
-            raise ConfigurationError("There is nothing to hear: the codes have no frame.")
+            raise ConfigurationError("There is nothing to transcribe: the codes have no frame.")
         if not speech:
             return []
         numbers = transcribe_codes(self.model, speech, [self.card.model.language_id(language)] * len(speech))
@@ -154,29 +155,30 @@ class Synthesizer:
         prompt = request.prompt
         continued = [_with_text(prompt)] if request.options.continues_prompt else []
         context = [_with_text(request.context)] if request.context is not None else []
-        # One text and one run of frames, whatever they were made of: no end is read within.
-        symbols = [symbol for part in (*continued, *context) for symbol in (*part.symbols, SPACE)]
+        # One text and one run of frames without an end inside, as in training.
+        symbols = [symbol for earlier in (*continued, *context) for symbol in (*earlier.symbols, SPACE)]
         is_task = bool(continued) and request.options.continuation == "task"
         given = context if is_task else [*continued, *context]
-        nothing = np.zeros((self.card.model.num_codebooks, 0), dtype=np.int16)
+        empty = np.zeros((self.card.model.num_codebooks, 0), dtype=np.int16)
         return Condition(
             symbol_ids=np.array(PhonemeTable(self.card.phoneme_symbols).encode((*symbols, *request.symbols))),
             language_id=self.card.model.language_id(request.language),
             prompt=None if prompt is None else self._checked(prompt.codes),
-            prefix=np.concatenate([nothing, *(self._checked(part.codes) for part in given)], axis=1),
+            prefix=np.concatenate([empty, *(self._checked(earlier.codes) for earlier in given)], axis=1),
             task=Task.TTS_C if is_task else Task.TTS,
         )
 
     def _checked(self, codes: Codes) -> Codes:
-        levels = self.card.model.num_codebooks
-        if len(codes) != levels:
+        num_codebooks = self.card.model.num_codebooks
+        if len(codes) != num_codebooks:
             raise ConfigurationError(
-                f"The prompt has {len(codes)} codebooks, the model {levels}; encode it with {self.card.codec.name}."
+                f"The prompt has {len(codes)} codebooks, the model {num_codebooks}; encode it with "
+                f"{self.card.codec.name}."
             )
         return codes
 
     def _waveforms(self, codes: Sequence[Codes]) -> list[Samples]:
-        """Audio of each, silence of no length for codes without a frame."""
+        """Decode each block; codes without a frame give no samples."""
         spoken = [block for block in codes if block.shape[1]]
         decoded = iter(self.codec.decode(spoken) if spoken else [])
         return [next(decoded) if block.shape[1] else np.zeros(0, dtype=np.float32) for block in codes]
@@ -184,11 +186,11 @@ class Synthesizer:
 
 def _with_text(before: Prompt | None) -> Prompt:
     if before is None or not before.symbols:
-        raise ConfigurationError("To continue a prompt, give its codes and what it says.")
+        raise ConfigurationError("To continue a prompt, give its codes and its text.")
     return before
 
 
-def _shares(whole: float, lengths: Sequence[int]) -> list[float]:
-    """`whole` in parts that are as large as `lengths`; equal parts when all are empty."""
+def _split_by_length(seconds: float, lengths: Sequence[int]) -> list[float]:
+    """Split `seconds` in proportion to `lengths`, equally when all are 0."""
     total = sum(lengths)
-    return [whole * length / total if total else whole / len(lengths) for length in lengths]
+    return [seconds * length / total if total else seconds / len(lengths) for length in lengths]

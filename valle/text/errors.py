@@ -22,8 +22,11 @@ class ErrorCount:
 
     @property
     def rate(self) -> float:
-        """Errors per unit of the reference; above 1 when more is inserted than was asked for."""
-        return self.errors / self.length
+        """Errors per unit of the reference; above 1 when more is inserted than the reference holds.
+
+        An empty reference counts as one unit: a normaliser may leave nothing of a text.
+        """
+        return self.errors / max(self.length, 1)
 
 
 @dataclass(frozen=True, slots=True)

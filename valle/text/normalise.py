@@ -109,7 +109,8 @@ def _whisper(language: str) -> Callable[[str], str]:
 
 
 def _whisper_en(text: str, language: str) -> str:
-    return _whisper(language)(text).strip()
+    # Its patterns take the square of a run of white space; it makes single spaces of them in the end.
+    return _whisper(language)(" ".join(text.split())).strip()
 
 
 _NEMO_WRITTEN_SHORT = (("mr", "mister"), ("mrs", "misses"), ("ms", "miss"), ("dr", "doctor"))

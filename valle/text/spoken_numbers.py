@@ -24,7 +24,7 @@ _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _MONEY = re.compile(rf"([$£€])\s?({_NUMBER})(?:\.(\d\d))?(?:\s(million|billion|trillion))?(?![\d])")
 _ORDINAL = re.compile(rf"\b({_NUMBER})(?:st|nd|rd|th)\b", re.IGNORECASE)
 _DECADE = re.compile(r"\b(\d{1,3}0)'?s\b")
-_DECIMAL = re.compile(rf"({_NUMBER})\.(\d+)")
+_DECIMAL = re.compile(rf"(?<!\d)({_NUMBER})\.(\d+)")
 _PLAIN = re.compile(_NUMBER)
 
 

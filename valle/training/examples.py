@@ -12,8 +12,7 @@ from valle.backends.registry import Backends
 from valle.codec.base import Codec, Codes
 from valle.data.codes_reader import CodesReader
 from valle.data.selection.training_set import TrainingSet
-from valle.synthesis.options import SamplingOptions
-from valle.synthesis.preferred import read_sampling
+from valle.synthesis.options import SamplingOptions, read_sampling
 from valle.synthesis.synthesizer import Prompt, Request, Synthesizer
 from warehouse.lake.store import Location
 

@@ -16,8 +16,8 @@ from valle.cli.arguments import parse
 from valle.cli.speak import SpeakOptions, run
 from valle.codec import open_codec
 from valle.phonemes import phoneme_table
-from valle.synthesis.long_form import LongFormOptions
-from valle.synthesis.options import BestOfOptions, SamplingOptions
+from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions
+from valle.synthesis.synthesizer import Synthesizer
 from valle.training.export import export_checkpoint
 from warehouse.errors import ConfigurationError
 
@@ -29,7 +29,7 @@ CHANGED = {
     "best_of": (
         BestOfOptions,
         {"count": 3, "transcriber": "small", "speaker_encoder": "campplus"}
-        | {"word_weight": 0.5, "character_weight": 0.25, "voice_weight": 2.0},
+        | {"word_weight": 0.5, "character_weight": 0.25, "similarity_weight": 2.0},
     ),
 }
 CASES = [(group, name, value) for group, (_, values) in CHANGED.items() for name, value in values.items()]
@@ -82,7 +82,7 @@ def test_a_text_file_is_spoken_without_a_prompt_the_same_for_the_same_seed(speak
         return np.load(codes), soundfile.read(speak.out)[0]
 
     (first, samples), (again, same), (other, _) = spoken("1"), spoken("1"), spoken("2")
-    assert "(3 sentences)" in capsys.readouterr().out
+    assert "(3 of 3 sentences)" in capsys.readouterr().out
     assert first.shape == (8, len(samples) // 320)
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(samples, same)
@@ -97,7 +97,7 @@ def test_standard_input_is_spoken_as_the_same_text_given_is(speak, monkeypatch):
     np.testing.assert_array_equal(piped, soundfile.read(speak.out)[0])
 
 
-def test_takes_are_shown_with_their_scores_and_the_chosen_one_is_marked(speak, capsys):
+def test_candidates_are_shown_with_their_scores_and_the_chosen_one_is_marked(speak, capsys):
     clip = next(demo_clips())
     voice_only = ("--best-of.word-weight", "0", "--best-of.character-weight", "0")
     assert speak("One two.", "--prompt", str(clip.path), "--best-of.count", "3", *voice_only) == 0
@@ -108,12 +108,12 @@ def test_takes_are_shown_with_their_scores_and_the_chosen_one_is_marked(speak, c
 
 
 def test_a_sentence_that_is_cut_or_missing_is_told_on_standard_error(speak, capsys):
-    banned = ("--sampling.banned", "1024")
-    assert speak("One.", *banned) == 0
+    no_stop = ("--sampling.suppressed-codes", "1024")
+    assert speak("One.", *no_stop) == 0
     assert "'One.': it was cut after 1.0 s; set --sampling.max-seconds higher." in capsys.readouterr().err
     speak.out.unlink()
-    assert speak("One.", "--sampling.banned", ",".join(map(str, range(1024)))) == 1
-    assert "'One.': the model ended before it said anything; try another --sampling.seed." in capsys.readouterr().err
+    assert speak("One.", "--sampling.suppressed-codes", ",".join(map(str, range(1024)))) == 1
+    assert "'One.': the model ended it before the first frame; try another --sampling.seed." in capsys.readouterr().err
     assert not speak.out.exists()
 
 
@@ -122,15 +122,15 @@ def test_what_cannot_be_done_is_one_sentence(speak, tmp_path):
     empty.write_text(" \n")
     binary.write_bytes(b"\xff\xfe\x00")
     for arguments, sentence in (
-        ((), "Give what to say: a text, - for standard input, or --text-file"),
-        (("One.", "--text-file", str(empty)), "Give what to say"),
-        (("--text-file", str(empty)), "There is nothing to say"),
+        ((), "Give a text, - for standard input, or --text-file"),
+        (("One.", "--text-file", str(empty)), "Give a text"),
+        (("--text-file", str(empty)), "There is nothing to speak"),
         (("--text-file", str(binary)), "The text cannot be read .*; give UTF-8 text"),
         (("--text-file", str(tmp_path / "none.txt")), "The text cannot be read"),
         (("One.", "--codes", "codes.txt"), "--codes must end in .npy, not 'codes.txt'"),
         (("One.", "--long-form.split", "words"), "--long-form.split: Input should be 'sentences', 'lines' or 'none'"),
-        (("Eins.", "--language", "de", "--best-of.count", "2"), "tiny.en knows English only"),
-        (("One.", "--best-of.count", "2", "--sampling.temperature", "0"), "All takes would be the same"),
+        (("Eins.", "--language", "de", "--best-of.count", "2"), "tiny.en supports English only"),
+        (("One.", "--best-of.count", "2", "--sampling.temperature", "0"), "All candidates would be the same"),
     ):
         with pytest.raises(ConfigurationError, match=sentence):
             speak(*arguments)
@@ -138,7 +138,7 @@ def test_what_cannot_be_done_is_one_sentence(speak, tmp_path):
 
 def test_a_checkpoint_speaks_as_its_card_says_unless_told_otherwise(speak, checkpoint, tmp_path):
     greedy = tmp_path / "greedy"
-    export_checkpoint(checkpoint, greedy, sampling=SamplingOptions(temperature=0, shortest=1))
+    export_checkpoint(checkpoint, greedy, sampling=SamplingOptions(temperature=0, min_duration_ratio=1))
 
     def said(*arguments):
         assert speak("One.", *arguments, checkpoint=greedy) == 0
@@ -147,3 +147,93 @@ def test_a_checkpoint_speaks_as_its_card_says_unless_told_otherwise(speak, check
     by_default = said("--sampling.seed", "1")
     assert np.array_equal(by_default, said("--sampling.seed", "2"))
     assert not np.array_equal(by_default, said("--sampling.seed", "2", "--sampling.temperature", "1"))
+
+
+def write_prompt(path, seconds, *, amplitude=0.3, rate=24_000):
+    times = np.arange(int(seconds * rate)) / rate
+    soundfile.write(path, amplitude * np.sin(2 * np.pi * 150 * times), rate)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("seconds", "amplitude", "sentence"),
+    [
+        (0.01, 0.3, r"lasts 0\.01 s; give 3 to 6 seconds"),
+        (0.9, 0.3, r"lasts 0\.90 s"),
+        (4, 0.0, "is silent; give 3 to 6"),
+    ],
+)
+def test_a_prompt_that_defines_no_speaker_is_refused(speak, tmp_path, seconds, amplitude, sentence):
+    prompt = write_prompt(tmp_path / "prompt.wav", seconds, amplitude=amplitude)
+    with pytest.raises(ConfigurationError, match=sentence):
+        speak("One.", "--prompt", str(prompt))
+
+
+def test_of_a_long_prompt_the_first_seconds_are_used(speak, tmp_path, capsys):
+    short, long = write_prompt(tmp_path / "short.wav", 15), write_prompt(tmp_path / "long.wav", 40)
+    assert speak("One.", "--prompt", str(short), "--sampling.seed", "1") == 0
+    expected = soundfile.read(speak.out)[0]
+    assert speak("One.", "--prompt", str(long), "--sampling.seed", "1") == 0
+    np.testing.assert_array_equal(soundfile.read(speak.out)[0], expected)
+    assert "the first 15 s of" in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match="longer than 15 s, so that --prompt-text does not fit"):
+        speak("One.", "--prompt", str(long), "--prompt-text", "two")
+
+
+def test_a_flac_without_a_length_is_a_prompt_or_a_sentence(speak, tmp_path):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.sin(np.arange(72_000) / 20) * 0.3, 24_000, format="FLAC")
+    content = bytearray(buffer.getvalue())
+    content[21] &= 0xF0  # the number of samples in STREAMINFO, which an encoder that writes to a pipe leaves at 0
+    content[22:26] = bytes(4)
+    piped = tmp_path / "piped.flac"
+    piped.write_bytes(content)
+    try:
+        assert speak("One.", "--prompt", str(piped)) == 0
+    except ConfigurationError as error:
+        assert "The prompt cannot be read" in str(error)
+
+
+def test_an_unknown_device_is_one_sentence(speak):
+    for device in ("nonsense", "cuda:99", "meta"):
+        with pytest.raises(ConfigurationError, match=rf"There is no device '{device}' \(.*\); use cpu"):
+            speak("One.", "--device", device)
+
+
+def test_a_sentence_in_a_foreign_script_is_left_out_and_told(speak, capsys):
+    assert speak("One. Привет. Two.", "--sampling.seed", "1") == 1
+    assert "'Привет.': it has 6 letters" in capsys.readouterr().err
+    for text in ("مرحبا", "สวัสดี", "six, مرحبا two."):
+        with pytest.raises(ConfigurationError, match="There is nothing to speak"):
+            speak(text)
+
+
+def test_a_lone_surrogate_is_one_sentence(speak):
+    with pytest.raises(ConfigurationError, match="Character 4 of the text is no Unicode"):
+        speak("One\udcff.")
+
+
+def test_each_sentence_is_in_the_file_before_the_next_one_begins(speak, monkeypatch, tmp_path):
+    codes, lengths = tmp_path / "speech.npy", []
+    speak_many = Synthesizer.speak_many
+
+    def watch(self, requests):
+        if speak.out.exists():
+            lengths.append((soundfile.info(speak.out).frames, np.load(codes).shape[1] * 320))
+        if len(lengths) == 2:
+            raise KeyboardInterrupt
+        return speak_many(self, requests)
+
+    monkeypatch.setattr(Synthesizer, "speak_many", watch)
+    with pytest.raises(KeyboardInterrupt):
+        speak("One two. Three four. Five six.", "--codes", str(codes), "--sampling.suppressed-codes", "1024")
+    assert lengths == [(24_000, 24_000), (48_000, 48_000)]
+    assert len(soundfile.read(speak.out)[0]) == 48_000
+
+
+def test_progress_is_shown_between_sentences(speak, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert speak("One two. Three four. Five six.", "--sampling.suppressed-codes", "1024") == 0
+    shown = capsys.readouterr().err
+    assert "sentence 1 of 3, 1.0 s of speech" in shown
+    assert "sentence 2 of 3, 2.0 s of speech" in shown

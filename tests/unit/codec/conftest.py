@@ -38,7 +38,7 @@ def random_network():
         network = MiniNetwork(config)
         network.quantizer.codebooks.normal_(0, 0.5)
         decoder = network.decoder
-        for layer in (decoder.phase, decoder.gains, decoder.level_offsets):  # A training begins with zeros.
+        for layer in (decoder.phase, decoder.gains, decoder.band_offsets):  # A training begins with zeros.
             torch.nn.init.normal_(layer.weight, std=0.05)
         return network
 

@@ -17,7 +17,7 @@ def network(random_network):
 
 
 def levels_of(network, waveforms):
-    return network.features.levels(waveforms)
+    return network.features.band_energies(waveforms)
 
 
 def test_speech_that_is_as_its_codes_say_is_left_alone(network):
@@ -64,10 +64,10 @@ def test_a_level_is_interpolated_between_bands_up_to_the_last_bin(network):
 def test_the_decoder_has_a_say_in_what_speech_is_corrected_to(network):
     latents = torch.randn(1, 60, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        network.decoder.level_offsets.weight.zero_()
-        network.decoder.level_offsets.bias.zero_()
+        network.decoder.band_offsets.weight.zero_()
+        network.decoder.band_offsets.bias.zero_()
         before = levels_of(network, network.decode(latents))
-        network.decoder.level_offsets.bias.view(2, 40)[:, 16:24] = 0.5
+        network.decoder.band_offsets.bias.view(2, 40)[:, 16:24] = 0.5
         raised = levels_of(network, network.decode(latents)) - before
     raised = raised.view(60, 2, 40)
     assert raised[..., 17:23].mean().item() == pytest.approx(0.5, abs=0.1)

@@ -81,8 +81,8 @@ def test_a_frame_is_the_sum_of_its_entries(cached):
 def test_both_decoders_turn_any_number_of_codebooks_into_whole_hops(cached, name):
     codec = open_codec(name)
     codes = codec.encode([np.random.default_rng(0).normal(0, 0.1, 4_000).astype(np.float32)])[0]
-    for num_levels in (1, 2, 3, 8):
-        [waveform] = codec.decode([codes[:num_levels]])
+    for num_band_energies in (1, 2, 3, 8):
+        [waveform] = codec.decode([codes[:num_band_energies]])
         assert waveform.shape == (13 * 320,)
         assert waveform.dtype == np.float32
         assert np.abs(waveform).max() <= 1

@@ -40,9 +40,9 @@ def test_the_last_hop_counts_as_if_followed_by_silence(full_size_codec):
     np.testing.assert_array_equal(full_size_codec.encode([clip])[0], full_size_codec.encode([padded])[0])
 
 
-@pytest.mark.parametrize("num_levels", [1, 2, 3, 8])
-def test_any_number_of_codebooks_decodes_to_whole_hops(full_size_codec, ragged_clips, num_levels):
-    codes = [array[:num_levels] for array in full_size_codec.encode(ragged_clips)]
+@pytest.mark.parametrize("num_band_energies", [1, 2, 3, 8])
+def test_any_number_of_codebooks_decodes_to_whole_hops(full_size_codec, ragged_clips, num_band_energies):
+    codes = [array[:num_band_energies] for array in full_size_codec.encode(ragged_clips)]
     waveforms = full_size_codec.decode(codes)
     assert [len(waveform) for waveform in waveforms] == [320 * array.shape[1] for array in codes]
     for array, waveform in zip(codes, waveforms, strict=True):
@@ -129,7 +129,7 @@ class TestEmbeddedWeights:
         [codes] = codec.encode([clip])
         target = torch.from_numpy(clip)[None]
         features = SpectralFeatures(24_000)
-        outputs = codec.decode([codes[:num_levels] for num_levels in (1, 4, 8)])
+        outputs = codec.decode([codes[:num_band_energies] for num_band_energies in (1, 4, 8)])
         distances = [
             spectral_distance(features(torch.from_numpy(output[: len(clip)])[None]), features(target))
             for output in outputs

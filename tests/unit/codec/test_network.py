@@ -6,8 +6,8 @@ from valle.codec.mini.decoder import Filters
 from valle.codec.mini.fourier import ShortTimeFourier
 from valle.codec.mini.mels import LogMel
 from valle.codec.mini.network import MiniConfig
-from valle.codec.mini.source import NoiseSource, Voice, cycles, pulses, sample_voice
-from valle.codec.mini.voice import VoiceScores
+from valle.codec.mini.pitch import PitchLogits
+from valle.codec.mini.source import NoiseSource, Pitch, cycles, pulses, sample_pitch
 
 
 def speech_like(num_samples):
@@ -31,8 +31,10 @@ def test_there_is_one_frame_of_features_per_hop_whatever_the_length():
 def test_silence_is_at_the_floor_and_louder_sound_raises_the_levels_evenly():
     features = MiniConfig().build_features()
     sound = speech_like(9_600)
-    assert torch.equal(features.levels(torch.zeros(1, 3_200)), torch.full((1, 10, 80), np.log(320 * LogMel.FLOOR)))
-    raised = (features.levels(10 * sound) - features.levels(sound))[features.levels(sound) > -2]
+    assert torch.equal(
+        features.band_energies(torch.zeros(1, 3_200)), torch.full((1, 10, 80), np.log(320 * LogMel.FLOOR))
+    )
+    raised = (features.band_energies(10 * sound) - features.band_energies(sound))[features.band_energies(sound) > -2]
     torch.testing.assert_close(raised, torch.full_like(raised, np.log(10)), atol=1e-3, rtol=0)
 
 
@@ -46,16 +48,16 @@ def test_a_click_is_heard_in_its_half_of_the_hop_and_in_the_short_windows_beside
     features = MiniConfig().build_features()
     sound = torch.zeros(1, 30 * 320)
     sound[0, 15 * 320 + 80] = 1.0  # the middle of the first short frame of its hop
-    levels = features.levels(sound)[0].view(60, 40).mean(1)
+    levels = features.band_energies(sound)[0].view(60, 40).mean(1)
     assert levels.argmax() == 30
     assert (levels > levels[0] + 1e-3).nonzero().flatten().tolist() == [29, 30, 31]
 
 
 def test_filters_of_one_leave_the_pulses_as_they_are(random_network, small_config):
     decoder = random_network(small_config).decoder
-    voice = Voice(torch.full((1, 30), np.log2(130.0)), torch.ones(1, 30))
-    train = decoder.pulses(voice, torch.zeros(1, 1, dtype=torch.float64))
-    flat = torch.full((1, 30, 641), np.log(decoder.level))
+    pitch = Pitch(torch.full((1, 30), np.log2(130.0)), torch.ones(1, 30))
+    train = decoder.pulses(pitch, torch.zeros(1, 1, dtype=torch.float64))
+    flat = torch.full((1, 30, 641), np.log(decoder.noise_magnitude))
     nothing = [torch.zeros(1, 30, size) for size in (641, 4, 4, 80)]
     filters = Filters(flat, flat - 30, *nothing)
     output = decoder.add_noise(decoder.voiced(filters, train), filters, torch.randn(1, 9_600))
@@ -64,7 +66,7 @@ def test_filters_of_one_leave_the_pulses_as_they_are(random_network, small_confi
 
 def test_a_gain_acts_within_its_quarter_of_a_hop(random_network, small_config):
     decoder = random_network(small_config).decoder
-    flat = torch.full((1, 30, 641), np.log(decoder.level))
+    flat = torch.full((1, 30, 641), np.log(decoder.noise_magnitude))
     gains = torch.full((1, 30, 4), -4.0)
     gains[:, 15, 2] = 4.0
     filters = Filters(flat - 30, flat, torch.zeros(1, 30, 641), torch.zeros(1, 30, 4), gains, torch.zeros(1, 30, 80))
@@ -85,7 +87,7 @@ def test_a_minimum_phase_filter_answers_after_the_pulse_and_not_before_it(random
 def test_pulses_repeat_at_the_pitch_with_unit_power_and_stop_where_it_is_unvoiced():
     voicing = torch.ones(1, 40)
     voicing[:, 20:] = 0
-    sampled = sample_voice(Voice(torch.full((1, 40), np.log2(120.0)), voicing), 320)
+    sampled = sample_pitch(Pitch(torch.full((1, 40), np.log2(120.0)), voicing), 320)
     train = pulses(sampled, cycles(sampled, torch.zeros(1, 1, dtype=torch.float64), 24_000), 24_000)[0]
     voiced = train[: 19 * 320]
     assert (torch.diff(torch.nonzero(voiced > 0.9 * voiced.max())[:, 0]) == 200).all()
@@ -96,10 +98,10 @@ def test_pulses_repeat_at_the_pitch_with_unit_power_and_stop_where_it_is_unvoice
 def test_a_voice_is_found_between_its_neighbours_and_not_between_octaves():
     scores = torch.full((1, 1, 160), -10.0)
     scores[..., 40], scores[..., 41], scores[..., 80] = 5.0, 5.0, 4.9
-    voice = VoiceScores(scores, torch.tensor([[0.1]])).decide()
+    pitch = PitchLogits(scores, torch.tensor([[0.1]])).decide()
     pitches = torch.linspace(np.log2(45.0), np.log2(700.0), 160)
-    torch.testing.assert_close(voice.pitch[0, 0], (pitches[40] + pitches[41]) / 2, atol=1e-3, rtol=0)
-    assert voice.voicing.item() == 1
+    torch.testing.assert_close(pitch.log2_hertz[0, 0], (pitches[40] + pitches[41]) / 2, atol=1e-3, rtol=0)
+    assert pitch.voicing.item() == 1
 
 
 def test_the_noise_of_a_clip_does_not_depend_on_how_it_is_asked_for():

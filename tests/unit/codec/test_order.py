@@ -23,8 +23,8 @@ def order(tmp_path):
         hours=1.0,
         codes="kept",
         adversarial_from=1.0,
-        listener=None,
-        listening_weight=20.0,
+        asr_encoder=None,
+        asr_loss_weight=20.0,
         repulsion=0.1,
         speeds=(0.9, 1.1),
         half_backbones=False,
@@ -36,7 +36,7 @@ def order(tmp_path):
 def test_what_is_ordered_is_what_the_training_does(order):
     options = order.options
     assert (options.hours, options.learning_rate, options.repulsion) == (1.0, 1e-4, 0.1)
-    assert (options.speeds, options.listener, options.listening_weight) == ((0.9, 1.1), None, 20.0)
+    assert (options.speeds, options.asr_encoder, options.asr_loss_weight) == ((0.9, 1.1), None, 20.0)
     assert options.start_from == EMBEDDED
     assert order.model_copy(update={"codes": "new"}).options.start_from is None
 

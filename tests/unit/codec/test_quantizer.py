@@ -81,9 +81,9 @@ def test_every_vector_may_have_its_own_number_of_codebooks():
     quantizer = ResidualQuantizer(4, 64, 8)
     quantizer.codebooks.normal_(generator=generator())
     codes = quantizer.encode(torch.randn(30, 8, generator=generator()))
-    num_levels = torch.tensor([1, 2, 4]).repeat(10)
-    latents = quantizer.decode(codes, num_levels)
-    for row, levels in enumerate(num_levels.tolist()):
+    num_band_energies = torch.tensor([1, 2, 4]).repeat(10)
+    latents = quantizer.decode(codes, num_band_energies)
+    for row, levels in enumerate(num_band_energies.tolist()):
         torch.testing.assert_close(latents[row], quantizer.decode(codes[:levels, row : row + 1])[0])
 
 

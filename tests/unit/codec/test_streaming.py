@@ -24,7 +24,7 @@ def streamed(network, codes, sizes):
 def network(random_network, small_config):
     built = random_network(small_config).eval()
     # Voices that rise and fall and stop, as speech does.
-    built.decoder.voice.out.weight.data.mul_(20)
+    built.decoder.pitch.out.weight.data.mul_(20)
     built.decoder.gains.weight.data.normal_(0, 0.3)
     return built
 
@@ -82,7 +82,7 @@ def test_what_is_kept_does_not_grow_with_the_clip(network):
     held = []
     for first in range(0, 400, 10):
         decoder.push(codes[:, first : first + 10])
-        kept = (decoder._latents, decoder._levels, decoder._filters.harmonics, decoder._train, decoder._noise)
+        kept = (decoder._latents, decoder._energies, decoder._filters.harmonics, decoder._train, decoder._noise)
         held.append(sum(buffer.numel() for buffer in kept))
     assert max(held[20:]) == max(held[10:20])
 

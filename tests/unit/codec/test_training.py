@@ -9,7 +9,7 @@ import torch
 from valle.audio import Audio, AudioLocation, write_audio
 from valle.codec.mini.codec import open_mini
 from valle.codec.mini.weights_file import Provenance
-from valle.codec_training.band_predictor import level_loss
+from valle.codec_training.band_predictor import band_loss
 from valle.codec_training.dataset import open_speech_pool
 from valle.codec_training.export import export_run
 from valle.codec_training.loop import train_codec
@@ -22,7 +22,7 @@ from valle.codec_training.losses import (
     spectral_distance,
 )
 from valle.codec_training.options import CodecTrainingOptions
-from valle.codec_training.trainer import Trainer, TrainingStage, part_of_rate, stage_at
+from valle.codec_training.trainer import Trainer, TrainingStage, rate_progress, stage_at
 from valle.data.training_audio import find_clips
 from warehouse.errors import CheckpointError, ManifestError, TrainingError
 
@@ -55,7 +55,7 @@ def options(small_config):
         discriminator_filters=2,
         discriminator_crops=2,
         discriminator_frames=8,
-        critics_head_start=1,
+        discriminator_head_start=1,
         num_examples=1,
     )
 
@@ -75,7 +75,7 @@ def stop_after(num_steps):
 
 def test_the_schedule_has_three_stages_in_order(options):
     stages = [stage_at(step / options.num_steps, options) for step in range(options.num_steps)]
-    assert stages == [TrainingStage.READING] * 4 + [TrainingStage.DECODER] * 2 + [TrainingStage.ADVERSARIAL] * 2
+    assert stages == [TrainingStage.PRETRAIN] * 4 + [TrainingStage.DECODER] * 2 + [TrainingStage.ADVERSARIAL] * 2
 
 
 def test_a_run_that_is_stopped_in_any_stage_goes_on_exactly_where_it_stood(options, clips, tmp_path):
@@ -128,7 +128,7 @@ def test_backbones_in_half_precision_learn_what_whole_ones_do(options, clips, tm
         trainer = Trainer(replace(options, half_backbones=half_backbones), pool_of(clips, tmp_path / "run"))
         metrics = [trainer.step(step / 20) for step in range(20)]
         assert all(parameter.dtype == torch.float32 for parameter in trainer.network.parameters())
-        return [step.get("levels", step.get("spectral")) for step in metrics]
+        return [step.get("band_energies", step.get("spectral")) for step in metrics]
 
     whole, half = missed(False), missed(True)
     assert half != whole
@@ -144,17 +144,17 @@ def test_weights_of_another_shape_are_no_beginning(options, clips, tmp_path):
 
 
 def test_the_decoder_fools_the_critics_only_after_their_head_start(options, clips, tmp_path):
-    options = replace(options, decoder_from=0.0, adversarial_from=0.0, critics_head_start=2)
+    options = replace(options, decoder_from=0.0, adversarial_from=0.0, discriminator_head_start=2)
     trainer = Trainer(options, pool_of(clips, tmp_path / "run"))
     metrics = [trainer.step(0.5) for _ in range(3)]
-    assert ["fooling" in step for step in metrics] == [False, False, True]
-    assert all(step["critics"] > 0 and step["features"] > 0 for step in metrics)
+    assert ["adversarial" in step for step in metrics] == [False, False, True]
+    assert all(step["discriminator"] > 0 and step["features"] > 0 for step in metrics)
 
 
 def test_levels_are_read_better_the_longer_it_is_learned(options, clips, tmp_path):
     options = replace(options, num_steps=60, decoder_from=1.0, adversarial_from=1.0, learning_rate=5e-3)
     trainer = Trainer(options, pool_of(clips, tmp_path / "run"))
-    missed = [trainer.step(step / 60)["levels"] for step in range(60)]
+    missed = [trainer.step(step / 60)["band_energies"] for step in range(60)]
     assert np.mean(missed[-10:]) < 0.9 * np.mean(missed[:10])
 
 
@@ -169,10 +169,10 @@ def test_the_decoder_begins_with_what_the_reader_has_learned_and_brings_the_outp
     @torch.no_grad()
     def missed() -> float:
         network = trainer.network
-        wanted, latents = network.features.levels(waveforms), network.encode(waveforms)
+        wanted, latents = network.features.band_energies(waveforms), network.encode(waveforms)
         # Before the correction, which would bring any output near.
-        spoken = network.speak(latents, network.decoder(latents))
-        return (wanted - network.features.levels(spoken)).abs().mean().item()
+        spoken = network.synthesize(latents, network.decoder(latents))
+        return (wanted - network.features.band_energies(spoken)).abs().mean().item()
 
     unprepared = missed()
     losses = [trainer.step(0.5)["spectral"]]
@@ -186,15 +186,15 @@ def test_a_level_far_below_the_loudest_counts_less():
     wanted[0, 1:] = -20.0
     near, far = torch.zeros_like(wanted), torch.zeros_like(wanted)
     near[0, 0], far[0, 1] = 1.0, 1.0
-    assert level_loss(wanted, wanted) == 0
-    assert level_loss(wanted + near, wanted) == 4 * level_loss(wanted + far, wanted) > 0
+    assert band_loss(wanted, wanted) == 0
+    assert band_loss(wanted + near, wanted) == 4 * band_loss(wanted + far, wanted) > 0
 
 
 def test_the_rate_comes_down_for_the_codes_and_again_for_the_decoder(options):
-    parts = [part_of_rate(progress, options) for progress in (0.0, 0.25, 0.49, 0.5, 0.75, 1.0)]
+    parts = [rate_progress(progress, options) for progress in (0.0, 0.25, 0.49, 0.5, 0.75, 1.0)]
     assert parts == pytest.approx([0.0, 0.5, 0.98, 0.0, 0.5, 1.0])
     kept = replace(options, start_from=Path("weights"))
-    assert part_of_rate(0.4, kept) == 0.4
+    assert rate_progress(0.4, kept) == 0.4
 
 
 def test_metrics_and_examples_are_written(options, clips, tmp_path):
@@ -335,14 +335,18 @@ def test_feature_matching_is_relative_to_the_size_of_the_features():
 
 
 def test_a_listener_has_its_say_while_the_decoder_learns_without_critics(options, clips, tmp_path):
-    options = replace(options, listener="tiny.en", listening_weight=5.0, decoder_from=0.0)
+    options = replace(options, asr_encoder="tiny.en", asr_loss_weight=5.0, decoder_from=0.0)
     pool = pool_of(clips, tmp_path / "run")
-    trainer, same, deaf = Trainer(options, pool), Trainer(options, pool), Trainer(replace(options, listener=None), pool)
+    trainer, same, deaf = (
+        Trainer(options, pool),
+        Trainer(options, pool),
+        Trainer(replace(options, asr_encoder=None), pool),
+    )
     first, again, without = (one.step(0.0) for one in (trainer, same, deaf))
     assert first["spectral"] == without["spectral"], "the first step begins at the same weights"
     weights, repeated, others = (one.network.decoder.harmonics.weight.clone() for one in (trainer, same, deaf))
     assert torch.equal(weights, repeated)
     assert not torch.equal(weights, others)
     heard = [first, *(trainer.step(progress) for progress in (0.6, 0.8))]
-    assert ["listening" in step for step in heard] == [True, True, False]
-    assert again["listening"] == first["listening"]
+    assert ["asr" in step for step in heard] == [True, True, False]
+    assert again["asr"] == first["asr"]

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from valle.codec.mini.network import MiniNetwork
-from valle.codec_training.band_predictor import LevelReader
-from valle.codec_training.fit import fit_codes, least_squares_filter, part_whitening
+from valle.codec_training.band_predictor import BandPredictor
+from valle.codec_training.fit import fit_codes, least_squares_filter, partial_whitening
 
 
 def generator():
@@ -40,19 +40,19 @@ def some_features(num_rows=12, num_frames=60):
 
 def fitted(config, features):
     torch.manual_seed(0)
-    network, reader = MiniNetwork(config).eval(), LevelReader(config).eval()
+    network, reader = MiniNetwork(config).eval(), BandPredictor(config).eval()
     fit_codes(network, reader, features, num_rounds=5, generator=generator())
     return network, reader
 
 
-def through_codes(network, latents, num_levels=8):
+def through_codes(network, latents, num_band_energies=8):
     codes = network.quantizer.encode(latents.flatten(0, 1))
-    return network.quantizer.decode(codes[:num_levels]).view_as(latents)
+    return network.quantizer.decode(codes[:num_band_energies]).view_as(latents)
 
 
 def test_part_whitening_takes_a_power_of_the_range_of_the_spectrum():
     frames = slow_noise(200, 64, 3)
-    before, after = power_over_time(frames), power_over_time(filtered(frames, part_whitening(frames, 15)))
+    before, after = power_over_time(frames), power_over_time(filtered(frames, partial_whitening(frames, 15)))
     slow, fast = slice(1, 4), slice(26, 30)
     span_before, span_after = (float(power[slow].mean() / power[fast].mean()) for power in (before, after))
     assert span_before > 50
@@ -61,13 +61,13 @@ def test_part_whitening_takes_a_power_of_the_range_of_the_spectrum():
 
 def test_white_errors_behind_the_filter_are_as_loud_before_it():
     frames = slow_noise(200, 64, 3)
-    response = torch.fft.rfft(part_whitening(frames, 15), 256).abs()
+    response = torch.fft.rfft(partial_whitening(frames, 15), 256).abs()
     torch.testing.assert_close((1 / response).square().mean(1), torch.ones(3), atol=0.25, rtol=0)
 
 
 def test_what_a_filter_did_is_undone_by_least_squares():
     frames = slow_noise(100, 40, 4)
-    changed = filtered(frames, part_whitening(frames, 15))
+    changed = filtered(frames, partial_whitening(frames, 15))
     back = least_squares_filter(changed, frames, 15)
     assert back.shape == (4, 4, 15)
     padded = torch.nn.functional.pad(changed.transpose(1, 2), (7, 7), mode="replicate")
@@ -89,7 +89,9 @@ def test_the_correction_reads_what_the_decoder_begins_with(small_config):
     features = some_features()
     network, reader = fitted(small_config, features)
     latents = through_codes(network, network.transform(features))
-    torch.testing.assert_close(network.correction.reading(latents), reader(network.decoder, latents), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        network.correction.band_filter(latents), reader(network.decoder, latents), atol=1e-4, rtol=0
+    )
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from valle.codec.mini.weights_file import (
     encoding_revision,
     read_header,
     read_network,
-    state_quality,
+    write_quality,
     write_weights,
 )
 from valle.tensors import write_tensors
@@ -43,7 +43,7 @@ def test_what_was_measured_goes_into_the_header_and_nothing_else_changes(random_
     path = tmp_path / "w.safetensors"
     header = write(path, random_network(small_config))
     before = read_network(path).state_dict()
-    state_quality(path, {"wer": 0.05, "asr": "base", "clips": 40})
+    write_quality(path, {"wer": 0.05, "asr": "base", "clips": 40})
     assert read_header(path) == replace(header, quality={"wer": 0.05, "asr": "base", "clips": 40})
     after = read_network(path).state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)

@@ -179,7 +179,7 @@ def test_an_option_that_is_off_does_not_change_the_identity(system):
     spelled_out = SamplingOptions.model_validate(SamplingOptions(max_seconds=0.2, seed=5).model_dump())
     assert dataclasses.replace(system, sampling=spelled_out).identity == system.identity
     assert "mirostat" not in system.identity
-    one_take = BestOfOptions(count=1, voice_weight=0.5)
+    one_take = BestOfOptions(count=1, similarity_weight=0.5)
     assert dataclasses.replace(system, best_of=one_take).identity == system.identity
 
 

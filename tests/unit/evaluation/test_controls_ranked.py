@@ -25,7 +25,7 @@ from valle.evaluation.systems.audio_files import find_speech
 from valle.evaluation.systems.checkpoint_speech import speak_items
 from valle.evaluation.systems.control_speech import find_decoders, write_controls
 from valle.evaluation.systems.controls import CODEC, ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
-from valle.synthesis.preferred import read_sampling
+from valle.synthesis.options import read_sampling
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "corpus" / "real"
 NUM_ITEMS = 4

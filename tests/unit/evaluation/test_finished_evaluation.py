@@ -100,10 +100,10 @@ def test_who_chooses_among_takes_may_not_be_who_judges(arguments, tmp_path):
         return resolve_parameters(EvaluateParameters(**common, best_of={"count": 3} | best_of))
 
     with pytest.raises(ConfigurationError, match=r"tiny\.en would score candidates that it chose"):
-        resolved(voice_weight=0)
+        resolved(similarity_weight=0)
     with pytest.raises(ConfigurationError, match="resemblyzer would score candidates that it chose"):
         resolved(transcriber="base")
-    chosen = resolved(transcriber="base", voice_weight=0)
+    chosen = resolved(transcriber="base", similarity_weight=0)
     assert '"count":3' in chosen.facts["best of"]
     with pytest.raises(ConfigurationError, match="applies to a training run only"):
         folder = common | {"run": None, "folder": tmp_path}

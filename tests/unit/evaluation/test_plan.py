@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.evaluate import judging_stages
+from flows.evaluate import metric_stages
 from flows.parameters import EvaluateParameters
 from valle.audio import Audio, write_audio
 from valle.backends.registry import Backends
@@ -80,6 +80,12 @@ def test_items_system_audio_and_judges_all_change_the_name(plan, folder, tmp_pat
     assert len(names) == 7
 
 
+def test_a_text_that_the_normaliser_empties_is_refused_before_any_speech_is_made(plan, listing):
+    listing.write_text("a|Hello.|p.wav|Say this.|a.wav\nb|Hello.|q.wav|...|b.wav\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="leaves no word of the text of b"):
+        name_of(plan, items=read_seed_tts_eval(listing, language="en"))
+
+
 def test_another_way_to_decode_the_same_asr_is_another_evaluation(plan, monkeypatch):
     monkeypatch.setattr(Transcribe, "version", Transcribe.version + 1)
     assert name_of(plan) != plan.name
@@ -143,13 +149,13 @@ def test_planning_loads_neither_torch_nor_lhotse_nor_matplotlib_nor_prefect():
 
 
 def test_judges_hear_one_utterance_at_a_time_unless_asked_for_more(plan):
-    alone, voices = judging_stages(plan, codes=True, one_at_a_time=True)
+    alone, voices = metric_stages(plan, codes=True, one_at_a_time=True)
     assert {stage.batch_seconds for stage in (*alone, voices)} == {0.0}
-    together, _ = judging_stages(plan, codes=True, one_at_a_time=False)
+    together, _ = metric_stages(plan, codes=True, one_at_a_time=False)
     assert min(stage.batch_seconds for stage in together) > 60
     for one, many in zip(alone, together, strict=True):
         assert one.configuration == many.configuration
-    assert [stage.name for stage in judging_stages(plan, codes=False, one_at_a_time=True)[0]] == [
+    assert [stage.name for stage in metric_stages(plan, codes=False, one_at_a_time=True)[0]] == [
         "quality",
         "transcribe",
     ]

@@ -109,6 +109,32 @@ def test_pictures_are_not_called_by_their_names(espeak):
     assert "".join(symbols).startswith("həlˈoʊ fˈaɪv dᵻɡɹˈiː")
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("one\0two", "one two"), ("co\u00adope\u200drate", "cooperate"), ("20 ℃", "20 degrees Celsius"), ("5 ㎏", "5 kg")],
+)
+def test_characters_that_are_not_read_end_nothing(espeak, written: str, read: str):
+    assert espeak.phonemize([written], "en") == espeak.phonemize([read], "en")
+
+
+def test_half_a_surrogate_pair_is_an_unknown_symbol(espeak):
+    (symbols,) = espeak.phonemize(["one \udc80 two"], "en")
+    assert phoneme_table().unknown(symbols) == ["\ufffd"]
+
+
+@pytest.mark.parametrize("piece", [" ", "\n", "-", " -", "—", ".", "“", "１", "½", "²", "a"])
+def test_a_megabyte_of_one_piece_is_normalised(piece: str):
+    # Runs of white space with a dash to look for took the square of their length.
+    once = normalise(piece * 1_000_000)
+    assert len(once) <= 3_000_000
+    assert normalise(once[:1000]) == once[:1000].strip()
+
+
+def test_a_megabyte_of_another_script_is_found():
+    assert (wrong_script("да " * 333_333, "en") or "").startswith("666666 letters")
+    assert wrong_script("words " * 166_666, "en") is None
+
+
 def test_threads_share_one_espeak(espeak):
     expected = {language: espeak.phonemize(TEXTS[language], language) for language in LANGUAGES}
     wrong: list[str] = []

@@ -1,4 +1,8 @@
-"""Written forms are read as the words of `written/LANGUAGE.tsv`: a form, and the readings that are right."""
+"""Written forms become words.
+
+`written/LANGUAGE.tsv` holds forms and the readings that are right; `written/sentences.tsv` holds texts in which a form
+depends on what is around it, and what becomes of them, letter by letter.
+"""
 
 import re
 import unicodedata
@@ -11,20 +15,25 @@ from valle.phonemes import open_phonemizer, phoneme_table
 from valle.phonemes.text import normalise
 from valle.phonemes.written import verbalise
 
-LANGUAGES = ("en",)
+LANGUAGES = ("en", "de", "fr", "ja", "ko", "zh")
 _COMMA_LANGUAGES = ("de", "fr")
 _POINTS = {"en": "point", "de": "Komma", "fr": "virgule", "ko": "점"}
 _PERCENT = {"en": "percent", "de": "Prozent", "fr": "pour cent", "ko": "퍼센트"}
 
 
+_TABLES = Path(__file__).parent / "written"
+
+
+def _lines(name: str) -> list[list[str]]:
+    return [line.split("\t") for line in (_TABLES / name).read_text(encoding="utf-8").splitlines()]
+
+
 def _rows() -> list[tuple[str, str, list[str]]]:
-    rows = []
-    for language in LANGUAGES:
-        text = (Path(__file__).parent / "written" / f"{language}.tsv").read_text(encoding="utf-8")
-        for line in text.splitlines():
-            written, spoken = line.split("\t")
-            rows.append((language, written, spoken.split("|")))
-    return rows
+    return [
+        (language, written, spoken.split("|"))
+        for language in LANGUAGES
+        for written, spoken in _lines(f"{language}.tsv")
+    ]
 
 
 def _number_in_words(match: re.Match[str], language: str) -> str:
@@ -56,9 +65,39 @@ def _letters(text: str) -> str:
     return "".join(character for character in unicodedata.normalize("NFKC", text).lower() if character.isalnum())
 
 
+def _japanese_sounds(text: str) -> str:
+    """Phonemes without phrase borders, where the moraic nasal sounds otherwise inside a word."""
+    (symbols,) = open_phonemizer("espeak").phonemize([text], "ja")
+    return "".join("ɴ" if symbol in "nmŋ" else symbol for symbol in symbols if symbol not in " ,.")
+
+
 @pytest.mark.parametrize(("language", "written", "readings"), _rows())
 def test_a_written_form_is_read_as_its_words(language: str, written: str, readings: list[str]):
-    assert _in_words(written, language) in [_letters(reading) for reading in readings]
+    if language == "ja":
+        assert _japanese_sounds(written) in [_japanese_sounds(reading) for reading in readings]
+    else:
+        assert _in_words(written, language) in [_letters(reading) for reading in readings]
+
+
+@pytest.mark.parametrize(("language", "text", "words"), _lines("sentences.tsv"))
+def test_a_form_is_read_as_its_surroundings_ask(language: str, text: str, words: str):
+    assert verbalise(normalise(text), language) == words
+
+
+def test_an_ordinal_and_a_count_are_read_as_their_words():
+    reader = open_phonemizer("espeak")
+    assert reader.phonemize(["am 3. Mai"], "de") == reader.phonemize(["am dritten Mai"], "de")
+    assert reader.phonemize(["3개"], "ko") == reader.phonemize(["세 개"], "ko")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "piece", ["1", "1,", "1 ", "1-", "1/", "1:", "$1 ", "I ", "J. ", "a.", "a@", "3. ", " ", "-", "St. "]
+)
+def test_a_hundred_thousand_characters_of_one_piece_are_rewritten(language: str, piece: str):
+    # A pattern that looks for its end from every place would need minutes for one of these.
+    text = (piece * 100_000)[:100_000]
+    assert bool(verbalise(normalise(text), language)) == bool(text.strip())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,11 +1,14 @@
 import pytest
 
 from valle.backends.asr import Transcription, compression_ratio
+from valle.phonemes import open_phonemizer
 from valle.stages.plausibility import (
     ConfidenceRules,
     disagreement,
+    given_fault,
     is_stock_phrase,
     loop_in,
+    phoneme_disagreement,
     rate_fault,
     transcription_fault,
 )
@@ -75,6 +78,65 @@ def test_disagreement_ignores_case_punctuation_and_the_spelling_of_numbers():
     assert disagreement("the year twenty", "The year 20!", "en") == 0
     assert disagreement("one two three four", "one two three five", "en") == 0.25
     assert disagreement("你好世界", "你好视界", "zh") == 0.25
+
+
+@pytest.mark.parametrize(
+    ("given", "other", "language"),
+    [
+        ("N A S A and the U S A", "NASA and the USA.", "en"),
+        ("do not", "don't", "en"),
+        ("The colour of the theatre", "the color of the theater", "en"),
+        ("$5", "five dollars", "en"),
+        ("St. Paul", "Saint Paul", "en"),
+        ("Strasse", "Straße", "de"),
+        ("아버지가 방에", "아버지 가방에", "ko"),
+    ],
+)
+def test_two_spellings_of_a_text_agree(given: str, other: str, language: str):
+    assert disagreement(given, other, language) == 0
+    assert disagreement(other, given, language) == 0
+
+
+def test_what_is_in_brackets_agrees_with_nothing_else():
+    assert disagreement("[Applause]", "(music)", "en") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "other", "language"),
+    [
+        ("OK, OK", "Okay, okay.", "en"),
+        ("e-mail", "email", "en"),
+        ("won`t", "won't", "en"),
+        ("co\u00adoperate", "cooperate", "en"),
+        ("Er ist 25", "Er ist fünfundzwanzig.", "de"),
+        ("25 euros", "vingt-cinq euros", "fr"),
+        ("25年", "二十五年", "ja"),
+        ("今日は良い", "きょうはよい", "ja"),
+        ("漢語學習", "汉语学习", "zh"),
+        ("25个人", "二十五个人", "zh"),
+        ("25개", "스물다섯 개", "ko"),
+    ],
+)
+def test_texts_that_are_read_alike_have_the_same_phonemes(given: str, other: str, language: str):
+    assert phoneme_disagreement(given, other, language, open_phonemizer("espeak")) == 0
+
+
+def test_phonemes_of_another_text_disagree():
+    espeak = open_phonemizer("espeak")
+    assert phoneme_disagreement("Something else was said", "A quiet evening by the sea", "en", espeak) > 0.7
+    assert phoneme_disagreement("...", "hello", "en", espeak) > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "is_empty"),
+    [("...", "en", True), ("♪ ♪", "en", True), ("谢谢", "en", True), ("Привет", "en", True), ("。。。", "zh", True),
+     ("谢谢", "zh", False), ("7", "en", False)],
+)  # fmt: skip
+def test_a_given_text_that_nothing_can_be_compared_with_is_a_fault(text: str, language: str, is_empty: bool):
+    fault = given_fault(text, language)
+    assert (fault is not None) == is_empty
+    assert fault is None or (fault.reason == "empty" and text in fault.detail)
+    assert disagreement(text, "hello" if language == "en" else "你好", language) > 0.9
 
 
 def test_the_rate_forgives_pauses_around_short_words():

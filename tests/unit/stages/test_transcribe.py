@@ -70,6 +70,35 @@ def test_a_text_of_another_clip_is_dropped_with_both_texts_kept():
     assert row.asr_text and row.given_text and row.disagreement > 0.5
 
 
+@pytest.mark.parametrize("text", ["...", "♪ ♪", "Привет, мир", "你好世界"])
+def test_a_given_text_without_a_letter_of_its_language_is_dropped_and_its_neighbours_stay(text: str):
+    parrot = Parrot({32_000: heard("A quiet evening by the sea."), 48_000: heard("All was well that day in town.")})
+    items = [work_item(noise(2.0), text=text), work_item(noise(3.0), id="t")]
+    for stage in (Transcribe(), Transcribe(check_given=False)):
+        rows = run(stage, items, parrot)
+        assert [row.drop_reason for row in rows] == ["empty", None]
+        assert text in (rows[0].drop_detail or "")
+        assert rows[0].given_text == text
+    assert (1, "en", True) not in parrot.calls  # to transcribe again would not help
+
+
+@pytest.mark.parametrize(
+    ("given", "transcribed", "language"),
+    [
+        ("OK, OK, OK.", "Okay, okay, okay.", "en"),
+        ("colour, theatre, don't", "color theater do not", "en"),
+        ("12 und 25 und 31", "Zwölf und fünfundzwanzig und einunddreißig", "de"),
+        ("漢語學習很有意思", "汉语学习很有意思", "zh"),
+    ],
+)
+def test_a_text_that_is_only_spelled_otherwise_is_kept(given: str, transcribed: str, language: str):
+    item = work_item(noise(2.0), text=given, language=language)
+    parrot = Parrot({32_000: heard(transcribed, language=language)}, multilingual=True)
+    (row,) = run(Transcribe(), [item], parrot)
+    assert (row.drop_reason, row.text) == (None, given)
+    assert row.disagreement is not None and row.disagreement <= 0.25
+
+
 def test_a_faulty_transcript_is_heard_once_more_and_the_better_one_wins():
     loop = heard("the view of the view of the view of the view of")
     parrot = Parrot(

@@ -9,8 +9,8 @@ from tests.unit.training.toy import SPEC, codes_for
 from valle.audio import Audio, AudioLocation, read_audio
 from valle.backends.asr import open_transcriber
 from valle.backends.speaker import open_speaker_encoder
-from valle.synthesis.best_of import Opinion, Take, choose, judge_takes, speak_best
-from valle.synthesis.decoding.seeds import take_seed
+from valle.synthesis.best_of import Candidate, CandidateScore, choose, score_candidates, speak_best_of
+from valle.synthesis.decoding.seeds import candidate_seed
 from valle.synthesis.options import BeamOptions, BestOfOptions, MaskedOptions, SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Request, Speech
 from warehouse.errors import ConfigurationError
@@ -30,19 +30,19 @@ def of_letters(letters, speaker=0):
     return Audio(np.repeat(base, SPEC.hop_length), SPEC.sample_rate)
 
 
-def opinions(takes, text, voice=None, options=OPTIONS, **judges):
-    given = {"transcriber": ToyTranscriber(), "encoder": ToyEncoder()} | judges
-    return judge_takes(takes, text, voice, options=options, **given)
+def scores(candidates, text, prompt=None, options=OPTIONS, **models):
+    given = {"transcriber": ToyTranscriber(), "encoder": ToyEncoder()} | models
+    return score_candidates(candidates, text, prompt, options=options, **given)
 
 
-def test_real_judges_choose_the_take_that_says_the_text_in_the_voice_of_the_prompt():
+def test_real_models_choose_the_candidate_with_the_text_in_the_voice_of_the_prompt():
     sentences = [clip for clip in demo_clips() if clip.kind == "sentence"]
     other = next(clip for clip in sentences if clip.id == "am_echo_s113")  # the same words by somebody else
     first = next(clip for clip in sentences if clip.speaker == "af_heart" and clip.text == other.text)
     second, prompt = [clip for clip in sentences if clip.speaker == "af_heart" and clip != first][:2]
-    takes = [recorded(second), recorded(other), recorded(first), Audio(np.zeros(0, np.float32), 24_000)]
-    wrong, stranger, right, silent = judge_takes(
-        takes,
+    candidates = [recorded(second), recorded(other), recorded(first), Audio(np.zeros(0, np.float32), 24_000)]
+    wrong, stranger, right, silent = score_candidates(
+        candidates,
         first.text,
         recorded(prompt),
         options=OPTIONS,
@@ -51,34 +51,39 @@ def test_real_judges_choose_the_take_that_says_the_text_in_the_voice_of_the_prom
     )
     assert right.word_error_rate < 0.2 < 0.5 < wrong.word_error_rate
     assert stranger.word_error_rate < 0.5
-    assert right.voice > 0.75 > stranger.voice
-    assert right.score > max(wrong.score, stranger.score)
-    assert (silent.heard, silent.word_error_rate, silent.character_error_rate, silent.voice) == ("", 1.0, 1.0, -1.0)
+    assert right.similarity > 0.75 > stranger.similarity
+    assert right.total > max(wrong.total, stranger.total)
+    assert (silent.transcription, silent.word_error_rate, silent.character_error_rate, silent.similarity) == (
+        "",
+        1.0,
+        1.0,
+        -1.0,
+    )
 
 
 def test_the_score_is_the_weighted_cosine_less_the_weighted_error_rates():
-    takes = [of_letters("abc defh"), of_letters("abc gggg"), of_letters("habc", 1)]
+    candidates = [of_letters("abc defh"), of_letters("abc gggg"), of_letters("habc", 1)]
     voice = of_letters("abcd")
-    options = BestOfOptions(count=3, word_weight=0.5, character_weight=2.0, voice_weight=3.0)
-    for take, opinion in zip(takes, opinions(takes, "Abc, defh!", voice, options), strict=True):
-        cosine = float(np.dot(*ToyEncoder().embed([take.samples, voice.samples])))
-        assert opinion.voice == pytest.approx(cosine, abs=1e-3)
-        expected = 3 * opinion.voice - 0.5 * opinion.word_error_rate - 2 * opinion.character_error_rate
-        assert opinion.score == pytest.approx(expected)
-    errors = [(one.word_error_rate, one.character_error_rate) for one in opinions(takes, "Abc, defh!", voice)]
+    options = BestOfOptions(count=3, word_weight=0.5, character_weight=2.0, similarity_weight=3.0)
+    for audio, score in zip(candidates, scores(candidates, "Abc, defh!", voice, options), strict=True):
+        cosine = float(np.dot(*ToyEncoder().embed([audio.samples, voice.samples])))
+        assert score.similarity == pytest.approx(cosine, abs=1e-3)
+        expected = 3 * score.similarity - 0.5 * score.word_error_rate - 2 * score.character_error_rate
+        assert score.total == pytest.approx(expected)
+    errors = [(one.word_error_rate, one.character_error_rate) for one in scores(candidates, "Abc, defh!", voice)]
     assert errors == [(0, 0), (0.5, 0.5), (1, 6 / 8)]
 
 
-def test_what_nobody_is_asked_about_is_unknown_and_does_not_count():
-    takes = [of_letters("abc"), of_letters("abd")]
-    without_prompt = opinions(takes, "abc")
-    assert [one.voice for one in without_prompt] == [None, None]
-    assert [one.score for one in without_prompt] == pytest.approx([0, -1 - 1 / 3])
-    without_words = opinions(takes, "— !", of_letters("abc"))
+def test_what_is_not_measured_is_none_and_does_not_count():
+    candidates = [of_letters("abc"), of_letters("abd")]
+    without_prompt = scores(candidates, "abc")
+    assert [one.similarity for one in without_prompt] == [None, None]
+    assert [one.total for one in without_prompt] == pytest.approx([0, -1 - 1 / 3])
+    without_words = scores(candidates, "— !", of_letters("abc"))
     assert [one.word_error_rate for one in without_words] == [None, None]
-    assert [one.score for one in without_words] == [one.voice for one in without_words]
-    deaf = opinions(takes, "abc", of_letters("abc"), transcriber=None)
-    assert [(one.heard, one.score == one.voice) for one in deaf] == [(None, True)] * 2
+    assert [one.total for one in without_words] == [one.similarity for one in without_words]
+    deaf = scores(candidates, "abc", of_letters("abc"), transcriber=None)
+    assert [(one.transcription, one.total == one.similarity) for one in deaf] == [(None, True)] * 2
 
 
 def test_a_voice_without_any_sound_is_the_worst():
@@ -90,20 +95,25 @@ def test_a_voice_without_any_sound_is_the_worst():
             ]
 
     hush = Audio(np.zeros(160, np.float32), SPEC.sample_rate)
-    assert [one.voice for one in opinions([hush, NOTHING], "abc", of_letters("abc"), encoder=Strict())] == [-1.0, -1.0]
+    assert [one.similarity for one in scores([hush, NOTHING], "abc", of_letters("abc"), encoder=Strict())] == [
+        -1.0,
+        -1.0,
+    ]
 
 
-def take(score, *, frames=3, is_complete=True):
+def candidate(total, *, frames=3, is_complete=True):
     codes = np.zeros((8, frames), np.int16)
-    opinion = Opinion(heard="", word_error_rate=1.0, character_error_rate=1.0, voice=None, score=score)
-    return Take(Speech(codes, NOTHING, is_complete, 0.0), 0, opinion)
+    score = CandidateScore(
+        transcription="", word_error_rate=1.0, character_error_rate=1.0, similarity=None, total=total
+    )
+    return Candidate(Speech(codes, NOTHING, is_complete, 0.0), 0, score)
 
 
 def test_the_best_score_wins_and_speech_goes_before_silence():
-    assert choose([take(0.1), take(0.7), take(0.3)]) == 1
-    assert choose([take(-1.0, frames=0), take(-9.0)]) == 1
-    assert choose([take(0.5, is_complete=False), take(0.5), take(0.5)]) == 1
-    assert choose([take(0.5), take(0.5)]) == 0
+    assert choose([candidate(0.1), candidate(0.7), candidate(0.3)]) == 1
+    assert choose([candidate(-1.0, frames=0), candidate(-9.0)]) == 1
+    assert choose([candidate(0.5, is_complete=False), candidate(0.5), candidate(0.5)]) == 1
+    assert choose([candidate(0.5), candidate(0.5)]) == 0
 
 
 @pytest.fixture(scope="module")
@@ -115,40 +125,34 @@ def request_of(prompt=PROMPT, **sampling):
     return Request(tuple("abcd"), prompt, options=SamplingOptions(**{"max_seconds": 2, "seed": 3} | sampling))
 
 
-def test_takes_are_what_each_seed_gives_alone_and_the_first_is_that_of_the_request(synthesizer):
+def test_candidates_are_what_each_seed_gives_alone_and_the_first_is_that_of_the_request(synthesizer):
     request = request_of()
-    takes = speak_best(synthesizer, request, "abcd", options=OPTIONS)
-    seeds = [take_seed(3, index) for index in range(4)]
-    assert [one.seed for one in takes.takes] == seeds
+    found = speak_best_of(synthesizer, request, "abcd", options=OPTIONS)
+    seeds = [candidate_seed(3, index) for index in range(4)]
+    assert [one.seed for one in found.candidates] == seeds
     assert seeds[0] == 3 and len(set(seeds)) == 4
-    for one in takes.takes:
+    for one in found.candidates:
         own = dataclasses.replace(request, options=request.options.model_copy(update={"seed": one.seed}))
         np.testing.assert_array_equal(one.speech.codes, synthesizer.speak_many([own])[0].codes)
-    assert takes.chosen == choose(takes.takes)
-    assert takes.best is takes.takes[takes.chosen]
-    assert len({one.opinion.score for one in takes.takes}) > 1
+    assert found.chosen == choose(found.candidates)
+    assert found.best is found.candidates[found.chosen]
+    assert len({one.score.total for one in found.candidates}) > 1
 
 
 def test_weights_change_the_choice(synthesizer):
     def chosen(**weights):
         options = BestOfOptions(count=6, **weights)
-        return speak_best(synthesizer, request_of(seed=1), "abcd", options=options)
+        return speak_best_of(synthesizer, request_of(seed=1), "abcd", options=options)
 
     by_voice = chosen(word_weight=0, character_weight=0)
-    assert by_voice.best.opinion.voice == max(one.opinion.voice for one in by_voice.takes)
-    assert by_voice.best.opinion.heard is None
-    by_words = chosen(voice_weight=0)
-    assert by_words.best.opinion.voice is None
-    spoken = [one for one in by_words.takes if one.speech.codes.shape[1]]
-    lowest = min(one.opinion.word_error_rate + one.opinion.character_error_rate for one in spoken)
-    assert by_words.best.opinion.score == pytest.approx(-lowest)
+    assert by_voice.best.score.similarity == max(one.score.similarity for one in by_voice.candidates)
+    assert by_voice.best.score.transcription is None
+    by_words = chosen(similarity_weight=0)
+    assert by_words.best.score.similarity is None
+    spoken = [one for one in by_words.candidates if one.speech.codes.shape[1]]
+    lowest = min(one.score.word_error_rate + one.score.character_error_rate for one in spoken)
+    assert by_words.best.score.total == pytest.approx(-lowest)
     assert by_voice.chosen != by_words.chosen
-
-
-def test_one_take_needs_no_judge(synthesizer):
-    takes = speak_best(synthesizer, request_of(temperature=0), "abcd")
-    assert len(takes.takes) == 1
-    assert takes.best.opinion is None
 
 
 @pytest.mark.parametrize(
@@ -159,27 +163,29 @@ def test_one_take_needs_no_judge(synthesizer):
         {"decoding": "nar-len", "temperature": 0, "masked": MaskedOptions(steps=2)},
     ],
 )
-def test_takes_that_would_all_be_the_same_are_refused(synthesizer, sampling):
-    with pytest.raises(ConfigurationError, match="All takes would be the same"):
-        speak_best(synthesizer, request_of(**sampling), "abcd", options=OPTIONS)
-    takes = speak_best(
+def test_candidates_that_would_all_be_the_same_are_refused(synthesizer, sampling):
+    with pytest.raises(ConfigurationError, match="All candidates would be the same"):
+        speak_best_of(synthesizer, request_of(**sampling), "abcd", options=OPTIONS)
+    found = speak_best_of(
         synthesizer,
-        request_of(**sampling, nar_temperature=1.5, max_seconds=0.1, banned=(SPEC.codebook_size,)),
+        request_of(**sampling, nar_temperature=1.5, max_seconds=0.1, suppressed_codes=(SPEC.codebook_size,)),
         "abcd",
         options=OPTIONS,
     )
-    spoken = {one.speech.codes.tobytes() for one in takes.takes}
+    spoken = {one.speech.codes.tobytes() for one in found.candidates}
     assert len(spoken) > 1
 
 
 def test_choices_that_nothing_decides_are_refused(synthesizer):
     deaf = BestOfOptions(count=2, word_weight=0, character_weight=0)
-    with pytest.raises(ConfigurationError, match="Nothing tells the takes apart"):
-        speak_best(synthesizer, request_of(prompt=None), "abcd", options=deaf)
-    with pytest.raises(ConfigurationError, match="Nothing tells the takes apart"):
-        speak_best(synthesizer, request_of(), "abcd", options=deaf.model_copy(update={"voice_weight": 0}))
+    with pytest.raises(ConfigurationError, match="Nothing tells the candidates apart"):
+        speak_best_of(synthesizer, request_of(prompt=None), "abcd", options=deaf)
+    with pytest.raises(ConfigurationError, match="Nothing tells the candidates apart"):
+        speak_best_of(synthesizer, request_of(), "abcd", options=deaf.model_copy(update={"similarity_weight": 0}))
 
 
-def test_an_english_judge_is_not_asked_about_another_language():
-    with pytest.raises(ConfigurationError, match=r"knows English only; set best_of\.transcriber to one that knows de"):
-        opinions([of_letters("abc")], "abc", language="de")
+def test_an_english_asr_model_is_refused_for_another_language():
+    with pytest.raises(
+        ConfigurationError, match=r"supports English only; set best_of\.transcriber to one that supports de"
+    ):
+        scores([of_letters("abc")], "abc", language="de")

@@ -1,5 +1,7 @@
 """Long texts by a model that was never trained: what is tested is how sentences follow from each other, not speech."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,9 @@ from tests.unit.training.toy import SPEC, codes_for
 from valle.model import Mode
 from valle.phonemes import PhonemeTable
 from valle.phonemes.table import BEGIN, END
-from valle.synthesis.decoding.seeds import sentence_seed, take_seed
-from valle.synthesis.long_form import LongFormOptions, Piece, _joined, rolling_context, speak_long, split_text
-from valle.synthesis.options import BestOfOptions, SamplingOptions
+from valle.synthesis.decoding.seeds import candidate_seed, sentence_seed
+from valle.synthesis.long_form import iterate_passages, rolling_context, speak_long, split_text
+from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions
 from valle.synthesis.synthesizer import Prompt
 from warehouse.errors import ConfigurationError
 
@@ -108,15 +110,15 @@ def test_a_seed_fixes_a_long_text_and_each_sentence_draws_for_itself(synthesizer
     assert len({piece.codes.tobytes() for piece in spoken.pieces}) == 4
 
 
-def test_seeds_of_sentences_and_takes_do_not_meet():
+def test_seeds_of_sentences_and_candidates_do_not_meet():
     seeds = [
-        take_seed(sentence_seed(seed, sentence), take)
+        candidate_seed(sentence_seed(seed, sentence), take)
         for seed in range(20)
         for sentence in range(20)
         for take in range(5)
     ]
     assert len(set(seeds)) == len(seeds)
-    assert take_seed(sentence_seed(7, 0), 0) == 7
+    assert candidate_seed(sentence_seed(7, 0), 0) == 7
 
 
 def test_a_text_of_one_sentence_is_what_it_would_be_alone(synthesizer):
@@ -135,12 +137,12 @@ def test_a_sentence_without_a_frame_or_a_phoneme_is_reported_and_nothing_goes_on
             "Ab. " * 15 + "XYZ. " + "Cd.",
             PROMPT,
             sampling=DRAWN,
-            options=LongFormOptions(context_seconds=99),
+            options=LongFormOptions(context_seconds=60),
         )
     problems = [piece.problem for piece in spoken.pieces]
     silent = [piece for piece in spoken.pieces if not piece.is_spoken]
     assert problems[15] == "it has no phonemes"
-    assert "the model ended before it said anything" in problems
+    assert "the model ended it before the first frame" in problems
     assert None in problems
     assert all(piece.problem is not None for piece in silent)
     assert not spoken.speech.is_complete
@@ -157,14 +159,14 @@ def test_a_text_of_which_nothing_is_said_is_silence_with_its_reasons():
     assert spoken.speech.codes.shape == (8, 0)
     assert len(spoken.speech.audio.samples) == 0
     assert not spoken.speech.is_complete
-    assert [piece.problem for piece in spoken.pieces] == ["the model ended before it said anything"] * 2
+    assert [piece.problem for piece in spoken.pieces] == ["the model ended it before the first frame"] * 2
 
 
 def test_a_sentence_that_is_cut_is_heard_and_reported_but_not_gone_on_from(synthesizer):
     # Its text says more than its codes.
-    banned = CUT.model_copy(update={"banned": (SPEC.codebook_size,)})
+    suppressed_codes = CUT.model_copy(update={"suppressed_codes": (SPEC.codebook_size,)})
     with Watched(synthesizer) as batches:
-        spoken = speak_long(synthesizer, "Ab. Cd.", PROMPT, sampling=banned)
+        spoken = speak_long(synthesizer, "Ab. Cd.", PROMPT, sampling=suppressed_codes)
     assert [piece.problem for piece in spoken.pieces] == ["it was cut after 0.1 s"] * 2
     assert spoken.speech.codes.shape == (8, 10)
     assert [len(batch.elements["target"]) for batch in batches if batch.mode == Mode.AR] == [0, 0]
@@ -204,21 +206,71 @@ def test_a_pause_is_the_codes_of_silence_between_sentences(synthesizer):
     np.testing.assert_array_equal(paused.speech.audio.samples, ToyCodec().decode([expected])[0])
 
 
-def test_the_codec_plays_no_more_than_half_a_minute_at_a_time_and_cuts_no_sentence():
-    played = []
+class RecordingCodec(ToyCodec):
+    """Record the frames that are decoded at a time."""
 
-    class Codec(ToyCodec):
-        def decode(self, codes):
-            played.extend(block.shape[1] for block in codes)
-            return super().decode(codes)
+    def __init__(self):
+        self.decoded = []
 
-    rng = np.random.default_rng(0)
-    lengths = [700, 700, 300, 1600, 0, 40]  # 50 frames a second
-    pieces = [Piece("a", ("a",), rng.integers(0, 32, (8, n)).astype(np.int16), 0) for n in lengths]
-    codes, samples = _joined(Codec(), pieces, 0.0)
-    assert played == [1400, 300, 1600, 40]
-    np.testing.assert_array_equal(codes, np.concatenate([piece.codes for piece in pieces], axis=1))
-    np.testing.assert_array_equal(samples, ToyCodec().decode([codes])[0])
+    def decode(self, codes):
+        self.decoded.extend(block.shape[1] for block in codes)
+        return super().decode(codes)
+
+
+def test_a_sentence_is_decoded_after_the_last_second_of_the_speech_before_it(synthesizer):
+    codec = RecordingCodec()
+    watched = dataclasses.replace(synthesizer, codec=codec)
+    always = DRAWN.model_copy(update={"suppressed_codes": (SPEC.codebook_size,), "max_seconds": 0.6})  # 30 frames
+    spoken = speak_long(watched, "Ab. Cd. Ef. Gh.", PROMPT, sampling=always)
+    # Each is decoded by the synthesizer alone, and by the long form after at most 50 frames.
+    assert codec.decoded == [30, 30, 30, 60, 30, 80, 30, 80]
+    np.testing.assert_array_equal(spoken.speech.audio.samples, ToyCodec().decode([spoken.speech.codes])[0])
+
+
+def test_passages_arrive_one_by_one_and_together_are_the_speech(synthesizer):
+    def passages():
+        return iterate_passages(synthesizer, TEXT, PROMPT, sampling=DRAWN)
+
+    with Watched(synthesizer) as batches:
+        first = next(passages())
+        assert len(batches) == 8
+    assert (first.num_done, first.num_pieces, first.piece.text) == (1, 4, SENTENCES[0])
+    spoken = speak_long(synthesizer, TEXT, PROMPT, sampling=DRAWN)
+    every = list(passages())
+    assert [passage.num_done for passage in every] == [1, 2, 3, 4]
+    np.testing.assert_array_equal(np.concatenate([passage.codes for passage in every], axis=1), spoken.speech.codes)
+    samples = np.concatenate([passage.samples for passage in every])
+    np.testing.assert_array_equal(samples, spoken.speech.audio.samples)
+
+
+def test_the_earlier_sentences_that_are_kept_do_not_grow_with_the_text(synthesizer):
+    iterator = iterate_passages(
+        synthesizer, "Ab. " * 30, PROMPT, sampling=DRAWN, options=LongFormOptions(context_seconds=0.6)
+    )
+    kept = []
+    for _ in iterator:
+        history = iterator.gi_frame.f_locals["self"].history
+        kept.append(sum(sentence.codes.shape[1] for sentence in history[1:]))
+    assert max(kept) < 30
+
+
+def test_a_sentence_in_a_foreign_script_is_refused_and_the_others_are_spoken(synthesizer):
+    spoken = speak_long(synthesizer, "Abc de. Привет. Fgh!", PROMPT, sampling=DRAWN)
+    assert [piece.is_spoken for piece in spoken.pieces] == [True, False, True]
+    assert spoken.pieces[1].problem.startswith("it has 6 letters")
+    for text in ("مرحبا", "สวัสดี", "ab, مرحبا cd.", "你好"):
+        with pytest.raises(ConfigurationError, match=r"nothing to speak \(.*it has \d+ letters"):
+            speak_long(synthesizer, text, PROMPT, sampling=DRAWN)
+
+
+def test_a_text_that_is_not_unicode_is_refused(synthesizer):
+    with pytest.raises(ConfigurationError, match="Character 3 of the text is no Unicode; give UTF-8 text"):
+        speak_long(synthesizer, "ab\udcff cd", PROMPT, sampling=DRAWN)
+
+
+def test_a_text_too_long_for_one_piece_is_refused(synthesizer):
+    with pytest.raises(ConfigurationError, match=r"at most 2,000 are spoken as one piece"):
+        speak_long(synthesizer, "ab " * 1000, PROMPT, sampling=DRAWN, options=LongFormOptions(split="none"))
 
 
 def test_masked_decoding_goes_on_from_sentences_too(synthesizer):
@@ -230,14 +282,15 @@ def test_masked_decoding_goes_on_from_sentences_too(synthesizer):
     ]
 
 
-def test_each_sentence_can_be_the_best_of_several_takes(synthesizer):
+def test_each_sentence_can_be_the_best_of_several_candidates(synthesizer):
     spoken = speak_long(synthesizer, "Ab. Cd.", PROMPT, sampling=DRAWN, best_of=BestOfOptions(count=3))
+    assert all(piece.candidates is None for piece in speak_long(synthesizer, "Ab.", PROMPT, sampling=DRAWN).pieces)
     for index, piece in enumerate(spoken.pieces):
-        assert [take.seed for take in piece.takes.takes] == [
-            take_seed(sentence_seed(6, index), take) for take in range(3)
+        assert [candidate.seed for candidate in piece.candidates.candidates] == [
+            candidate_seed(sentence_seed(6, index), take) for take in range(3)
         ]
-        assert piece.takes.best.speech.codes is piece.codes
-        assert piece.seed == piece.takes.best.seed
+        assert piece.candidates.best.speech.codes is piece.codes
+        assert piece.seed == piece.candidates.best.seed
 
 
 def test_texts_are_split_as_asked():
@@ -254,9 +307,9 @@ def test_texts_are_split_as_asked():
 
 def test_what_makes_no_sense_is_one_sentence(synthesizer):
     for text in ("", " \n", "XYZ.", "... !"):
-        with pytest.raises(ConfigurationError, match="nothing to say"):
+        with pytest.raises(ConfigurationError, match="nothing to speak"):
             speak_long(synthesizer, text)
-    with pytest.raises(ConfigurationError, match="The length of 1 s is for one utterance and the text has 2"):
+    with pytest.raises(ConfigurationError, match="The duration of 1 s is for one utterance and the text has 2"):
         speak_long(synthesizer, "Ab. Cd.", sampling=SamplingOptions(decoding="nar-len", seconds=1))
-    with pytest.raises(ConfigurationError, match="what it says"):
+    with pytest.raises(ConfigurationError, match="give its codes and its text"):
         speak_long(synthesizer, "Ab.", sampling=SamplingOptions(continues_prompt=True))

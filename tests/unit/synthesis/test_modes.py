@@ -15,7 +15,7 @@ from valle.data.selection.training_set import load_training_set
 from valle.model import Mode, Task
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
-from valle.synthesis.decoding.conditions import Condition, speech_batch
+from valle.synthesis.decoding.conditions import Condition, Utterance, speech_batch
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.duration import LONGEST, SHORTEST, predict_lengths
 from valle.synthesis.decoding.guidance import guide
@@ -28,6 +28,10 @@ from valle.training.options import TrainOptions
 from warehouse.errors import ConfigurationError
 
 MASKED = SamplingOptions(decoding="nar-len", temperature=0, masked=MaskedOptions(steps=6))
+
+
+def utterances(conditions, options):
+    return [Utterance(condition, options) for condition in conditions]
 
 
 def learn(home, **changes):
@@ -124,7 +128,7 @@ def test_what_was_learnt_to_be_gone_on_from_is_gone_on_from(tmp_path):
 def test_lengths_are_predicted_digit_by_digit_and_at_once(learnt, way):
     model, items = learnt
     options = SamplingOptions(decoding="nar-len", duration=way, max_seconds=9)
-    lengths = predict_lengths(model, conditions_of(items), [options] * 4)
+    lengths = predict_lengths(model, utterances(conditions_of(items), options))
     assert lengths == [codes.shape[1] for codes in expected_of(items)]
 
 
@@ -170,7 +174,9 @@ def with_frames(condition, codes):
 def test_cached_guidance_takes_what_two_full_forwards_would(conditions):
     model = toy_model()
     options = SamplingOptions(guidance=3.0, temperature=0, max_seconds=0.2)
-    for condition, spoken in zip(conditions, decode_autoregressively(model, conditions, [options] * 3), strict=True):
+    for condition, spoken in zip(
+        conditions, decode_autoregressively(model, utterances(conditions, options)), strict=True
+    ):
         codes = spoken.codes[0].tolist()
         for frame, code in enumerate([*codes, *([SIZE] if spoken.is_complete else [])]):
             before = with_frames(condition, codes[:frame])
@@ -234,7 +240,7 @@ def test_absurd_lengths_are_kept_within_what_the_text_can_take(conditions):
         with torch.no_grad():
             model.heads.bias[start + digit] = 1e4
         options = SamplingOptions(decoding="nar-len", duration="at_once", max_seconds=99)
-        lengths = predict_lengths(model, conditions, [options] * 3)
+        lengths = predict_lengths(model, utterances(conditions, options))
         assert lengths == [max(1, round(bound * frames)) for frames in average]
         with torch.no_grad():
             model.heads.bias[start + digit] = 0
@@ -243,7 +249,9 @@ def test_absurd_lengths_are_kept_within_what_the_text_can_take(conditions):
 def test_cached_beams_find_what_beams_over_full_forwards_find(conditions):
     model = toy_model()
     options = SamplingOptions(max_seconds=0.2, beam=BeamOptions(width=4))
-    for condition, found in zip(conditions, decode_autoregressively(model, conditions, [options] * 3), strict=True):
+    for condition, found in zip(
+        conditions, decode_autoregressively(model, utterances(conditions, options)), strict=True
+    ):
         beams = beam.start_beams(torch.zeros(0, dtype=torch.long), options.beam)
         while True:
             logits = [next_logits(model, with_frames(condition, history.tolist())) for history in beams.histories]
@@ -257,7 +265,7 @@ def test_cached_beams_find_what_beams_over_full_forwards_find(conditions):
 def test_beams_over_groups_of_frames_are_refused():
     condition = Condition(np.array([1, 5, 2]), 1, None, np.zeros((8, 0), np.int16))
     with pytest.raises(ConfigurationError, match="one frame a step"):
-        decode_autoregressively(small_model(group=2), [condition], [SamplingOptions(beam={"width": 2})])
+        decode_autoregressively(small_model(group=2), utterances([condition], SamplingOptions(beam={"width": 2})))
 
 
 @pytest.mark.parametrize("num_prefix", [0, 1, 2, 3, 4])
@@ -266,8 +274,8 @@ def test_a_group_is_decoded_as_full_forwards_would_whatever_part_of_it_is_given(
     rng = np.random.default_rng(1)
     prefix = rng.integers(0, STOP, (8, num_prefix)).astype(np.int16)
     condition = Condition(np.array([1, 5, 6, 2]), 1, None, prefix)
-    options = SamplingOptions(temperature=0, banned=(STOP,), max_seconds=10 / 75)
-    spoken = decode_autoregressively(model, [condition], [options])[0].codes[0].tolist()
+    options = SamplingOptions(temperature=0, suppressed_codes=(STOP,), max_seconds=10 / 75)
+    spoken = decode_autoregressively(model, utterances([condition], options))[0].codes[0].tolist()
     frames = prefix[0].tolist()
     with torch.no_grad():
         while len(frames) < num_prefix + 10:
@@ -279,5 +287,5 @@ def test_a_group_is_decoded_as_full_forwards_would_whatever_part_of_it_is_given(
 
 def test_a_longest_duration_is_kept_in_the_middle_of_a_group():
     condition = Condition(np.array([1, 5, 6, 2]), 1, None, np.zeros((8, 0), np.int16))
-    options = SamplingOptions(banned=(STOP,), max_seconds=5 / 75)
-    assert decode_autoregressively(small_model(group=3), [condition], [options])[0].codes.shape == (1, 5)
+    options = SamplingOptions(suppressed_codes=(STOP,), max_seconds=5 / 75)
+    assert decode_autoregressively(small_model(group=3), utterances([condition], options))[0].codes.shape == (1, 5)

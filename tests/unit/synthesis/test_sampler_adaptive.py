@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from valle.synthesis.options import AdaptiveOptions
-from valle.synthesis.samplers.adaptive import Knobs, Uncertainty, adapt, uncertainty
+from valle.synthesis.samplers.adaptive import DrawParameters, Uncertainty, adapt, uncertainty
 from valle.synthesis.samplers.filters import REMOVED
 
 OPTIONS = AdaptiveOptions(enabled=True)
-KNOBS = Knobs(temperature=0.6, top_k=40, top_p=0.9, min_p=0.1)
+KNOBS = DrawParameters(temperature=0.6, top_k=40, top_p=0.9, min_p=0.1)
 
 
 def test_entropy_and_varentropy_are_those_of_the_definition():
@@ -53,7 +53,7 @@ def test_each_kind_of_uncertainty_has_its_way_to_draw(entropy, varentropy, tempe
 def test_adapted_knobs_stay_in_their_ranges_and_no_nucleus_gets_wider():
     for entropy in (0.0, 0.2, 4.0, 5.5, 9.0):
         for varentropy in (0.0, 0.2, 4.0, 5.5, 30.0):
-            for knobs in (KNOBS, Knobs(0.01, 0, 1.0, 0.0), Knobs(9.0, 3, 0.2, 1.0)):
+            for knobs in (KNOBS, DrawParameters(0.01, 0, 1.0, 0.0), DrawParameters(9.0, 3, 0.2, 1.0)):
                 adapted = adapt(Uncertainty(entropy, varentropy), knobs, OPTIONS)
                 assert adapted.temperature == 0 or 0.5 <= adapted.temperature <= 1.25
                 assert 0.1 <= adapted.top_p <= knobs.top_p

@@ -15,6 +15,11 @@ NOTHING = torch.tensor([], dtype=torch.long)
 
 
 @cache
+def every_beam(frames, **options):
+    """As many beams as there are codes of so many frames: more than an option may ask for."""
+    return BeamOptions.model_construct(**{**BeamOptions(**options).model_dump(), "width": 3**frames})
+
+
 def toy_logits(codes, seed=0):
     """Logits [4] after a tuple of codes: the same for the same codes."""
     number = seed
@@ -58,7 +63,7 @@ def search(max_frames, options, seed=0, given=NOTHING):
 @pytest.mark.parametrize("exponent", [0.0, 0.6, 1.0, 2.0])
 @pytest.mark.parametrize("seed", range(6))
 def test_beams_as_wide_as_everything_find_what_the_exhaustive_search_finds(seed, exponent):
-    found = best(search(5, BeamOptions(width=3**5, length_exponent=exponent), seed))
+    found = best(search(5, every_beam(5, length_exponent=exponent), seed))
     expected = exhaustive(5, exponent, seed)
     assert tuple(found.codes.tolist()) == expected
     assert found.is_complete == (len(expected) < 5)
@@ -110,10 +115,10 @@ def test_a_finished_beam_takes_no_place_of_a_live_one_and_is_kept():
 
 def test_codes_that_were_given_count_neither_for_the_score_nor_for_the_length():
     given = torch.tensor([2, 0, 1])
-    found = best(search(8, BeamOptions(width=3**5), given=given))
+    found = best(search(8, every_beam(5), given=given))
     assert found.codes[:3].tolist() == [2, 0, 1]
     assert found.score == pytest.approx(score_of(found.codes.tolist(), 0, with_stop=found.is_complete, given=3))
-    beams = search(8, BeamOptions(width=3**5), given=given)
+    beams = search(8, every_beam(5), given=given)
     means = [one.score / (len(one.codes) - 3 + 1) for one in beams.finished]
     assert means == sorted(means, reverse=True)
 
@@ -121,8 +126,7 @@ def test_codes_that_were_given_count_neither_for_the_score_nor_for_the_length():
 def test_a_larger_exponent_gives_no_shorter_speech():
     for seed in range(8):
         lengths = [
-            len(best(search(6, BeamOptions(width=3**4, length_exponent=exponent), seed)).codes)
-            for exponent in (0.0, 1.0, 3.0)
+            len(best(search(6, every_beam(4, length_exponent=exponent), seed)).codes) for exponent in (0.0, 1.0, 3.0)
         ]
         assert lengths == sorted(lengths)
 

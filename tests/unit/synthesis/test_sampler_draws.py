@@ -4,10 +4,14 @@ import pytest
 import torch
 
 from valle.synthesis.options import RepetitionAwareOptions
-from valle.synthesis.samplers.drawing import draw, likeliest_of
+from valle.synthesis.samplers.draws import (
+    draw,
+    draw_likeliest_of,
+    dynamic_temperature,
+    redraw_repetition,
+    scale_by_temperature,
+)
 from valle.synthesis.samplers.filters import REMOVED, keep_top_p
-from valle.synthesis.samplers.repetition_aware import redraw_repetition
-from valle.synthesis.samplers.temperature import dynamic_temperature, temper
 
 
 def seeded(seed=0):
@@ -37,7 +41,9 @@ def test_tempered_logits_are_the_same_distribution_as_logits_over_the_temperatur
         for temperature in (0.3, 1.0, 4.0):
             weights = [math.exp(value / temperature) for value in logits.tolist()]
             expected = torch.tensor([weight / sum(weights) for weight in weights], dtype=torch.float64)
-            torch.testing.assert_close(temper(logits, temperature).softmax(-1), expected, rtol=1e-5, atol=1e-9)
+            torch.testing.assert_close(
+                scale_by_temperature(logits, temperature).softmax(-1), expected, rtol=1e-5, atol=1e-9
+            )
 
 
 def test_a_dynamic_temperature_falls_from_highest_to_lowest_as_the_likeliest_gets_surer():
@@ -58,7 +64,7 @@ def test_the_likeliest_of_several_draws_follows_the_distribution_of_the_largest(
     logits = torch.tensor([0.3, 1.0, 0.0, REMOVED]).log_softmax(-1)
     order = [1, 0, 2]  # likeliest first
     generator = seeded()
-    drawn = [likeliest_of(logits, 3, generator) for _ in range(3000)]
+    drawn = [draw_likeliest_of(logits, 3, generator) for _ in range(3000)]
     rest = 1.0
     for code in order:
         after = rest - float(logits[code].exp())

@@ -5,12 +5,12 @@ import torch
 
 from valle.synthesis.samplers.filters import (
     REMOVED,
-    ban,
     keep_likely,
     keep_min_p,
     keep_top_k,
     keep_top_p,
     keep_top_sigma,
+    suppress,
 )
 from warehouse.errors import ConfigurationError
 
@@ -123,11 +123,11 @@ def test_all_filters_together_are_each_on_what_the_one_before_left():
 
 def test_banned_ids_are_removed_and_no_other():
     for logits in random_logits(5):
-        assert kept(ban(logits, (3, 7, 3))) == set(range(12)) - {3, 7}
-        assert ban(logits, ()) is logits
+        assert kept(suppress(logits, (3, 7, 3))) == set(range(12)) - {3, 7}
+        assert suppress(logits, ()) is logits
 
 
 @pytest.mark.parametrize("ids", [(12,), (0, -1), tuple(range(12))])
 def test_ids_that_cannot_be_banned_are_a_sentence(ids):
     with pytest.raises(ConfigurationError, match=r"\.$"):
-        ban(random_logits(1)[0], ids)
+        suppress(random_logits(1)[0], ids)

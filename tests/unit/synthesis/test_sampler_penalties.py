@@ -2,8 +2,12 @@ import pytest
 import torch
 
 from valle.synthesis.options import DryOptions
-from valle.synthesis.samplers.dry import LONGEST_MATCH, penalize_continuation
-from valle.synthesis.samplers.penalties import penalize_length, penalize_repetition
+from valle.synthesis.samplers.penalties import (
+    LONGEST_MATCH,
+    penalize_continuation,
+    penalize_length,
+    penalize_repetition,
+)
 
 
 def random_logits(seed, size=6):

@@ -66,7 +66,7 @@ def test_a_draw_consumes_one_number_per_row_so_filters_do_not_shift_later_draws(
 def test_no_option_writes_into_the_logits_or_the_history():
     everything = [
         {"temperature": 0.7, "min_temperature": 0.2, "top_k": 5, "top_p": 0.8, "min_p": 0.05, "top_sigma": 2.0},
-        {"repetition_penalty": 1.5, "repetition_decay": 1.0, "length_penalty": 0.5, "banned": (3,)},
+        {"repetition_penalty": 1.5, "repetition_decay": 1.0, "length_penalty": 0.5, "suppressed_codes": (3,)},
         {"dry": DryOptions(multiplier=1.0, allowed_length=1)},
         {"mirostat": {"tau": 2.0}},
         {"adaptive": {"enabled": True}},

@@ -40,7 +40,7 @@ OF_A_FRAME = {
     "repetition_window": (FLAT, {"repetition_penalty": 3.0}, 1),
     "repetition_decay": (FLAT, {"repetition_penalty": 9.0}, 2.0),
     "length_penalty": (LIKELY_STOP, {}, 1.0),
-    "banned": (SURE, {}, (5, 7)),
+    "suppressed_codes": (SURE, {}, (5, 7)),
     "dry.multiplier": (FLAT, {}, 5.0),
     "dry.base": (FLAT.index_fill(0, torch.tensor([3]), 4.0), DRY, 6.0),
     "dry.allowed_length": (FLAT.index_fill(0, torch.tensor([3]), 4.0), DRY, 7),
@@ -72,24 +72,24 @@ OF_AN_UTTERANCE = {
     "masked.anneals_guidance": (GUIDED, True),
     "duration": (UNCAPPED, "average"),
     "seconds": (MASKED, 0.3),
-    "slowness": (UNCAPPED, 1.7),
+    "duration_scale": (UNCAPPED, 1.7),
     "beam.width": ({}, 3),
-    "beam.length_exponent": ({"beam": {"width": 4}, "banned": ()}, 0.0),
+    "beam.length_exponent": ({"beam": {"width": 4}, "suppressed_codes": ()}, 0.0),
     "nar_temperature": ({}, 1.0),
     "seed": ({}, 3),
     "max_seconds": ({}, 0.1),
 }
 """The same of those that only a whole utterance shows."""
 
-ONLY_NAR_LEN = ("masked", "duration", "seconds", "slowness")
+ONLY_NAR_LEN = ("masked", "duration", "seconds", "duration_scale")
 OF_AN_AR_ALONE = {
     *("min_temperature", "repetition_penalty", "length_penalty", "dry.multiplier", "dry.base", "dry.allowed_length"),
     *("mirostat.tau", "mirostat.eta", "repetition_aware.window", "repetition_aware.threshold", "beam.width"),
-    *("beam.length_exponent", "shortest", *(path for path in OF_A_FRAME if path.startswith("adaptive."))),
+    *("beam.length_exponent", "min_duration_ratio", *(path for path in OF_A_FRAME if path.startswith("adaptive."))),
 }
 
 ELSEWHERE = {
-    "shortest": 0.5,  # below
+    "min_duration_ratio": 0.5,  # below
     "continues_prompt": True,  # tests/unit/synthesis/test_synthesizer.py
     "continuation": "task",  # there and in test_modes.py
 }
@@ -186,7 +186,7 @@ def test_the_same_options_give_the_same_codes():
 def test_every_option_of_an_utterance_changes_the_codes(path):
     beside, value = OF_AN_UTTERANCE[path]
     condition = Condition(np.arange(1, 7), 1, None, np.zeros((4, 0), np.int16))
-    common = {"max_seconds": 0.5, "banned": (SIZE,), **beside}
+    common = {"max_seconds": 0.5, "suppressed_codes": (SIZE,), **beside}
     plain, changed = decode(
         toy_model(), [condition] * 2, [SamplingOptions(**common), SamplingOptions(**merged(common, path, value))]
     )
@@ -194,13 +194,19 @@ def test_every_option_of_an_utterance_changes_the_codes(path):
 
 
 @pytest.mark.parametrize("beside", [{}, {"beam": {"width": 2}}, {"guidance": 2.0}])
-@pytest.mark.parametrize(("shortest", "num_prefix", "num_frames"), [(0.0, 0, 0), (0.5, 0, 4), (1.0, 0, 8), (1.0, 3, 5)])
-def test_there_is_no_end_before_the_share_of_the_average_that_was_asked_for(beside, shortest, num_prefix, num_frames):
+@pytest.mark.parametrize(
+    ("min_duration_ratio", "num_prefix", "num_frames"), [(0.0, 0, 0), (0.5, 0, 4), (1.0, 0, 8), (1.0, 3, 5)]
+)
+def test_there_is_no_end_before_the_share_of_the_average_that_was_asked_for(
+    beside, min_duration_ratio, num_prefix, num_frames
+):
     model = toy_model()
     model.heads.bias.data[model.config.stop] = 1e4  # a model that is always at its end
     symbols = np.arange(1, 9 + 2) % 9  # with a beginning and an end, and one frame each on average
     condition = Condition(symbols, 1, None, np.ones((4, num_prefix), np.int16))
-    [decoded] = decode(model, [condition], [SamplingOptions(shortest=shortest, max_seconds=2, **beside)])
+    [decoded] = decode(
+        model, [condition], [SamplingOptions(min_duration_ratio=min_duration_ratio, max_seconds=2, **beside)]
+    )
     assert decoded.codes.shape == (4, num_frames)
     assert decoded.is_complete
 
@@ -233,7 +239,7 @@ def test_a_wrong_combination_is_a_sentence_on_the_command_line():
     assert str(refused.value) == "--sampling: min_temperature is above temperature; make it smaller."
 
 
-OF_A_CHECKPOINT = SamplingOptions(temperature=0.8, shortest=0.5, guidance=2, mirostat={"tau": 3.0})
+OF_A_CHECKPOINT = SamplingOptions(temperature=0.8, min_duration_ratio=0.5, guidance=2, mirostat={"tau": 3.0})
 
 
 def test_what_is_left_open_is_as_the_checkpoint_says():
@@ -250,7 +256,7 @@ def test_what_the_checkpoint_says_of_another_way_of_decoding_or_drawing_is_left_
     masked = SamplingOptions(decoding="nar-len").over(OF_A_CHECKPOINT)
     assert masked == SamplingOptions(decoding="nar-len", temperature=0.8, guidance=2)
     beams = SamplingOptions(beam={"width": 2}).over(OF_A_CHECKPOINT)
-    assert beams == SamplingOptions(beam={"width": 2}, temperature=0.8, shortest=0.5, guidance=2)
+    assert beams == SamplingOptions(beam={"width": 2}, temperature=0.8, min_duration_ratio=0.5, guidance=2)
     assert SamplingOptions(top_p=0.5).over(masked).decoding == "nar-len"
 
 

@@ -87,3 +87,13 @@ def test_nothing_is_lost_and_nothing_is_too_long_whatever_the_text(language):
             assert "".join("".join(pieces).split()) == "".join(text.split())
             assert all(piece and piece == piece.strip() for piece in pieces)
             assert all(spoken_length(piece) <= longest for piece in pieces)
+
+
+@pytest.mark.parametrize("piece", ["a", "word ", "one, ", "Mr. ", "1. ", "A. ", "(", '"', "「", "\n", "end. ", "中"])
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_long_text_of_one_piece_is_split_and_nothing_is_lost(piece: str, language: str):
+    # What looked back to the beginning of its sentence at every mark took the square of the length: minutes for this.
+    text = piece * (100_000 // len(piece))
+    for pieces in (split_sentences(text, language), split_lines(text)):
+        assert "".join("".join(pieces).split()) == "".join(text.split())
+        assert all(spoken_length(one) <= 200 for one in pieces)

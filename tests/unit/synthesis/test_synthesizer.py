@@ -11,7 +11,7 @@ from valle.model import Task
 from valle.model.layout import TASK_MARKER, Marker
 from valle.phonemes import PhonemeTable
 from valle.synthesis.options import SamplingOptions
-from valle.synthesis.synthesizer import Prompt, Request, Synthesizer, _shares
+from valle.synthesis.synthesizer import Prompt, Request, Synthesizer, _split_by_length
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError
@@ -136,7 +136,7 @@ def test_the_time_of_a_batch_is_shared_by_the_audio_of_each(synthesizer, request
     factors = [speech.seconds / speech.duration for speech in speeches]
     assert factors == pytest.approx([factors[0]] * len(factors))
     assert 0 < sum(speech.seconds for speech in speeches) <= passed
-    assert _shares(3.0, [0, 0]) == [1.5, 1.5]
+    assert _split_by_length(3.0, [0, 0]) == [1.5, 1.5]
 
 
 def test_a_continuation_starts_after_its_prompt_and_keeps_the_prompt_out_of_the_speech(synthesizer, requests):
@@ -186,7 +186,7 @@ def test_the_length_of_what_was_said_before_is_taken_off(synthesizer, requests):
 def test_text_and_a_recorded_prompt_go_through_phonemizer_and_codec(synthesizer, checkpoint):
     item, other = checkpoint[1][0], checkpoint[1][2]
     wave = ToyCodec().decode([codes_for(other["symbols"], 0)])[0]
-    prompt = synthesizer.prompt(Audio(wave, SPEC.sample_rate), other["text"])
+    prompt = synthesizer.encode_prompt(Audio(wave, SPEC.sample_rate), other["text"])
     assert prompt.symbols == tuple(other["symbols"])
     assert (prompt.codes[0] == codes_for(other["symbols"], 0)[0]).all()
     spoken = synthesizer.speak_text(item["text"], prompt, options=GREEDY)
@@ -227,17 +227,17 @@ def test_a_context_is_one_text_and_one_run_of_codes_after_a_prompt_that_is_conti
     assert (condition.prompt == prompt.codes).all()
 
 
-def test_phonemes_of_speech_are_known_symbols_and_codes_without_a_frame_are_refused():
+def test_transcribe_speech_are_known_symbols_and_codes_without_a_frame_are_refused():
     synthesizer = untrained_synthesizer()
     codes = [codes_for("abcd", 0), codes_for("ab", 1)]
-    heard = synthesizer.phonemes_of(codes)
+    heard = synthesizer.transcribe(codes)
     assert [set(one) <= set(synthesizer.card.phoneme_symbols) for one in heard] == [True, True]
-    assert heard[1] == synthesizer.phonemes_of(codes[1:])[0]
-    assert synthesizer.phonemes_of([]) == []
+    assert heard[1] == synthesizer.transcribe(codes[1:])[0]
+    assert synthesizer.transcribe([]) == []
     with pytest.raises(ConfigurationError, match="no frame"):
-        synthesizer.phonemes_of([codes[0], codes[0][:, :0]])
+        synthesizer.transcribe([codes[0], codes[0][:, :0]])
     with pytest.raises(ConfigurationError, match="3 codebooks"):
-        synthesizer.phonemes_of([codes[0][:3]])
+        synthesizer.transcribe([codes[0][:3]])
 
 
 def test_requests_that_make_no_sense_are_one_sentence(synthesizer, requests):
@@ -245,7 +245,7 @@ def test_requests_that_make_no_sense_are_one_sentence(synthesizer, requests):
         synthesizer.speak(())
     with pytest.raises(ConfigurationError, match="The prompt has 3 codebooks, the model 8"):
         synthesizer.speak("ab", Prompt(requests[0].prompt.codes[:3]))
-    with pytest.raises(ConfigurationError, match="what it says"):
+    with pytest.raises(ConfigurationError, match="give its codes and its text"):
         synthesizer.speak("ab", Prompt(requests[0].prompt.codes), options=SamplingOptions(continues_prompt=True))
     assert synthesizer.speak_many([]) == []
 

@@ -3,7 +3,7 @@ from functools import cache
 
 import pytest
 
-from valle.text.errors import align_words, count_character_errors, count_word_errors
+from valle.text.errors import align_words, count_character_errors, count_phoneme_errors, count_word_errors
 
 
 def brute_force_distance(reference, hypothesis):
@@ -58,6 +58,10 @@ def test_the_kinds_of_errors_are_told_apart():
 def test_nothing_heard_is_all_deletions_and_babble_is_above_one():
     assert count_word_errors("one two", "").rate == 1.0
     assert count_word_errors("one", "one two three four").rate == 3.0
+    assert count_word_errors("", "").rate == 0.0
+    assert count_word_errors("", "one two").rate == 2.0
+    assert count_character_errors("", "ab").rate == 2.0
+    assert count_phoneme_errors([], ["a"]).rate == 1.0
 
 
 def test_surplus_spaces_count_neither_as_words_nor_as_characters():

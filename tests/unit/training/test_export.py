@@ -8,8 +8,7 @@ import torch
 from valle.checkpoints.checkpoint import load_model, read_card
 from valle.checkpoints.runs import EMBEDDED, find_run
 from valle.cli import main
-from valle.synthesis.options import SamplingOptions
-from valle.synthesis.preferred import read_sampling
+from valle.synthesis.options import SamplingOptions, read_sampling
 from valle.training.export import export_checkpoint
 from valle.training.loop import train
 from warehouse.errors import CheckpointError

@@ -1,7 +1,7 @@
-"""What `mini` sees of speech: levels of wide bands at short windows for sounds, and of narrow low ones for the pitch.
+"""Features that `mini` encodes: wide bands at short windows, and narrow low bands at long windows for the pitch.
 
-A window of 1,280 samples tells harmonics apart and smears a burst over four frames; one of 640 does neither. What was
-smeared no decoder brings back, so most of the bits go to short windows.
+A window of 1,280 samples resolves harmonics but smears a burst over four frames; one of 640 does neither. No decoder
+restores a smeared burst, so most bits describe short windows.
 """
 
 import torch
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from valle.codec.mini.fourier import ShortTimeFourier
 from valle.codec.mini.mels import LogMel
 
-# The revision of stored codes does not cover these two: another value needs codes computed anew.
+# The revision of stored codes does not cover these two: after a change, quantize every corpus again.
 _PITCH_MELS = 100
-"""Bands of the long windows, of which the lowest are seen."""
+"""Mel bands of the long windows; only the lowest are features."""
 _PITCH_WEIGHT = 0.5
-"""How much an error of those counts, against one of the wide bands."""
+"""Weight of an error in a pitch band relative to one in a wide band."""
 
 
 class SpeechFeatures(nn.Module):
-    """Waveforms [B, T * hop] to features [B, T, wide + pitch bands].
+    """Compute features [B, T, wide + pitch bands] of waveforms [B, T * hop].
 
-    First the levels: log-mels of `frames_per_hop` short frames, which have to fill a hop, one after the other. Then
-    the weighted low bands.
+    The wide bands come first: the log-mels of the `frames_per_hop` short frames that fill a hop, one after the other.
+    The weighted pitch bands follow.
     """
 
     def __init__(
@@ -44,21 +44,21 @@ class SpeechFeatures(nn.Module):
         self._long_log_mel = LogMel(num_bins=window // 2 + 1, num_mels=_PITCH_MELS, sample_rate=sample_rate)
 
     @property
-    def num_levels(self) -> int:
-        """Levels of wide bands in a frame."""
+    def num_band_energies(self) -> int:
+        """Return the number of wide-band energies of a frame."""
         return self.frames_per_hop * self.num_bands
 
     @property
     def size(self) -> int:
-        """Features of a frame."""
-        return self.num_levels + self.pitch_bands
+        """Return the number of features of a frame."""
+        return self.num_band_energies + self.pitch_bands
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """The features [B, T, size] of waveforms [B, T * hop]."""
+        """Return features [B, T, size] of waveforms [B, T * hop]."""
         low = self._long_log_mel(self._long_fourier(waveforms))[..., : self.pitch_bands]
-        return torch.cat((self.levels(waveforms), _PITCH_WEIGHT * low), 2)
+        return torch.cat((self.band_energies(waveforms), _PITCH_WEIGHT * low), 2)
 
-    def levels(self, waveforms: Tensor) -> Tensor:
-        """The levels [B, T, num_levels] of waveforms [B, T * hop] alone."""
+    def band_energies(self, waveforms: Tensor) -> Tensor:
+        """Return only the wide-band energies [B, T, num_band_energies] of waveforms [B, T * hop]."""
         mels: Tensor = self.log_mel(self.fourier(waveforms))
-        return mels.reshape(len(mels), -1, self.num_levels)
+        return mels.reshape(len(mels), -1, self.num_band_energies)

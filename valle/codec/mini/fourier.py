@@ -1,4 +1,4 @@
-"""Short-time Fourier transform of whole hops and its inverse, as encoder and decoder of `mini` both use it."""
+"""Short-time Fourier transform of whole hops, and its inverse."""
 
 import torch
 from torch import Tensor, nn
@@ -6,12 +6,12 @@ from torch.nn import functional
 
 
 def modulus(spectrum: Tensor) -> Tensor:
-    """Absolute value of a complex tensor, with a gradient at zero too."""
+    """Return the absolute value of a complex tensor, with a finite gradient at zero."""
     return (spectrum.real.square() + spectrum.imag.square() + 1e-8).sqrt()
 
 
 class ShortTimeFourier(nn.Module):
-    """Waveforms of whole hops [B, T * hop] to spectra [B, T, bins] and back.
+    """Transform waveforms of whole hops [B, T * hop] to spectra [B, T, bins] and back.
 
     Silence pads both ends by (window - hop) / 2, so that every hop has a frame centred on it. torch.istft cannot undo
     that padding, and the `fold` of Vocos' head is ten times slower than adding shifted hops.
@@ -27,7 +27,7 @@ class ShortTimeFourier(nn.Module):
         self.register_buffer("hann", torch.hann_window(window), persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """Complex spectrum [B, T, bins] of waveforms [B, T * hop]."""
+        """Return the complex spectrum [B, T, bins] of waveforms [B, T * hop]."""
         padded = functional.pad(waveforms, (self.margin, self.margin))
         return torch.fft.rfft(padded.unfold(1, self.window, self.hop_length) * self.hann)
 
@@ -41,9 +41,9 @@ class ShortTimeFourier(nn.Module):
         return total.flatten(1)[:, self.margin : -self.margin]
 
     def envelope(self, num_frames: int) -> Tensor:
-        """What overlapping windows sum to, [1, T * hop]: the divisor of `inverse`, the same for all spectra of T."""
+        """Return the sum of the overlapping squared windows [1, T * hop]: the divisor of `inverse` for T frames."""
         return self._overlap_add(self.hann.square().expand(1, num_frames, -1).contiguous())
 
     def inverse(self, spectrum: Tensor, envelope: Tensor) -> Tensor:
-        """Waveforms [B, T * hop] whose spectrum is nearest to `spectrum` [B, T, bins] (Griffin and Lim 1984, eq. 6)."""
+        """Return waveforms [B, T * hop] with the spectrum nearest to `spectrum` (Griffin and Lim 1984, eq. 6)."""
         return self._overlap_add(torch.fft.irfft(spectrum, self.window) * self.hann) / envelope

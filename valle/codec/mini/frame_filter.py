@@ -1,11 +1,11 @@
-"""A linear filter over frames: what makes latents of features, and what leads back."""
+"""A linear filter over frames: features to latents, and latents to band energies."""
 
 import torch
 from torch import Tensor, nn
 
 
 class FrameFilter(nn.Module):
-    """A linear filter over frames, [B, T, inputs] to [B, T, outputs]; beyond the ends the first and the last go on."""
+    """A linear filter over frames, [B, T, inputs] to [B, T, outputs]; the first and the last frame are repeated."""
 
     NUM_TAPS = 15
 
@@ -15,13 +15,13 @@ class FrameFilter(nn.Module):
         self.taps = nn.Conv1d(inputs, outputs, self.NUM_TAPS, padding=reach, padding_mode="replicate")
 
     def forward(self, frames: Tensor) -> Tensor:
-        """The frames filtered."""
+        """Return the filtered frames [B, T, outputs] of frames [B, T, inputs]."""
         filtered: Tensor = self.taps(frames.transpose(1, 2))
         return filtered.transpose(1, 2)
 
     @torch.no_grad()
     def set(self, weight: Tensor, *, mean: Tensor | None = None, offset: Tensor | None = None) -> None:
-        """Filter by `weight` [outputs, inputs, taps], after taking the `mean` [inputs] off; then add the `offset`."""
+        """Set the filter: subtract `mean` [inputs], apply `weight` [outputs, inputs, taps], add `offset` [outputs]."""
         assert self.taps.bias is not None
         self.taps.weight.copy_(weight)
         self.taps.bias.zero_()

@@ -1,4 +1,4 @@
-"""Log-mel magnitudes as `mini` sees and reads them, and what a level per band says of the bins between."""
+"""Log-mel magnitudes, and their interpolation to the bins of a spectrum."""
 
 import torch
 from torch import Tensor, nn
@@ -6,9 +6,9 @@ from torchaudio.functional import melscale_fbanks
 
 
 class LogMel(nn.Module):
-    """Log-mel magnitudes [B, T, mels] of spectra [B, T, bins]."""
+    """Compute log-mel magnitudes [B, T, mels] of spectra [B, T, bins]."""
 
-    # Quieter than this, for each bin of the spectrum, is not told apart: about 90 dB below a full-scale sine.
+    # Floor of a bin: about 90 dB below a full-scale sine.
     FLOOR = 1e-2 / 640
 
     filters: Tensor
@@ -19,14 +19,14 @@ class LogMel(nn.Module):
         self._floor = self.FLOOR * (num_bins - 1)
         filters = melscale_fbanks(num_bins, 0.0, sample_rate / 2, num_mels, sample_rate)  # [bins, mels]
         self.register_buffer("filters", filters, persistent=False)
-        # The first and the last bin lie in no band: they are as loud as their neighbours.
+        # No band covers the first and the last bin: they take the weights of their neighbours.
         reached = torch.cat((filters[1:2], filters[1:-1], filters[-2:-1]))
         self.register_buffer("between", reached / reached.sum(1, keepdim=True).clamp(min=1e-6), persistent=False)
 
     def forward(self, spectrum: Tensor) -> Tensor:
-        """Log-mel [B, T, mels] of spectra [B, T, bins]."""
+        """Return log-mels [B, T, mels] of spectra [B, T, bins]."""
         return torch.log((spectrum.abs() @ self.filters).clamp(min=self._floor))
 
-    def to_bins(self, levels: Tensor) -> Tensor:
-        """Levels [..., mels] of bands, interpolated to bins [..., bins]."""
-        return levels @ self.between.T
+    def to_bins(self, energies: Tensor) -> Tensor:
+        """Interpolate band energies [..., mels] to bins [..., bins]."""
+        return energies @ self.between.T

@@ -1,6 +1,6 @@
 """The network of the embedded codec: features, linear transform, residual quantizer, source-filter decoder, correction.
 
-The transform sees magnitudes only, so the codes carry no phase and the decoder makes one up: that keeps them
+The transform uses magnitudes only, so the codes carry no phase and the decoder synthesizes one: that keeps the codes
 predictable for a language model.
 """
 
@@ -37,16 +37,16 @@ class MiniConfig:
     codebook_size: int = 1024
 
     def to_json(self) -> str:
-        """One line, as stored beside the weights."""
+        """Return the configuration as one line of JSON, stored in the header of the weights."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "MiniConfig":
-        """The inverse of `to_json`."""
+        """Parse the output of `to_json`."""
         return cls(**json.loads(text))
 
     def build_features(self) -> SpeechFeatures:
-        """What it sees of speech."""
+        """Build the feature extractor of this configuration."""
         return SpeechFeatures(
             sample_rate=self.sample_rate,
             hop=self.hop_length,
@@ -59,7 +59,7 @@ class MiniConfig:
 
 
 class MiniNetwork(nn.Module):
-    """Waveforms [B, T * hop] to latents [B, T, D] and back."""
+    """Encode waveforms [B, T * hop] as latents [B, T, D] and decode them."""
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
@@ -75,29 +75,29 @@ class MiniNetwork(nn.Module):
             sample_rate=config.sample_rate,
             window=config.window,
             hop=config.hop_length,
-            num_levels=self.features.num_levels,
+            num_band_energies=self.features.num_band_energies,
         )
         self.correction = BandCorrection(self.features, config.latent_dim)
 
     def encode(self, waveforms: Tensor) -> Tensor:
-        """Latents [B, T, D] of waveforms [B, T * hop]."""
+        """Return latents [B, T, D] of waveforms [B, T * hop]."""
         latents: Tensor = self.transform(self.features(waveforms))
         return latents
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Waveforms [B, T * hop] of latents [B, T, D]; each clip of a batch gets the noise it gets alone."""
+        """Return waveforms [B, T * hop] of latents [B, T, D]; a clip gets equal noise alone and in a batch."""
         filters = self.decoder(latents)
-        return self.correction(self.speak(latents, filters), self.wanted_levels(latents, filters))
+        return self.correction(self.synthesize(latents, filters), self.target_band_energies(latents, filters))
 
-    def wanted_levels(self, latents: Tensor, filters: Filters) -> Tensor:
-        """What speech is corrected to [B, T, levels]: as latents [B, T, D] say, and what the decoder adds to it."""
-        levels: Tensor = self.correction.reading(latents) + filters.level_offsets
-        return levels
+    def target_band_energies(self, latents: Tensor, filters: Filters) -> Tensor:
+        """Return the band energies [B, T, E] that speech is corrected to: predicted from latents, plus the offsets."""
+        energies: Tensor = self.correction.band_filter(latents) + filters.band_offsets
+        return energies
 
-    def speak(self, latents: Tensor, filters: Filters) -> Tensor:
-        """Waveforms [B, T * hop] before the correction, of latents [B, T, D] and the filters that the decoder has."""
-        voice = self.decoder.voice(latents).decide()
+    def synthesize(self, latents: Tensor, filters: Filters) -> Tensor:
+        """Return waveforms [B, T * hop] before the correction, from latents [B, T, D] and their filters."""
+        pitch = self.decoder.pitch(latents).decide()
         start = torch.zeros(len(latents), 1, dtype=torch.float64, device=latents.device)
-        voiced = self.decoder.voiced(filters, self.decoder.pulses(voice, start))
+        voiced = self.decoder.voiced(filters, self.decoder.pulses(pitch, start))
         noise = NoiseSource().next(latents.shape[1] * self.config.hop_length).to(latents.device)
         return self.decoder.add_noise(voiced, filters, noise.expand(len(latents), -1))

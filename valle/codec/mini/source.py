@@ -1,7 +1,7 @@
-"""What the decoder filters: pulses at the pitch for voiced sound, white noise for the rest.
+"""Sources of the source-filter model: pulses at the pitch for voiced sound, white noise for the rest.
 
-The source-filter model of speech. Harmonics that are phase-locked pulses need no phase from the network, and noise
-that is drawn anew has the scatter of real breath and hiss, which a network that predicts magnitudes averages away.
+Phase-locked pulses need no phase from the network. Random noise has the variance of real breath and hiss, which a
+network that predicts magnitudes averages away.
 """
 
 import math
@@ -14,35 +14,35 @@ from torch import Tensor
 LOWEST_PITCH, HIGHEST_PITCH = 45.0, 700.0
 """Hertz."""
 _TOP = 0.475
-"""Highest harmonic, as a part of the sample rate."""
+"""Frequency of the highest harmonic relative to the sample rate."""
 _NOISE_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class Pitch:
     """Pitch as log2 of hertz and voicing from 0 to 1, each [B, T] at the centres of the hops."""
 
-    pitch: Tensor
+    log2_hertz: Tensor
     voicing: Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class SampledVoice:
+class SampledPitch:
     """Frequency in hertz and voicing from 0 to 1 at every sample, each [B, N]."""
 
     frequency: Tensor
     voicing: Tensor
 
-    def samples(self, first: int, last: int) -> "SampledVoice":
-        """Samples `first` to `last`."""
-        return SampledVoice(self.frequency[:, first:last], self.voicing[:, first:last])
+    def samples(self, first: int, last: int) -> "SampledPitch":
+        """Return samples `first` to `last`."""
+        return SampledPitch(self.frequency[:, first:last], self.voicing[:, first:last])
 
 
 def every_sample(values: Tensor, repeats: int) -> Tensor:
-    """Values [B, T] at the centres of spans of `repeats` samples, linear in between and level at both ends: [B, N].
+    """Interpolate values [B, T] at the centres of spans of `repeats` samples to [B, N], constant at both ends.
 
-    Not torch's interpolation: it counts samples from the start in the precision of the values, and single precision
-    is off by a thousandth of a span after half a minute.
+    torch's interpolation is not used: it counts samples from the start in the precision of the values, and single
+    precision is off by a thousandth of a span after half a minute.
     """
     offset = (torch.arange(repeats, device=values.device, dtype=values.dtype) + 0.5) / repeats - 0.5  # from the centre
     before = torch.cat([values[:, :1], values[:, :-1]], 1)[..., None]
@@ -52,37 +52,37 @@ def every_sample(values: Tensor, repeats: int) -> Tensor:
     return (here + offset.abs() * towards).flatten(1)
 
 
-def sample_voice(voice: Voice, hop_length: int) -> SampledVoice:
-    """Linear between the centres of the hops, level before the first and after the last: N = T * hop."""
-    return SampledVoice(every_sample(voice.pitch, hop_length).exp2(), every_sample(voice.voicing, hop_length))
+def sample_pitch(pitch: Pitch, hop_length: int) -> SampledPitch:
+    """Interpolate pitch and voicing between the centres of the hops to N = T * hop samples."""
+    return SampledPitch(every_sample(pitch.log2_hertz, hop_length).exp2(), every_sample(pitch.voicing, hop_length))
 
 
-def cycles(voice: SampledVoice, start: Tensor, sample_rate: int) -> Tensor:
-    """Cycles of the voice after each sample, float64 [B, N], where `start` [B, 1] have gone before."""
-    return start + voice.frequency.double().cumsum(1) / sample_rate
+def cycles(pitch: SampledPitch, start: Tensor, sample_rate: int) -> Tensor:
+    """Return the cycles of the pitch after each sample, float64 [B, N], starting at `start` [B, 1]."""
+    return start + pitch.frequency.double().cumsum(1) / sample_rate
 
 
-def pulses(voice: SampledVoice, phase: Tensor, sample_rate: int) -> Tensor:
-    """Pulse train [B, N] with a pulse wherever `phase` (cycles, [B, N]) is whole.
+def pulses(pitch: SampledPitch, phase: Tensor, sample_rate: int) -> Tensor:
+    """Return the pulse train [B, N] with a pulse wherever `phase` (cycles, [B, N]) is whole.
 
-    All harmonics up to just below half the sample rate at equal strength and, where voiced, unit power in total:
-    the Dirichlet kernel in closed form.
+    All harmonics up to just below half the sample rate have equal strength, and voiced sound has unit power: the
+    Dirichlet kernel in closed form.
     """
-    count = torch.floor(_TOP * sample_rate / voice.frequency)
+    count = torch.floor(_TOP * sample_rate / pitch.frequency)
     half = torch.remainder(phase, 1.0) * math.pi
     sine = torch.sin(half)
     is_peak = sine.abs() < 1e-6
     ratio = torch.sin((2 * count + 1) * half) / torch.where(is_peak, 1.0, sine) - 1
     train = torch.where(is_peak, 2 * count, ratio)
-    return (train / torch.sqrt(2 * count) * voice.voicing).float()
+    return (train / torch.sqrt(2 * count) * pitch.voicing).float()
 
 
 class NoiseSource:
-    """White noise of unit variance for one clip: always the same samples, however many are asked for at a time."""
+    """White noise of unit variance for one clip; the samples do not depend on the sizes of the requests."""
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(_NOISE_SEED)
 
     def next(self, num_samples: int) -> Tensor:
-        """The next samples [1, N]."""
+        """Return the next samples [1, N]."""
         return torch.from_numpy(self._rng.standard_normal(num_samples, dtype=np.float32))[None]

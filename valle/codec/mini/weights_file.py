@@ -1,6 +1,6 @@
-"""The file that holds the embedded codec: half-precision tensors, and a header that says what they are.
+"""The weights file of the embedded codec: half-precision tensors, and a header that describes them.
 
-The revision names what makes the codes (transform and codebooks), so a better decoder leaves stored codes valid.
+The revision covers transform and codebooks only, so stored codes stay valid with a better decoder.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from valle.codec.mini.network import MiniConfig, MiniNetwork
 from valle.codec.mini.quantizer import NUM_BEAMS
 from valle.tensors import write_tensors
 from warehouse.errors import DependencyError
+from warehouse.files import atomic_write
 
 EMBEDDED = Path(__file__).with_name("weights") / "mini.safetensors"
 ENCODING_PARTS = ("transform.", "quantizer.")
@@ -27,7 +28,7 @@ Figure = int | float | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where weights come from: steps of training, how much speech it was, the licence, and whose speech it was."""
+    """Origin of the weights: steps, amount of speech, licence and credits."""
 
     num_steps: int
     training_data: str
@@ -37,7 +38,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsHeader:
-    """What the file says about itself; `quality` is what a codec report measured, and on what."""
+    """Header of a weights file; `quality` holds figures of a codec report and what they were measured on."""
 
     config: MiniConfig
     revision: str
@@ -45,7 +46,7 @@ class WeightsHeader:
     quality: Mapping[str, Figure] = field(default_factory=dict)
 
     def to_metadata(self) -> dict[str, str]:
-        """Texts by name, as safetensors wants them."""
+        """Return the header as strings by name, the form of safetensors metadata."""
         provenance = self.provenance
         return {
             "config": self.config.to_json(),
@@ -59,7 +60,7 @@ class WeightsHeader:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> "WeightsHeader":
-        """The inverse of `to_metadata`."""
+        """Parse the output of `to_metadata`."""
         return cls(
             config=MiniConfig.from_json(metadata["config"]),
             revision=metadata["revision"],
@@ -74,12 +75,12 @@ class WeightsHeader:
 
 
 def _learned_tensors(network: MiniNetwork) -> dict[str, Tensor]:
-    """Parameters and codebooks; windows and filters are computed, never stored."""
+    """Return parameters and codebooks; windows and mel filters are computed, never stored."""
     return dict(network.named_parameters()) | {"quantizer.codebooks": network.quantizer.codebooks}
 
 
 def encoding_revision(tensors: dict[str, Tensor], config: MiniConfig) -> str:
-    """Eight hexadecimal digits over the tensors that turn speech into codes, what they are to see, and the search."""
+    """Return eight hexadecimal digits that cover the encoding tensors, the features and the search."""
     seen = (config.short_window, config.frames_per_hop, config.num_bands, config.pitch_bands)
     features = (config.sample_rate, config.hop_length, config.window, *seen, NUM_BEAMS)
     digest = hashlib.sha256(repr(features).encode())
@@ -90,7 +91,7 @@ def encoding_revision(tensors: dict[str, Tensor], config: MiniConfig) -> str:
 
 
 def write_weights(path: Path, network: MiniNetwork, provenance: Provenance) -> WeightsHeader:
-    """Write the network in half precision, atomically; returns the header."""
+    """Write the network in half precision, atomically, and return the header."""
     tensors = {name: tensor.detach().half() for name, tensor in _learned_tensors(network).items()}
     revision = encoding_revision(tensors, network.config)
     header = WeightsHeader(config=network.config, revision=revision, provenance=provenance)
@@ -98,20 +99,18 @@ def write_weights(path: Path, network: MiniNetwork, provenance: Provenance) -> W
     return header
 
 
-def state_quality(path: Path, quality: Mapping[str, Figure]) -> None:
-    """Write what was measured into the header of a weights file, atomically; its tensors stay as they are."""
+def write_quality(path: Path, quality: Mapping[str, Figure]) -> None:
+    """Write quality figures into the header of a weights file, atomically; its tensors do not change."""
     _write(path, load_file(path), replace(read_header(path), quality=quality))
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeader) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    write_tensors(temporary, tensors, header.to_metadata())
-    temporary.replace(path)
+    with atomic_write(path) as temporary:
+        write_tensors(temporary, tensors, header.to_metadata())
 
 
 def read_header(path: Path) -> WeightsHeader:
-    """The header of a weights file, without its tensors. Raises DependencyError when it is missing or damaged."""
+    """Read the header of a weights file. Raises DependencyError when the file is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as weights:
             return WeightsHeader.from_metadata(weights.metadata() or {})
@@ -120,7 +119,7 @@ def read_header(path: Path) -> WeightsHeader:
 
 
 def read_network(path: Path) -> MiniNetwork:
-    """The network of a weights file at fp32, in evaluation mode. Raises DependencyError as `read_header` does."""
+    """Read the network of a weights file at fp32, in evaluation mode. Raises DependencyError as `read_header`."""
     network = MiniNetwork(read_header(path).config)
     try:
         with safe_open(path, framework="pt") as weights, torch.no_grad():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.metrics.defects import Silence, count_repeated_words
 from valle.text.errors import count_character_errors, count_phoneme_errors, count_word_errors
-from valle.text.normalise import get_normaliser
+from valle.text.normalise import Normaliser, get_normaliser
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
@@ -130,6 +130,17 @@ def score(
     ]
 
 
+def normalised_reference(item: EvaluationItem, normaliser: Normaliser) -> str:
+    """Return the text that an item is scored against. Raises ConfigurationError when no word is left of it."""
+    reference = normaliser(item.text, item.language)
+    if not reference.split():
+        raise ConfigurationError(
+            f"The normaliser {normaliser.name} leaves no word of the text of {item.utterance} ({item.language}); "
+            "choose another normaliser or leave the utterance out."
+        )
+    return reference
+
+
 def _row(
     item: EvaluationItem,
     output: Output | None,
@@ -142,12 +153,7 @@ def _row(
 ) -> ScoreRow:
     normaliser = get_normaliser(run.normaliser)
     heard = "" if output is None else output.heard
-    reference, hypothesis = normaliser(item.text, item.language), normaliser(heard, item.language)
-    if not reference.split():
-        raise ConfigurationError(
-            f"The normaliser {run.normaliser} leaves no word of the text of {item.utterance} ({item.language}); "
-            "choose another normaliser or leave the utterance out."
-        )
+    reference, hypothesis = normalised_reference(item, normaliser), normaliser(heard, item.language)
     words, characters = count_word_errors(reference, hypothesis), count_character_errors(reference, hypothesis)
     phonemes = None
     if phonemize is not None:

@@ -12,7 +12,7 @@ from valle.backends.registry import Backends
 from valle.evaluation.items.items import EvaluationItem, continues
 from valle.evaluation.systems.audio_files import keep_failure, keep_speech, pending, read_item_audio, speech_path
 from valle.phonemes import SPACE
-from valle.synthesis.best_of import speak_best
+from valle.synthesis.best_of import speak_best_of
 from valle.synthesis.options import DEFAULT_BEST_OF, BestOfOptions, SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Request, Speech, Synthesizer
 from warehouse.errors import ConfigurationError
@@ -56,11 +56,11 @@ def speak_items(
 
 
 def _request(item: EvaluationItem, synthesizer: Synthesizer, sampling: SamplingOptions) -> Request:
-    symbols = synthesizer.symbols(item.text, item.language)
+    symbols = synthesizer.phonemize(item.text, item.language)
     options = sampling.model_copy(update={"seed": sampling.seed + item.trial})
     if item.prompt_location is None:
         return Request(symbols, None, item.language, options)
-    prompt = synthesizer.prompt(read_item_audio(item.prompt_location, synthesizer.codec.spec.sample_rate))
+    prompt = synthesizer.encode_prompt(read_item_audio(item.prompt_location, synthesizer.codec.spec.sample_rate))
     if continues(item) and SPACE in symbols:
         # The text covers prompt and continuation, and the synthesizer joins the two with a space: any space will do.
         place = symbols.index(SPACE)
@@ -77,8 +77,8 @@ def _best(item: EvaluationItem, request: Request, synthesizer: Synthesizer, opti
             "The best of several takes cannot be told where a prompt is continued, because its words are not known "
             "apart; leave best_of.count at 1 for this protocol."
         )
-    takes = speak_best(synthesizer, request, item.text, options=options)
-    return replace(takes.best.speech, seconds=sum(take.speech.seconds for take in takes.takes))
+    spoken = speak_best_of(synthesizer, request, item.text, options=options)
+    return replace(spoken.best.speech, seconds=sum(candidate.speech.seconds for candidate in spoken.candidates))
 
 
 def _with_prefix(request: Request, speech: Speech, synthesizer: Synthesizer) -> Audio:

@@ -5,12 +5,10 @@ import re
 from valle.phonemes.written.english_names import ADDRESSES, NAMES, ROMAN_NUMERALS
 from valle.phonemes.written.english_numbers import DATES, FRACTIONS, RANGES, TELEPHONES, TIMES, YEARS
 from valle.phonemes.written.english_quantities import MEASURES, MONEY
-from valle.phonemes.written.rules import Rule, rewrite
+from valle.phonemes.written.rules import SPACED_GROUPS, Rule, rewrite
 
 _DIGIT = re.compile(r"\d")
-_GROUPED: tuple[Rule, ...] = (
-    (re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?: \d{3}){1,5}(?![\d-]| \d)"), lambda m: m[0].replace(" ", ",")),
-)
+_GROUPED: tuple[Rule, ...] = ((SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),)
 _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"#(?=\d)"), "number "),
     (re.compile(r"#(?=[A-Za-z])"), "hashtag "),

@@ -72,13 +72,14 @@ def _slash_date(match: re.Match[str]) -> str:
 
 
 def _month_day(match: re.Match[str]) -> str:
-    years = f" {year(int(match['year']))}" if match["year"] else ""
+    years = f"{match['comma']} {year(int(match['year']))}" if match["year"] else ""
     return f"{match['month']} {ordinal(int(match['day']))}{years}"
 
 
 def _day_month(match: re.Match[str]) -> str:
-    years = f" {year(int(match['year']))}" if match["year"] else ""
-    return f"the {ordinal(int(match['day']))} of {match['month']}{years}"
+    years = f"{match['comma']} {year(int(match['year']))}" if match["year"] else ""
+    article = match["article"] or ("" if match["of"] else "the ")
+    return f"{article}{ordinal(int(match['day']))} of {match['month']}{years}"
 
 
 def _time(match: re.Match[str]) -> str:
@@ -121,8 +122,13 @@ TELEPHONES: tuple[Rule, ...] = (
 DATES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w/.-])(?P<year>[12]\d{3})-(?P<month>\d{2})-(?P<day>\d{2})(?![\w/-])"), _iso_date),
     (re.compile(r"(?<![\w/.-])(?P<first>\d{1,2})/(?P<second>\d{1,2})/(?P<year>\d{4}|\d{2})(?![\w/-])"), _slash_date),
-    (re.compile(rf"\b(?P<month>{_MONTH}) {_DAY}(?![\w:/%-]|[.,]\d)(?:,? {_YEAR})?"), _month_day),
-    (re.compile(rf"(?:\b[Tt]he )?{START}{_DAY}(?: of)? (?P<month>{_MONTH})\b(?:,? {_YEAR})?"), _day_month),
+    (re.compile(rf"\b(?P<month>{_MONTH}) {_DAY}(?![\w:/%-]|[.,]\d)(?:(?P<comma>,?) {_YEAR})?"), _month_day),
+    (
+        re.compile(
+            rf"(?P<article>\b[Tt]he )?{START}{_DAY}(?P<of> of)? (?P<month>{_MONTH})\b(?:(?P<comma>,?) {_YEAR})?"
+        ),
+        _day_month,
+    ),
 )
 TIMES: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\d:.,])(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?![\d:])(?: ?{_HALF})?"), _time),

@@ -11,6 +11,8 @@ Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
 """A pattern, and what replaces each match: a template, or a function of the match."""
 
 VULGAR_FRACTION = r"(?:(?P<whole>\d{1,3}) )?(?<![\d/⁄.,])(?P<top>\d{1,3})[/⁄](?P<bottom>\d{1,3})(?![\d/⁄]|[.,]\d)"
+SPACED_GROUPS = re.compile(r"(?<![\d.,])[1-9](?:\d?(?: \d{3}){1,5}|\d\d(?: 000){1,5})(?![\d-]| \d)")
+"""Thousands with spaces: `10 000`, `1 234 567`; three digits before three others are two numbers but for `100 000`."""
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _VALID_ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 
@@ -33,3 +35,21 @@ def roman_value(letters: str) -> int | None:
         return None
     values = [_ROMAN[letter] for letter in letters]
     return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
+
+
+def ends_sentence(match: re.Match[str], starts: str) -> bool:
+    """Decide whether the full stop of an abbreviation also ends its sentence: nothing follows, or one of `starts`."""
+    rest = match.string[match.end() : match.end() + 20]
+    return re.match(rf"[\"')]{{0,2}}$| (?:{starts})\b", rest) is not None
+
+
+def separate_letters(starts: str) -> tuple[Rule, ...]:
+    """Return rules that remove the dots of `U.S.A.` and of initials, but for those that end a sentence."""
+
+    def letters(match: re.Match[str]) -> str:
+        return " ".join(match[0].replace(".", "")) + ("." if ends_sentence(match, starts) else "")
+
+    return (
+        (re.compile(r"(?<![\w.'])(?:[A-Z]\.){2,10}(?!\w)"), letters),
+        (re.compile(rf"(?<![\w'])([A-Z])\.(?=[ -](?:[A-Z]\.|[A-Z][a-zà-ÿ]))(?![ -](?:{starts})\b)"), r"\1"),
+    )

@@ -1,1 +1,1 @@
-"""Decode codes: autoregressive, masked and non-autoregressive modes and durations."""
+"""Decoding: codes from conditions."""

@@ -1,4 +1,4 @@
-"""What an utterance is spoken from, what comes of it, and the rows that the network reads on the way."""
+"""Inputs and outputs of decoding, and the rows that the network reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from valle.codec.base import Codes
 from valle.model import Batch, Mode, Row, Task, ValleModel, make_batch, speech_row
 from valle.model.layout import TASK_MARKER, Marker
+from valle.synthesis.options import SamplingOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What one utterance is spoken from: phoneme ids, language id, prompt codes [K, P] or None.
+    """Input of one utterance: phoneme ids, language id, prompt codes [K, P] or None.
 
-    `prefix` [K, n] are frames the target starts with; they are given, not spoken. Of the task `tts-c` the text begins
-    with what the prompt says, and the target goes on where the prompt ends.
+    `prefix` [K, n] are given frames that the target starts with. In the task `tts-c` the text begins with the text of
+    the prompt, and the target continues the prompt.
     """
 
     symbol_ids: NDArray[np.int64]
@@ -28,48 +29,51 @@ class Condition:
 
     @property
     def num_prefix(self) -> int:
-        """Frames that are given."""
+        """Number of given frames."""
         return self.prefix.shape[1]
 
     @property
-    def num_said(self) -> int:
-        """Frames in which a part of the text was said before."""
+    def num_spoken(self) -> int:
+        """Number of frames already spoken of the text: the prefix, and in a continuation the prompt."""
         if self.task is Task.TTS or self.prompt is None:
             return self.num_prefix
         return self.prompt.shape[1] + self.num_prefix
 
     def without_text(self) -> "Condition":
-        """What guidance leads away from: no text and no prompt, except one that is gone on from."""
+        """Return the unconditional input of guidance: no text and no prompt, except a prompt that is continued."""
         prompt = self.prompt if self.task is Task.TTS_C else None
         return replace(self, symbol_ids=self.symbol_ids[:0], prompt=prompt)
 
-    def row(self, level: int, target: Codes, masked: NDArray[np.bool_] | None = None) -> Row:
-        """A row of one level."""
-        row = speech_row(self.symbol_ids, self.language_id, level, self.prompt, target, masked)
+    def row(self, codebook: int, target: Codes, masked: NDArray[np.bool_] | None = None) -> Row:
+        """Build the row that predicts one codebook."""
+        row = speech_row(self.symbol_ids, self.language_id, codebook, self.prompt, target, masked)
         if self.task is Task.TTS:
             return row
         return replace(row, parts={**row.parts, TASK_MARKER: np.array([Marker.TTS_C.id])})
 
 
 @dataclass(frozen=True, slots=True)
+class Utterance:
+    """One utterance to decode."""
+
+    condition: Condition
+    options: SamplingOptions
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
-    """Codes [K, T] without the prefix, and whether they end because the model said so or at a length it was given."""
+    """Codes [K, T] without the prefix; `is_complete` is False when the longest duration cut them."""
 
     codes: Codes
     is_complete: bool
 
 
 def speech_batch(model: ValleModel, mode: Mode, rows: Sequence[Row]) -> Batch:
-    """Rows of text-to-speech, all of one task, on the device of the model."""
+    """Collate rows of one task on the device of the model."""
     task = Task.TTS_C if TASK_MARKER in rows[0].parts else Task.TTS
     return make_batch(task, mode, rows, model.config).to(device_of(model))
 
 
 def device_of(model: ValleModel) -> torch.device:
-    """Where the model is."""
+    """Return the device of the model."""
     return model.separator.device
-
-
-def seeded(seed: int) -> torch.Generator:
-    """The random numbers of one utterance, which depend on nothing but its seed."""
-    return torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""How many frames a text takes, which masked decoding must know before it begins."""
+"""Predict the number of frames of a text, which masked decoding needs before it starts."""
 
 from collections.abc import Sequence
 
@@ -7,60 +7,63 @@ import torch
 
 from valle.model import Mode, Row, Task, ValleModel, make_batch
 from valle.model.config import LENGTH_DIGITS, NUM_DIGITS
-from valle.synthesis.decoding.conditions import Condition, device_of
+from valle.synthesis.decoding.conditions import Condition, Utterance, device_of
+from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.tokens import decode_tokens
-from valle.synthesis.options import SamplingOptions
 
 SHORTEST, LONGEST = 0.4, 2.5
-"""A text takes at least and at most so many times the frames that its symbols take on average."""
+"""Bounds of a predicted duration, as factors of the average duration of a text with as many symbols."""
 
 
 def average_frames(model: ValleModel, condition: Condition) -> float:
-    """The frames that a text of so many symbols takes on average."""
+    """Return the average number of frames of a text with as many symbols."""
     # `<bos>` and `<eos>` are not spoken.
     return max(1, len(condition.symbol_ids) - 2) * model.config.text_stride
 
 
 def num_frames(model: ValleModel, condition: Condition, predicted: int | None) -> int:
-    """A predicted length, or the average one for None, within what a text of so many symbols can take."""
+    """Clamp a predicted duration to the plausible range of the text; None is the average duration."""
     average = average_frames(model, condition)
-    wanted = average if predicted is None else predicted
-    return max(1, round(min(max(wanted, SHORTEST * average), LONGEST * average)))
+    frames = average if predicted is None else predicted
+    return max(1, round(min(max(frames, SHORTEST * average), LONGEST * average)))
 
 
 @torch.inference_mode()
-def predict_lengths(
-    model: ValleModel, conditions: Sequence[Condition], options: Sequence[SamplingOptions]
-) -> list[int]:
-    """Frames of each utterance, its prefix not counted: what the options say, or else what the model predicts."""
-    predicted: dict[int, list[int]] = {}
-    for way in ("digits", "at_once"):
-        asked = [place for place, own in enumerate(options) if own.duration == way and own.seconds is None]
-        if asked:
-            predicted |= dict(zip(asked, _predict(model, [conditions[place] for place in asked], way), strict=True))
-    lengths = []
-    for index, (condition, own) in enumerate(zip(conditions, options, strict=True)):
-        if own.seconds is not None:
-            lengths.append(max(1, round(own.seconds * model.config.frame_rate)))
-            continue
-        digits = predicted.get(index, [])
-        number = int("".join(str(digit) for digit in digits)) if digits else None
-        whole = round(own.slowness * num_frames(model, condition, number))
-        longest = int(own.max_seconds * model.config.frame_rate)
-        lengths.append(max(1, min(whole - condition.num_said, longest)))
-    return lengths
+def predict_lengths(model: ValleModel, utterances: Sequence[Utterance]) -> list[int]:
+    """Return the frames of each utterance without its prefix: as the options demand, or else predicted."""
+    predicted = apply_by_group(
+        utterances,
+        lambda utterance: "given" if utterance.options.seconds is not None else utterance.options.duration,
+        lambda method, group: _predict(model, [utterance.condition for utterance in group], method),
+    )
+    return [_length(model, *pair) for pair in zip(utterances, predicted, strict=True)]
 
 
-def _predict(model: ValleModel, conditions: Sequence[Condition], way: str) -> list[list[int]]:
-    """The digits of each length, one after the other or all at once."""
-    if way == "digits":
+def _length(model: ValleModel, utterance: Utterance, predicted: int | None) -> int:
+    condition, options = utterance.condition, utterance.options
+    if options.seconds is not None:
+        return max(1, round(options.seconds * model.config.frame_rate))
+    frames = round(options.duration_scale * num_frames(model, condition, predicted))
+    longest = int(options.max_seconds * model.config.frame_rate)
+    return max(1, min(frames - condition.num_spoken, longest))
+
+
+def _predict(model: ValleModel, conditions: Sequence[Condition], method: str) -> list[int | None]:
+    """Predict durations digit by digit (`digits`) or all digits at once (`at_once`); other methods predict none."""
+    if method == "digits":
         rows = [_row(condition, np.zeros(0, dtype=np.int64)) for condition in conditions]
-        return decode_tokens(model, Task.LEN, rows, longest=LENGTH_DIGITS)
-    nothing, hidden = np.zeros(LENGTH_DIGITS, dtype=np.int64), np.ones(LENGTH_DIGITS, dtype=bool)
-    rows = [Row(0, dict(_row(condition, nothing).parts), hidden) for condition in conditions]
-    batch = make_batch(Task.LEN, Mode.NAR_LEN, rows, model.config).to(device_of(model))
-    logits = model(batch)[:, :NUM_DIGITS]  # the stop of the other way is no digit
-    return logits.argmax(-1).view(len(rows), LENGTH_DIGITS).tolist()
+        return [_as_number(digits) for digits in decode_tokens(model, Task.LEN, rows, longest=LENGTH_DIGITS)]
+    if method == "at_once":
+        empty, masked = np.zeros(LENGTH_DIGITS, dtype=np.int64), np.ones(LENGTH_DIGITS, dtype=bool)
+        rows = [Row(0, dict(_row(condition, empty).parts), masked) for condition in conditions]
+        batch = make_batch(Task.LEN, Mode.NAR_LEN, rows, model.config).to(device_of(model))
+        logits = model(batch)[:, :NUM_DIGITS]  # without the stop, which only digit-by-digit decoding uses
+        return [_as_number(digits) for digits in logits.argmax(-1).view(len(rows), LENGTH_DIGITS).tolist()]
+    return [None] * len(conditions)
+
+
+def _as_number(digits: Sequence[int]) -> int | None:
+    return int("".join(str(digit) for digit in digits)) if digits else None
 
 
 def _row(condition: Condition, digits: np.ndarray) -> Row:

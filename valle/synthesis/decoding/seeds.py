@@ -1,19 +1,27 @@
-"""Seeds from seeds: several sentences and several takes of each, none of which draws what another drew."""
+"""Derive seeds and random generators: sentences and candidates draw independently of each other."""
 
 import numpy as np
+import torch
 
-_SENTENCE, _TAKE = 1, 2
+from valle.synthesis.options import NUM_SEEDS
+
+_SENTENCE, _CANDIDATE = 1, 2
 
 
 def sentence_seed(seed: int, index: int) -> int:
-    """The seed of the `index`-th sentence of a text: `seed` itself for the first, unrelated for the others."""
-    return _nth(seed, index, _SENTENCE)
+    """Return the seed of the `index`-th sentence of a text: `seed` itself for the first."""
+    return _derive(seed, index, _SENTENCE)
 
 
-def take_seed(seed: int, index: int) -> int:
-    """The seed of the `index`-th take of an utterance: `seed` itself for the first, unrelated for the others."""
-    return _nth(seed, index, _TAKE)
+def candidate_seed(seed: int, index: int) -> int:
+    """Return the seed of the `index`-th candidate of an utterance: `seed` itself for the first."""
+    return _derive(seed, index, _CANDIDATE)
 
 
-def _nth(seed: int, index: int, kind: int) -> int:
+def seeded_generator(seed: int) -> torch.Generator:
+    """Return the generator of one utterance; seeds that exceed 64 bits (seed + 1, seed + trial) wrap around."""
+    return torch.Generator().manual_seed(seed % NUM_SEEDS)
+
+
+def _derive(seed: int, index: int, kind: int) -> int:
     return seed if index == 0 else int(np.random.SeedSequence((seed, kind, index)).generate_state(1)[0])

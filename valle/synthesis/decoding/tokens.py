@@ -1,7 +1,8 @@
-"""Digits, phonemes and bytes, one after the other: how long a text takes, and what was said."""
+"""Decode digits and phonemes one after the other: durations of texts and phonemes of speech."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,43 +13,43 @@ from valle.synthesis.decoding.conditions import device_of
 
 @torch.inference_mode()
 def decode_tokens(model: ValleModel, task: Task, rows: Sequence[Row], *, longest: int) -> list[list[int]]:
-    """The likeliest ids of rows whose output is empty, without the stop: at most `longest` each, in their order."""
+    """Decode the likeliest ids of rows with an empty output, without the stop: at most `longest` each, in order."""
     layout = LAYOUTS[task, Mode.TOKENS]
     stop = model.config.stop_of(layout.head)
     batch = make_batch(task, Mode.TOKENS, rows, model.config).to(device_of(model))
     cache = Cache(model.config.depth, capacity=batch.positions.shape[1] + longest)
     logits = model.prefill(batch, cache)
     outputs: list[list[int]] = [[] for _ in rows]
-    going = list(range(len(rows)))
+    active = list(range(len(rows)))
     while True:
         chosen = logits[:, 0].argmax(-1).tolist()
-        kept = [place for place, token in enumerate(chosen) if token != stop]
-        for place in kept:
-            outputs[going[place]].append(chosen[place])
-        kept = [place for place in kept if len(outputs[going[place]]) < longest]
+        kept = [row for row, token in enumerate(chosen) if token != stop]
+        for row in kept:
+            outputs[active[row]].append(chosen[row])
+        kept = [row for row in kept if len(outputs[active[row]]) < longest]
         if not kept:
             return outputs
-        if len(kept) < len(going):
+        if len(kept) < len(active):
             cache.keep(torch.tensor(kept, device=logits.device))
-            going = [going[place] for place in kept]
-        tokens, places = _last(outputs, going, logits.device)
-        logits = model.step(layout, tokens, places, cache)
+            active = [active[row] for row in kept]
+        tokens, indices = _last(outputs, active, logits.device)
+        logits = model.step(layout, tokens, indices, cache)
 
 
-def _last(outputs: Sequence[Sequence[int]], going: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
-    """The newest token of each row that goes on, and its place."""
-    tokens = torch.tensor([outputs[row][-1] for row in going], device=device)
-    return tokens, torch.tensor([len(outputs[row]) - 1 for row in going], device=device)
+def _last(outputs: Sequence[Sequence[int]], active: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the newest token of each active row and its index."""
+    tokens = torch.tensor([outputs[row][-1] for row in active], device=device)
+    return tokens, torch.tensor([len(outputs[row]) - 1 for row in active], device=device)
 
 
 def transcribe_codes(
     model: ValleModel, speech: Sequence[Codes], language_ids: Sequence[int], *, symbols_per_frame: float = 0.5
 ) -> list[list[int]]:
-    """Phoneme ids of speech, codes [K, T] each. A transcript ends after `symbols_per_frame` symbols a frame at most."""
+    """Transcribe speech, codes [K, T] each, to phoneme ids: at most `symbols_per_frame` of them per frame."""
     longest = [max(1, int(symbols_per_frame * codes.shape[1])) for codes in speech]
     rows = [
-        Row(0, {"heard": codes, "language": torch.tensor([language]).numpy()})
+        Row(0, {"heard": codes, "language": np.array([language])})
         for codes, language in zip(speech, language_ids, strict=True)
     ]
-    written = decode_tokens(model, Task.STT, rows, longest=max(longest))
-    return [symbols[:limit] for symbols, limit in zip(written, longest, strict=True)]
+    transcripts = decode_tokens(model, Task.STT, rows, longest=max(longest))
+    return [symbols[:limit] for symbols, limit in zip(transcripts, longest, strict=True)]

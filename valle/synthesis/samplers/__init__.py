@@ -1,1 +1,1 @@
-"""Samplers: one idea per module, each a pure function of logits. None writes into what it is given."""
+"""Samplers: pure functions of logits, which never write into their arguments."""

@@ -1,6 +1,6 @@
-"""Beam search: the likeliest few beginnings are kept, by their accumulated log-probabilities.
+"""Beam search over codebook 0 by accumulated log-probabilities.
 
-The search is a value and a pure step; who runs the model keeps its cache in the order of the parents.
+The search is a value and a pure step; the caller runs the model and orders its cache by the returned parents.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from valle.synthesis.options import BeamOptions
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """Codes [n] without the stop, the sum of their log-probabilities with the stop's, and whether they have ended."""
+    """Codes [n] without the stop, their summed log-probability including the stop, and whether they have ended."""
 
     codes: Tensor
     score: float
@@ -22,10 +22,10 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Beams:
-    """A search on its way: B live beginnings, likeliest first, and the best hypotheses that have ended.
+    """State of a search: B live beams, likeliest first, and the best finished hypotheses.
 
-    `histories` [B, n] begin with `num_given` codes that were given, `scores` [B] are sums of log-probabilities of the
-    others. B is 1 before the first step, then up to the width.
+    `histories` [B, n] begin with `num_given` given codes; `scores` [B] sum the log-probabilities of the others. B is 1
+    before the first step, then up to the width.
     """
 
     histories: Tensor
@@ -36,7 +36,7 @@ class Beams:
 
 
 def start_beams(given: Tensor, options: BeamOptions) -> Beams:
-    """A search that begins with the codes `given` [n]."""
+    """Start a search after the codes `given` [n]."""
     return Beams(
         histories=given[None],
         scores=torch.zeros(1, dtype=torch.float64, device=given.device),
@@ -47,11 +47,10 @@ def start_beams(given: Tensor, options: BeamOptions) -> Beams:
 
 
 def step(beams: Beams, logits: Tensor, stop: int) -> tuple[Beams, Tensor]:
-    """The beams one frame later, from the logits [B, V] of the frame after each history, and the row of the history
-    that each came from.
+    """Advance the beams by one frame, given the logits [B, V] after each history.
 
-    Beams that stop are kept as finished and take no place of a live one. There may be fewer than the width when
-    logits are minus infinity, and none when no code but the stop is left.
+    Return the new beams and, for each, the row of the history that it extends. Beams that stop are kept as finished
+    beside the live ones. Fewer than the width are left where logits are minus infinity, none where only the stop is.
     """
     width, size = beams.options.width, logits.shape[-1]
     scores = beams.scores[:, None] + logits.double().log_softmax(-1)  # [B, V]
@@ -60,37 +59,37 @@ def step(beams: Beams, logits: Tensor, stop: int) -> tuple[Beams, Tensor]:
         for history, score in zip(beams.histories, scores[:, stop].tolist(), strict=True)
         if score > float("-inf")
     ]
-    finished = sorted((*beams.finished, *ended), key=lambda one: -_normalised(one, beams))[:width]
+    finished = sorted((*beams.finished, *ended), key=lambda hypothesis: -_normalised(hypothesis, beams))[:width]
     live = scores.index_fill(1, torch.tensor([stop], device=scores.device), float("-inf")).flatten()
-    highest, places = live.topk(min(width, len(live)))
-    highest, places = highest[highest.isfinite()], places[highest.isfinite()]
-    parents = places // size
-    histories = torch.cat([beams.histories[parents], (places % size)[:, None]], dim=1)
+    highest, indices = live.topk(min(width, len(live)))
+    highest, indices = highest[highest.isfinite()], indices[highest.isfinite()]
+    parents = indices // size
+    histories = torch.cat([beams.histories[parents], (indices % size)[:, None]], dim=1)
     return replace(beams, histories=histories, scores=highest, finished=tuple(finished)), parents
 
 
 def is_over(beams: Beams, max_frames: int) -> bool:
-    """Whether no live beam can become better than the best finished one within `max_frames` (given codes included)."""
+    """Return whether no live beam can beat the best finished one within `max_frames` (given codes included)."""
     if not len(beams.scores) or beams.histories.shape[1] >= max_frames:
         return True
     if not beams.finished:
         return False
-    # A sum of log-probabilities only falls, so a live one is at best what it is now over the longest length.
+    # A sum of log-probabilities only falls: the bound of a live beam is its score now over the longest length.
     longest = max_frames - beams.num_given + 1
     bound = float(beams.scores.max()) / float(longest) ** beams.options.length_exponent
     return _normalised(beams.finished[0], beams) >= bound
 
 
 def best(beams: Beams) -> Hypothesis:
-    """The best hypothesis. One that is still live may be better than any that has ended, where the search was cut."""
+    """Return the best hypothesis; where the search was cut, a live one may beat every finished one."""
     live = [
         Hypothesis(history, score, is_complete=False)
         for history, score in zip(beams.histories, beams.scores.tolist(), strict=True)
     ]
-    return max((*beams.finished, *live), key=lambda one: _normalised(one, beams))
+    return max((*beams.finished, *live), key=lambda hypothesis: _normalised(hypothesis, beams))
 
 
-def _normalised(one: Hypothesis, beams: Beams) -> float:
-    """The score over the length, stop included, to the power of the exponent."""
-    length = max(1, len(one.codes) - beams.num_given + one.is_complete)
-    return one.score / float(length) ** beams.options.length_exponent
+def _normalised(hypothesis: Hypothesis, beams: Beams) -> float:
+    """Divide the score by the length, stop included, to the power of the exponent."""
+    length = max(1, len(hypothesis.codes) - beams.num_given + hypothesis.is_complete)
+    return hypothesis.score / float(length) ** beams.options.length_exponent

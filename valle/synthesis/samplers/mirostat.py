@@ -1,4 +1,4 @@
-"""Mirostat (Basu et al., arXiv 2007.14966, algorithm 1): a top-k that keeps the surprise of the codes near an aim."""
+"""Mirostat (Basu et al., arXiv 2007.14966, algorithm 1): adapt top-k so that the surprise of codes meets a target."""
 
 import math
 from dataclasses import dataclass
@@ -7,27 +7,28 @@ import torch
 from torch import Tensor
 
 from valle.synthesis.options import MirostatOptions
-from valle.synthesis.samplers.drawing import draw
+from valle.synthesis.samplers.draws import draw
 
-_MOST_RATIOS = 100  # of successive probabilities, that Zipf's exponent is estimated from (the paper's m)
+_MOST_RATIOS = 100
+"""Ratios of successive probabilities that estimate the exponent of Zipf's law (m of the paper)."""
 
 
 @dataclass(frozen=True, slots=True)
 class MirostatState:
-    """What one utterance carries from frame to frame: the surprise in bits that k is chosen for."""
+    """State of one utterance between frames: the surprise in bits that k is chosen for."""
 
     mu: float
 
 
 def start_mirostat(options: MirostatOptions) -> MirostatState:
-    """The state before the first frame."""
+    """Return the state before the first frame: mu = 2 tau, as in the paper."""
     return MirostatState(2 * options.tau)
 
 
 def draw_mirostat(
     logits: Tensor, state: MirostatState, *, options: MirostatOptions, generator: torch.Generator
 ) -> tuple[int, MirostatState]:
-    """An id from the k likeliest of logits [V], and the state moved against how far it was from the aim."""
+    """Draw an id from the k likeliest of logits [V] and update mu by the error of its surprise."""
     log_probabilities = logits.double().log_softmax(-1)
     ordered, order = log_probabilities.sort(descending=True, stable=True)
     k = choose_k(zipf_exponent(ordered), state.mu, size=int(ordered.isfinite().sum()))
@@ -37,7 +38,7 @@ def draw_mirostat(
 
 
 def zipf_exponent(ordered: Tensor) -> float:
-    """The exponent of Zipf's law that fits log-probabilities [V], largest first, by least squares (equation 30)."""
+    """Fit the exponent of Zipf's law to log-probabilities [V], largest first, by least squares (equation 30)."""
     ordered = ordered[ordered.isfinite()][: _MOST_RATIOS + 1]
     ranks = torch.arange(1, len(ordered) + 1, dtype=ordered.dtype)
     steps = (ranks[1:] / ranks[:-1]).log()
@@ -46,8 +47,8 @@ def zipf_exponent(ordered: Tensor) -> float:
 
 
 def choose_k(exponent: float, mu: float, *, size: int) -> int:
-    """How many of `size` entries to draw from so that their cross-entropy is about `mu` bits; at least 1."""
-    if exponent <= 0:  # all alike: no k has another surprise than the rest
+    """Return how many of `size` entries have a cross-entropy of about `mu` bits; at least 1."""
+    if exponent <= 0:  # a flat distribution: every k has the same surprise
         return size
     if math.isinf(exponent) or size < 2:
         return 1

@@ -1,0 +1,32 @@
+"""Recognise audio files by their suffix, in any case: the one list that readers and evaluation share."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from manifests.reading.listing import walk
+
+AUDIO_SUFFIXES = frozenset(
+    {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd", ".w64", ".wav"}
+)
+"""Suffixes, in lower case, of the formats that libsndfile decodes."""
+
+
+def is_audio_name(name: str) -> bool:
+    """Return whether the suffix of a file name, in any case, is that of an audio format."""
+    return os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES  # noqa: PTH122 - also for names inside archives
+
+
+def find_audio_files(folder: Path) -> Iterator[Path]:
+    """Yield the regular audio files below `folder`, sorted, subfolders included.
+
+    Hidden names, dangling links, folders with an audio suffix and special files are left out.
+    """
+    for found in walk(folder, AUDIO_SUFFIXES):
+        try:
+            is_regular = stat.S_ISREG(Path(found.path).stat().st_mode)
+        except OSError:
+            continue
+        if is_regular:
+            yield Path(found.path)

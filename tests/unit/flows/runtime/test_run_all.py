@@ -1,0 +1,79 @@
+"""The order in which shards are submitted, and the end of a run with failed or claimed shards."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.runtime.runner import Work, run_all
+from warehouse.errors import StageError
+from warehouse.shard_runs import ShardReport
+
+
+def shard_report(shard: str) -> ShardReport:
+    return ShardReport(
+        stage="segment", corpus="clips", shard=shard, rows_in=1, rows_out=1, drops={}, audio_seconds=1.0,
+        wall_seconds=0.1,
+    )  # fmt: skip
+
+
+class Cluster:
+    """A task runner whose futures answer when they are asked."""
+
+    def __init__(self, answers: dict[str, list[Any]]) -> None:
+        self.answers = answers
+        self.events: list[str] = []
+        self.pending = 0
+        self.most_pending = 0
+
+    def work(self) -> list[Work]:
+        return [Work(label=name, audio_seconds=1.0, submit=self._submit(name)) for name in self.answers]
+
+    def _submit(self, name: str) -> Any:
+        def submit(wait: bool) -> Any:
+            self.events.append(f"{name}{' wait' if wait else ''}")
+            self.pending += 1
+            self.most_pending = max(self.pending, self.most_pending)
+            return self
+
+        return submit
+
+    def result(self, raise_on_failure: bool) -> Any:
+        assert not raise_on_failure
+        self.pending -= 1
+        done = len(self.events) - self.pending - 1
+        return self.answers[self.events[done].split()[0]].pop(0)
+
+
+@pytest.fixture(autouse=True)
+def without_server() -> Iterator[None]:
+    """Progress is reported to a server that is down, and the logger of a run is silent."""
+    with temporary_settings(updates={PREFECT_API_URL: "http://127.0.0.1:9/api"}), disable_run_logger():
+        yield
+
+
+def test_at_most_twice_the_width_is_submitted_at_a_time() -> None:
+    cluster = Cluster({f"s{number}": [shard_report(f"s{number}")] for number in range(12)})
+    reports = run_all("segment clips", cluster.work(), width=2)
+    assert [report.shard for report in reports] == [f"s{number}" for number in range(12)]
+    assert cluster.most_pending == 4
+
+
+def test_claimed_shards_come_last_and_wait_for_the_other_run() -> None:
+    cluster = Cluster({"a": [None, shard_report("a")], "b": [shard_report("b")]})
+    reports = run_all("segment clips", cluster.work(), width=1)
+    assert cluster.events == ["a", "b", "a wait"]
+    assert [report.shard for report in reports] == ["b", "a"]
+
+
+def test_failed_shards_are_named_at_the_end_and_the_others_are_done() -> None:
+    cluster = Cluster({"a": [ValueError("disk")], "b": [shard_report("b")]})
+    with pytest.raises(StageError, match=r"1 of 2 shards failed, the first is a \(disk\)"):
+        run_all("segment clips", cluster.work(), width=1)
+    assert cluster.events == ["a", "b"]
+
+
+def test_without_work_there_is_nothing_to_do() -> None:
+    assert run_all("segment clips", [], width=1) == []

@@ -1,0 +1,230 @@
+"""French as it is written to French in words, before espeak-ng reads it.
+
+espeak-ng reads whole and decimal numbers, years, percent and pairs of digits rightly.
+"""
+
+import re
+
+from num2words import num2words
+
+from valle.phonemes.written.rules import (
+    VULGAR_FRACTION,
+    Rule,
+    any_of,
+    ends_sentence,
+    rewrite,
+    roman_value,
+    separate_letters,
+)
+
+_NUMBER = r"(?:\d{1,3}(?:[. ]\d{3}){1,5}|\d{1,15})(?:,\d{1,9})?"
+_START = r"(?<![\w.,])"
+
+# fmt: off
+_BEFORE_NAMES = {"M.": "Monsieur", "MM.": "Messieurs", "Mme": "Madame", "Mmes": "Mesdames", "Mlle": "Mademoiselle",
+                 "Mlles": "Mesdemoiselles", "Dr": "Docteur", "Pr": "Professeur", "Me": "Maître", "Mgr": "Monseigneur"}
+_ANYWHERE = {"av. J.-C.": "avant Jésus-Christ", "ap. J.-C.": "après Jésus-Christ", "J.-C.": "Jésus-Christ",
+             "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ", "cf.": "confer", "tél.": "téléphone",
+             "max.": "maximum", "min.": "minimum", "svp": "s'il vous plaît", "s.v.p.": "s'il vous plaît"}
+_BEFORE_NUMBERS = {"n°": "numéro", "no": "numéro", "nos": "numéros", "n°s": "numéros", "p.": "page", "pp.": "pages",
+                   "art.": "article", "chap.": "chapitre", "vol.": "volume", "fig.": "figure", "t.": "tome"}
+_MONTHS = ("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
+           "décembre")
+_RULERS = ("Alexandre", "Benoît", "Catherine", "Charles", "Clément", "Édouard", "Edouard", "Élisabeth", "Elisabeth",
+           "François", "Frédéric", "George", "Georges", "Grégoire", "Guillaume", "Henri", "Innocent", "Jacques", "Jean",
+           "Joseph", "Léon", "Léopold", "Louis", "Nicolas", "Napoléon", "Othon", "Paul", "Philippe", "Pie", "Pierre",
+           "Ramsès", "Richard", "Robert", "Urbain")
+_HEADINGS = ("chapitre", "acte", "tome", "livre", "partie", "titre", "article", "Vatican", "volume", "phase", "type")
+_UNITS = {
+    "km": "kilomètre", "m": "mètre", "cm": "centimètre", "mm": "millimètre", "kg": "kilogramme", "g": "gramme",
+    "mg": "milligramme", "t": "tonne", "l": "litre", "L": "litre", "ml": "millilitre", "cl": "centilitre",
+    "ha": "hectare", "min": "minute", "s": "seconde", "ms": "milliseconde", "Hz": "hertz", "kHz": "kilohertz",
+    "MHz": "mégahertz", "GHz": "gigahertz", "W": "watt", "kW": "kilowatt", "MW": "mégawatt", "GW": "gigawatt",
+    "kWh": "kilowattheure", "V": "volt", "Ko": "kilooctet", "Mo": "mégaoctet", "Go": "gigaoctet", "To": "téraoctet",
+    "dB": "décibel", "kcal": "kilocalorie", "°C": "degré Celsius", "° C": "degré Celsius", "°F": "degré Fahrenheit",
+    "°": "degré",
+}
+_FEMININE = ("tonne", "minute", "seconde", "milliseconde", "kilocalorie", "livre")
+_PER = {"h": "heure", "s": "seconde", "min": "minute", "jour": "jour", "mois": "mois", "an": "an", "kg": "kilogramme",
+        "l": "litre", "m": "mètre", "km": "kilomètre"}
+_CURRENCIES = {"€": "euro", "$": "dollar", "£": "livre", "¥": "yen"}
+_SCALES = {"M": "million", "Md": "milliard", "Mds": "milliard"}
+_PARTS = {2: "demi", 3: "tiers", 4: "quart"}
+# fmt: on
+_ALWAYS_PAIRS = {"24/7", "9/11", "50/50", "24/24"}
+_SENTENCE_STARTS = "Le|La|Les|Un|Une|Il|Elle|Ils|Elles|On|Nous|Vous|Je|Tu|Ce|C'est|Mais|Et|En|Dans|Puis|Pour|Au|À|Si"
+
+
+def _ordinal(number: int) -> str:
+    # num2words keeps the plural of quatre-vingts and deux cents.
+    words = str(num2words(number, lang="fr", to="ordinal"))
+    return words.replace("vingtsième", "vingtième").replace("centsième", "centième")
+
+
+def _plural(word: str) -> str:
+    first, separator, rest = word.partition(" ")
+    return (first if first.endswith(("s", "z")) else first + "s") + separator + rest
+
+
+def _is_single(number: str) -> bool:
+    """Decide as French grammar does: a plural begins at two."""
+    return number.partition(",")[0] in ("0", "1")
+
+
+def _counted(number: str, unit: str) -> str:
+    if number == "1" and unit in _FEMININE:
+        return f"une {unit}"
+    return f"{number} {unit if _is_single(number) else _plural(unit)}"
+
+
+def _long_form(match: re.Match[str]) -> str:
+    is_short = match[0].endswith(".")
+    return _ANYWHERE[match[0]] + ("." if is_short and ends_sentence(match, _SENTENCE_STARTS) else "")
+
+
+def _numeral(match: re.Match[str]) -> str:
+    value = roman_value(match["roman"])
+    return match[0] if value is None else f"{match.groupdict().get('before') or ''}{value}"
+
+
+def _roman_ordinal(match: re.Match[str]) -> str:
+    value = roman_value(match["roman"])
+    return match[0] if value is None else _ordinal(value)
+
+
+def _written_ordinal(match: re.Match[str]) -> str:
+    number, plural = int(match["number"]), match["plural"]
+    if match["ending"] in ("re", "ère"):
+        word = "première"
+    elif match["ending"] in ("nd", "nde"):
+        word = "seconde" if match["ending"] == "nde" else "second"
+    else:
+        word = _ordinal(number)
+    return word + plural
+
+
+def _date(match: re.Match[str]) -> str:
+    day, month, years = int(match["day"]), int(match["month"]), match["year"]
+    if not (1 <= day <= 31 and 1 <= month <= 12):
+        return match[0]
+    return f"{'premier' if day == 1 else day} {_MONTHS[month - 1]} {int(years)}"
+
+
+def _time(match: re.Match[str]) -> str:
+    hour, minute = int(match["hour"]), match["minute"]
+    if hour > 24:
+        return match[0]
+    words = {0: "zéro heure", 1: "une heure", 21: "vingt et une heures"}.get(hour, f"{hour} heures")
+    return words + (f" {int(minute)}" if minute and minute != "00" else "")
+
+
+def _fraction(match: re.Match[str]) -> str:
+    top, bottom, whole = int(match["top"]), int(match["bottom"]), match["whole"]
+    before = f"{whole} " if whole else ""
+    if f"{top}/{bottom}" in _ALWAYS_PAIRS or not 0 < top < bottom:
+        return f"{before}{top} sur {bottom}"
+    if bottom == 2 and whole:
+        return f"{whole} et demi"
+    part = _PARTS.get(bottom) or _ordinal(bottom)
+    words = f"{'un' if top == 1 else num2words(top, lang='fr')} {part if top == 1 else _plural(part)}"
+    return f"{whole} et {words}" if whole else words
+
+
+def _measure(match: re.Match[str]) -> str:
+    words = _counted(match["number"], _UNITS[match["unit"]])
+    if match["power"]:
+        words += (" carré" if match["power"] == "2" else " cube") + ("" if _is_single(match["number"]) else "s")
+    return words + (f" par {_PER[match['per']]}" if match["per"] else "")
+
+
+def _money(match: re.Match[str]) -> str:
+    number, unit = match["number"], _CURRENCIES[match["sign"]]
+    whole, _, part = number.partition(",")
+    scale = (match["scale"] or "").strip()
+    if scale == "k":
+        return f"{number} mille {_plural(unit)}"
+    if scale:
+        of = "d'" if unit == "euro" else "de "
+        return f"{_counted(number, _SCALES.get(scale, scale.removesuffix('s')))} {of}{_plural(unit)}"
+    if len(part) != 2:
+        return _counted(number, unit)
+    if whole == "0" and unit == "euro":
+        return f"{int(part)} centime{'' if int(part) == 1 else 's'}"
+    return _counted(whole, unit) + ("" if part == "00" else f" {int(part)}")
+
+
+_NAMES: tuple[Rule, ...] = (
+    (
+        re.compile(r"\b[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,4}[A-Za-z]{2,20}\b"),
+        lambda m: m[0].replace(".", " point ").replace("@", " arobase "),
+    ),
+    (re.compile(rf"(?<![\w.])(?:{any_of(_ANYWHERE)})(?!\w)"), _long_form),
+    (re.compile(rf"(?<![\w.])({any_of(_BEFORE_NAMES)})\.?(?= [A-ZÀ-Ý])"), lambda m: _BEFORE_NAMES[m[1]]),
+    (re.compile(r"\b(?:Mme|Mlle)s?\b\.?"), lambda m: _BEFORE_NAMES[m[0].rstrip(".")]),
+    (re.compile(r"\bSt(e?)[ -](?=[A-ZÀ-Ý])"), r"Saint\1 "),
+    (re.compile(r"\b(?P<roman>[IVX]{1,6})(?:e|ème|ᵉ|è)s?(?= |$|[,.;:!?)])"), _roman_ordinal),
+    (re.compile(r"\bIer\b"), "premier"),
+    (re.compile(r"\b(?:Ire|Ière)\b"), "première"),
+    (re.compile(rf"\b(?P<before>(?:{any_of(_RULERS)}|(?i:{any_of(_HEADINGS)})) )(?P<roman>[IVXLC]{{1,7}})\b(?!')"),
+     _numeral),
+    (re.compile(r"(?<![\w'.-])(?P<roman>[IVXL]{2,6})(?![\w'-]|\.\w)"), _numeral),
+    *separate_letters(_SENTENCE_STARTS),
+)  # fmt: skip
+_NUMBERS: tuple[Rule, ...] = (
+    (re.compile(rf"(?<![\w.])((?i:{any_of(_BEFORE_NUMBERS)})) ?(?=\d)"), lambda m: f"{_BEFORE_NUMBERS[m[1].lower()]} "),
+    (re.compile(r"(?<![\d.,])0\d(?:[ .-]\d\d){4}(?![\d-]|\.\d)"), lambda m: re.sub(r"\D", " ", m[0])),
+    (re.compile(r"\+(?=\d{1,3}(?: \d{1,4}){3,6})"), "plus "),
+    (re.compile(r"(?<![\w/.-])(?P<day>\d{1,2})([/.])(?P<month>\d{1,2})\2(?P<year>\d{4}|\d\d)(?![\w/-]|\.\d)"), _date),
+    (re.compile(r"(?<![\w/.-])(?P<year>[12]\d{3})-(?P<month>\d{2})-(?P<day>\d{2})(?![\w-])"), _date),
+    (re.compile(rf"(?<![\w.,])1(?= (?:{any_of(_MONTHS)})\b)"), "premier"),
+    (
+        re.compile(r"(?<![\w.,])(?P<number>\d{1,4})(?P<ending>er|ère|re|nde|nd|ème|eme|è|e)(?P<plural>s?)\b"),
+        _written_ordinal,
+    ),
+    (re.compile(r"(?<![\d/.,:])(?P<hour>[01]?\d|2[0-4]) ?[hH](?: ?(?P<minute>[0-5]\d))?\b"), _time),
+    (re.compile(r"(?<![\w.,:])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\w:])"), _time),
+    (re.compile(r"(?<=heures)/(?=24)"), " sur "),
+    (re.compile(VULGAR_FRACTION), _fraction),
+    (re.compile(rf"(?P<sign>[€$£¥]) ?{_START}(?P<number>{_NUMBER})(?P<scale> (?:million|milliard)s?\b)?"), _money),
+    (
+        re.compile(
+            rf"{_START}(?P<number>{_NUMBER})(?P<scale> ?(?:Mds?|M|k)| (?:million|milliard)s?)? ?(?P<sign>[€$£¥])"
+        ),
+        _money,
+    ),
+    (re.compile(rf"(?<![\w.,-])(?P<low>{_NUMBER})[-—](?P<high>{_NUMBER})(?![\d-]|[.,]\d)"), r"\g<low> à \g<high>"),
+    (
+        re.compile(
+            rf"{_START}(?P<number>{_NUMBER}) ?(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?"
+            rf"(?:/(?P<per>{any_of(_PER)}))?(?![\w^'])"
+        ),
+        _measure,
+    ),
+)  # fmt: skip
+_SIGNS: tuple[Rule, ...] = (
+    (re.compile(r"(?<![\w)])- ?(?=\d)|(?<=\d) [—-] (?=\d{1,15} =)"), " moins "),
+    (re.compile(r" ?& ?"), " et "),
+    (re.compile(r" ?\+ ?(?=\w)"), " plus "),
+    (re.compile(r" ?= ?"), " égale "),
+    (re.compile(r" ?× ?|(?<=\d) ?\* ?(?=\d)"), " fois "),
+    (re.compile(r" ?÷ ?"), " divisé par "),
+    (re.compile(r"± ?"), "plus ou moins "),
+    (re.compile(r" ?≈ ?| ?~ ?(?=\d)"), " environ "),
+    (re.compile(r" ?< ?(?=\d)"), " inférieur à "),
+    (re.compile(r" ?> ?(?=\d)"), " supérieur à "),
+    (re.compile(r"\^2(?!\d)"), " au carré"),
+    (re.compile(r"\^(?=\d)"), " puissance "),
+    (re.compile(r"§+ ?"), "paragraphe "),
+    (re.compile(r"#(?=\d)"), "numéro "),
+    (re.compile(r"(?<=\w)/(?=\w)"), " "),
+    (re.compile(r"[*_|\\]+"), " "),
+    (re.compile(r" {2,}"), " "),
+)
+
+
+def verbalise(text: str) -> str:
+    """Return `text` with written forms in words; numbers that espeak-ng reads rightly stay as they are."""
+    text = rewrite(text, _NAMES)
+    if any(character.isdecimal() for character in text):
+        text = rewrite(text, _NUMBERS)
+    return rewrite(text, _SIGNS).strip()

@@ -1,0 +1,157 @@
+"""Korean as it is written to Korean in words, before espeak-ng reads it.
+
+espeak-ng reads whole numbers in Sino-Korean, which fits years, minutes, money and measures.
+"""
+
+import re
+
+from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, any_of, rewrite
+
+_NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:\.\d{1,9})?"
+_START = r"(?<![\w.,])"
+
+_DIGITS = "공일이삼사오육칠팔구"
+_ENDING_IN_CONSONANT = "013678"
+_ONES = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
+_TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
+_PAIRS = {
+    "1~2": "한두",
+    "2~3": "두세",
+    "3~4": "서너",
+    "4~5": "네다섯",
+    "5~6": "대여섯",
+    "6~7": "예닐곱",
+    "7~8": "일고여덟",
+}
+# Things are counted in Korean numbers: 세 개, 열두 시, 스무 살. Months, minutes and all above 99 are Sino-Korean.
+_COUNTERS = (
+    r"개(?![월년국소])|명(?!령)|살(?!인)|마리|번째|잔|가지|송이|켤레|군데|그루|권(?!력)|병(?!동)|사람|곳|달(?!러)|벌(?!금)|"
+    r"채(?!널)|쌍|그릇|접시|걸음|바퀴|자루|포기"
+)
+_CURRENCIES = {"$": "달러", "€": "유로", "£": "파운드", "¥": "엔", "₩": "원"}
+# fmt: off
+_UNITS = {
+    "km": "킬로미터", "m": "미터", "cm": "센티미터", "mm": "밀리미터", "kg": "킬로그램", "g": "그램", "mg": "밀리그램",
+    "t": "톤", "l": "리터", "L": "리터", "ml": "밀리리터", "mL": "밀리리터", "ha": "헥타르", "h": "시간",
+    "W": "와트", "kW": "킬로와트", "MW": "메가와트", "kWh": "킬로와트시", "V": "볼트", "Hz": "헤르츠",
+    "kHz": "킬로헤르츠", "MHz": "메가헤르츠", "GHz": "기가헤르츠", "KB": "킬로바이트", "MB": "메가바이트",
+    "GB": "기가바이트", "TB": "테라바이트", "dB": "데시벨", "kcal": "킬로칼로리", "%": "퍼센트", "%p": "퍼센트포인트",
+}
+# fmt: on
+_SPEEDS = {"km/h": ("시속", "킬로미터"), "m/s": ("초속", "미터"), "mph": ("시속", "마일")}
+
+
+def _digit_names(text: str) -> str:
+    """Return the names of digits one by one; other characters divide them."""
+    return " ".join("".join(_DIGITS[int(digit)] for digit in group) for group in re.findall(r"\d+", text))
+
+
+def _native(number: int) -> str:
+    return "스무" if number == 20 else _TENS[number // 10] + _ONES[number % 10]
+
+
+def _count(match: re.Match[str]) -> str:
+    return f"{_native(int(match[0]))} "
+
+
+def _time(match: re.Match[str]) -> str:
+    hour, minute = int(match["hour"]), int(match["minute"])
+    if hour > 24:
+        return match[0]
+    words = f"{_native(hour)} 시" if 1 <= hour <= 12 else f"{hour}시"
+    return words + (f" {minute}분" if minute else "")
+
+
+def _date(match: re.Match[str]) -> str:
+    month, day = int(match["month"]), int(match["day"])
+    return f"{match['year']}년 {month}월 {day}일" if 1 <= month <= 12 and 1 <= day <= 31 else match[0]
+
+
+def _money(match: re.Match[str]) -> str:
+    return f"{match['number']}{match['scale'] or ''} {_CURRENCIES[match['sign']]}"
+
+
+def _measure(match: re.Match[str]) -> str:
+    power = {"2": "제곱", "3": "세제곱"}.get(match["power"] or "", "")
+    return f"{match['number']} {power}{_UNITS[match['unit']]}"
+
+
+def _speed(match: re.Match[str]) -> str:
+    speed, unit = _SPEEDS[match["unit"]]
+    return f"{speed} {match['number']} {unit}"
+
+
+def _decimal(match: re.Match[str]) -> str:
+    return f"{match[1]} 점 {' '.join(match[2])}"
+
+
+def _equals(match: re.Match[str]) -> str:
+    return f"{match[1]}{'은' if match[1] in _ENDING_IN_CONSONANT else '는'} "
+
+
+def _fraction(match: re.Match[str]) -> str:
+    whole = f"{match['whole']}와 " if match["whole"] else ""
+    return f"{whole}{match['bottom']}분의 {match['top']}"
+
+
+_NUMBERS: tuple[Rule, ...] = (
+    (SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),
+    (
+        re.compile(
+            r"(?<![\w.-])(?P<year>[12]\d{3})(?P<mark>[-./]) ?(?P<month>\d{1,2})(?P=mark) ?(?P<day>\d{1,2})"
+            r"(?![\w-]|\.\d)"
+        ),
+        _date,
+    ),
+    (
+        re.compile(r"(?<![\w.,-])(?:\+82[- ])?(?:0\d{1,2}-\d{3,4}-\d{4}|1\d{3}-\d{4})(?![\w-])"),
+        lambda m: _digit_names(m[0]),
+    ),
+    (re.compile(r"(?<![\w.,:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])"), _time),
+    (re.compile(r"(?<![\w.,])(?:0\d{1,19}|\d{12,30})(?![\d]|[.,]\d)"), lambda m: _digit_names(m[0])),
+    (re.compile(VULGAR_FRACTION), _fraction),
+    (re.compile(rf"(?P<sign>[$€£¥₩]) ?(?P<number>{_NUMBER})(?P<scale> ?[천만억조]{{1,2}})?"), _money),
+    (re.compile(rf"{_START}(?P<number>{_NUMBER})(?P<scale> ?[천만억조]{{1,2}})? ?(?P<sign>[$€£¥₩])"), _money),
+    (re.compile(rf"(?<![\w.,])-({_NUMBER}) ?(?:° ?C(?![A-Za-z])|도)"), r"영하 \1 도"),
+    (re.compile(r"(?<![\w.,)])-(?=\d)"), "마이너스 "),
+    (re.compile(r"(?<![\d.,~])([1-7])[~-](\d)(?=(?: ?)(?:" + _COUNTERS + r"|시간))"),
+     lambda m: _PAIRS.get(f"{m[1]}~{m[2]}", f"{m[1]}에서 {m[2]}") + " "),
+    (re.compile(r"(?<=\d)[~—-](?=\d)"), "에서 "),
+    (re.compile(rf"(?:[시초]속 ?)?{_START}(?P<number>{_NUMBER}) ?(?P<unit>km/h|m/s|mph)(?![A-Za-z])"), _speed),
+    (re.compile(rf"(?:섭씨 ?)?{_START}(?P<number>{_NUMBER}) ?° ?C(?![A-Za-z])"), r"섭씨 \g<number> 도"),
+    (re.compile(rf"(?:화씨 ?)?{_START}(?P<number>{_NUMBER}) ?° ?F(?![A-Za-z])"), r"화씨 \g<number> 도"),
+    (re.compile(r"(?<=\d) ?°"), " 도"),
+    (
+        re.compile(rf"{_START}(?P<number>{_NUMBER}) ?(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?(?![A-Za-z\d^])"),
+        _measure,
+    ),
+    (re.compile(r"(?<![\d.,:])1 ?번째"), "첫 번째"),
+    (re.compile(rf"(?<![\w.,:])(?<!에서 )(?:[1-9]\d?)(?= ?(?:{_COUNTERS}))"), _count),
+    (re.compile(r"(?<![\w.,:])(?:[1-9]|1[0-2])(?= ?시(?![즌리]))"), _count),
+    (re.compile(r"(?<![\d.,])6월"), "유월"),
+    (re.compile(r"(?<![\d.,])10월"), "시월"),
+    (re.compile(r"(?<![\d.])(\d{1,15})\.(\d{1,15})(?![\d.])"), _decimal),
+    (re.compile(r"#(?=\d)|\bNo\. ?(?=\d)"), "넘버 "),
+    (re.compile(r"(\d) ?= ?"), _equals),
+)  # fmt: skip
+_SIGNS: tuple[Rule, ...] = (
+    (re.compile(r"\b(Dr|Mr|Mrs|Ms|Prof)\.(?= )"), r"\1"),
+    (re.compile(r"\bvs\b\.?"), "대"),
+    (re.compile(r" ?& ?"), " 앤드 "),
+    (re.compile(r" ?\+ ?(?=\w)"), " 더하기 "),
+    (re.compile(r" ?× ?"), " 곱하기 "),
+    (re.compile(r" ?÷ ?"), " 나누기 "),
+    (re.compile(r" ?= ?"), " 이퀄 "),
+    (re.compile(r"(?<=\w)@(?=\w)"), " 골뱅이 "),
+    (re.compile(r" ?~ ?(?=\d)"), " 약 "),
+    (re.compile(r"(?<=\w)/(?=\w)"), " "),
+    (re.compile(r"[*_|\\~]+"), " "),
+    (re.compile(r" {2,}"), " "),
+)
+
+
+def verbalise(text: str) -> str:
+    """Return `text` with written forms in words; whole numbers stay in digits but for counts of things."""
+    if any(character.isdecimal() for character in text):
+        text = rewrite(text, _NUMBERS)
+    return rewrite(text, _SIGNS).strip()

@@ -1,0 +1,121 @@
+"""Mandarin as it is written to Mandarin in characters: years and telephone numbers by digit, others by value."""
+
+import re
+
+from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, any_of, rewrite
+
+_DIGITS = "零一二三四五六七八九"
+_PLACES = ("", "十", "百", "千")
+_MYRIADS = ("", "万", "亿", "万亿")
+_LONGEST_VALUE = 8  # digits; a longer number without commas is a telephone number or an identity card
+_NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,40})(?:\.\d{1,20})?"
+_CURRENCIES = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元", "￥": "元"}
+_MEASURES = "个個只隻條条張张位本次天种種岁歲点點年人件家名块塊元倍千万萬百米公斤吨辆座套份双瓶杯碗句步"
+# fmt: off
+_UNITS = {
+    "km": "公里", "m": "米", "cm": "厘米", "mm": "毫米", "kg": "公斤", "g": "克", "mg": "毫克", "t": "吨", "l": "升",
+    "L": "升", "ml": "毫升", "mL": "毫升", "h": "小时", "min": "分钟", "s": "秒", "W": "瓦", "kW": "千瓦",
+    "kWh": "千瓦时", "V": "伏", "Hz": "赫兹", "kHz": "千赫", "MHz": "兆赫", "GHz": "吉赫", "KB": "千字节",
+    "MB": "兆字节", "GB": "吉字节", "TB": "太字节", "dB": "分贝",
+}
+# fmt: on
+_PER = {"h": "每小时", "s": "每秒", "min": "每分钟"}
+
+
+def verbalise(text: str) -> str:
+    """Return `text` with every number, unit and sign of arithmetic in characters."""
+    return rewrite(text, _RULES)
+
+
+def _by_digit(digits: str) -> str:
+    return "".join(_DIGITS[int(digit)] for digit in digits)
+
+
+def _value(number: str) -> str:
+    whole, _, fraction = number.replace(",", "").partition(".")
+    is_code = (len(whole) > _LONGEST_VALUE and "," not in number) or (whole.startswith("0") and len(whole) > 1)
+    said = _by_digit(whole) if is_code else _cardinal(int(whole))
+    return f"{said}点{_by_digit(fraction)}" if fraction else said
+
+
+def _cardinal(number: int) -> str:
+    if number == 0:
+        return "零"
+    said, rest, place = "", number, 0
+    while rest and place < len(_MYRIADS):
+        rest, group = divmod(rest, 10_000)
+        if group:
+            # A gap below this group is said as one zero.
+            gap = "零" if said and _has_gap(number, place) and not said.startswith("零") else ""
+            name = "两" if group == 2 and place else _group(group)
+            said = name + _MYRIADS[place] + gap + said
+        place += 1
+    said = said.strip("零")
+    return said[1:] if said.startswith("一十") else said
+
+
+def _has_gap(number: int, place: int) -> bool:
+    return number // 10_000 ** (place - 1) % 10_000 < 1_000
+
+
+def _group(group: int) -> str:
+    said, was_zero = "", False
+    for place in range(3, -1, -1):
+        digit = group // 10**place % 10
+        if digit:
+            name = "两" if digit == 2 and place == 3 else _DIGITS[digit]
+            said += ("零" if was_zero and said else "") + name + _PLACES[place]
+        was_zero = digit == 0
+    return said
+
+
+def _date(match: re.Match[str]) -> str:
+    return f"{_by_digit(match[1])}年{_value(str(int(match[2])))}月{_value(str(int(match[3])))}日"
+
+
+def _measure(match: re.Match[str]) -> str:
+    power = {"2": "平方", "3": "立方"}.get(match["power"] or "", "")
+    return match["number"] + power + _UNITS[match["unit"]] + (_PER[match["per"]] if match["per"] else "")
+
+
+def _fraction(match: re.Match[str]) -> str:
+    whole = f"{_value(match['whole'])}又" if match["whole"] else ""
+    return f"{whole}{_value(match['bottom'])}分之{_value(match['top'])}"
+
+
+def _time(match: re.Match[str]) -> str:
+    hours = "两" if match[1].lstrip("0") == "2" else _cardinal(int(match[1]))
+    minutes = int(match[2])
+    return f"{hours}点" + (f"{'零' if minutes < 10 else ''}{_cardinal(minutes)}分" if minutes else "")
+
+
+_RULES: tuple[Rule, ...] = (
+    (SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),
+    (re.compile(rf"([$€£¥￥]) ?({_NUMBER})( ?[万亿])?"), lambda m: _value(m[2]) + (m[3] or "") + _CURRENCIES[m[1]]),
+    (re.compile(r"(?<!\d)(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?!\d)"), lambda m: _date(m)),
+    (re.compile(r"(?<!\d)(\d{4})(?= ?年|[-~到至]\d{4} ?年)"), lambda m: _by_digit(m[1])),
+    (
+        re.compile(r"(?<![\d-])(?:0\d{2,3}-\d{7,8}|1\d{2}-\d{4}-\d{4})(?![\d-])"),
+        lambda m: _by_digit(m[0].replace("-", "")),
+    ),
+    (re.compile(r"(?<!\d)(\d{1,2}):([0-5]\d)(?![\d:])"), lambda m: _time(m)),
+    (re.compile(rf"({_NUMBER}) ?%"), lambda m: "百分之" + _value(m[1])),
+    (re.compile(VULGAR_FRACTION), _fraction),
+    (re.compile(rf"(?<![0-9A-Za-z-])-(?={_NUMBER})"), "负"),
+    (re.compile(r" ?° ?C"), "度"),
+    (re.compile(r"(?<=\d)[~〜—-](?=\d)"), "到"),
+    (
+        re.compile(
+            rf"(?P<number>{_NUMBER}) ?(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?"
+            r"(?:/(?P<per>h|s|min))?(?![A-Za-z\d])"
+        ),
+        _measure,
+    ),
+    (re.compile(r"\bNo\. ?(?=\d)"), "第"),
+    (re.compile(r"(?<=[\d)]) ?\+ ?(?=[\d(])"), "加"),
+    (re.compile(r"(?<=[\d)]) ?[×*] ?(?=[\d(])"), "乘"),
+    (re.compile(r"(?<=[\d)]) ?÷ ?(?=[\d(])"), "除以"),
+    (re.compile(r"(?<=[\d)]) ?= ?(?=[\d(负])"), "等于"),
+    (re.compile(rf"(?<![\d.,第])2(?= ?[{_MEASURES}])"), "两"),
+    (re.compile(_NUMBER), lambda m: _value(m[0])),
+)

@@ -1,0 +1,144 @@
+"""Write speech to a file while it is synthesized: what is finished survives a crash."""
+
+import io
+import wave
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import soundfile
+
+from valle.audio import Samples
+from valle.codec.base import Codes
+from warehouse.errors import ConfigurationError
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+_BLOCK = 1 << 20
+
+
+class SpeechFile:
+    """A growing 16-bit audio file (`.wav`, `.flac` or `.ogg`), and optionally its codes (`.npy`).
+
+    A WAV is complete after each `append`. Other formats grow as `NAME.partial.wav`, which `close` encodes: their
+    encoders keep the last seconds in memory, so that a kill would lose them. The files are made by the first `append`
+    that has samples; a synthesis without speech leaves an older file alone.
+    """
+
+    def __init__(self, path: Path, sample_rate: int, *, codes: Path | None = None) -> None:
+        self._path = path
+        self._growing = path if path.suffix == ".wav" else path.with_name(f"{path.name}.partial.wav")
+        self._codes_path = codes
+        self._sample_rate = sample_rate
+        self._audio: _WaveFile | None = None
+        self._codes: _CodesFile | None = None
+        self._num_samples = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of speech so far."""
+        return self._num_samples / self._sample_rate
+
+    def append(self, samples: Samples, codes: Codes) -> None:
+        """Append samples [N] and codes [K, T]. Raises ConfigurationError when they cannot be written."""
+        if not len(samples):
+            return
+        try:
+            if self._audio is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._audio = _WaveFile(self._growing, self._sample_rate)
+            self._audio.append(np.clip(samples, -1, 1))
+            if self._codes_path is not None:
+                self._codes = self._codes or _CodesFile(self._codes_path, len(codes))
+                self._codes.append(codes)
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise self._unwritable(error) from error
+        self._num_samples += len(samples)
+
+    def close(self) -> None:
+        """Complete the files. Raises ConfigurationError when the audio cannot be encoded."""
+        if self._codes is not None:
+            self._codes.close()
+        if self._audio is None:
+            return
+        self._audio.close()
+        if self._growing != self._path:
+            try:
+                _encode(self._growing, self._path)
+            except (OSError, soundfile.LibsndfileError) as error:
+                raise self._unwritable(error) from error
+            self._growing.unlink()
+
+    def _unwritable(self, error: Exception) -> ConfigurationError:
+        kept = f"{self.seconds:.1f} s of speech are in {self._growing}" if self.seconds else "nothing was written"
+        return ConfigurationError(f"Cannot write {self._path} ({error}; {kept}); make room or choose another --out.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _encode(source: Path, target: Path) -> None:
+    """Encode a WAV in the format of the suffix of `target`, block by block and atomically."""
+    temporary = target.with_name(f".{target.name}.tmp{target.suffix}")
+    subtype = "OPUS" if target.suffix == ".ogg" else "PCM_16"
+    with (
+        soundfile.SoundFile(source) as wav,
+        soundfile.SoundFile(temporary, "w", samplerate=wav.samplerate, channels=1, subtype=subtype) as encoded,
+    ):
+        for block in wav.blocks(_BLOCK, dtype="int16"):
+            encoded.write(block)
+    temporary.replace(target)
+
+
+class _WaveFile:
+    """A WAV file whose header is valid after each append; libsndfile writes the length only when it closes a file."""
+
+    def __init__(self, path: Path, sample_rate: int) -> None:
+        self._file = path.open("wb")
+        self._wave = wave.open(self._file, "wb")  # noqa: SIM115 (closed by `close`)
+        self._wave.setnchannels(1)
+        self._wave.setsampwidth(2)
+        self._wave.setframerate(sample_rate)
+
+    def append(self, samples: Samples) -> None:
+        # Converted by libsndfile, so that a WAV has the samples of a FLAC of the same speech.
+        buffer = io.BytesIO()
+        soundfile.write(buffer, samples, 1, format="RAW", subtype="PCM_16", endian="LITTLE")
+        self._wave.writeframes(buffer.getvalue())
+        self._file.flush()
+
+    def close(self) -> None:
+        self._wave.close()
+        self._file.close()
+
+
+class _CodesFile:
+    """Codes as an array file [K, T] that grows in T: Fortran order keeps the codes of a frame together."""
+
+    def __init__(self, path: Path, num_codebooks: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("wb")
+        self._shape = (num_codebooks, 0)
+
+    def append(self, codes: Codes) -> None:
+        self._file.seek(0, io.SEEK_END)
+        if not self._shape[1]:
+            self._write_header()
+        self._file.write(np.ascontiguousarray(codes.T, dtype="<i2").tobytes())
+        self._shape = (self._shape[0], self._shape[1] + codes.shape[1])
+        self._write_header()
+        self._file.flush()
+
+    def _write_header(self) -> None:
+        """Write the header in front; NumPy pads it, so that its size does not change as the array grows."""
+        self._file.seek(0)
+        header = {"descr": "<i2", "fortran_order": True, "shape": self._shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def close(self) -> None:
+        self._file.close()
