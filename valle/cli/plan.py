@@ -4,7 +4,6 @@ from typing import Annotated
 
 from flows.parameters import PrepareParameters
 from manifests.corpora.registry import open_corpus
-from valle.backends.registry import Backends
 from valle.cli.arguments import FIELDS, say
 from valle.stages.dry_run import forecast
 from valle.stages.ingest import find_unread
@@ -15,13 +14,7 @@ def plan(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
     """Print, per stage, what is done, what would be done and redone, its hours, time, bytes and reason."""
     choice, lake = options.corpus, options.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
-    result = forecast(
-        options.stages.in_order(),
-        choice.name,
-        lake,
-        Backends(device=options.workers.device),
-        unread=find_unread(corpus, lake),
-    )
+    result = forecast(options.stages.in_order(), choice.name, lake, unread=find_unread(corpus, lake))
     say(format_table(result.table(width=options.workers.width)))
     for note in result.notes:
         say(note)

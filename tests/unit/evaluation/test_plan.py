@@ -20,7 +20,6 @@ from valle.evaluation.plan import plan_evaluation
 from valle.evaluation.resolve import resolve
 from valle.evaluation.systems.control_speech import decoder_revision, find_decoders, write_espeak
 from valle.evaluation.systems.folder import FolderSystem
-from valle.stages.runner import stage_configuration
 from valle.stages.transcribe import Transcribe
 from warehouse.errors import ConfigurationError
 
@@ -149,9 +148,8 @@ def test_judges_hear_one_utterance_at_a_time_unless_asked_for_more(plan):
     assert {stage.batch_seconds for stage in (*alone, voices)} == {0.0}
     together, _ = metric_stages(plan, codes=True, one_at_a_time=False)
     assert min(stage.batch_seconds for stage in together) > 60
-    backends = Backends()
     for one, many in zip(alone, together, strict=True):
-        assert stage_configuration(one, backends) == stage_configuration(many, backends)
+        assert one.configuration == many.configuration
     assert [stage.name for stage in metric_stages(plan, codes=False, one_at_a_time=True)[0]] == [
         "quality",
         "transcribe",
