@@ -182,7 +182,7 @@ def stored_scores(evaluation: str, lake: Lake) -> list[ScoreRow]:
         # Only this table is opened: defining all views takes longer than the rest of a finished evaluation.
         table = stored.to_pyarrow_table(filters=[("evaluation", "=", evaluation)])
     except (OSError, pa.ArrowException) as error:
-        raise LakeError(f"Table {ScoreRow.table} cannot be read ({error}); run `valle fsck`.") from error
+        raise LakeError(f"Table {ScoreRow.table} cannot be read ({error}); run `valle lake fsck`.") from error
     return list(from_table(ScoreRow, table.sort_by("score_id")))
 
 

@@ -131,5 +131,5 @@ def test_a_part_that_is_lost_is_one_sentence(tmp_path):
     lake.append(OldScoreRow, [OldScoreRow(**values("b"))], "old")
     (part,) = lake.folder("scores").rglob("*.parquet")
     part.unlink()
-    with pytest.raises(LakeError, match="run `valle fsck`"):
+    with pytest.raises(LakeError, match="run `valle lake fsck`"):
         stored_scores("x", lake)

@@ -95,7 +95,7 @@ class Contamination:
 
     @property
     def has_trained_audio(self) -> bool:
-        """Whether the model was trained on audio of the evaluation."""
+        """True if the model was trained on audio of the evaluation."""
         return any(self.counts[name] for name in _AUDIO_OVERLAPS)
 
 

@@ -38,12 +38,12 @@ class ItemList:
 
     @property
     def has_recordings(self) -> bool:
-        """Whether every text has a recording, so that there is a ground truth."""
+        """True if every text has a recording, so that there is a ground truth."""
         return all(item.location is not None for item in self.items)
 
     @property
     def has_prompts(self) -> bool:
-        """Whether every item has a prompt."""
+        """True if every item has a prompt."""
         return all(item.prompt_location is not None for item in self.items)
 
     def with_trials(self, trials: int) -> "ItemList":

@@ -2,7 +2,7 @@
 
 A speaker encoder without its weights, another ASR model or another resampler give plausible numbers that are wrong.
 `known_answers.json` has the output of each known revision for three clips of the demo corpus. The output of an unknown
-revision is only checked for plausibility, and the result says so.
+revision is only checked for plausibility, and the result records that.
 """
 
 import json

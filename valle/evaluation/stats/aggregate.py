@@ -81,12 +81,12 @@ class Comparison:
 
     @property
     def is_wer_tie(self) -> bool:
-        """Whether the difference is too small, or its interval includes zero."""
+        """True if the difference is too small, or its interval includes zero."""
         return _is_tie(self.wer, TIE_WER)
 
     @property
     def is_sim_tie(self) -> bool:
-        """Whether the difference is too small, its interval includes zero, or nothing was measured."""
+        """True if the difference is too small, its interval includes zero, or nothing was measured."""
         return self.sim_o is None or _is_tie(self.sim_o, TIE_SIM)
 
     @property
