@@ -45,7 +45,7 @@ class Piece:
 
     @property
     def is_spoken(self) -> bool:
-        """Whether it has any frame."""
+        """True if it has any frame."""
         return self.codes.shape[1] > 0
 
 

@@ -232,7 +232,7 @@ class BestOfOptions(SynthesisOptions):
 
 
 class LongFormOptions(SynthesisOptions):
-    """How a text is split and its sentences are joined."""
+    """Options of splitting a text and joining its sentences."""
 
     split: Literal["sentences", "lines", "none"] = Field(
         default="sentences", description="What is synthesized at a time: a sentence, a line, or the whole text."

@@ -44,7 +44,7 @@ class LakeCheck:
 
     @property
     def is_sound(self) -> bool:
-        """Whether there is no fault."""
+        """True if there is no fault."""
         return not self.faults
 
 

@@ -53,7 +53,7 @@ def select(
 ) -> TrainingSet:
     """Make the training set, or return it when the same one exists already.
 
-    `codec` must be the one that made the codes in force, `phoneme_symbols` the phoneme table in use.
+    `codec` must be the one of the current codes, `phoneme_symbols` the phoneme table in use.
     Raises TrainingError when the condition selects nothing, mixes codecs, puts what evaluations have used into train
     or dev, or the name holds another set.
     """
