@@ -27,7 +27,7 @@ from valle.tasks.registry import TASKS, TaskRegistry
 from warehouse.errors import TrainingError
 
 MAX_ROWS = 4096
-"""Rows of a batch at most, whatever its budget."""
+"""Maximum number of rows of a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +45,13 @@ class SamplerOptions:
 class PlannedBatch:
     """Rows of one layout, as indices into the rows of the epoch, and the slots they fill.
 
-    `window` is the first row of their window in reading order, `places` their indices inside it.
+    `window` is the first row of their window in reading order, `members` their indices inside it.
     """
 
     layout: Layout
     index: Ints
     window: int
-    places: Ints
+    members: Ints
     num_tokens: int
     num_slots: int
 
@@ -147,15 +147,15 @@ def _plan_window(
     """Cut the rows of a window that are left into batches of one layout each, and shuffle the batches."""
     planned = []
     for number, layout in enumerate(options.tasks.layouts):
-        places = np.flatnonzero((rows.layout[index] == number) & ~is_done)
-        places = places[np.argsort(lengths[index[places]], kind="stable")]
-        sorted_lengths = lengths[index[places]]
+        members = np.flatnonzero((rows.layout[index] == number) & ~is_done)
+        members = members[np.argsort(lengths[index[members]], kind="stable")]
+        sorted_lengths = lengths[index[members]]
         for start, end in _cut(sorted_lengths, options.batch_tokens):
-            chosen, span = places[start:end], sorted_lengths[start:end]
+            chosen, span = members[start:end], sorted_lengths[start:end]
             tokens, slots = int(span.sum()), int(span[-1]) * len(span)
             planned.append(PlannedBatch(layout, index[chosen], window, chosen, tokens, slots))
-    # Keyed by its first row, the place of a batch does not depend on the batches that are already done.
-    first_rows = np.array([window + batch.places[0] for batch in planned], dtype=np.int64)
+    # Keyed by its first row, the position of a batch does not depend on the batches that are already done.
+    first_rows = np.array([window + batch.members[0] for batch in planned], dtype=np.int64)
     keys = uniform(options.rows.seed, epoch, Stream.BATCH_ORDER, first_rows)
     return [planned[position] for position in np.argsort(keys, kind="stable")]
 
@@ -171,7 +171,7 @@ def _iterate_all(items: Items, options: SamplerOptions, start: Cursor) -> Iterat
             if batch.window != cursor.rows:
                 cursor = Cursor(epoch, batch.window)
                 is_done = np.zeros(len(plan.order[batch.window : batch.window + options.window_rows]), dtype=bool)
-            is_done[batch.places] = True
+            is_done[batch.members] = True
             after = cursor.within(is_done)
             yield ScheduledBatch(options.rows.seed, epoch, batch.layout, plan.rows.take(batch.index), after)
 

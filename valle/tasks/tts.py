@@ -1,4 +1,4 @@
-"""Text-to-speech: speak a text with the voice of a prompt (VALL-E, Wang et al., arXiv 2301.02111)."""
+"""Text-to-speech: speak a text as the speaker of a prompt (VALL-E, Wang et al., arXiv 2301.02111)."""
 
 import numpy as np
 from numpy.typing import NDArray

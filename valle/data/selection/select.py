@@ -134,8 +134,8 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
 def _with_similar(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """Add the most similar utterances of the speaker to each; null where they are unknown."""
     similar = similar_segments(connection, chosen)
-    places = pc.index_in(chosen["segment_id"], similar["segment_id"])
-    return chosen.append_column("similar", similar["similar"].take(places))
+    positions = pc.index_in(chosen["segment_id"], similar["segment_id"])
+    return chosen.append_column("similar", similar["similar"].take(positions))
 
 
 def _registered(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -196,13 +196,13 @@ def _row_groups(parts: Sequence[Location], lake: Location) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def _items(chosen: pa.Table, places: pa.Table, set_id: str) -> pa.Table:
+def _items(chosen: pa.Table, locations: pa.Table, set_id: str) -> pa.Table:
     """Build the rows of `training_items`, in the order of the segment ids."""
     with duckdb.connect() as connection:
         connection.register("chosen", chosen)
-        connection.register("places", places)
+        connection.register("locations", locations)
         items = connection.execute(
-            "SELECT ? AS training_set, * FROM chosen JOIN places USING (segment_id, codes_fingerprint) "
+            "SELECT ? AS training_set, * FROM chosen JOIN locations USING (segment_id, codes_fingerprint) "
             "ORDER BY segment_id",
             [set_id],
         ).to_arrow_table()
