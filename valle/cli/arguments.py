@@ -88,6 +88,7 @@ def keep_given_defaults(app: App, commands: tuple[str, ...], arguments: Argument
         if not isinstance(default, BaseModel) or not default.model_fields_set:
             continue
         inside = [argument for argument in arguments if argument.keys[: len(group.keys)] == group.keys]
+        # A group without a value gets its default from pydantic.
         if any(argument.tokens for argument in inside):
             content = {group.name.removeprefix("--"): default.model_dump(mode="json", exclude_unset=True)}
             update_argument_collection(content, "default", arguments, root_keys=(), allow_unknown=True)
@@ -140,6 +141,7 @@ def _unknown_command(error: UnknownCommandError | UnusedCliTokensError) -> str:
     """Name the command that is most similar; cyclopts would import the modules of all commands for its list."""
     [name, *_] = error.unused_tokens or [""]
     known = [command for command in error.app or () if not command.startswith("-")]
+    # `error` itself would import the modules of all commands, torch and Prefect among them, to list them.
     similar = difflib.get_close_matches(name, known, n=1)
     group = " ".join(error.command_chain or ())
     given = f"{group} {name}".strip()

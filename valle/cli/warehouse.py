@@ -130,6 +130,7 @@ def compact(*, options: Annotated[LakeOptions, FIELDS] = LakeOptions()) -> int:
 
     for done in compact_lake(options.data_root.lake):
         say(f"{done.table}: {done.parts_before} data files are now {done.parts_after}")
+    # The catalogue names data files that are gone now.
     refresh(options.data_root.lake, options.data_root.catalogue)
     return 0
 
