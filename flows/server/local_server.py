@@ -160,7 +160,7 @@ def supervisor_lock(home: Path) -> Iterator[None]:
 
 def supervisor_pid(home: Path) -> int | None:
     """Return the process id of the supervisor, or None when none runs."""
-    # Opening the lock would create it, also in a folder that only a reader owns.
+    # Asking for the lock would create its file, and the folder belongs to `valle up`.
     if not home.is_dir():
         return None
     try:

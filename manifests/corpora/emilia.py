@@ -1,4 +1,4 @@
-"""Emilia and Emilia-YODAS as published: WebDataset tars of `<id>.mp3` and `<id>.json`, read in place.
+"""Read Emilia and Emilia-YODAS as published: WebDataset tars of `<id>.mp3` and `<id>.json`, read in place.
 
 He et al. 2024, "Emilia: An Extensive, Multilingual, and Diverse Speech Dataset for Large-Scale Speech Generation".
 Tars are in `Emilia/<LANG>/<LANG>-B000000.tar` and `Emilia-YODAS/<LANG>/...`; any other layout of tars works too.

@@ -1,4 +1,4 @@
-"""Emilia in the layout it had before the tars: lists `raw/<LANG>/<LANG>_B00000.jsonl` beside folders of MP3 files.
+"""Read Emilia in the layout it had before the tars: lists `raw/<LANG>/<LANG>_B00000.jsonl` beside folders of MP3 files.
 
 A line has the fields of a tar's JSON; its `wav` is the path of the audio below the folder of the list.
 """

@@ -19,7 +19,7 @@ from warehouse.rows import RecordingRow, SourceRow
 class Folder:
     """Reader of a folder of audio in any format that libsndfile decodes.
 
-    The subset is the first folder below the root. With `options.speaker_from_folder` the folder that holds a file
+    The subset is the first folder below the root. With `options.speaker_from_folder` the folder of a file
     names its speaker; files in the root itself then have none.
     """
 

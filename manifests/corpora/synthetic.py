@@ -1,4 +1,4 @@
-"""Read a corpus made by `manifests.synthesis.synthesize`: a table `corpus.tsv` and the clips it names."""
+"""Read a corpus of `manifests.synthesis.synthesize`: a table `corpus.tsv` and the clips it names."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields

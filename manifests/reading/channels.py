@@ -1,7 +1,7 @@
 """Decide which channels of a recording are recordings of their own.
 
-Channels that carry the same sound, whatever their gain, phase or small delay, are one recording, and the best of them
-is read. Channels that carry different sounds, such as the two callers of a telephone line, are a recording each.
+Channels with the same sound, up to gain, phase and a small delay, are one recording, and the best of them is read.
+Channels with different sounds, such as the two callers of a telephone line, are a recording each.
 """
 
 from typing import Literal
@@ -46,7 +46,7 @@ class ChannelComparison:
             self._add_frames(samples[: count * self._frame_size].reshape(count, self._frame_size, -1))
 
     def choose(self) -> tuple[int, ...]:
-        """Return the channels to read: one of each group that carries the same sound; the first of a silent file."""
+        """Return the channels to read: one of each group with the same sound; the first of a silent file."""
         if len(self._pending):
             padding = np.zeros((self._frame_size - len(self._pending), self._num_channels), np.float32)
             self._add_frames(np.concatenate([self._pending, padding])[None])

@@ -102,7 +102,7 @@ def cut_fault(line: CutLine) -> str | None:
 def pieces_of(line: CutLine) -> list[CutPiece]:
     """Return the pieces of a cut without fault: one per supervision, or the cut itself where it has none.
 
-    The only supervision of a cut holds for all of it, unless the cut is much longer. Supervisions that are tagged as
+    The only supervision of a cut applies to all of it, unless the cut is much longer. Supervisions that are tagged as
     music or noise are left out.
     """
     cut = line.cut.values
@@ -157,16 +157,16 @@ def _channel_of(item: Mapping[str, Any]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class LocatedAudio:
-    """The file that a list means; `is_guess` when it was found by the end of its path alone."""
+    """The file of a recording; `is_guess` when it was found by the end of its path alone."""
 
     path: str
     is_guess: bool
 
 
 def locate_audio(location: str, folder: Path) -> LocatedAudio:
-    """Return the file at `location`, below the folder of the list or one above it: recipes write either.
+    """Return the file at `location`, below the folder of the list or one above it: recipes use both.
 
-    A list that was moved with its audio, or was made elsewhere, names folders that do not exist: then the longest end
+    A list from another place names folders that do not exist: then the longest end
     of the path, of two names at least, that exists below one of these folders.
     """
     bases = (folder, *folder.parents)

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from manifests.reading.headers import mend_header
+from manifests.reading.headers import has_counted_frames, mend_header
 
 Block = NDArray[np.float32]
 """Decoded samples [time, channels]."""
@@ -39,7 +39,7 @@ class UndecodableAudio(Exception):
 
 
 class _SequentialSound(soundfile.SoundFile):
-    """A SoundFile that never seeks: soundfile seeks after every read wherever libsndfile says that it could."""
+    """A SoundFile that never seeks; soundfile seeks after every read of a format that claims to be seekable."""
 
     def seekable(self) -> bool:
         """Return False."""
@@ -63,7 +63,7 @@ class AudioDecoder:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._sound = _open_sound(file)
-        self._is_displaced = False  # whether the file was read elsewhere, which libsndfile would not notice
+        self._is_displaced = False  # libsndfile does not notice when others read its file
         self.sample_rate: int = self._sound.samplerate
         self.num_channels: int = self._sound.channels
 
@@ -76,6 +76,8 @@ class AudioDecoder:
         declared, is_mpeg = self._sound.frames, self._sound.format == "MP3"
         is_plausible = not is_mpeg and _has_last_sample(self._own_sound())
         self._is_displaced = True
+        if is_mpeg and has_counted_frames(self._file):
+            return AudioLength(declared, declared)
         mended = mend_header(self._file)
         if mended is None and is_plausible:
             return AudioLength(declared, declared)
@@ -102,7 +104,7 @@ class AudioDecoder:
             source = self._file if mended is None else mended.file
             sound = _open_sound(source)
         try:
-            # libsndfile cannot seek in FLAC without a length, and says that it can.
+            # libsndfile cannot seek in FLAC without a length, although it claims to.
             if sound.format != "FLAC" or sound is self._sound:
                 for block in _read(sound, start, num_samples, block_size):
                     done += len(block)

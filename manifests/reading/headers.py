@@ -2,7 +2,7 @@
 
 Recorders that were cut off, streams and careless tools leave a length that is zero, an estimate or wrong; libsndfile
 then decodes no further. `mend_header` shows it the same audio behind a header that declares as much as the bytes could
-hold, so that decoding ends where the audio does.
+encode, so that decoding ends with the audio.
 """
 
 import io
@@ -17,7 +17,7 @@ _MANY_FRAMES = 10_000_000
 
 
 class FileRange(io.RawIOBase):
-    """A range of bytes of an open file, behind a `head` that takes the place of what comes before it."""
+    """A range of bytes of an open file, behind a `head` that replaces the bytes before it."""
 
     def __init__(self, file: BinaryIO, offset: int, size: int, head: bytes = b"") -> None:
         self._file, self._offset, self._head = file, offset, head
@@ -44,12 +44,12 @@ class FileRange(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill `buffer` from the position on and return the bytes that were read."""
-        wanted = min(len(buffer), max(0, self._size - self._position))
+        count = min(len(buffer), max(0, self._size - self._position))
         if self._position < len(self._head):
-            data = self._head[self._position : self._position + wanted]
+            data = self._head[self._position : self._position + count]
         else:
             self._file.seek(self._offset + self._position - len(self._head))
-            data = self._file.read(wanted)
+            data = self._file.read(count)
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
@@ -183,7 +183,7 @@ def _mend_mp3(file: BinaryIO, size: int) -> MendedHeader | None:
     information = window[at : at + frame.length]
     mark = information[frame.information_offset : frame.information_offset + 4]
     if mark in (b"Xing", b"Info") and information[frame.information_offset + 7] & 1:
-        head = bytearray(information)  # what it says of encoder delay holds
+        head = bytearray(information)  # its encoder delay stays
         rest = skipped + at + frame.length
     else:
         head = bytearray(_information_frame(frame))
@@ -191,6 +191,48 @@ def _mend_mp3(file: BinaryIO, size: int) -> MendedHeader | None:
     count = frame.information_offset + 8
     head[count : count + 4] = _MANY_FRAMES.to_bytes(4, "big")
     return MendedHeader(open_range(file, rest, max(0, size - rest), bytes(head)))
+
+
+def has_counted_frames(file: BinaryIO) -> bool:
+    """Return whether an MP3 declares its number of frames, and exactly these frames are there.
+
+    Only the headers of the frames are read, in a tenth of the time of decoding.
+    """
+    file.seek(0)
+    skipped = _id3_size(file.read(10))
+    file.seek(skipped)
+    found = _first_frame(file.read(_SEARCHED))
+    if found is None:
+        return False
+    at, frame = found
+    file.seek(skipped + at)
+    information = file.read(frame.length)
+    mark = information[frame.information_offset :]
+    if mark[:4] not in (b"Xing", b"Info") or len(mark) < 12 or not mark[7] & 1:
+        return False
+    return _count_frames(file) == int.from_bytes(mark[8:12], "big")
+
+
+def _count_frames(file: BinaryIO) -> int:
+    """Return the number of whole frames that follow one another from the present position on."""
+    lengths: dict[bytes, int] = {}  # of the few headers that one file has
+    count, position, window = 0, 0, file.read(_SEARCHED)
+    while True:
+        header = window[position : position + 3]
+        length = lengths.get(header)
+        if length is None:
+            frame = _parse_frame(header + b"\0") if len(header) == 3 else None
+            length = lengths[header] = frame.length if frame else 0
+        if length == 0 or position + length > len(window):
+            rest = window[position:]
+            window = rest + file.read(_SEARCHED)
+            # Nothing to continue with: the end, or something that is no frame.
+            if len(window) == len(rest) or (length == 0 and len(rest) >= 3):
+                return count
+            position = 0
+            continue
+        position += length
+        count += 1
 
 
 def _id3_size(head: bytes) -> int:
@@ -217,7 +259,7 @@ def _information_frame(like: _MpegFrame) -> bytes:
     bitrate_index = 9 if like.is_mpeg_1 else 8
     header = bytes((0xFF, like.header[1] | 1, (bitrate_index << 4) | (like.header[2] & 0x0C), like.header[3]))
     frame = _parse_frame(header)
-    assert frame is not None, "made of a valid frame"
+    assert frame is not None, "derived from a valid frame"
     content = bytearray(header).ljust(frame.length, b"\0")
     content[frame.information_offset : frame.information_offset + 8] = b"Info\0\0\0\x01"
     return bytes(content)

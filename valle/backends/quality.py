@@ -1,7 +1,7 @@
-"""How good speech sounds: opinions of trained listeners' models, and measures that need no model.
+"""Score the quality of speech with metric models, and measure the signal without a model.
 
-`dnsmos` (Reddy et al. 2021/2022, weights in the `speechmos` wheel) hears noise but not lost bandwidth; `distillmos`
-(Stahl and Gamper 2025, weights in the `distillmos` wheel) hears both. The measures are plain signal arithmetic.
+`dnsmos` (Reddy et al. 2021/2022, weights in the `speechmos` wheel) detects noise but not lost bandwidth; `distillmos`
+(Stahl and Gamper 2025, weights in the `distillmos` wheel) detects both.
 """
 
 import contextlib
@@ -19,39 +19,43 @@ from valle.backends.weights import file_revision, package_file
 from warehouse.errors import ConfigurationError
 
 SAMPLE_RATE = 16_000
-_DNSMOS_SAMPLES = 144_160  # 9.01 s: what DNSMOS was trained on
+_DNSMOS_SAMPLES = 144_160  # 9.01 s: the length that DNSMOS was trained on
+_PUBLISHED_RECIPE = 2
+"""Version of `dnsmos_full`: 1 filled one window with a short clip, 2 does as the package speechmos."""
 _DNSMOS_FILES = ("dnsmos_models/sig_bak_ovr.onnx", "dnsmos_models/model_v8.onnx")
 _DNSMOS_COMMAND = "pip install --no-deps speechmos==0.0.1.1"
 _DISTILLMOS_COMMAND = "pip install distillmos xls-r-sqa"
 _FLOOR = 1e-12
 
-Opinions = dict[str, float]
+ScorerOutput = dict[str, float]
 """Scores by the names of their columns in the quality table."""
 
 
 class QualityScorer(Protocol):
-    """Gives opinions on speech."""
+    """A metric model of speech quality."""
 
-    def score(self, waveforms: Sequence[Samples]) -> list[Opinions]:
-        """Mono 16 kHz waveforms within -1..1, none of them empty, to opinions."""
+    def score(self, waveforms: Sequence[Samples]) -> list[ScorerOutput]:
+        """Score mono 16 kHz waveforms within -1..1, none of them empty."""
 
 
-def _windows(samples: Samples, hop: int) -> list[Samples]:
-    """Windows of 9.01 s; a shorter clip is repeated, as DNSMOS expects, and the last window ends with the clip."""
+def _windows(samples: Samples) -> list[Samples]:
+    """Cut windows of 9.01 s side by side; the last ends with the clip, and a shorter clip is repeated to fill one."""
     if len(samples) < _DNSMOS_SAMPLES:
         return [np.tile(samples, -(-_DNSMOS_SAMPLES // len(samples)))[:_DNSMOS_SAMPLES]]
     last = len(samples) - _DNSMOS_SAMPLES
-    starts = [*range(0, last, hop), last]
+    starts = [*range(0, last, _DNSMOS_SAMPLES), last]
     return [samples[start : start + _DNSMOS_SAMPLES] for start in starts]
 
 
 class Dnsmos:
-    """DNSMOS P.835 and P.808 on windows `hop_seconds` apart, averaged.
+    """DNSMOS P.835 and P.808, averaged over windows of 9.01 s.
 
-    The published recipe moves the window by one second, which costs six times as much on a 15 s clip.
+    The published recipe (`is_published`) moves the window by one second, omits up to a second at the end of the clip,
+    and doubles a short clip until it has a window. The default sets windows side by side and includes the end: six
+    times as fast on a 15 s clip, and noise in the last second lowers the score.
     """
 
-    def __init__(self, *, threads: int = 1, hop_seconds: float = 9.01) -> None:
+    def __init__(self, *, threads: int = 1, is_published: bool = False) -> None:
         import onnxruntime
         from speechmos.dnsmos import DNSMOS
 
@@ -64,16 +68,18 @@ class Dnsmos:
             onnxruntime.InferenceSession(path, sess_options=options, providers=["CPUExecutionProvider"])
             for path in paths
         )
-        self._hop = round(hop_seconds * SAMPLE_RATE)
+        self._is_published = is_published
 
-    def score(self, waveforms: Sequence[Samples]) -> list[Opinions]:
-        """See `QualityScorer`."""
-        return [self._one(np.clip(samples, -1, 1)) for samples in waveforms]
+    def score(self, waveforms: Sequence[Samples]) -> list[ScorerOutput]:
+        """Score each waveform, as `QualityScorer` defines it."""
+        return [self._score_clip(np.clip(samples, -1, 1)) for samples in waveforms]
 
-    def _one(self, samples: Samples) -> Opinions:
-        answers = [self._model(window, SAMPLE_RATE, False) for window in _windows(samples, self._hop)]
+    def _score_clip(self, samples: Samples) -> ScorerOutput:
+        # The model of speechmos cuts a clip into the windows of the published recipe itself; of one window, that one.
+        windows = [samples] if self._is_published else _windows(samples)
+        outputs = [self._model(window, SAMPLE_RATE, False) for window in windows]
         names = {"ovrl_mos": "dnsmos_ovrl", "sig_mos": "dnsmos_sig", "bak_mos": "dnsmos_bak", "p808_mos": "dnsmos_p808"}
-        return {column: float(np.mean([answer[key] for answer in answers])) for key, column in names.items()}
+        return {column: float(np.mean([output[key] for output in outputs])) for key, column in names.items()}
 
 
 class DistillMos:
@@ -82,11 +88,11 @@ class DistillMos:
     def __init__(self) -> None:
         from distillmos import ConvTransformerSQAModel
 
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights lie
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints the path of its weights
             self._model: Any = ConvTransformerSQAModel().eval()
 
-    def score(self, waveforms: Sequence[Samples]) -> list[Opinions]:
-        """See `QualityScorer`."""
+    def score(self, waveforms: Sequence[Samples]) -> list[ScorerOutput]:
+        """Score each waveform, as `QualityScorer` defines it."""
         import torch
 
         with torch.inference_mode():
@@ -96,7 +102,7 @@ class DistillMos:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What arithmetic says about a signal; None where it says nothing (silence, or speech without a pause)."""
+    """Measures of a signal; None where one is undefined (silence, or a clip of less than half a second)."""
 
     snr: float | None
     bandwidth: float | None
@@ -105,7 +111,7 @@ class Measures:
 
 
 def measure(samples: Samples, sample_rate: int) -> Measures:
-    """Signal measures of mono samples at their own rate: resampling first would hide a lost band.
+    """Measure mono samples at their own rate, since resampling would hide a lost band.
 
     snr: decibels between the 90th and the 5th percentile of 25 ms frame energies (speech against pauses).
     bandwidth: Hz below which 99.9 % of the energy above the noise floor lies. loudness: RMS in dBFS.
@@ -141,11 +147,11 @@ def _bandwidth(samples: Samples, sample_rate: int) -> float | None:
     if len(frames) == 0:
         return None
     spectrum = np.square(np.abs(np.fft.rfft(frames * np.hanning(length), axis=1))).mean(axis=0)
-    # The emptiest twentieth of the band is taken for noise, but for a flat spectrum, which is all one or all the other.
+    # The emptiest twentieth of the band estimates the noise floor. A flat spectrum has no such floor to subtract.
     floor = np.percentile(spectrum, 5)
     noise = 2 * floor if floor < 0.01 * spectrum.mean() else 0.0
-    share = np.cumsum(np.maximum(spectrum - noise, 0.0))
-    edge = int(np.searchsorted(share, 0.999 * share[-1]))
+    energy = np.cumsum(np.maximum(spectrum - noise, 0.0))
+    edge = int(np.searchsorted(energy, 0.999 * energy[-1]))
     return float(edge * sample_rate / length)
 
 
@@ -155,8 +161,9 @@ def _clipping(samples: Samples) -> float:
     if peak < 0.9:
         return 0.0
     at_peak = magnitude >= peak - 1e-4
-    held = at_peak[1:] & at_peak[:-1]
-    return float(np.count_nonzero(at_peak)) / len(samples) if held.any() else 0.0
+    # Clipping flattens peaks, so it repeats the extreme value; a sine reaches it once per period.
+    is_flat = at_peak[1:] & at_peak[:-1]
+    return float(np.count_nonzero(at_peak)) / len(samples) if is_flat.any() else 0.0
 
 
 def _dnsmos_paths() -> list[Path]:
@@ -168,17 +175,17 @@ def _distillmos_path() -> Path:
 
 
 def _unknown(name: str) -> ConfigurationError:
-    return ConfigurationError(f"there is no quality scorer called {name!r}: use dnsmos, dnsmos_full or distillmos.")
+    return ConfigurationError(f"unknown quality scorer {name!r}: use dnsmos, dnsmos_full or distillmos.")
 
 
 def open_quality_scorer(name: str, *, threads: int = 1) -> QualityScorer:
-    """`dnsmos` (windows side by side), `dnsmos_full` (a window every second, as published) or `distillmos`.
+    """Open `dnsmos` (windows side by side), `dnsmos_full` (the published recipe) or `distillmos`.
 
-    Raises DependencyError when its weights are not installed.
+    Raise DependencyError when its weights are not installed.
     """
     if name in ("dnsmos", "dnsmos_full"):
         _dnsmos_paths()
-        return Dnsmos(threads=threads, hop_seconds=1.0 if name == "dnsmos_full" else 9.01)
+        return Dnsmos(threads=threads, is_published=name == "dnsmos_full")
     if name == "distillmos":
         _distillmos_path()
         return DistillMos()
@@ -186,9 +193,11 @@ def open_quality_scorer(name: str, *, threads: int = 1) -> QualityScorer:
 
 
 def quality_scorer_revision(name: str) -> str:
-    """Name and revision of its weights, without loading them."""
-    if name in ("dnsmos", "dnsmos_full"):
+    """Return the name and the revision of the weights, without loading them."""
+    if name == "dnsmos":
         return f"{name}@{file_revision(_dnsmos_paths()[0])}"
+    if name == "dnsmos_full":
+        return f"{name}@{file_revision(_dnsmos_paths()[0])}.{_PUBLISHED_RECIPE}"
     if name == "distillmos":
         return f"{name}@{file_revision(_distillmos_path())}"
     raise _unknown(name)

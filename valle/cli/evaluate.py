@@ -25,7 +25,7 @@ def evaluate(*, options: Annotated[EvaluateParameters | None, FIELDS] = None) ->
     backends = Backends(options.workers.device, options.workers.threads)
     report = find_finished_report(options, options.data_root, backends)
     if report is not None:
-        say(f"Nothing to do, the scores are in the lake. Report: {report.markdown_path}")
+        say(f"Nothing to do, the scores are in the lake. {report.summary}. Report: {report.markdown_path}")
         return 0
     with prefect_session(options):
         from flows.evaluate import evaluate as flow

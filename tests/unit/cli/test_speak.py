@@ -1,4 +1,4 @@
-"""`valle speak` with the real codec, phonemizer and judges, and a model that was never trained."""
+"""`valle speak` with the real codec, phonemizer and metric models, and an untrained model."""
 
 import io
 import sys

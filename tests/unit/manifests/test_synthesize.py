@@ -16,7 +16,7 @@ import soundfile
 from sine_speaker import HELD_OUT, VOICES, SineSpeaker, small
 
 from manifests.demo.clips import demo_clips
-from manifests.synthesis.kokoro import HELD_OUT_VOICES, MAIN_VOICES, Kokoro, KokoroReader, kokoro_phonemes
+from manifests.synthesis.kokoro import HELD_OUT_VOICES, MAIN_VOICES, Kokoro, KokoroFrontend, kokoro_phonemes
 from manifests.synthesis.synthesize import SynthesisOptions, synthesize, trim
 from manifests.synthesis.texts import is_reserved, words_of
 from warehouse.errors import ConfigurationError, DependencyError, ManifestError
@@ -170,7 +170,7 @@ def test_a_table_of_another_form_and_a_missing_file_are_one_sentence(tmp_path):
 
 
 def test_silence_is_one_sentence_and_no_clip(tmp_path):
-    with pytest.raises(ManifestError, match="says nothing"):
+    with pytest.raises(ManifestError, match="is silent"):
         synthesize(small(tmp_path), SineSpeaker(loudness=0.0))
     assert rows_of(tmp_path) == []
 
@@ -212,7 +212,7 @@ def test_the_splits_of_the_voices_are_those_of_the_demo_corpus():
     ],
 )
 def test_text_is_read_in_the_alphabet_of_the_network(text, british, phonemes):
-    assert KokoroReader().read(text, british=british) == phonemes
+    assert KokoroFrontend().phonemize(text, british=british) == phonemes
 
 
 def test_affricates_and_syllabic_consonants_become_one_letter():

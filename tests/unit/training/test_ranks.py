@@ -46,22 +46,20 @@ def test_two_ranks_with_one_batch_each_equal_one_rank_with_two(options, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("zero_stage", "precision"), [(0, "fp32"), (1, "fp32"), (2, "bf16"), (3, "fp32")])
+@pytest.mark.parametrize(("zero_stage", "precision"), [(2, "bf16"), (3, "fp32")])
 def test_a_run_continues_on_another_number_of_ranks(options, tmp_path, zero_stage, precision):
-    changes = {"engine": "deepspeed", "zero_stage": zero_stage, "precision": precision}
+    changes = {"engine": "deepspeed", "zero_stage": zero_stage, "precision": precision, "schedule": "constant"}
     alone = options.model_copy(update=changes)
-    assert run_ranks(alone, tmp_path, 1)[0]["step"] == 6
+    train(alone)
     moved = alone.model_copy(update={"run_dir": tmp_path / "moved"})
-    for ranks, steps in ((2, 2), (1, 4), (2, 6)):
-        shared = moved.model_copy(update={"max_steps": steps, "accumulate": 2 // ranks, "schedule": "constant"})
-        printed = run_ranks(shared, tmp_path, ranks)
-        assert [rank["step"] for rank in printed] == [steps] * ranks
-        assert read_card(checkpoint_directory(moved.run_dir, steps)).ranks == ranks
-    constant = alone.model_copy(update={"run_dir": tmp_path / "constant", "schedule": "constant"})
-    run_ranks(constant, tmp_path, 1)
+    train(moved.model_copy(update={"max_steps": 2}))
+    printed = run_ranks(moved.model_copy(update={"max_steps": 4, "accumulate": 1}), tmp_path, 2)
+    assert [rank["step"] for rank in printed] == [4, 4]
+    assert read_card(checkpoint_directory(moved.run_dir, 4)).ranks == 2
+    train(moved)
     # A lost moment of the optimizer would differ by the learning rate in each step.
     tolerance = 1e-4 if precision == "fp32" else 1e-3
-    assert differ(final_weights(constant), final_weights(moved)) < tolerance
+    assert differ(final_weights(alone), final_weights(moved)) < tolerance
 
 
 @pytest.mark.slow

@@ -200,9 +200,9 @@ def _plot_use(measurements: Sequence[CodecMeasurement], path: Path) -> Plot:
     axes = figure.subplots()
     width = 0.8 / len(measurements)
     for index, measurement in enumerate(measurements):
-        places = np.arange(len(measurement.uses)) + (index - (len(measurements) - 1) / 2) * width
+        positions = np.arange(len(measurement.uses)) + (index - (len(measurements) - 1) / 2) * width
         entropies = [use.entropy for use in measurement.uses]
-        axes.bar(places, entropies, width, color=colour(index), label=measurement.spec.name)
+        axes.bar(positions, entropies, width, color=colour(index), label=measurement.spec.name)
     axes.axhline(np.log2(measurements[0].spec.codebook_size), color="black", linestyle="--", linewidth=1)
     label_axes(axes, title="Use of the codebooks", x="codebook", y="entropy (bits)")
     legend_below(figure, axes)

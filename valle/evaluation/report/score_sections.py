@@ -50,8 +50,8 @@ def missing_speech_sections(rows_by_system: RowsBySystem) -> list[Section]:
                 examples.setdefault(key, row.utterance)
     if not counts:
         return []
-    table = [
-        [f"`{system}`", reason, count, f"`{examples[system, reason]}`"]
+    table: list[tuple[Cell, ...]] = [
+        (f"`{system}`", reason, count, f"`{examples[system, reason]}`")
         for (system, reason), count in counts.most_common()
     ]
     return [
@@ -59,7 +59,7 @@ def missing_speech_sections(rows_by_system: RowsBySystem) -> list[Section]:
             heading="Missing speech",
             intro="Utterances without speech count as all words wrong and SIM-o 0.",
             header=("system", "reason", "utterances", "example"),
-            rows=tuple(tuple(row) for row in table),
+            rows=tuple(table),
             numeric=(False, False, True, False),
         )
     ]
@@ -137,6 +137,7 @@ def speaker_drift_sections(
     try:
         name = model.partition("@")[0]
         revision = speaker_encoder_revision(name)
+        # Cosines of two encoders, or of two revisions of one, are not comparable.
         if revision != model:
             return [section(heading, intro=f"Not measured: the scores are of `{model}`, installed is `{revision}`.")]
         drifts = estimate_speaker_drift(rows, open_encoder(name), options=options)
