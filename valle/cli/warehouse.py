@@ -130,6 +130,7 @@ def compact(*, options: Annotated[LakeOptions, FIELDS] = LakeOptions()) -> int:
 
     for done in compact_lake(options.data_root.lake):
         say(f"{done.table}: {done.files_before} data files are now {done.files_after}")
+    # The catalogue names data files that are gone now.
     options.data_root.catalogue.refresh()
     return 0
 
