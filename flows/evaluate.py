@@ -71,7 +71,7 @@ def evaluate(parameters: EvaluateParameters) -> Report:
         refresh(root.lake, root.catalogue)
     written = write_evaluation_report(resolved, rows, root)
     publish_report(f"evaluate {plan.system.name}", written.markdown_path, [plot.path for plot in written.plots])
-    notify("Report: %s", written.markdown_path)
+    notify("%s. Report: %s", written.summary, written.markdown_path)
     return written
 
 

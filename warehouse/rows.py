@@ -115,7 +115,11 @@ class TranscriptRow:
     text: Annotated[str | None, "the text in use: the given one where there is one, else the ASR's"]
     asr_text: Annotated[str | None, "what the ASR heard"]
     given_text: Annotated[str | None, "what the corpus says"]
-    disagreement: Annotated[Float32 | None, "word error rate of the ASR's text against the given one"]
+    disagreement: Annotated[
+        Float32 | None,
+        "word error rate of the transcription against the given text; 0 where both are read alike, the phoneme error "
+        "rate where only the phonemes agree",
+    ]
     language: Annotated[str | None, "ISO 639-1 code"]
     language_probability: Annotated[Float32 | None, "0 to 1"]
     average_logprob: Annotated[Float32 | None, "mean log-probability of the ASR's tokens"]

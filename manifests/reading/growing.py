@@ -3,7 +3,6 @@
 A clip is written under a temporary name and synced before its row is: the process can be killed anywhere.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import IO
 
 import numpy as np
 import soundfile
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from manifests.corpora.synthetic import COLUMNS, TABLE, ClipRow, parse_table
@@ -66,12 +66,16 @@ def grow_corpus(out: Path) -> Iterator[GrowingCorpus]:
     one that names a missing file.
     """
     (out / "audio").mkdir(parents=True, exist_ok=True)
-    with (out / TABLE).open("a+b") as table:
-        try:
-            fcntl.flock(table, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigurationError(f"Another process writes {out / TABLE}: wait for its end, or end it.") from error
-        yield GrowingCorpus(out, table)
+    lock = FileLock(out / f".{TABLE}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigurationError(f"Another process writes {out / TABLE}: wait for its end, or end it.") from error
+    try:
+        with (out / TABLE).open("a+b") as table:
+            yield GrowingCorpus(out, table)
+    finally:
+        lock.release()
 
 
 def _write_opus(path: Path, samples: Samples, rate: int) -> None:

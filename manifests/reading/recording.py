@@ -18,7 +18,7 @@ _NOT_CONTENT = ("fingerprint", "path", "offset", "shard", "source_id", "ingested
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusMetadata:
-    """What a corpus declares about one recording; None where it declares nothing.
+    """Declarations of a corpus about one recording; None where there is none.
 
     `speaker` has no corpus prefix yet. `span_texts` has the text of each of `spans`, where these have texts. `extra`
     has every key without a column, `faults` what could not be read of the sidecars. A `licence`, `license` or

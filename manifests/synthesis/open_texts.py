@@ -112,6 +112,6 @@ def _sentence(text: str) -> str:
 
 
 def _contains(words: list[str], sentences: set[tuple[str, ...]]) -> bool:
-    """Whether one of the sentences is a part of the words."""
+    """Return True if one of the sentences occurs in the words."""
     spans = ((start, start + size) for size in TEST_WORDS for start in range(len(words) - size + 1))
     return any(tuple(words[start:end]) in sentences for start, end in spans)

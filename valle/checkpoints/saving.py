@@ -32,10 +32,12 @@ def new_checkpoint(checkpoint: Path) -> Iterator[Path]:
     temporary = checkpoint.with_name(f".{checkpoint.name}.tmp")
     replaced = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
     try:
+        # Left by a killed process; its files must not get into this checkpoint.
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
         _flush(temporary)
+        # A directory cannot replace another that is not empty.
         if checkpoint.exists():
             checkpoint.replace(replaced)
         temporary.replace(checkpoint)
@@ -81,6 +83,7 @@ def save_checkpoint(
     with new_checkpoint(checkpoint) as temporary:
         write_state(state_path(temporary), state)
         write_model(temporary, card, weights)
+    # Only after the new one is durable, so that a run always has a whole checkpoint.
     for old in list_checkpoints(checkpoint.parent.parent)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
 

@@ -1,14 +1,14 @@
-"""`valle evaluate doctor`: ask every model that judges about clips whose answers are known."""
+"""`valle evaluate doctor`: check the metric models on clips whose scores are known."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from valle.cli.arguments import parse, say
+from valle.cli.arguments import FIELDS, say
 
 
 class EvaluateDoctorOptions(BaseModel):
-    """Ask the models that judge about stored clips, and refuse them when they do not answer as they should."""
+    """Options of `valle evaluate doctor`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -17,20 +17,21 @@ class EvaluateDoctorOptions(BaseModel):
     speaker_encoder: str = "resemblyzer"
     """Speaker encoder."""
     scorers: tuple[str, ...] = ("dnsmos", "distillmos")
-    """Models that say how natural speech is; distillmos is left out where it is not installed."""
+    """Models of naturalness; distillmos is left out where it is not installed."""
     device: str = "cpu"
     """Torch device of the models."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """CPU threads of each model."""
 
 
-def run(command: str, arguments: Sequence[str]) -> int:
-    """Print a line per model; 1 when one of them is not to be believed."""
+def doctor(*, options: Annotated[EvaluateDoctorOptions, FIELDS] = EvaluateDoctorOptions()) -> int:
+    """Check the metric models on stored clips; 1 when one does not give the known scores."""
     from valle.backends.registry import Backends
     from valle.evaluation.metrics.known_answers import check_models
     from valle.evaluation.metrics.models import MetricModels, available_scorers
+    from valle.process import torch_device
 
-    options = parse(EvaluateDoctorOptions, command, arguments)
+    torch_device(options.device)
     models = MetricModels(
         asr=options.asr, speaker_encoder=options.speaker_encoder, scorers=available_scorers(options.scorers)
     )

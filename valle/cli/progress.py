@@ -5,6 +5,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+from valle.cli.terminal import is_quiet
+
 _SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -25,7 +27,11 @@ class SentenceProgress:
     def update(self, num_done: int, num_sentences: int, seconds: float) -> None:
         """Show how many sentences are done, the seconds of speech so far, and the time left at this rate."""
         now = time.monotonic()
-        if num_done == num_sentences or not (self._is_terminal or now - self._last >= _SECONDS_BETWEEN_LINES):
+        if (
+            is_quiet()
+            or num_done == num_sentences
+            or not (self._is_terminal or now - self._last >= _SECONDS_BETWEEN_LINES)
+        ):
             return
         self._last = now
         left = self.elapsed / num_done * (num_sentences - num_done)

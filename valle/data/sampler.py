@@ -97,6 +97,7 @@ def _reading_order(items: Items, rows: EpochRows, seed: int, epoch: int) -> Ints
     """Order the rows so that row groups are shuffled and the rows of a group stay together."""
     group = items.part[rows.item] * (int(items.row_group.max()) + 1) + items.row_group[rows.item]
     shuffled = uniform(seed, epoch, Stream.GROUP_ORDER, group)
+    # Copies of an item have the same number; `copy` in the sort keeps their order fixed.
     within = uniform(seed, epoch, Stream.ITEM_ORDER, rows.item)
     return np.lexsort((rows.copy, within, group, shuffled))
 
@@ -166,6 +167,7 @@ def _iterate_all(items: Items, options: SamplerOptions, start: Cursor) -> Iterat
         plan = plan_epoch(items, options, epoch, cursor)
         is_done = cursor.is_done(len(plan.order[cursor.rows : cursor.rows + options.window_rows]))
         for batch in plan.batches:
+            # All batches of the window before are out by now, so its rows need no bits any more.
             if batch.window != cursor.rows:
                 cursor = Cursor(epoch, batch.window)
                 is_done = np.zeros(len(plan.order[batch.window : batch.window + options.window_rows]), dtype=bool)
@@ -180,6 +182,7 @@ def iterate_batches(
     """Yield the batches of one rank from `start` on, forever."""
     sequence = _iterate_all(items, options, start)
     while True:
+        # Every rank plans all batches and keeps its own: planning is cheap, and no rank has to tell another.
         together = list(islice(sequence, world_size))
         batch = together[rank]
         yield ScheduledBatch(batch.seed, batch.epoch, batch.layout, batch.rows, together[-1].after)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic.dataclasses import dataclass as options
 
 from valle.audio import resample
-from valle.backends.quality import SAMPLE_RATE, Measures, Opinions, measure, quality_scorer_revision
+from valle.backends.quality import SAMPLE_RATE, Measures, ScorerOutput, measure, quality_scorer_revision
 from valle.backends.registry import Backends
 from valle.stages.base import STRICT, StageInput, WorkItem
 from warehouse.rows import QualityRow
@@ -44,7 +44,7 @@ class Quality:
         measures = [measure(item.samples, item.input.sample_rate) for item in items]
         audible = [index for index, found in enumerate(measures) if found.loudness is not None]
         waveforms = [resample(items[index].samples, items[index].input.sample_rate, SAMPLE_RATE) for index in audible]
-        opinions: dict[int, Opinions] = defaultdict(dict)
+        opinions: dict[int, ScorerOutput] = defaultdict(dict)
         for name in self.scorers if audible else ():
             answers = backends.quality_scorer(name).score(waveforms)
             for index, answer in zip(audible, answers, strict=True):
@@ -63,7 +63,7 @@ class Quality:
 
     @staticmethod
     def _row(
-        source: StageInput, model: str, found: Measures, opinions: Opinions, reason: str | None, detail: str | None
+        source: StageInput, model: str, found: Measures, opinions: ScorerOutput, reason: str | None, detail: str | None
     ) -> QualityRow:
         return QualityRow(
             segment_id=source.id,

@@ -9,7 +9,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from valle.checkpoints.runs import read_content, unreadable
 from warehouse.errors import ConfigurationError
 
 NUM_SEEDS = 2**64
@@ -260,6 +259,9 @@ DEFAULT_BEST_OF = BestOfOptions()
 
 def read_sampling(checkpoint: Path) -> SamplingOptions:
     """Read the sampling options of a checkpoint's card. Raises CheckpointError when they are not valid."""
+    # Not at import time: forms and `--help` need the models only, and cards come with codecs and audio libraries.
+    from valle.checkpoints.runs import read_content, unreadable
+
     try:
         return SamplingOptions(**read_content(checkpoint).get("options", {}).get("sampling", {}))
     except (TypeError, AttributeError, ValidationError) as error:

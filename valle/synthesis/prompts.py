@@ -10,8 +10,6 @@ from warehouse.errors import ConfigurationError
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 15.0
 _SILENCE_DBFS = -60.0
-_UNKNOWN_LENGTH = 2**40
-"""A FLAC that was written to a pipe claims more samples than any recording has."""
 
 
 def read_prompt(path: Path, sample_rate: int) -> Audio:
@@ -36,7 +34,5 @@ def read_prompt(path: Path, sample_rate: int) -> Audio:
 def _first_seconds(path: Path) -> AudioLocation:
     """Return the span to decode: the time and memory of an hour-long recording are not needed for 15 s of it."""
     header = read_header(AudioLocation(str(path)))
-    if header.num_samples >= _UNKNOWN_LENGTH:
-        raise UnreadableAudio("unknown_length", f"{path} was written to a pipe, encode it again")
     longest = round(LONGEST_SECONDS * header.sample_rate)
     return AudioLocation(str(path), num_samples=longest if header.num_samples > longest else None)

@@ -156,6 +156,7 @@ class DeepSpeedEngine:
 
     def load_state(self, state: dict[str, Any], weights: dict[str, Tensor]) -> None:
         """See `Engine`."""
+        # Every rank reads the whole state and sets its own shard, so the number of ranks may differ.
         names = {name for name, _ in self._named_parameters()}
         if any(set(tensors) != names for tensors in (weights, *state["moments"].values())):
             raise CheckpointError("The training state is not that of this model; train in a new run directory.")
@@ -233,6 +234,7 @@ class DeepSpeedEngine:
         )
         with gathered, torch.no_grad():
             parameter.copy_(values)
+        # ZeRO updates a second, flat copy of the weights; the module's are overwritten from it.
         if self._zero_stage:
             self._set_full(parameter, values, None)
 

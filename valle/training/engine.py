@@ -108,6 +108,7 @@ class PlainEngine:
             group["lr"] = learning_rate
         self._scaler.step(self._optimizer)
         self._scaler.update()
+        # Freed rather than zeroed: the next backward pass writes instead of adding.
         self._optimizer.zero_grad(set_to_none=True)
         if self._average is not None:
             self._average.update_parameters(self._model)
@@ -183,6 +184,7 @@ class PlainEngine:
 
 def open_engine(model: ValleModel, options: TrainOptions) -> Engine:
     """Open the engine that the options name."""
+    # Neither changes the weights, so neither is part of the model's configuration.
     model.trunk.kernel = AttentionKernel(options.attention)
     model.trunk.gradient_checkpointing = options.gradient_checkpointing
     if options.engine == "plain":

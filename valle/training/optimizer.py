@@ -18,6 +18,7 @@ _GROUP_OPTIONS = ("weight_decay", "betas", "eps")
 def parameter_groups(model: ValleModel, weight_decay: float) -> list[dict[str, object]]:
     """Group the parameters: matrices with weight decay; norms, biases and the separator without."""
     named = list(model.named_parameters())
+    # Decaying norms and biases towards 0 shrinks activations without regularizing the model.
     is_matrix = {name: parameter.dim() >= 2 and not name.endswith("bias") for name, parameter in named}
     return [
         {"params": [parameter for name, parameter in named if is_matrix[name]], "weight_decay": weight_decay},

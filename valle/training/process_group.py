@@ -1,6 +1,6 @@
 """The process group of a run of several ranks, which listens on no outside interface unless there are several nodes.
 
-torch's TCP store listens on all interfaces, whatever MASTER_ADDR is. Ranks of one node meet in a file instead, and
+torch's TCP store listens on all interfaces, regardless of MASTER_ADDR. Ranks of one node meet in a file instead, and
 their connections use the loopback interface.
 """
 
@@ -48,6 +48,7 @@ def init_process_group(environment: MutableMapping[str, str]) -> None:
     if not is_single_node(environment):
         torch.distributed.init_process_group(backend, timeout=_TIMEOUT)
         return
+    # Both libraries listen for their peers on the interface of the host name otherwise.
     for library in ("GLOO", "NCCL"):
         environment.setdefault(f"{library}_SOCKET_IFNAME", _LOOPBACK)
     rank, world_size = int(environment["RANK"]), int(environment["WORLD_SIZE"])
@@ -64,6 +65,7 @@ def _meeting_file(environment: Mapping[str, str]) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     if os.name == "posix" and folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to another user; set TMPDIR to a folder of your own.")
+    # A killed launch leaves its file, and a store must never meet the entries of another launch.
     attempt = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
     started = int(launcher.create_time() * 1000)
     return folder / f"{launcher.pid}-{started}-{environment.get('MASTER_PORT', '0')}-{attempt}"

@@ -66,6 +66,7 @@ def check_options(card: CheckpointCard, options: TrainOptions) -> dict[str, tupl
 
     Raises CheckpointError for an option that cannot change within a run.
     """
+    # As JSON, since tuples of the options are lists in the card.
     wanted = options.model_dump(mode="json")
     for name, reason in _FIXED.items():
         if name in card.options and card.options[name] != wanted[name]:
@@ -74,6 +75,7 @@ def check_options(card: CheckpointCard, options: TrainOptions) -> dict[str, tupl
                 "set it back, or train in a new run directory."
             )
     for name in _NEW_RUNS_ONLY:
+        # Leaving the option out is harmless: the weights are there already.
         is_given = getattr(options, name) != type(options).model_fields[name].default
         if is_given and wanted[name] != card.options.get(name):
             raise CheckpointError(

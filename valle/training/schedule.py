@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step, so that nothing of it needs saving."""
+"""The learning rate as a pure function of the step, without state to save."""
 
 import math
 
@@ -8,9 +8,9 @@ SHAPES = ("cosine", "linear", "constant")
 def learning_rate(
     step: int, *, peak: float, warmup_steps: int, max_steps: int, final_share: float, shape: str = "cosine"
 ) -> float:
-    """Rate of update number `step`, from 1: a linear rise to `peak`, then one of SHAPES down to `final_share` of it."""
+    """Compute the rate of update `step`, from 1: linear warm-up to `peak`, then a SHAPE down to `final_share` of it."""
     if step <= warmup_steps:
         return peak * step / warmup_steps
     progress = min(1.0, (step - warmup_steps) / max(1, max_steps - warmup_steps))
-    left = {"cosine": (1 + math.cos(math.pi * progress)) / 2, "linear": 1 - progress, "constant": 1.0}[shape]
-    return peak * (final_share + (1 - final_share) * left)
+    remaining = {"cosine": (1 + math.cos(math.pi * progress)) / 2, "linear": 1 - progress, "constant": 1.0}[shape]
+    return peak * (final_share + (1 - final_share) * remaining)

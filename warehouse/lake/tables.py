@@ -78,7 +78,9 @@ class Lake:
         except TableNotFoundError:
             return None
         except DeltaError as error:
-            raise LakeError(f"Table {table} of {self.root} cannot be opened ({error}); run `valle fsck`.") from error
+            raise LakeError(
+                f"Table {table} of {self.root} cannot be opened ({error}); run `valle lake fsck`."
+            ) from error
 
     @contextmanager
     def newest(self, table: str) -> Iterator[DeltaTable | None]:

@@ -1,7 +1,7 @@
 """Checking the lake: what must hold, and which rows or files break it.
 
 Every committed part is readable and has the rows its commit says; every id has one row per fingerprint; files that
-no commit names are listed as orphans (a killed writer leaves them, `valle vacuum` removes them).
+no commit names are listed as orphans (a killed writer leaves them, `valle lake vacuum` removes them).
 """
 
 from collections.abc import Iterator, Mapping

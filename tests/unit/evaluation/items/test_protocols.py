@@ -145,6 +145,9 @@ def test_the_hash_of_a_list_is_the_same_on_every_machine_and_changes_with_its_co
     assert here.items != there.items
     assert here.hash == there.hash
     assert here.with_trials(3).hash != here.hash
+    right = dataclasses.replace(here.items[0].location, channel=1)
+    of_channel = dataclasses.replace(here, items=(dataclasses.replace(here.items[0], location=right),))
+    assert of_channel.hash != here.hash
     other = dataclasses.replace(here, items=(dataclasses.replace(here.items[0], text="Other."),))
     assert other.hash != here.hash
 

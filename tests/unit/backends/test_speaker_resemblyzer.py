@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tests.unit.speech.clips import sentences
+from tests.unit.backends.clips import sentences
 from valle.backends.speaker import open_speaker_encoder
-from valle.backends.speaker.resemblyzer import partial_starts, raise_level, without_pauses
+from valle.backends.speaker.resemblyzer import partial_starts, raise_loudness, without_pauses
 from warehouse.errors import ConfigurationError
 
 
@@ -45,8 +45,8 @@ def test_a_clip_without_sound_has_no_voice(encoder):
 
 def test_quiet_speech_is_raised_and_loud_speech_left_alone():
     tone = np.sin(np.arange(16_000) / 10).astype(np.float32)
-    assert 10 * np.log10(np.mean(raise_level(0.001 * tone) ** 2)) == pytest.approx(-30, abs=0.01)
-    assert np.array_equal(raise_level(0.5 * tone), 0.5 * tone)
+    assert 10 * np.log10(np.mean(raise_loudness(0.001 * tone) ** 2)) == pytest.approx(-30, abs=0.01)
+    assert np.array_equal(raise_loudness(0.5 * tone), 0.5 * tone)
 
 
 def test_pauses_are_shortened():

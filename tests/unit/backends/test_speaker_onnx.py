@@ -111,7 +111,7 @@ def test_another_model_or_no_model_is_one_sentence(matrix, tmp_path):
 
 def test_encoders_are_opened_by_name_from_the_models_folder(matrix, clip, tmp_path, monkeypatch):
     monkeypatch.setenv("VALLE_MODELS", str(tmp_path))
-    with pytest.raises(DependencyError, match=r"campplus\.onnx is not there: save the checkpoint that 3D-Speaker"):
+    with pytest.raises(DependencyError, match=r"campplus\.onnx does not exist: save the checkpoint of 3D-Speaker"):
         open_speaker_encoder("campplus")
     write_model(tmp_path / "campplus.onnx", matrix)
     assert open_speaker_encoder("campplus").embed([clip])[0].shape == (6,)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.unit.speech.clips import sentences
+from tests.unit.backends.clips import sentences
 from valle.backends.vad import FRAME_SECONDS, open_voice_activity, spans_from_probabilities, voice_activity_revision
 from warehouse.errors import ConfigurationError
 

@@ -65,7 +65,7 @@ def romaji(symbols: list[str]) -> str:
 
 
 @pytest.mark.parametrize(("text", "reading"), READINGS)
-def test_known_sentences_are_read_as_they_are_said(reader, text: str, reading: str):
+def test_known_sentences_have_their_readings(reader, text: str, reading: str):
     (symbols,) = reader.phonemize([text], "ja")
     assert romaji(symbols) == reading
     assert wrong_script(text, "ja") is None
@@ -97,7 +97,7 @@ def test_the_table_holds_every_sound_of_the_reader():
         ("5#", ["#"]),
     ],
 )
-def test_what_cannot_be_read_stays_visible_as_it_is_written(reader, text: str, unread: list[str]):
+def test_characters_without_a_reading_stay_in_the_symbols(reader, text: str, unread: list[str]):
     assert phoneme_table().unknown(reader.phonemize([text], "ja")[0]) == unread
 
 

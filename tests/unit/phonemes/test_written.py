@@ -80,7 +80,7 @@ def test_a_written_form_is_read_as_its_words(language: str, written: str, readin
 
 
 @pytest.mark.parametrize(("language", "text", "words"), _lines("sentences.tsv"))
-def test_a_form_is_read_as_its_surroundings_ask(language: str, text: str, words: str):
+def test_a_form_is_read_by_its_context(language: str, text: str, words: str):
     assert verbalise(normalise(text), language) == words
 
 

@@ -35,7 +35,7 @@ def reader():
         ("他说 I have a dog", "tʰa1ʂuo1 aɪ hæv ɐ dˈɑːɡ"),
     ],
 )
-def test_known_sentences_are_read_as_they_are_said(reader, text: str, expected: str):
+def test_known_sentences_have_their_readings(reader, text: str, expected: str):
     (symbols,) = reader.phonemize([text], "zh")
     assert symbols == split_symbols(expected)
     assert phoneme_table().unknown(symbols) == []
@@ -60,7 +60,7 @@ def test_known_sentences_are_read_as_they_are_said(reader, text: str, expected: 
         ("$5 ¥100 10-20人", "五美元 一百元 十到二十人"),
     ],
 )
-def test_numbers_are_said_by_value_years_and_telephones_by_digit(text: str, spoken: str):
+def test_numbers_are_read_by_value_years_and_telephones_by_digit(text: str, spoken: str):
     assert verbalise(text) == spoken
 
 
@@ -97,7 +97,7 @@ def test_tones_change_across_the_phrases_of_the_dictionary(reader, text: str, to
     assert "".join(symbol for symbol in symbols if symbol in "12345") == tones
 
 
-def test_what_cannot_be_read_stays_visible_as_it_is_written(reader):
+def test_characters_without_a_reading_stay_in_the_symbols(reader):
     assert phoneme_table().unknown(reader.phonemize(["𠮷野家5#，😀"], "zh")[0]) == ["𠮷", "#", "😀"]
 
 

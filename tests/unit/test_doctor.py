@@ -12,10 +12,10 @@ def findings(tmp_path_factory):
     return {finding.name: finding for finding in diagnose(tmp_path_factory.mktemp("data"))}
 
 
-def test_everything_that_is_needed_is_found_here(findings):
+def test_every_needed_part_is_installed(findings):
     assert [f for f in findings.values() if f.is_needed and f.status != "ok" and f.name != "disk"] == []
-    assert findings["espeak"].detail == "says hello as həlˈoʊ"
-    assert findings["haqumei"].detail.endswith("says 東京 as to̞o̞kʲo̞o̞")
+    assert findings["espeak"].detail == "hello is həlˈoʊ"
+    assert findings["haqumei"].detail.endswith("東京 is to̞o̞kʲo̞o̞")
 
 
 def test_every_finding_that_is_not_ok_names_a_command(findings):
@@ -29,8 +29,8 @@ def test_a_missing_wheel_is_missing_and_not_an_error(monkeypatch):
     assert (finding.status, finding.fix) == ("missing", weights.TINY_COMMAND)
 
 
-def test_a_library_that_is_not_there_is_missing():
-    finding = doctor._library("a_library_nobody_wrote", fix="pip install it")
+def test_a_library_that_is_not_installed_is_missing():
+    finding = doctor._library("no_such_library", fix="pip install it")
     assert (finding.status, finding.fix) == ("missing", "pip install it")
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from speechmos.dnsmos import run
 
-from tests.unit.speech.clips import sentences
+from tests.unit.backends.clips import sentences
 from valle.audio import resample
 from valle.backends.quality import measure, open_quality_scorer, quality_scorer_revision
 from valle.backends.weights import package_directory
@@ -19,7 +19,7 @@ def noisy(samples: np.ndarray) -> np.ndarray:
     return samples + noise * float(np.sqrt(np.mean(samples**2))) * 0.5
 
 
-def test_dnsmos_hears_noise(speech):
+def test_dnsmos_detects_noise(speech):
     clean, bad = open_quality_scorer("dnsmos").score([speech, noisy(speech)])
     assert set(clean) == {"dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak", "dnsmos_p808"}
     assert 2.5 < clean["dnsmos_ovrl"] < 5
@@ -46,7 +46,7 @@ def test_noise_at_the_very_end_lowers_the_default_dnsmos_and_not_the_published_o
 
 
 @pytest.mark.skipif(package_directory("distillmos") is None, reason="needs the evaluation extra (distillmos)")
-def test_distillmos_hears_lost_bandwidth(speech):
+def test_distillmos_detects_lost_bandwidth(speech):
     dull = resample(resample(speech, 16_000, 4_000), 4_000, 16_000)
     clean, bad = open_quality_scorer("distillmos").score([speech, dull])
     assert bad["distillmos"] < clean["distillmos"] - 0.3

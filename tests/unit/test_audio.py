@@ -57,7 +57,7 @@ def test_stereo_is_mixed_and_a_span_is_read_alone(tmp_path: Path):
 @pytest.mark.parametrize(
     ("span", "reason"), [((0, 99_999), "truncated"), ((16_000, None), "empty"), ((0, None), "not_finite")]
 )
-def test_bad_audio_says_what_is_wrong(tmp_path: Path, span: tuple[int, int | None], reason: str):
+def test_bad_audio_is_an_error_with_its_reason(tmp_path: Path, span: tuple[int, int | None], reason: str):
     samples = tone(1, 16_000)
     if reason == "not_finite":
         samples[-1] = np.inf
@@ -85,7 +85,7 @@ def test_samples_a_little_over_full_scale_are_clipped(tmp_path: Path):
     assert max(np.abs(block).max() for block in read_blocks(location, 24_000)) == 1.0
 
 
-def test_what_is_no_file_or_no_audio_is_one_kind_of_error(tmp_path: Path):
+def test_a_missing_file_and_a_file_without_audio_are_one_kind_of_error(tmp_path: Path):
     (tmp_path / "text.wav").write_bytes(b"no audio at all" * 50)
     (tmp_path / "empty.wav").write_bytes(b"")
     (tmp_path / "folder.wav").mkdir()

@@ -134,7 +134,7 @@ def test_a_missing_weight_is_refused_and_not_ignored(network, tmp_path, lost):
         WavlmSpeaker(saved(weights, tmp_path / "w.pth"), shape=SMALL)
 
 
-def test_a_weight_that_nobody_knows_is_refused(network, tmp_path):
+def test_an_unknown_weight_is_refused(network, tmp_path):
     weights = as_published(network) | {"feature_extract.model.encoder.layers.2.fc1.bias": torch.zeros(64)}
     with pytest.raises(DependencyError, match="does not hold the weights"):
         WavlmSpeaker(saved(weights, tmp_path / "w.pth"), shape=SMALL)
@@ -154,7 +154,7 @@ def test_silence_and_clicks_have_no_voice(network, tmp_path):
 
 def test_the_encoder_is_opened_by_name_from_the_models_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("VALLE_MODELS", str(tmp_path))
-    with pytest.raises(DependencyError, match=r"wavlm_large_finetune\.pth is not there"):
+    with pytest.raises(DependencyError, match=r"wavlm_large_finetune\.pth does not exist"):
         open_speaker_encoder("wavlm_large")
     (tmp_path / "wavlm_large_finetune.pth").write_bytes(b"x" * 100)
     assert speaker_encoder_revision("wavlm_large").startswith("wavlm_large@")
