@@ -21,6 +21,7 @@ install: $(stamp)
 # The lock names every package, so pip resolves nothing and a release elsewhere changes nothing.
 $(stamp): requirements.lock pyproject.toml
 	test -x $(bin)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing $$(grep -c "==" requirements.lock) packages into $(VENV), once; this downloads several GB ..."
 	$(bin)/python -m pip install --quiet --no-deps --no-compile -r requirements.lock
 	$(bin)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	rm -f $(VENV)/.installed-* && touch $@

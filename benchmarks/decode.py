@@ -22,25 +22,19 @@ import torch
 from valle.codec.base import CodecSpec
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
-from valle.data.curriculum import LevelCurriculum, level_weights
-from valle.data.draws import DrawOptions
+from valle.data.cursor import Cursor
 from valle.data.items import load_items
-from valle.data.loader import stream
-from valle.data.sampler import Cursor, SamplerOptions, plan_epoch, turns
-from valle.model import (
-    LAYOUTS,
-    Batch,
-    Cache,
-    Mode,
-    ModelConfig,
-    Row,
-    Task,
-    ValleModel,
-    make_batch,
-    preset,
-    sequence_loss,
-    speech_row,
-)
+from valle.data.loader import collate_batches
+from valle.data.options import RowOptions
+from valle.data.sampler import SamplerOptions, iterate_batches, plan_epoch
+from valle.model.batch import Batch, make_batch
+from valle.model.cache import Cache
+from valle.model.config import ModelConfig, preset
+from valle.model.layout import Mode
+from valle.model.loss import sequence_loss
+from valle.model.row import Row
+from valle.model.valle import ValleModel
+from valle.tasks.tts import TTS
 from warehouse.lake.arrow import to_table
 from warehouse.lake.data_files import write_rows
 from warehouse.rows import CodesRow, TrainingItemRow
@@ -55,10 +49,10 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _row(rng: np.random.Generator, frames: int) -> Row:
-    return speech_row(
+    return TTS.row(
         symbol_ids=rng.integers(4, 60, 60),
         language_id=1,
-        level=0,
+        codebook=0,
         prompt=rng.integers(0, 1024, (SPEC.num_codebooks, 225)).astype(np.int16),
         target=rng.integers(0, 1024, (1, frames)).astype(np.int16),
     )
@@ -66,7 +60,7 @@ def _row(rng: np.random.Generator, frames: int) -> Row:
 
 def _batch(config: ModelConfig, frames: int, rows: int = 1) -> Batch:
     rng = np.random.default_rng(0)
-    return make_batch(Task.TTS, Mode.AR, [_row(rng, frames) for _ in range(rows)], config)
+    return make_batch(TTS.layout(Mode.AR), [_row(rng, frames) for _ in range(rows)], config)
 
 
 @torch.inference_mode()
@@ -76,7 +70,7 @@ def _decode(model: ValleModel, steps: int, *, rows: int = 1, start: int = 0) -> 
     cache = Cache(model.config.depth, capacity=batch.positions.shape[1] + steps)
     model.prefill(batch, cache)
     codes = torch.zeros(rows, 1, dtype=torch.long)
-    layout = LAYOUTS[Task.TTS, Mode.AR]
+    layout = TTS.layout(Mode.AR)
     return [
         _seconds(lambda frame=start + step: model.step(layout, codes, torch.full((rows,), frame), cache))  # type: ignore[misc]
         for step in range(steps)
@@ -162,16 +156,9 @@ def _padding(*, num_items: int = 20_000, batch_tokens: int = 16_384) -> float:
         }
     )
     items = load_items(table, lambda symbols: [1, *[5] * len(symbols), 2], lambda language: 1)
-    draws = DrawOptions(
-        seed=0,
-        curriculum=LevelCurriculum.constant(level_weights("triangular", 8)),
-        prompt_frames=(225, 450),
-        prompt_dropout=0.1,
-        condition_dropout=0.05,
-        masked_share=0.3,
-        length_share=0.02,
-    )
-    return plan_epoch(items, SamplerOptions(draws=draws, batch_tokens=batch_tokens), 0).padding_fraction
+    config = preset("nano", SPEC, num_symbols=64, languages=["en"])
+    options = SamplerOptions(rows=RowOptions(), batch_tokens=batch_tokens, config=config)
+    return plan_epoch(items, options, 0).padding_fraction
 
 
 def _memory_floor(model: ValleModel) -> float:
@@ -200,17 +187,12 @@ def _loader_ratio(model: ValleModel, *, num_items: int = 1800, batch_tokens: int
     with tempfile.TemporaryDirectory() as folder:
         table = to_table(TrainingItemRow, _make_set(Path(folder), num_items))
         items = load_items(table, lambda symbols: [1, *[5] * len(symbols), 2], model.config.language_id)
-        draws = DrawOptions(
-            seed=0,
-            curriculum=LevelCurriculum.constant(level_weights("triangular", 8)),
-            prompt_frames=(150, 225),
-            prompt_dropout=0.1,
-        )
-        options = SamplerOptions(draws=draws, batch_tokens=batch_tokens)
+        rows = RowOptions(prompt_seconds=(2.0, 3.0), nar_len_ratio=0.0, length_ratio=0.0, condition_dropout=0.0)
+        options = SamplerOptions(rows=rows, batch_tokens=batch_tokens, config=model.config)
         collator = Collator(items, CodesReader(Path(folder)), model.config)
-        source = stream(turns(items, options, start=Cursor()), collator)
+        source = collate_batches(iterate_batches(items, options, start=Cursor()), collator)
         loaded: list[Batch] = []
-        seconds = _seconds(lambda: loaded.extend(element.batch for element in islice(source, 100)))
+        seconds = _seconds(lambda: loaded.extend(batch for batch, _ in islice(source, 100)))
         return _training_seconds(model, loaded[:5]) / (seconds / len(loaded))
 
 

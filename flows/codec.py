@@ -20,7 +20,7 @@ from valle.evaluation.codec.clips import clips_of_folder, clips_of_lake
 from valle.evaluation.codec.measure import CodecMeasurement, measure_codec
 from valle.evaluation.codec.report import quality_figures, write_codec_report
 from valle.evaluation.items.items import EvaluationItem
-from valle.evaluation.plan import Judges, available_scorers
+from valle.evaluation.metrics.models import MetricModels, available_scorers
 from valle.evaluation.systems.control_speech import decoder_revision
 from valle.reporting import Report, write_text
 from valle.statistics.training import plot_training
@@ -93,7 +93,7 @@ def codec_report(parameters: CodecReportParameters) -> Report:
         else clips_of_lake(root.lake, where=parameters.where, count=parameters.count, longest=parameters.longest)
     )
     backends = process_backends(parameters.device, parameters.threads)
-    judges = Judges(
+    models = MetricModels(
         asr=parameters.asr,
         speaker_encoder=parameters.speaker_encoder,
         scorers=available_scorers(parameters.scorers),
@@ -101,14 +101,14 @@ def codec_report(parameters: CodecReportParameters) -> Report:
     )
     measurements: list[CodecMeasurement] = []
     for codec in parameters.codecs:
-        evaluation = f"codec-report-{_identity(codec, items, parameters.levels, judges)}"
+        evaluation = f"codec-report-{_identity(codec, items, parameters.levels, models)}"
         measured = measure_codec(
             items,
             codec,
             parameters.levels,
             evaluation=evaluation,
             speech=root.speech / evaluation,
-            judges=judges,
+            models=models,
             backends=backends,
             now=datetime.now(UTC),
         )
@@ -136,7 +136,7 @@ def _state_quality(measurements: Sequence[CodecMeasurement], num_levels: int) ->
             notify("The header of %s has the measured figures.", EMBEDDED)
 
 
-def _identity(codec: str, items: Sequence[EvaluationItem], levels: Sequence[int], judges: Judges) -> str:
+def _identity(codec: str, items: Sequence[EvaluationItem], levels: Sequence[int], models: MetricModels) -> str:
     # Of all the codec's weights: another decoder of the same codes sounds different.
-    content = [decoder_revision(codec), [item.utterance for item in items], levels, judges.revisions]
+    content = [decoder_revision(codec), [item.utterance for item in items], levels, models.revisions]
     return short_hash(json.dumps(content, sort_keys=True))[:8]

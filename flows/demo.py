@@ -156,7 +156,7 @@ def _settings(parameters: DemoParameters) -> TrainSettings:
         learning_rate=2e-3,
         warmup_steps=30,
         prompt_seconds=(1.0, 1.5),
-        level_weights=(3, 1, 1, 1, 1, 1, 1, 1),
+        codebook_weights=(3, 1, 1, 1, 1, 1, 1, 1),
         threads=2,
         evaluate_every=100,
         save_every=100,

@@ -22,15 +22,15 @@ from flows.stages import run_jobs
 from manifests.corpus import CorpusOptions
 from valle.evaluation.evaluate import score_evaluation, stored_scores
 from valle.evaluation.items.registry import register_items
-from valle.evaluation.metrics.known_answers import require_sound_judges
+from valle.evaluation.metrics.known_answers import require_valid_models
 from valle.evaluation.plan import EvaluationPlan
 from valle.evaluation.resolve import resolve, write_evaluation_report
 from valle.evaluation.systems.audio_files import (
     SUFFIX,
     find_speech,
-    note_circumstances,
-    voices_directory,
-    write_continued,
+    similarity_directory,
+    write_continuations,
+    write_hardware_note,
 )
 from valle.evaluation.systems.control_speech import control_items, control_systems, write_controls
 from valle.reporting import Report
@@ -62,7 +62,7 @@ def evaluate(parameters: EvaluateParameters) -> Report:
         notify("evaluate %s: nothing to do, its scores are in the lake", plan.name)
     else:
         controls = speak_controls.submit(plan, parameters)
-        require_sound_judges(plan.judges, backends)
+        require_valid_models(plan.models, backends)
         controls.result()
         speak_system(plan, parameters)  # alone: its speed is one of the scores
         _run_metric_stages(plan, parameters)
@@ -91,7 +91,7 @@ def speak_controls(plan: EvaluationPlan, parameters: EvaluateParameters) -> None
     items = control_items(plan.items)
     backends = process_backends(parameters.workers.device, parameters.workers.threads)
     write_controls(items, plan.decoders, backends, directory)
-    write_continued(items, control_systems(plan.decoders), directory)
+    write_continuations(items, control_systems(plan.decoders), directory)
 
 
 @task(task_run_name="speak {plan.system.name}", cache_policy=NO_CACHE, persist_result=False)
@@ -99,10 +99,10 @@ def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     """Write the speech of the system; keep files that exist."""
     workers, items = parameters.workers, plan.items.items
     directory, _ = plan.speech(parameters.data_root)
-    note_circumstances(directory, workers.device, workers.threads)
+    write_hardware_note(directory, workers.device, workers.threads)
     notify("speak %d utterances with %s", len(items), plan.system.name)
     plan.system.speak(items, directory, process_backends(workers.device, workers.threads))
-    write_continued(items, (plan.system.name,), directory)
+    write_continuations(items, (plan.system.name,), directory)
     for speech in find_speech(items, plan.system.name, directory):
         if speech.failure is not None:
             get_run_logger().warning("No speech of %s, trial %d: %s", speech.utterance, speech.trial, speech.failure)
@@ -112,10 +112,10 @@ def _run_metric_stages(plan: EvaluationPlan, parameters: EvaluateParameters) -> 
     """Run the pipeline on all speech: ingest, segment, then transcribe, quality, speakers and quantize at once."""
     data_root, workers = parameters.data_root, parameters.workers
     # An utterance must stay one segment, however long it is.
-    segment = Segment(max_duration=plan.system.longest_seconds)
+    segment = Segment(max_duration=plan.system.max_seconds)
     text_stages, speakers = metric_stages(plan, codes=parameters.codes, one_at_a_time=parameters.batch == 1)
     scored = _with_speech(plan.speech(data_root))
-    compared = [*scored, *_with_speech(map(voices_directory, plan.speech(data_root)))]
+    compared = [*scored, *_with_speech(map(similarity_directory, plan.speech(data_root)))]
     for directory in compared:
         _ingest(plan, directory, parameters)
     name = plan.system.name
@@ -132,10 +132,10 @@ def metric_stages(plan: EvaluationPlan, *, codes: bool, one_at_a_time: bool) -> 
     A killed stage loses its current batch, so with `one_at_a_time` a batch is one utterance.
     """
     # A second transcription of speech that disagrees with its text would flatter every system.
-    transcribe = Transcribe(model=plan.judges.asr, recheck=False)
-    quality = Quality(scorers=plan.judges.scorers)
+    transcribe = Transcribe(model=plan.models.asr, recheck=False)
+    quality = Quality(scorers=plan.models.scorers)
     quantize = Quantize(codec=plan.decoders.codec)
-    speakers = Speakers(encoder=plan.judges.speaker_encoder)
+    speakers = Speakers(encoder=plan.models.speaker_encoder)
     if one_at_a_time:
         transcribe, quality = replace(transcribe, batch_seconds=0.0), replace(quality, batch_seconds=0.0)
         quantize, speakers = replace(quantize, batch_seconds=0.0), replace(speakers, batch_seconds=0.0)

@@ -53,7 +53,8 @@ def ingest_corpus(parameters: IngestParameters) -> list[ShardReport]:
         reports = run_all(
             f"ingest {choice.name}", [work(shard) for shard in plan.shards], width=parameters.workers.width
         )
-    if reports:
+    if reports or plan.is_moved:
         export_manifests(choice.name, root.lake, root.manifests)
+    if reports:
         publish_shard_reports(f"ingest {choice.name}", reports)
     return reports

@@ -1,7 +1,7 @@
-"""What a corpus reader is: it finds sources without opening audio, and reads one source into rows of recordings.
+"""Define a corpus reader: it finds sources without opening audio, and reads one source into rows of recordings.
 
 A source is an audio file, or a byte range of an archive or list that begins and ends between members. Sources are
-grouped, in the order they are found, into shards: the unit of work that every later table carries.
+grouped, in the order they are found, into shards: the unit of work of every later table.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, Protocol, get_args
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_class
 
+from manifests.reading.channels import ChannelMode
 from warehouse.rows import RecordingRow, SourceRow
 
 Origin = Literal["recorded", "synthetic", "generated"]
@@ -38,6 +39,8 @@ class CorpusOptions:
     """How the speech came about: `recorded`, `synthetic`, or `generated` by a checkpoint under evaluation."""
     shard_megabytes: float = Field(default=64, gt=0)
     """Encoded audio in a shard, the unit of work; also the size of the byte ranges of big archives."""
+    channels: ChannelMode = "auto"
+    """Channels that are read: `auto` (one recording for each channel that differs), `mix`, `split` or `first`."""
     speaker_from_folder: bool = False
     """Take the name of an audio file's folder as its speaker (reader `folder` only)."""
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.array import Array, TemporalArray
 from lhotse.audio import AudioSource
+from lhotse.cut import Cut
 
 from warehouse.rows import RecordingRow, Span, TrainingItemRow
 
@@ -25,7 +26,7 @@ CODES_STORAGE = "parquet_codes"
 
 @dataclass(frozen=True, slots=True)
 class ManifestPaths:
-    """The files of one part of a corpus."""
+    """The files of one subset of a corpus."""
 
     recordings: Path
     supervisions: Path
@@ -40,6 +41,7 @@ class AudioFacts:
     sample_rate: int
     num_samples: int
     num_channels: int = 1
+    channel: int | None = None
     offset: int = 0
     size: int = 0
     start: float = 0.0
@@ -62,6 +64,7 @@ def facts_of(row: RecordingRow) -> AudioFacts:
         sample_rate=row.sample_rate,
         num_samples=row.num_samples,
         num_channels=row.num_channels or 1,
+        channel=row.channel,
         offset=row.offset,
         size=0 if row.member is None else row.size,
     )
@@ -87,6 +90,7 @@ def make_supervisions(row: RecordingRow) -> list[SupervisionSegment]:
     """One supervision per declared span, or one over everything; a text belongs to a single span only."""
     assert row.duration is not None, "a dropped row has no audio"
     spans = row.spans or [Span(start=0.0, end=row.duration)]
+    texts: list[str | None] = row.span_texts or [row.text if len(spans) == 1 else None] * len(spans)
     custom = {
         "licence": row.licence,
         "origin": row.origin,
@@ -101,8 +105,8 @@ def make_supervisions(row: RecordingRow) -> list[SupervisionSegment]:
             recording_id=row.recording_id,
             start=span.start,
             duration=round(span.end - span.start, 8),
-            channel=list(range(row.num_channels or 1)) if (row.num_channels or 1) > 1 else 0,
-            text=row.text if len(spans) == 1 else None,
+            channel=_channels_of(row),
+            text=texts[number],
             speaker=row.speaker,
             language=row.language,
             custom={key: value for key, value in custom.items() if value is not None},
@@ -111,14 +115,27 @@ def make_supervisions(row: RecordingRow) -> list[SupervisionSegment]:
     ]
 
 
-def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: str, part: str) -> ManifestPaths:
-    """Write the usable `rows` as `<corpus>_{recordings,supervisions,cuts}_<part>.jsonl.gz` and say where.
+def _channels_of(row: RecordingRow) -> int | list[int]:
+    if row.channel is not None:
+        return row.channel
+    num_channels = row.num_channels or 1
+    return list(range(num_channels)) if num_channels > 1 else 0
+
+
+def _cut_of(row: RecordingRow, recording: Recording) -> Cut:
+    if row.channel is None:
+        return recording.to_cut()
+    return MonoCut(id=recording.id, start=0.0, duration=recording.duration, channel=row.channel, recording=recording)
+
+
+def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: str, subset: str) -> ManifestPaths:
+    """Write the usable `rows` as `<corpus>_{recordings,supervisions,cuts}_<subset>.jsonl.gz` and say where.
 
     Dropped rows are left out. Holds one row at a time; the three files appear together at the end.
     """
     directory.mkdir(parents=True, exist_ok=True)
     paths = ManifestPaths(
-        *(directory / f"{corpus}_{kind}_{part}.jsonl.gz" for kind in ("recordings", "supervisions", "cuts"))
+        *(directory / f"{corpus}_{kind}_{subset}.jsonl.gz" for kind in ("recordings", "supervisions", "cuts"))
     )
     with ExitStack() as files:
         recordings, supervisions, cuts = (
@@ -129,7 +146,7 @@ def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: st
                 continue
             recording = make_recording(row.recording_id, facts_of(row))
             spoken = make_supervisions(row)
-            cut = recording.to_cut()
+            cut = _cut_of(row, recording)
             cut.supervisions = spoken
             _put(recordings, recording)
             _put(cuts, cut)
@@ -157,7 +174,7 @@ def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace) -> Mo
         id=item.segment_id,
         start=facts.start,
         duration=duration,
-        channel=0,
+        channel=facts.channel or 0,
         recording=recording,
         supervisions=[
             SupervisionSegment(

@@ -27,7 +27,7 @@ def free_port() -> int:
 
 @contextmanager
 def throwaway_server(data: Path) -> Iterator[tuple[LocalServer, SyncPrefectClient]]:
-    """A server below `data`, ended with everything it runs."""
+    """Start a local server below `data`, and end it with all of its processes."""
     try:
         server = bring_up(UpOptions(data=data, port=free_port())).server
         with SyncPrefectClient(server.api_url, auth_string=read_password(server.home)) as client:
@@ -44,7 +44,7 @@ def start(client: SyncPrefectClient, deployment: str, parameters: Mapping[str, A
 
 
 def wait_for_run(client: SyncPrefectClient, run: UUID, seconds: float) -> FlowRun:
-    """The run once it has ended, however it did."""
+    """Wait until a run is in a final state and return it."""
 
     def ended() -> FlowRun | None:
         found = client.read_flow_run(run)
@@ -54,7 +54,7 @@ def wait_for_run(client: SyncPrefectClient, run: UUID, seconds: float) -> FlowRu
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, *, pause: float = 0.3) -> Any:
-    """The first true answer of `condition`, an AssertionError after `seconds`; a server that is down is waited for."""
+    """Return the first true value of `condition`, also of a server that is down at first; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -80,7 +80,7 @@ def processes_of_run(server: LocalServer, run: UUID) -> list[psutil.Process]:
 
 
 def words(process: psutil.Process) -> str:
-    """The command line of a process, empty when it is gone."""
+    """Return the command line of a process, empty when it is gone."""
     try:
         return " ".join(process.cmdline())
     except psutil.Error:

@@ -1,11 +1,11 @@
-"""Reading audio: a location in the lake becomes mono float samples at the rate that is asked for.
+"""Read audio: a location in the lake becomes mono float samples at the requested rate.
 
 A location is a span of a file, or of an archive member (a byte range), so that tars are read in place.
 Bad audio raises `UnreadableAudio` with a reason that becomes the `drop_reason` of a row.
 """
 
-import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,17 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from manifests.reading.decoding import AudioDecoder, UndecodableAudio
+from manifests.reading.headers import open_range
+from manifests.reading.regular import NotRegularFile, open_regular
+
 Samples = NDArray[np.float32]
+
+_MAX_PEAK = 8.0
+"""Peak from which on samples are on another scale than -1..1, by mistake or damage; lower ones are clipped."""
+
+_CANCELLED = 0.05
+"""Power of the mean relative to that of a channel, below which the channels cancel: they have opposite phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +42,22 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class AudioLocation:
-    """Where a span of audio lies: `size` is 0 for a whole file; `num_samples` None means to the end."""
+    """A span of audio: `size` is 0 for a whole file; `num_samples` None means to the end.
+
+    `channel` counts from 0; None is the mean of all.
+    """
 
     path: str
     offset: int = 0
     size: int = 0
     start_sample: int = 0
     num_samples: int | None = None
+    channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AudioHeader:
-    """What the header of a file says, without decoding it."""
+    """Format and length of a file; the length is decoded where the header only estimates it."""
 
     sample_rate: int
     num_channels: int
@@ -51,7 +65,7 @@ class AudioHeader:
 
 
 class UnreadableAudio(Exception):
-    """Audio that cannot be used: `reason` is one word for SQL, `detail` is what was seen."""
+    """Audio that cannot be used: `reason` is one word for SQL, `detail` tells what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -59,56 +73,47 @@ class UnreadableAudio(Exception):
         self.detail = detail
 
 
-def _open(location: AudioLocation) -> soundfile.SoundFile:
-    if not Path(location.path).is_file():  # libsndfile only says "system error"
-        raise UnreadableAudio("missing_file", location.path)
+@contextmanager
+def _open(location: AudioLocation) -> Iterator[AudioDecoder]:
+    """Open the encoded bytes at a location. Raises UnreadableAudio, also for what fails inside the block."""
     try:
-        if location.size == 0:
-            return soundfile.SoundFile(location.path)
-        with Path(location.path).open("rb") as archive:
-            archive.seek(location.offset)
-            content = archive.read(location.size)
-    except (soundfile.LibsndfileError, OSError) as error:
+        with open_regular(location.path) as file:
+            if location.size == 0:
+                yield AudioDecoder(file)
+                return
+            available = file.seek(0, 2) - location.offset
+            if available < location.size:
+                detail = f"{location.path}: {max(0, available)} of {location.size} bytes"
+                raise UnreadableAudio("truncated", detail)
+            yield AudioDecoder(open_range(file, location.offset, location.size))
+    except NotRegularFile as error:
+        raise UnreadableAudio("not_a_file", location.path) from error
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise UnreadableAudio("missing_file", location.path) from error
+    except (UndecodableAudio, OSError) as error:
         raise UnreadableAudio("undecodable", f"{location.path}: {error}") from error
-    if len(content) < location.size:
-        raise UnreadableAudio("truncated", f"{location.path}: {len(content)} of {location.size} bytes")
-    try:
-        return soundfile.SoundFile(io.BytesIO(content))
-    except soundfile.LibsndfileError as error:
-        raise UnreadableAudio("undecodable", f"{location.path} at {location.offset}: {error}") from error
 
 
 def read_header(location: AudioLocation) -> AudioHeader:
-    """Rate, channels and length of the audio at `location`. Raises UnreadableAudio."""
-    with _open(location) as sound:
-        header = AudioHeader(sound.samplerate, sound.channels, sound.frames)
-    if header.num_samples == 0:
+    """Return rate, channels and length of the audio at `location`. Raises UnreadableAudio."""
+    with _open(location) as decoder:
+        num_samples = decoder.measure_length().num_samples
+    if num_samples == 0:
         raise UnreadableAudio("empty", location.path)
-    return header
+    return AudioHeader(decoder.sample_rate, decoder.num_channels, num_samples)
 
 
 def read_audio(location: AudioLocation, sample_rate: int | None = None) -> Audio:
-    """Decode a span, mix it to mono (mean over channels) and resample it.
+    """Decode a span, mix it to mono and resample it.
 
-    `sample_rate` None keeps the rate of the file. Raises UnreadableAudio for a missing, undecodable, truncated
-    or empty span and for samples that are not finite.
+    The channel of the location is read, or the mean of all; where that cancels, the loudest one. `sample_rate` None
+    keeps the rate of the file. Raises UnreadableAudio for a missing, undecodable, truncated or empty span, and for
+    samples that are not finite or far out of range.
     """
-    with _open(location) as sound:
-        native = sound.samplerate
-        try:
-            sound.seek(location.start_sample)
-            frames = -1 if location.num_samples is None else location.num_samples
-            block = sound.read(frames, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise UnreadableAudio("undecodable", f"{location.path}: {error}") from error
-    if len(block) == 0:
-        raise UnreadableAudio("empty", location.path)
-    if location.num_samples is not None and len(block) < location.num_samples:
-        raise UnreadableAudio("truncated", f"{location.path}: {len(block)} of {location.num_samples} samples")
-    samples = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
-    if not np.isfinite(samples).all():
-        raise UnreadableAudio("not_finite", location.path)
-    return Audio(resample(samples, native, sample_rate or native), sample_rate or native)
+    with _open(location) as decoder:
+        channels = np.concatenate(list(_decode(decoder, location, _num_samples(decoder, location), 60.0)))
+    rate = sample_rate or decoder.sample_rate
+    return Audio(_bounded(resample(_mix(channels), decoder.sample_rate, rate), location), rate)
 
 
 def read_blocks(location: AudioLocation, sample_rate: int, *, block_seconds: float = 30.0) -> Iterator[Samples]:
@@ -116,29 +121,77 @@ def read_blocks(location: AudioLocation, sample_rate: int, *, block_seconds: flo
 
     Yields float32 arrays that follow one another without a seam. Raises UnreadableAudio as `read_audio` does.
     """
-    with _open(location) as sound:
-        native = sound.samplerate
+    with _open(location) as decoder:
+        native = decoder.sample_rate
         stream = soxr.ResampleStream(native, sample_rate, 1, dtype="float32") if native != sample_rate else None
-        left = sound.frames - location.start_sample if location.num_samples is None else location.num_samples
-        if left <= 0:
-            raise UnreadableAudio("empty", location.path)
-        try:
-            sound.seek(location.start_sample)
-            while left > 0:
-                block = sound.read(min(left, int(block_seconds * native)), dtype="float32", always_2d=True)
-                left -= len(block)
-                if len(block) == 0:
-                    raise UnreadableAudio("truncated", f"{location.path}: {left} samples missing")
-                samples = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
-                if not np.isfinite(samples).all():
-                    raise UnreadableAudio("not_finite", location.path)
-                yield samples if stream is None else stream.resample_chunk(samples, last=left == 0)
-        except soundfile.LibsndfileError as error:
-            raise UnreadableAudio("undecodable", f"{location.path}: {error}") from error
+        left = _num_samples(decoder, location)
+        for block in _decode(decoder, location, left, block_seconds):
+            left -= len(block)
+            samples = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
+            if stream is not None:
+                samples = stream.resample_chunk(_bounded(samples, location), last=left == 0)
+            yield _bounded(samples, location)
+
+
+def _num_samples(decoder: AudioDecoder, location: AudioLocation) -> int:
+    """Return the samples of a span, which may go to the end. Raises UnreadableAudio when there are none."""
+    num_samples = location.num_samples
+    if num_samples is None:
+        num_samples = decoder.measure_length().num_samples - location.start_sample
+    if num_samples <= 0:
+        raise UnreadableAudio("empty", location.path)
+    return num_samples
+
+
+def _decode(
+    decoder: AudioDecoder, location: AudioLocation, num_samples: int, block_seconds: float
+) -> Iterator[Samples]:
+    """Yield float32 [time, channels], only the channel of the location if it names one.
+
+    Raises UnreadableAudio for a span that ends early, UndecodableAudio for one that cannot be decoded.
+    """
+    done = 0
+    block_size = max(1, int(block_seconds * decoder.sample_rate))
+    for block in decoder.blocks(location.start_sample, num_samples, block_size):
+        done += len(block)
+        yield block if location.channel is None else _channel(block, location)
+    if done == 0:
+        raise UnreadableAudio("empty", location.path)
+    if done < num_samples:
+        raise UnreadableAudio("truncated", f"{location.path}: {done} of {num_samples} samples")
+
+
+def _channel(block: Samples, location: AudioLocation) -> Samples:
+    channel = location.channel or 0
+    if channel >= block.shape[1]:
+        raise UnreadableAudio("missing_channel", f"{location.path}: channel {channel} of {block.shape[1]}")
+    return block[:, channel : channel + 1]
+
+
+def _mix(channels: Samples) -> Samples:
+    """Return the mean of channels [time, channels]; the loudest channel where they cancel each other."""
+    if channels.shape[1] == 1:
+        return channels[:, 0]
+    mean = channels.mean(axis=1)
+    powers = np.square(channels, dtype=np.float64).mean(axis=0)
+    # Two independent channels of equal power have half of it in their mean, n of them an n-th.
+    if np.square(mean, dtype=np.float64).mean() < _CANCELLED / channels.shape[1] * powers.max():
+        return channels[:, int(powers.argmax())]
+    return mean
+
+
+def _bounded(samples: Samples, location: AudioLocation) -> Samples:
+    """Return samples within -1..1. Raises UnreadableAudio for any that are not finite or on another scale."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    if not np.isfinite(peak):
+        raise UnreadableAudio("not_finite", location.path)
+    if peak > _MAX_PEAK:
+        raise UnreadableAudio("out_of_range", f"{location.path}: peak {peak:.3g}, full scale is 1")
+    return np.clip(samples, -1.0, 1.0) if peak > 1.0 else samples
 
 
 def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
-    """Samples at another rate (soxr, high quality); the same array when the rates are equal."""
+    """Return samples at another rate (soxr, high quality); the same array when the rates are equal."""
     if source_rate == target_rate:
         return samples
     return soxr.resample(samples, source_rate, target_rate).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What every report is made of: Markdown tables and pictures beside them, written atomically."""
+"""Write reports: Markdown tables with plots beside them, atomically."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from warehouse.files import atomic_write
+
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A picture of a report and the sentence that explains it."""
+    """A plot of a report and the sentence that explains it."""
 
     path: Path
     caption: str
@@ -19,7 +21,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report on disk: the Markdown file and the pictures it shows, all in one directory; some have an HTML page."""
+    """A report on disk: a Markdown file with its plots, and an HTML page for some."""
 
     markdown_path: Path
     plots: tuple[Plot, ...]
@@ -43,24 +45,22 @@ def _cell(value: Any) -> str:
 
 
 def markdown_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Sequence[bool]) -> str:
-    """A Markdown table; the columns marked `numeric` are right-aligned."""
+    """Return a Markdown table; the columns marked `numeric` are right-aligned."""
     lines = [header, ["--:" if is_numeric else ":--" for is_numeric in numeric]]
     lines += [[_cell(value) for value in row] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def markdown_table(table: pa.Table, *, limit: int = 20) -> str:
-    """The first `limit` rows of an Arrow table as Markdown, and how many are left out."""
+    """Return the first `limit` rows of an Arrow table as Markdown, and the number of omitted rows."""
     numeric = [pa.types.is_integer(field.type) or pa.types.is_floating(field.type) for field in table.schema]
     rows = [list(row.values()) for row in table.slice(0, limit).to_pylist()]
     text = markdown_rows([name.replace("_", " ") for name in table.column_names], rows, numeric=numeric)
-    left_out = table.num_rows - len(rows)
-    return text + (f"\n\nand {left_out:,} more rows." if left_out > 0 else "")
+    num_omitted = table.num_rows - len(rows)
+    return text + (f"\n\nand {num_omitted:,} more rows." if num_omitted > 0 else "")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it: a report that exists is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Write a text file atomically: a file that exists is complete."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

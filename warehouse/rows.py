@@ -72,19 +72,19 @@ class RecordingRow(StageRow):
     recording_id: Annotated[str, "hash of corpus, relative path and archive member; stable across machines"]
     source_id: Annotated[str, "the source it was read from"]
     part: Annotated[str, "published subset (`small`, `EN`, `train-clean-100`, ...)"]
-    fingerprint: Annotated[str, "hash of reader version and etag"]
-    path: Annotated[str, "file that holds the audio"]
+    fingerprint: Annotated[str, "hash of reader version, audio and metadata"]
+    path: Annotated[str, "file of the audio when it was read; `current_recordings` has its present path"]
     member: Annotated[str | None, "name inside the archive, null for a plain file"]
     offset: Annotated[int, "first byte of the audio inside the archive; 0 for a plain file"]
     size: Annotated[int, "bytes of encoded audio"]
-    content_hash: Annotated[str, "hash of the size and of the ends of the encoded bytes; equal means duplicate"]
+    content_hash: Annotated[str, "hash of all encoded bytes; equal means duplicate"]
     sample_rate: Annotated[Int32 | None, "Hz, as stored"]
     num_channels: Annotated[Int32 | None, "channels, as stored"]
-    num_samples: Annotated[int | None, "samples per channel"]
+    num_samples: Annotated[int | None, "samples per channel, as decoded"]
     duration: Annotated[float | None, "seconds"]
     origin: Annotated[str, "`recorded`, `synthetic`, or `generated` by a checkpoint under evaluation"]
     speaker: Annotated[str | None, "speaker label of the corpus, prefixed with the corpus name"]
-    language: Annotated[str | None, "ISO 639-1 code the corpus declares"]
+    language: Annotated[str | None, "ISO 639-1 code the corpus declares; `und` for one that is not recognised"]
     licence: Annotated[str, "SPDX identifier, or `unknown`"]
     text: Annotated[str | None, "transcript of the corpus"]
     book: Annotated[str | None, "book, video or session: what must not straddle a split"]
@@ -94,6 +94,9 @@ class RecordingRow(StageRow):
     spans: Annotated[list[Span] | None, "speech spans the corpus declares"]
     extra: Annotated[str, "JSON object with every other key of the sidecar"]
     ingested_at: Annotated[Micros, "when it was read"]
+    channel: Annotated[Int32 | None, "the channel that is read, from 0; null for the mean of all"]
+    declared_samples: Annotated[int | None, "samples in the header where that is wrong, 0 for none; else null"]
+    span_texts: Annotated[list[str | None] | None, "the text of each of `spans`, where the corpus has them"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,7 @@ class SegmentPayload(Payload):
     start_sample: Annotated[int, "first sample, at the recording's own rate"]
     num_samples: Annotated[int, "samples, at the recording's own rate"]
     cut: Annotated[str, "how its ends were chosen: `given`, `pause` or `forced`"]
+    given_text: Annotated[str | None, "the text of the corpus for this span alone"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,6 +129,7 @@ def _embedded(plot: Path) -> str:
 
 
 def _publish_plots(name: str, plots: Iterable[Path]) -> None:
+    # The image itself as URL: the browser cannot open files of this machine.
     for plot in plots:
         create_image_artifact(
             image_url=_embedded(plot),

@@ -39,11 +39,13 @@ def _watch(run: UUID, done: threading.Event) -> None:
     polls_cancelling = 0
     while not done.wait(_SECONDS):
         try:
+            # One connection for many polls; after an error a new one.
             with get_client(sync_client=True) as client:
                 while not done.wait(_SECONDS):
                     state = client.read_flow_run(run).state
                     if state is None:
                         continue
+                    # The first poll that sees Cancelling leaves the run to its worker.
                     polls_cancelling += state.is_cancelling()
                     if (polls_cancelling > _POLLS_FOR_WORKER or state.is_final()) and not done.is_set():
                         os.kill(os.getpid(), signal.SIGTERM)

@@ -64,6 +64,7 @@ class ProgressReporter:
 
     def _report(self, update: ProgressUpdate) -> None:
         self._logger().info("%s: %s", self.name, update.describe(), extra={PROGRESS: update})
+        # Prefect raises RuntimeError for a server that it cannot reach at all.
         with suppress(httpx.HTTPError, RuntimeError):
             self._update_artifact(update)
 

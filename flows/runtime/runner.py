@@ -48,7 +48,7 @@ class Work:
 @cache
 def process_backends(device: str, threads: int) -> Backends:
     """Return the models of this process, loaded when first used and kept until it ends."""
-    import torch
+    import torch  # seconds, which a flow without models should not need
 
     torch.set_num_threads(threads)
     return Backends(device=device, threads=threads)
@@ -128,6 +128,7 @@ def run_all(name: str, work: Sequence[Work], *, width: int) -> list[ShardReport]
     claimed: list[Work] = []
     with leave_shards_when_stopped():
         for is_second_round in (False, True):
+            # Waiting for a claim blocks a task slot, so claimed shards wait until all others are done.
             for item, outcome in _outcomes(claimed if is_second_round else work, width, wait=is_second_round):
                 if outcome is None:
                     claimed.append(item)
@@ -150,6 +151,7 @@ def _outcomes(work: Iterable[Work], width: int, *, wait: bool) -> Iterator[tuple
     submitted: deque[tuple[Work, PrefectFuture[ShardReport | None]]] = deque()
     for item in work:
         submitted.append((item, item.submit(wait)))
+        # Twice the width: a worker that finishes finds its next shard submitted.
         if len(submitted) == 2 * width:
             yield _finished(*submitted.popleft())
     while submitted:
@@ -157,4 +159,5 @@ def _outcomes(work: Iterable[Work], width: int, *, wait: bool) -> Iterator[tuple
 
 
 def _finished(item: Work, future: PrefectFuture[ShardReport | None]) -> tuple[Work, Any]:
+    # A failed shard must not end the others.
     return item, future.result(raise_on_failure=False)

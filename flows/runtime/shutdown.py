@@ -42,6 +42,7 @@ def leave_shards_when_stopped() -> Iterator[None]:
     except (TerminationSignal, KeyboardInterrupt) as stop:
         number = signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM
         timer = threading.Timer(_SECONDS_FOR_SHARDS, _leave, (number, flow_run.id))
+        # A daemon: a process that ends earlier does not wait for it.
         timer.daemon = True
         timer.start()
         raise
@@ -67,6 +68,7 @@ def _leave(number: int, run: str | None) -> None:
         worker.terminate()
     _print_stopped()
     logging.disable()  # an abandoned thread may hold the lock of a handler's stream
+    # `os._exit` skips the exit handlers, one of which ends the private server. There is no public function for them.
     atexit._run_exitfuncs()
     os._exit(128 + number)
 

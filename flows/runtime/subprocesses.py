@@ -46,9 +46,9 @@ def _subprocess(module: str, arguments: Sequence[str]) -> Iterator["subprocess.P
     process = subprocess.Popen(
         dependent_command(module, arguments),
         env=dependent_environment(),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,  # a trainer with a terminal would wait for typed commands
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.STDOUT,  # one stream keeps the order of the lines
         text=True,
     )
     try:
@@ -80,6 +80,7 @@ def terminate_process_tree(pid: int, seconds: float) -> None:
         tree = [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return
+    # All at once: a launcher that ends first would leave its ranks without a parent to find them by.
     for process in tree:
         with suppress(psutil.NoSuchProcess):
             process.terminate()

@@ -112,6 +112,7 @@ def configure_terminal(verbosity: Verbosity, *, stream: TextIO | None = None) ->
     setup_logging()
     handler = TerminalHandler(verbosity, stream or sys.stderr)
     root = logging.getLogger()
+    # A second command in one process, as in tests, replaces the handler of the first.
     for old in [known for known in root.handlers if isinstance(known, TerminalHandler)]:
         root.removeHandler(old)
     root.addHandler(handler)
@@ -125,6 +126,7 @@ class TerminalHandler(logging.Handler):
     def __init__(self, verbosity: Verbosity, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.INFO)
         self._verbosity = verbosity
+        # Paths and counts stay as they are: no colours for numbers, no line breaks.
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -208,7 +210,8 @@ def _new_bars(console: Console) -> Progress:
         TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[amount]}"),
         console=console,
-        transient=True,
+        transient=True,  # a finished bar becomes a line
+        # The result of a command goes to standard output as it is.
         redirect_stdout=False,
         redirect_stderr=False,
     )

@@ -50,6 +50,7 @@ class MetricsTail:
                 content = file.read()
         except FileNotFoundError:
             return []
+        # The trainer may be writing the last line.
         complete = content[: content.rfind(b"\n") + 1]
         self._offset += len(complete)
         return [found for line in complete.splitlines() if (found := _parse(line)) is not None]

@@ -34,6 +34,7 @@ _LONGEST_START = timedelta(minutes=5)
 def create_work_pools(client: SyncPrefectClient, limits: Mapping[str, int | None]) -> None:
     """Create the work pools, or set the limits of those that exist; None is no limit."""
     for name, limit in limits.items():
+        # Reading first would leave a moment in which another process creates the pool.
         try:
             client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
         except ObjectAlreadyExists:
@@ -80,6 +81,7 @@ def _crash(name: str, *, after: set[str], unless: set[str], within: timedelta, m
             threshold=1,
             within=within,
         ),
+        # Not forced: a run that has ended meanwhile keeps its state.
         actions=[ChangeFlowRunState(name=None, state=StateType.CRASHED, message=message, force=False)],
     )
 
@@ -101,6 +103,7 @@ def create_automations(client: SyncPrefectClient) -> None:
 def _content(automation: AutomationCore) -> dict[str, object]:
     trigger = automation.trigger.model_dump(mode="json", exclude={"id"})
     sets = {"after", "expect", "for_each"}
+    # Sets have no order in JSON, and the id of a trigger differs in each copy.
     return {
         "trigger": {name: sorted(value) if name in sets else value for name, value in trigger.items()},
         "actions": [action.model_dump(mode="json") for action in automation.actions],
@@ -124,6 +127,7 @@ def deploy_flows(environment: Mapping[str, str], log: Path) -> tuple[str, ...]:
     its last line when it fails.
     """
     names = declared_deployments(checkout())
+    # Prefect has no public function for a whole prefect.yaml. The file inserts $PWD as the folder of all runs.
     finished = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=checkout(),

@@ -55,6 +55,7 @@ def _pool(client: SyncPrefectClient, name: str) -> Finding:
         pool = client.read_work_pool(name)
     except ObjectNotFound:
         return Finding(label, MISSING, "there is no such work pool", _UP)
+    # A paused pool has workers online and starts nothing.
     if pool.is_paused:
         return Finding(label, BROKEN, "it is paused, so nothing starts", f"prefect work-pool resume {name}")
     online = [worker.name for worker in client.read_workers_for_work_pool(name) if worker.status == "ONLINE"]
@@ -66,6 +67,7 @@ def _pool(client: SyncPrefectClient, name: str) -> Finding:
 
 def _deployments(client: SyncPrefectClient, folder: Path) -> Iterator[Finding]:
     declared = declared_deployments(folder)
+    # More than the project declares; by default Prefect returns a page of the newest.
     known = {deployment.name: deployment for deployment in client.read_deployments(limit=200)}
     missing = [name for name in declared if name not in known]
     if missing:

@@ -78,7 +78,9 @@ class LocalServer:
             "PREFECT_API_AUTH_STRING": password,
             "PREFECT_SERVER_API_AUTH_STRING": password,
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(self.origins),
+            # Prefect reports usage to its makers, from the server and from its clients.
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
             # By default Prefect schedules a hundred nights in advance: a hundred rows in every list of runs.
             "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "3",
             "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "2",
@@ -136,6 +138,7 @@ def load_local_server(data: Path) -> LocalServer | None:
         saved = LocalServer.from_json((home_of(data) / "local_server.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    # The data root may have been moved since.
     return replace(saved, data=data)
 
 
@@ -148,6 +151,7 @@ def supervisor_lock(home: Path) -> Iterator[None]:
     home.mkdir(parents=True, exist_ok=True)
     try:
         with _lock(home).acquire(timeout=_SECONDS_TO_LOCK):
+            # Beside the lock file, which every process that asks for the lock truncates.
             write_json(home / "supervisor.json", os.getpid())
             yield
     except Timeout as error:
@@ -156,6 +160,7 @@ def supervisor_lock(home: Path) -> Iterator[None]:
 
 def supervisor_pid(home: Path) -> int | None:
     """Return the process id of the supervisor, or None when none runs."""
+    # Asking for the lock would create its file, and the folder belongs to `valle up`.
     if not home.is_dir():
         return None
     try:

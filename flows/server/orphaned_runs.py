@@ -48,6 +48,7 @@ def _announce_at(url: str) -> None:
             if time.monotonic() > deadline:
                 return
             time.sleep(1.0)
+        # The API answers before the automations subscribe to events.
         time.sleep(_SECONDS_TO_LISTEN)
         try:
             announce_active_runs(client)
@@ -57,6 +58,7 @@ def _announce_at(url: str) -> None:
 
 def _active_runs(client: SyncPrefectClient) -> Iterator[FlowRun]:
     states = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_EVENTS))))
+    # Prefect returns at most 200 runs per request.
     for page in count():
         runs = client.read_flow_runs(flow_run_filter=states, limit=_PAGE, offset=page * _PAGE)
         yield from runs

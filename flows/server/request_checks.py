@@ -26,6 +26,7 @@ class OriginCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on or refuse it."""
+        # Web sockets too: browsers do not apply CORS to them.
         origin = Headers(scope=scope).get("origin") if scope["type"] in ("http", "websocket") else None
         if origin is not None and origin not in self.allowed_origins and "*" not in self.allowed_origins:
             await PlainTextResponse(f"Pages of {origin} may not use this server.", 403)(scope, receive, send)

@@ -48,6 +48,7 @@ class Supervisor:
     def __init__(self, server: LocalServer) -> None:
         self.stop = threading.Event()
         self._server = server
+        # Read once: a password file that is deleted later does not end the server.
         self._environment = server.environment()
         names = [argument for name in server.names for argument in ("--allow-host", name)]
         listen = ["--host", server.host, "--port", str(server.port), *names]
@@ -65,12 +66,14 @@ class Supervisor:
                         self._keep_alive(worker)
                 self.stop.wait(1.0)
         finally:
+            # Workers first: they report the end of their runs to the server.
             _end(self._workers)
             _end([self._api])
             self._server.services.unlink(missing_ok=True)
 
     def _keep_alive(self, service: _Service) -> None:
         if service.is_alive():
+            # A service that lives this long has recovered; its next failure is a new one.
             if time.monotonic() - service.started > 2 * _LONGEST_PAUSE:
                 service.pause = 1.0
             return
@@ -93,7 +96,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                start_new_session=True,  # a group per service, for `killpg`
             )
         service.started, service.not_before = time.monotonic(), 0.0
         _LOG.info("%s runs as process %d", service.name, service.process.pid)

@@ -86,6 +86,7 @@ def bring_down(data: Path) -> int:
         deadline = time.monotonic() + _SECONDS_TO_END
         while supervisor_pid(home) is not None and time.monotonic() < deadline:
             time.sleep(0.2)
+    # Parent-death signals need Linux, and a flow may ignore SIGTERM.
     left = list(remaining_processes(home))
     for process in left:
         process.kill()
@@ -133,6 +134,7 @@ def _require_same(server: LocalServer) -> None:
 
 def _require_free(host: str, port: int) -> None:
     with socket.socket() as probe:
+        # As the server does: connections of a previous server that are still closing do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -153,9 +155,10 @@ def _start_supervisor(server: LocalServer) -> None:
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C in this shell must not reach it
         )
     deadline = time.monotonic() + _SECONDS_TO_START
+    # It saves its description under its lock, so both together show that it runs with these options.
     while supervisor_pid(server.home) is None or load_local_server(server.data) != server:
         if process.poll() is not None or time.monotonic() > deadline:
             raise DependencyError(f"The supervisor did not start; its log is {log}.")
@@ -165,6 +168,7 @@ def _start_supervisor(server: LocalServer) -> None:
 def _wait_for_server(server: LocalServer) -> None:
     deadline = time.monotonic() + _SECONDS_TO_START
     with SyncPrefectClient(server.api_url) as client:
+        # The health check needs no password.
         while client.api_healthcheck() is not None:
             if time.monotonic() > deadline or supervisor_pid(server.home) is None:
                 raise DependencyError(f"The server does not answer at {server.api_url}; its log is in {server.logs}.")

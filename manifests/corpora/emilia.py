@@ -1,25 +1,29 @@
 """Emilia and Emilia-YODAS as published: WebDataset tars of `<id>.mp3` and `<id>.json`, read in place.
 
 He et al. 2024, "Emilia: An Extensive, Multilingual, and Diverse Speech Dataset for Large-Scale Speech Generation".
-Tars lie in `Emilia/<LANG>/<LANG>-B000000.tar` and `Emilia-YODAS/<LANG>/...`; any other layout of tars works too.
+Tars are in `Emilia/<LANG>/<LANG>-B000000.tar` and `Emilia-YODAS/<LANG>/...`; any other layout of tars works too.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import BinaryIO, ClassVar
 
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
-from manifests.reading.archive import ArchiveFault, ByteRange, Member, read_members, split_archive
-from manifests.reading.audio_files import is_audio_name
-from manifests.reading.inspection import Inspection, inspect_bytes
+from manifests.reading.archive import ArchiveFault, ByteRange, read_member, split_archive
+from manifests.reading.channels import ChannelMode
+from manifests.reading.groups import ArchiveIndex, Utterance, group_members
+from manifests.reading.inspection import Inspection, inspect_range
+from manifests.reading.languages import read_language
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
-from manifests.reading.recording import AudioSource, CorpusMetadata, build_row
-from manifests.reading.sidecar import Sidecar, clean, label_of, language_of, number_of, parse_json, text_of
+from manifests.reading.recording import AudioSource, CorpusMetadata, build_rows
+from manifests.reading.regular import NotRegularFile, open_regular
+from manifests.reading.sidecar import MAX_BYTES, Sidecar, parse_json
+from manifests.reading.values import MetadataValues, clean, label_of, number_of, text_of
 from warehouse.rows import RecordingRow, SourceRow
 
-_COLUMNS = ("text", "speaker", "language", "dnsmos")
 _UTTERANCE = re.compile(r"^(?P<session>.+)_W\d+$")
 
 
@@ -27,14 +31,15 @@ _UTTERANCE = re.compile(r"^(?P<session>.+)_W\d+$")
 class Emilia:
     """Reader of Emilia's tars; `root` is any folder above them.
 
-    A tar is listed as byte ranges of about `options.shard_megabytes`. What lies below a folder `Emilia-YODAS` is
-    CC BY 4.0, everything else CC BY-NC 4.0, unless the options or the item itself name a licence.
-    An utterance without JSON is a row without text; JSON without audio, and the place where a tar breaks off, are
-    dropped rows.
+    A tar is listed as byte ranges of about `options.shard_megabytes`. Tars below a folder `Emilia-YODAS` are
+    CC BY 4.0, all others CC BY-NC 4.0, unless the options or the item itself name a licence.
+    Audio and JSON belong together by their stem, or by the part of their name before the first full stop, wherever in
+    the tar they are. An utterance without JSON is a row without text; JSON without audio, and the byte at which a tar
+    breaks off, are dropped rows.
     """
 
     kind: ClassVar[str] = "emilia"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     licence: ClassVar[str] = "CC-BY-NC-4.0"
 
     root: Path
@@ -42,57 +47,61 @@ class Emilia:
     options: CorpusOptions = field(default_factory=CorpusOptions)
 
     def find(self) -> Iterator[Source]:
-        """The byte ranges of every tar below the root; see `manifests.corpus.Corpus`."""
+        """Yield the byte ranges of every tar below the root; see `manifests.corpus.Corpus`."""
         require_folder(self.root, self.name)
-        wanted = int(self.options.shard_megabytes * MEGABYTE)
+        size = int(self.options.shard_megabytes * MEGABYTE)
         for found in walk(self.root, frozenset({".tar"})):
-            yield from _ranges(found, wanted)
+            yield from _ranges(found, size)
 
     def read(self, source: SourceRow) -> Iterator[RecordingRow]:
-        """The utterances of one byte range, in the order of the tar."""
-        seen: set[str] = set()
+        """Yield the utterances of one byte range, in the order of the tar."""
         has_rows = False
         try:
-            for group in _groups(read_members(source.path, ByteRange(source.offset, source.size))):
-                has_rows = True
-                if isinstance(group, ArchiveFault):
-                    yield self._broken(source, group, reason="truncated_archive")
-                else:
-                    yield self._utterance(source, group, seen)
+            with open_regular(source.path) as file:
+                span = ByteRange(source.offset, source.size)
+                for found in group_members(file, span, lambda: _open_index(source.path, source.etag)):
+                    has_rows = True
+                    if isinstance(found, ArchiveFault):
+                        yield from self._dropped(source, found, reason="truncated_archive")
+                    else:
+                        yield from self._utterance(source, found, file)
             if not has_rows:
-                yield self._broken(source, ArchiveFault(source.offset, "no member"), reason="no_recordings")
+                yield from self._dropped(source, ArchiveFault(source.offset, "no utterance"), reason="no_recordings")
+        except NotRegularFile as error:
+            yield from self._dropped(source, ArchiveFault(source.offset, f"{error.strerror}"), reason="not_a_file")
         except OSError as error:
-            yield self._broken(source, ArchiveFault(source.offset, f"{error.strerror}"), reason="unreadable")
+            yield from self._dropped(source, ArchiveFault(source.offset, f"{error.strerror}"), reason="unreadable")
 
-    def _broken(self, source: SourceRow, fault: ArchiveFault, *, reason: str = "truncated_archive") -> RecordingRow:
-        place = AudioSource(
+    def _dropped(self, source: SourceRow, fault: ArchiveFault, *, reason: str) -> Iterator[RecordingRow]:
+        audio_source = AudioSource(
             path=source.path, relative_path=source.relative_path, offset=fault.offset, key=f"@{fault.offset}"
         )
-        inspection = Inspection(fault=reason, detail=fault.detail)
-        return build_row(
-            self, source, place, inspection, CorpusMetadata(part=self._part(source), licence=self._licence(source))
-        )
+        inspection = Inspection(fault=reason, detail=clean(fault.detail))
+        metadata = CorpusMetadata(subset=self._subset(source), licence=self._licence(source))
+        return build_rows(self, source, audio_source, inspection, metadata)
 
-    def _utterance(self, source: SourceRow, group: list[Member], seen: set[str]) -> RecordingRow:
-        audio = _audio_of(group)
-        sidecar = next((member for member in group if member.suffix == ".json"), None)
-        named = audio or group[0]
-        name = clean(named.name)
-        again = named.stem in seen
-        seen.add(named.stem)
-        place = AudioSource(
+    def _utterance(self, source: SourceRow, utterance: Utterance, file: BinaryIO) -> Iterator[RecordingRow]:
+        name = clean(utterance.named.name)
+        audio_source = AudioSource(
             path=source.path,
             relative_path=source.relative_path,
             member=name,
-            offset=named.offset,
-            key=f"{name}@{named.offset}" if again else None,
+            offset=utterance.named.offset,
+            key=f"{name}@{utterance.named.offset}" if utterance.is_repeated else None,
         )
-        return build_row(self, source, place, _inspect(group, audio, again), self._said(source, named, sidecar))
+        inspection = _inspect(utterance, file, self.options.channels)
+        return build_rows(self, source, audio_source, inspection, self._metadata(source, utterance, file))
 
-    def _said(self, source: SourceRow, named: Member, sidecar: Member | None) -> CorpusMetadata:
-        parsed = Sidecar(fault="no sidecar") if sidecar is None else parse_json(sidecar.content or b"")
-        identity = PurePosixPath(clean(named.stem)).name
-        return said_of(parsed, identity, part=self._part(source), licence=self._licence(source))
+    def _metadata(self, source: SourceRow, utterance: Utterance, file: BinaryIO) -> CorpusMetadata:
+        json = utterance.json
+        if json is None:
+            sidecar = Sidecar(fault="no sidecar")
+        elif json.size > MAX_BYTES:
+            sidecar = Sidecar(fault=f"sidecar is larger than {MAX_BYTES} bytes")
+        else:
+            sidecar = parse_json(read_member(file, json))
+        identity = PurePosixPath(clean(utterance.identity)).name
+        return metadata_of(sidecar, identity, subset=self._subset(source), licence=self._licence(source))
 
     def _is_yodas(self, source: SourceRow) -> bool:
         return self.kind == EmiliaYodas.kind or "emilia-yodas" in source.path.lower().split("/")
@@ -100,14 +109,14 @@ class Emilia:
     def _licence(self, source: SourceRow) -> str:
         return EmiliaYodas.licence if self._is_yodas(source) else self.licence
 
-    def _part(self, source: SourceRow) -> str:
+    def _subset(self, source: SourceRow) -> str:
         language = PurePosixPath(source.relative_path).name.split("-")[0].split("_")[0].removesuffix(".tar")
         return f"YODAS-{language}" if self._is_yodas(source) else language
 
 
 @dataclass(frozen=True, slots=True)
 class EmiliaYodas(Emilia):
-    """Reader of Emilia-YODAS' tars: all of them CC BY 4.0, wherever they lie."""
+    """Reader of Emilia-YODAS' tars, all of them CC BY 4.0."""
 
     kind: ClassVar[str] = "emilia-yodas"
     licence: ClassVar[str] = "CC-BY-4.0"
@@ -115,34 +124,34 @@ class EmiliaYodas(Emilia):
     name: str = "emilia-yodas"
 
 
-def said_of(parsed: Sidecar, identity: str, *, part: str, licence: str) -> CorpusMetadata:
-    """What the JSON of the utterance `identity` says, in either layout."""
-    values = parsed.values
+def metadata_of(sidecar: Sidecar, identity: str, *, subset: str, licence: str) -> CorpusMetadata:
+    """Return the metadata in the JSON of the utterance `identity`, in either layout."""
+    values = MetadataValues(sidecar.values)
     match = _UTTERANCE.match(identity)
     session = match["session"] if match else None
     return CorpusMetadata(
-        part=part,
+        subset=subset,
         licence=licence,
-        speaker=_speaker(label_of(values.get("speaker")), session),
-        language=language_of(values.get("language")),
-        text=text_of(values.get("text")),
+        speaker=_speaker(values.get("speaker", label_of), session),
+        language=read_language(values, "language"),
+        text=values.get("text", text_of),
         book=session,
-        dnsmos=number_of(values.get("dnsmos")),
-        extra={key: value for key, value in values.items() if key not in _COLUMNS},
-        faults=(parsed.fault,),
+        dnsmos=values.get("dnsmos", number_of),
+        extra=values.rest,
+        faults=(sidecar.fault, *values.faults),
     )
 
 
-def _ranges(found: FoundFile, wanted: int) -> Iterator[Source]:
+def _ranges(found: FoundFile, size: int) -> Iterator[Source]:
     whole = file_source(found)
     try:
-        for part in split_archive(found.path, wanted):
+        for span in split_archive(found.path, size):
             yield Source(
                 path=whole.path,
                 relative_path=whole.relative_path,
                 etag=whole.etag,
-                offset=part.offset,
-                size=part.size,
+                offset=span.offset,
+                size=span.size,
                 is_range=True,
             )
     except OSError:
@@ -152,49 +161,29 @@ def _ranges(found: FoundFile, wanted: int) -> Iterator[Source]:
         yield whole
 
 
-def _groups(members: Iterator[Member | ArchiveFault]) -> Iterator[list[Member] | ArchiveFault]:
-    """Runs of members that share a stem, and the fault where there is one.
-
-    A run without audio just before the fault is not returned: the audio is what the fault has cost.
-    """
-    group: list[Member] = []
-    for member in members:
-        if isinstance(member, ArchiveFault):
-            if _audio_of(group):
-                yield group
-            yield member
-            return
-        if group and member.stem != group[0].stem:
-            yield group
-            group = []
-        group.append(member)
-    if group:
-        yield group
+@lru_cache(maxsize=2)
+def _open_index(path: str, etag: str) -> ArchiveIndex:
+    """Return the index of an archive; `etag` distinguishes a changed archive from the cached one. Raises OSError."""
+    with open_regular(path) as file:
+        return ArchiveIndex(file)
 
 
-def _audio_of(group: list[Member]) -> Member | None:
-    return next((member for member in group if is_audio_name(member.name)), None)
-
-
-def _inspect(group: list[Member], audio: Member | None, again: bool) -> Inspection:
-    cut_off = next((member for member in group if member.content is None), None)
-    if cut_off is not None:
-        return Inspection(fault="truncated_archive", detail=f"the archive ends inside {clean(cut_off.name)}")
-    if audio is None or audio.content is None:
-        return Inspection(fault="missing_audio", detail=f"only {', '.join(clean(member.name) for member in group)}")
-    inspection = inspect_bytes(audio.content)
-    if again:
+def _inspect(utterance: Utterance, file: BinaryIO, channels: ChannelMode) -> Inspection:
+    if utterance.audio is None:
+        return Inspection(fault="missing_audio", detail=f"only {clean(utterance.named.name)}")
+    inspection = inspect_range(file, utterance.audio.offset, utterance.audio.size, channels)
+    if utterance.is_repeated:
         return Inspection(
             size=inspection.size,
             content_hash=inspection.content_hash,
             fault="duplicate_member",
-            detail="the same name came earlier in this archive",
+            detail="audio of the same name came earlier in this archive",
         )
     return inspection
 
 
 def _speaker(label: str | None, session: str | None) -> str | None:
-    """A label that is unique in the corpus: YODAS numbers the speakers of each video anew."""
+    """Return a label that is unique in the corpus: YODAS numbers the speakers of each video from zero."""
     if label is None or session is None or session in label or label in session:
         return label or session
     return f"{session}/{label}"

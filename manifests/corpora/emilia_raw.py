@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from manifests.corpora.emilia import Emilia, said_of
+from manifests.corpora.emilia import Emilia, metadata_of
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.inspection import Inspection, inspect_file
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
-from manifests.reading.recording import AudioSource, CorpusMetadata, build_row
-from manifests.reading.sidecar import Sidecar, number_of, parse_json, text_of
+from manifests.reading.recording import AudioSource, CorpusMetadata, build_rows
+from manifests.reading.regular import NotRegularFile, open_regular
+from manifests.reading.sidecar import Sidecar, parse_json
+from manifests.reading.values import number_of
 from warehouse.rows import RecordingRow, SourceRow
 
 _BYTES_PER_SECOND = 7_650
-"""Of the published MP3 files: 1.9 GB are 69 hours. Sizes the shards without looking at any file."""
+"""Rate of the published MP3 files, 1.9 GB for 69 hours: sizes the shards without opening any file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class EmiliaRaw:
     """
 
     kind: ClassVar[str] = "emilia-raw"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     licence: ClassVar[str] = Emilia.licence
 
     root: Path
@@ -37,56 +39,62 @@ class EmiliaRaw:
     options: CorpusOptions = field(default_factory=CorpusOptions)
 
     def find(self) -> Iterator[Source]:
-        """Ranges of lines of every list below the root; see `manifests.corpus.Corpus`."""
+        """Yield ranges of lines of every list below the root; see `manifests.corpus.Corpus`."""
         require_folder(self.root, self.name)
         limit = self.options.shard_megabytes * MEGABYTE
         for found in walk(self.root, frozenset({".jsonl"})):
             yield from _ranges(found, limit)
 
     def read(self, source: SourceRow) -> Iterator[RecordingRow]:
-        """The utterances of one range of lines."""
+        """Yield the utterances of one range of lines."""
         seen: set[str] = set()
+        has_rows = False
         try:
             for start, line in _lines(source.path, source.offset, source.size):
-                row = self._utterance(source, start, line, seen)
-                seen.add(row.path)
-                yield row
+                has_rows = True
+                yield from self._utterance(source, start, line, seen)
+        except NotRegularFile as error:
+            yield from self._dropped(source, source.offset, "not_a_file", f"{source.path}: {error.strerror}")
         except OSError as error:
-            yield self._dropped(source, source.offset, "unreadable", f"{source.path}: {error.strerror}")
-            return
-        if not seen:
-            yield self._dropped(source, source.offset, "no_recordings", "no line in this range")
+            yield from self._dropped(source, source.offset, "unreadable", f"{source.path}: {error.strerror}")
+        else:
+            if not has_rows:
+                yield from self._dropped(source, source.offset, "no_recordings", "no line in this range")
 
-    def _utterance(self, source: SourceRow, start: int, line: bytes, seen: set[str]) -> RecordingRow:
-        parsed = parse_json(line)
-        location = text_of(parsed.values.get("wav"))
-        if location is None:
-            fault = parsed.fault or "the line names no `wav`"
-            return self._dropped(source, start, "missing_audio", fault, parsed)
-        listed = PurePosixPath(source.relative_path).parent / location
-        path = str(Path(source.path).parent / location)
-        again = path in seen
-        place = AudioSource(path=path, relative_path=str(listed), key=f"{listed}@{start}" if again else None)
-        inspection = inspect_file(path)
-        if again:
+    def _utterance(self, source: SourceRow, start: int, line: bytes, seen: set[str]) -> Iterator[RecordingRow]:
+        sidecar = parse_json(line)
+        location = sidecar.values.get("wav")
+        if not isinstance(location, str) or not location.strip():
+            fault = sidecar.fault or "the line names no `wav`"
+            return self._dropped(source, start, "missing_audio", fault, sidecar)
+        listed = PurePosixPath(source.relative_path).parent / location.strip()
+        path = str(Path(source.path).parent / location.strip())
+        is_repeated = path in seen
+        seen.add(path)
+        audio_source = AudioSource(
+            path=path, relative_path=str(listed), key=f"{listed}@{start}" if is_repeated else None
+        )
+        if is_repeated:
             inspection = Inspection(fault="duplicate_member", detail="the same file came earlier in this list")
-        return build_row(self, source, place, inspection, self._said(source, parsed, listed.stem))
+        else:
+            inspection = inspect_file(path, self.options.channels)
+        return build_rows(self, source, audio_source, inspection, self._metadata(source, sidecar, listed.stem))
 
     def _dropped(
-        self, source: SourceRow, at: int, reason: str, detail: str, parsed: Sidecar | None = None
-    ) -> RecordingRow:
-        place = AudioSource(path=source.path, relative_path=source.relative_path, offset=at, key=f"@{at}")
-        said = self._said(source, parsed or Sidecar(), "")
-        return build_row(self, source, place, Inspection(fault=reason, detail=detail), said)
+        self, source: SourceRow, start: int, reason: str, detail: str, sidecar: Sidecar | None = None
+    ) -> Iterator[RecordingRow]:
+        audio_source = AudioSource(path=source.path, relative_path=source.relative_path, offset=start, key=f"@{start}")
+        metadata = self._metadata(source, sidecar or Sidecar(), "")
+        return build_rows(self, source, audio_source, Inspection(fault=reason, detail=detail), metadata)
 
-    def _said(self, source: SourceRow, parsed: Sidecar, identity: str) -> CorpusMetadata:
-        part = PurePosixPath(source.relative_path).name.split("_")[0].removesuffix(".jsonl")
-        return said_of(parsed, identity, part=part, licence=self.licence)
+    def _metadata(self, source: SourceRow, sidecar: Sidecar, identity: str) -> CorpusMetadata:
+        subset = PurePosixPath(source.relative_path).name.split("_")[0].removesuffix(".jsonl")
+        return metadata_of(sidecar, identity, subset=subset, licence=self.licence)
 
 
 def _lines(path: str, offset: int, size: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """Lines that begin in a range of a list, each with its first byte; blank ones are left out."""
-    with Path(path).open("rb") as file:
+    """Yield the lines that begin in a range of a list, each with its first byte; blank ones are left out."""
+    with open_regular(path) as file:
         file.seek(offset)
         start = offset
         for line in file:

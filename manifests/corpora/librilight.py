@@ -4,31 +4,31 @@ Kahn et al. 2020, "Libri-Light: A Benchmark for ASR with Limited or No Supervisi
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from manifests.corpus import CorpusOptions, Source
 from manifests.reading.inspection import inspect_file
+from manifests.reading.languages import read_language
 from manifests.reading.listing import file_source, require_folder, walk
-from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
-from manifests.reading.sidecar import Sidecar, label_of, language_of, number_of, read_json, spans_of, text_of
+from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
+from manifests.reading.sidecar import Sidecar, read_json
+from manifests.reading.values import MetadataValues, label_of, number_of, spans_of, text_of
 from warehouse.rows import RecordingRow, SourceRow
-
-_COLUMNS = ("speaker", "snr")
 
 
 @dataclass(frozen=True, slots=True)
 class LibriLight:
-    """Reader of LibriLight; `root` holds the parts (`small`, `medium`, ...) or is one of them.
+    """Reader of LibriLight; `root` holds the subsets (`small`, `medium`, ...) or is one of them.
 
     The speaker, book id, folded genre, SNR and voice activity of the JSON become columns; every other key, and the
     whole book record, is kept in `extra`. A file without readable JSON is a row with its folder as the speaker.
     """
 
     kind: ClassVar[str] = "librilight"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     licence: ClassVar[str] = "LicenseRef-PublicDomain"  # LibriVox; SPDX has no identifier for the public domain
 
     root: Path
@@ -36,46 +36,48 @@ class LibriLight:
     options: CorpusOptions = field(default_factory=CorpusOptions)
 
     def find(self) -> Iterator[Source]:
-        """Every FLAC below the root; see `manifests.corpus.Corpus`."""
+        """Yield every FLAC below the root; see `manifests.corpus.Corpus`."""
         require_folder(self.root, self.name)
         for found in walk(self.root, frozenset({".flac"})):
-            yield file_source(found, _sidecar_path(found.path))
+            yield file_source(found, sidecar_path(found.path))
 
     def read(self, source: SourceRow) -> Iterator[RecordingRow]:
-        """The one recording of `source`."""
-        inspection = inspect_file(source.path)
-        sidecar = read_json(_sidecar_path(source.path))
-        said = _said(sidecar, PurePosixPath(source.relative_path), inspection.duration)
-        yield build_row(self, source, audio_source_of(source), inspection, said)
+        """Yield the recordings of `source`, one for each channel that is read."""
+        inspection = inspect_file(source.path, self.options.channels)
+        sidecar = read_json(sidecar_path(source.path))
+        metadata = metadata_of(sidecar, PurePosixPath(source.relative_path), inspection.duration)
+        yield from build_rows(self, source, audio_source_of(source), inspection, metadata)
 
 
-def _sidecar_path(audio: str) -> str:
+def sidecar_path(audio: str) -> str:
+    """Return the path of the JSON beside a chapter."""
     return os.path.splitext(audio)[0] + ".json"  # noqa: PTH122 - a string, as in the listing
 
 
-def _said(sidecar: Sidecar, path: PurePosixPath, duration: float | None) -> CorpusMetadata:
-    values = sidecar.values
-    record = values.get("book_meta")
-    book: Mapping[str, Any] = record if isinstance(record, dict) else {}
-    spans = spans_of(values.get("voice_activity"), duration)
-    taken = (*_COLUMNS, "voice_activity") if spans is not None else _COLUMNS
+def metadata_of(sidecar: Sidecar, path: PurePosixPath, duration: float | None) -> CorpusMetadata:
+    """Return the metadata in the JSON of a chapter at `path` below the root, which lasts `duration` seconds."""
+    values = MetadataValues(sidecar.values)
+    record = values.get_raw("book_meta")
+    book = MetadataValues(record if isinstance(record, dict) else {})
     folders = path.parts[:-1]
     return CorpusMetadata(
-        part=folders[0] if len(folders) >= 3 else "",
+        subset=folders[0] if len(folders) >= 3 else "",
         licence=LibriLight.licence,
-        speaker=label_of(values.get("speaker")) or (folders[-2] if len(folders) >= 2 else None),
-        language=language_of(book.get("language")) or "en",
-        book=label_of(book.get("id")) or (folders[-1] if folders else None),
-        genre=text_of(book.get("meta_genre")),
-        snr=number_of(values.get("snr")),
-        spans=spans,
-        extra={key: value for key, value in values.items() if key not in taken},
-        faults=(sidecar.fault, *_missing(sidecar, book)),
+        speaker=values.get("speaker", label_of) or (folders[-2] if len(folders) >= 2 else None),
+        # English is what the corpus holds; a book that declares another language, known or not, is not English.
+        language=read_language(book, "language") or "en",
+        book=book.get("id", label_of) or (folders[-1] if folders else None),
+        genre=book.get("meta_genre", text_of),
+        snr=values.get("snr", number_of),
+        spans=values.get("voice_activity", lambda value: spans_of(value, duration)),
+        extra=values.rest,
+        faults=(sidecar.fault, *values.faults, *book.faults, *_missing(sidecar)),
     )
 
 
-def _missing(sidecar: Sidecar, book: Mapping[str, Any]) -> tuple[str, ...]:
+def _missing(sidecar: Sidecar) -> tuple[str, ...]:
     if sidecar.fault:
         return ()
     absent = [key for key in ("speaker", "voice_activity") if key not in sidecar.values]
-    return tuple(f"sidecar has no {key}" for key in absent) + (() if book else ("sidecar has no book_meta",))
+    has_book = isinstance(sidecar.values.get("book_meta"), dict) and bool(sidecar.values["book_meta"])
+    return tuple(f"sidecar has no {key}" for key in absent) + (() if has_book else ("sidecar has no book_meta",))

@@ -14,7 +14,7 @@ from manifests.corpora.librilight import LibriLight
 from manifests.corpus import CorpusOptions, Source
 from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import file_source, require_folder, walk
-from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
+from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
 from warehouse.rows import RecordingRow, SourceRow
 
 _PIECE = re.compile(r"^(?P<chapter>.+)_(?P<piece>\d+)$")
@@ -24,29 +24,29 @@ _PIECE = re.compile(r"^(?P<chapter>.+)_(?P<piece>\d+)$")
 class LibriLightCut:
     """Reader of cut LibriLight; speaker and book id are the two folders above a piece.
 
-    `extra` holds the chapter and the number of the piece; `part` is what lies above the speaker.
+    `extra` holds the chapter and the number of the piece; the subset is the path above the speaker.
     """
 
     kind: ClassVar[str] = "librilight-cut"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     root: Path
     name: str = "librilight-cut"
     options: CorpusOptions = field(default_factory=CorpusOptions)
 
     def find(self) -> Iterator[Source]:
-        """Every FLAC below the root; see `manifests.corpus.Corpus`."""
+        """Yield every FLAC below the root; see `manifests.corpus.Corpus`."""
         require_folder(self.root, self.name)
         for found in walk(self.root, frozenset({".flac"})):
             yield file_source(found)
 
     def read(self, source: SourceRow) -> Iterator[RecordingRow]:
-        """The one recording of `source`."""
+        """Yield the recordings of `source`, one for each channel that is read."""
         path = PurePosixPath(source.relative_path)
         folders = path.parts[:-1]
         piece = _PIECE.match(path.stem)
-        said = CorpusMetadata(
-            part="/".join(folders[:-2]),
+        metadata = CorpusMetadata(
+            subset="/".join(folders[:-2]),
             licence=LibriLight.licence,
             speaker=folders[-2] if len(folders) >= 2 else None,
             language="en",
@@ -54,4 +54,5 @@ class LibriLightCut:
             extra={"chapter": piece["chapter"], "piece": int(piece["piece"])} if piece else {},
             faults=() if piece and len(folders) >= 2 else ("path is not <speaker>/<book>/<chapter>_NNNN.flac",),
         )
-        yield build_row(self, source, audio_source_of(source), inspect_file(source.path), said)
+        inspection = inspect_file(source.path, self.options.channels)
+        yield from build_rows(self, source, audio_source_of(source), inspection, metadata)

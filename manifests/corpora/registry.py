@@ -1,4 +1,4 @@
-"""Opening a corpus by the name of its kind."""
+"""Open a corpus by the name of its kind."""
 
 from pathlib import Path
 from typing import Literal, get_args
@@ -7,6 +7,7 @@ from manifests.corpora.cutset import LhotseCuts
 from manifests.corpora.emilia import Emilia, EmiliaYodas
 from manifests.corpora.emilia_raw import EmiliaRaw
 from manifests.corpora.folder import Folder
+from manifests.corpora.libriheavy import LibriHeavy
 from manifests.corpora.librilight import LibriLight
 from manifests.corpora.librilight_cut import LibriLightCut
 from manifests.corpora.libritts import LibriSpeech, LibriTts
@@ -20,6 +21,7 @@ CorpusKind = Literal[
     "emilia-raw",
     "emilia-yodas",
     "folder",
+    "libriheavy",
     "librilight",
     "librilight-cut",
     "librispeech",
@@ -34,6 +36,7 @@ _READERS = (
     EmiliaYodas,
     Folder,
     LhotseCuts,
+    LibriHeavy,
     LibriLight,
     LibriLightCut,
     LibriSpeech,
@@ -43,7 +46,7 @@ _READERS = (
 
 
 def open_corpus(kind: str, root: Path, name: str | None = None, *, options: CorpusOptions | None = None) -> Corpus:
-    """The reader of `kind` for the corpus below `root`; its name is the kind unless one is given.
+    """Return the reader of `kind` for the corpus below `root`; its name is the kind unless one is given.
 
     Opens nothing. Raises ConfigurationError for an unknown kind and for a name that cannot be part of a file name.
     """

@@ -1,4 +1,4 @@
-"""A corpus that `manifests.synthesis.synthesize` made: a table `corpus.tsv` and the clips it names."""
+"""Read a corpus made by `manifests.synthesis.synthesize`: a table `corpus.tsv` and the clips it names."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -9,7 +9,7 @@ from typing import ClassVar
 from manifests.corpus import CorpusOptions, Source, identify
 from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import FoundFile, file_source, require_folder
-from manifests.reading.recording import CorpusMetadata, audio_source_of, build_row
+from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
 from warehouse.errors import ManifestError
 from warehouse.rows import RecordingRow, SourceRow
 
@@ -40,7 +40,7 @@ COLUMNS = tuple(column.name for column in fields(ClipRow))
 
 
 def parse_table(content: str) -> list[ClipRow]:
-    """The rows of a table that may still grow: an unfinished last line is left out.
+    """Return the rows of a table that may still grow: an unfinished last line is left out.
 
     Raises ManifestError for other columns than `COLUMNS` and for a row with more or fewer of them.
     """
@@ -56,20 +56,20 @@ def parse_table(content: str) -> list[ClipRow]:
 
 @dataclass(frozen=True, slots=True)
 class Synthetic:
-    """Reader of synthetic speech. `part` is the split, the speaker is the voice, the text is what was to be said.
+    """Reader of synthetic speech. The subset is the split, the speaker is the voice, the text is the prompt.
 
     A clip's etag covers its own row, so a table that grows makes no older clip new.
     """
 
     kind: ClassVar[str] = "synthetic"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     root: Path
     name: str = "synthetic"
     options: CorpusOptions = field(default_factory=CorpusOptions)
 
     def find(self) -> Iterator[Source]:
-        """Every clip, in the order of the table; see `manifests.corpus.Corpus`."""
+        """Yield every clip, in the order of the table; see `manifests.corpus.Corpus`."""
         require_folder(self.root, self.name)
         root = self.root.absolute()
         for row in _rows(root).values():
@@ -78,26 +78,26 @@ class Synthetic:
             yield Source(path=plain.path, relative_path=plain.relative_path, etag=etag, size=plain.size)
 
     def read(self, source: SourceRow) -> Iterator[RecordingRow]:
-        """The one recording of `source`."""
-        root = Path(source.path.removesuffix(source.relative_path))
-        row = _rows(root).get(source.relative_path)
+        """Yield the recordings of `source`, one for each channel that is read."""
+        row = _rows(self.root.absolute()).get(source.relative_path)
         if row is None:
-            said = CorpusMetadata(faults=(f"no row in {TABLE}",))
+            metadata = CorpusMetadata(faults=(f"no row in {TABLE}",))
         else:
             extra = {key: getattr(row, key) for key in ("id", "accent", "gender", "kind", "speed", "phonemes")}
-            said = CorpusMetadata(
-                part=row.split,
+            metadata = CorpusMetadata(
+                subset=row.split,
                 licence=_LICENCES.get(row.voice.partition("@")[0], "Apache-2.0"),
                 speaker=row.voice,
                 language="en",
                 text=row.prompt,
                 extra={**extra, "origin": "synthetic"},
             )
-        yield build_row(self, source, audio_source_of(source), inspect_file(source.path), said)
+        inspection = inspect_file(source.path, self.options.channels)
+        yield from build_rows(self, source, audio_source_of(source), inspection, metadata)
 
 
 def _rows(root: Path) -> Mapping[str, ClipRow]:
-    """File -> row; empty where there is no table."""
+    """Return file -> row; empty where there is no table."""
     path = root / TABLE
     try:
         return _parsed(path, path.stat().st_mtime_ns)
@@ -107,5 +107,5 @@ def _rows(root: Path) -> Mapping[str, ClipRow]:
 
 @lru_cache(maxsize=4)
 def _parsed(path: Path, modified: int) -> Mapping[str, ClipRow]:
-    """`modified` only tells a changed table from the cached one."""
+    """Return file -> row; `modified` distinguishes a changed table from the cached one."""
     return {row.file: row for row in parse_table(path.read_text(encoding="utf-8"))}

@@ -1,19 +1,21 @@
-"""Tar archives read in place: byte ranges that begin between groups of members, and the members of a range.
+"""Read tar archives in place: byte ranges that begin between members, the members of a range, and an index.
 
-Members that share a stem and follow each other (`a.mp3`, `a.json`) are a group, as WebDataset writes them. Ranges
-are found by looking for a header near each multiple of the wanted size, so listing a tar of any size reads a few
-hundred kilobytes per range and not one header per member.
+Ranges are found by looking for a header near each multiple of the wanted size, so listing a tar of any size reads a few
+hundred kilobytes per range and not one header per member. Files that an operating system adds (`._x`, `.DS_Store`) are
+no members.
 """
 
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
+
+from manifests.reading.regular import open_regular
 
 BLOCK = 512
 _WINDOW = 1 << 20
 _END_MARK = bytes(BLOCK)
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,23 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A regular file inside a tar; `content` is None for one that is cut off by the end of the archive."""
+    """A regular file inside a tar: its name and its range of bytes; `is_cut_off` when the archive ends inside it."""
 
     name: str
     offset: int
     size: int
-    content: bytes | None
+    is_cut_off: bool = False
 
     @property
     def stem(self) -> str:
-        """The name without its last suffix: what the members of a group share."""
+        """The name without its last suffix."""
         return stem_of(self.name)
+
+    @property
+    def key(self) -> str:
+        """The name without all of its suffixes, as WebDataset groups members (`a.speech.flac`, `a.meta.json`)."""
+        folder, slash, base = self.name.rpartition("/")
+        return f"{folder}{slash}{base.partition('.')[0] or base}"
 
     @property
     def suffix(self) -> str:
@@ -46,41 +54,43 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveFault:
-    """Where an archive stops being readable, and why."""
+    """The byte at which an archive stops being readable, and the reason."""
 
     offset: int
     detail: str
 
 
 def stem_of(name: str) -> str:
-    """`name` without its last suffix."""
+    """Return `name` without its last suffix."""
     folder, slash, base = name.rpartition("/")
     stem = base.rpartition(".")[0] or base
     return f"{folder}{slash}{stem}"
 
 
-def split_archive(path: str, wanted: int) -> Iterator[ByteRange]:
-    """Ranges of about `wanted` bytes that cover the archive and never divide a group.
+def split_archive(path: str, size: int) -> Iterator[ByteRange]:
+    """Yield ranges of about `size` bytes that cover the archive; neighbours with one stem stay in one range.
 
     An archive without readable headers is one range. Raises OSError when it cannot be opened.
     """
-    with Path(path).open("rb") as file:
-        size = file.seek(0, 2)
+    with open_regular(path) as file:
+        end_of_file = file.seek(0, 2)
         start = 0
-        while start < size:
-            target = start + wanted
-            end = (_next_group(file, target) if target < size else None) or size
+        while start < end_of_file:
+            target = start + size
+            end = (_next_group(file, target) if target < end_of_file else None) or end_of_file
             yield ByteRange(start, end - start)
             start = end
 
 
 def _next_group(file: BinaryIO, target: int) -> int | None:
-    """Offset of the second group that begins after `target`: the first header met may be the rest of a longer one."""
+    """Return the offset of the second group after `target`: the first header met may belong to a longer one."""
     header = _find_header(file, -(-target // BLOCK) * BLOCK)
     if header is None:
         return None
     changes, stem = 0, None
     for info in _headers(file, header):
+        if _is_system_file(info.name):
+            continue
         if stem is not None and stem_of(info.name) != stem:
             changes += 1
         stem = stem_of(info.name)
@@ -90,7 +100,7 @@ def _next_group(file: BinaryIO, target: int) -> int | None:
 
 
 def _find_header(file: BinaryIO, start: int) -> int | None:
-    """Offset of the first block at or after `start` that is a tar header: its magic and its checksum agree."""
+    """Return the offset of the first block from `start` on with the magic and the checksum of a tar header."""
     file.seek(start)
     while window := file.read(_WINDOW):
         for at in range(0, len(window) - BLOCK + 1, BLOCK):
@@ -109,11 +119,17 @@ def _is_header(block: bytes) -> bool:
     return True
 
 
+def _is_system_file(name: str) -> bool:
+    """Return whether a member is one that macOS or a file manager has added beside the real ones."""
+    parts = name.split("/")
+    return parts[-1].startswith(".") or "__MACOSX" in parts
+
+
 def _headers(file: BinaryIO, start: int) -> Iterator[tarfile.TarInfo]:
-    """Headers from `start` on, until the end mark or the first one that cannot be read."""
+    """Yield the headers from `start` on, until the end mark or the first one that cannot be read."""
     file.seek(start)
     try:
-        archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - closing it would close nothing of ours
+        archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - the file belongs to the caller
         while (info := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every header it has seen
             yield info
@@ -121,34 +137,37 @@ def _headers(file: BinaryIO, start: int) -> Iterator[tarfile.TarInfo]:
         return
 
 
-def read_members(path: str, part: ByteRange) -> Iterator[Member | ArchiveFault]:
-    """The regular files of a range with their content; a fault, last, when the archive breaks off inside it.
-
-    Raises OSError when the archive cannot be opened.
-    """
-    with Path(path).open("rb") as file:
-        size = file.seek(0, 2)
-        limit = min(part.offset + part.size, size)
-        position = part.offset
-        for info in _headers(file, part.offset):
-            if info.offset >= limit:
-                return
-            position = info.offset_data + -(-info.size // BLOCK) * BLOCK
-            if not info.isreg():
-                continue
-            whole = info.offset_data + info.size <= size
-            file.seek(info.offset_data)
-            content = file.read(info.size) if whole else None
-            yield Member(name=info.name, offset=info.offset_data, size=info.size, content=content)
-            if not whole:
-                return
-        if position < limit or limit == size:
-            yield from _fault_at(file, position, size)
+def list_members(file: BinaryIO, span: ByteRange) -> Iterator[Member | ArchiveFault]:
+    """Yield the regular files of a range; a fault, last, when the archive breaks off inside it."""
+    size = file.seek(0, 2)
+    limit = min(span.offset + span.size, size)
+    position = span.offset
+    for info in _headers(file, span.offset):
+        if info.offset >= limit:
+            return
+        position = info.offset_data + -(-info.size // BLOCK) * BLOCK
+        is_cut_off = info.offset_data + info.size > size
+        if info.isreg() and not _is_system_file(info.name):
+            yield Member(name=info.name, offset=info.offset_data, size=info.size, is_cut_off=is_cut_off)
+        if is_cut_off:
+            return
+    if position < limit or limit == size:
+        yield from _fault_at(file, position, size)
 
 
 def _fault_at(file: BinaryIO, position: int, size: int) -> Iterator[ArchiveFault]:
     file.seek(position)
     block = file.read(BLOCK)
-    if block != _END_MARK:
-        what = "not a tar header" if block else "no end mark"
-        yield ArchiveFault(position, f"{what} at byte {position} of {size}")
+    if block == _END_MARK:
+        return
+    if position == 0 and block[:2] == _GZIP:
+        yield ArchiveFault(position, "it is compressed by gzip: unpack it to a plain tar")
+    else:
+        found = "not a tar header" if block else "no end mark"
+        yield ArchiveFault(position, f"{found} at byte {position} of {size}")
+
+
+def read_member(file: BinaryIO, member: Member) -> bytes:
+    """Return the content of a member."""
+    file.seek(member.offset)
+    return file.read(member.size)

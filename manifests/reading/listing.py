@@ -1,4 +1,4 @@
-"""Listing a folder tree in sorted order, one folder in memory at a time."""
+"""List a folder tree in sorted order, one folder in memory at a time."""
 
 import os
 from collections.abc import Iterator
@@ -11,10 +11,19 @@ from warehouse.errors import ManifestError
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file below the root: where it is, and its path below the root with forward slashes."""
+    """A file below the root: its path, and its path below the root with forward slashes."""
 
     path: str
     relative_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder to list; `is_linked` when a link lies on the way to it."""
+
+    path: str
+    relative_path: str
+    is_linked: bool
 
 
 def require_folder(root: Path, corpus: str) -> None:
@@ -24,42 +33,87 @@ def require_folder(root: Path, corpus: str) -> None:
 
 
 def walk(root: Path, suffixes: frozenset[str]) -> Iterator[FoundFile]:
-    """Files below `root` whose lower-case suffix is in `suffixes`, sorted folder by folder.
+    """Yield the files below `root` whose lower-case suffix is in `suffixes`, sorted folder by folder.
 
-    Hidden names are skipped and links are followed, but never into a folder that is being walked already. A folder
-    that cannot be listed is returned like a file, so that reading it makes a row that says so.
+    Hidden names are skipped. Links are followed, but each real folder is listed once, under its own name where that
+    lies below the root. A folder that cannot be listed is yielded like a file, so that reading it makes a dropped row;
+    a link that cannot be resolved is a file like any other.
     """
-    yield from _walk(str(root.absolute()), "", suffixes, frozenset())
+    links = _LinkedFolders(root)
+    start = _Folder(str(root.absolute()), "", is_linked=False)
+    # Open folders, outermost first: a tree may be deeper than Python's stack.
+    stack: list[Iterator[_Folder | FoundFile]] = [iter((start,))]
+    while stack:
+        entry = next(stack[-1], None)
+        if entry is None:
+            stack.pop()
+        elif isinstance(entry, FoundFile):
+            yield entry
+        elif not entry.is_linked or links.enter(entry.path):
+            try:
+                stack.append(iter(_entries(entry, suffixes)))
+            except OSError:
+                yield FoundFile(entry.path, entry.relative_path.rstrip("/"))
 
 
-def _walk(
-    folder: str, relative: str, suffixes: frozenset[str], above: frozenset[tuple[int, int]]
-) -> Iterator[FoundFile]:
+def _entries(folder: _Folder, suffixes: frozenset[str]) -> list[_Folder | FoundFile]:
+    """Return the folders and matching files of one folder, sorted by name. Raises OSError."""
+    found: list[tuple[str, _Folder | FoundFile]] = []
+    with os.scandir(folder.path) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path, relative = f"{folder.path}/{entry.name}", f"{folder.relative_path}{entry.name}"
+            if _is_folder(entry):
+                is_linked = folder.is_linked or entry.is_symlink()
+                found.append((entry.name, _Folder(path, f"{relative}/", is_linked)))
+            elif os.path.splitext(entry.name)[1].lower() in suffixes:  # noqa: PTH122 - plain strings
+                found.append((entry.name, FoundFile(path, relative)))
+    return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        status = os.stat(folder)  # noqa: PTH116 - plain strings: a tree of millions of files
-        with os.scandir(folder) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
-    except OSError:
-        yield FoundFile(folder, relative)
-        return
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    for name, is_folder in found:
-        path, below = f"{folder}/{name}", f"{relative}{name}"
-        if is_folder:
-            yield from _walk(path, f"{below}/", suffixes, above | {here})
-        elif os.path.splitext(name)[1].lower() in suffixes:  # noqa: PTH122
-            yield FoundFile(path, below)
+        return entry.is_dir()
+    except OSError:  # A link that points at itself, or into a folder that may not be searched.
+        return False
+
+
+class _LinkedFolders:
+    """The real folders that were reached through links; only these can be met twice."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.path.realpath(root)
+        self._seen: set[tuple[int, int]] = set()
+
+    def enter(self, path: str) -> bool:
+        """Return whether a folder behind a link is to be listed: it was not yet, and will not be by its own name."""
+        if self._has_own_name(os.path.realpath(path)):
+            return False
+        try:
+            status = os.stat(path)  # noqa: PTH116 - plain strings
+        except OSError:
+            return True
+        identity = (status.st_dev, status.st_ino)
+        is_new = identity not in self._seen
+        self._seen.add(identity)
+        return is_new
+
+    def _has_own_name(self, real: str) -> bool:
+        """Return whether a real path lies below the root without a hidden name on the way."""
+        if real == self._root:
+            return True
+        below = real.removeprefix(f"{self._root.rstrip('/')}/")
+        return below != real and not any(name.startswith(".") for name in below.split("/"))
 
 
 def printable(path: str) -> str:
-    """`path` as text that any table can hold: bytes that are not UTF-8 are written as `\\xNN`."""
+    """Return `path` as text that any table can hold: bytes that are not UTF-8 are written as `\\xNN`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def file_source(found: FoundFile, *sidecars: str) -> Source:
-    """The source of a plain file, with an etag over its own and its sidecars' size and modification time."""
+    """Return the source of a plain file; its etag covers size and modification time of the file and its sidecars."""
     size, stamp = _stamp(found.path)
     stamps = [stamp, *(_stamp(sidecar)[1] for sidecar in sidecars)]
     return Source(
@@ -69,7 +123,7 @@ def file_source(found: FoundFile, *sidecars: str) -> Source:
 
 def _stamp(path: str) -> tuple[int, str]:
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116 - plain strings
     except OSError:
         return 0, "missing"
     return status.st_size, f"{status.st_size}@{status.st_mtime_ns}"

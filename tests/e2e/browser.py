@@ -1,4 +1,4 @@
-"""The pages of Prefect's UI that a person uses, driven by Playwright."""
+"""Pages of Prefect's UI, driven by Playwright."""
 
 import re
 import time
@@ -11,18 +11,18 @@ from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as NotShown
 
 _PATIENCE = 120_000
-"""Milliseconds: a machine that trains and prepares at the same time draws pages slowly."""
+"""Milliseconds; a machine that trains and prepares at the same time renders pages slowly."""
 _SUBMISSIONS = 5
 _CLICKS = 5
 _MILLISECONDS_TO_LEAVE = 20_000
 _BETWEEN_RELOADS = 40.0
-"""Seconds: some pages ask the server once in five minutes, and stay empty until then when it was busy at that time."""
+"""Seconds; some pages ask the server once in five minutes and stay empty if it was busy then."""
 _MILLISECONDS_TO_SETTLE = 2500
-"""The graph of a run glides into its place."""
+"""Milliseconds in which the graph of a run moves to its position."""
 
 
 class PrefectPages:
-    """A browser window on one server, and the folder that screenshots go to."""
+    """A browser window on one server, with a folder for screenshots."""
 
     def __init__(self, page: Page, url: str, screenshots: Path) -> None:
         self.page, self.url, self.screenshots = page, url, screenshots
@@ -30,13 +30,23 @@ class PrefectPages:
         screenshots.mkdir(parents=True, exist_ok=True)
 
     def shoot(self, name: str) -> None:
-        """Keep what is seen."""
+        """Save a screenshot."""
         self.page.wait_for_timeout(_MILLISECONDS_TO_SETTLE)
         self.page.screenshot(path=self.screenshots / f"{name}.png")
 
+    def log_in(self, password: str) -> None:
+        """Open the UI and enter the password that it asks for."""
+        self.page.goto(self.url)
+        field = self.page.locator("input[type=password]").first
+        field.wait_for()
+        self.shoot("login")
+        field.fill(password)
+        field.press("Enter")
+        field.wait_for(state="hidden")
+
     def open_form(self, deployment: str) -> None:
-        """From the list of deployments to the form of a custom run."""
-        # The flow beside it is called the same.
+        """Open the form of a custom run from the list of deployments."""
+        # The link to its flow has the same text.
         link = self.page.locator("a[href*='/deployments/deployment/']").filter(has_text=re.compile(f"^{deployment}$"))
         self._search(deployment)
         self.wait_for(link.first, 600, again=lambda: self._search(deployment))
@@ -48,7 +58,7 @@ class PrefectPages:
         expect(self.page.get_by_text("Run Name")).to_be_visible(timeout=_PATIENCE)
 
     def _follow(self, link: Locator, address: str) -> None:
-        """Click a link until the page is another one: a list that is drawn anew just then swallows the click."""
+        """Click a link until its page opens: a list that re-renders meanwhile loses the click."""
         for _ in range(_CLICKS):
             link.click()
             with suppress(NotShown):
@@ -60,12 +70,12 @@ class PrefectPages:
         self.page.get_by_placeholder("Search deployments").fill(deployment)
 
     def field(self, description: str) -> Locator:
-        """The field of the form that has this help text."""
-        told = self.page.locator(".p-label__description", has_text=description)
-        return self.page.locator(".p-label", has=told).last
+        """Find the field of the form with this help text."""
+        help_text = self.page.locator(".p-label__description", has_text=description)
+        return self.page.locator(".p-label", has=help_text).last
 
     def fill(self, description: str, value: str) -> None:
-        """Type into a field; of one that may be empty choose the kind of its value first."""
+        """Type into a field; choose the type of an optional value first."""
         field = self.field(description)
         kinds = field.get_by_text(re.compile("^(str|path|int|float|integer|number)$"))
         if kinds.count():
@@ -73,7 +83,7 @@ class PrefectPages:
         field.locator(".p-label__body").locator("textarea, input").last.fill(value)
 
     def choose(self, description: str, value: str) -> None:
-        """Choose one of the values that a field offers."""
+        """Choose one of the values of a field."""
         control = self.field(description).locator(".p-select-button__control")
         control.focus()
         self.page.keyboard.press("ArrowDown")
@@ -81,11 +91,11 @@ class PrefectPages:
         expect(control).to_have_text(value)
 
     def switch_on(self, description: str) -> None:
-        """Switch a yes-or-no field on."""
+        """Switch a boolean field on."""
         self.field(description).get_by_role("switch").click()
 
     def submit(self) -> None:
-        """Start the run; again when the page says that it went wrong: the database was busy for a moment."""
+        """Start the run; repeat it if the page reports an error, because the database was busy."""
         wrong = self.page.get_by_text("Something went wrong").first
         for _ in range(_SUBMISSIONS):
             self.page.get_by_role("button", name="Submit", exact=True).click()
@@ -100,15 +110,15 @@ class PrefectPages:
         raise AssertionError(f"{_SUBMISSIONS} submissions went wrong")
 
     def open_run(self, run: UUID) -> None:
-        """The page of a flow run."""
+        """Open the page of a flow run."""
         self.page.goto(f"{self.url}/runs/flow-run/{run}")
 
     def open_tab(self, name: str) -> None:
-        """A tab of the page."""
+        """Open a tab of the page."""
         self.page.get_by_text(name, exact=True).first.click()
 
     def open_artifact(self, key: str) -> None:
-        """The newest artifact of a key."""
+        """Open the newest artifact of a key."""
         self.page.goto(f"{self.url}/artifacts/key/{key}")
         newest = self.page.locator("a[href*='/artifacts/artifact/']").first
         self.wait_for(newest, 600)
@@ -140,7 +150,7 @@ class PrefectPages:
         self.wait_for(self.page.get_by_text(name, exact=True).first, seconds)
 
     def wait_for(self, shown: Locator, seconds: float, *, again: Callable[[], object] | None = None) -> None:
-        """Wait until the page shows something, and load it again now and then, as a person would."""
+        """Wait until the page shows a locator; reload the page now and then."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -151,12 +161,12 @@ class PrefectPages:
             (again or self.page.reload)()
 
     def cancel_run(self) -> None:
-        """Cancel the run whose page is open; again when the server had no time for it."""
+        """Cancel the run of the open page; repeat it if the server was busy."""
         for _ in range(_SUBMISSIONS):
             self.page.get_by_role("button", name="Cancel", exact=True).first.click()
-            asked = self.page.locator(".p-modal")
-            asked.get_by_role("button", name="Confirm").click()
-            asked.wait_for(state="hidden")
+            dialog = self.page.locator(".p-modal")
+            dialog.get_by_role("button", name="Confirm").click()
+            dialog.wait_for(state="hidden")
             try:
                 return self.page.get_by_text(re.compile("^Cancell(ing|ed)$")).first.wait_for(timeout=20_000)
             except NotShown:

@@ -1,4 +1,4 @@
-"""What a person does in the Prefect UI, done by a browser: prepare a corpus, read its report, train, cancel, evaluate.
+"""Prefect's UI in a browser: log in, prepare a corpus, read its report, train, cancel, evaluate.
 
 `make e2e`. The tests follow each other on one server. Screenshots are kept in `build/screenshots`.
 """
@@ -16,6 +16,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.client.schemas.objects import FlowRun
 
 from flows.server.local_server import LocalServer
+from flows.server.password import read_password
 from tests.local_server import processes_of_run, start, throwaway_server, wait_for_run, wait_until, words
 from tests.pipeline.road import rows_of, write_folder
 from valle.backends.registry import Backends
@@ -35,25 +36,27 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A server, a client of its server, and a browser window on its UI."""
+    """Start a local server, a client and a browser that is logged in."""
     pages = import_module("tests.e2e.browser").PrefectPages
     data = tmp_path_factory.mktemp("e2e") / "data"
     with throwaway_server(data) as (server, client), playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        yield server, client, pages(page, server.url, SCREENSHOTS)
+        window = pages(page, server.url, SCREENSHOTS)
+        window.log_in(read_password(server.home))
+        yield server, client, window
         browser.close()
 
 
 @pytest.fixture(autouse=True)
 def last_look(desk: Desk, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Keep what the window shows when a test ends, however it ends."""
+    """Save a screenshot at the end of every test."""
     yield
     desk[2].shoot(f"end-of-{request.node.name}")
 
 
 def only_run(client: SyncPrefectClient, flow: str) -> FlowRun:
-    """The one run of a flow, as soon as there is one."""
+    """Wait for the only run of a flow and return it."""
     deployment = client.read_deployment_by_name(f"{flow}/{flow}")
     wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]))
     (run,) = wait_until(lambda: client.read_flow_runs(flow_run_filter=wanted), 300)
@@ -61,17 +64,17 @@ def only_run(client: SyncPrefectClient, flow: str) -> FlowRun:
 
 
 def asked_to_cancel(client: SyncPrefectClient, run: FlowRun) -> float:
-    """When the server heard of the click, in seconds since 1970."""
+    """Return the time of the click for the server, in seconds since 1970."""
     return next(state.timestamp.timestamp() for state in client.read_flow_run_states(run.id) if state.is_cancelling())
 
 
 def is_under_way(client: SyncPrefectClient, key: str) -> bool:
-    """Whether a progress artifact stands between nothing and all."""
+    """Return whether a progress artifact is between 0 and 100 %."""
     return any(one.key == key and 0 < float(str(one.data)) < 100 for one in client.read_artifacts())
 
 
 def report_of_evaluation(client: SyncPrefectClient) -> str:
-    """The key of the artifact that an evaluation has left."""
+    """Return the key of the report of an evaluation."""
     return next(str(one.key) for one in client.read_artifacts() if str(one.key).startswith("report-evaluate-"))
 
 
@@ -101,7 +104,7 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
     pages.open_artifact("report-prepare-clips")
     pages.see("quantize", 120)
     pages.shoot("report")
-    pages.see_picture("How long the utterances of clips are.", 120)
+    pages.see_picture("Durations of the utterances of clips.", 120)
     pages.shoot("report-plots")
 
 

@@ -1,4 +1,4 @@
-"""What follows what in a real server: a new training set is trained on by an event, a training evaluated once."""
+"""Triggers on a real server: a new training set starts a training, a training starts one evaluation."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A server whose data root has a training set `small`."""
+    """Start a local server whose data root has a training set `small`."""
     root = tmp_path_factory.mktemp("chains")
     with throwaway_server(root / "data") as (server, client):
         make_training_set(client, root / "clips", 18)

@@ -37,7 +37,7 @@ _TRAINING = {
 
 
 def make_training_set(client: SyncPrefectClient, clips: Path, count: int) -> None:
-    """The training set `small` of `count` demo clips, made by the deployments of a server; it can be evaluated."""
+    """Make the training set `small` of `count` demo clips with the deployments of a server."""
     write_folder(clips, count, per_voice=3)
     options = {"language": "en", "licence": "Apache-2.0", "speaker_from_folder": True}
     corpus = {"kind": "folder", "root": str(clips), "name": "clips", "options": options}

@@ -1,8 +1,8 @@
 """Thousands of shard tasks through one server: `python -m tests.faults.soak --data FOLDER`.
 
 A flow sends tasks as every stage sends them, but with nothing to do, so what is measured is Prefect. No task may fail,
-the server may report no error, and its database may grow by no more than a kilobyte per minute of audio on the whole
-road: a shard of LibriLight of the default size (64 MB) is about an hour and passes through seven tasks.
+the server may report no error, and its database may grow by no more than a kilobyte per minute of audio over the
+pipeline: a shard of LibriLight of the default size (64 MB) is about an hour and passes through seven tasks.
 """
 
 import argparse
@@ -47,7 +47,7 @@ LARGEST_BYTES = 1024.0
 
 
 def nothing(stage: Stage, corpus: str, shard: str, root: DataRoot, workers: Workers, run: str) -> ShardReport:
-    """What `shard_task` returns for a shard that needs nothing."""
+    """Return the report of a shard that needs nothing."""
     return ShardReport(
         stage=stage.name,
         corpus=corpus,
@@ -117,15 +117,15 @@ def completed(client: SyncPrefectClient, run: str) -> int:
 
 
 def log_sizes(server: LocalServer) -> dict[Path, int]:
-    """How much the server, the workers and the supervisor have said so far."""
+    """Return the sizes of the logs of server, workers and supervisor."""
     return {path: path.stat().st_size for path in sorted(server.logs.glob("*.log"))}
 
 
 def errors_of(server: LocalServer, since: Mapping[Path, int]) -> list[str]:
-    """What they have called an error since then, and every answer of the server that is an error of its own."""
+    """Return the logged errors since then, and the answers of the server with a status of 500 or more."""
     wrong = re.compile(r"\| (ERROR|CRITICAL) |database is locked|HTTP/1\.1\" 5\d\d")
-    said = [path.read_bytes()[since.get(path, 0) :].decode(errors="replace") for path in log_sizes(server)]
-    return [line for text in said for line in text.splitlines() if wrong.search(line)]
+    texts = [path.read_bytes()[since.get(path, 0) :].decode(errors="replace") for path in log_sizes(server)]
+    return [line for text in texts for line in text.splitlines() if wrong.search(line)]
 
 
 def send(server: LocalServer, client: SyncPrefectClient, *, tasks: int, width: int) -> dict[str, float]:
@@ -162,14 +162,14 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     with throwaway_server(options.data.resolve() / "server") as (server, client):
         process = psutil.Process(server.running()["server"])
-        before, said = database_bytes(server), log_sizes(server)
+        before, logged = database_bytes(server), log_sizes(server)
         seconds, megabytes = sum(process.cpu_times()[:2]), process.memory_info().rss >> 20
         for number, width in enumerate(options.width):
             tasks = options.tasks * (number + 1) // len(options.width) - options.tasks * number // len(options.width)
             _tell(send(server, client, tasks=tasks, width=width))
         per_task = (database_bytes(server) - before) / options.tasks
         per_minute = per_task / MINUTES_OF_A_SHARD
-        errors = errors_of(server, said)
+        errors = errors_of(server, logged)
         _tell(
             {
                 "tasks": options.tasks,

@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from valle.data.keyed import Purpose, uniform
-from valle.model import Mode, ModelConfig, Task, ValleModel, make_batch, speech_row
+from valle.data.random_streams import Stream, uniform
+from valle.model.batch import make_batch
+from valle.model.config import ModelConfig
+from valle.model.layout import Mode
+from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.options import BeamOptions, MaskedOptions, SamplingOptions
+from valle.tasks.tts import TTS
 
 FILE = Path(__file__).with_name("toy_model.npz")
 SIZE = 32
@@ -30,20 +34,20 @@ def toy_model():
     model = ValleModel(config).eval()
     with torch.no_grad():
         for number, (_, parameter) in enumerate(sorted(model.named_parameters())):
-            values = uniform(number, 0, Purpose.LEVEL, np.arange(parameter.numel())) * 2 - 1
+            values = uniform(number, 0, Stream.CODEBOOK, np.arange(parameter.numel())) * 2 - 1
             scale = 1.0 if parameter.dim() == 1 else 3 / np.sqrt(parameter.shape[-1])
             parameter.copy_(torch.from_numpy(values * scale).reshape(parameter.shape))
     return model
 
 
-def toy_rows(level, *, masked=False):
+def toy_rows(codebook, *, masked=False):
     rng = np.arange(200) * 7 % SIZE
     sizes = [(5, 4, 6), (9, 0, 3), (3, 8, 10)]
     return [
-        speech_row(
+        TTS.row(
             symbol_ids=np.arange(1, 1 + symbols),
             language_id=1,
-            level=level,
+            codebook=codebook,
             prompt=np.resize(rng + place, (4, prompt)).astype(np.int16) % SIZE if prompt else None,
             target=np.resize(rng + 3 * place, (4, frames)).astype(np.int16) % SIZE,
             masked=np.arange(frames) % 3 > 0 if masked else None,
@@ -54,16 +58,16 @@ def toy_rows(level, *, masked=False):
 
 @torch.inference_mode()
 def compute():
-    """Logits of every level and mode, and the codes spoken in every way."""
+    """Logits of every codebook and mode, and the codes spoken in every way."""
     model = toy_model()
     outputs = {}
-    for level in range(4):
-        mode = Mode.AR if level == 0 else Mode.NAR
-        outputs[f"logits_{level}"] = model(make_batch(Task.TTS, mode, toy_rows(level), model.config)).numpy()
-    masked = make_batch(Task.TTS, Mode.NAR_LEN, toy_rows(0, masked=True), model.config)
+    for codebook in range(4):
+        mode = Mode.AR if codebook == 0 else Mode.NAR
+        outputs[f"logits_{codebook}"] = model(make_batch(TTS.layout(mode), toy_rows(codebook), model.config)).numpy()
+    masked = make_batch(TTS.layout(Mode.NAR_LEN), toy_rows(0, masked=True), model.config)
     outputs["logits_masked"] = model(masked).numpy()
     conditions = [
-        Condition(row.parts["text"], 1, row.parts.get("prompt"), np.zeros((4, 0), np.int16)) for row in toy_rows(3)
+        Condition(row.fields["text"], 1, row.fields.get("prompt"), np.zeros((4, 0), np.int16)) for row in toy_rows(3)
     ]
     ways = {
         "greedy": SamplingOptions(temperature=0),

@@ -1,7 +1,7 @@
 """Fault injection into the real flow: run `valle prepare` in child processes and SIGKILL each at a random moment.
 
 `python -m tests.pipeline.killed_flow KILLS OPTIONS...`. The children are forked from a process that has imported
-everything and opened nothing; what they log tells when they are at work.
+everything and opened nothing; their log lines tell how far they are.
 """
 
 import os
@@ -26,7 +26,7 @@ def _child(options: Sequence[str]) -> tuple[int, int]:
         os.close(reading)
         status = 1
         try:
-            status = valle(["prepare", *options])
+            status = valle(["--verbose", "prepare", *options])
         finally:
             sys.stderr.flush()
             os._exit(status)
@@ -41,12 +41,12 @@ def main(kills: int, options: Sequence[str]) -> int:
     met = 0
     for _ in range(kills):
         pid, reading = _child(options)
-        # It logs a line whenever something is done: the kill comes shortly after one of the first few.
-        wanted = draw.randint(2, 5)
+        # The kill comes shortly after one of the first reports of progress.
+        reports = draw.randint(2, 5)
         with os.fdopen(reading, "rb") as lines:
             for line in lines:
-                wanted -= b"INFO" in line
-                if wanted == 0:
+                reports -= b"clips: " in line
+                if reports == 0:
                     break
         time.sleep(draw.uniform(0.0, 0.6))
         done, _ = os.waitpid(pid, os.WNOHANG)

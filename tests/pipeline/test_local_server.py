@@ -129,6 +129,17 @@ def test_the_ui_asks_for_the_password(server: LocalServer) -> None:
     assert (code, out.strip()) == (0, read_password(server.home))
 
 
+def test_a_command_of_another_data_root_is_refused_in_one_sentence_without_the_password(
+    server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", server.api_url)
+    code, _, error = finish(valle("select", "--selection.name", "x", "--data", str(tmp_path)))
+    assert code == 1
+    assert error.startswith(f"valle: The Prefect server at {server.api_url} refuses this command (401)")
+    code, _, error = finish(valle("select", "--selection.name", "x", "--data", str(server.data)))
+    assert error.startswith("valle: No utterance matches"), error
+
+
 def test_a_run_from_a_form_may_not_start_a_command(server: LocalServer, tmp_path: Path) -> None:
     written = tmp_path / "written"
     with client_of(server) as client:

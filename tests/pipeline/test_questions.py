@@ -67,7 +67,7 @@ def test_the_report_of_a_run_shows_yield_standing_plots_and_the_way_on(data: Pat
     found = _artifacts()
     report = str(found["report-prepare-asked"].data)
     assert "| quantize | " in report and "| 100.0 % |" in report
-    assert "## Where asked stands now" in report
+    assert "## Coverage of asked" in report
     assert "There is no dataset card for corpora of kind folder." in report
     assert "Next: `valle stats`" in report
     standing = [line.split(" ")[1] for line in report.splitlines() if line.endswith(" | 6 | 6 | 0 | 100 % |")]
@@ -79,7 +79,7 @@ def test_the_report_of_a_run_shows_yield_standing_plots_and_the_way_on(data: Pat
 def test_the_progress_of_a_stage_says_percent_rate_and_time_left(data: Path) -> None:
     progress = _artifacts()["progress-quantize-asked"]
     assert progress.data == pytest.approx(100.0)
-    pattern = r"100\.0 %, 0 s left: [\d,]+ of [\d,]+ s of audio, [\d,.]+ a second"
+    pattern = r"done: [\d,]+ of [\d,]+ s of audio, [\d,.]+ a second"
     assert re.fullmatch(pattern, str(progress.description))
 
 
@@ -115,7 +115,7 @@ def test_a_question_in_sql_is_a_table_in_the_ui_and_a_file(data: Path) -> None:
 
 
 def test_a_question_must_be_one_and_must_not_change_anything(data: Path) -> None:
-    with pytest.raises(ValidationError, match="either `sql` or the name"):
+    with pytest.raises(ValidationError, match="either `sql` or a named `query`"):
         QueryParameters(sql="SELECT 1", query="licences")
     with pytest.raises(CatalogueError, match="one SELECT"):
         query(QueryParameters(data=data, sql="CREATE TABLE x AS SELECT 1"))

@@ -19,7 +19,9 @@ from valle.backends.weights import file_revision, package_file
 from warehouse.errors import ConfigurationError
 
 SAMPLE_RATE = 16_000
-_DNSMOS_SAMPLES = 144_160  # 9.01 s: what DNSMOS was trained on
+_DNSMOS_SAMPLES = 144_160  # 9.01 s: the length that DNSMOS was trained on
+_PUBLISHED_RECIPE = 2
+"""Version of `dnsmos_full`: 1 filled one window with a short clip, 2 does as the package speechmos."""
 _DNSMOS_FILES = ("dnsmos_models/sig_bak_ovr.onnx", "dnsmos_models/model_v8.onnx")
 _DNSMOS_COMMAND = "pip install --no-deps speechmos==0.0.1.1"
 _DISTILLMOS_COMMAND = "pip install distillmos xls-r-sqa"
@@ -36,22 +38,24 @@ class QualityScorer(Protocol):
         """Mono 16 kHz waveforms within -1..1, none of them empty, to opinions."""
 
 
-def _windows(samples: Samples, hop: int) -> list[Samples]:
-    """Windows of 9.01 s; a shorter clip is repeated, as DNSMOS expects, and the last window ends with the clip."""
+def _windows(samples: Samples) -> list[Samples]:
+    """Cut windows of 9.01 s side by side; the last ends with the clip, and a shorter clip is repeated to fill one."""
     if len(samples) < _DNSMOS_SAMPLES:
         return [np.tile(samples, -(-_DNSMOS_SAMPLES // len(samples)))[:_DNSMOS_SAMPLES]]
     last = len(samples) - _DNSMOS_SAMPLES
-    starts = [*range(0, last, hop), last]
+    starts = [*range(0, last, _DNSMOS_SAMPLES), last]
     return [samples[start : start + _DNSMOS_SAMPLES] for start in starts]
 
 
 class Dnsmos:
-    """DNSMOS P.835 and P.808 on windows `hop_seconds` apart, averaged.
+    """DNSMOS P.835 and P.808, averaged over windows of 9.01 s.
 
-    The published recipe moves the window by one second, which costs six times as much on a 15 s clip.
+    The published recipe (`is_published`) moves the window by one second, omits up to a second at the end of the clip,
+    and doubles a short clip until it has a window. The default sets windows side by side and includes the end: six
+    times as fast on a 15 s clip, and noise in the last second lowers the score.
     """
 
-    def __init__(self, *, threads: int = 1, hop_seconds: float = 9.01) -> None:
+    def __init__(self, *, threads: int = 1, is_published: bool = False) -> None:
         import onnxruntime
         from speechmos.dnsmos import DNSMOS
 
@@ -64,14 +68,16 @@ class Dnsmos:
             onnxruntime.InferenceSession(path, sess_options=options, providers=["CPUExecutionProvider"])
             for path in paths
         )
-        self._hop = round(hop_seconds * SAMPLE_RATE)
+        self._is_published = is_published
 
     def score(self, waveforms: Sequence[Samples]) -> list[Opinions]:
         """See `QualityScorer`."""
         return [self._one(np.clip(samples, -1, 1)) for samples in waveforms]
 
     def _one(self, samples: Samples) -> Opinions:
-        answers = [self._model(window, SAMPLE_RATE, False) for window in _windows(samples, self._hop)]
+        # The model of speechmos cuts a clip into the windows of the published recipe itself; of one window, that one.
+        windows = [samples] if self._is_published else _windows(samples)
+        answers = [self._model(window, SAMPLE_RATE, False) for window in windows]
         names = {"ovrl_mos": "dnsmos_ovrl", "sig_mos": "dnsmos_sig", "bak_mos": "dnsmos_bak", "p808_mos": "dnsmos_p808"}
         return {column: float(np.mean([answer[key] for answer in answers])) for key, column in names.items()}
 
@@ -172,13 +178,13 @@ def _unknown(name: str) -> ConfigurationError:
 
 
 def open_quality_scorer(name: str, *, threads: int = 1) -> QualityScorer:
-    """`dnsmos` (windows side by side), `dnsmos_full` (a window every second, as published) or `distillmos`.
+    """Open `dnsmos` (windows side by side), `dnsmos_full` (the published recipe) or `distillmos`.
 
-    Raises DependencyError when its weights are not installed.
+    Raise DependencyError when its weights are not installed.
     """
     if name in ("dnsmos", "dnsmos_full"):
         _dnsmos_paths()
-        return Dnsmos(threads=threads, hop_seconds=1.0 if name == "dnsmos_full" else 9.01)
+        return Dnsmos(threads=threads, is_published=name == "dnsmos_full")
     if name == "distillmos":
         _distillmos_path()
         return DistillMos()
@@ -187,8 +193,10 @@ def open_quality_scorer(name: str, *, threads: int = 1) -> QualityScorer:
 
 def quality_scorer_revision(name: str) -> str:
     """Name and revision of its weights, without loading them."""
-    if name in ("dnsmos", "dnsmos_full"):
+    if name == "dnsmos":
         return f"{name}@{file_revision(_dnsmos_paths()[0])}"
+    if name == "dnsmos_full":
+        return f"{name}@{file_revision(_dnsmos_paths()[0])}.{_PUBLISHED_RECIPE}"
     if name == "distillmos":
         return f"{name}@{file_revision(_distillmos_path())}"
     raise _unknown(name)

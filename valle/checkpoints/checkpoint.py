@@ -1,13 +1,12 @@
-"""A checkpoint on disk: `model.safetensors`, `checkpoint.json` with all it takes to speak, and the trainer's state.
+"""A checkpoint on disk: weights, a card with everything that synthesis needs, and the state of the trainer.
 
-Written to a temporary directory and renamed, so a checkpoint that exists is complete. The name is the step.
+The name of its directory is the step. `saving.py` writes it to a temporary directory and renames that, so a checkpoint
+that exists is complete; the card holds the hash of every other file, so damage is found.
 """
 
-import dataclasses
-import json
-import shutil
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from valle.checkpoints.runs import (
-    CARD,
-    SCHEMA,
-    CheckpointSummary,
-    list_checkpoints,
-    read_content,
-    unreadable,
-)
+from valle.checkpoints.runs import CARD, CheckpointSummary, mention_older, read_content, unreadable
 from valle.codec.base import CodecSpec
-from valle.data.sampler import Cursor
-from valle.model import ModelConfig, ValleModel
-from valle.tensors import write_tensors
+from valle.data.cursor import Cursor
+from valle.model.config import ModelConfig
+from valle.model.valle import ValleModel
 from warehouse.errors import CheckpointError
 
 _WEIGHTS = "model.safetensors"
-_STATE = "trainer"
+_STATE = "trainer.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointCard(CheckpointSummary):
-    """What `checkpoint.json` says. `options` are the training options, `metrics` the last line of metrics."""
+    """The content of `checkpoint.json`.
+
+    `options` are the training options, `metrics` the latest metrics, `ranks` the processes that trained it, `files` the
+    SHA-256 of every other file by its path.
+    """
 
     model: ModelConfig
     phoneme_symbols: tuple[str, ...]
@@ -47,47 +43,22 @@ class CheckpointCard(CheckpointSummary):
     saved_at: str
     options: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    ranks: int = 1
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
-def state_directory(checkpoint: Path) -> Path:
-    """Where the trainer's state lies inside a checkpoint."""
+def state_path(checkpoint: Path) -> Path:
+    """Return the file of the trainer's state inside a checkpoint."""
     return checkpoint / _STATE
 
 
 def weights_path(checkpoint: Path) -> Path:
-    """Where the weights lie inside a checkpoint."""
+    """Return the file of the weights inside a checkpoint."""
     return checkpoint / _WEIGHTS
 
 
-def temporary_directory(checkpoint: Path) -> Path:
-    """Where a checkpoint is written before it is renamed; the same on every rank."""
-    return checkpoint.with_name(f".{checkpoint.name}.tmp")
-
-
-def write_model(directory: Path, card: CheckpointCard, weights: Mapping[str, Tensor]) -> None:
-    """Write weights and card into `directory`."""
-    directory.mkdir(parents=True, exist_ok=True)
-    write_tensors(weights_path(directory), weights)
-    content = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)} | {
-        "schema": SCHEMA,
-        "model": card.model.model_dump(),
-        "codec": dataclasses.asdict(card.codec),
-        "cursor": dataclasses.asdict(card.cursor),
-    }
-    (directory / CARD).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def publish(temporary: Path, checkpoint: Path, *, keep: int) -> None:
-    """Give a written checkpoint its name and remove all but the newest `keep` of its run."""
-    if checkpoint.exists():
-        shutil.rmtree(checkpoint)
-    temporary.replace(checkpoint)
-    for old in list_checkpoints(checkpoint.parent.parent)[:-keep]:
-        shutil.rmtree(old)
-
-
 def read_card(checkpoint: Path) -> CheckpointCard:
-    """The card of a checkpoint. Raises CheckpointError when there is none or it cannot be understood."""
+    """Read the card of a checkpoint. Raises CheckpointError when there is none or it is malformed."""
     content = read_content(checkpoint)
     try:
         content["model"] = ModelConfig(**content["model"])
@@ -99,20 +70,55 @@ def read_card(checkpoint: Path) -> CheckpointCard:
         raise unreadable(checkpoint, error) from error
 
 
-def load_weights(checkpoint: Path, model: ValleModel) -> None:
-    """Copy the weights of a checkpoint into `model`. Raises CheckpointError when names or shapes differ."""
+def hash_files(directory: Path) -> dict[str, str]:
+    """Compute the SHA-256 of every file below a directory but the card, by its path."""
+    paths = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != CARD)
+    return {path.relative_to(directory).as_posix(): _hash_file(path) for path in paths}
+
+
+def check_files(checkpoint: Path, card: CheckpointCard) -> None:
+    """Compare every file with its hash in the card. Raises CheckpointError that names a missing or damaged file."""
+    for name, digest in card.files.items():
+        path = checkpoint / name
+        try:
+            is_intact = _hash_file(path) == digest
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from error
+        if not is_intact:
+            raise CheckpointError(f"{path} is damaged: its content differs from what was saved.")
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint. Raises CheckpointError when they are missing or damaged."""
     try:
-        weights = load_file(weights_path(checkpoint))
-        model.load_state_dict(weights)
-    except (OSError, SafetensorError, RuntimeError) as error:
+        return load_file(weights_path(checkpoint))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"The weights of {checkpoint} are missing or damaged ({error}){mention_older(checkpoint)}."
+        ) from error
+
+
+def load_weights(checkpoint: Path, model: ValleModel) -> None:
+    """Copy the weights of a checkpoint into `model`.
+
+    Raises CheckpointError for unreadable weights and for other names or shapes.
+    """
+    try:
+        model.load_state_dict(read_weights(checkpoint))
+    except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise CheckpointError(f"The weights of {checkpoint} do not fit its card ({reason}).") from error
 
 
 def load_model(checkpoint: Path) -> tuple[ValleModel, CheckpointCard]:
-    """The model of a checkpoint, in evaluation mode on the CPU, and its card. Raises CheckpointError."""
+    """Load the model of a checkpoint, in evaluation mode on the CPU, and its card. Raises CheckpointError."""
     card = read_card(checkpoint)
-    with torch.random.fork_rng(devices=[]):  # the first weights are thrown away; the caller's draws must not notice
+    with torch.random.fork_rng(devices=[]):  # the random initial weights must not advance the caller's generator
         model = ValleModel(card.model)
     load_weights(checkpoint, model)
     return model.eval(), card

@@ -1,6 +1,6 @@
-"""What lies below the directory of a run, and what its checkpoints say of themselves.
+"""Directories of runs, and the summaries of their checkpoints.
 
-Torch is not imported here: what a checkpoint is called and was trained on is known at once.
+Torch is not imported here, so that names and training sets of checkpoints are read at once.
 """
 
 import json
@@ -11,18 +11,18 @@ from typing import Any
 from valle.codec.base import CodecSpec
 from warehouse.errors import CheckpointError
 
-SCHEMA = 3
-"""Of cards, and of what the weights mean: since 3 they hear a prompt with all its codebooks (decision 12)."""
+FORMAT = 2
+"""Version of cards and of the meaning of the weights; `migration.py` converts cards of format 1."""
 CARD = "checkpoint.json"
 EMBEDDED = "words"
-"""The run that comes with the package: digits and a hundred words. A run of yours of that name hides it."""
+"""The run that is part of the package: digits and a hundred words. A run of the data root with that name hides it."""
 
 _EMBEDDED_RUNS = Path(__file__).with_name("embedded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSummary:
-    """Which checkpoint it is, what it was trained on, and the codec of its codes."""
+    """Run, step, training set and codec of a checkpoint."""
 
     run_id: str
     step: int
@@ -31,18 +31,18 @@ class CheckpointSummary:
 
     @property
     def checkpoint_id(self) -> str:
-        """Run id and step."""
+        """Return run id and step."""
         return f"{self.run_id}-{self.step}"
 
 
 def find_run(runs: Path, name: str) -> Path:
-    """The directory of a run by its name: below `runs`, or of the one that comes with the package."""
+    """Return the directory of a run by its name: below `runs`, or of the one that is part of the package."""
     found = runs / name
     return _EMBEDDED_RUNS / name if name == EMBEDDED and not found.exists() else found
 
 
 def newest_checkpoint(runs: Path, name: str) -> Path:
-    """The newest complete checkpoint of a run by its name. Raises CheckpointError when there is none."""
+    """Return the newest checkpoint of a run by its name. Raises CheckpointError when there is none."""
     checkpoint = latest_checkpoint(find_run(runs, name))
     if checkpoint is None:
         raise CheckpointError(f"Run {name} has no checkpoint below {runs}; train it with `valle train`.")
@@ -50,39 +50,43 @@ def newest_checkpoint(runs: Path, name: str) -> Path:
 
 
 def checkpoint_directory(run_dir: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies."""
+    """Return the directory of the checkpoint of a step."""
     return run_dir / "checkpoints" / f"step-{step:08d}"
 
 
 def list_checkpoints(run_dir: Path) -> list[Path]:
-    """Complete checkpoints of a run, oldest first."""
+    """List the checkpoints of a run, oldest first."""
     return sorted((run_dir / "checkpoints").glob("step-*"))
 
 
 def latest_checkpoint(run_dir: Path) -> Path | None:
-    """The newest complete checkpoint of a run, if there is one."""
+    """Return the newest checkpoint of a run, if there is one."""
     return next(reversed(list_checkpoints(run_dir)), None)
 
 
 def read_content(checkpoint: Path) -> dict[str, Any]:
-    """The fields of `checkpoint.json` as they are stored.
+    """Read the fields of `checkpoint.json` as they are stored.
 
-    Raises CheckpointError when there is none, or when another version of this project wrote it.
+    Raises CheckpointError when there is none, when it is malformed, or when another version of this project wrote it.
     """
     path = checkpoint / CARD
     if not path.exists():
         raise CheckpointError(f"There is no checkpoint in {checkpoint}; give the directory that holds {CARD}.")
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("schema") != SCHEMA:
-            raise CheckpointError(f"{path} was written by another version of this project; train again or convert it.")
+        if "schema" in content:
+            raise CheckpointError(
+                f"{path} has format 1; convert it with `python -m valle.checkpoints.migration {checkpoint}`."
+            )
+        if content.pop("format") != FORMAT:
+            raise CheckpointError(f"{path} was written by another version of this project; train again.")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(checkpoint, error) from error
     return content
 
 
 def read_summary(checkpoint: Path) -> CheckpointSummary:
-    """The summary of a checkpoint; errors as `read_content`, and for one that cannot be understood."""
+    """Read the summary of a checkpoint. Raises CheckpointError as `read_content`."""
     content = read_content(checkpoint)
     try:
         return CheckpointSummary(
@@ -96,5 +100,14 @@ def read_summary(checkpoint: Path) -> CheckpointSummary:
 
 
 def unreadable(checkpoint: Path, error: Exception) -> CheckpointError:
-    """The error for a card that makes no sense."""
-    return CheckpointError(f"{checkpoint / CARD} cannot be read ({error}); it is no card of a checkpoint.")
+    """Return the error for a malformed card, which mentions an older checkpoint of the run."""
+    older = mention_older(checkpoint)
+    return CheckpointError(f"{checkpoint / CARD} is damaged or no card of a checkpoint ({error}){older}.")
+
+
+def mention_older(checkpoint: Path) -> str:
+    """Return a clause that names the newest older checkpoint of the same run; empty when there is none."""
+    if checkpoint.parent.name != "checkpoints":
+        return ""
+    older = [path for path in list_checkpoints(checkpoint.parent.parent) if path.name < checkpoint.name]
+    return f"; an older checkpoint of its run is {older[-1]}" if older else ""

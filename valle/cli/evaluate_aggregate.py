@@ -1,7 +1,7 @@
 """`valle evaluate aggregate FILE [FILE]`: scores of a table of transcripts, and the paired verdict of two of them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,9 +48,17 @@ def run(command: str, arguments: Sequence[str]) -> int:
     normaliser = get_normaliser(options.normaliser)
     bootstrap = BootstrapOptions(replicas=options.replicas, seed=options.seed)
     tables = [read_transcripts(path, normaliser, language=options.language) for path in options.files]
-    systems = [aggregate(rows, options=bootstrap, clustering=options.clustering)[0] for rows in tables]
-    paired = compare(*tables, options=bootstrap, clustering=options.clustering) if len(tables) == 2 else None
-    say(_as_json(systems, paired, options) if options.format == "json" else _as_text(systems, paired, options))
+    systems = [aggregate(table.rows, options=bootstrap, clustering=options.clustering)[0] for table in tables]
+    paired = (
+        compare(*(table.rows for table in tables), options=bootstrap, clustering=options.clustering)
+        if len(tables) == 2
+        else None
+    )
+    excluded = {str(path): table.excluded for path, table in zip(options.files, tables, strict=True) if table.excluded}
+    if options.format == "json":
+        say(_as_json(systems, paired, options, excluded))
+    else:
+        say(_as_text(systems, paired, options, excluded))
     return 0
 
 
@@ -111,12 +119,18 @@ def _paired(paired: Comparison) -> dict[str, Any]:
     }
 
 
-def _as_json(systems: Sequence[SystemScores], paired: Comparison | None, options: AggregateOptions) -> str:
+def _as_json(
+    systems: Sequence[SystemScores],
+    paired: Comparison | None,
+    options: AggregateOptions,
+    excluded: Mapping[str, Sequence[str]],
+) -> str:
     bootstrap = {"clustering": options.clustering, "replicas": options.replicas, "seed": options.seed}
+    common = {"bootstrap": bootstrap} | ({"excluded": dict(excluded)} if excluded else {})
     if paired is None:
-        return json.dumps(_scores(systems[0]) | {"bootstrap": bootstrap}, indent=2)
-    content = {"systems": [_scores(system) for system in systems], "paired": _paired(paired), "bootstrap": bootstrap}
-    return json.dumps(content, indent=2)
+        return json.dumps(_scores(systems[0]) | common, indent=2)
+    content = {"systems": [_scores(system) for system in systems], "paired": _paired(paired)}
+    return json.dumps(content | common, indent=2)
 
 
 def _text(estimate: Estimate | None, factor: float, decimals: int) -> str:
@@ -129,7 +143,12 @@ def _text(estimate: Estimate | None, factor: float, decimals: int) -> str:
     return f"{value} [{factor * interval[0]:.{decimals}f}, {factor * interval[1]:.{decimals}f}]"
 
 
-def _as_text(systems: Sequence[SystemScores], paired: Comparison | None, options: AggregateOptions) -> str:
+def _as_text(
+    systems: Sequence[SystemScores],
+    paired: Comparison | None,
+    options: AggregateOptions,
+    excluded: Mapping[str, Sequence[str]],
+) -> str:
     lines = []
     for system in systems:
         lines += [
@@ -151,6 +170,10 @@ def _as_text(systems: Sequence[SystemScores], paired: Comparison | None, options
         ]
         if paired.sim_o is not None:
             lines.append(f"  SIM-o      {_sentence(paired.sim_o, paired.sim_verdict, 1, 3)}")
+    lines += [
+        f"Excluded from {path}, because no word of their reference is left: {'; '.join(names)}."
+        for path, names in excluded.items()
+    ]
     lines.append(f"In brackets: 95 % intervals, bootstrap by {options.clustering}, {options.replicas:,} replicas.")
     return "\n".join(lines)
 

@@ -27,14 +27,14 @@ class EvaluateDoctorOptions(BaseModel):
 def run(command: str, arguments: Sequence[str]) -> int:
     """Print a line per model; 1 when one of them is not to be believed."""
     from valle.backends.registry import Backends
-    from valle.evaluation.metrics.known_answers import ask_judges
-    from valle.evaluation.plan import Judges, available_scorers
+    from valle.evaluation.metrics.known_answers import check_models
+    from valle.evaluation.metrics.models import MetricModels, available_scorers
 
     options = parse(EvaluateDoctorOptions, command, arguments)
-    judges = Judges(
+    models = MetricModels(
         asr=options.asr, speaker_encoder=options.speaker_encoder, scorers=available_scorers(options.scorers)
     )
-    verdicts = ask_judges(judges, Backends(device=options.device, threads=options.threads))
-    for verdict in verdicts:
-        say(f"{'ok' if verdict.is_sound else 'refused':8} {verdict.judge} {verdict.revision}: {verdict.detail}")
-    return 0 if all(verdict.is_sound for verdict in verdicts) else 1
+    checks = check_models(models, Backends(device=options.device, threads=options.threads))
+    for check in checks:
+        say(f"{'ok' if check.is_valid else 'refused':8} {check.metric} {check.revision}: {check.detail}")
+    return 0 if all(check.is_valid for check in checks) else 1

@@ -36,9 +36,11 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # The local server crashes a run whose heartbeats are rarer.
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    options = parse(getattr(import_module("flows.parameters"), parameters), command, arguments)
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     verbosity = verbosity_of(os.environ)
-    introduce(command, verbosity)
+    if not {"-h", "--help"} & set(arguments):
+        introduce(command, verbosity)
+    options = parse(getattr(import_module("flows.parameters"), parameters), command, arguments)
     handler = configure_terminal(verbosity)
     # Prefect is imported from here on: it takes seconds, and a wrong option is reported before.
     from flows.runtime.shutdown import exit_on_sigterm

@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
-import torch
-
 from valle.codec.mini.network import MiniConfig, MiniNetwork
 from valle.codec.mini.weights_file import EMBEDDED, Provenance, WeightsHeader, write_weights
 from valle.codec_training.dataset import describe_audio
 from valle.codec_training.loop import CHECKPOINT
+from valle.state_files import read_state
 from warehouse.errors import TrainingError
 
 _NOT_STATED = "not stated"
@@ -24,7 +23,7 @@ def export_run(
     path = run_directory / CHECKPOINT
     if not path.exists():
         raise TrainingError(f"{path} does not exist; train first with `valle train-codec`")
-    saved = torch.load(path, map_location="cpu", weights_only=False)
+    saved = read_state(path)
     if not saved["trainer"]["has_filters"]:
         raise TrainingError(f"{path} is still in its first stage and cannot speak; train on")
     network = MiniNetwork(MiniConfig.from_json(saved["config"]))

@@ -18,10 +18,12 @@ from valle.audio import Audio, AudioLocation, write_audio
 from valle.codec_training.dataset import SpeechPool, open_speech_pool
 from valle.codec_training.options import CodecTrainingOptions
 from valle.codec_training.trainer import Metrics, Trainer, stage_at
+from valle.state_files import read_state, write_state
 from warehouse.errors import CheckpointError
+from warehouse.files import atomic_write
 
 log = logging.getLogger(__name__)
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT = "checkpoint.safetensors"
 METRICS_EVERY = 20
 LONGEST_EXAMPLE = 6.0  # seconds
 
@@ -49,10 +51,9 @@ class TrainingReport:
 
 def _write_checkpoint(trainer: Trainer, seconds: float, directory: Path) -> Path:
     path = directory / CHECKPOINT
-    temporary = path.with_suffix(".tmp")
-    config = trainer.options.config.to_json()
-    torch.save({"trainer": trainer.state(), "seconds": seconds, "config": config}, temporary)
-    temporary.replace(path)
+    state = {"trainer": trainer.state(), "seconds": seconds, "config": trainer.options.config.to_json()}
+    with atomic_write(path) as temporary:
+        write_state(temporary, state)
     return path
 
 
@@ -61,7 +62,7 @@ def _read_checkpoint(trainer: Trainer, directory: Path) -> float:
     path = directory / CHECKPOINT
     if not path.exists():
         return 0.0
-    saved = torch.load(path, map_location="cpu", weights_only=False)
+    saved = read_state(path)
     if saved["config"] != trainer.options.config.to_json():
         raise CheckpointError(f"{path} holds a network of another shape; give another run directory")
     trainer.restore(saved["trainer"])
@@ -122,8 +123,8 @@ def train_codec(
 ) -> CodecTrainingResult:
     """Train or resume the embedded codec on `clips` in `run_directory`.
 
-    Writes `checkpoint.pt` (atomically), `metrics.jsonl`, `options.json` and `examples/`. `should_stop` is called
-    after every step and ends the session with a checkpoint; `on_report` is called every few steps. Raises
+    Writes `checkpoint.safetensors` (atomically), `metrics.jsonl`, `options.json` and `examples/`. `should_stop` is
+    called after every step and ends the session with a checkpoint; `on_report` is called every few steps. Raises
     TrainingError for unusable clips and CheckpointError for a run directory with a network of another shape.
     """
     pool = open_speech_pool(

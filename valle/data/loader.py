@@ -1,52 +1,47 @@
-"""Batches, prepared in a thread while the model computes."""
+"""Prefetching: batches are collated in a thread while the model computes."""
 
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from valle.data.collate import Collator
-from valle.data.sampler import Cursor, Turn
+from valle.data.cursor import Cursor
+from valle.data.sampler import ScheduledBatch
 from valle.model.batch import Batch
 
-
-@dataclass(frozen=True, slots=True)
-class LoadedBatch:
-    """A batch and the cursor that resumes right after it."""
-
-    batch: Batch
-    after: Cursor
+T = TypeVar("T")
 
 
-def stream(turns: Iterator[Turn], collator: Collator) -> Iterator[LoadedBatch]:
-    """The batches of a rank's turns."""
-    for turn in turns:
-        yield LoadedBatch(collator(turn.batch, turn.draws), turn.after)
+def collate_batches(scheduled: Iterator[ScheduledBatch], collator: Collator) -> Iterator[tuple[Batch, Cursor]]:
+    """Collate scheduled batches; yields each with the cursor that resumes right after it."""
+    for batch in scheduled:
+        yield collator(batch), batch.after
 
 
-class Prefetched:
-    """Runs an iterator in a thread, `depth` elements ahead. An exception there is raised here. Close it when done."""
+class Prefetcher(Generic[T]):
+    """Runs an iterator in a thread, `depth` elements ahead. Its exceptions are raised here. Close it when done."""
 
-    def __init__(self, source: Iterator[LoadedBatch], *, depth: int) -> None:
+    def __init__(self, source: Iterator[T], *, depth: int) -> None:
         self._source = source
-        self._queue: queue.Queue[LoadedBatch | BaseException | None] = queue.Queue(maxsize=depth)
+        self._queue: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(maxsize=depth)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> "Prefetched":
+    def __iter__(self) -> "Prefetcher[T]":
         return self
 
-    def __next__(self) -> LoadedBatch:
+    def __next__(self) -> T:
         element = self._queue.get()
         if element is None:
             raise StopIteration
         if isinstance(element, BaseException):
             raise element
-        return element
+        return element[0]
 
     def close(self) -> None:
-        """Stop the thread and forget what it prepared."""
+        """Stop the thread and drop what it prepared."""
         self._closed.set()
         while self._thread.is_alive():
             try:
@@ -57,13 +52,14 @@ class Prefetched:
     def _run(self) -> None:
         try:
             for element in self._source:
-                if not self._put(element):
+                if not self._put((element,)):
                     return
             self._put(None)
-        except BaseException as error:  # noqa: BLE001 - handed to the consumer, who raises it
+        except BaseException as error:  # noqa: BLE001 - raised again by the consumer
             self._put(error)
 
-    def _put(self, element: LoadedBatch | BaseException | None) -> bool:
+    def _put(self, element: tuple[T] | BaseException | None) -> bool:
+        # A blocking put would never notice that the consumer closed the prefetcher.
         while not self._closed.is_set():
             try:
                 self._queue.put(element, timeout=0.1)

@@ -1,146 +1,185 @@
-"""Batches of an epoch under a token budget, planned as a pure function of (options, epoch).
+"""Batches of an epoch under a token budget, planned as a pure function of options, epoch and cursor.
 
 Row groups are shuffled, then cut into windows; inside a window the rows of each layout are sorted by exact length, cut
-into batches, and the batches shuffled. So a window of row groups is read once, padding stays small, and to resume is
-to plan the epoch again and start at a batch index. The batches of all epochs are one sequence; w ranks take w of them
-at a time, one each, so ranks share no row, none is lost, and the order does not depend on how many ranks there are.
+into batches, and the batches shuffled. So a window of row groups is read once and padding stays small. A resumed run
+plans the rows that are left: a batch ends where the next row would exceed the budget, so removing finished batches
+leaves all others as they were. The batches of all epochs are one sequence; w ranks take w of them at a time, one
+each, so ranks share no row and the order does not depend on their number.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.data.draws import TRAINED, DrawOptions, Draws, draw_rows, lengths_of
+from valle.data.cursor import Cursor
+from valle.data.epoch_rows import sample_rows
 from valle.data.items import Items
-from valle.data.keyed import Purpose, uniform
+from valle.data.options import RowOptions
+from valle.data.random_streams import Stream, uniform
+from valle.model.config import ModelConfig
 from valle.model.layout import Layout
-from valle.model.placement import Pace, row_length
+from valle.model.placement import Ints, PositionStride, row_length
+from valle.tasks.base import EpochRows
+from valle.tasks.registry import TASKS, TaskRegistry
 from warehouse.errors import TrainingError
 
-MOST_ROWS = 4096
+MAX_ROWS = 4096
 """Rows of a batch at most, whatever its budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerOptions:
-    """`batch_tokens` counts slots of the padded grid; `window_rows` is how many rows are sorted together."""
+    """`batch_tokens` counts slots of the padded grid; `window_rows` rows are sorted together."""
 
-    draws: DrawOptions
+    rows: RowOptions
     batch_tokens: int
-    pace: Pace = field(default_factory=Pace)
+    config: ModelConfig
+    tasks: TaskRegistry = TASKS
     window_rows: int = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a run stands in the data: the next batch, of whichever rank, is number `batch` of `epoch`."""
-
-    epoch: int = 0
-    batch: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class PlannedBatch:
-    """Rows of one layout, as indices into the draws of the epoch, and the slots they take."""
+    """Rows of one layout, as indices into the rows of the epoch, and the slots they fill.
 
-    epoch: int
+    `window` is the first row of their window in reading order, `places` their indices inside it.
+    """
+
     layout: Layout
-    rows: NDArray[np.int64]
+    index: Ints
+    window: int
+    places: Ints
     num_tokens: int
     num_slots: int
 
 
 @dataclass(frozen=True, slots=True)
 class EpochPlan:
-    """All draws and batches of an epoch, for every rank."""
+    """The sampled rows of an epoch and their batches, for all ranks."""
 
     epoch: int
-    draws: Draws
+    rows: EpochRows
+    order: Ints  # rows in reading order
     batches: tuple[PlannedBatch, ...]
 
     @property
     def padding_fraction(self) -> float:
-        """Share of the slots that are padding."""
+        """Compute the fraction of slots that are padding."""
         slots = sum(batch.num_slots for batch in self.batches)
         return 1 - sum(batch.num_tokens for batch in self.batches) / slots
 
 
-def _lengths(items: Items, draws: Draws, pace: Pace) -> NDArray[np.int64]:
-    """Slots of each row."""
-    by_layout = [row_length(layout, lengths_of(items, draws, layout), pace) for layout in TRAINED]
-    return np.stack(by_layout)[draws.layout, np.arange(len(draws))]
-
-
-def _reading_order(items: Items, draws: Draws, options: SamplerOptions, epoch: int) -> NDArray[np.int64]:
-    """Rows with their row groups shuffled and kept together."""
-    group = items.part[draws.item] * (int(items.row_group.max()) + 1) + items.row_group[draws.item]
-    shuffled = uniform(options.draws.seed, epoch, Purpose.GROUP_ORDER, group)
-    within = uniform(options.draws.seed, epoch, Purpose.ITEM_ORDER, draws.item)
-    return np.lexsort((draws.copy, within, group, shuffled))
-
-
-def _cut(rows: NDArray[np.int64], lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
-    """Cut rows, sorted by length, so that count times longest stays within the budget; a longer row goes alone."""
-    start = 0
-    while start < len(rows):
-        span = lengths[rows[start : start + MOST_ROWS]]
-        cost = np.arange(1, len(span) + 1) * span  # grows, since the lengths do
-        taken = max(1, int(np.searchsorted(cost, budget, side="right")))
-        yield rows[start : start + taken]
-        start += taken
-
-
-def plan_epoch(items: Items, options: SamplerOptions, epoch: int) -> EpochPlan:
-    """Draw the rows of an epoch and cut them into batches. Raises TrainingError when all weights are 0."""
-    draws = draw_rows(items, options.draws, epoch)
-    if len(draws) == 0:
-        if not (items.weights > 0).any():
-            raise TrainingError("Every item of the training set has weight 0; change the weight of the selection.")
-        return EpochPlan(epoch, draws, ())
-    lengths = _lengths(items, draws, options.pace)
-    order = _reading_order(items, draws, options, epoch)
-    batches: list[PlannedBatch] = []
-    for start in range(0, len(order), options.window_rows):
-        window = order[start : start + options.window_rows]
-        planned = []
-        for number, layout in enumerate(TRAINED):
-            rows = window[draws.layout[window] == number]
-            rows = rows[np.argsort(lengths[rows], kind="stable")]
-            for chosen in _cut(rows, lengths, options.batch_tokens):
-                span = lengths[chosen]
-                planned.append(PlannedBatch(epoch, layout, chosen, int(span.sum()), int(span.max()) * len(span)))
-        keys = uniform(options.draws.seed, epoch, Purpose.BATCH_ORDER, np.arange(len(planned)) + len(batches))
-        batches.extend(planned[index] for index in np.argsort(keys, kind="stable"))
-    return EpochPlan(epoch, draws, tuple(batches))
-
-
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One planned batch of one rank, with the draws its rows point into and the cursor after all ranks took theirs."""
+class ScheduledBatch:
+    """The batch of one rank: its layout and rows, and the cursor after all ranks have trained on theirs."""
 
-    batch: PlannedBatch
-    draws: Draws
+    seed: int
+    epoch: int
+    layout: Layout
+    rows: EpochRows
     after: Cursor
 
 
-def _sequence(items: Items, options: SamplerOptions, start: Cursor) -> Iterator[Turn]:
-    """Every batch from `start` on, epoch after epoch, forever."""
-    first = start.batch
+def _row_lengths(items: Items, rows: EpochRows, tasks: TaskRegistry, stride: PositionStride) -> Ints:
+    """Compute the slots of each row."""
+    lengths = np.zeros(len(rows), dtype=np.int64)
+    for number, layout in enumerate(tasks.layouts):
+        index = np.flatnonzero(rows.layout == number)
+        fields = tasks.task_of(layout).lengths(layout, items, rows.take(index))
+        lengths[index] = row_length(layout, fields, stride)
+    return lengths
+
+
+def _reading_order(items: Items, rows: EpochRows, seed: int, epoch: int) -> Ints:
+    """Order the rows so that row groups are shuffled and the rows of a group stay together."""
+    group = items.part[rows.item] * (int(items.row_group.max()) + 1) + items.row_group[rows.item]
+    shuffled = uniform(seed, epoch, Stream.GROUP_ORDER, group)
+    within = uniform(seed, epoch, Stream.ITEM_ORDER, rows.item)
+    return np.lexsort((rows.copy, within, group, shuffled))
+
+
+def _cut(lengths: Ints, budget: int) -> Iterator[tuple[int, int]]:
+    """Cut rising lengths into spans whose count times longest is within the budget; a longer row is alone."""
+    start = 0
+    while start < len(lengths):
+        span = lengths[start : start + MAX_ROWS]
+        cost = np.arange(1, len(span) + 1) * span  # rises, since the lengths do
+        end = start + max(1, int(np.searchsorted(cost, budget, side="right")))
+        yield start, end
+        start = end
+
+
+def plan_epoch(items: Items, options: SamplerOptions, epoch: int, cursor: Cursor | None = None) -> EpochPlan:
+    """Sample the rows of an epoch and cut those that are left after `cursor` into batches.
+
+    Raises TrainingError when all weights are 0.
+    """
+    cursor = cursor or Cursor(epoch)
+    rows = sample_rows(items, options.rows, options.config, epoch, options.tasks)
+    if len(rows) == 0:
+        if not (items.weights > 0).any():
+            raise TrainingError("Every item of the training set has weight 0; change the weight of the selection.")
+        return EpochPlan(epoch, rows, rows.item, ())
+    lengths = _row_lengths(items, rows, options.tasks, options.config.position_stride)
+    order = _reading_order(items, rows, options.rows.seed, epoch)
+    batches: list[PlannedBatch] = []
+    for window in range(cursor.rows, len(order), options.window_rows):
+        index = order[window : window + options.window_rows]
+        is_done = cursor.is_done(len(index)) if window == cursor.rows else np.zeros(len(index), dtype=bool)
+        batches += _plan_window(index, is_done, rows, lengths, window=window, epoch=epoch, options=options)
+    return EpochPlan(epoch, rows, order, tuple(batches))
+
+
+def _plan_window(
+    index: Ints,
+    is_done: NDArray[np.bool_],
+    rows: EpochRows,
+    lengths: Ints,
+    *,
+    window: int,
+    epoch: int,
+    options: SamplerOptions,
+) -> list[PlannedBatch]:
+    """Cut the rows of a window that are left into batches of one layout each, and shuffle the batches."""
+    planned = []
+    for number, layout in enumerate(options.tasks.layouts):
+        places = np.flatnonzero((rows.layout[index] == number) & ~is_done)
+        places = places[np.argsort(lengths[index[places]], kind="stable")]
+        sorted_lengths = lengths[index[places]]
+        for start, end in _cut(sorted_lengths, options.batch_tokens):
+            chosen, span = places[start:end], sorted_lengths[start:end]
+            tokens, slots = int(span.sum()), int(span[-1]) * len(span)
+            planned.append(PlannedBatch(layout, index[chosen], window, chosen, tokens, slots))
+    # Keyed by its first row, the place of a batch does not depend on the batches that are already done.
+    first_rows = np.array([window + batch.places[0] for batch in planned], dtype=np.int64)
+    keys = uniform(options.rows.seed, epoch, Stream.BATCH_ORDER, first_rows)
+    return [planned[position] for position in np.argsort(keys, kind="stable")]
+
+
+def _iterate_all(items: Items, options: SamplerOptions, start: Cursor) -> Iterator[ScheduledBatch]:
+    """Yield every batch from `start` on, epoch after epoch, forever."""
     for epoch in count(start.epoch):
-        plan = plan_epoch(items, options, epoch)
-        for index in range(first, len(plan.batches)):
-            yield Turn(plan.batches[index], plan.draws, Cursor(epoch, index + 1))
-        first = 0
+        cursor = start if epoch == start.epoch else Cursor(epoch)
+        plan = plan_epoch(items, options, epoch, cursor)
+        is_done = cursor.is_done(len(plan.order[cursor.rows : cursor.rows + options.window_rows]))
+        for batch in plan.batches:
+            if batch.window != cursor.rows:
+                cursor = Cursor(epoch, batch.window)
+                is_done = np.zeros(len(plan.order[batch.window : batch.window + options.window_rows]), dtype=bool)
+            is_done[batch.places] = True
+            after = cursor.within(is_done)
+            yield ScheduledBatch(options.rows.seed, epoch, batch.layout, plan.rows.take(batch.index), after)
 
 
-def turns(
+def iterate_batches(
     items: Items, options: SamplerOptions, *, start: Cursor, rank: int = 0, world_size: int = 1
-) -> Iterator[Turn]:
-    """The batches of one rank from `start` on, forever."""
-    sequence = _sequence(items, options, start)
+) -> Iterator[ScheduledBatch]:
+    """Yield the batches of one rank from `start` on, forever."""
+    sequence = _iterate_all(items, options, start)
     while True:
         together = list(islice(sequence, world_size))
-        yield Turn(together[rank].batch, together[rank].draws, together[-1].after)
+        batch = together[rank]
+        yield ScheduledBatch(batch.seed, batch.epoch, batch.layout, batch.rows, together[-1].after)

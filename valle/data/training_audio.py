@@ -3,13 +3,13 @@
 import csv
 from pathlib import Path
 
+from manifests.reading.audio_files import find_audio_files
 from valle.audio import AudioLocation
 from valle.data.selection.training_set import load_training_set
 from valle.data_root import DataRoot
 from warehouse.catalogue.views import connect
 from warehouse.errors import ManifestError
 
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
 LOWEST_RATE = 16_000
 
 
@@ -17,12 +17,12 @@ def find_clips(directory: Path) -> list[AudioLocation]:
     """Audio below `directory`; where it has a `corpus.tsv`, only rows of split `main` and of 16 kHz or more."""
     table = directory / "corpus.tsv"
     if not table.exists():
-        paths = sorted(path for path in directory.rglob("*") if path.suffix in AUDIO_SUFFIXES)
+        paths = sorted(find_audio_files(directory))
     else:
         with table.open(newline="") as rows:
             paths = [directory / row["file"] for row in csv.DictReader(rows, delimiter="\t") if _is_wanted(row)]
     if not paths:
-        raise ManifestError(f"{directory} holds no training audio; name a folder of wav, flac, ogg or mp3 files")
+        raise ManifestError(f"{directory} holds no training audio; name a folder of audio files")
     return [AudioLocation(str(path)) for path in paths]
 
 
@@ -36,7 +36,7 @@ def clips_of_set(root: DataRoot, name: str) -> list[AudioLocation]:
     with connect(root.lake.snapshot(training_set.card.table_versions)) as connection:
         connection.register("items", training_set.split("train"))
         rows = connection.execute(
-            'SELECT u.path, u."offset", u.size, u.start_sample, u.num_samples FROM utterances u '
+            'SELECT u.path, u."offset", u.size, u.start_sample, u.num_samples, u.channel FROM utterances u '
             "SEMI JOIN items i ON i.segment_id = u.segment_id ORDER BY u.segment_id"
         ).fetchall()
     return [AudioLocation(*row) for row in rows]

@@ -1,82 +1,53 @@
-"""The end of an evaluation: from what the road heard to scores and a report.
-
-The speech is a corpus of its own: it is ingested, segmented, transcribed, judged and embedded by the same stages as
-any other, and the scores are made from those rows. What evaluates a model is therefore what prepared its data.
-"""
+"""Score an evaluation whose speech the pipeline has processed, and write its report."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends.registry import Backends
 from valle.data_root import DataRoot
 from valle.evaluation.items.item_list import write_list
 from valle.evaluation.items.items import EvaluationItem
-from valle.evaluation.metrics.defects import Silence, find_silence
-from valle.evaluation.metrics.score import Embedding, Opinions, Output, Phonemize, ScoringRun, Voices, score
+from valle.evaluation.metrics.score import Embedding, Output, Phonemize, PromptEmbeddings, ScoringRun, score
+from valle.evaluation.pipeline_output import PipelineRows, embeddings_of, failures_of, outputs_of, read_pipeline_rows
 from valle.evaluation.plan import EvaluationPlan
 from valle.evaluation.report.lake_sections import lake_key, lake_sections
 from valle.evaluation.report.report import write_report
-from valle.evaluation.systems.audio_files import Spoken, continued_path, find_speech, voices_directory
+from valle.evaluation.systems.audio_files import SpeechFile, find_speech, similarity_directory
+from valle.evaluation.systems.base import ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.evaluation.systems.control_speech import PROMPT_CODEC, control_items, control_systems
-from valle.evaluation.systems.controls import ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.evaluation.systems.espeak import espeak_languages
 from valle.phonemes import LANGUAGES, SPACE
 from valle.phonemes.symbols import PUNCTUATION
 from valle.reporting import Report
-from warehouse.catalogue.views import connect, run_query
 from warehouse.errors import CommitConflict, ConfigurationError, LakeError
 from warehouse.lake.arrow import from_table
 from warehouse.lake.tables import Lake
 from warehouse.rows import ScoreRow
 
-_HEARD = """
-SELECT
-    r.path, r.content_hash, s.duration, t.asr_text, v.embedding,
-    q.model AS quality_model, q.dnsmos_ovrl, q.dnsmos_p808, q.distillmos
-FROM recordings r
--- Equal bytes are heard once: an utterance may also be the prompt of another.
-JOIN current_recordings k ON k.corpus = r.corpus AND k.content_hash = r.content_hash AND k.drop_reason IS NULL
-JOIN current_segments s ON s.recording_id = k.recording_id
-LEFT JOIN current_transcripts t ON t.segment_id = s.segment_id
-LEFT JOIN current_speakers v ON v.segment_id = s.segment_id
-LEFT JOIN current_quality q ON q.segment_id = s.segment_id
-WHERE list_contains(?, r.corpus)
-QUALIFY row_number() OVER (PARTITION BY r.path ORDER BY r.ingested_at DESC) = 1
-"""
 _STRESS = frozenset("ˈˌ")
+_MAX_NAMED = 10  # utterances in a note of the report
 
 
 def score_evaluation(plan: EvaluationPlan, data_root: DataRoot, backends: Backends) -> list[ScoreRow]:
-    """Make the scores of a plan from what the road heard of its speech, and commit them, once."""
-    heard = _heard(plan, data_root.lake)
-    of_system, of_controls = plan.speech(data_root)
-    spoken = {plan.system.name: find_speech(plan.items.items, plan.system.name, of_system)}
-    for control in control_systems(plan.decoders):
-        spoken[control] = find_speech(control_items(plan.items), control, of_controls)
-    spoken[PROMPT_CODEC] = find_speech(control_items(plan.items), PROMPT_CODEC, voices_directory(of_controls))
-    outputs = {system: _outputs(files, heard) for system, files in spoken.items()}
-    prompt_of = {item.utterance: item.prompt for item in plan.items.items}
-    voices = Voices(
-        recorded=_voices(outputs[PROMPT_COPIED], prompt_of), resynthesised=_voices(outputs[PROMPT_CODEC], prompt_of)
-    )
-    _require_voices(plan.items.items, voices.recorded)
+    """Score a plan from the pipeline's output on its speech, and commit the scores once."""
+    processed = read_pipeline_rows(plan, data_root.lake)
+    files = _speech_files(plan, data_root)
+    outputs = {system: outputs_of(members, processed) for system, members in files.items()}
+    prompts = _prompt_embeddings(plan, files, processed)
     durations = {output.utterance: output.duration for output in outputs[GROUND_TRUTH]}
+    phonemize = _phonemize(backends, plan.models.phonemizer) if _can_phonemize(plan.items.items) else None
     rows: list[ScoreRow] = []
-    for system, items, made in _rows_to_score(plan, outputs):
+    for system, items, made in _systems_to_score(plan, outputs):
         rows += score(
             items,
             made,
-            voices=voices,
-            run=_run(plan, system),
-            phonemize=_phonemize(backends, plan.judges.phonemizer) if _can_phonemize(items) else None,
-            failures=_failures(spoken.get(system, ()), heard),
+            prompts=prompts,
+            run=_scoring_run(plan, system),
+            phonemize=phonemize,
+            failures=failures_of(files.get(system, ()), processed),
             recorded_durations=durations,
         )
     try:
@@ -86,51 +57,80 @@ def score_evaluation(plan: EvaluationPlan, data_root: DataRoot, backends: Backen
     return rows
 
 
-def _failures(files: Sequence[Spoken], heard: Mapping[str, dict[str, Any]]) -> dict[tuple[str, int], str]:
-    """Why an item has no speech: the system said so, or the road found none in the file."""
-    return {
-        (file.utterance, file.trial): file.failure or "no speech was found in its audio"
-        for file in files
-        if str(file.path) not in heard
-    }
+def _speech_files(plan: EvaluationPlan, data_root: DataRoot) -> dict[str, list[SpeechFile]]:
+    """Return the files of the system, of all controls and of the prompts through the codec, by system."""
+    system_directory, control_directory = plan.speech(data_root)
+    controls = control_items(plan.items)
+    files = {plan.system.name: find_speech(plan.items.items, plan.system.name, system_directory)}
+    for control in control_systems(plan.decoders):
+        files[control] = find_speech(controls, control, control_directory)
+    files[PROMPT_CODEC] = find_speech(controls, PROMPT_CODEC, similarity_directory(control_directory))
+    return files
 
 
-def _rows_to_score(
+def _prompt_embeddings(
+    plan: EvaluationPlan, files: Mapping[str, Sequence[SpeechFile]], processed: PipelineRows
+) -> PromptEmbeddings:
+    """Return the embeddings of the prompts. Raise ConfigurationError for a prompt without one."""
+    prompt_of = {item.utterance: item.prompt for item in plan.items.items}
+
+    def by_prompt(system: str) -> dict[str, Embedding]:
+        embeddings = embeddings_of(files[system], processed)
+        return {prompt_of[utterance]: embedding for utterance, embedding in embeddings.items()}
+
+    prompts = PromptEmbeddings(recorded=by_prompt(PROMPT_COPIED), resynthesized=by_prompt(PROMPT_CODEC))
+    missing = sorted(
+        {
+            item.prompt
+            for item in plan.items.items
+            if item.prompt_location is not None and item.prompt not in prompts.recorded
+        }
+    )
+    if missing:
+        raise ConfigurationError(
+            f"{len(missing)} prompts of the list have no speaker embedding, such as {missing[0]}: they were dropped as "
+            "silent or too short, see `valle sql --query drops_by_reason`; leave them out of the list."
+        )
+    return prompts
+
+
+def _systems_to_score(
     plan: EvaluationPlan, outputs: Mapping[str, Sequence[Output]]
 ) -> list[tuple[str, Sequence[EvaluationItem], Sequence[Output]]]:
-    """Every row of the report: a control that the list makes impossible is not one of them."""
-    controls = control_items(plan.items)
-    rows: list[tuple[str, Sequence[EvaluationItem], Sequence[Output]]] = [
+    """Return every system of the report with its items and outputs, without impossible controls."""
+    controls, impossible = control_items(plan.items), impossible_controls(plan)
+    systems: list[tuple[str, Sequence[EvaluationItem], Sequence[Output]]] = [
         (plan.system.name, plan.items.items, outputs[plan.system.name])
     ]
     for name in control_systems(plan.decoders):
-        if name not in impossible_controls(plan):
-            rows.append((name, controls, outputs[name]))
-    shuffled = _shuffled(controls)
-    if SHUFFLED_SPEAKER not in impossible_controls(plan):
-        chosen = {item.utterance for item in shuffled}
-        rows.append((SHUFFLED_SPEAKER, shuffled, [one for one in outputs[GROUND_TRUTH] if one.utterance in chosen]))
-    return rows
+        if name not in impossible:
+            systems.append((name, controls, outputs[name]))
+    if SHUFFLED_SPEAKER not in impossible:
+        shuffled = _shuffle_prompts(controls)
+        utterances = {item.utterance for item in shuffled}
+        recordings = [output for output in outputs[GROUND_TRUTH] if output.utterance in utterances]
+        systems.append((SHUFFLED_SPEAKER, shuffled, recordings))
+    return systems
 
 
 def impossible_controls(plan: EvaluationPlan) -> dict[str, str]:
-    """The control rows that a list cannot have, and why."""
+    """Return the controls that are impossible for a list, with the reason."""
     items, reasons = plan.items, dict(plan.decoders.unavailable)
     if not items.has_recordings:
-        why = "the list holds no recordings of its sentences"
-        reasons |= dict.fromkeys((GROUND_TRUTH, *plan.decoders.by_system, SHUFFLED_SPEAKER), why)
+        reason = "the list has no recordings of its texts"
+        reasons |= dict.fromkeys((GROUND_TRUTH, *plan.decoders.by_system, SHUFFLED_SPEAKER), reason)
     if not items.has_prompts:
-        reasons |= dict.fromkeys((PROMPT_COPIED, SHUFFLED_SPEAKER), "the list has sentences without a prompt")
-    unspoken = sorted({item.language for item in items.items} - espeak_languages())
-    if unspoken:
-        reasons[ESPEAK] = f"espeak-ng has no voice here for {', '.join(unspoken)}"
+        reasons |= dict.fromkeys((PROMPT_COPIED, SHUFFLED_SPEAKER), "the list has texts without a prompt")
+    unsupported = sorted({item.language for item in items.items} - espeak_languages())
+    if unsupported:
+        reasons[ESPEAK] = f"espeak-ng has no voice for {', '.join(unsupported)}"
     if len({item.speaker for item in items.items}) < 2:
-        reasons[SHUFFLED_SPEAKER] = "the list has one speaker only"
+        reasons[SHUFFLED_SPEAKER] = "the list has a single speaker"
     return reasons
 
 
-def _run(plan: EvaluationPlan, system: str) -> ScoringRun:
-    revisions = plan.judges.revisions
+def _scoring_run(plan: EvaluationPlan, system: str) -> ScoringRun:
+    revisions = plan.models.revisions
     return ScoringRun(
         evaluation=plan.name,
         system=system,
@@ -138,7 +138,7 @@ def _run(plan: EvaluationPlan, system: str) -> ScoringRun:
         asr_model=revisions["ASR"],
         speaker_model=revisions["speaker encoder"],
         scored_at=datetime.now(UTC),
-        normaliser=plan.judges.normaliser,
+        normaliser=plan.models.normaliser,
         items_hash=plan.items.hash,
         phonemizer=revisions["phonemizer"],
     )
@@ -158,16 +158,24 @@ def _phonemize(backends: Backends, name: str) -> Phonemize:
     return phonemize
 
 
-def stored_scores(evaluation: str, lake: Lake) -> list[ScoreRow]:
-    """The scores of an evaluation that was made before; empty when there are none.
+def _shuffle_prompts(items: Sequence[EvaluationItem]) -> list[EvaluationItem]:
+    """Give every item the prompt of the next other speaker."""
+    shuffled = []
+    for index, item in enumerate(items):
+        rotated = (*items[index + 1 :], *items[:index])
+        donor = next((candidate for candidate in rotated if candidate.speaker != item.speaker), None)
+        if donor is not None:
+            shuffled.append(dataclasses.replace(item, prompt=donor.prompt))
+    return shuffled
 
-    Raises LakeError when a part of the table cannot be read.
-    """
+
+def stored_scores(evaluation: str, lake: Lake) -> list[ScoreRow]:
+    """Return the stored scores of an evaluation; empty when there are none. Raise LakeError for a lost data file."""
     stored = lake.open_table(ScoreRow.table)
     if stored is None:
         return []
     try:
-        # Of this table alone: to define the views of all takes longer than the rest of an evaluation that is done.
+        # Only this table is opened: defining all views takes longer than the rest of a finished evaluation.
         table = stored.to_pyarrow_table(filters=[("evaluation", "=", evaluation)])
     except (OSError, pa.ArrowException) as error:
         raise LakeError(f"Table {ScoreRow.table} cannot be read ({error}); run `valle fsck`.") from error
@@ -177,7 +185,7 @@ def stored_scores(evaluation: str, lake: Lake) -> list[ScoreRow]:
 def report_evaluation(
     plan: EvaluationPlan, rows: Sequence[ScoreRow], data_root: DataRoot, facts: Mapping[str, str]
 ) -> Report:
-    """Write the report of an evaluation, and its list of items beside it; `facts` are what is known of the system."""
+    """Write the report of an evaluation and its list of items; `facts` describe the system."""
     directory = data_root.reports / plan.name
     write_list(plan.items, directory / "items.json")
     items = plan.items
@@ -187,7 +195,7 @@ def report_evaluation(
         "items": f"{len(items.items)} of {items.source}",
         "items hash": items.hash,
         "codec": plan.decoders.identity,
-        **plan.judges.revisions,
+        **plan.models.revisions,
     }
     return write_report(
         rows,
@@ -197,74 +205,17 @@ def report_evaluation(
         sections=lambda: lake_sections(rows, data_root.lake),
         sections_key=lake_key(data_root.lake),
         impossible=impossible_controls(plan),
+        notes=exclusion_notes(plan),
     )
 
 
-def _heard(plan: EvaluationPlan, lake: Lake) -> dict[str, dict[str, Any]]:
-    folders = [Path(name) for name in (plan.name, plan.controls)]
-    corpora = [folder.name for directory in folders for folder in (directory, voices_directory(directory))]
-    with connect(lake.snapshot()) as connection:
-        table: pa.Table = run_query(connection, _HEARD, [corpora])
-    return {row["path"]: row for row in table.to_pylist()}
-
-
-def _outputs(files: Sequence[Spoken], heard: Mapping[str, dict[str, Any]]) -> list[Output]:
-    outputs = []
-    for file in files:
-        row = heard.get(str(file.path))
-        if row is None:
-            continue  # What failed, or what the road dropped (silence, say), is missing, and scored as such.
-        # Similarity is measured on what follows the prompt, where the speech goes on from it.
-        embedding = heard.get(str(continued_path(file.path)), row)["embedding"]
-        outputs.append(
-            Output(
-                utterance=file.utterance,
-                trial=file.trial,
-                path=str(file.path),
-                duration=row["duration"],
-                heard=row["asr_text"] or "",
-                embedding=None if embedding is None else np.asarray(embedding, dtype=np.float32),
-                generation_seconds=file.seconds,
-                first_audio_seconds=file.first_audio_seconds,
-                audio_hash=row["content_hash"],
-                silence=_silence(file),
-                opinions=Opinions(
-                    model=row["quality_model"],
-                    dnsmos_ovrl=row["dnsmos_ovrl"],
-                    dnsmos_p808=row["dnsmos_p808"],
-                    distillmos=row["distillmos"],
-                ),
-            )
-        )
-    return outputs
-
-
-def _silence(file: Spoken) -> Silence | None:
-    try:
-        return find_silence(read_audio(AudioLocation(str(file.path))))
-    except UnreadableAudio:
-        return None
-
-
-def _voices(outputs: Sequence[Output], prompt_of: Mapping[str, str]) -> dict[str, Embedding]:
-    return {prompt_of[output.utterance]: output.embedding for output in outputs if output.embedding is not None}
-
-
-def _require_voices(items: Sequence[EvaluationItem], voices: Mapping[str, Embedding]) -> None:
-    """Raise ConfigurationError for a prompt without a voice: nothing could be said of the similarity to it."""
-    mute = sorted({item.prompt for item in items if item.prompt_location is not None and item.prompt not in voices})
-    if mute:
-        raise ConfigurationError(
-            f"{len(mute)} prompts of the list have no voice to compare with, such as {mute[0]}: the road dropped them "
-            "(silent or too short, see `valle sql --query drops_by_reason`); leave them out of the list."
-        )
-
-
-def _shuffled(items: Sequence[EvaluationItem]) -> list[EvaluationItem]:
-    """Every item with the prompt of another speaker; without another speaker the item is left out."""
-    shuffled = []
-    for index, item in enumerate(items):
-        others = [other for other in (*items[index + 1 :], *items[:index]) if other.speaker != item.speaker]
-        if others:
-            shuffled.append(dataclasses.replace(item, prompt=others[0].prompt))
-    return shuffled
+def exclusion_notes(plan: EvaluationPlan) -> tuple[str, ...]:
+    """Describe the utterances that are not scored, because the normaliser leaves no word of their text."""
+    if not plan.excluded:
+        return ()
+    names = ", ".join(f"`{name}`" for name in plan.excluded[:_MAX_NAMED])
+    more = f" and {len(plan.excluded) - _MAX_NAMED} more" if len(plan.excluded) > _MAX_NAMED else ""
+    return (
+        f"{len(plan.excluded)} utterances are excluded, because the normaliser `{plan.models.normaliser}` leaves no "
+        f"word of their text: {names}{more}.",
+    )

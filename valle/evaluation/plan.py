@@ -1,106 +1,77 @@
-"""What an evaluation is to do: which system speaks which items, who judges, and the name that identifies all of it."""
+"""Plan an evaluation: system, items, metric models, and the name that identifies all of them."""
 
+import dataclasses
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from valle.backends.asr import transcriber_revision
-from valle.backends.quality import quality_scorer_revision
-from valle.backends.speaker import speaker_encoder_revision
 from valle.data.selection.training_set import load_training_set
 from valle.data_root import DataRoot
 from valle.evaluation.items.item_list import ItemList
 from valle.evaluation.items.items import choose_items
-from valle.evaluation.metrics.score import normalised_reference
+from valle.evaluation.metrics.models import MetricModels
+from valle.evaluation.metrics.score import has_words
 from valle.evaluation.systems.base import System
 from valle.evaluation.systems.control_speech import Decoders
-from valle.phonemes import phonemizer_revision
 from valle.stages.transcribe import Transcribe
-from valle.text.normalise import get_normaliser
 from warehouse.catalogue.views import check_expression, connect, run_select
-from warehouse.errors import DependencyError, TrainingError
+from warehouse.errors import ConfigurationError, TrainingError
 from warehouse.fingerprints import short_hash
 
-_OPTIONAL_SCORERS = ("distillmos",)
-_MOST_UNASKED = 20  # utterances, where no count is given
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judges:
-    """The models that listen, by name."""
-
-    asr: str = "tiny.en"
-    speaker_encoder: str = "resemblyzer"
-    scorers: tuple[str, ...] = ("dnsmos",)
-    normaliser: str = "valle-en"
-    phonemizer: str = "espeak"
-
-    @property
-    def revisions(self) -> dict[str, str]:
-        """Every model with the hash of its weights. Raises DependencyError for one that is not installed."""
-        return {
-            "ASR": transcriber_revision(self.asr),
-            "speaker encoder": speaker_encoder_revision(self.speaker_encoder),
-            "naturalness": "+".join(quality_scorer_revision(name) for name in self.scorers) or "not asked",
-            "normaliser": get_normaliser(self.normaliser).label,
-            "phonemizer": phonemizer_revision(self.phonemizer),
-        }
-
-
-def available_scorers(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The scorers without the optional ones that are not installed."""
-
-    def is_there(name: str) -> bool:
-        try:
-            quality_scorer_revision(name)
-        except DependencyError:
-            if name not in _OPTIONAL_SCORERS:
-                raise
-            return False
-        return True
-
-    return tuple(name for name in names if is_there(name))
+_DEFAULT_COUNT = 20
+"""Upper limit on the number of utterances where no count is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationPlan:
-    """One evaluation. `name` identifies system, items, codec and judges, by their content: equal names, equal scores.
+    """One evaluation. `name` identifies system, items, codec and metric models by their content.
 
-    `controls` names the speech of the control rows, which depends on items and codec only.
+    Equal names mean equal scores. `controls` names the speech of the controls, which depends on items and codec only.
+    `excluded` are the utterances of the list without a word under the normaliser; they are not in `items`.
     """
 
     name: str
     controls: str
     items: ItemList
     system: System
-    judges: Judges
+    models: MetricModels
     decoders: Decoders
+    excluded: tuple[str, ...] = ()
 
     def speech(self, data_root: DataRoot) -> tuple[Path, Path]:
-        """The folders of the system's speech and of the controls'."""
+        """Return the folders of the system's speech and of the controls'."""
         return data_root.speech / self.name, data_root.speech / self.controls
 
 
-def plan_evaluation(items: ItemList, system: System, *, judges: Judges, decoders: Decoders) -> EvaluationPlan:
-    """Put an evaluation together.
-
-    Raises ConfigurationError when the normaliser leaves no word of a text: better now than after all speech is made.
-    """
-    normaliser = get_normaliser(judges.normaliser)
-    for item in items.items:
-        normalised_reference(item, normaliser)
-    # The weights of an ASR do not say how it is decoded; the stage does.
-    judged = json.dumps(judges.revisions | {"transcription": Transcribe.version}, sort_keys=True)
-    key = short_hash("\n".join((system.name, system.identity, items.hash, decoders.identity, judged)))[:8]
+def plan_evaluation(items: ItemList, system: System, *, models: MetricModels, decoders: Decoders) -> EvaluationPlan:
+    """Plan an evaluation. Raise ConfigurationError when the normaliser leaves no word of any text."""
+    kept, excluded = _split_by_words(items, models.normaliser)
+    # The weights of an ASR model do not determine its decoding; the version of the stage does.
+    metrics = json.dumps(models.revisions | {"transcription": Transcribe.version}, sort_keys=True)
+    key = short_hash("\n".join((system.name, system.identity, kept.hash, decoders.identity, metrics)))[:8]
     return EvaluationPlan(
-        name=_corpus_name(f"evaluation-{system.name}-{items.hash}-{key}"),
-        controls=_corpus_name(f"controls-{items.hash}-{short_hash(decoders.identity)[:8]}"),
-        items=items,
+        name=_corpus_name(f"evaluation-{system.name}-{kept.hash}-{key}"),
+        controls=_corpus_name(f"controls-{kept.hash}-{short_hash(decoders.identity)[:8]}"),
+        items=kept,
         system=system,
-        judges=judges,
+        models=models,
         decoders=decoders,
+        excluded=excluded,
     )
+
+
+def _split_by_words(items: ItemList, normaliser: str) -> tuple[ItemList, tuple[str, ...]]:
+    """Split off the utterances whose error rate is undefined, because their text normalises to nothing."""
+    kept = tuple(item for item in items.items if has_words(item, normaliser))
+    if not kept:
+        raise ConfigurationError(
+            f"The normaliser {normaliser} leaves no word of any of the {len(items.items)} texts; choose another one."
+        )
+    if len(kept) == len(items.items):
+        return items, ()
+    names = {item.utterance for item in items.items} - {item.utterance for item in kept}
+    return dataclasses.replace(items, items=kept), tuple(sorted(names))
 
 
 def _corpus_name(text: str) -> str:
@@ -110,10 +81,10 @@ def _corpus_name(text: str) -> str:
 def items_of_training_set(
     data_root: DataRoot, name: str, *, where: str, count: int | None, trials: int, seed: int
 ) -> ItemList:
-    """`count` utterances of a training set that satisfy `where` (SQL on its items, joined with utterances).
+    """Choose `count` utterances of a training set that satisfy `where`, an SQL condition on its items.
 
-    None takes what there is, up to 20. Raises TrainingError when nothing satisfies `where`, and ConfigurationError when
-    fewer than `count` have a prompt.
+    None chooses all that have a prompt, up to 20. Raise TrainingError when nothing satisfies `where`, and
+    ConfigurationError when fewer than `count` have a prompt.
     """
     training_set = load_training_set(data_root.training_sets / name)
     with connect(data_root.lake.snapshot()) as connection:
@@ -128,7 +99,7 @@ def items_of_training_set(
         splits = ", ".join(f"{count} in {split}" for split, count in training_set.card.utterances.items())
         raise TrainingError(f"No utterance of {training_set.card.id} satisfies {where!r}; it has {splits}.")
     items = choose_items(
-        rows, count=min(count or _MOST_UNASKED, rows.num_rows), seed=seed, trials=trials, fewer_will_do=count is None
+        rows, count=min(count or _DEFAULT_COUNT, rows.num_rows), seed=seed, trials=trials, allow_fewer=count is None
     )
     source = f"training set {training_set.card.id}, items where {where}, seed {seed}"
     return ItemList(protocol=items[0].protocol, source=source, items=tuple(items))

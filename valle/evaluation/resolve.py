@@ -14,19 +14,15 @@ from valle.evaluation.evaluate import report_evaluation, stored_scores
 from valle.evaluation.items.item_list import ItemList
 from valle.evaluation.items.items import spread_over_speakers
 from valle.evaluation.items.protocols import PublishedProtocol, resolve_protocol
+from valle.evaluation.metrics.models import MetricModels, available_scorers
 from valle.evaluation.options import EvaluationOptions
-from valle.evaluation.plan import (
-    EvaluationPlan,
-    Judges,
-    available_scorers,
-    items_of_training_set,
-    plan_evaluation,
-)
-from valle.evaluation.systems.audio_files import read_circumstances
-from valle.evaluation.systems.base import FolderSystem, System, check_system_name
+from valle.evaluation.plan import EvaluationPlan, items_of_training_set, plan_evaluation
+from valle.evaluation.systems.audio_files import read_hardware_notes
+from valle.evaluation.systems.base import System, check_system_name
 from valle.evaluation.systems.checkpoint import CheckpointSystem
 from valle.evaluation.systems.command import CommandSystem
 from valle.evaluation.systems.control_speech import find_decoders
+from valle.evaluation.systems.folder import FolderSystem
 from valle.reporting import Report
 from valle.synthesis.options import SamplingOptions, read_sampling
 from valle.text.normalise import default_normaliser
@@ -62,13 +58,13 @@ def resolve(options: EvaluationOptions, data_root: DataRoot, backends: Backends)
     codec = options.codec or subject.codec or _DEFAULT_CODEC
     languages = sorted({item.language for item in items.items})
     normaliser = options.normaliser or default_normaliser(languages[0] if len(languages) == 1 else "")
-    judges = Judges(
+    models = MetricModels(
         asr=options.asr,
         speaker_encoder=options.speaker_encoder,
         scorers=available_scorers(options.scorers),
         normaliser=normaliser,
     )
-    plan = plan_evaluation(items, subject.system, judges=judges, decoders=find_decoders(codec, backends))
+    plan = plan_evaluation(items, subject.system, models=models, decoders=find_decoders(codec, backends))
     return ResolvedEvaluation(plan, subject.facts)
 
 
@@ -82,7 +78,7 @@ def find_finished_report(options: EvaluationOptions, data_root: DataRoot, backen
 def write_evaluation_report(resolved: ResolvedEvaluation, rows: list[ScoreRow], data_root: DataRoot) -> Report:
     """Write the report of an evaluation, unless the same report exists."""
     speech, _ = resolved.plan.speech(data_root)
-    facts = resolved.facts | {"made on": "; ".join(read_circumstances(speech)) or "not known"}
+    facts = resolved.facts | {"made on": "; ".join(read_hardware_notes(speech)) or "not known"}
     return report_evaluation(resolved.plan, rows, data_root, facts)
 
 

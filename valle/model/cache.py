@@ -1,8 +1,8 @@
-"""The keys and values of everything a causal row has seen, so that one more frame costs one column.
+"""Key-value cache of causal rows, so that one more frame costs one column.
 
-Rows are right-padded at the prefill and then grow at their own ends: a row of length n writes its next entry into
-column n, over the padding. Attention of a step sees the columns up to the one just written and nothing else, which
-is what a full forward would see, so cached and uncached logits agree.
+Rows are right-padded at the prefill and then grow at their ends: a row of length n writes its next entry into column
+n, over the padding. A step attends to the columns up to the one just written and to nothing else, as a full forward
+would, so cached and uncached logits agree.
 """
 
 import torch
@@ -23,16 +23,16 @@ class Cache:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has been written yet."""
+        """Return whether nothing has been written."""
         return self.lengths is None
 
     def fill(self, layer: int, keys: Tensor, values: Tensor) -> None:
-        """Keep the keys and values of a prefill: [B, heads, L, size]."""
+        """Store the keys and values of a prefill: [B, heads, L, size]."""
         self._keys[layer] = self._with_room(keys, keys.shape[2])
         self._values[layer] = self._with_room(values, keys.shape[2])
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Write one column per row, [B, heads, 1, size], and return all columns up to the longest row's."""
+        """Write one column per row, [B, heads, 1, size], and return all columns up to the end of the longest row."""
         assert self.lengths is not None, "a step needs a prefill"
         end = self._longest + 1
         keys, values = self._keys[layer], self._values[layer]
@@ -50,7 +50,7 @@ class Cache:
         return keys[:, :, :end], values[:, :, :end]
 
     def step_mask(self) -> Tensor | None:
-        """Which columns a step may see, [B, 1, 1, columns]; None when every row sees all of them."""
+        """Return the columns visible to a step, [B, 1, 1, columns]; None when every row sees all of them."""
         assert self.lengths is not None, "a step needs a prefill"
         if self._equal:
             return None
@@ -58,14 +58,14 @@ class Cache:
         return (columns <= self.lengths[:, None])[:, None, None]
 
     def grow(self, lengths: Tensor) -> None:
-        """After all layers have written: rows now hold `lengths` columns, [B]."""
+        """Set the number of columns of each row, [B], after all layers have written."""
         self.lengths = lengths
         self._rows = torch.arange(len(lengths), device=lengths.device)
         self._longest = int(lengths.max()) if len(lengths) else 0
         self._equal = bool((lengths == self._longest).all())
 
     def keep(self, rows: Tensor) -> None:
-        """Drop every row but `rows` [B'], in that order."""
+        """Select rows by index [B'], in that order."""
         assert self.lengths is not None, "nothing to keep"
         self.grow(self.lengths[rows])
         for entries in (self._keys, self._values):
@@ -77,6 +77,6 @@ class Cache:
         columns = max(columns, self._capacity)
         if tensor.shape[2] >= columns:
             return tensor
-        roomy = tensor.new_zeros(*tensor.shape[:2], columns, tensor.shape[3])
-        roomy[:, :, : tensor.shape[2]] = tensor
-        return roomy
+        enlarged = tensor.new_zeros(*tensor.shape[:2], columns, tensor.shape[3])
+        enlarged[:, :, : tensor.shape[2]] = tensor
+        return enlarged

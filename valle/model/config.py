@@ -1,4 +1,4 @@
-"""The numbers of a model. Those of the audio come from the codec, those of the text from the phoneme table."""
+"""Model configuration: sizes, and the shapes that follow from codec, phoneme table and languages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,20 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
 from valle.model.layout import Head, Layout, Mode, Table
-from valle.model.placement import Pace
+from valle.model.placement import PositionStride
 from warehouse.errors import ConfigurationError
 
 UNKNOWN_LANGUAGE = "<unk>"
 NUM_DIGITS = 10
-LENGTH_DIGITS = 5
-"""Digits of a length that is predicted at once."""
 NUM_BYTES = 256
 END_SYMBOL = 2
 """`<eos>` of the phoneme table, in every version of it."""
 
 
 class ModelConfig(BaseModel):
-    """Everything that decides the shapes of a model; saved with every checkpoint."""
+    """Everything that determines the shapes of a model; saved with every checkpoint."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +27,7 @@ class ModelConfig(BaseModel):
     codebook_size: int = Field(ge=2, description="Entries per codebook (N); stop is N, mask N + 1.")
     frame_rate: float = Field(gt=0, description="Frames a second of the codec.")
     num_symbols: int = Field(ge=4, description="Entries of the phoneme table, special symbols included.")
-    languages: tuple[str, ...] = Field(min_length=1, description="Languages by id; the first stands for unknown.")
+    languages: tuple[str, ...] = Field(min_length=1, description="Languages by id; the first is the unknown one.")
     width: int = Field(ge=8, description="Size of a hidden state.")
     depth: int = Field(ge=1, description="Transformer layers.")
     heads: int = Field(ge=1, description="Attention heads.")
@@ -41,18 +39,18 @@ class ModelConfig(BaseModel):
 
     @property
     def stop(self) -> int:
-        """The id that ends codebook 0."""
+        """Return the id that ends codebook 0."""
         return self.codebook_size
 
     @property
-    def pace(self) -> Pace:
-        """How far positions advance."""
-        return Pace(self.text_stride, self.group)
+    def position_stride(self) -> PositionStride:
+        """Return the frames by which positions advance."""
+        return PositionStride(self.text_stride, self.group)
 
     def first_table(self, table: Table) -> int:
-        """Which of the tables of the output embeds the first codebook that a segment reads.
+        """Return which code table embeds the first codebook of a field.
 
-        They are: one per codebook that lies below another, the one of NAR-len, one per frame of a group of the AR.
+        The tables of the output are: one per codebook below another, one of NAR-len, one per frame of an AR group.
         """
         return {
             Table.PROMPT_CODES: 0,
@@ -63,9 +61,9 @@ class ModelConfig(BaseModel):
 
     @property
     def head_sizes(self) -> Mapping[str, tuple[int, ...]]:
-        """Outputs of every head. Stop is the last output wherever there is one that is nothing else.
+        """Return the number of outputs of every head. The stop, where a head has its own, is the last output.
 
-        Codes have a head per level, and the AR one more for every further frame of a group.
+        Codes have a head per codebook, and the AR one more for every further frame of a group.
         """
         size = self.codebook_size
         return {
@@ -77,24 +75,24 @@ class ModelConfig(BaseModel):
         }
 
     def group_of(self, layout: Layout) -> int:
-        """Predictions per slot of the output of a layout."""
+        """Return the number of predictions per slot of the output of a layout."""
         return self.group if layout.mode is Mode.AR else 1
 
     @property
     def frame_heads(self) -> tuple[int, ...]:
-        """Numbers of the heads of the frames of a group: that of level 0, then those that come after the levels."""
+        """Return the head of each frame of a group: that of codebook 0, then those after the codebooks."""
         return (0, *range(self.num_codebooks, self.num_codebooks + self.group - 1))
 
     def stop_of(self, head: Head) -> int:
-        """The id that ends what a head puts out."""
+        """Return the id that ends the output of a head."""
         return {Head.DIGITS: NUM_DIGITS, Head.SYMBOLS: END_SYMBOL, Head.BYTES: NUM_BYTES}.get(head, self.stop)
 
     def mask_of(self, head: Head) -> int:
-        """The id of an element that is still to be filled in; one after stop, and never an output of a head."""
+        """Return the id of a hidden element: one after the stop, and never an output of a head."""
         return self.stop_of(head) + 1
 
     def language_id(self, language: str) -> int:
-        """The id of an ISO 639-1 code; 0 for a language the model was not trained on."""
+        """Return the id of an ISO 639-1 code; 0 for a language the model was not trained on."""
         return self.languages.index(language) if language in self.languages else 0
 
 
@@ -117,8 +115,8 @@ PRESETS: Mapping[str, Size] = MappingProxyType(
         "220m": Size(width=1024, depth=12, heads=16, feed_forward=4096),
     }
 )
-"""Sizes by name. `nano` is for tests, `tiny` for the demo, `7m` speaks a small vocabulary; `20m` and `220m` are the
-original's `quarter` and `full`."""
+"""Sizes by name. `nano` is for tests, `tiny` for the demo, `7m` for a small vocabulary; `20m` and `220m` have the
+shapes of the published quarter and full models."""
 
 
 def preset(
@@ -131,7 +129,7 @@ def preset(
     group: int = 1,
     dropout: float = 0.0,
 ) -> ModelConfig:
-    """The configuration of a named size for a codec, a phoneme table and a set of languages.
+    """Build the configuration of a named size for a codec, a phoneme table and a set of languages.
 
     Raises ConfigurationError for an unknown name.
     """

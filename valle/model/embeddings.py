@@ -1,8 +1,8 @@
-"""Tables that turn ids and codes into vectors, and the heads that turn hidden states into logits.
+"""Embedding tables for ids and codes, and output heads.
 
-All tables of ids are one parameter, all code tables of a role are one, and so are all heads: each parameter gets a
-gradient in every step, whatever tasks, modes and levels were drawn. Otherwise ranks would reduce different tensors,
-ZeRO-3 would add a stale gradient, and AdamW would treat what was not drawn differently in each engine.
+All tables of ids are one parameter, all code tables of a role are one, and so are all heads: each parameter receives a
+gradient in every step, for any mix of tasks, modes and codebooks. Otherwise ranks would reduce different tensors,
+ZeRO-3 would add a stale gradient, and engines would differ in how AdamW treats an absent gradient.
 """
 
 import math
@@ -24,7 +24,7 @@ class IdTables(nn.Module):
         self.weight = nn.Parameter(torch.randn(ends[-1], width) * 0.5)
 
     def forward(self, table: str, ids: Tensor) -> Tensor:
-        """Ids [n] of one table to vectors [n, width]."""
+        """Embed ids [n] of one table: [n, width]."""
         return functional.embedding(ids + self.first[table], self.weight)
 
 
@@ -37,7 +37,7 @@ class CodeTables(nn.Module):
         self.weight = nn.Parameter(torch.randn(num_tables * entries, width) * 0.5)
 
     def forward(self, codes: Tensor, counts: Tensor, first_table: int = 0) -> Tensor:
-        """Codes [n, K'] and codebooks to sum per frame [n], each at least 1, to vectors [n, width].
+        """Embed codes [n, K'] and sum the first `counts` [n] codebooks of each frame, at least 1: [n, width].
 
         Codebook k is embedded by table first_table + k.
         """
@@ -50,7 +50,7 @@ class CodeTables(nn.Module):
 
 
 class Heads(nn.Module):
-    """Linear maps to logits, with biases: several numbered heads of each named kind, with outputs of their own."""
+    """Linear output heads with biases: several numbered heads of each named kind."""
 
     def __init__(self, outputs: Mapping[str, Sequence[int]], width: int) -> None:
         super().__init__()
@@ -68,9 +68,9 @@ class Heads(nn.Module):
         return functional.linear(hidden, self.weight[start:end], self.bias[start:end])
 
     def forward(self, kind: str, hidden: Tensor, numbers: Tensor) -> Tensor:
-        """Hidden states [n, width] and the number of the head of each [n] to logits [n, outputs].
+        """Compute logits [n, outputs] from hidden states [n, width] and the number of the head of each [n].
 
-        The heads that occur together have the same number of outputs.
+        Heads that occur together have the same number of outputs.
         """
         used = sorted(set(numbers.tolist()))
         if len(used) == 1:

@@ -1,93 +1,77 @@
-"""The one table that says how a row of each task and decode mode looks.
+"""Types that describe model rows: fields in order, embedding tables, masks and heads.
 
-A row is its segments in order; the output comes last. What embeds a segment, which head reads the output, who attends
-to whom and how far a hidden state lies from what it predicts all follow from here; where it all lies in a batch is
-`placement.py`. A new task is a new row of the table, and its collator.
+A row is its fields in order; the last one is the output. The embedding of a field, the head of the output, the
+attention mask and the distance from a hidden state to its prediction all follow from the layout; `placement.py`
+computes the slots of a batch. The layouts themselves are declared by the tasks in `valle/tasks`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
-
-
-class Task(StrEnum):
-    """What is asked of the model. The values are the ones of SpeechX (Wang et al., arXiv 2308.06873) and its kin."""
-
-    TTS = "tts"  # speak a text in the voice of a prompt
-    TTS_C = "tts-c"  # go on from the prompt, whose text is given, too
-    LEN = "len"  # how many frames a text takes
-    STT = "stt"  # what was said
-    NS = "ns"  # take the noise out of speech
-    SR = "sr"  # take the speech out of noise
-    TSE = "tse"  # one speaker out of a mixture
-    CSE = "cse"  # say something else in the middle
-    NSE = "nse"  # the same with noise all over
-    VC = "vc"  # the same words in another voice
-    PHN = "phn"  # characters to phonemes
-    UN_PHN = "un-phn"  # phonemes to characters
 
 
 class Mode(StrEnum):
-    """How the output of a row is decoded."""
+    """Decoding mode of the output of a row."""
 
     AR = "ar"  # codebook 0, one group of frames after the other
-    NAR_LEN = "nar-len"  # all at once and again, from masks to less of them; the length is known before
+    NAR_LEN = "nar-len"  # all elements at once, in several rounds of masking; the length is known
     NAR = "nar"  # codebook q >= 1, all frames at once, given the codebooks below
-    TOKENS = "tokens"  # digits, phonemes or bytes, one after the other
+    TOKENS = "tokens"  # digits or phonemes, one after the other
 
 
 class MaskKind(StrEnum):
-    """Who may attend to whom inside a row; padding is never attended to."""
+    """Attention mask inside a row; padding is never attended to."""
 
     CAUSAL = "causal"
     FULL = "full"
 
 
 class Table(StrEnum):
-    """What embeds the elements of a segment.
+    """Embedding table of the elements of a field.
 
-    Codebook 0 of the output has a table per mode: the table tells the trunk what to predict, and one table for both
-    ways of decoding it was found to fail (valle_system.md 2.3).
+    Codebook 0 of the output has a table per mode: the table tells the trunk what to predict, and one shared table
+    for AR and NAR-len was found to fail.
     """
 
     SYMBOLS = "symbols"
-    BYTES = "bytes"
+    BYTES = "bytes"  # reserved: part of the weights, used by no task yet
     LANGUAGES = "languages"
-    LEVELS = "levels"
+    CODEBOOKS = "codebooks"
     TASKS = "tasks"
     DIGITS = "digits"
     PROMPT_CODES = "prompt_codes"
-    NEXT_CODES = "next_codes"  # read by the AR
-    MASKED_CODES = "masked_codes"  # read by NAR-len
-    LOWER_CODES = "lower_codes"  # read by the NAR
+    NEXT_CODES = "next_codes"  # input of the AR
+    MASKED_CODES = "masked_codes"  # input of NAR-len
+    LOWER_CODES = "lower_codes"  # input of the NAR
 
 
-class Codebooks(StrEnum):
-    """Which codebooks of a segment are embedded, summed per frame, in a row of level q."""
+class CodebookRange(StrEnum):
+    """Codebooks of a field that are embedded, summed per frame, in a row that predicts codebook q."""
 
     FIRST = "first"  # codebook 0
-    GROUP = "group"  # codebook 0 of several frames in a row, which share a slot
+    GROUP = "group"  # codebook 0 of several consecutive frames, which share a slot
     BELOW = "below"  # codebooks 0 .. q-1
     ALL = "all"
 
 
 class Head(StrEnum):
-    """What the hidden states of the output are turned into."""
+    """Output head for the hidden states of the output field."""
 
-    CODES = "codes"  # of the level of the row
+    CODES = "codes"  # one head per codebook
     MASKED = "masked"
     DIGITS = "digits"
     SYMBOLS = "symbols"
-    BYTES = "bytes"
+    BYTES = "bytes"  # reserved: part of the weights, used by no task yet
 
 
 class Marker(StrEnum):
-    """What stands between the parts of a condition: the task, or where an edit begins, lies and ends."""
+    """Entries of the table of tasks: a task, or a boundary of an edited span.
+
+    The order and the number of entries are part of every checkpoint, so entries without a task stay reserved.
+    """
 
     @property
     def id(self) -> int:
-        """Its id in the table of tasks."""
+        """Return the id in the table of tasks."""
         return list(Marker).index(self)
 
     TTS_C = "tts-c"
@@ -102,116 +86,63 @@ class Marker(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """A part of a row: what it holds and what embeds it. `codebooks` is None for ids.
+class LayoutField:
+    """A field of a row: its name, its embedding table and, for codes, the codebooks that are embedded.
 
-    A paced segment advances by the frames that one of its elements lasts on average, a grouped one by the frames of
-    a group, all others by 1.
+    Positions of a field with `has_text_stride` advance by the frames that a symbol lasts on average, those of
+    grouped codes by the frames of a group, all others by 1. `codebooks` is None for ids.
     """
 
     name: str
     table: Table
-    codebooks: Codebooks | None = None
-    is_paced: bool = False
+    codebooks: CodebookRange | None = None
+    has_text_stride: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One task in one decode mode: its segments in order, of which the last is the output, and what reads that."""
+    """One task in one decoding mode: its fields in order, of which the last is the output, and the output head."""
 
-    task: Task
+    task: str
     mode: Mode
-    segments: tuple[Segment, ...]
+    fields: tuple[LayoutField, ...]
     head: Head
 
     @property
-    def output(self) -> Segment:
-        """The segment that is predicted."""
-        return self.segments[-1]
+    def output(self) -> LayoutField:
+        """Return the field that is predicted."""
+        return self.fields[-1]
 
     @property
     def mask(self) -> MaskKind:
-        """Causal where one element follows from those before it."""
+        """Return the attention mask: causal where each element is predicted from those before it."""
         return MaskKind.CAUSAL if self.mode in (Mode.AR, Mode.TOKENS) else MaskKind.FULL
 
     @property
     def has_stop(self) -> bool:
-        """Whether the output says itself where it ends."""
+        """Return whether the model predicts the end of the output."""
         return self.mask is MaskKind.CAUSAL
 
     @property
     def shift(self) -> int:
-        """Distance from a slot to the output element its hidden state predicts: 1 when causal, else 0."""
+        """Return the distance from a slot to the element that its hidden state predicts: 1 when causal, else 0."""
         return int(self.mask is MaskKind.CAUSAL)
 
     @property
     def name(self) -> str:
-        """Task and mode in one word."""
+        """Return task and mode, joined by a slash."""
         return f"{self.task}/{self.mode}"
 
 
-_TEXT = Segment("text", Table.SYMBOLS, is_paced=True)
-_CHARACTERS = Segment("characters", Table.BYTES)
-_LANGUAGE = Segment("language", Table.LANGUAGES)
-_LEVEL = Segment("level", Table.LEVELS)
-_DIGITS = Segment("digits", Table.DIGITS)
-
-
-def _marker(name: str) -> Segment:
-    return Segment(name, Table.TASKS)
-
-
-def _speech_in(name: str) -> Segment:
-    # All its codebooks at every level: a voice is heard from codebook 1 on (decision 12).
-    return Segment(name, Table.PROMPT_CODES, Codebooks.ALL)
-
-
-_TARGETS: Mapping[Mode, Segment] = MappingProxyType(
-    {
-        Mode.AR: Segment("target", Table.NEXT_CODES, Codebooks.GROUP),
-        Mode.NAR_LEN: Segment("target", Table.MASKED_CODES, Codebooks.FIRST),
-        Mode.NAR: Segment("target", Table.LOWER_CODES, Codebooks.BELOW),
-    }
-)
-TASK_MARKER = "<task>"
-"""Name of the segment that says which task it is, where the other segments do not."""
-_CONDITIONS: Mapping[Task, tuple[str, ...]] = MappingProxyType(
-    {
-        # Names of speech are codes; those in angle brackets are markers.
-        Task.TTS: ("prompt",),
-        Task.TTS_C: ("prompt", TASK_MARKER),
-        Task.NS: (TASK_MARKER, "noisy"),
-        Task.SR: (TASK_MARKER, "noisy"),
-        Task.TSE: ("prompt", TASK_MARKER, "mixture"),
-        Task.VC: ("prompt", TASK_MARKER, "source"),
-        Task.CSE: ("before", "<edit>", "after"),
-        Task.NSE: ("before", "<start of edit>", "middle", "<end of edit>", "after"),
-    }
-)
-
-
-def _speech_layouts() -> list[Layout]:
-    layouts = []
-    for task, parts in _CONDITIONS.items():
-        for mode, target in _TARGETS.items():
-            condition = [_marker(part) if part.startswith("<") else _speech_in(part) for part in parts]
-            head = Head.MASKED if mode is Mode.NAR_LEN else Head.CODES
-            layouts.append(Layout(task, mode, (_TEXT, _LANGUAGE, _LEVEL, *condition, target), head))
-    return layouts
-
-
-def _other_layouts() -> list[Layout]:
-    length = (_TEXT, _LANGUAGE, _LEVEL, _speech_in("prompt"), _DIGITS)
-    return [
-        Layout(Task.LEN, Mode.TOKENS, length, Head.DIGITS),
-        Layout(Task.LEN, Mode.NAR_LEN, length, Head.DIGITS),  # all five digits at once
-        Layout(Task.STT, Mode.TOKENS, (_speech_in("heard"), _LANGUAGE, _LEVEL, _TEXT), Head.SYMBOLS),
-        Layout(Task.PHN, Mode.TOKENS, (_CHARACTERS, _LANGUAGE, _LEVEL, _TEXT), Head.SYMBOLS),
-        Layout(Task.UN_PHN, Mode.TOKENS, (_TEXT, _LANGUAGE, _LEVEL, _CHARACTERS), Head.BYTES),
-    ]
-
-
-LAYOUTS: Mapping[tuple[Task, Mode], Layout] = MappingProxyType(
-    {(layout.task, layout.mode): layout for layout in [*_speech_layouts(), *_other_layouts()]}
-)
-"""Layouts by task and mode."""
+TEXT = LayoutField("text", Table.SYMBOLS, has_text_stride=True)
+LANGUAGE = LayoutField("language", Table.LANGUAGES)
+CODEBOOK = LayoutField("codebook", Table.CODEBOOKS)
+"""The codebook that a row predicts; filled in from `Row.codebook`."""
+# All codebooks in every row: the speaker is audible only from codebook 1 on (decision 12).
+PROMPT = LayoutField("prompt", Table.PROMPT_CODES, CodebookRange.ALL)
+TASK_MARKER = LayoutField("<task>", Table.TASKS)
+"""Names the task where the other fields do not tell it apart."""
+DIGITS = LayoutField("digits", Table.DIGITS)
+NEXT_TARGET = LayoutField("target", Table.NEXT_CODES, CodebookRange.GROUP)
+MASKED_TARGET = LayoutField("target", Table.MASKED_CODES, CodebookRange.FIRST)
+LOWER_TARGET = LayoutField("target", Table.LOWER_CODES, CodebookRange.BELOW)

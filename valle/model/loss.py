@@ -1,4 +1,4 @@
-"""Cross-entropy of the predicted elements, and how often the truth is among the ten likeliest."""
+"""Cross-entropy of the predicted elements, and top-10 accuracy."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ TOP = 10
 
 @dataclass(frozen=True, slots=True)
 class LossReport:
-    """`total` is the summed cross-entropy in nats, with gradient. The rest is per head of the layout, without.
+    """Summed cross-entropy in nats: `total` with gradient; the rest per head of the layout, without.
 
-    `hits` counts labels among the ten likeliest outputs, `counts` labels; for codes the head is the level.
+    `hits` counts labels among the ten likeliest outputs, `counts` labels; for codes the head is the codebook.
     """
 
     layout: Layout
@@ -27,9 +27,9 @@ class LossReport:
 
 
 def sequence_loss(logits: Tensor, batch: Batch) -> LossReport:
-    """Loss of logits [M, V] against the labels of their batch.
+    """Compute the loss of logits [M, V] against the labels of their batch.
 
-    The sum, not the mean: whoever accumulates batches knows what to divide by.
+    A sum, not a mean: only the caller that accumulates batches knows the number of labels to divide by.
     """
     assert batch.labels is not None, "a batch without labels has no loss"
     losses = functional.cross_entropy(logits.float(), batch.labels, reduction="none", ignore_index=IGNORED)

@@ -1,4 +1,4 @@
-"""The transformer between embeddings and heads, behind one protocol, and the default: a llama-style stack.
+"""The transformer between embeddings and heads: its protocol, and the default llama-style stack.
 
 Pre-norm residual blocks with rotary positions (Su et al., arXiv 2104.09864), RMSNorm (Zhang and Sennrich,
 arXiv 1910.07467) and a gated MLP (Shazeer, arXiv 2002.05202), without biases.
@@ -19,13 +19,13 @@ from valle.model.config import ModelConfig
 
 
 class Trunk(Protocol):
-    """Vectors in, hidden states out, both [B, L, width]; positions are [B, L].
+    """Map vectors to hidden states, both [B, L, width]; positions are [B, L].
 
-    With an empty cache a causal call fills it; with a filled one L is 1 and each row continues where it ended.
+    A causal call fills an empty cache; with a filled cache L is 1 and each row continues at its end.
     """
 
     def __call__(self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None) -> Tensor:
-        """Hidden states of x, normalised."""
+        """Compute the normalised hidden states of x."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class _Block(nn.Module):
 
 
 class LlamaTrunk(nn.Module):
-    """The default trunk; see `Trunk`."""
+    """Pre-norm transformer with rotary positions; see `Trunk`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class LlamaTrunk(nn.Module):
                 nn.init.normal_(parameter, std=1 / math.sqrt(config.width))
 
     def forward(self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None = None) -> Tensor:
-        """Hidden states of x; see `Trunk`."""
+        """Compute the hidden states of x; see `Trunk`."""
         if cache is not None and not cache.is_empty:
             attend = Attend(columns=cache.step_mask())
         else:

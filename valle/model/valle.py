@@ -1,4 +1,4 @@
-"""The network of all tasks and decode modes: one trunk; tables, heads and masks chosen by the layout of the batch."""
+"""The network of all tasks and modes: one trunk, with tables, heads and masks selected by the layout of a batch."""
 
 import torch
 from torch import Tensor, nn
@@ -8,51 +8,51 @@ from valle.model.batch import Batch
 from valle.model.cache import Cache
 from valle.model.config import NUM_BYTES, NUM_DIGITS, ModelConfig
 from valle.model.embeddings import CodeTables, Heads, IdTables
-from valle.model.layout import Layout, Marker, MaskKind, Segment, Table
+from valle.model.layout import Layout, LayoutField, Marker, MaskKind, Table
 from valle.model.trunk import LlamaTrunk
 
 
 class ValleModel(nn.Module):
-    """VALL-E (Wang et al., arXiv 2301.02111) as one network: codebook 0 by the AR or from masks, the others by the NAR.
+    """VALL-E (Wang et al., arXiv 2301.02111) as one network: AR or NAR-len for codebook 0, NAR for the others.
 
-    It can also say how long a text takes and what was said.
+    The same trunk predicts lengths and transcribes; see `valle/tasks`.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        width, size, levels = config.width, config.codebook_size, config.num_codebooks
+        width, size, num_codebooks = config.width, config.codebook_size, config.num_codebooks
         self.ids = IdTables(
             {
                 Table.SYMBOLS: config.num_symbols,
                 Table.BYTES: NUM_BYTES,
                 Table.LANGUAGES: len(config.languages),
-                Table.LEVELS: levels,
+                Table.CODEBOOKS: num_codebooks,
                 Table.TASKS: len(Marker),
                 Table.DIGITS: NUM_DIGITS + 2,
             },
             width,
         )
         self.separator = nn.Parameter(torch.randn(width) * 0.5)
-        self.prompt_codes = CodeTables(levels, size, width)
-        # Stop and mask are reserved ids of every table of the output, whether a mode uses them or not.
-        self.target_codes = CodeTables(levels + config.group, size + 2, width)
+        self.prompt_codes = CodeTables(num_codebooks, size, width)
+        # Every table of the output reserves the ids of stop and mask, also where its mode never uses them.
+        self.target_codes = CodeTables(num_codebooks + config.group, size + 2, width)
         self.heads = Heads(config.head_sizes, width)
         self.trunk = LlamaTrunk(config)
 
     def forward(self, batch: Batch, cache: Cache | None = None) -> Tensor:
-        """Logits of every predicted element, [M, outputs of the layout's head]; the last output of an AR row is stop.
+        """Compute the logits of every predicted element, [M, outputs of the layout's head].
 
-        An empty `cache` is filled on the way; only causal rows may have one.
+        The last output of an AR row is the stop. An empty `cache` is filled; only causal rows may have one.
         """
         layout = batch.layout
         assert cache is None or layout.mask is MaskKind.CAUSAL, "only causal rows can be cached"
         rows, longest = batch.positions.shape
-        pieces = [self._embed(segment, batch) for segment in layout.segments]
-        slots = [batch.slots[segment.name] for segment in layout.segments]
+        pieces = [self._embed(field, batch) for field in layout.fields]
+        slots = [batch.slots[field.name] for field in layout.fields]
         pieces.append(self.separator.expand(len(batch.separators), -1).to(pieces[0].dtype))
         slots.append(batch.separators)
-        pieces += self._nothing(batch.separators)
+        pieces += self._empty_codes(batch.separators)
         grid = pieces[0].new_zeros(rows * longest, self.config.width)
         x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces)).view(rows, longest, -1)
         mask = Mask(layout.mask, batch.row_lengths if batch.is_padded else None)
@@ -60,37 +60,37 @@ class ValleModel(nn.Module):
         return self.heads(layout.head, hidden, batch.heads)
 
     def prefill(self, batch: Batch, cache: Cache) -> Tensor:
-        """Fill `cache` with causal rows and return the logits of what follows each of them, [B, group, outputs]."""
+        """Fill `cache` with causal rows and compute the logits of their next elements, [B, group, outputs]."""
         logits = self(batch, cache)
         group = torch.arange(self.config.group_of(batch.layout), device=logits.device)
         return logits[batch.last_predictions[:, None] + group]
 
-    def step(self, layout: Layout, elements: Tensor, places: Tensor, cache: Cache) -> Tensor:
-        """Feed the next element of each row: ids [B], or one group of codes [B, group]; `places` [B] is its number.
+    def step(self, layout: Layout, elements: Tensor, indices: Tensor, cache: Cache) -> Tensor:
+        """Append an element to each row, ids [B] or a group of codes [B, group], and predict the one after it.
 
-        Returns the logits of the one after it, [B, group, outputs].
+        `indices` [B] are its indices in the output. Returns logits [B, group, outputs].
         """
         output = layout.output
         if output.codebooks is None:
             x = self.ids(output.table, elements)[:, None]
         else:
-            counts = torch.full_like(places, elements.shape[1])
+            counts = torch.full_like(indices, elements.shape[1])
             x = self.target_codes(elements, counts, self.config.first_table(output.table))[:, None]
-        positions = (places * self.config.pace.stride(output))[:, None]
+        positions = (indices * self.config.position_stride.of(output))[:, None]
         hidden = self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache)
         group = self.config.group_of(layout)
         numbers = torch.tensor(self.config.frame_heads[:group], device=hidden.device).repeat(len(hidden))
         logits = self.heads(layout.head, hidden.expand(-1, group, -1).flatten(0, 1), numbers)
         return logits.unflatten(0, (-1, group))
 
-    def _embed(self, segment: Segment, batch: Batch) -> Tensor:
-        elements = batch.elements[segment.name]
-        if segment.codebooks is None:
-            return self.ids(segment.table, elements)
-        tables = self.prompt_codes if segment.table is Table.PROMPT_CODES else self.target_codes
-        return tables(elements, batch.counts[segment.name], self.config.first_table(segment.table))
+    def _embed(self, field: LayoutField, batch: Batch) -> Tensor:
+        elements = batch.elements[field.name]
+        if field.codebooks is None:
+            return self.ids(field.table, elements)
+        tables = self.prompt_codes if field.table is Table.PROMPT_CODES else self.target_codes
+        return tables(elements, batch.counts[field.name], self.config.first_table(field.table))
 
-    def _nothing(self, like: Tensor) -> list[Tensor]:
-        """No vectors out of each code table: a task without codes must still give the tables a gradient, of zeros."""
-        none = like.new_zeros(0, 1)
-        return [tables(none, like.new_zeros(0)) for tables in (self.prompt_codes, self.target_codes)]
+    def _empty_codes(self, like: Tensor) -> list[Tensor]:
+        """Embed no codes with each code table, so that tasks without codes give the tables a gradient of zeros."""
+        codes = like.new_zeros(0, 1)
+        return [tables(codes, like.new_zeros(0)) for tables in (self.prompt_codes, self.target_codes)]

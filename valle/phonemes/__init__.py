@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Phonemizer(Protocol):
-    """Says how texts are pronounced."""
+    """Converts texts to phonemes."""
 
     def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
         """IPA symbols, spaces between words and punctuation of each text, in order."""

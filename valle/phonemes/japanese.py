@@ -94,7 +94,7 @@ def _prepared(text: str) -> str:
 
 
 def _unread(word: str) -> list[str]:
-    """The characters of a word without a sound: marks, and whatever the reader does not know."""
+    """The characters of a word without a sound: marks, and what haqumei does not know."""
     spoken = "".join(character for character in word if character not in _SILENT_CHARACTERS)
     return [character for character in normalise(spoken) if not character.isspace()]
 

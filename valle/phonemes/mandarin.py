@@ -1,7 +1,7 @@
 """Mandarin text to phonemes: pypinyin reads the characters, a table turns pinyin into IPA, the tone is its number.
 
 espeak-ng's IPA writes tones 1 and 4 alike (both as 5) and spells some words out ("na three five"). Neutral tone is 5.
-Latin words are said as in English, by espeak-ng.
+Latin words are read as English, by espeak-ng.
 """
 
 import re

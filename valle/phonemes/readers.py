@@ -13,7 +13,7 @@ _JAPANESE, _MANDARIN = "ja", "zh"
 
 
 class LanguagePhonemizer:
-    """Sends each language to its reader; each is opened on first use."""
+    """Pass each language to its frontend; each is opened on first use."""
 
     def __init__(self) -> None:
         self._espeak = EspeakPhonemizer()
@@ -24,7 +24,7 @@ class LanguagePhonemizer:
     def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
         """Symbols of each text in `language` (ISO 639-1).
 
-        What cannot be said (an emoji, a kanji without a reading) is among the symbols as it is written, where the
+        What has no reading (an emoji, an unknown kanji) is among the symbols as it is written, where the
         phoneme table does not know it. Raises ConfigurationError for an unknown language, DependencyError when its
         reader is not installed.
         """
@@ -32,19 +32,19 @@ class LanguagePhonemizer:
             raise ConfigurationError(f"no phonemes for the language {language!r}: use one of {', '.join(LANGUAGES)}.")
         # Before anything looks for characters without a reading: ℃ is short for °C.
         texts = [normalise(text) for text in texts]
-        unsaid = [pictures(text) for text in texts]
-        said = [
+        unread = [pictures(text) for text in texts]
+        readable = [
             "".join(character for character in text if character not in found)
-            for text, found in zip(texts, unsaid, strict=True)
+            for text, found in zip(texts, unread, strict=True)
         ]
         if language == _JAPANESE:
             with self._lock:
-                spoken = self._japanese.phonemize(said)
+                spoken = self._japanese.phonemize(readable)
         elif language == _MANDARIN:
-            spoken = self._mandarin.phonemize(said)
+            spoken = self._mandarin.phonemize(readable)
         else:
-            spoken = self._espeak.phonemize(said, language)
-        return [symbols + found for symbols, found in zip(spoken, unsaid, strict=True)]
+            spoken = self._espeak.phonemize(readable, language)
+        return [symbols + found for symbols, found in zip(spoken, unread, strict=True)]
 
 
 def readers_revision(language: str | None = None) -> str:

@@ -1,7 +1,4 @@
-"""Text made ready for espeak: one spelling of each punctuation mark, and a check that the script fits the language.
-
-Numbers stay digits: espeak reads them aloud in the language's own way.
-"""
+"""Normalise text for the phonemizers: one form of each punctuation mark, and whether the script fits the language."""
 
 import re
 import unicodedata

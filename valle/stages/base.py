@@ -59,6 +59,8 @@ class StageInput:
     text: str | None = None
     language: str | None = None
     spans: tuple[Span, ...] = ()
+    span_texts: tuple[str | None, ...] = ()
+    """The text of each span; empty when no span has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from valle.backends.registry import Backends
 from valle.phonemes import (
     LANGUAGES,
     SPACE,
-    Phonemizer,
     normalise,
     phoneme_table,
     phonemizer_revision,
@@ -51,22 +50,41 @@ class Phonemize(Stage):
         return f"{phonemizer_revision(self.phonemizer)}+table@{phoneme_table().revision}"
 
     def process(self, items: Sequence[WorkItem], models: Backends) -> list[PhonemePayload | Drop]:
-        """Phonemize the text of every transcript."""
-        phonemizer = models.phonemizer(self.phonemizer)
-        return [self._outcome(item.input, phonemizer) for item in items]
+        """Phonemize the text of every transcript that has one in its language, with one call per language."""
+        drops = [self._unusable_text(item.input) for item in items]
+        usable = [item.input for item, drop in zip(items, drops, strict=True) if drop is None]
+        symbols = self._symbols(usable, models)
+        return [
+            drop or self._outcome(item.input, symbols[item.input.id]) for item, drop in zip(items, drops, strict=True)
+        ]
 
-    def _outcome(self, source: StageInput, phonemizer: Phonemizer) -> PhonemePayload | Drop:
+    def _unusable_text(self, source: StageInput) -> Drop | None:
+        """Return why a transcript is not phonemized, or None."""
         language = source.language or self.default_language
         text = normalise(source.text or "")
         if language not in LANGUAGES:
             return Drop("unsupported_language", language)
         if not any(character.isalnum() for character in text):
             return Drop("empty", f"no letter in {text[:40]!r}")
-        if (fault := wrong_script(text, language)) is not None:
-            return Drop("wrong_script", fault)
-        symbols = phonemizer.phonemize([text], language)[0]
+        fault = wrong_script(text, language)
+        return None if fault is None else Drop("wrong_script", fault)
+
+    def _symbols(self, sources: Sequence[StageInput], models: Backends) -> dict[str, list[str]]:
+        """Return the symbols of each transcript by its id."""
+        phonemizer = models.phonemizer(self.phonemizer)
+        by_language: dict[str, list[StageInput]] = {}
+        for source in sources:
+            by_language.setdefault(source.language or self.default_language, []).append(source)
+        symbols: dict[str, list[str]] = {}
+        for language, group in by_language.items():
+            phonemized = phonemizer.phonemize([source.text or "" for source in group], language)
+            symbols.update(zip((source.id for source in group), phonemized, strict=True))
+        return symbols
+
+    def _outcome(self, source: StageInput, symbols: list[str]) -> PhonemePayload | Drop:
         if all(symbol == SPACE or symbol in PUNCTUATION for symbol in symbols):
-            return Drop("empty", f"no phoneme in {text[:40]!r}")
+            return Drop("empty", f"no phoneme in {normalise(source.text or '')[:40]!r}")
+        language = source.language or self.default_language
         unknown = phoneme_table().unknown(symbols)
         payload = PhonemePayload(
             model=f"{phonemizer_revision(self.phonemizer, language)}:{language}",

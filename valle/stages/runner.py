@@ -169,13 +169,19 @@ def _stage_input(record: dict[str, Any]) -> StageInput:
         shard=record["shard"],
         output_fingerprint=record["output_fingerprint"],
         location=AudioLocation(
-            record["path"], record["offset"], record["size"], record["start_sample"], record["num_samples"]
+            record["path"],
+            record["offset"],
+            record["size"],
+            record["start_sample"],
+            record["num_samples"],
+            record["channel"],
         ),
         sample_rate=record["sample_rate"],
         duration=record["duration"],
         text=record["text"],
         language=record["language"],
         spans=tuple(Span(**span) for span in record["spans"] or ()),
+        span_texts=tuple(record["span_texts"] or ()),
     )
 
 

@@ -57,17 +57,12 @@ class Activity:
 
 
 def measure_activity(location: AudioLocation, detector: VoiceActivityDetector, *, start: float = 0.0) -> Activity:
-    """Measure the voice activity of a span of audio, read as a stream.
-
-    Raises UnreadableAudio, also for samples that resampling made infinite.
-    """
+    """Measure the voice activity of a span of audio, read as a stream. Raises UnreadableAudio."""
     rms_dbfs: list[NDArray[np.float32]] = []
 
     def measured_frames() -> Iterator[Samples]:
         for frames in frames_of(read_blocks(location, SAMPLE_RATE)):
             power = np.square(frames, dtype=np.float64).mean(axis=1)
-            if not np.isfinite(power).all():
-                raise UnreadableAudio("not_finite", f"{location.path} resampled to {SAMPLE_RATE} Hz")
             rms_dbfs.append((10 * np.log10(power + 1e-12)).astype(np.float32))
             yield frames.reshape(-1)
 
@@ -133,21 +128,43 @@ class Segment(Stage):
 
     def _outcome(self, source: StageInput, models: Backends) -> Several | Drop:
         if self.use_given and (source.text or "").strip():
-            return self._whole(source)
+            whole = self._given(source, CutSpan(0.0, source.duration, GIVEN))
+            return Several((whole,))
+        given = self._given_spans(source) if self.use_given else {}
+        if given and all(source.span_texts):
+            return Several(tuple(given.values()))
+        if given:
+            spans = zip(source.spans, source.span_texts, strict=True)
+            source = replace(source, spans=tuple(span for span, text in spans if not text))
         try:
             pieces = self._pieces(source, models)
         except UnreadableAudio as error:
-            return Drop(error.reason, error.detail)
+            pieces = Drop(error.reason, error.detail)
         if isinstance(pieces, Drop):
-            return pieces
-        return Several(tuple(self._checked(source, piece) for piece in pieces))
+            return Several((*given.values(), pieces)) if given else pieces
+        if not pieces and not given:
+            return Drop("no_speech", "no span of speech is longer than a frame of the detector")
+        cut_pieces = {_payload(source, piece).segment_id: self._checked(source, piece) for piece in pieces}
+        return Several((*given.values(), *(piece for name, piece in cut_pieces.items() if name not in given)))
 
-    def _whole(self, source: StageInput) -> Several | Drop:
-        if source.duration > self.max_duration:
-            return Drop("too_long", f"{source.duration:.1f} s; its text cannot be split with it")
-        if source.duration < self.min_given_duration:
-            return Drop("too_short", f"{source.duration:.2f} s")
-        return Several((_payload(source, CutSpan(0.0, source.duration, GIVEN)),))
+    def _given_spans(self, source: StageInput) -> dict[str, SegmentPayload | Drop]:
+        """Return an outcome by id for each declared span that has a text; neither is joined to a neighbour."""
+        outcomes: dict[str, SegmentPayload | Drop] = {}
+        for span, text in zip(source.spans, source.span_texts, strict=False):
+            if text:
+                end = min(span.end, source.duration)
+                piece = CutSpan(min(max(0.0, span.start), end), end, GIVEN)
+                outcomes.setdefault(_payload(source, piece).segment_id, self._given(source, piece, text))
+        return outcomes
+
+    def _given(self, source: StageInput, piece: CutSpan, text: str | None = None) -> SegmentPayload | Drop:
+        """Return the outcome of a span with a text, which cannot be split; `text` None is that of the recording."""
+        payload = _payload(source, piece, text)
+        if piece.duration > self.max_duration:
+            return Drop("too_long", f"{piece.duration:.1f} s; its text cannot be split with it", payload)
+        if piece.duration < self.min_given_duration:
+            return Drop("too_short", f"{piece.duration:.2f} s", payload)
+        return payload
 
     def _checked(self, source: StageInput, piece: CutSpan) -> SegmentPayload | Drop:
         payload = _payload(source, piece)
@@ -205,7 +222,7 @@ def _clipped(spans: Sequence[Span], duration: float) -> list[Span]:
     return [span for span in inside if span.end - span.start > FRAME_LENGTH / SAMPLE_RATE]
 
 
-def _payload(source: StageInput, piece: CutSpan) -> SegmentPayload:
+def _payload(source: StageInput, piece: CutSpan, text: str | None = None) -> SegmentPayload:
     total = round(source.duration * source.sample_rate)
     first = min(total, max(0, round(piece.start * source.sample_rate)))
     last = min(total, round(piece.end * source.sample_rate))
@@ -216,4 +233,5 @@ def _payload(source: StageInput, piece: CutSpan) -> SegmentPayload:
         start_sample=first,
         num_samples=last - first,
         cut=piece.cut,
+        given_text=text,
     )

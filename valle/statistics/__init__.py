@@ -1,1 +1,1 @@
-"""What the data looks like: tables of named queries as Markdown and pictures."""
+"""Report on the data: tables of named queries as Markdown and plots."""

@@ -1,4 +1,4 @@
-"""One page about what the lake holds: the named queries as tables, with their pictures."""
+"""Report on the content of the lake: the named queries as tables and plots, on one page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from valle.reporting import Plot, Report, markdown_table, write_text
 from valle.statistics.plots import plot_bars, plot_code_usage, plot_durations, plot_quality, plot_quantiles
 
 RunQuery = Callable[[str], pa.Table]
-"""Runs a named query (a file of warehouse/queries, without its suffix)."""
+"""Run a named query (a file of warehouse/queries, without its suffix)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """A heading, the query whose table stands below it, and what draws its picture.
+    """A heading, the query of the table below it, and the function that plots it.
 
-    The table of a histogram says nothing that its picture does not say better: there `has_table` is false.
+    `has_table` is false for histograms, whose plot replaces the table.
     """
 
     heading: str
@@ -62,7 +62,7 @@ def _sections() -> tuple[_Section, ...]:
             _bars(labels=("training_set", "split"), values="hours", title="Speech by split", x="duration (h)"),
         ),
         _Section("Licences", "licences"),
-        _Section("How far each corpus has come", "stage_coverage"),
+        _Section("Coverage by stage", "stage_coverage"),
         _Section(
             "Drops by reason",
             "drops_by_reason",
@@ -71,31 +71,31 @@ def _sections() -> tuple[_Section, ...]:
                 labels=("corpus", "stage", "drop_reason"), values="rows_dropped", title="Dropped rows", x="rows dropped"
             ),
         ),
-        _Section("Lengths", "duration_quantiles"),
-        _Section("Histogram of lengths", "durations", "How long utterances are.", plot_durations, has_table=False),
+        _Section("Durations", "duration_quantiles"),
+        _Section("Histogram of durations", "durations", "Durations of utterances.", plot_durations, has_table=False),
         _Section("Speakers", "speakers"),
         _Section("Quality", "quality"),
         _Section(
             "Distribution of quality",
             "quality_histogram",
-            "How good segments sound, dropped ones left out.",
+            "Quality of segments, without dropped ones.",
             plot_quality,
             has_table=False,
         ),
         _Section(
             "ASR confidence",
             "asr_confidence",
-            "How sure the ASR was: thin 5 to 95 %, thick 25 to 75 %, dot the median.",
+            "Confidence of the ASR model: thin 5 to 95 %, thick 25 to 75 %, dot the median.",
             _draw_confidence,
         ),
-        _Section("Given text against the ASR's", "given_text_disagreement"),
+        _Section("Given texts and transcriptions", "given_text_disagreement"),
         _Section("Phonemes", "phoneme_frequencies"),
         _Section("Longest and shortest utterances", "longest_and_shortest"),
         _Section("Throughput", "throughput"),
     )
 
 
-def _picture(directory: Path, plot: Plot) -> str:
+def _plot_markdown(directory: Path, plot: Plot) -> str:
     return f"![{plot.caption}]({plot.path.relative_to(directory).as_posix()})\n\n{plot.caption}"
 
 
@@ -107,35 +107,35 @@ def _code_section(run_query: RunQuery, directory: Path) -> tuple[str, list[Plot]
     plots = []
     for index, codec in enumerate(sorted(set(usage["codec"].to_pylist()))):
         largest = max(row["largest_entry"] for row in usage.to_pylist() if row["codec"] == codec)
-        # The lake does not say how many entries a codebook has; they come in powers of two.
+        # The lake does not store the size of a codebook, which is a power of two.
         size = 1 << int(largest).bit_length()
         path = directory / "plots" / f"code_usage_{index}.png"
         plot_code_usage(usage, counts, path, codec=codec, codebook_size=size)
-        plots.append(Plot(path, f"Use of the codebooks of {codec}: 1 is as often as even use would give."))
-    parts = ["## Codes", *(_picture(directory, plot) for plot in plots), markdown_table(usage, limit=64)]
+        plots.append(Plot(path, f"Use of the codebooks of {codec}: 1 is uniform use."))
+    parts = ["## Codes", *(_plot_markdown(directory, plot) for plot in plots), markdown_table(usage, limit=64)]
     return "\n\n".join(parts), plots
 
 
 def corpus_report(run_query: RunQuery, directory: Path, *, title: str = "Corpus statistics") -> Report:
-    """Run the named queries, draw them, and write `corpus.md` with its `plots/` into `directory`.
+    """Run the named queries, plot them, and write `corpus.md` with its `plots/` into `directory`.
 
-    Queries without rows are named as such. What `run_query` raises goes through.
+    A query without rows has a section that says so. Exceptions of `run_query` are not caught.
     """
-    parts, plots = [f"# {title}"], []
+    blocks, plots = [f"# {title}"], []
     for section in _sections():
         table = run_query(section.query)
         body = [f"## {section.heading}"]
         if table.num_rows == 0:
-            parts.append("\n\n".join([*body, "No rows yet."]))
+            blocks.append("\n\n".join([*body, "No rows yet."]))
             continue
         if section.draw is not None:
             plot = Plot(section.draw(table, directory / "plots" / f"{section.query}.png"), section.caption)
             plots.append(plot)
-            body.append(_picture(directory, plot))
+            body.append(_plot_markdown(directory, plot))
         if section.has_table:
             body.append(markdown_table(table))
-        parts.append("\n\n".join([*body, f"Query: `{section.query}`"]))
+        blocks.append("\n\n".join([*body, f"Query: `{section.query}`"]))
     codes, code_plots = _code_section(run_query, directory)
     path = directory / "corpus.md"
-    write_text(path, "\n\n".join([*parts, codes]) + "\n")
+    write_text(path, "\n\n".join([*blocks, codes]) + "\n")
     return Report(path, (*plots, *code_plots))

@@ -1,4 +1,4 @@
-"""Pictures of the named queries (warehouse/queries): each takes the query's Arrow table and writes one PNG."""
+"""Plot named queries (warehouse/queries): each function draws the Arrow table of a query into one PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ def _float_column(table: pa.Table, name: str) -> np.ndarray:
 
 
 def _largest_series(names: Sequence[str], weights: np.ndarray) -> list[str]:
-    """The names with most weight; when there are more than fit, the last place is `others`."""
+    """Return the names with most weight; when not all fit, the last one is `others`."""
     totals: dict[str, float] = {}
     for name, weight in zip(names, weights, strict=True):
         totals[name] = totals.get(name, 0.0) + float(weight)
@@ -44,9 +44,9 @@ def _number(value: float) -> str:
 
 
 def plot_bars(table: pa.Table, path: Path, *, labels: Sequence[str], values: str, title: str, x: str) -> Path:
-    """Horizontal bars of the column `values`, longest first; a bar's label joins the columns `labels`.
+    """Plot horizontal bars of the column `values`, longest first; the columns `labels` label each bar.
 
-    Rows that do not fit are one grey bar, the last.
+    Rows that do not fit are summed in a last, grey bar.
     """
     names = [" · ".join(parts) for parts in zip(*(_text_column(table, label) for label in labels), strict=True)]
     lengths = _float_column(table, values)
@@ -70,7 +70,7 @@ def plot_bars(table: pa.Table, path: Path, *, labels: Sequence[str], values: str
 
 
 def plot_durations(table: pa.Table, path: Path) -> Path:
-    """The histogram of `durations`, stacked by corpus."""
+    """Plot the histogram of `durations`, stacked by corpus."""
     corpora, starts = _text_column(table, "corpus"), _float_column(table, "bin_start")
     counts = _float_column(table, "utterances")
     widths = _float_column(table, "bin_end") - starts
@@ -83,26 +83,26 @@ def plot_durations(table: pa.Table, path: Path) -> Path:
         heights: dict[float, float] = {}
         for i in rows:
             heights[starts[i]] = heights.get(starts[i], 0.0) + counts[i]
-        places = sorted(heights)
+        bin_starts = sorted(heights)
         axes.bar(
-            places,
-            [heights[place] for place in places],
-            bottom=[bottoms.get(place, 0.0) for place in places],
+            bin_starts,
+            [heights[start] for start in bin_starts],
+            bottom=[bottoms.get(start, 0.0) for start in bin_starts],
             width=widths[0] * 0.95,
             align="edge",
             color=OTHERS if name == "others" else colour(index),
             label=shorten(name),
         )
-        for place in places:
-            bottoms[place] = bottoms.get(place, 0.0) + heights[place]
+        for start in bin_starts:
+            bottoms[start] = bottoms.get(start, 0.0) + heights[start]
     axes.set_xlim(left=0)
-    label_axes(axes, title="Length of utterances", x="duration (s)", y="utterances")
+    label_axes(axes, title="Duration of utterances", x="duration (s)", y="utterances")
     legend_below(figure, axes)
     return save_figure(figure, path)
 
 
 def plot_quality(table: pa.Table, path: Path) -> Path:
-    """The distributions of `quality_histogram`: those of DNSMOS and signal-to-noise ratio that were taken."""
+    """Plot the distributions of `quality_histogram`: DNSMOS and signal-to-noise ratio, where measured."""
     measures, corpora = _text_column(table, "measure"), _text_column(table, "corpus")
     known = (("dnsmos_ovrl", "DNSMOS overall (1 to 5)"), ("snr", "signal-to-noise ratio (dB)"))
     panels = [(measure, label) for measure, label in known if measure in measures]
@@ -120,37 +120,40 @@ def plot_quality(table: pa.Table, path: Path) -> Path:
                     width = ends[i] - starts[i]
             if not bins:
                 continue
-            places = np.arange(min(bins), max(bins) + 1.5 * width, width)
-            nearest = {round(place / width): height for place, height in bins.items()}
-            heights = [nearest.get(round(place / width), 0.0) / sum(bins.values()) for place in places[:-1]]
+            edges = np.arange(min(bins), max(bins) + 1.5 * width, width)
+            nearest = {round(edge / width): height for edge, height in bins.items()}
+            heights = [nearest.get(round(edge / width), 0.0) / sum(bins.values()) for edge in edges[:-1]]
             shade = OTHERS if name == "others" else colour(index)
-            axes.stairs(heights, places, color=shade, linewidth=1.8, label=shorten(name))
+            axes.stairs(heights, edges, color=shade, linewidth=1.8, label=shorten(name))
         label_axes(axes, title=label.split(" (")[0], x=label, y="share of segments")
     legend_below(figure, max(figure.axes, key=lambda axes: len(axes.patches)))
     return save_figure(figure, path)
 
 
 def plot_quantiles(table: pa.Table, path: Path, *, labels: Sequence[str], title: str, x: str) -> Path:
-    """One line per row: 5 to 95 % thin, 25 to 75 % thick, the median as a dot (columns q05, q25, median, q75, q95)."""
+    """Plot one line per row: 5 to 95 % thin, 25 to 75 % thick, the median as a dot.
+
+    The columns are q05, q25, median, q75 and q95.
+    """
     shown = table.slice(0, _MOST_BARS)
     names = [" · ".join(parts) for parts in zip(*(_text_column(shown, label) for label in labels), strict=True)]
-    places = np.arange(len(names))
+    positions = np.arange(len(names))
     figure = new_figure(height=1.5 + 0.35 * len(names))
     axes = figure.subplots()
-    axes.hlines(places, _float_column(shown, "q05"), _float_column(shown, "q95"), color=colour(0), linewidth=1.5)
-    axes.hlines(places, _float_column(shown, "q25"), _float_column(shown, "q75"), color=colour(0), linewidth=7)
-    axes.plot(_float_column(shown, "median"), places, "o", color="white", markeredgecolor="black", markersize=6)
-    axes.set_yticks(places, [shorten(name, 40) for name in names])
+    axes.hlines(positions, _float_column(shown, "q05"), _float_column(shown, "q95"), color=colour(0), linewidth=1.5)
+    axes.hlines(positions, _float_column(shown, "q25"), _float_column(shown, "q75"), color=colour(0), linewidth=7)
+    axes.plot(_float_column(shown, "median"), positions, "o", color="white", markeredgecolor="black", markersize=6)
+    axes.set_yticks(positions, [shorten(name, 40) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     label_axes(axes, title=title, x=x, y="")
     return save_figure(figure, path)
 
 
 def plot_code_usage(usage: pa.Table, counts: pa.Table, path: Path, *, codec: str, codebook_size: int) -> Path:
-    """How evenly the codebooks of one codec are used: a heat map of entries, and the entropy of each codebook.
+    """Plot the use of the codebooks of one codec: a heat map of entries, and the entropy of each codebook.
 
-    `usage` and `counts` are the tables of `code_usage` and `code_counts`. The heat map shows each entry's share times
-    `codebook_size`, in blocks of equal width: 1 is what even use would give.
+    `usage` and `counts` are the tables of `code_usage` and `code_counts`. The heat map shows the share of each entry
+    times `codebook_size`, in blocks of equal width: 1 is uniform use.
     """
     rows = [row for row in usage.to_pylist() if row["codec"] == codec]
     num_codebooks = 1 + max(row["codebook"] for row in rows)
@@ -173,13 +176,13 @@ def plot_code_usage(usage: pa.Table, counts: pa.Table, path: Path, *, codec: str
         extent=(0, codebook_size, num_codebooks - 0.5, -0.5),
         interpolation="nearest",
     )
-    figure.colorbar(image, ax=left, location="left", label="use (1 = even)", extend="max")
+    figure.colorbar(image, ax=left, location="left", label="use (1 = uniform)", extend="max")
     label_axes(left, title=f"Use of the entries of {shorten(codec)}", x="entry", y="codebook")
     left.grid(visible=False)
     left.set_yticks(range(num_codebooks))
     full = float(np.log2(codebook_size))
-    places = [row["codebook"] for row in rows]
-    right.barh(places, [row["entropy_bits"] for row in rows], color=colour(0), height=0.65)
+    codebooks = [row["codebook"] for row in rows]
+    right.barh(codebooks, [row["entropy_bits"] for row in rows], color=colour(0), height=0.65)
     for row in rows:
         is_long = row["entropy_bits"] > 0.7 * full
         right.text(

@@ -1,4 +1,4 @@
-"""What one corpus has become, for the report of the run that prepared it: how far it has come, and its pictures."""
+"""Report on one corpus for the run that prepared it: coverage by stage, and plots."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +11,13 @@ from valle.reporting import Plot, markdown_rows
 from valle.statistics.plots import plot_code_usage, plot_durations, plot_quality
 from warehouse.catalogue.views import named_query, run_query
 
-_CODED = 2000
-"""Utterances whose codes are counted: enough for a picture, and a moment even in a corpus of years."""
+_NUM_CODED = 2000
+"""Utterances whose codes are counted: enough for a plot, and fast even for a corpus of years."""
 
 
 def coverage_table(connection: duckdb.DuckDBPyConnection, corpus: str) -> str:
-    """Segments of the corpus that passed or were dropped, by stage, as Markdown; empty before there are any."""
-    table = _of_corpus(connection, "stage_coverage", corpus)
+    """Return segments of the corpus that passed or were dropped, by stage, as Markdown; empty without segments."""
+    table = _query_corpus(connection, "stage_coverage", corpus)
     rows = [
         [row["stage"], row["segments"], row["passed"], row["dropped"], f"{100 * row['share_done']:.4g} %"]
         for row in table.to_pylist()
@@ -27,23 +27,23 @@ def coverage_table(connection: duckdb.DuckDBPyConnection, corpus: str) -> str:
 
 
 def corpus_plots(connection: duckdb.DuckDBPyConnection, corpus: str, directory: Path) -> tuple[Plot, ...]:
-    """Draw lengths, quality and use of codes of one corpus into `directory`; what has no rows is not drawn.
+    """Plot durations, quality and use of codes of one corpus into `directory`; a plot without rows is omitted.
 
-    The view `current_codes` of `connection` is narrowed to a part of the corpus.
+    The view `current_codes` of `connection` is restricted to some utterances of the corpus.
     """
     drawings: tuple[tuple[str, Callable[[pa.Table, Path], Path], str], ...] = (
-        ("durations", plot_durations, f"How long the utterances of {corpus} are."),
-        ("quality_histogram", plot_quality, f"How good the segments of {corpus} sound."),
+        ("durations", plot_durations, f"Durations of the utterances of {corpus}."),
+        ("quality_histogram", plot_quality, f"Quality of the segments of {corpus}."),
     )
     plots = []
     for name, draw, caption in drawings:
-        table = _of_corpus(connection, name, corpus)
+        table = _query_corpus(connection, name, corpus)
         if table.num_rows:
             plots.append(Plot(draw(table, directory / f"{name}.png"), caption))
     return (*plots, *_code_plots(connection, corpus, directory))
 
 
-def _of_corpus(connection: duckdb.DuckDBPyConnection, name: str, corpus: str) -> pa.Table:
+def _query_corpus(connection: duckdb.DuckDBPyConnection, name: str, corpus: str) -> pa.Table:
     table = run_query(connection, named_query(name).sql)
     return table.filter(pc.equal(table["corpus"], corpus))
 
@@ -51,7 +51,7 @@ def _of_corpus(connection: duckdb.DuckDBPyConnection, name: str, corpus: str) ->
 def _code_plots(connection: duckdb.DuckDBPyConnection, corpus: str, directory: Path) -> list[Plot]:
     run_query(
         connection,
-        f"CREATE TABLE some_codes AS FROM current_codes WHERE corpus = ? AND drop_reason IS NULL LIMIT {_CODED}",
+        f"CREATE TABLE some_codes AS FROM current_codes WHERE corpus = ? AND drop_reason IS NULL LIMIT {_NUM_CODED}",
         [corpus],
     )
     run_query(connection, "CREATE OR REPLACE VIEW current_codes AS FROM some_codes")
@@ -59,7 +59,7 @@ def _code_plots(connection: duckdb.DuckDBPyConnection, corpus: str, directory: P
     if usage.num_rows == 0:
         return []
     counts = run_query(connection, named_query("code_counts").sql)
-    codec = usage["codec"][0].as_py()  # One codec is in force for a corpus.
+    codec = usage["codec"][0].as_py()  # A corpus has one active codec.
     size = 1 << int(pc.max(usage["largest_entry"]).as_py()).bit_length()
     path = plot_code_usage(usage, counts, directory / "code_usage.png", codec=codec, codebook_size=size)
-    return [Plot(path, f"Use of the codebooks of {codec}, in at most {_CODED:,} utterances of {corpus}.")]
+    return [Plot(path, f"Use of the codebooks of {codec}, in at most {_NUM_CODED:,} utterances of {corpus}.")]

@@ -1,4 +1,4 @@
-"""The loss curve of a training run, from the `metrics.jsonl` beside its checkpoints."""
+"""Plot the loss curve of a training run from the `metrics.jsonl` beside its checkpoints."""
 
 import json
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from warehouse.errors import TrainingError
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The numbers of every line of a `metrics.jsonl`, in order of `step`.
+    """Return the numbers of every line of a `metrics.jsonl`, in order of `step`.
 
-    A last line that was cut short by a crash is left out. Raises TrainingError when there is no line with a `step`.
+    A last line that a crash truncated is skipped. Raise TrainingError when there is no line with a `step`.
     """
     if not path.exists():
         raise TrainingError(f"There is no {path}; give the metrics.jsonl of a training run.")
@@ -31,12 +31,12 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
         if "step" in numbers:
             records.append(numbers)
     if not records:
-        raise TrainingError(f"No line of {path} has a step; let the training make at least one.")
+        raise TrainingError(f"No line of {path} has a step; let the training run for at least one step.")
     return sorted(records, key=lambda record: record["step"])
 
 
 def _smooth(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:
-    """Exponential moving average over about `span` values, unbiased at the start."""
+    """Compute a bias-corrected exponential moving average over about `span` values [N]."""
     decay = 1 - 1 / max(span, 1)
     smoothed = np.empty_like(values)
     total = weight = 0.0
@@ -47,9 +47,9 @@ def _smooth(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:
 
 
 def plot_training(metrics: Path, path: Path, *, fields: Sequence[str] = ("loss", "validation_loss")) -> Path:
-    """Those of `fields` that the run wrote, against the step: the values pale, their moving average strong.
+    """Plot each logged metric of `fields` over steps, raw (light) and smoothed (dark).
 
-    Raises TrainingError when it wrote none of them.
+    Raise TrainingError when the run logged none of them.
     """
     records = read_metrics(metrics)
     written = [field for field in fields if any(field in record for record in records)]

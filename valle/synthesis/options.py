@@ -179,7 +179,7 @@ class SamplingOptions(SynthesisOptions):
     continuation: Literal["prefix", "task"] = Field(
         default="prefix",
         description="How it continues: the frames of the prompt are a prefix, which every model can, or it is the task "
-        "tts-c, which a model learns by continuation_share.",
+        "tts-c, which a model learns by continuation_ratio.",
     )
 
     def over(self, defaults: "SamplingOptions") -> "SamplingOptions":

@@ -11,13 +11,15 @@ from valle.audio import Audio, Samples, resample
 from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import CheckpointCard, load_model
 from valle.codec.base import Codec, Codes
-from valle.model import Task, ValleModel
+from valle.model.valle import ValleModel
 from valle.phonemes import SPACE, PhonemeTable
 from valle.process import torch_device
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.tokens import transcribe_codes
 from valle.synthesis.options import DEFAULT_SAMPLING, SamplingOptions
+from valle.tasks.continuation import CONTINUATION
+from valle.tasks.tts import TTS
 from warehouse.errors import CheckpointError, ConfigurationError
 
 
@@ -165,7 +167,7 @@ class Synthesizer:
             language_id=self.card.model.language_id(request.language),
             prompt=None if prompt is None else self._checked(prompt.codes),
             prefix=np.concatenate([empty, *(self._checked(earlier.codes) for earlier in given)], axis=1),
-            task=Task.TTS_C if is_task else Task.TTS,
+            task=CONTINUATION if is_task else TTS,
         )
 
     def _checked(self, codes: Codes) -> Codes:

@@ -1,4 +1,4 @@
-"""Edit errors between a reference and what was heard, in words and in characters, with the alignment."""
+"""Edit errors between a reference and a transcription, in words and in characters, with the alignment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,11 +61,11 @@ def count_phoneme_errors(reference: Sequence[str], hypothesis: Sequence[str]) ->
 
 def align_words(reference: str, hypothesis: str) -> list[AlignedWord]:
     """The words of two normalised texts side by side, in order, with the fewest edits."""
-    said, heard = reference.split(), hypothesis.split()
+    first, second = reference.split(), hypothesis.split()
     aligned: list[AlignedWord] = []
-    for block in Levenshtein.opcodes(said, heard):
-        left = said[block.src_start : block.src_end]
-        right = heard[block.dest_start : block.dest_end]
+    for block in Levenshtein.opcodes(first, second):
+        left = first[block.src_start : block.src_end]
+        right = second[block.dest_start : block.dest_end]
         if block.tag == "delete":
             aligned.extend(AlignedWord("D", word, None) for word in left)
         elif block.tag == "insert":

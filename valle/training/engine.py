@@ -1,17 +1,21 @@
-"""What turns batches into updates. The loop knows this protocol; `open_engine` picks the implementation."""
+"""Engines turn batches into updates. The loop uses this protocol; `open_engine` selects the implementation."""
 
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from valle.model import AttentionKernel, Batch, LossReport, ValleModel, sequence_loss
-from valle.training.optimizer import WeightAverage, make_optimizer, weights_to_use
+from valle.model.attention import AttentionKernel
+from valle.model.batch import Batch
+from valle.model.loss import LossReport, sequence_loss
+from valle.model.valle import ValleModel
+from valle.state_files import to_device
+from valle.training.optimizer import evaluation_weights, load_optimizer_state, make_average, make_optimizer
 from valle.training.options import TrainOptions
+from warehouse.errors import CheckpointError
 
-_HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Engine(Protocol):
@@ -19,38 +23,56 @@ class Engine(Protocol):
 
     @property
     def rank(self) -> int:
-        """Number of this process."""
+        """Return the number of this process."""
 
     @property
     def world_size(self) -> int:
-        """Processes of the run."""
+        """Return the number of processes of the run."""
 
     def accumulate(self, batch: Batch, divisor: float) -> LossReport:
         """Add the gradient of (summed loss / divisor), divisor being the labels of all batches of all ranks."""
 
     def update(self, learning_rate: float) -> float | None:
-        """Clip, step and forget the gradient; returns its norm before clipping.
+        """Clip the gradient, update the weights and clear the gradient; returns its norm before clipping.
 
-        None where it is not known, or when fp16 overflowed: then the weights stay and the loss is scaled less.
+        None where it is unknown, or when fp16 overflowed: then the weights stay and the loss scale is reduced.
         """
 
     def evaluate(self, batch: Batch) -> LossReport:
-        """Loss of a batch without gradient and without dropout."""
+        """Compute the loss of the weights that a checkpoint holds, without gradient and without dropout."""
 
-    def total(self, value: float) -> float:
-        """The sum of a number over all ranks."""
+    def probe(self, batch: Batch) -> LossReport:
+        """Compute the loss of the weights that training continues with, without gradient and without dropout."""
+
+    def largest_weight(self) -> float:
+        """Return the largest magnitude of the weights that training continues with; infinite if one is no number."""
+
+    def sum(self, value: float) -> float:
+        """Sum a number over all ranks. Every rank must call it."""
+
+    def barrier(self) -> None:
+        """Wait until every rank has called it."""
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights to speak with, averaged where the options say so: fp32 on the CPU, complete on rank 0.
+        """Return the weights that a checkpoint holds, averaged if so configured: fp32 on the CPU, complete on rank 0.
 
         Every rank must call it.
         """
 
-    def save_state(self, directory: Path) -> None:
-        """Write what `load_state` needs to continue to the bit. Every rank must call it."""
+    def state(self) -> dict[str, Any]:
+        """Return what `load_state` needs to continue to the bit, complete on rank 0. Every rank must call it."""
 
-    def load_state(self, directory: Path) -> None:
-        """Continue from a directory that `save_state` wrote."""
+    def load_state(self, state: dict[str, Any], weights: dict[str, Tensor]) -> None:
+        """Continue from a state on the CPU, perhaps of another number of ranks, and the `weights` saved beside it.
+
+        Raises CheckpointError when the state is not that of the model.
+        """
+
+
+def largest_magnitude(tensors: list[Tensor]) -> float:
+    """Return the largest magnitude in tensors; infinite if a value is no number."""
+    largest = torch.stack([tensor.detach().abs().max().float() for tensor in tensors if tensor.numel()]).max()
+    return float(largest.nan_to_num(nan=torch.inf, posinf=torch.inf))
 
 
 class PlainEngine:
@@ -63,9 +85,9 @@ class PlainEngine:
         self._device = torch.device(options.device)
         self._model = model.to(self._device)
         self._optimizer = make_optimizer(model, options)
-        self._average = WeightAverage(model, options.average_decay) if options.average_decay else None
+        self._average = make_average(model, options.average_decay) if options.average_decay else None
         self._clip = options.gradient_clip
-        self._dtype = _HALVES.get(options.precision)
+        self._dtype = _HALF_TYPES.get(options.precision)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._dtype is torch.float16)
 
     def accumulate(self, batch: Batch, divisor: float) -> LossReport:
@@ -88,57 +110,79 @@ class PlainEngine:
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
         if self._average is not None:
-            self._average.update(self._model)
+            self._average.update_parameters(self._model)
         # A smaller scale cures an overflow; below 1 the gradient itself is not finite.
         is_curable = self._scaler.is_enabled() and self._scaler.get_scale() >= 1
         return None if is_curable and not torch.isfinite(norm) else float(norm)
 
     def evaluate(self, batch: Batch) -> LossReport:
         """See `Engine`."""
-        self._model.eval()
-        batch = batch.to(self._device)
-        weights = self._average.weights if self._average is not None else {}
-        with weights_to_use(self._model, self._optimizer), torch.no_grad(), self._autocast():
-            logits = torch.func.functional_call(self._model, weights, (batch,))
-        return sequence_loss(logits, batch)
+        with evaluation_weights(self._model, self._optimizer):
+            return self._loss(self._model if self._average is None else self._average, batch)
 
-    def total(self, value: float) -> float:
+    def probe(self, batch: Batch) -> LossReport:
+        """See `Engine`."""
+        return self._loss(self._model, batch)
+
+    def largest_weight(self) -> float:
+        """See `Engine`."""
+        return largest_magnitude(list(self._model.parameters()))
+
+    def sum(self, value: float) -> float:
         """See `Engine`."""
         return value
 
+    def barrier(self) -> None:
+        """See `Engine`."""
+
     def weights(self) -> dict[str, Tensor]:
         """See `Engine`."""
-        with weights_to_use(self._model, self._optimizer):
-            weights = self._average.weights if self._average is not None else self._model.state_dict()
-            return {name: tensor.detach().float().cpu().clone() for name, tensor in weights.items()}
+        with evaluation_weights(self._model, self._optimizer):
+            source = self._model if self._average is None else self._average.module
+            return {name: tensor.detach().float().cpu().clone() for name, tensor in source.state_dict().items()}
 
-    def save_state(self, directory: Path) -> None:
+    def state(self) -> dict[str, Any]:
         """See `Engine`."""
-        directory.mkdir(parents=True, exist_ok=True)
-        state = {
-            "model": self._model.state_dict(),
+        return {
+            # A checkpoint may hold averaged weights; training continues from these.
+            "model": dict(self._model.state_dict()),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
-            "average": None if self._average is None else self._average.state(),
+            "average": None if self._average is None else dict(self._average.state_dict()),
         }
-        torch.save(state, directory / "plain.pt")
 
-    def load_state(self, directory: Path) -> None:
+    def load_state(self, state: dict[str, Any], weights: dict[str, Tensor]) -> None:
         """See `Engine`."""
-        state = torch.load(directory / "plain.pt", map_location=self._device, weights_only=True)
+        try:
+            self._load(to_device(state, self._device))
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"The training state is not that of this model and optimizer ({error}); train in a new run directory."
+            ) from error
+
+    def _load(self, state: dict[str, Any]) -> None:
         self._model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        if state.get("scaler"):
+        load_optimizer_state(self._optimizer, state["optimizer"])
+        if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
-        if self._average is not None:
-            self._average.restore(state["average"] or WeightAverage.start(self._model))
+        if self._average is not None and state["average"] is not None:
+            self._average.load_state_dict(state["average"])
+        elif self._average is not None:  # switched on for this part of the run
+            self._average.module.load_state_dict(state["model"])
+
+    def _loss(self, model: torch.nn.Module, batch: Batch) -> LossReport:
+        model.eval()
+        batch = batch.to(self._device)
+        with torch.no_grad(), self._autocast():
+            logits = model(batch)
+        return sequence_loss(logits, batch)
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self._device.type, dtype=self._dtype) if self._dtype else nullcontext()
 
 
 def open_engine(model: ValleModel, options: TrainOptions) -> Engine:
-    """The engine the options name."""
+    """Open the engine that the options name."""
     model.trunk.kernel = AttentionKernel(options.attention)
     model.trunk.gradient_checkpointing = options.gradient_checkpointing
     if options.engine == "plain":

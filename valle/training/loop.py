@@ -1,7 +1,7 @@
-"""The training loop: batches in, updates, metrics, evaluations and checkpoints out; stops when told to.
+"""The training loop: batches in, updates, metrics, evaluations and checkpoints out; stops when asked to.
 
 A step is a pure function of the weights, the optimizer's state and the step number: data, dropout and learning rate
-all follow from it. So a run that was stopped and continued ends with the same bits as one that was not (on a CPU).
+all follow from them. So a run that was stopped and continued ends with the same bits as one that was not (on a CPU).
 """
 
 import logging
@@ -13,43 +13,43 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
 import torch
 
-from valle.checkpoints.checkpoint import (
-    CheckpointCard,
-    load_weights,
-    publish,
-    read_card,
-    state_directory,
-    temporary_directory,
-    write_model,
-)
-from valle.checkpoints.runs import checkpoint_directory, latest_checkpoint
-from valle.codec import open_codec
-from valle.data.loader import LoadedBatch, Prefetched
-from valle.data.sampler import Cursor
-from valle.data.selection.training_set import TrainingSet, load_training_set
-from valle.model import ModelConfig, ValleModel, preset
-from valle.model.codebooks import start_from_codebooks
+from valle.checkpoints.checkpoint import CheckpointCard, read_weights, state_path
+from valle.checkpoints.runs import checkpoint_directory
+from valle.checkpoints.saving import remove_temporary_directories, save_checkpoint, set_aside
+from valle.data.cursor import Cursor
+from valle.data.loader import Prefetcher
+from valle.data.selection.training_set import load_training_set
+from valle.model.batch import Batch
+from valle.model.valle import ValleModel
 from valle.process import prepare_process
+from valle.state_files import read_state
 from valle.training.commands import Commands, NoCommands, StopFlag, stop_on_signals
 from valle.training.data import open_data
-from valle.training.engine import open_engine
+from valle.training.engine import Engine, open_engine
 from valle.training.examples import speak_examples
+from valle.training.initialization import check_card, initialize, model_config
 from valle.training.metrics import MetricsFile, Window
 from valle.training.options import TrainOptions
+from valle.training.resume import ResumePoint, check_options, find_resume_point
 from valle.training.schedule import learning_rate
 from warehouse.errors import CheckpointError, TrainingError
 
 log = logging.getLogger(__name__)
 
 OnStep = Callable[[Mapping[str, Any]], None]
+_Batches = Prefetcher[tuple[Batch, Cursor]]
+
+MAX_LOSS = 10.0
+"""Loss of a diverged model, in units of the loss of a uniform guess; an untrained one has about 1."""
+MAX_WEIGHT = 65_504.0
+"""Weight of a diverged model: the largest number in half precision, in which checkpoints are exported."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a run came to. `reason` is `finished`, `time`, `quit` or `signal`."""
+    """The end of a run. `reason` is `finished`, `time`, `quit` or `signal`."""
 
     run_id: str
     step: int
@@ -61,148 +61,130 @@ class TrainResult:
 
 @dataclass(slots=True)
 class _Progress:
-    """Where a run is; the loop moves it on."""
+    """The position of a run, which the loop advances."""
 
     step: int = 0
     cursor: Cursor = field(default_factory=Cursor)
     seconds: float = 0.0  # of earlier processes of the run and this one
-    last_saved: int = -1
+    last_saved: int | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
 class _Run:
+    """A run that is open in this process: data, engine, progress and metrics."""
+
     def __init__(self, options: TrainOptions, on_step: OnStep | None, commands: Commands) -> None:
         prepare_process(options.threads or torch.get_num_threads())
         self.options = options
         self.on_step = on_step
         self.commands = commands
         self.training_set = load_training_set(options.training_set)
-        found = latest_checkpoint(options.run_dir)
-        self.config = model_config(self.training_set, options, found or options.start_from)
+        resume_point = find_resume_point(options.run_dir)
+        earlier = resume_point.checkpoint if resume_point else options.start_from
+        self.config = model_config(self.training_set, options, earlier)
+        if resume_point is not None:
+            self._check_resume_point(resume_point)
         self.data = open_data(self.training_set, self.config, options)
-        self.progress = _Progress()
-        torch.manual_seed(options.seed)
-        model = ValleModel(self.config)
-        if found is None:
-            self._begin(model)
-        self.engine = open_engine(model, options)
-        if found is not None:
-            self._continue_from(found)
+        self.engine = self._open_engine(is_new=resume_point is None)
+        self.progress = _Progress() if resume_point is None else self._resume(resume_point)
+        if self.engine.rank == 0:
+            remove_temporary_directories(options.run_dir)
+        self.last_batch: Batch | None = None  # of this process
+        self.checked_step = self.progress.step
         self.metrics_file = MetricsFile(options.run_dir / "metrics.jsonl", step=self.progress.step)
 
-    def _begin(self, model: ValleModel) -> None:
-        """The first weights of a run that are not random."""
-        options, spec = self.options, self.training_set.card.codec
-        if options.start_from is not None:
-            self._check_matches(read_card(options.start_from), options.start_from)
-            load_weights(options.start_from, model)
-        elif options.codes_start == "codec":
-            codec = open_codec(spec.name)
-            if codec.spec != spec:
-                raise TrainingError(
-                    f"The codes are of {spec.label}, and {codec.spec.revision} is installed; "
-                    "install the other or set codes_start to random."
-                )
-            start_from_codebooks(model, torch.from_numpy(codec.codebooks), seed=options.seed)
+    def _open_engine(self, *, is_new: bool) -> Engine:
+        torch.manual_seed(self.options.seed)
+        model = ValleModel(self.config)
+        if is_new:
+            initialize(model, self.training_set, self.options)
+        return open_engine(model, self.options)
 
-    def _check_matches(self, card: CheckpointCard, checkpoint: Path) -> None:
-        expected = {"model": self.config, "codec": self.training_set.card.codec}
-        expected["phoneme table"] = self.training_set.card.phoneme_symbols
-        # Dropout decides how weights are learnt, not which there are.
-        model = card.model.model_copy(update={"dropout": self.config.dropout})
-        found = {"model": model, "codec": card.codec, "phoneme table": card.phoneme_symbols}
-        for part, value in expected.items():
-            if found[part] != value:
-                raise CheckpointError(
-                    f"The {part} of checkpoint {checkpoint} is not that of this run ({found[part]} against {value}); "
-                    "train in a new run directory."
-                )
-
-    def _continue_from(self, checkpoint: Path) -> None:
-        card = read_card(checkpoint)
-        self._check_matches(card, checkpoint)
-        if card.training_set != self.training_set.card.id or card.engine != self.options.engine:
+    def _check_resume_point(self, point: ResumePoint) -> None:
+        """Refuse to continue another run, and name the options that changed."""
+        check_card(point.card, point.checkpoint, self.config, self.training_set)
+        if point.card.training_set != self.training_set.card.id:
             raise CheckpointError(
-                f"The run in {self.options.run_dir} used the set {card.training_set} and the {card.engine} engine; "
+                f"The run in {self.options.run_dir} used the training set {point.card.training_set}; "
                 "train in a new run directory."
             )
-        self.engine.load_state(state_directory(checkpoint))
-        self.progress = _Progress(card.step, card.cursor, card.seconds, card.step, card.metrics)
+        for name, (before, after) in check_options(point.card, self.options).items():
+            log.warning("Run %s continues with %s %s instead of %s.", point.card.run_id, name, after, before)
+
+    def _resume(self, point: ResumePoint) -> _Progress:
+        card = point.card
+        self.engine.load_state(read_state(state_path(point.checkpoint)), read_weights(point.checkpoint))
+        if card.ranks != self.engine.world_size:
+            log.warning("Run %s continues on %d ranks instead of %d.", card.run_id, self.engine.world_size, card.ranks)
+        self.engine.barrier()  # every rank has read the damaged ones before one renames them
+        if self.engine.rank == 0:
+            for damaged in point.damaged:
+                log.warning("The damaged checkpoint is now called %s.", set_aside(damaged))
         log.info("Run %s continues at step %d.", card.run_id, card.step)
+        return _Progress(card.step, card.cursor, card.seconds, card.step, card.metrics)
 
     def run(self, flag: StopFlag) -> str:
         """Train until there is a reason to stop, and return it."""
-        options, progress = self.options, self.progress
-        engine = self.engine
-        window = Window()
+        options, progress, engine = self.options, self.progress, self.engine
         batches = self.data.batches(
             progress.cursor, rank=engine.rank, world_size=engine.world_size, prefetch=options.prefetch
         )
-        began = time.monotonic()
-        earlier = progress.seconds
+        window = Window()
+        began, earlier_seconds = time.monotonic(), progress.seconds
         try:
             while True:
-                reason = self._reason_to_stop(flag, time.monotonic() - began)
+                typed = self.commands.poll() if engine.rank == 0 else []
+                if engine.sum("save" in typed):
+                    self._save()
+                reason = self._reason_to_stop(flag, typed, time.monotonic() - began)
                 if reason:
                     break
                 started = time.monotonic()
                 self._step(batches, window)
                 now = time.monotonic()
                 window.seconds += now - started
-                progress.seconds = earlier + now - began
-                last = progress.step == options.max_steps
-                if progress.step % options.log_every == 0 or last:
-                    self._log(window)
-                    window = Window()
-                if progress.step % options.evaluate_every == 0 or last:
-                    self._evaluate()
-                if progress.step % options.save_every == 0 and progress.last_saved != progress.step:
-                    self.save()
+                progress.seconds = earlier_seconds + now - began
+                window = self._report_step(window)
         finally:
             batches.close()
-        if progress.last_saved != progress.step:
-            self.save()
+        self._save()
         return reason
 
-    def _reason_to_stop(self, flag: StopFlag, seconds: float) -> str:
-        typed = self.commands.poll() if self.engine.rank == 0 else []
-        wishes = {
+    def _reason_to_stop(self, flag: StopFlag, typed: list[str], seconds: float) -> str:
+        reasons = {
             "finished": self.progress.step >= self.options.max_steps,
             "signal": flag.is_set,
             "quit": "quit" in typed,
             "time": self.options.max_seconds is not None and seconds >= self.options.max_seconds,
         }
-        if self.engine.total("save" in typed):
-            self.save()
-        # All ranks stop at the same step, whichever of them was told to.
-        return next((reason for reason, wish in wishes.items() if self.engine.total(wish) > 0), "")
+        # All ranks stop at the same step, whichever of them was asked to.
+        return next((reason for reason, applies in reasons.items() if self.engine.sum(applies)), "")
 
-    def _step(self, batches: Prefetched, window: Window) -> None:
+    def _step(self, batches: _Batches, window: Window) -> None:
         options, progress, engine = self.options, self.progress, self.engine
         waiting = time.monotonic()
-        loaded: list[LoadedBatch] = [next(batches) for _ in range(options.accumulate)]
+        loaded = [next(batches) for _ in range(options.accumulate)]
         window.waited += time.monotonic() - waiting
-        labels = sum(element.batch.num_labels for element in loaded)
-        divisor = engine.total(labels)
-        torch.manual_seed(((options.seed << 32) + progress.step * 65_536 + engine.rank) % (1 << 63))  # of dropout
+        divisor = engine.sum(sum(batch.num_labels for batch, _ in loaded))
+        # Dropout is keyed by the step, so that a resumed run draws what an uninterrupted one would.
+        torch.manual_seed(((options.seed << 32) + progress.step * 65_536 + engine.rank) % (1 << 63))
         loss = 0.0
-        for element in loaded:
-            report = engine.accumulate(element.batch, divisor)
-            window.add(report, element.batch)
+        for batch, _ in loaded:
+            report = engine.accumulate(batch, divisor)
+            window.add(report, batch)
             loss += float(report.losses.sum())
-        norm = engine.update(self._rate(progress.step + 1))
-        if not math.isfinite(loss + (norm or 0.0)):
+        norm = engine.update(self._learning_rate(progress.step + 1))
+        if not math.isfinite(engine.sum(loss) + (norm or 0.0)):
             raise TrainingError(
-                f"Loss or gradient of step {progress.step + 1} is not finite; lower learning_rate, or continue the run "
-                f"from its last checkpoint in {options.run_dir}."
+                f"The loss or gradient of step {progress.step + 1} is not finite; {self._advice_after_divergence()}"
             )
         if norm is not None:
             window.norms.append(norm)
         window.steps += 1
         progress.step += 1
-        progress.cursor = loaded[-1].after
+        self.last_batch, progress.cursor = loaded[-1]
 
-    def _rate(self, step: int) -> float:
+    def _learning_rate(self, step: int) -> float:
         options = self.options
         return learning_rate(
             step,
@@ -213,6 +195,51 @@ class _Run:
             shape=options.schedule,
         )
 
+    def _report_step(self, window: Window) -> Window:
+        """Log, evaluate and save when it is time to; returns the window of the next step."""
+        options, step = self.options, self.progress.step
+        is_last = step == options.max_steps
+        is_evaluated = step % options.evaluate_every == 0 or is_last
+        is_saved = step % options.save_every == 0 or (is_evaluated and options.examples > 0)
+        if is_evaluated or is_saved:
+            self._check_divergence()
+        if step % options.log_every == 0 or is_last:
+            self._log(window)
+            window = Window()
+        if is_evaluated:
+            self._evaluate()
+        if is_saved:
+            self._save()
+        if is_evaluated and options.examples:
+            self._speak_examples()
+        return window
+
+    def _check_divergence(self) -> None:
+        """Compute a loss with the updated weights, which nothing has done yet. Raises TrainingError if they diverged.
+
+        The loss of a step is computed before its update, so it cannot tell whether that update is fit to be saved.
+        """
+        if self.last_batch is None or self.checked_step == self.progress.step:
+            return
+        report = self.engine.probe(self.last_batch)
+        loss = float(report.losses.sum() / report.counts.sum().clamp(min=1))
+        largest = self.engine.largest_weight()
+        # Not a comparison with `>`: those with a loss that is no number are false.
+        is_sound = loss <= MAX_LOSS * math.log(self.config.codebook_size) and largest <= MAX_WEIGHT
+        if self.engine.sum(not is_sound):
+            raise TrainingError(
+                f"The update of step {self.progress.step} diverged (loss {loss:.3g}, largest weight {largest:.3g}) and "
+                f"is not saved; {self._advice_after_divergence()}"
+            )
+        self.checked_step = self.progress.step
+
+    def _advice_after_divergence(self) -> str:
+        last = self.progress.last_saved
+        if last is None:
+            return "lower learning_rate and start again; no checkpoint was saved yet."
+        checkpoint = checkpoint_directory(self.options.run_dir, last)
+        return f"lower learning_rate and start again, which continues from {checkpoint}."
+
     def _log(self, window: Window) -> None:
         progress, options = self.progress, self.options
         seconds_per_step = window.seconds / max(window.steps, 1)
@@ -222,7 +249,7 @@ class _Run:
             "epoch": progress.cursor.epoch,
             **window.quality(),
             **window.speed(),
-            "learning_rate": self._rate(progress.step),
+            "learning_rate": self._learning_rate(progress.step),
             "elapsed": round(progress.seconds, 2),
             "eta": round(seconds_per_step * (options.max_steps - progress.step), 1),
         }
@@ -234,17 +261,15 @@ class _Run:
             window.add(self.engine.evaluate(batch), batch)
         if window.tokens:
             self._report({"step": self.progress.step, **window.quality("dev_")})
-        if self.options.examples:
-            self._speak_examples()
 
     def _speak_examples(self) -> None:
+        """Synthesize examples with the checkpoint of this step, which must be saved."""
         options = self.options
-        self.save()
         if self.engine.rank == 0:
             checkpoint = checkpoint_directory(options.run_dir, self.progress.step)
             folder = options.run_dir / "audio"
             speak_examples(checkpoint, self.training_set, folder, count=options.examples, device=options.device)
-        self.engine.total(0.0)  # a barrier: no rank trains on while one speaks
+        self.engine.barrier()
 
     def _report(self, line: Mapping[str, Any]) -> None:
         self.progress.metrics = {**self.progress.metrics, **line}
@@ -253,29 +278,39 @@ class _Run:
             if self.on_step is not None:
                 self.on_step(line)
 
-    def save(self) -> None:
-        """Write a checkpoint of this step and forget old ones."""
-        progress, options = self.progress, self.options
-        checkpoint = checkpoint_directory(options.run_dir, progress.step)
-        temporary = temporary_directory(checkpoint)
-        weights = self.engine.weights()
-        self.engine.save_state(state_directory(temporary))
-        if self.engine.rank == 0:
-            write_model(temporary, self._card(), weights)
-            publish(temporary, checkpoint, keep=options.keep_checkpoints)
-        self.engine.total(0.0)  # a barrier: no rank goes on before the checkpoint is there
+    def _save(self) -> None:
+        """Write a checkpoint of this step, unless there is one, and remove old ones.
+
+        Raises TrainingError when the weights diverged, and CheckpointError when it cannot be written.
+        """
+        progress, options, engine = self.progress, self.options, self.engine
+        if progress.last_saved == progress.step:
+            return
+        self._check_divergence()
+        weights, state = engine.weights(), engine.state()
+        failure: CheckpointError | None = None
+        if engine.rank == 0:
+            checkpoint = checkpoint_directory(options.run_dir, progress.step)
+            try:
+                save_checkpoint(checkpoint, self._card(), weights, state, keep=options.keep_checkpoints)
+            except CheckpointError as error:
+                failure = error
+        # Also a barrier: no rank continues before the checkpoint exists, or after it failed.
+        if engine.sum(failure is not None):
+            raise failure or CheckpointError("Rank 0 could not write the checkpoint; see its message.")
         progress.last_saved = progress.step
 
     def _card(self) -> CheckpointCard:
-        progress = self.progress
+        progress, card = self.progress, self.training_set.card
         return CheckpointCard(
             run_id=self.options.name,
             step=progress.step,
-            training_set=self.training_set.card.id,
+            training_set=card.id,
             model=self.config,
-            codec=self.training_set.card.codec,
-            phoneme_symbols=self.training_set.card.phoneme_symbols,
+            codec=card.codec,
+            phoneme_symbols=card.phoneme_symbols,
             engine=self.options.engine,
+            ranks=self.engine.world_size,
             cursor=progress.cursor,
             seconds=progress.seconds,
             saved_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -284,34 +319,12 @@ class _Run:
         )
 
 
-def model_config(training_set: TrainingSet, options: TrainOptions, begun: Path | None = None) -> ModelConfig:
-    """The model of a run: its size from the options, everything else from the training set.
-
-    The pace of a checkpoint that it goes on from is kept: its weights have learnt positions at that pace.
-    """
-    items = training_set.items
-    languages = items["language"].unique().to_pylist()
-    num_symbols = max(1, pc.sum(pc.list_value_length(items["symbols"])).as_py() or 0)
-    num_frames = pc.sum(items["num_frames"]).as_py() or 0
-    pace = max(0.01, round(num_frames / num_symbols, 2)) if begun is None else read_card(begun).model.text_stride
-    card = training_set.card
-    return preset(
-        options.model,
-        card.codec,
-        num_symbols=len(card.phoneme_symbols),
-        languages=languages,
-        text_stride=pace,
-        group=options.group,
-        dropout=options.dropout,
-    )
-
-
 def train(options: TrainOptions, on_step: OnStep | None = None, *, commands: Commands | None = None) -> TrainResult:
     """Train, or continue the run in `options.run_dir`, until the last step, the time limit, a signal or `quit`.
 
-    `on_step` gets every line of metrics. Sets torch's thread count when the options name one.
-    Raises TrainingError for an unusable training set or a gradient that is not finite, CheckpointError when the run
-    directory holds a different run, ConfigurationError for an unknown size.
+    `on_step` receives every line of metrics. Sets torch's thread count when the options name one.
+    Raises TrainingError for an unusable training set and for a run that diverges, CheckpointError when the run
+    directory holds another run or a checkpoint cannot be written, ConfigurationError for an unknown size.
     """
     started = time.monotonic()
     with stop_on_signals() as flag:

@@ -1,4 +1,4 @@
-"""Numbers of a run: sums over a window of steps, and the JSON lines they become."""
+"""Metrics of a run: sums over a window of steps, written as JSON lines."""
 
 import json
 from collections.abc import Mapping
@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from valle.model import Batch, Layout, LossReport
-from valle.model.layout import Head
+from valle.model.batch import Batch
+from valle.model.loss import LossReport
+from valle.tasks.registry import TASKS, TaskRegistry
+from warehouse.errors import StorageError
+from warehouse.files import atomic_write
 
 
 @dataclass(slots=True)
@@ -19,32 +22,27 @@ class Sums:
     count: float = 0.0
 
     def add(self, other: "Sums") -> None:
-        """Add the sums of another."""
+        """Add other sums."""
         self.loss += other.loss
         self.hits += other.hits
         self.count += other.count
 
     @property
     def mean_loss(self) -> float | None:
-        """Nats per label; None where nothing was seen."""
+        """Return the loss in nats per label; None without labels."""
         return round(self.loss / self.count, 5) if self.count else None
 
     @property
     def top10(self) -> float | None:
-        """Share of labels among the ten likeliest outputs; None where nothing was seen."""
+        """Return the fraction of labels among the ten likeliest outputs; None without labels."""
         return round(self.hits / self.count, 5) if self.count else None
-
-
-def kind_of(layout: Layout) -> str:
-    """Under which name the loss of a layout is reported: speech by its mode, everything else by its task."""
-    return str(layout.mode if layout.head in (Head.CODES, Head.MASKED) else layout.task).replace("-", "_")
 
 
 @dataclass(slots=True)
 class Window:
-    """Sums over the steps since the last line of metrics; the one mutable thing here."""
+    """Sums over the steps since the last line of metrics."""
 
-    parts: dict[tuple[str, int], Sums] = field(default_factory=dict)  # by kind and level
+    sums: dict[tuple[str, int], Sums] = field(default_factory=dict)  # by name of the loss and head
     tokens: int = 0
     slots: int = 0
     seconds: float = 0.0
@@ -52,33 +50,33 @@ class Window:
     steps: int = 0
     norms: list[float] = field(default_factory=list)
 
-    def add(self, report: LossReport, batch: Batch) -> None:
-        """Count one batch."""
-        kind = kind_of(report.layout)
+    def add(self, report: LossReport, batch: Batch, tasks: TaskRegistry = TASKS) -> None:
+        """Add a batch and its loss."""
+        name = tasks.task_of(report.layout).loss_name(report.layout)
         rows = zip(report.losses.tolist(), report.hits.tolist(), report.counts.tolist(), strict=True)
-        for level, (loss, hits, count) in enumerate(rows):
+        for head, (loss, hits, count) in enumerate(rows):
             if count:
-                self.parts.setdefault((kind, level), Sums()).add(Sums(loss, hits, count))
+                self.sums.setdefault((name, head), Sums()).add(Sums(loss, hits, count))
         self.tokens += batch.num_tokens
         self.slots += batch.num_slots
 
     def quality(self, prefix: str = "") -> dict[str, Any]:
-        """Mean loss in nats and top-10 accuracy: over all, for each kind that was seen, for each level of the NAR."""
-        everything, kinds = Sums(), {kind: Sums() for kind in ("ar", "nar")}
-        for (kind, _), sums in sorted(self.parts.items()):
-            everything.add(sums)
-            kinds.setdefault(kind, Sums()).add(sums)
+        """Compute mean loss in nats and top-10 accuracy: overall, per loss name, and per codebook of the NAR."""
+        overall, by_name = Sums(), {name: Sums() for name in ("ar", "nar")}
+        for (name, _), sums in sorted(self.sums.items()):
+            overall.add(sums)
+            by_name.setdefault(name, Sums()).add(sums)
         return {
-            f"{prefix}loss": everything.mean_loss,
-            **{f"{prefix}loss_{kind}": sums.mean_loss for kind, sums in kinds.items()},
-            **{f"{prefix}top10_{kind}": sums.top10 for kind, sums in kinds.items()},
-            f"{prefix}top10_nar_by_level": {
-                str(level): sums.top10 for (kind, level), sums in sorted(self.parts.items()) if kind == "nar"
+            f"{prefix}loss": overall.mean_loss,
+            **{f"{prefix}loss_{name}": sums.mean_loss for name, sums in by_name.items()},
+            **{f"{prefix}top10_{name}": sums.top10 for name, sums in by_name.items()},
+            f"{prefix}top10_nar_by_codebook": {
+                str(head): sums.top10 for (name, head), sums in sorted(self.sums.items()) if name == "nar"
             },
         }
 
     def speed(self) -> dict[str, Any]:
-        """Throughput, padding and the share of time the model waited for data."""
+        """Compute throughput, padding, the fraction of time spent waiting for data, and the mean gradient norm."""
         return {
             "tokens_per_second": round(self.tokens / max(self.seconds, 1e-9), 1),
             "padding": round(1 - self.tokens / max(self.slots, 1), 5),
@@ -88,19 +86,25 @@ class Window:
 
 
 class MetricsFile:
-    """`metrics.jsonl` of a run. Opening it at a step forgets later lines, which a resumed run writes again."""
+    """`metrics.jsonl` of a run. Opening it at a step removes later lines, which a resumed run writes again."""
 
     def __init__(self, path: Path, *, step: int) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         kept = [line for line in lines if _step_of(line) <= step]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        with atomic_write(path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Append one line."""
-        with self._path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(line) + "\n")
+        """Append one line. Raises StorageError when it cannot be written."""
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise StorageError(
+                f"{self._path} cannot be written ({error.strerror}); free space on its disk and start the run again, "
+                "which continues from its last checkpoint."
+            ) from error
 
 
 def _step_of(line: str) -> float:

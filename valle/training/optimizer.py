@@ -1,17 +1,22 @@
-"""The optimizers a run can choose, and the moving average of its weights."""
+"""Optimizers, and the moving average of the weights."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
-from valle.model import ValleModel
+from valle.model.valle import ValleModel
 from valle.training.options import TrainOptions
+
+_GROUP_OPTIONS = ("weight_decay", "betas", "eps")
+"""Entries of parameter groups that come from the options, not from the optimizer's own progress."""
 
 
 def parameter_groups(model: ValleModel, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices with weight decay; norms, biases and the separator without."""
+    """Group the parameters: matrices with weight decay; norms, biases and the separator without."""
     named = list(model.named_parameters())
     is_matrix = {name: parameter.dim() >= 2 and not name.endswith("bias") for name, parameter in named}
     return [
@@ -21,11 +26,11 @@ def parameter_groups(model: ValleModel, weight_decay: float) -> list[dict[str, o
 
 
 def make_optimizer(model: ValleModel, options: TrainOptions) -> torch.optim.Optimizer:
-    """The optimizer that the options name, over the model's parameters.
+    """Make the optimizer that the options name.
 
     AdamW (Loshchilov and Hutter, arXiv 1711.05101); schedule-free AdamW (Defazio et al., arXiv 2405.15682), which
-    needs no falling rate; Prodigy (Mishchenko and Defazio, arXiv 2306.06101), which finds its rate, given 1 as its
-    factor.
+    needs no decay of the learning rate; Prodigy (Mishchenko and Defazio, arXiv 2306.06101), which estimates the
+    learning rate, given a factor of 1.
     """
     groups = parameter_groups(model, options.weight_decay)
     rate, betas = options.learning_rate, options.betas
@@ -44,60 +49,50 @@ def make_optimizer(model: ValleModel, options: TrainOptions) -> torch.optim.Opti
             return Prodigy(groups, lr=rate, betas=betas, eps=1e-8, safeguard_warmup=True)
 
 
-@contextmanager
-def weights_to_use(model: ValleModel, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Inside, the model has the weights it is used with.
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Load the state of an optimizer, but keep the weight decay and betas of its options.
 
-    A schedule-free optimizer takes gradients at another point than the average that it recommends. It would compute
-    its way back, which is not exact to the bit, so the weights are kept and put back.
+    `load_state_dict` alone would put back those of the earlier run, and a changed option would have no effect.
     """
-    to_use, to_train = getattr(optimizer, "eval", None), getattr(optimizer, "train", None)
-    if to_use is None or to_train is None:
+    configured = [{name: group[name] for name in _GROUP_OPTIONS if name in group} for group in optimizer.param_groups]
+    optimizer.load_state_dict(dict(state))
+    for group, values in zip(optimizer.param_groups, configured, strict=True):
+        group.update(values)
+
+
+@contextmanager
+def evaluation_weights(model: ValleModel, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Swap in the evaluation weights of a schedule-free optimizer for the block; restore the training weights.
+
+    The optimizer evaluates gradients at another point than the average that it recommends. It could compute its way
+    back, but not exactly, so the training weights are copied and restored bit by bit.
+    """
+    to_evaluation, to_training = getattr(optimizer, "eval", None), getattr(optimizer, "train", None)
+    if to_evaluation is None or to_training is None:
         yield
         return
-    kept = [parameter.detach().clone() for parameter in model.parameters()]
-    to_use()
+    training = [parameter.detach().clone() for parameter in model.parameters()]
+    to_evaluation()
     try:
         yield
     finally:
-        to_train()
+        to_training()
         with torch.no_grad():
-            for parameter, weights in zip(model.parameters(), kept, strict=True):
+            for parameter, weights in zip(model.parameters(), training, strict=True):
                 parameter.copy_(weights)
 
 
-class WeightAverage:
-    """An exponential moving average of a model's weights, on their device."""
+def make_average(model: ValleModel, decay: float) -> AveragedModel:
+    """Make an exponential moving average of a model's weights, on their device.
 
-    def __init__(self, model: ValleModel, decay: float) -> None:
-        self._decay = decay
-        self._updates = 0
-        self.weights: dict[str, Tensor] = {}
-        self.restore(self.start(model))
-
-    @staticmethod
-    def start(model: ValleModel) -> dict[str, object]:
-        """The state of an average that has seen nothing but the weights of a model."""
-        return {"weights": {name: tensor.detach() for name, tensor in model.named_parameters()}, "updates": 0}
+    The decay rises to `decay` (bias-corrected warm-up), so that the average forgets the initial weights.
+    """
 
     @torch.no_grad()
-    def update(self, model: ValleModel) -> None:
-        """Move a step towards the weights of a model; young averages move faster, else they would keep the start."""
-        self._updates += 1
-        decay = min(self._decay, self._updates / (9 + self._updates))
-        for name, tensor in model.named_parameters():
-            self.weights[name].lerp_(tensor, 1 - decay)
+    def update(averages: Any, weights: Any, num_averaged: Tensor | int) -> None:
+        updates = int(num_averaged)
+        factor = 1 - min(decay, (1 + updates) / (10 + updates))
+        for average, current in zip(averages, weights, strict=True):
+            average.lerp_(current, factor)
 
-    def state(self) -> dict[str, object]:
-        """What `restore` needs to go on exactly here."""
-        return {"weights": self.weights, "updates": self._updates}
-
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Go on from what `state` returned."""
-        updates, weights = state["updates"], state["weights"]
-        assert isinstance(updates, int)
-        assert isinstance(weights, Mapping)
-        self._updates = updates
-        for name, tensor in weights.items():
-            assert isinstance(tensor, Tensor)
-            self.weights[name] = tensor.clone()
+    return AveragedModel(model, multi_avg_fn=update)

@@ -15,11 +15,17 @@ from manifests.demo.clips import DemoClip, demo_clips
 from valle.audio import Audio, AudioLocation, read_audio, resample, write_audio
 from valle.backends.registry import Backends
 from valle.codec.base import CodecSpec, Codes
-from valle.model import Mode, ModelConfig, Row, Task, ValleModel, make_batch, preset, sequence_loss, speech_row
+from valle.model.batch import make_batch
+from valle.model.config import ModelConfig, preset
+from valle.model.layout import Mode
+from valle.model.loss import sequence_loss
+from valle.model.row import Row
+from valle.model.valle import ValleModel
 from valle.phonemes import phoneme_table
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.options import MaskedOptions, SamplingOptions
+from valle.tasks.tts import TTS
 from valle.text.errors import count_word_errors
 from valle.text.normalise import get_normaliser
 from valle.training.schedule import learning_rate
@@ -51,9 +57,9 @@ class Lesson:
     prompt: Codes
     target: Codes
 
-    def row(self, level: int, masked: np.ndarray | None = None) -> Row:
-        """A row that teaches one level."""
-        return speech_row(self.symbol_ids, 1, level, self.prompt, self.target[: level + 1], masked)
+    def row(self, codebook: int, masked: np.ndarray | None = None) -> Row:
+        """Make the training row of one codebook."""
+        return TTS.row(self.symbol_ids, 1, codebook, self.prompt, self.target[: codebook + 1], masked)
 
     @property
     def condition(self) -> Condition:
@@ -112,8 +118,8 @@ def _batches(
     """Rows of one mode after the other, forever: half for codebook 0 from masks, as those differ every time."""
     while True:
         yield Mode.AR, [lesson.row(0) for lesson in lessons]
-        levels = rng.permutation(np.arange(1, config.num_codebooks))[:2]
-        yield Mode.NAR, [lesson.row(int(level)) for lesson in lessons for level in levels]
+        codebooks = rng.permutation(np.arange(1, config.num_codebooks))[:2]
+        yield Mode.NAR, [lesson.row(int(codebook)) for lesson in lessons for codebook in codebooks]
         for _ in range(2):
             ratio = np.cos(np.pi / 2 * rng.random())
             masks = [rng.random(lesson.target.shape[1]) < max(ratio, 0.05) for lesson in lessons]
@@ -127,11 +133,11 @@ def accuracies(model: ValleModel, lessons: Sequence[Lesson]) -> dict[str, float]
     rows = {
         Mode.AR: [lesson.row(0) for lesson in lessons],
         Mode.NAR_LEN: [lesson.row(0, np.ones(lesson.target.shape[1], dtype=bool)) for lesson in lessons],
-        Mode.NAR: [lesson.row(level) for lesson in lessons for level in range(1, model.config.num_codebooks)],
+        Mode.NAR: [lesson.row(codebook) for lesson in lessons for codebook in range(1, model.config.num_codebooks)],
     }
     shares = {}
     for mode, chosen in rows.items():
-        batch = make_batch(Task.TTS, mode, chosen, model.config)
+        batch = make_batch(TTS.layout(mode), chosen, model.config)
         shares[str(mode)] = float((model(batch).argmax(-1) == batch.labels).float().mean())
     return shares
 
@@ -155,7 +161,7 @@ def overfit(
     batches = _batches(lessons, config, np.random.default_rng(0))
     for step in range(1, options.max_steps + 1):
         mode, rows = next(batches)
-        batch = make_batch(Task.TTS, mode, rows, config)
+        batch = make_batch(TTS.layout(mode), rows, config)
         model.train()
         torch.autograd.backward(sequence_loss(model(batch), batch).total / max(1, batch.num_labels))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

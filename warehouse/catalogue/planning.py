@@ -17,7 +17,7 @@ from warehouse.rows import ConfigurationRow
 InputView = Literal["recordings", "segments", "transcripts"]
 """The views `input_*` that stages read."""
 _BELOW: dict[InputView, tuple[str, ...]] = {
-    "recordings": ("recordings",),
+    "recordings": ("configurations", "recordings"),
     "segments": ("configurations", "recordings", "segments"),
     "transcripts": ("configurations", "recordings", "segments", "transcripts"),
 }

@@ -6,14 +6,28 @@ SELECT corpus, stage, arg_max(configuration, activated_at) AS configuration, arg
 FROM configurations
 GROUP BY corpus, stage;
 
--- The newest row of each recording; of recordings with the same bytes the first that was listed is used.
+-- Folders that were moved since recordings in them were read; ingestion of the new folder finds them.
+CREATE VIEW moved_roots AS
+SELECT corpus, moved.old_root, moved.new_root
+FROM (
+    SELECT corpus,
+           unnest(from_json(options, '{"moved": [{"old_root": "VARCHAR", "new_root": "VARCHAR"}]}').moved) AS moved
+    FROM active_configurations WHERE stage = 'ingest'
+);
+
+-- The newest row of each recording, with its present path; of recordings with the same bytes (and channel) the first
+-- that was listed is used.
 CREATE VIEW current_recordings AS
 WITH newest AS (
-    SELECT * FROM recordings
+    SELECT r.* REPLACE (
+        CASE WHEN m.new_root IS NULL THEN r.path ELSE m.new_root || substr(r.path, length(m.old_root) + 1) END AS path
+    )
+    FROM recordings r
+    LEFT JOIN moved_roots m ON m.corpus = r.corpus AND starts_with(r.path, m.old_root || '/')
     QUALIFY row_number() OVER (PARTITION BY recording_id ORDER BY ingested_at DESC, fingerprint) = 1
 ), ranked AS (
     SELECT *, first_value(recording_id) OVER (
-        PARTITION BY corpus, content_hash, drop_reason IS NULL ORDER BY ingested_at, recording_id
+        PARTITION BY corpus, content_hash, channel, drop_reason IS NULL ORDER BY ingested_at, recording_id
     ) AS first_copy
     FROM newest
 )
@@ -27,14 +41,15 @@ FROM ranked;
 -- Current segments with the columns of their recording that the stages need: planning pays this join for every row.
 CREATE VIEW segments_of_recordings AS
 SELECT s.*, r.path, r."offset", CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, r.sample_rate,
-       r.num_samples AS recording_samples, r.text AS recording_text, r.language
+       r.num_samples AS recording_samples, r.text AS recording_text, r.language,
+       r.channel
 FROM segments s
 JOIN active_configurations c ON c.corpus = s.corpus AND c.stage = 'segment'
 JOIN current_recordings r ON r.recording_id = s.recording_id
 WHERE r.drop_reason IS NULL AND s.fingerprint = md5(c.configuration || ':' || r.fingerprint);
 
 CREATE VIEW current_segments AS
-SELECT * EXCLUDE (path, "offset", size, sample_rate, recording_samples, recording_text, language)
+SELECT * EXCLUDE (path, "offset", size, sample_rate, recording_samples, recording_text, language, channel)
 FROM segments_of_recordings;
 
 CREATE VIEW current_transcripts AS

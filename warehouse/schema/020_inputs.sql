@@ -4,7 +4,8 @@
 CREATE VIEW input_recordings AS
 SELECT recording_id AS id, recording_id, corpus, shard, fingerprint,
        -- A plain file is read whole; only a member of an archive is a range of bytes.
-       path, "offset", CASE WHEN member IS NULL THEN 0 ELSE size END AS size, 0::BIGINT AS start_sample, num_samples, sample_rate, duration, text, language, spans
+       path, "offset", CASE WHEN member IS NULL THEN 0 ELSE size END AS size, 0::BIGINT AS start_sample, num_samples, sample_rate, duration, text, language, spans,
+       span_texts, channel
 FROM current_recordings
 WHERE drop_reason IS NULL;
 
@@ -12,15 +13,17 @@ CREATE VIEW input_segments AS
 SELECT segment_id AS id, recording_id, corpus, shard, fingerprint, path, "offset", size, start_sample, num_samples,
        sample_rate, duration,
        -- The corpus's text is that of the whole recording: only a segment that covers the recording gets it.
-       CASE WHEN cut = 'given' AND num_samples >= 0.95 * recording_samples THEN recording_text END AS text,
-       language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans
+       CASE WHEN given_text IS NOT NULL THEN given_text
+            WHEN cut = 'given' AND num_samples >= 0.95 * recording_samples THEN recording_text END AS text,
+       language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans, NULL::VARCHAR[] AS span_texts, channel
 FROM segments_of_recordings
 WHERE drop_reason IS NULL;
 
 CREATE VIEW input_transcripts AS
 SELECT t.segment_id AS id, s.recording_id, t.corpus, t.shard, t.fingerprint,
        '' AS path, 0::BIGINT AS "offset", 0::BIGINT AS size, s.start_sample, s.num_samples, 0::INTEGER AS sample_rate,
-       s.duration, t.text, t.language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans
+       s.duration, t.text, t.language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans,
+       NULL::VARCHAR[] AS span_texts, NULL::INTEGER AS channel
 FROM current_transcripts t
 JOIN current_segments s ON s.segment_id = t.segment_id
 WHERE t.drop_reason IS NULL;

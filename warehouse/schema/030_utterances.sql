@@ -8,7 +8,7 @@ SELECT s.segment_id, s.recording_id, s.corpus, r.part, s.shard, r.speaker, coale
        s.start, s.duration, s.cut, k.num_frames, k.codec, k.fingerprint AS codes_fingerprint,
        q.dnsmos_ovrl, q.dnsmos_p808, q.distillmos, q.snr AS quality_snr, q.bandwidth, q.loudness, q.clipping,
        r.snr AS corpus_snr, r.dnsmos AS corpus_dnsmos, v.embedding,
-       r.path, r."offset", CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start_sample, s.num_samples, r.sample_rate
+       r.path, r."offset", CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start_sample, s.num_samples, r.sample_rate, r.channel
 FROM current_segments s
 JOIN current_recordings r ON r.recording_id = s.recording_id
 JOIN current_transcripts t ON t.segment_id = s.segment_id AND t.drop_reason IS NULL

@@ -88,8 +88,8 @@ def test_two_tables_give_a_paired_verdict_in_words(tmp_path, capsys):
         (HEADER, ("a-1", "zero", "x", "x", 0.1), "line 2: trial is 'zero', which is no whole number"),
         (HEADER, ("a-1", 0, "x", "x", "high"), "line 2: sim_o is 'high', which is no number"),
         (HEADER, ("a-1", 0, "x", "x", "nan"), "line 2: sim_o is 'nan', which is no finite number"),
-        (HEADER, ("a-1", 0, "x", "x", 30.3), "line 2: sim_o is 30.3, and a cosine"),
-        (HEADER, ("a-1", 0, "?!", "x", 0.1), "line 2: the normaliser valle-en leaves no word"),
+        (HEADER, ("a-1", 0, "x", "x", 30.3), "line 2: sim_o is 30.3, outside the range of a cosine"),
+        (HEADER, ("a-1", 0, "?!", "x", 0.1), "no line with a word under valle-en .1 excluded"),
         (HEADER, ("", 0, "x", "x", 0.1), "line 2: the utterance has no name"),
     ],
 )
@@ -103,13 +103,21 @@ def test_bad_input_is_one_sentence_with_its_line(tmp_path, capsys, header, line,
 def test_a_trial_that_stands_twice_is_refused_with_its_line(tmp_path, capsys):
     path = table(tmp_path / "a.tsv", LINES[0], LINES[1], LINES[0])
     assert main(["evaluate", "aggregate", path]) == 1
-    assert "line 4: trial 0 of ann-1-1 was there before" in capsys.readouterr().err
+    assert "line 4: trial 0 of ann-1-1 is repeated; keep one" in capsys.readouterr().err
 
 
 def test_similarity_of_some_lines_only_is_refused(tmp_path, capsys):
     path = table(tmp_path / "a.tsv", LINES[0], ("ann-9", 0, "one", "one", ""))
     assert main(["evaluate", "aggregate", path]) == 1
     assert "1 of 2 lines with speech have no sim_o" in capsys.readouterr().err
+
+
+def test_lines_without_a_word_of_reference_are_excluded_and_named(tmp_path, capsys):
+    path = table(tmp_path / "a.tsv", LINES[0], ("bob-1", 0, "...", "one", 0.5))
+    result = scores(capsys, path)
+    assert (result["lines"], result["excluded"]) == (1, {path: ["line 3, bob-1"]})
+    assert main(["evaluate", "aggregate", path]) == 0
+    assert "because no word of their reference is left: line 3, bob-1." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f\x8bbroken", b"\xff\xfe\xfa"])

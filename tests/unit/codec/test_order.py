@@ -58,7 +58,7 @@ def test_sigterm_saves_a_checkpoint_and_ends(order, tmp_path):
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "stopped at step" in output
-    assert (tmp_path / "run" / "checkpoint.pt").exists()
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from valle.codec_training.losses import (
 from valle.codec_training.options import CodecTrainingOptions
 from valle.codec_training.trainer import Trainer, TrainingStage, rate_progress, stage_at
 from valle.data.training_audio import find_clips
+from valle.state_files import read_state
 from warehouse.errors import CheckpointError, ManifestError, TrainingError
 
 
@@ -61,7 +62,7 @@ def options(small_config):
 
 
 def network_of(run_directory: Path):
-    return torch.load(run_directory / "checkpoint.pt", weights_only=False)["trainer"]["network"]
+    return read_state(run_directory / "checkpoint.safetensors")["trainer"]["network"]
 
 
 def pool_of(clips, directory):

@@ -3,11 +3,16 @@
 import numpy as np
 import pyarrow as pa
 
-from valle.data.curriculum import LevelCurriculum, level_weights
-from valle.data.draws import DrawOptions
+from tests.unit.training.toy import SPEC
+from valle.data.epoch_rows import sample_mask, sample_rows
 from valle.data.items import load_items
+from valle.data.options import RowOptions
 from valle.data.sampler import SamplerOptions
-from valle.model.placement import Pace
+from valle.model.config import preset
+from valle.tasks.registry import TASKS
+
+SEED = 3
+CONFIG = preset("nano", SPEC, num_symbols=16, languages=["en"]).model_copy(update={"frame_rate": 75.0})
 
 
 def item_table(num_items, *, seed=0, num_speakers=20, seconds=None, weight=1.0, similar=None):
@@ -41,17 +46,21 @@ def make_items(num_items, **changes):
     )
 
 
-def draw_options(**changes):
-    options = {
-        "seed": 3,
-        "curriculum": LevelCurriculum.constant(level_weights("triangular", 8)),
-        "prompt_frames": (225, 450),
-        "prompt_dropout": 0.1,
-    }
-    return DrawOptions(**(options | changes))
+def row_options(**changes):
+    """Text-to-speech alone, with prompts of 3 to 6 seconds."""
+    options = {"seed": SEED, "nar_len_ratio": 0.0, "length_ratio": 0.0, "condition_dropout": 0.0}
+    return RowOptions(**(options | {"similar_prompt_ratio": 0.0} | changes))
 
 
-def sampler_options(*, batch_tokens=8000, window_rows=16_384, pace=None, **draws):
+def rows_of_epoch(items, epoch=0, *, tasks=TASKS, **changes):
+    return sample_rows(items, row_options(**changes), CONFIG, epoch, tasks)
+
+
+def mask_of(rows, index, length, epoch=0):
+    return sample_mask(rows, index, length, seed=SEED, epoch=epoch)
+
+
+def sampler_options(*, batch_tokens=8000, window_rows=16_384, config=CONFIG, tasks=TASKS, **rows):
     return SamplerOptions(
-        draws=draw_options(**draws), batch_tokens=batch_tokens, pace=pace or Pace(), window_rows=window_rows
+        rows=row_options(**rows), batch_tokens=batch_tokens, config=config, tasks=tasks, window_rows=window_rows
     )

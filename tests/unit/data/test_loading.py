@@ -1,6 +1,6 @@
 import dataclasses
 import threading
-from itertools import islice
+from itertools import islice, takewhile
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +13,16 @@ from tests.unit.data.fixtures import sampler_options
 from tests.unit.training.toy import SPEC, SYMBOLS, codes_for, make_toy_set
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
-from valle.data.draws import TRAINED
+from valle.data.cursor import Cursor
+from valle.data.epoch_rows import sample_mask
 from valle.data.items import load_items
-from valle.data.loader import Prefetched, stream
-from valle.data.sampler import Cursor, plan_epoch, turns
+from valle.data.loader import Prefetcher, collate_batches
+from valle.data.sampler import iterate_batches, plan_epoch
 from valle.data.selection.training_set import load_training_set
-from valle.model import Mode, Task, preset
+from valle.model.config import preset
+from valle.model.layout import Mode
 from valle.phonemes import PhonemeTable
+from valle.tasks.registry import TASKS
 from warehouse.errors import LakeError, TrainingError
 
 
@@ -96,68 +99,75 @@ def test_codes_on_a_lhotse_cut_can_be_truncated(toy):
     assert (cut.truncate(offset=0.1, duration=0.06).load_codes() == codes.T[5:8]).all()
 
 
+PROMPT = (0.06, 0.12)  # 3 to 6 frames
 EVERY_TASK = {
-    "masked_share": 0.5,
+    "nar_len_ratio": 0.5,
     "condition_dropout": 0.1,
-    "continuation_share": 0.2,
-    "length_share": 0.2,
-    "transcription_share": 0.2,
+    "continuation_ratio": 0.2,
+    "length_ratio": 0.2,
+    "transcription_ratio": 0.2,
 }
+
+
+def batches_of_epoch(items, options):
+    """Every scheduled batch of epoch 0."""
+    return takewhile(lambda batch: batch.epoch == 0, iterate_batches(items, options, start=Cursor()))
 
 
 @pytest.mark.parametrize("group", [1, 2])
 def test_a_batch_takes_the_slots_that_were_planned_for_it(toy, config, group):
     config = config.model_copy(update={"group": group})
     items = loaded_items(toy, config)
-    options = sampler_options(batch_tokens=600, prompt_frames=(3, 6), pace=config.pace, **EVERY_TASK)
-    plan = plan_epoch(items, options, 0)
+    options = sampler_options(batch_tokens=600, prompt_seconds=PROMPT, config=config, **EVERY_TASK)
+    planned = plan_epoch(items, options, 0).batches
     collator = Collator(items, CodesReader(toy.lake), config)
-    for planned in plan.batches:
-        batch = collator(planned, plan.draws)
-        assert batch.layout is planned.layout
-        assert (batch.num_tokens, batch.num_slots) == (planned.num_tokens, planned.num_slots)
-    assert {planned.layout for planned in plan.batches} == set(TRAINED)
+    for plan, scheduled in zip(planned, batches_of_epoch(items, options), strict=True):
+        batch = collator(scheduled)
+        assert batch.layout is scheduled.layout
+        assert (batch.num_tokens, batch.num_slots) == (plan.num_tokens, plan.num_slots)
+    assert {plan.layout for plan in planned} == set(TASKS.layouts)
 
 
-def expected_of(toy, draws, index, layout):
-    """What a row holds, from the codes and symbols of its utterance: by segment, and its labels."""
-    level, row, codes = int(draws.level[index]), *truth(toy, int(draws.item[index]) + 4)  # the first four are dev
+def expected_of(toy, batch, index):
+    """What a row holds, from the codes and symbols of its utterance: by field, and its labels."""
+    rows, layout = batch.rows, batch.layout
+    codebook, row, codes = int(rows.codebook[index]), *truth(toy, int(rows.item[index]) + 4)  # the first four are dev
     symbols = [SYMBOLS.index(symbol) for symbol in row["symbols"]]
-    columns = level if layout.mode is Mode.NAR else 1
+    columns = codebook if layout.mode is Mode.NAR else 1
     prompt = codes[:, :0].T
-    if draws.prompt_frames[index]:
-        spoken = truth(toy, int(draws.prompt_item[index]) + 4)[1]
-        start = int(draws.prompt_start[index])
-        prompt = spoken[:, start : start + int(draws.prompt_frames[index])].T
-    target = codes[:, int(draws.target_start[index]) :]
-    held = {"text": [1, *symbols, 2] if draws.has_text[index] else [], "prompt": prompt.tolist()}
-    if layout.task is Task.STT:
-        return {"heard": codes.T.tolist(), "text": symbols}, [*symbols, 2]
-    if layout.task is Task.LEN:
+    if rows.prompt_frames[index]:
+        prompt_codes = truth(toy, int(rows.prompt_item[index]) + 4)[1]
+        start = int(rows.prompt_start[index])
+        prompt = prompt_codes[:, start : start + int(rows.prompt_frames[index])].T
+    target = codes[:, int(rows.target_start[index]) :]
+    fields = {"text": [1, *symbols, 2] if rows.has_text[index] else [], "prompt": prompt.tolist()}
+    if layout.task == "stt":
+        return {"speech": codes.T.tolist(), "text": symbols}, [*symbols, 2]
+    if layout.task == "len":
         width = 5 if layout.mode is Mode.NAR_LEN else 0
         digits = [int(digit) for digit in f"{codes.shape[1]:0{width}d}"]
-        return held | {"digits": [11] * 5 if width else digits}, digits + ([] if width else [10])
+        return fields | {"digits": [11] * 5 if width else digits}, digits + ([] if width else [10])
     if layout.mode is Mode.NAR_LEN:
-        masked = draws.masked(index, target.shape[1])
+        masked = sample_mask(rows, index, target.shape[1], seed=batch.seed, epoch=batch.epoch)
         filled = np.where(masked, SPEC.codebook_size + 1, target[0])
-        return held | {"target": filled[:, None].tolist()}, np.where(masked, target[0], -100).tolist()
-    labels = [*target[level].tolist(), *([SPEC.codebook_size] if layout.mode is Mode.AR else [])]
-    return held | {"target": target[:columns].T.tolist()}, labels
+        return fields | {"target": filled[:, None].tolist()}, np.where(masked, target[0], -100).tolist()
+    labels = [*target[codebook].tolist(), *([SPEC.codebook_size] if layout.mode is Mode.AR else [])]
+    return fields | {"target": target[:columns].T.tolist()}, labels
 
 
-def test_a_batch_holds_exactly_the_drawn_symbols_codes_and_prompts(toy, config):
+def test_a_batch_holds_exactly_the_sampled_symbols_codes_and_prompts(toy, config):
     items = loaded_items(toy, config)
-    plan = plan_epoch(items, sampler_options(batch_tokens=600, prompt_frames=(3, 6), **EVERY_TASK), 0)
+    options = sampler_options(batch_tokens=600, prompt_seconds=PROMPT, config=config, **EVERY_TASK)
     collator = Collator(items, CodesReader(toy.lake), config)
-    for planned in plan.batches:
-        batch = collator(planned, plan.draws)
-        rows = [expected_of(toy, plan.draws, int(index), planned.layout) for index in planned.rows]
+    for scheduled in batches_of_epoch(items, options):
+        batch = collator(scheduled)
+        rows = [expected_of(toy, scheduled, index) for index in range(len(scheduled.rows))]
         assert batch.labels.tolist() == [label for _, labels in rows for label in labels]
         for name in rows[0][0]:
-            elements = [element for held, _ in rows for element in held[name]]
+            elements = [element for fields, _ in rows for element in fields[name]]
             columns = batch.elements[name].shape[1] if batch.elements[name].dim() == 2 else 0
             padded = [[*one, *[0] * (columns - len(one))] for one in elements] if columns else elements
-            assert batch.elements[name].tolist() == padded, (planned.layout.name, name)
+            assert batch.elements[name].tolist() == padded, (scheduled.layout.name, name)
 
 
 def test_items_are_encoded_as_the_phoneme_table_encodes_them(toy, config):
@@ -172,27 +182,27 @@ def test_items_are_encoded_as_the_phoneme_table_encodes_them(toy, config):
 
 def test_codes_that_contradict_the_set_are_refused(toy, config):
     items = loaded_items(toy, config)
-    plan = plan_epoch(items, sampler_options(prompt_frames=(3, 6)), 0)
+    first = next(iterate_batches(items, sampler_options(prompt_seconds=PROMPT, config=config), start=Cursor()))
     longer = dataclasses.replace(items, num_frames=items.num_frames + 1)
     with pytest.raises(TrainingError, match=r"s00\d+ has \d+ frames"):
-        Collator(longer, CodesReader(toy.lake), config)(plan.batches[0], plan.draws)
+        Collator(longer, CodesReader(toy.lake), config)(first)
     narrow = config.model_copy(update={"codebook_size": 8})
     with pytest.raises(TrainingError, match="outside 0 to 7"):
-        Collator(items, CodesReader(toy.lake), narrow)(plan.batches[0], plan.draws)
+        Collator(items, CodesReader(toy.lake), narrow)(first)
 
 
 def test_prefetched_batches_are_the_same_as_those_made_on_the_spot(toy, config):
     items = loaded_items(toy, config)
-    options = sampler_options(batch_tokens=600, prompt_frames=(3, 6))
+    options = sampler_options(batch_tokens=600, prompt_seconds=PROMPT, config=config)
     collator = Collator(items, CodesReader(toy.lake), config)
 
     def fresh():
-        return stream(turns(items, options, start=Cursor()), collator)
+        return collate_batches(iterate_batches(items, options, start=Cursor()), collator)
 
-    ahead = Prefetched(fresh(), depth=3)
+    ahead = Prefetcher(fresh(), depth=3)
     for plain, prefetched in zip(islice(fresh(), 30), ahead, strict=False):
-        assert plain.after == prefetched.after
-        assert plain.batch.labels.tolist() == prefetched.batch.labels.tolist()
+        assert plain[1] == prefetched[1]
+        assert plain[0].labels.tolist() == prefetched[0].labels.tolist()
     ahead.close()
     assert not any(thread.name == "prefetch" for thread in threading.enumerate())
 
@@ -203,4 +213,4 @@ def test_an_error_in_the_prefetching_thread_reaches_the_consumer():
         yield
 
     with pytest.raises(LakeError, match="the disk is gone"):
-        next(Prefetched(broken(), depth=1))
+        next(Prefetcher(broken(), depth=1))

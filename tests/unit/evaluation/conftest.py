@@ -1,10 +1,13 @@
 """Makers of score rows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import soundfile
 
+from valle.backends.speaker.base import SAMPLE_RATE
 from valle.text.errors import count_character_errors, count_word_errors
 from warehouse.rows import ScoreRow
 
@@ -93,5 +96,18 @@ def make_evaluation(make_row):
                             )
                         )
         return rows
+
+    return make
+
+
+@pytest.fixture
+def spoken(make_row, tmp_path):
+    """Makes a row whose audio has the given levels, each for as many seconds."""
+
+    def make(system, levels, seconds, **changes):
+        samples = np.repeat(np.array(levels, dtype=np.float32), int(seconds * SAMPLE_RATE))
+        path = tmp_path / f"{system}-{changes.get('utterance', 'u0')}.wav"
+        soundfile.write(path, samples, SAMPLE_RATE, subtype="FLOAT")
+        return replace(make_row(system, path=str(path)), duration=len(samples) / SAMPLE_RATE, prompt="p", **changes)
 
     return make

@@ -13,11 +13,11 @@ from flows.parameters import EvaluateParameters
 from tests.unit.warehouse.test_added_columns import OldScoreRow, values
 from valle.audio import Audio, write_audio
 from valle.backends.registry import Backends
-from valle.checkpoints.runs import SCHEMA, checkpoint_directory
+from valle.checkpoints.runs import FORMAT, checkpoint_directory
 from valle.cli import main
 from valle.evaluation.evaluate import stored_scores
 from valle.evaluation.resolve import resolve
-from valle.evaluation.systems.controls import MEANINGS
+from valle.evaluation.systems.base import CONTROLS
 from warehouse.errors import ConfigurationError, LakeError
 from warehouse.lake.tables import Lake
 from warehouse.rows import ScoreRow
@@ -25,7 +25,7 @@ from warehouse.rows import ScoreRow
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("torch", "lhotse", "matplotlib", "prefect", "faster_whisper", "resemblyzer")
 CARD = {
-    "schema": SCHEMA,
+    "format": FORMAT,
     "run_id": "toy",
     "step": 3,
     "training_set": "toys-1",
@@ -58,7 +58,7 @@ def arguments(tmp_path, make_row):
     plan = resolve(parameters, parameters.data_root, Backends()).plan
     rows = [
         dataclasses.replace(make_row(system, utterance, evaluation=plan.name), score_id=f"{system}/{utterance}")
-        for system in (plan.system.name, *MEANINGS)
+        for system in (plan.system.name, *CONTROLS)
         for utterance in ("a", "b")
     ]
     parameters.data_root.lake.append(ScoreRow, rows, f"scores:{plan.name}")

@@ -25,6 +25,13 @@ def encoded(container="FLAC", *, seconds=0.5, rate=16000, channels=1, pitch=220.
     return buffer.getvalue()
 
 
+def wav(samples, rate=16000, *, container="WAV", subtype=None):
+    """Samples [time] or [time, channels] as a file in memory."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
 def put(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -1,5 +1,6 @@
 """Lhotse's own lists of cuts as a corpus; the lists are written by Lhotse."""
 
+import dataclasses
 import gzip
 import json
 import tracemalloc
@@ -159,3 +160,79 @@ def test_listing_a_list_ten_times_as_long_takes_no_more_memory(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0] + 20_000
+
+
+def supervised(root, name, windows, *, speakers=None, duration=2.0, texts=None, channel=0):
+    """A cut of a whole recording with a supervision for each window, as GigaSpeech is published."""
+    cut = cut_of(root, name, duration=duration, supervisions=0)
+    cut.supervisions = [
+        SupervisionSegment(
+            id=f"{name}-{number}",
+            recording_id=name,
+            start=start,
+            duration=end - start,
+            channel=channel,
+            text=texts[number] if texts else f"SENTENCE NUMBER {number} <COMMA> OF {name.upper()} <PERIOD>",
+            speaker=speakers[number] if speakers else "anna",
+            language="English",
+        )
+        for number, (start, end) in enumerate(windows)
+    ]
+    return cut
+
+
+def test_every_supervision_of_a_long_cut_is_a_span_with_its_text(tmp_path):
+    windows = [(0.0, 0.5), (0.5, 1.1), (1.3, 2.0)]
+    row = single_row(open_corpus("cutset", write(tmp_path, [supervised(tmp_path, "a", windows)])))
+    assert [(span.start, span.end) for span in row.spans] == windows
+    assert row.span_texts == [f"sentence number {number}, of a." for number in range(3)]
+    assert (row.text, row.speaker, row.language, row.drop_reason) == (None, "cutset:anna", "en", None)
+
+
+def test_speakers_of_one_recording_are_rows_of_their_own(tmp_path):
+    windows, speakers = [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5)], ["anna", "bo", "anna"]
+    rows = rows_of(open_corpus("cutset", write(tmp_path, [supervised(tmp_path, "a", windows, speakers=speakers)])))
+    assert [(row.speaker, len(row.spans)) for row in rows] == [("cutset:anna", 2), ("cutset:bo", 1)]
+    assert len({row.recording_id for row in rows}) == len({row.content_hash for row in rows}) == 2
+
+
+def test_supervisions_of_music_are_no_spans(tmp_path):
+    cuts = [
+        supervised(tmp_path, "a", [(0.0, 1.0), (1.0, 2.0)], texts=["<MUSIC>", "Hello <QUESTIONMARK>"]),
+        supervised(tmp_path, "b", [(0.0, 1.0), (1.0, 2.0)], texts=["<SIL>", "<NOISE>"]),
+    ]
+    first, second = rows_of(open_corpus("cutset", write(tmp_path, cuts)))
+    assert (first.span_texts, [(span.start, span.end) for span in first.spans]) == (["Hello?"], [(1.0, 2.0)])
+    assert second.drop_reason == "no_speech"
+
+
+def test_a_short_supervision_in_a_long_cut_is_only_its_own_span(tmp_path):
+    put(tmp_path / "audio/a.flac", encoded(seconds=8.0))
+    row = single_row(open_corpus("cutset", write(tmp_path, [supervised(tmp_path, "a", [(3.0, 4.0)], duration=8.0)])))
+    assert ([(span.start, span.end) for span in row.spans], row.text) == ([(3.0, 4.0)], None)
+    assert row.span_texts is not None
+
+
+def test_a_cut_of_one_channel_reads_that_channel(tmp_path):
+    put(tmp_path / "audio/a.flac", encoded(seconds=2.0, channels=2))
+    cuts = [cut_of(tmp_path, "a", start=0.0), cut_of(tmp_path, "a", start=0.5, number=1)]
+    cuts[1] = dataclasses.replace(cuts[1], channel=1)
+    cuts[1].supervisions[0].channel = 1
+    rows = rows_of(open_corpus("cutset", write(tmp_path, cuts)))
+    assert [(row.channel, row.spans[0].start) for row in rows] == [(0, 0.0), (1, 0.5)]
+
+
+def test_a_span_that_is_listed_twice_counts_once(tmp_path):
+    cuts = [supervised(tmp_path, "a", [(0.0, 1.0), (0.0, 1.0), (1.0, 2.0)])]
+    assert len(single_row(open_corpus("cutset", write(tmp_path, cuts))).spans) == 2
+
+
+def test_audio_of_a_list_that_was_made_elsewhere_is_found_by_the_end_of_its_path(tmp_path):
+    cuts = [
+        cut_of(tmp_path, "a", path="/old/disk/of/another/audio/a.flac"),
+        cut_of(tmp_path, "b", path="x/audio/b.flac"),
+    ]
+    assert [row.drop_reason for row in rows_of(open_corpus("cutset", write(tmp_path, cuts)))] == [None, None]
+    put(tmp_path / "audio/b.flac", encoded(seconds=0.7))
+    other = rows_of(open_corpus("cutset", write(tmp_path, cuts)))[1]
+    assert (other.drop_reason, "0.70 s, not 2.00 s" in other.drop_detail) == ("missing_file", True)

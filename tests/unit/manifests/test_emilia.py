@@ -1,5 +1,6 @@
 """Emilia's tars, read in place, whole and broken."""
 
+import gzip
 import json
 import random
 import tarfile
@@ -110,11 +111,22 @@ def test_missing_partners_are_told(tmp_path):
     assert json.loads(silent.extra)["faults"] == ["no sidecar"]
 
 
-def test_values_of_the_wrong_type_are_null(tmp_path):
-    sidecar = b'{"text": 7, "speaker": null, "language": ["en"], "dnsmos": "good", "duration": NaN}'
+def test_values_of_another_type_are_converted_where_their_meaning_is_certain(tmp_path):
+    sidecar = b'{"text": 7, "speaker": 12.0, "language": ["eng"], "dnsmos": "3.25", "duration": NaN}'
     put_emilia(tmp_path, IDS[:1], sidecar=sidecar)
     row = single_row(open_corpus("emilia", tmp_path))
-    assert (row.text, row.language, row.dnsmos, row.drop_reason) == (None, None, None, None)
+    assert (row.text, row.speaker, row.language, row.dnsmos) == ("7", f"emilia:{IDS[0][:16]}/12", "en", 3.25)
+    assert json.loads(row.extra) == {"duration": None}
+
+
+def test_values_that_cannot_be_used_are_kept_as_they_are_and_named(tmp_path):
+    values = {"text": ["a", "b"], "speaker": {"id": 1}, "language": "Klingonisch", "dnsmos": "good"}
+    put_emilia(tmp_path, IDS[:1], sidecar=json.dumps(values).encode())
+    row = single_row(open_corpus("emilia", tmp_path, options=CorpusOptions(language="de")))
+    assert (row.text, row.language, row.dnsmos, row.drop_reason) == (None, "und", None, None)
+    extra = json.loads(row.extra)
+    assert {key: extra[key] for key in values} == values
+    assert extra["faults"] == [f"{key} was not understood" for key in ("speaker", "language", "text", "dnsmos")]
 
 
 def test_bad_audio_is_a_dropped_row_beside_the_good_ones(tmp_path):
@@ -212,3 +224,65 @@ def test_listing_and_reading_an_archive_six_times_the_size_takes_no_more_memory(
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0] + 20_000
+
+
+def test_members_of_the_operating_system_are_no_utterances(tmp_path):
+    members = []
+    for identity in IDS[:3]:
+        for name, content in utterance(identity):
+            members += [(f"._{name}", b"\x00\x05\x16\x07"), (f"__MACOSX/{name}", b"x"), (name, content)]
+    put_tar(tmp_path / "a.tar", [(".DS_Store", b"x"), *members])
+    rows = rows_of(open_corpus("emilia", tmp_path))
+    assert [(row.drop_reason, row.text) for row in rows] == [(None, f"Text of {identity}.") for identity in IDS[:3]]
+
+
+@pytest.mark.parametrize("megabytes", [64, 0.005])
+def test_members_sorted_by_kind_find_their_partners(tmp_path, megabytes):
+    pairs = [utterance(identity) for identity in IDS]
+    put_tar(tmp_path / "a.tar", [audio for _, audio in pairs] + [json for json, _ in pairs])
+    corpus = open_corpus("emilia", tmp_path, options=CorpusOptions(shard_megabytes=megabytes))
+    assert len(list(corpus.find())) > (1 if megabytes < 1 else 0)
+    rows = [row for row in rows_of(corpus) if row.drop_reason != "no_recordings"]
+    assert [(row.member, row.text) for row in rows] == [(f"{identity}.mp3", f"Text of {identity}.") for identity in IDS]
+    assert {row.drop_reason for row in rows} == {None}
+
+
+def test_suffixes_of_two_parts_group_by_the_name_before_them(tmp_path):
+    members = []
+    for identity in IDS[:2]:
+        (_, sidecar), (_, audio) = utterance(identity)
+        members += [(f"{identity}.speech.mp3", audio), (f"{identity}.meta.json", sidecar)]
+    put_tar(tmp_path / "a.tar", members)
+    rows = rows_of(open_corpus("emilia", tmp_path))
+    assert [row.text for row in rows] == [f"Text of {identity}." for identity in IDS[:2]]
+    assert [row.speaker for row in rows] == ["emilia:EN_B00000_S00000"] * 2
+
+
+def test_full_stops_in_names_do_not_mix_utterances(tmp_path):
+    members = []
+    for name in ("v1.0_W1", "v1.5_W1", "v1.7_W1"):
+        sidecar, (_, audio) = utterance(name)
+        members += [(f"{name}.mp3", audio)] + ([sidecar] if name != "v1.7_W1" else [])
+    put_tar(tmp_path / "a.tar", members)
+    assert [row.text for row in rows_of(open_corpus("emilia", tmp_path))] == [
+        "Text of v1.0_W1.",
+        "Text of v1.5_W1.",
+        None,
+    ]
+
+
+def test_an_archive_that_is_compressed_is_named_as_such(tmp_path):
+    put(tmp_path / "EN-B000000.tar", gzip.compress(b"x" * 9999))
+    row = single_row(open_corpus("emilia", tmp_path))
+    assert (row.drop_reason, "gzip" in row.drop_detail) == ("truncated_archive", True)
+
+
+@pytest.mark.parametrize("order", ["json first", "audio first"])
+def test_audio_before_a_sidecar_that_is_cut_off_is_kept(tmp_path, order):
+    sidecar, audio = utterance(IDS[0])
+    tar = put_tar(tmp_path / "a.tar", [sidecar, audio] if order == "json first" else [audio, sidecar])
+    content = tar.read_bytes()
+    cut = content.index(b'"text"') if order == "audio first" else content.index(audio[1]) + 500
+    tar.write_bytes(content[:cut])
+    reasons = [row.drop_reason for row in rows_of(open_corpus("emilia", tmp_path))]
+    assert reasons == ([None, "truncated_archive"] if order == "audio first" else ["truncated_archive"])

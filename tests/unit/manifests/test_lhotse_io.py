@@ -9,7 +9,7 @@ import soundfile
 from corpora import chapter_sidecar, encoded, put, put_chapter, put_tar, rows_of, single_row, utterance
 from lhotse.features.io import READER_BACKENDS, FeaturesReader
 
-from manifests import open_corpus
+from manifests import CorpusOptions, open_corpus
 from manifests.lhotse_io import CODES_STORAGE, AudioFacts, CodesPlace, codes_cut, facts_of, write_cuts, write_manifests
 from warehouse.rows import TrainingItemRow
 
@@ -24,7 +24,7 @@ def test_members_of_a_tar_load_through_lhotse_as_they_are(tmp_path):
     root = tmp_path / "it's a corpus"
     put_tar(root / "EN-B000000.tar", utterance("EN_B00000_S00000_W000000") + utterance("EN_B00000_S00010_W000000"))
     rows = rows_of(open_corpus("emilia", root))
-    paths = write_manifests(rows, tmp_path / "out", corpus="emilia", part="EN")
+    paths = write_manifests(rows, tmp_path / "out", corpus="emilia", subset="EN")
     assert paths.recordings.name == "emilia_recordings_EN.jsonl.gz"
     recordings, supervisions, cuts = load(paths.recordings), load(paths.supervisions), load(paths.cuts)
     for row, recording, supervision, cut in zip(rows, recordings, supervisions, cuts, strict=True):
@@ -42,7 +42,7 @@ def test_spans_become_supervisions_without_text_and_dropped_rows_stay_out(tmp_pa
     put_chapter(tmp_path, "small/1/b/good", sidecar=chapter_sidecar())
     put_chapter(tmp_path, "small/1/b/bad", sidecar=chapter_sidecar(), audio=b"")
     rows = rows_of(open_corpus("librilight", tmp_path))
-    paths = write_manifests(rows, tmp_path / "out", corpus="librilight", part="small")
+    paths = write_manifests(rows, tmp_path / "out", corpus="librilight", subset="small")
     (cut,) = load(paths.cuts)
     assert [(s.start, s.duration, s.text) for s in cut.supervisions] == [(0.0, 0.24, None), (0.32, 0.16, None)]
     assert len(load(paths.recordings)) == 1
@@ -50,15 +50,27 @@ def test_spans_become_supervisions_without_text_and_dropped_rows_stay_out(tmp_pa
 
 def test_wide_audio_validates(tmp_path):
     put(tmp_path / "wide.wav", encoded("WAV", channels=8))
-    rows = rows_of(open_corpus("folder", tmp_path))
-    (cut,) = load(write_manifests(rows, tmp_path / "out", corpus="folder", part="all").cuts)
+    rows = rows_of(open_corpus("folder", tmp_path, options=CorpusOptions(channels="mix")))
+    (cut,) = load(write_manifests(rows, tmp_path / "mix", corpus="folder", subset="all").cuts)
     assert cut.load_audio().shape == (8, 8000)
+    rows = rows_of(open_corpus("folder", tmp_path, options=CorpusOptions(channels="split")))
+    cuts = load(write_manifests(rows, tmp_path / "split", corpus="folder", subset="all").cuts)
+    assert [(cut.channel, cut.supervisions[0].channel, cut.load_audio().shape) for cut in cuts] == [
+        (channel, channel, (1, 8000)) for channel in range(8)
+    ]
+
+
+def test_the_text_of_a_span_is_that_of_its_supervision(tmp_path):
+    put_chapter(tmp_path, "small/1/b/good", sidecar=chapter_sidecar())
+    row = dataclasses.replace(single_row(open_corpus("librilight", tmp_path)), span_texts=["One.", None])
+    (cut,) = load(write_manifests([row], tmp_path / "out", corpus="librilight", subset="small").cuts)
+    assert [supervision.text for supervision in cut.supervisions] == ["One.", None]
 
 
 def test_writing_streams_and_gives_equal_bytes_and_no_half_file(tmp_path):
     put_chapter(tmp_path, sidecar=chapter_sidecar())
     row = single_row(open_corpus("librilight", tmp_path))
-    first, second = (write_manifests([row], tmp_path / place, corpus="c", part="p") for place in ("one", "two"))
+    first, second = (write_manifests([row], tmp_path / place, corpus="c", subset="p") for place in ("one", "two"))
     for name in ("recordings", "supervisions", "cuts"):
         assert getattr(first, name).read_bytes() == getattr(second, name).read_bytes()
 
@@ -67,7 +79,7 @@ def test_writing_streams_and_gives_equal_bytes_and_no_half_file(tmp_path):
         raise RuntimeError("the lake went away")
 
     with pytest.raises(RuntimeError):
-        write_manifests(failing(), tmp_path / "three", corpus="c", part="p")
+        write_manifests(failing(), tmp_path / "three", corpus="c", subset="p")
     assert list((tmp_path / "three").iterdir()) == []
 
 

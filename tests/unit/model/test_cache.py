@@ -3,16 +3,18 @@ import pytest
 import torch
 
 from tests.unit.model.rows import STOP, frames_of, random_row, small_model, speech, with_part
-from valle.model import LAYOUTS, Cache, Mode, Task
+from valle.model.cache import Cache
+from valle.model.layout import Mode
+from valle.tasks.tts import TTS
 
-AR = LAYOUTS[Task.TTS, Mode.AR]
+AR = TTS.layout(Mode.AR)
 SIZES = [(5, 4), (9, 0), (2, 7), (3, 12)]
 
 
 def extended(rows, frames):
     """The rows with `frames` [steps, B] appended to their targets."""
     return [
-        with_part(row, "target", np.concatenate([row.parts["target"][:1], frames[None, :, place]], 1))
+        with_part(row, "target", np.concatenate([row.fields["target"][:1], frames[None, :, place]], 1))
         for place, row in enumerate(rows)
     ]
 
@@ -80,6 +82,6 @@ def test_rows_that_leave_the_cache_do_not_disturb_those_that_stay():
 
 def test_a_nar_batch_cannot_be_cached():
     model = small_model()
-    batch = speech(Mode.NAR, [random_row(np.random.default_rng(0), level=2)])
+    batch = speech(Mode.NAR, [random_row(np.random.default_rng(0), codebook=2)])
     with pytest.raises(AssertionError):
         model(batch, Cache(model.config.depth))

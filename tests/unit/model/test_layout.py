@@ -3,29 +3,34 @@ import pytest
 import torch
 
 from tests.unit.model.rows import STOP, random_row, small_config, small_model, speech, with_code, with_part
-from valle.model import LAYOUTS, MaskKind, Mode, Row, Task, make_batch, sequence_loss
-from valle.model.batch import IGNORED
-from valle.model.layout import Codebooks, Head, Marker, Table
+from valle.model.batch import IGNORED, make_batch
+from valle.model.layout import CodebookRange, Head, Marker, MaskKind, Mode, Table
+from valle.model.loss import sequence_loss
+from valle.model.row import Row
+from valle.tasks.length import LENGTH
+from valle.tasks.registry import TASKS
+from valle.tasks.transcription import TRANSCRIPTION
+from valle.tasks.tts import TTS
 
 
 def test_each_mode_binds_table_head_mask_shift_and_stop():
     bound = {
         mode: (layout.output.table, layout.output.codebooks, layout.head, layout.mask, layout.shift, layout.has_stop)
         for mode in (Mode.AR, Mode.NAR_LEN, Mode.NAR)
-        for layout in [LAYOUTS[Task.TTS, mode]]
+        for layout in [TTS.layout(mode)]
     }
     causal, full = MaskKind.CAUSAL, MaskKind.FULL
     assert bound == {
-        Mode.AR: (Table.NEXT_CODES, Codebooks.GROUP, Head.CODES, causal, 1, True),
-        Mode.NAR_LEN: (Table.MASKED_CODES, Codebooks.FIRST, Head.MASKED, full, 0, False),
-        Mode.NAR: (Table.LOWER_CODES, Codebooks.BELOW, Head.CODES, full, 0, False),
+        Mode.AR: (Table.NEXT_CODES, CodebookRange.GROUP, Head.CODES, causal, 1, True),
+        Mode.NAR_LEN: (Table.MASKED_CODES, CodebookRange.FIRST, Head.MASKED, full, 0, False),
+        Mode.NAR: (Table.LOWER_CODES, CodebookRange.BELOW, Head.CODES, full, 0, False),
     }
 
 
-def test_speech_that_is_given_is_read_with_all_its_codebooks_at_every_level():
-    for layout in LAYOUTS.values():
-        read = {part.codebooks for part in layout.segments[:-1] if part.table is Table.PROMPT_CODES}
-        assert read <= {Codebooks.ALL}
+def test_given_speech_is_embedded_with_all_its_codebooks():
+    for layout in TASKS.layouts:
+        ranges = {field.codebooks for field in layout.fields[:-1] if field.table is Table.PROMPT_CODES}
+        assert ranges <= {CodebookRange.ALL}
 
 
 def test_the_modes_have_tables_of_codebook_0_of_their_own():
@@ -39,55 +44,47 @@ def test_the_modes_have_tables_of_codebook_0_of_their_own():
     assert sorted(used) == list(range(config.num_codebooks + config.group))
 
 
-def test_every_task_is_declared_in_the_order_of_the_specification():
-    # valle_system.md 2.2 and 2.7: text, language, level, then what is heard, with the task where that is not plain.
+def test_the_fields_of_every_layout_come_in_the_specified_order():
+    # text, language, codebook, then the given speech, with the task where the other fields do not tell it apart.
     order = {
-        Task.TTS: "text language level prompt target",
-        Task.TTS_C: "text language level prompt <task> target",
-        Task.NS: "text language level <task> noisy target",
-        Task.SR: "text language level <task> noisy target",
-        Task.TSE: "text language level prompt <task> mixture target",
-        Task.VC: "text language level prompt <task> source target",
-        Task.CSE: "text language level before <edit> after target",
-        Task.NSE: "text language level before <start of edit> middle <end of edit> after target",
-        Task.LEN: "text language level prompt digits",
-        Task.STT: "heard language level text",
-        Task.PHN: "characters language level text",
-        Task.UN_PHN: "text language level characters",
+        "tts": "text language codebook prompt target",
+        "tts-c": "text language codebook prompt <task> target",
+        "len": "text language codebook prompt digits",
+        "stt": "speech language codebook text",
     }
-    assert {task for task, _ in LAYOUTS} == set(order) == set(Task)
-    for (task, _), layout in LAYOUTS.items():
-        assert " ".join(segment.name for segment in layout.segments) == order[task]
+    assert {layout.task for layout in TASKS.layouts} == set(order)
+    for layout in TASKS.layouts:
+        assert " ".join(field.name for field in layout.fields) == order[layout.task]
 
 
 def row_for(layout, rng, *, frames=6):
-    """A random row with something in every segment."""
-    level = 3 if layout.mode is Mode.NAR else 0
-    parts = {}
-    for segment in layout.segments:
-        if segment.codebooks is not None:
-            parts[segment.name] = rng.integers(0, STOP, (8, frames))
-        elif segment.table is Table.TASKS:
-            parts[segment.name] = np.array([Marker.MASK.id])
-        elif segment.table is not Table.LEVELS:
-            high = {Table.LANGUAGES: 2, Table.DIGITS: 10}.get(segment.table, 12)
-            parts[segment.name] = rng.integers(3 if high == 12 else 0, high, 1 if high == 2 else frames)
+    """A random row with something in every field."""
+    codebook = 3 if layout.mode is Mode.NAR else 0
+    fields = {}
+    for field in layout.fields:
+        if field.codebooks is not None:
+            fields[field.name] = rng.integers(0, STOP, (8, frames))
+        elif field.table is Table.TASKS:
+            fields[field.name] = np.array([Marker.MASK.id])
+        elif field.table is not Table.CODEBOOKS:
+            high = {Table.LANGUAGES: 2, Table.DIGITS: 10}.get(field.table, 12)
+            fields[field.name] = rng.integers(3 if high == 12 else 0, high, 1 if high == 2 else frames)
     masked = np.arange(frames) % 3 > 0 if layout.mode is Mode.NAR_LEN else None
-    return Row(level, parts, masked)
+    return Row(codebook, fields, masked)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
-def test_every_declared_layout_runs_learns_and_ignores_padding(layout):
+@pytest.mark.parametrize("layout", TASKS.layouts, ids=lambda layout: layout.name)
+def test_every_layout_runs_learns_and_ignores_padding(layout):
     model = small_model().train()
     rng = np.random.default_rng(0)
     rows = [row_for(layout, rng), row_for(layout, rng, frames=3)]
-    batch = make_batch(layout.task, layout.mode, rows, model.config)
+    batch = make_batch(layout, rows, model.config)
     logits = model(batch)
     report = sequence_loss(logits, batch)
     report.total.backward()
     # One gradient per parameter in every layout: see valle/model/embeddings.py.
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
-    alone = make_batch(layout.task, layout.mode, rows[:1], model.config)
+    alone = make_batch(layout, rows[:1], model.config)
     torch.testing.assert_close(model(alone), logits[: len(alone.predictions)], atol=1e-5, rtol=0)
 
 
@@ -96,7 +93,7 @@ def test_a_nar_len_row_learns_what_it_hides_and_reads_the_rest():
     masked = np.array([True, False, True, True, False, False])
     row = random_row(rng, masked=masked)
     batch = speech(Mode.NAR_LEN, [row])
-    codes = row.parts["target"][0]
+    codes = row.fields["target"][0]
     assert batch.labels.tolist() == [code if hidden else IGNORED for code, hidden in zip(codes, masked, strict=True)]
     assert batch.elements["target"][:, 0].tolist() == [STOP + 1 if m else c for c, m in zip(codes, masked, strict=True)]
     model = small_model()
@@ -113,7 +110,7 @@ def test_a_nar_len_row_learns_what_it_hides_and_reads_the_rest():
     )
 
 
-def test_an_empty_condition_is_the_language_and_the_level():
+def test_an_empty_condition_is_the_language_and_the_codebook():
     row = random_row(np.random.default_rng(0))
     bare = with_part(with_part(row, "text", None), "prompt", None)
     batch = speech(Mode.AR, [bare])
@@ -124,13 +121,13 @@ def test_an_empty_condition_is_the_language_and_the_level():
 def test_a_group_of_frames_is_read_in_one_slot_and_predicted_from_one(frames):
     rng = np.random.default_rng(0)
     row = random_row(rng, frames=frames)
-    codes = row.parts["target"][0].tolist()
+    codes = row.fields["target"][0].tolist()
     batch = speech(Mode.AR, [row], group=3)
     full = frames // 3
     assert batch.elements["target"].tolist() == [codes[3 * i : 3 * i + 3] for i in range(full)]
     padded = codes + [STOP] * (3 * (full + 1) - frames)
     assert batch.labels.tolist() == padded
-    # The first frame has the head of level 0, the others have heads after the levels.
+    # The first frame has the head of codebook 0, the others have heads after the levels.
     assert batch.heads.tolist() == [0, 8, 9] * (full + 1)
     model = small_model(group=3)
     with torch.no_grad():
@@ -139,15 +136,14 @@ def test_a_group_of_frames_is_read_in_one_slot_and_predicted_from_one(frames):
 
 def test_an_utterance_ends_its_transcript_with_the_end_symbol_and_its_length_with_a_stop_digit():
     rng = np.random.default_rng(0)
-    heard = rng.integers(0, STOP, (8, 7))
     config = small_config()
-    spoken = Row(0, {"heard": heard, "language": np.array([1]), "text": np.array([5, 6])})
-    assert make_batch(Task.STT, Mode.TOKENS, [spoken], config).labels.tolist() == [5, 6, 2]
-    length = Row(0, {"text": np.array([1, 5, 2]), "language": np.array([1]), "digits": np.array([1, 7, 3])})
-    assert make_batch(Task.LEN, Mode.TOKENS, [length], config).labels.tolist() == [1, 7, 3, 10]
+    speech_fields = {"speech": rng.integers(0, STOP, (8, 7)), "language": np.array([1]), "text": np.array([5, 6])}
+    assert make_batch(TRANSCRIPTION.layout, [Row(0, speech_fields)], config).labels.tolist() == [5, 6, 2]
+    length_fields = {"text": np.array([1, 5, 2]), "language": np.array([1]), "digits": np.array([1, 7, 3])}
+    assert make_batch(LENGTH.digit_by_digit, [Row(0, length_fields)], config).labels.tolist() == [1, 7, 3, 10]
 
 
-def test_a_segment_that_a_layout_does_not_have_is_refused():
+def test_a_field_that_a_layout_does_not_have_is_refused():
     row = with_part(random_row(np.random.default_rng(0)), "noisy", np.zeros((8, 3), dtype=np.int64))
-    with pytest.raises(AssertionError, match="tts/ar has no noisy"):
+    with pytest.raises(AssertionError, match="tts/ar has no field noisy"):
         speech(Mode.AR, [row])

@@ -14,17 +14,21 @@ from tests.unit.model.rows import (
     with_part,
 )
 from valle.codec.base import CodecSpec
-from valle.model import Mode, Task, ValleModel, make_batch, preset, sequence_loss
+from valle.model.batch import make_batch
+from valle.model.config import preset
 from valle.model.embeddings import CodeTables, Heads
-from valle.model.layout import Head
+from valle.model.layout import Head, Mode
+from valle.model.loss import sequence_loss
+from valle.model.valle import ValleModel
+from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
 
-LEVELS = [0, 1, 4, 7]
+CODEBOOKS = [0, 1, 4, 7]
 
 
 def logits_of(model, rows):
     """Logits of each row of one mode, as a list."""
-    batch = speech(mode_of(rows[0].level), rows)
+    batch = speech(mode_of(rows[0].codebook), rows)
     with torch.no_grad():
         flat = model(batch)
     extra = int(batch.layout.has_stop)
@@ -39,21 +43,21 @@ def test_a_later_frame_never_changes_earlier_ar_logits_but_changes_its_own():
     assert (before[4:] != after[4:]).any(1).all()
 
 
-@pytest.mark.parametrize("level", [1, 4, 7])
-def test_every_frame_of_a_nar_row_sees_every_other_frame(level):
+@pytest.mark.parametrize("codebook", [1, 4, 7])
+def test_every_frame_of_a_nar_row_sees_every_other_frame(codebook):
     model = small_model()
-    row = random_row(np.random.default_rng(0), level=level)
+    row = random_row(np.random.default_rng(0), codebook=codebook)
     before, after = logits_of(model, [row])[0], logits_of(model, [with_code(row, 0, 5)])[0]
     assert (before != after).any(1).all()
 
 
-@pytest.mark.parametrize("level", [1, 4, 6])
-def test_a_nar_row_sees_codebooks_below_its_level_only(level):
+@pytest.mark.parametrize("codebook", [1, 4, 6])
+def test_a_nar_row_sees_codebooks_below_its_level_only(codebook):
     model = small_model()
-    row = random_row(np.random.default_rng(0), level=level)
+    row = random_row(np.random.default_rng(0), codebook=codebook)
     before = logits_of(model, [row])[0]
-    assert not torch.equal(before, logits_of(model, [with_code(row, level - 1, 2)])[0])
-    for above in range(level, 8):
+    assert not torch.equal(before, logits_of(model, [with_code(row, codebook - 1, 2)])[0])
+    for above in range(codebook, 8):
         assert torch.equal(before, logits_of(model, [with_code(row, above, 2)])[0])
 
 
@@ -63,31 +67,31 @@ def test_an_ar_row_sees_codebook_0_only():
     assert torch.equal(logits_of(model, [row])[0], logits_of(model, [with_code(row, 1, 2)])[0])
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_every_codebook_of_the_prompt_is_heard_at_every_level(level):
+@pytest.mark.parametrize("codebook", CODEBOOKS)
+def test_every_codebook_of_the_prompt_is_heard_at_every_level(codebook):
     model = small_model()
-    row = random_row(np.random.default_rng(0), level=level)
+    row = random_row(np.random.default_rng(0), codebook=codebook)
     before = logits_of(model, [row])[0]
     for codebook in range(8):
         assert not torch.equal(before, logits_of(model, [with_code(row, codebook, 2, part="prompt")])[0])
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_text_prompt_and_language_change_the_logits(level):
+@pytest.mark.parametrize("codebook", CODEBOOKS)
+def test_text_prompt_and_language_change_the_logits(codebook):
     model = small_model()
-    row = random_row(np.random.default_rng(0), level=level)
+    row = random_row(np.random.default_rng(0), codebook=codebook)
     before = logits_of(model, [row])[0]
-    changes = {"text": row.parts["text"][::-1].copy(), "prompt": None, "language": np.array([0])}
+    changes = {"text": row.fields["text"][::-1].copy(), "prompt": None, "language": np.array([0])}
     for name, value in changes.items():
         assert not torch.allclose(before, logits_of(model, [with_part(row, name, value)])[0])
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_a_row_means_the_same_alone_and_padded_in_a_batch(level):
+@pytest.mark.parametrize("codebook", CODEBOOKS)
+def test_a_row_means_the_same_alone_and_padded_in_a_batch(codebook):
     model = small_model()
     rng = np.random.default_rng(0)
     sizes = [(5, 4, 6), (9, 0, 2), (2, 7, 15), (4, 1, 1)]
-    rows = [random_row(rng, level=level, symbols=s, prompt=p, frames=f) for s, p, f in sizes]
+    rows = [random_row(rng, codebook=codebook, symbols=s, prompt=p, frames=f) for s, p, f in sizes]
     together = logits_of(model, rows)
     for row, logits in zip(rows, together, strict=True):
         torch.testing.assert_close(logits_of(model, [row])[0], logits, atol=1e-5, rtol=0)
@@ -96,16 +100,16 @@ def test_a_row_means_the_same_alone_and_padded_in_a_batch(level):
 def test_nar_rows_of_different_levels_share_a_batch():
     model = small_model()
     rng = np.random.default_rng(0)
-    rows = [random_row(rng, level=level, frames=3 + level) for level in (5, 1, 7, 1)]
+    rows = [random_row(rng, codebook=codebook, frames=3 + codebook) for codebook in (5, 1, 7, 1)]
     for row, logits in zip(rows, logits_of(model, rows), strict=True):
         torch.testing.assert_close(logits_of(model, [row])[0], logits, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("level", [0, 3])
-def test_what_lies_in_padded_slots_is_never_attended_to(level):
+@pytest.mark.parametrize("codebook", [0, 3])
+def test_what_lies_in_padded_slots_is_never_attended_to(codebook):
     model = small_model()
     rng = np.random.default_rng(0)
-    batch = speech(mode_of(level), [random_row(rng, level=level, frames=n) for n in (3, 12)])
+    batch = speech(mode_of(codebook), [random_row(rng, codebook=codebook, frames=n) for n in (3, 12)])
     inside = torch.zeros(batch.num_slots, dtype=torch.bool)
     inside[torch.cat([*batch.slots.values(), batch.separators])] = True
     handles = []
@@ -128,7 +132,7 @@ def test_only_ar_heads_can_stop_and_no_head_can_mask():
     model = small_model()
     rng = np.random.default_rng(0)
     assert logits_of(model, [random_row(rng)])[0].shape[1] == STOP + 1
-    assert logits_of(model, [random_row(rng, level=2)])[0].shape[1] == STOP
+    assert logits_of(model, [random_row(rng, codebook=2)])[0].shape[1] == STOP
     assert (model.config.stop, model.config.mask_of(Head.MASKED)) == (STOP, STOP + 1)
 
 
@@ -136,26 +140,26 @@ def test_labels_are_the_frames_and_a_stop_for_the_ar_and_one_codebook_for_the_na
     rng = np.random.default_rng(0)
     rows = [random_row(rng, frames=3), random_row(rng, frames=2)]
     batch = speech(Mode.AR, rows)
-    assert batch.labels.tolist() == [*rows[0].parts["target"][0], STOP, *rows[1].parts["target"][0], STOP]
-    rows = [random_row(rng, level=3, frames=3), random_row(rng, level=6, frames=2)]
+    assert batch.labels.tolist() == [*rows[0].fields["target"][0], STOP, *rows[1].fields["target"][0], STOP]
+    rows = [random_row(rng, codebook=3, frames=3), random_row(rng, codebook=6, frames=2)]
     batch = speech(Mode.NAR, rows)
-    assert batch.labels.tolist() == [*rows[0].parts["target"][3], *rows[1].parts["target"][6]]
+    assert batch.labels.tolist() == [*rows[0].fields["target"][3], *rows[1].fields["target"][6]]
     assert batch.heads.tolist() == [3, 3, 3, 6, 6]
 
 
 def test_a_row_of_the_wrong_mode_or_without_its_codebooks_is_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(AssertionError):
-        speech(Mode.AR, [random_row(rng, level=1)])
+        speech(Mode.AR, [random_row(rng, codebook=1)])
     with pytest.raises(AssertionError):
-        speech(Mode.NAR, [random_row(rng, level=5, columns=4)])
+        speech(Mode.NAR, [random_row(rng, codebook=5, columns=4)])
 
 
-@pytest.mark.parametrize("level", [0, 3])
-def test_every_parameter_gets_a_gradient_whatever_was_drawn(level):
+@pytest.mark.parametrize("codebook", [0, 3])
+def test_every_parameter_gets_a_gradient_whatever_was_drawn(codebook):
     # AdamW leaves a parameter without gradient alone, ZeRO-3 adds an old one: engines would drift apart.
     model = small_model().train()
-    batch = speech(mode_of(level), [random_row(np.random.default_rng(0), level=level)])
+    batch = speech(mode_of(codebook), [random_row(np.random.default_rng(0), codebook=codebook)])
     sequence_loss(model(batch), batch).total.backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
@@ -168,12 +172,12 @@ def test_the_first_frame_and_the_stop_are_trained():
     logits.retain_grad()
     sequence_loss(logits, batch).total.backward()
     assert (logits.grad.abs().sum(1) > 0).tolist() == [True, True, True]
-    assert logits.grad[0, int(row.parts["target"][0, 0])] < 0
+    assert logits.grad[0, int(row.fields["target"][0, 0])] < 0
     assert logits.grad[2, STOP] < 0
 
 
 def test_the_loss_counts_per_level_and_sums_the_cross_entropy():
-    batch = speech(Mode.NAR, [random_row(np.random.default_rng(0), level=level, frames=4) for level in (1, 3)])
+    batch = speech(Mode.NAR, [random_row(np.random.default_rng(0), codebook=codebook, frames=4) for codebook in (1, 3)])
     logits = torch.randn(8, STOP)
     report = sequence_loss(logits, batch)
     by_hand = -logits.log_softmax(-1)[torch.arange(8), batch.labels]
@@ -235,7 +239,7 @@ def test_presets_have_as_many_parameters_as_the_published_models(size, trunk, to
 def test_a_model_of_a_codec_with_one_codebook_has_an_ar_only():
     spec = CodecSpec("any", "1", 24_000, 320, 1, STOP)
     model = ValleModel(preset("nano", spec, num_symbols=12, languages=["en"])).eval()
-    batch = make_batch(Task.TTS, Mode.AR, [random_row(np.random.default_rng(0), columns=1)], model.config)
+    batch = make_batch(TTS.layout(Mode.AR), [random_row(np.random.default_rng(0), columns=1)], model.config)
     assert model(batch).shape == (7, STOP + 1)
 
 

@@ -72,6 +72,9 @@ def recording(name, corpus, speaker, language, licence, seconds, reason, _):
         snr=None,
         dnsmos=None,
         spans=None,
+        channel=None,
+        declared_samples=None,
+        span_texts=None,
         extra="{}",
         ingested_at=NOW,
         drop_reason=reason,
@@ -96,6 +99,7 @@ def stage_rows(name, corpus, language, seconds, transcript_reason):
         start_sample=0,
         num_samples=int(seconds * 24000),
         cut="given",
+        given_text=None,
     )
     yield TranscriptRow(
         **common,

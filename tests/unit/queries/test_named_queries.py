@@ -7,7 +7,7 @@ import pytest
 from tests.unit.queries.conftest import lake_of, score
 from valle.evaluation.stats.aggregate import aggregate
 from valle.evaluation.stats.bootstrap import BootstrapOptions
-from valle.evaluation.systems.controls import control_of
+from valle.evaluation.systems.base import control_of
 from warehouse.catalogue.views import named_queries
 
 NAMES = sorted(named_queries())

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from speechmos.dnsmos import run
 
 from tests.unit.speech.clips import sentences
 from valle.audio import resample
@@ -23,6 +24,25 @@ def test_dnsmos_hears_noise(speech):
     assert set(clean) == {"dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak", "dnsmos_p808"}
     assert 2.5 < clean["dnsmos_ovrl"] < 5
     assert bad["dnsmos_ovrl"] < clean["dnsmos_ovrl"] - 0.5
+
+
+@pytest.mark.parametrize("seconds", [2.0, 6.0, 9.5, 12.3])
+def test_the_full_dnsmos_is_the_published_number(speech, seconds):
+    """speechmos computes it from the whole clip; a clip of two seconds is doubled three times and has seven windows."""
+    repeated = np.tile(speech, 10)[: round(seconds * 16_000)]
+    (ours,) = open_quality_scorer("dnsmos_full").score([repeated])
+    published = run(repeated, 16_000)
+    assert ours["dnsmos_ovrl"] == pytest.approx(float(published["ovrl_mos"]), abs=1e-4)
+    assert ours["dnsmos_p808"] == pytest.approx(float(published["p808_mos"]), abs=1e-4)
+
+
+def test_noise_at_the_very_end_lowers_the_default_dnsmos_and_not_the_published_one(speech):
+    clean = np.tile(speech, 10)[: round(9.9 * 16_000)]
+    bad = clean.copy()
+    bad[-round(0.85 * 16_000) :] = noisy(clean)[-round(0.85 * 16_000) :] * 3
+    for name, is_lower in (("dnsmos", True), ("dnsmos_full", False)):
+        before, after = (scores["dnsmos_ovrl"] for scores in open_quality_scorer(name).score([clean, bad]))
+        assert (after < before - 0.02) == is_lower, name
 
 
 @pytest.mark.skipif(package_directory("distillmos") is None, reason="needs the evaluation extra (distillmos)")

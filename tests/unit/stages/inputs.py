@@ -24,6 +24,7 @@ def stage_input(
     text: str | None = None,
     language: str | None = "en",
     spans: tuple[Span, ...] = (),
+    span_texts: tuple[str | None, ...] = (),
 ) -> StageInput:
     return StageInput(
         id=id,
@@ -37,6 +38,7 @@ def stage_input(
         text=text,
         language=language,
         spans=spans,
+        span_texts=span_texts,
     )
 
 

@@ -108,7 +108,9 @@ def test_a_dropped_recording_has_a_row_of_segments_under_its_own_id() -> None:
 
 
 def test_a_recording_may_have_several_segments_and_drops() -> None:
-    span = SegmentPayload(segment_id="r_0_1", start=0.0, duration=1.0, start_sample=0, num_samples=1, cut="pause")
+    span = SegmentPayload(
+        segment_id="r_0_1", start=0.0, duration=1.0, start_sample=0, num_samples=1, cut="pause", given_text=None
+    )
     rows = stamp(Segment(), stage_input(id="r"), Several((span, Drop("too_short", "0.1 s", span))))
     assert [(row.drop_reason, row.segment_id) for row in rows] == [  # type: ignore[attr-defined]
         (None, "r_0_1"),

@@ -62,3 +62,26 @@ def test_symbols_outside_the_table_are_counted_named_and_dropped():
 
 def test_a_transcript_without_a_language_is_read_as_the_default_one():
     assert phonemized("gut", None, stage=Phonemize(default_language="de")).symbols == ["ɡ", "ˈ", "u", "ː", "t"]
+
+
+def test_a_batch_of_languages_is_read_with_one_call_for_each():
+    class Counting:
+        def __init__(self) -> None:
+            self.calls: list[tuple[str, list[str]]] = []
+
+        def phonemize(self, texts: list[str], language: str) -> list[list[str]]:
+            self.calls.append((language, list(texts)))
+            return [["a"] * len(text) for text in texts]
+
+    texts = [("one", "en"), ("zwei", "de"), ("...", "en"), ("three", None), ("Привет", "en")]
+    items = [
+        WorkItem(stage_input(id=str(place), text=text, language=language), None)
+        for place, (text, language) in enumerate(texts)
+    ]
+    counting = Counting()
+    rows = rows_of(Phonemize(), items, backends_with(phonemizer=("espeak", counting)))
+    assert counting.calls == [("en", ["one", "three"]), ("de", ["zwei"])]
+    assert [row.segment_id for row in rows] == ["0", "1", "2", "3", "4"]
+    assert [(row.num_symbols, row.drop_reason) for row in rows] == [
+        (3, None), (4, None), (None, "empty"), (5, None), (None, "wrong_script"),
+    ]  # fmt: skip

@@ -1,5 +1,6 @@
 import tracemalloc
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +156,46 @@ def test_a_recording_eight_times_as_long_takes_no_more_memory(tmp_path: Path, ba
         assert sum(row.duration for row in rows) == pytest.approx(60 * minutes, rel=0.1)
     # Rows and levels grow a little; 24 minutes of samples alone would be 92 MB.
     assert peaks[1] < peaks[0] + 3e6 < 30e6
+
+
+def test_spans_with_texts_are_given_segments_that_are_never_joined(backends: Backends):
+    spans = (Span(start=0.0, end=0.4), Span(start=0.45, end=3.0), Span(start=3.0, end=30.0), Span(start=3.0, end=30.0))
+    source = stage_input(duration=29.0, spans=spans, span_texts=("One.", "Two.", "Three.", "Again."))
+    rows = segments(Segment(), source, backends)
+    assert [(row.start, row.start + row.duration, row.cut) for row in rows] == [
+        (0.0, 0.4, "given"),
+        (0.45, 3.0, "given"),
+        (3.0, 29.0, "given"),
+    ]
+    assert [(row.given_text, row.drop_reason) for row in rows] == [
+        ("One.", None),
+        ("Two.", None),
+        ("Three.", "too_long"),
+    ]
+
+
+def test_spans_outside_of_the_recording_are_dropped_with_their_text(backends: Backends):
+    source = stage_input(duration=5.0, spans=(Span(start=7.0, end=9.0),), span_texts=("Nothing there.",))
+    (row,) = segments(Segment(), source, backends)
+    assert (row.drop_reason, row.given_text, row.num_samples) == ("too_short", "Nothing there.", 0)
+
+
+def test_spans_without_text_beside_others_are_joined_as_ever(tmp_path: Path, backends: Backends):
+    path = write_wav(tmp_path / "a.wav", noise(10))
+    spans = (Span(start=0.0, end=2.0), Span(start=4.0, end=4.8), Span(start=5.0, end=7.0))
+    source = stage_input(path=path, duration=10.0, spans=spans, span_texts=("One.", None, None))
+    given, found = segments(Segment(), source, backends)
+    assert (given.given_text, given.start, given.duration) == ("One.", 0.0, 2.0)
+    assert (found.given_text, found.cut, found.start) == (None, "pause", pytest.approx(3.9))
+    (row,) = segments(Segment(use_given=False), source, backends)
+    assert row.given_text is None and row.duration > 9
+
+
+def test_the_channel_of_a_recording_is_the_one_that_is_measured(tmp_path: Path, backends: Backends):
+    samples = np.stack([silence(5), np.concatenate([silence(1), noise(3), silence(1)])], axis=1)
+    path = write_wav(tmp_path / "a.wav", samples)
+    for channel, reason in ((0, "silent"), (1, None)):
+        source = stage_input(path=path, duration=5.0)
+        source = replace(source, location=replace(source.location, channel=channel))
+        (row,) = segments(Segment(), source, backends)
+        assert row.drop_reason == reason

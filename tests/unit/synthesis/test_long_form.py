@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.synthesis.toy import ToyCodec, untrained_synthesizer
 from tests.unit.training.toy import SPEC, codes_for
-from valle.model import Mode
+from valle.model.layout import Mode
 from valle.phonemes import PhonemeTable
 from valle.phonemes.table import BEGIN, END
 from valle.synthesis.decoding.seeds import candidate_seed, sentence_seed
@@ -60,8 +60,8 @@ def test_earlier_sentences_are_one_text_and_one_prefix_at_every_level(synthesize
         given = np.concatenate([np.zeros((8, 0), np.int16), *(one.codes for one in earlier)], axis=1)
         whole = np.concatenate([given, piece.codes], axis=1)
         for level, batch in enumerate(own):
-            assert int(batch.elements["level"][0]) == level
-            assert batch.mode == (Mode.NAR if level else Mode.AR)
+            assert int(batch.elements["codebook"][0]) == level
+            assert batch.layout.mode == (Mode.NAR if level else Mode.AR)
             ids = batch.elements["text"].flatten().tolist()
             assert ids == table.encode(text)
             assert (ids.count(begin), ids.count(end)) == (1, 1)
@@ -90,12 +90,12 @@ def test_the_context_is_as_many_whole_sentences_as_fit_into_its_seconds():
 def test_the_context_is_capped_by_its_seconds_however_many_sentences_there_are(synthesizer):
     with Watched(synthesizer) as batches:
         speak_long(synthesizer, "Ab. " * 12, PROMPT, sampling=DRAWN, options=LongFormOptions(context_seconds=0.6))
-    given = [len(batch.elements["target"]) for batch in batches if batch.mode == Mode.AR]
+    given = [len(batch.elements["target"]) for batch in batches if batch.layout.mode == Mode.AR]
     assert max(given) <= 30
     assert max(given) > 0
     with Watched(synthesizer) as batches:
         speak_long(synthesizer, "Ab. " * 3, PROMPT, sampling=DRAWN, options=LongFormOptions(context_seconds=0))
-    assert [len(batch.elements["target"]) for batch in batches if batch.mode == Mode.AR] == [0, 0, 0]
+    assert [len(batch.elements["target"]) for batch in batches if batch.layout.mode == Mode.AR] == [0, 0, 0]
 
 
 def test_a_seed_fixes_a_long_text_and_each_sentence_draws_for_itself(synthesizer):
@@ -150,7 +150,7 @@ def test_a_sentence_without_a_frame_or_a_phoneme_is_reported_and_nothing_goes_on
     np.testing.assert_array_equal(
         spoken.speech.codes, np.concatenate([piece.codes for piece in spoken.pieces if piece.is_spoken], axis=1)
     )
-    last = [batch for batch in batches if batch.mode == Mode.AR][-1]
+    last = [batch for batch in batches if batch.layout.mode == Mode.AR][-1]
     assert len(last.elements["target"]) == sum(piece.codes.shape[1] for piece in good)
 
 
@@ -169,13 +169,13 @@ def test_a_sentence_that_is_cut_is_heard_and_reported_but_not_gone_on_from(synth
         spoken = speak_long(synthesizer, "Ab. Cd.", PROMPT, sampling=suppressed_codes)
     assert [piece.problem for piece in spoken.pieces] == ["it was cut after 0.1 s"] * 2
     assert spoken.speech.codes.shape == (8, 10)
-    assert [len(batch.elements["target"]) for batch in batches if batch.mode == Mode.AR] == [0, 0]
+    assert [len(batch.elements["target"]) for batch in batches if batch.layout.mode == Mode.AR] == [0, 0]
 
 
 def test_without_a_prompt_the_first_sentence_is_the_voice_of_the_others(synthesizer):
     with Watched(synthesizer) as batches:
         spoken = speak_long(synthesizer, TEXT, sampling=DRAWN)
-    prompts = [batch.elements["prompt"][:, 0].tolist() for batch in batches if batch.mode == Mode.AR]
+    prompts = [batch.elements["prompt"][:, 0].tolist() for batch in batches if batch.layout.mode == Mode.AR]
     assert prompts == [[], *[spoken.pieces[0].codes[0].tolist()] * 3]
 
 
@@ -187,7 +187,7 @@ def test_a_prompt_that_is_continued_is_the_first_of_the_earlier_sentences(synthe
         with Watched(synthesizer) as batches:
             options = LongFormOptions(context_seconds=seconds)
             spoken = speak_long(synthesizer, "Ab. Cd.", PROMPT, sampling=going_on, options=options)
-        starts = [len(batch.elements["target"]) for batch in batches if batch.mode == Mode.AR]
+        starts = [len(batch.elements["target"]) for batch in batches if batch.layout.mode == Mode.AR]
         return starts, spoken.pieces[0].codes.shape[1]
 
     starts, first = given(9)

@@ -12,7 +12,7 @@ from tests.unit.model.rows import STOP, small_model
 from tests.unit.training.toy import SYMBOLS, codes_for, make_toy_set
 from valle.checkpoints.checkpoint import load_model
 from valle.data.selection.training_set import load_training_set
-from valle.model import Mode, Task
+from valle.model.layout import Mode
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Utterance, speech_batch
@@ -23,6 +23,7 @@ from valle.synthesis.decoding.masked import mask_counts
 from valle.synthesis.decoding.tokens import transcribe_codes
 from valle.synthesis.options import BeamOptions, MaskedOptions, SamplingOptions
 from valle.synthesis.samplers import beam
+from valle.tasks.continuation import CONTINUATION
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import ConfigurationError
@@ -60,11 +61,11 @@ def learnt(request, tmp_path_factory):
         tmp_path_factory.mktemp("learnt"),
         group=request.param,
         max_steps=360,
-        level_weights=(5, 1, 1, 1, 1, 1, 1, 1),
+        codebook_weights=(5, 1, 1, 1, 1, 1, 1, 1),
         prompt_dropout=0.0,
-        masked_share=0.5,
-        length_share=0.15,
-        transcription_share=0.1,
+        nar_len_ratio=0.5,
+        length_ratio=0.15,
+        transcription_ratio=0.1,
     )
 
 
@@ -103,10 +104,10 @@ def test_what_was_learnt_to_be_gone_on_from_is_gone_on_from(tmp_path):
     model, items = learn(
         tmp_path,
         max_steps=200,
-        level_weights=(4, 1, 1, 1, 1, 1, 1, 1),
-        masked_share=0.4,
-        continuation_share=1.0,
-        length_share=0.0,
+        codebook_weights=(4, 1, 1, 1, 1, 1, 1, 1),
+        nar_len_ratio=0.4,
+        continuation_ratio=1.0,
+        length_ratio=0.0,
     )
     for expected, item in zip(expected_of(items), items, strict=True):
         half = expected.shape[1] // 2
@@ -115,7 +116,7 @@ def test_what_was_learnt_to_be_gone_on_from_is_gone_on_from(tmp_path):
             language_id=1,
             prompt=expected[:, :half],
             prefix=expected[:, :0],
-            task=Task.TTS_C,
+            task=CONTINUATION,
         )
         length = (expected.shape[1] - half) / model.config.frame_rate
         masked = MASKED.model_copy(update={"seconds": length})
@@ -140,7 +141,9 @@ def test_what_is_heard_is_written_down(learnt):
 
 @pytest.fixture
 def conditions():
-    return [Condition(row.parts["text"], 1, row.parts.get("prompt"), np.zeros((4, 0), np.int16)) for row in toy_rows(3)]
+    return [
+        Condition(row.fields["text"], 1, row.fields.get("prompt"), np.zeros((4, 0), np.int16)) for row in toy_rows(3)
+    ]
 
 
 WAYS = {
@@ -209,7 +212,7 @@ def test_settled_frames_stay_unless_remasking_is_asked_for(conditions):
     options = SamplingOptions(decoding="nar-len", seconds=0.4, masked=MaskedOptions(steps=6))
     decode(model, conditions[:1], [options])
     handle.remove()
-    inputs = [batch.elements["target"][:, 0] for batch in seen if batch.mode == "nar-len"]
+    inputs = [batch.elements["target"][:, 0] for batch in seen if batch.layout.mode == "nar-len"]
     assert [int((codes == SIZE + 1).sum()) for codes in inputs] == mask_counts(20, 6)
     for earlier, later in itertools.pairwise(inputs):
         settled = earlier != SIZE + 1

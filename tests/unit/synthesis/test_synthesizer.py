@@ -7,11 +7,11 @@ import pytest
 from tests.unit.synthesis.toy import ToyBackends, ToyCodec, untrained_synthesizer
 from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.audio import Audio
-from valle.model import Task
 from valle.model.layout import TASK_MARKER, Marker
 from valle.phonemes import PhonemeTable
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Request, Synthesizer, _split_by_length
+from valle.tasks.continuation import CONTINUATION
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError
@@ -34,11 +34,11 @@ def checkpoint(tmp_path_factory):
         learning_rate=1e-2,
         warmup_steps=5,
         prompt_seconds=(0.3, 0.3),
-        level_law="uniform",
+        codebook_schedule="uniform",
         prompt_dropout=0.0,
         condition_dropout=0.0,
-        masked_share=0.0,
-        length_share=0.0,
+        nar_len_ratio=0.0,
+        length_ratio=0.0,
         log_every=STEPS,
         save_every=STEPS,
     )
@@ -150,7 +150,7 @@ def test_a_continuation_starts_after_its_prompt_and_keeps_the_prompt_out_of_the_
     assert len(seen[0].elements["text"]) == len(prompt.symbols) + 1 + len(requests[0].symbols) + 2
     assert seen[0].elements["target"][:, 0].tolist() == prompt.codes[0].tolist()
     for batch in seen[1:]:
-        level = int(batch.elements["level"][0])
+        level = int(batch.elements["codebook"][0])
         assert batch.elements["target"][: prompt.codes.shape[1], :level].T.tolist() == prompt.codes[:level].tolist()
 
 
@@ -164,13 +164,13 @@ def test_a_continuation_by_its_task_has_the_prompt_as_its_prompt_and_speaks_from
     handle.remove()
     assert same(plain, synthesizer.speak_many(requests[:1])[0])  # beside another task it is what it is alone
     assert 0 < speech.codes.shape[1] <= 4
-    batches = [batch for batch in seen if batch.task is Task.TTS_C]
+    batches = [batch for batch in seen if batch.layout.task == CONTINUATION.name]
     assert len(batches) == 8
     assert len(batches[0].elements["target"]) == 0
     for batch in batches:
         assert len(batch.elements["text"]) == len(prompt.symbols) + 1 + len(request.symbols) + 2
         assert batch.elements["prompt"].T.tolist() == prompt.codes.tolist()
-        assert batch.elements[TASK_MARKER].tolist() == [Marker.TTS_C.id]
+        assert batch.elements[TASK_MARKER.name].tolist() == [Marker.TTS_C.id]
 
 
 def test_the_length_of_what_was_said_before_is_taken_off(synthesizer, requests):

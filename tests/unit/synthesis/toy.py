@@ -6,9 +6,9 @@ import torch
 from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, SYMBOLS
 from valle.backends.asr import SAMPLE_RATE, Transcription
 from valle.checkpoints.checkpoint import CheckpointCard
-from valle.data.sampler import Cursor
-from valle.model import ValleModel
+from valle.data.cursor import Cursor
 from valle.model.config import preset
+from valle.model.valle import ValleModel
 from valle.synthesis.synthesizer import Synthesizer
 
 

@@ -3,11 +3,14 @@ import torch
 
 from tests.unit.training.toy import SPEC, SYMBOLS, make_toy_set
 from valle.data.selection.training_set import load_training_set
-from valle.model import ValleModel, preset, sequence_loss
+from valle.model.config import preset
+from valle.model.loss import sequence_loss
+from valle.model.valle import ValleModel
 from valle.training.data import open_data
-from valle.training.deepspeed_engine import deepspeed_config, single_process_environment
+from valle.training.deepspeed_engine import deepspeed_config
 from valle.training.engine import PlainEngine
 from valle.training.options import TrainOptions
+from valle.training.process_group import is_single_node, single_process_environment
 
 
 @pytest.fixture
@@ -74,4 +77,19 @@ def test_a_launcher_s_environment_is_left_alone_and_a_missing_one_filled_in():
     alone = {}
     single_process_environment(alone)
     assert (alone["WORLD_SIZE"], alone["RANK"], alone["MASTER_ADDR"]) == ("1", "0", "127.0.0.1")
-    assert int(alone["MASTER_PORT"]) > 0
+    assert is_single_node(alone)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, True),
+        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "host"}, True),
+        ({"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}, False),
+        ({"WORLD_SIZE": "2", "LOCAL_SIZE": "2"}, True),
+        ({"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}, True),
+        ({"WORLD_SIZE": "2", "MASTER_ADDR": "10.0.0.1"}, False),
+    ],
+)
+def test_a_launch_on_one_node_is_told_from_one_on_several(environment, expected):
+    assert is_single_node(environment) is expected

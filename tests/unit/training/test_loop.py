@@ -80,7 +80,7 @@ def test_the_loss_falls_and_the_metrics_say_how_fast(options):
     assert logged[-1]["tokens_per_second"] > 0
     assert logged[-1]["eta"] == 0
     assert 0 <= logged[-1]["padding"] < 0.5
-    assert set(logged[-1]["top10_nar_by_level"]) <= {str(level) for level in range(1, SPEC.num_codebooks)}
+    assert set(logged[-1]["top10_nar_by_codebook"]) <= {str(level) for level in range(1, SPEC.num_codebooks)}
     assert result.metrics["dev_loss"] == lines(options)[-1]["dev_loss"]
 
 
@@ -156,7 +156,7 @@ def test_a_new_run_can_start_from_the_weights_of_another_with_its_own_dropout(op
 def test_codes_can_begin_as_what_they_sound_like(options, tmp_path):
     codec = open_codec("mini")
     home = make_toy_set(tmp_path / "mini", num_items=8, spec=codec.spec)
-    started = changed(options, training_set=home, codes_start="codec", max_steps=1, learning_rate=1e-12)
+    started = changed(options, training_set=home, init_code_embeddings="codec", max_steps=1, learning_rate=1e-12)
     result = train(started)
     vectors = codec.codebooks[0] - codec.codebooks[0].mean(0)
     near = np.argsort(np.linalg.norm(vectors - vectors[7], axis=1))
@@ -169,8 +169,8 @@ def test_codes_can_begin_as_what_they_sound_like(options, tmp_path):
 def test_codes_of_another_revision_than_the_installed_one_cannot_begin_so(options, tmp_path):
     spec = dataclasses.replace(open_codec("mini").spec, revision="other")
     home = make_toy_set(tmp_path / "other", num_items=8, spec=spec)
-    with pytest.raises(TrainingError, match="set codes_start to random"):
-        train(changed(options, training_set=home, codes_start="codec"))
+    with pytest.raises(TrainingError, match="set init_code_embeddings to random"):
+        train(changed(options, training_set=home, init_code_embeddings="codec"))
 
 
 def test_a_run_that_starts_from_another_keeps_its_pace_on_another_set(options, tmp_path):
@@ -186,7 +186,7 @@ def test_a_run_directory_of_another_model_or_codec_is_refused(options, tmp_path)
     train(options)
     with pytest.raises(CheckpointError, match="model of checkpoint"):
         train(changed(options, model="tiny"))
-    with pytest.raises(CheckpointError, match="plain engine"):
+    with pytest.raises(CheckpointError, match="has engine plain, not deepspeed"):
         train(changed(options, engine="deepspeed"))
     other = make_toy_set(tmp_path / "other", spec=CodecSpec("toy", "2", 800, 16, 8, 32))
     with pytest.raises(CheckpointError, match="codec of checkpoint"):

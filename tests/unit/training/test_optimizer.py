@@ -7,7 +7,7 @@ from valle.data.selection.training_set import load_training_set
 from valle.training.data import open_data
 from valle.training.engine import open_engine
 from valle.training.loop import train
-from valle.training.optimizer import WeightAverage, parameter_groups
+from valle.training.optimizer import make_average, parameter_groups
 from valle.training.schedule import SHAPES, learning_rate
 
 WAYS = {
@@ -60,18 +60,18 @@ def test_every_optimizer_learns(options, way):
     assert losses[-1] < losses[0]
 
 
-def test_a_moving_average_follows_the_weights_and_is_what_is_spoken_with():
+def test_a_moving_average_follows_the_weights_with_a_rising_decay():
     model = make_model()
-    average = WeightAverage(model, 0.9)
+    average = make_average(model, 0.9)
     by_hand = model.separator.detach().clone()
     for update in range(1, 31):
         with torch.no_grad():
             model.separator += 1
-        average.update(model)
-        decay = min(0.9, update / (9 + update))
+        average.update_parameters(model)
+        decay = min(0.9, update / (9 + update)) if update > 1 else 0.0
         by_hand = decay * by_hand + (1 - decay) * model.separator.detach()
-    torch.testing.assert_close(average.weights["separator"], by_hand)
-    assert (average.weights["separator"] < model.separator).all()
+    torch.testing.assert_close(average.module.separator, by_hand)
+    assert (average.module.separator < model.separator).all()
 
 
 def test_an_average_that_is_switched_on_later_begins_with_the_weights_of_then(options):
@@ -114,8 +114,8 @@ def test_every_schedule_rises_to_its_peak_and_falls_no_further_than_its_share(sh
         ({"engine": "deepspeed", "optimizer": "prodigy"}, "only the plain engine"),
         ({"engine": "deepspeed", "average_decay": 0.9}, "only the plain engine"),
         ({"optimizer": "schedule-free"}, "schedule to constant"),
-        ({"length_share": 0.6, "transcription_share": 0.6}, "at most 1"),
-        ({"level_law_changes": (5, 5)}, "two rising epochs"),
+        ({"length_ratio": 0.6, "transcription_ratio": 0.6}, "at most 1"),
+        ({"codebook_schedule_epochs": (5, 5)}, "two rising epochs"),
     ],
 )
 def test_options_that_contradict_each_other_are_one_sentence(options, changes, message):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.unit.training.toy import make_toy_set
 from valle.checkpoints.checkpoint import load_model
-from valle.checkpoints.runs import SCHEMA
+from valle.checkpoints.runs import FORMAT
 from valle.training.__main__ import main
 from valle.training.commands import TypedCommands
 from valle.training.loop import train
@@ -32,7 +32,7 @@ def test_every_option_has_a_description_and_only_the_two_paths_lack_a_default():
         {"prompt_seconds": (6, 3)},
         {"zero_stage": 4},
         {"max_steps": 0},
-        {"level_law": "equal"},
+        {"codebook_schedule": "equal"},
         {"precision": "fp64"},
         {"engine": "deepspeed", "precision": "bf16", "zero_stage": 0},
     ],
@@ -43,7 +43,7 @@ def test_wrong_options_are_refused(tmp_path, wrong):
 
 
 def test_options_survive_json(tmp_path):
-    options = TrainOptions(training_set=tmp_path, run_dir=tmp_path / "run", level_weights=(1, 0), max_seconds=5)
+    options = TrainOptions(training_set=tmp_path, run_dir=tmp_path / "run", codebook_weights=(1, 0), max_seconds=5)
     assert TrainOptions.model_validate_json(options.model_dump_json()) == options
     assert options.name == "run"
 
@@ -89,7 +89,7 @@ def test_loading_a_model_leaves_the_random_numbers_of_the_caller_alone(trained):
 def test_a_checkpoint_that_is_not_one_is_one_sentence(tmp_path, trained):
     with pytest.raises(CheckpointError, match="no checkpoint in"):
         load_model(tmp_path)
-    (tmp_path / "checkpoint.json").write_text(json.dumps({"schema": SCHEMA, "model": {}}))
+    (tmp_path / "checkpoint.json").write_text(json.dumps({"format": FORMAT, "model": {}}))
     with pytest.raises(CheckpointError, match="no card"):
         load_model(tmp_path)
     card = json.loads((trained.checkpoint / "checkpoint.json").read_text())
@@ -98,7 +98,7 @@ def test_a_checkpoint_that_is_not_one_is_one_sentence(tmp_path, trained):
     save_file(tensors | {"separator": torch.zeros(3)}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match="size mismatch for separator"):
         load_model(tmp_path)
-    (tmp_path / "checkpoint.json").write_text(json.dumps(card | {"schema": SCHEMA - 1}))
+    (tmp_path / "checkpoint.json").write_text(json.dumps(card | {"format": FORMAT - 1}))
     with pytest.raises(CheckpointError, match="another version"):
         load_model(tmp_path)
 

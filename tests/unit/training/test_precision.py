@@ -7,7 +7,8 @@ from safetensors.torch import load_file
 from tests.unit.training.toy import SPEC, SYMBOLS
 from valle.checkpoints.checkpoint import load_model
 from valle.data.selection.training_set import load_training_set
-from valle.model import ValleModel, preset
+from valle.model.config import preset
+from valle.model.valle import ValleModel
 from valle.training.commands import NoCommands
 from valle.training.data import open_data
 from valle.training.deepspeed_engine import deepspeed_config

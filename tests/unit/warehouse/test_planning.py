@@ -18,7 +18,7 @@ from warehouse.catalogue.planning import (
 from warehouse.catalogue.views import Extent, connect
 from warehouse.fingerprints import chain
 from warehouse.lake.tables import Lake, Snapshot
-from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow, TranscriptRow
+from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow, Span, TranscriptRow
 
 QUANTIZE = StageTables(reads="segments", writes="codes", key="segment_id")
 PHONEMIZE = StageTables(reads="transcripts", writes="phonemes", key="segment_id")
@@ -135,3 +135,27 @@ def test_two_runs_take_the_shards_in_orders_of_their_own() -> None:
     assert plan.shards_for("one") == first
     # Of runs that walk through one corpus side by side few shards are at the same place in both orders.
     assert sum(a == b for a, b in zip(first, second, strict=True)) <= 4
+
+
+def test_texts_of_spans_and_channels_reach_the_stages(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    spans = [Span(start=0.0, end=1.0), Span(start=1.0, end=2.0)]
+    one = recording("r1", spans=spans, span_texts=["One.", None], channel=1, num_channels=2)
+    whole = recording("r2", text="All of it.")
+    lake.append(RecordingRow, [one, whole], "ingest")
+    lake.append(ConfigurationRow, [configuration("segment", "one")], "configuration:1")
+    rows = [
+        segment(one, 0, "one", cut="given", given_text="One."),
+        segment(one, 1, "one"),
+        segment(whole, 0, "one", cut="given", num_samples=160000),
+    ]
+    lake.append(SegmentRow, rows, "segment")
+    with connect(lake.snapshot()) as connection:
+        (read,) = missing_inputs(connection, corpus="c", shard="c-1", configuration="two", tables=SEGMENT)[:1]
+        inputs = missing_inputs(connection, corpus="c", shard="c-1", configuration="k", tables=QUANTIZE)
+    assert (read["span_texts"], read["channel"]) == (["One.", None], 1)
+    assert [(row["id"], row["text"], row["channel"]) for row in inputs] == [
+        ("r1-0", "One.", 1),
+        ("r1-1", None, 1),
+        ("r2-0", "All of it.", None),
+    ]

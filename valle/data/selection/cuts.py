@@ -18,7 +18,7 @@ from warehouse.rows import TrainingItemRow
 
 _BATCH = 10_000
 _FACTS = """
-SELECT i.*, r.path, r.sample_rate, r.num_samples, r.num_channels, r."offset",
+SELECT i.*, r.path, r.sample_rate, r.num_samples, r.num_channels, r.channel, r."offset",
        CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start
 FROM items i
 JOIN current_segments s ON s.segment_id = i.segment_id
@@ -55,6 +55,7 @@ def _cuts(reader: Any, lake: Location, codec: CodecSpec) -> Iterator[MonoCut]:
                     sample_rate=facts["sample_rate"],
                     num_samples=facts["num_samples"],
                     num_channels=facts["num_channels"],
+                    channel=facts["channel"],
                     offset=facts["offset"],
                     size=facts["size"],
                     start=facts["start"],

@@ -1,1 +1,1 @@
-"""Measure codecs: resynthesis of recordings with every number of codebooks."""
+"""Evaluate codecs: speech through a codec and back, beside the recordings."""

@@ -1,4 +1,4 @@
-"""The speech a codec report is made on: utterances of the lake, or a folder with a `corpus.tsv`."""
+"""Choose the clips of a codec report: utterances of the lake, or a folder with a `corpus.tsv`."""
 
 import csv
 from pathlib import Path
@@ -18,7 +18,7 @@ PROTOCOL = "resynthesis"
 def _item(
     utterance: str, text: str, language: str, speaker: str, location: AudioLocation, seconds: float
 ) -> EvaluationItem:
-    """An utterance that is its own prompt: the voice to keep is the one it has."""
+    """Return an utterance that is its own prompt, since a codec should preserve the speaker."""
     return EvaluationItem(
         utterance=utterance,
         text=text,
@@ -35,9 +35,9 @@ def _item(
 
 
 def clips_of_folder(directory: Path, *, split: str, count: int, longest: float) -> list[EvaluationItem]:
-    """Up to `count` clips of at most `longest` seconds, spread evenly over the rows of a split of `corpus.tsv`.
+    """Return up to `count` clips of at most `longest` seconds, spread evenly over a split of `corpus.tsv`.
 
-    Rows below 16 kHz are left out. Raises ManifestError when nothing is left.
+    Rows below 16 kHz are skipped. Raise ManifestError when no row remains.
     """
     table = directory / "corpus.tsv"
     if not table.exists():
@@ -63,15 +63,15 @@ def clips_of_folder(directory: Path, *, split: str, count: int, longest: float) 
 
 
 def clips_of_lake(lake: Lake, *, where: str, count: int, longest: float) -> list[EvaluationItem]:
-    """Up to `count` utterances that satisfy `where` (SQL on `utterances`), chosen by the hash of their ids.
+    """Return up to `count` utterances that satisfy `where` (SQL on `utterances`), chosen by the hash of their ids.
 
-    Raises StageError when there is none.
+    Raise StageError when there is none.
     """
     with connect(lake.snapshot()) as connection:
         rows = run_select(
             connection,
             'SELECT segment_id, text, language, coalesce(speaker, recording_id) AS speaker, path, "offset", size, '
-            "start_sample, num_samples, duration FROM utterances "
+            "start_sample, num_samples, channel, duration FROM utterances "
             f"WHERE ({check_expression(where, option='where')}) AND duration <= ? "
             "ORDER BY md5(segment_id) LIMIT ?",
             [longest, count],
@@ -85,7 +85,9 @@ def clips_of_lake(lake: Lake, *, where: str, count: int, longest: float) -> list
             row["text"],
             row["language"],
             row["speaker"],
-            AudioLocation(row["path"], row["offset"], row["size"], row["start_sample"], row["num_samples"]),
+            AudioLocation(
+                row["path"], row["offset"], row["size"], row["start_sample"], row["num_samples"], row["channel"]
+            ),
             row["duration"],
         )
         for row in rows

@@ -1,4 +1,4 @@
-"""Resynthesis of clips by a codec, at several numbers of codebooks, and what the judges say of it."""
+"""Measure a codec: resynthesize clips with several numbers of codebooks and score them beside the recordings."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,34 +7,51 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import torch
+from pystoi import stoi
 
 from valle.audio import Audio, Samples, read_audio, resample, write_audio
 from valle.backends.asr import transcriber_revision
 from valle.backends.quality import quality_scorer_revision
 from valle.backends.registry import Backends
 from valle.backends.speaker import speaker_encoder_revision
-from valle.backends.speaker.base import SAMPLE_RATE as JUDGES_RATE
+from valle.backends.speaker.base import SAMPLE_RATE as MODEL_RATE
 from valle.codec.base import Codec, CodecSpec, Codes
-from valle.evaluation.codec.fidelity import RATE, intelligibility, log_mel_distance
+from valle.codec.mini.fourier import ShortTimeFourier
+from valle.codec.mini.mels import LogMel
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.metrics.defects import find_silence
-from valle.evaluation.metrics.score import Embedding, Opinions, Output, ScoringRun, Voices, score
-from valle.evaluation.plan import Judges
+from valle.evaluation.metrics.models import MetricModels
+from valle.evaluation.metrics.score import (
+    Embedding,
+    Output,
+    PromptEmbeddings,
+    QualityScores,
+    ScoringRun,
+    has_words,
+    score,
+)
+from valle.evaluation.systems.base import CODEC, GROUND_TRUTH
+from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
-ORIGINAL = "ground_truth"
+# Constants of the log-mel distance, so that it is comparable over codecs and versions of `mini`.
+FIDELITY_RATE = 24_000
+_HOP, _WINDOW, _NUM_MELS = 320, 1280, 100
+
+_STOI_SECONDS = 0.4  # one window of STOI
 
 
 @dataclass(frozen=True, slots=True)
 class CodebookUse:
-    """Entries of a codebook that occur, and the entropy of its codes in bits."""
+    """The number of entries of a codebook that occur, and the entropy of its codes in bits."""
 
     num_entries: int
     entropy: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
+class CodecSpeed:
     """Seconds of audio per second of processor time."""
 
     encode: float
@@ -44,32 +61,36 @@ class Speed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecMeasurement:
-    """What was found: rows of scores (the originals are system `ground_truth`), use of the codebooks, and speed."""
+    """Scores of a codec, use of its codebooks and its speed. The rows of the recordings are system `ground_truth`.
+
+    `excluded` are the clips whose text has no word under the normaliser.
+    """
 
     spec: CodecSpec
     num_frames: int
     uses: tuple[CodebookUse, ...]
-    speed: Speed
+    speed: CodecSpeed
     rows: tuple[ScoreRow, ...]
+    excluded: tuple[str, ...] = ()
 
 
-def system_name(codec: str, levels: int) -> str:
-    """The system of a codec with so many codebooks; by its first word it counts as a control, never as a contender."""
-    return f"codec_{codec}_{levels}"
+def system_name(codec: str, num_codebooks: int) -> str:
+    """Return the system of a codec at a number of codebooks; the prefix makes it a control, not a model."""
+    return f"{CODEC}_{codec}_{num_codebooks}"
 
 
 def measure_use(codes: Sequence[Codes], codebook_size: int) -> tuple[CodebookUse, ...]:
-    """How much of each codebook is used."""
+    """Measure the use of each codebook in codes [K, T]."""
     uses = []
-    for level in np.concatenate(list(codes), axis=1):
-        counts = np.bincount(level, minlength=codebook_size)
+    for codebook in np.concatenate(list(codes), axis=1):
+        counts = np.bincount(codebook, minlength=codebook_size)
         shares = counts[counts > 0] / counts.sum()
         uses.append(CodebookUse(len(shares), float(-(shares * np.log2(shares)).sum())))
     return tuple(uses)
 
 
-def measure_speed(codec: Codec, waveforms: Sequence[Samples]) -> Speed:
-    """Processor time of encoding and decoding, after one clip of warming up."""
+def measure_speed(codec: Codec, waveforms: Sequence[Samples]) -> CodecSpeed:
+    """Measure processor time of encoding and decoding, after one clip of warm-up."""
     seconds = sum(map(len, waveforms)) / codec.spec.sample_rate
     codec.decode(codec.encode(waveforms[:1]))
     started = time.process_time()
@@ -77,98 +98,134 @@ def measure_speed(codec: Codec, waveforms: Sequence[Samples]) -> Speed:
     encoded = time.process_time()
     codec.decode(codes)
     decoded = time.process_time()
-    return Speed(
+    return CodecSpeed(
         encode=seconds / max(1e-9, encoded - started),
         decode=seconds / max(1e-9, decoded - encoded),
         both=seconds / max(1e-9, decoded - started),
     )
 
 
+def intelligibility(original: Samples, resynthesis: Samples, sample_rate: int) -> float:
+    """Return STOI, 0 to 1 (Taal et al. 2011), of waveforms of about equal length; 0 for less than one window."""
+    length = min(len(original), len(resynthesis))
+    if length < _STOI_SECONDS * sample_rate:
+        return 0.0
+    return float(np.clip(stoi(original[:length], resynthesis[:length], sample_rate), 0, 1))
+
+
+def log_mel_distance(original: Samples, resynthesis: Samples) -> float:
+    """Return the mean absolute difference of natural log-mels, over the hops of both waveforms at 24 kHz."""
+    fourier = ShortTimeFourier(_WINDOW, _HOP)
+    log_mel = LogMel(num_bins=_WINDOW // 2 + 1, num_mels=_NUM_MELS, sample_rate=FIDELITY_RATE)
+    length = min(len(original), len(resynthesis)) // _HOP * _HOP
+    if not length:
+        return 0.0
+    a, b = (log_mel(fourier(torch.from_numpy(samples[:length])[None])) for samples in (original, resynthesis))
+    return float((a - b).abs().mean())
+
+
 def measure_codec(
     items: Sequence[EvaluationItem],
     codec_name: str,
-    levels: Sequence[int],
+    codebook_counts: Sequence[int],
     *,
     evaluation: str,
     speech: Path,
-    judges: Judges,
+    models: MetricModels,
     backends: Backends,
     now: datetime,
 ) -> CodecMeasurement:
-    """Encode the recordings of `items`, decode them at each of `levels` codebooks into `speech`, and judge all.
+    """Encode the recordings of `items`, decode each number of codebooks into `speech`, and score all.
 
-    Every item must have a recording; unreadable ones raise UnreadableAudio.
+    Every item must have a recording; an unreadable one raises UnreadableAudio. Raise ConfigurationError when the
+    normaliser leaves no word of any text.
     """
+    scored = [item for item in items if has_words(item, models.normaliser)]
+    if not scored:
+        raise ConfigurationError(f"The normaliser {models.normaliser} leaves no word of any text; choose other clips.")
     codec = backends.codec(codec_name)
     rate = codec.spec.sample_rate
-    originals = [read_audio(item.location, rate).samples for item in items if item.location is not None]
-    assert len(originals) == len(items), "a resynthesis needs recordings"
+    originals = [read_audio(item.location, rate).samples for item in scored if item.location is not None]
+    assert len(originals) == len(scored), "a resynthesis needs recordings"
     codes = codec.encode(originals)
-    versions = {ORIGINAL: originals}
-    for count in levels:
-        decoded = codec.decode([array[:count] for array in codes])
-        versions[system_name(codec_name, count)] = [
-            waveform[: len(original)] for waveform, original in zip(decoded, originals, strict=True)
-        ]
+    versions = {GROUND_TRUTH: originals} | {
+        system_name(codec_name, count): _decode(codec, codes, count, originals) for count in codebook_counts
+    }
     outputs = {
-        system: _judge(system, waveforms, items, rate=rate, speech=speech, judges=judges, backends=backends)
+        system: _measure_outputs(
+            waveforms, scored, rate=rate, directory=speech / system, models=models, backends=backends
+        )
         for system, waveforms in versions.items()
     }
-    voices = Voices(recorded=_voices(outputs[ORIGINAL]))
+    prompts = PromptEmbeddings(recorded=_embeddings(outputs[GROUND_TRUTH]))
     rows: list[ScoreRow] = []
     for system, made in outputs.items():
-        run = ScoringRun(
-            evaluation=evaluation,
-            system=system,
-            checkpoint_id=None,
-            asr_model=transcriber_revision(judges.asr),
-            speaker_model=speaker_encoder_revision(judges.speaker_encoder),
-            scored_at=now,
-            normaliser=judges.normaliser,
-        )
-        scored = score(items, made, voices=voices, run=run)
-        rows += [
-            replace(
-                row,
-                stoi=intelligibility(original, waveform, rate),
-                log_mel_distance=log_mel_distance(resample(original, rate, RATE), resample(waveform, rate, RATE)),
-            )
-            for row, original, waveform in zip(scored, originals, versions[system], strict=True)
-        ]
+        scores = score(scored, made, prompts=prompts, run=_scoring_run(evaluation, system, models, now))
+        rows += _with_fidelity(scores, originals, versions[system], rate)
     return CodecMeasurement(
         spec=codec.spec,
         num_frames=sum(array.shape[1] for array in codes),
         uses=measure_use(codes, codec.spec.codebook_size),
         speed=measure_speed(codec, originals),
         rows=tuple(rows),
+        excluded=tuple(item.utterance for item in items if item not in scored),
     )
 
 
-def _voices(outputs: Sequence[Output]) -> Mapping[str, Embedding]:
+def _decode(codec: Codec, codes: Sequence[Codes], num_codebooks: int, originals: Sequence[Samples]) -> list[Samples]:
+    decoded = codec.decode([array[:num_codebooks] for array in codes])
+    return [waveform[: len(original)] for waveform, original in zip(decoded, originals, strict=True)]
+
+
+def _scoring_run(evaluation: str, system: str, models: MetricModels, now: datetime) -> ScoringRun:
+    return ScoringRun(
+        evaluation=evaluation,
+        system=system,
+        checkpoint_id=None,
+        asr_model=transcriber_revision(models.asr),
+        speaker_model=speaker_encoder_revision(models.speaker_encoder),
+        scored_at=now,
+        normaliser=models.normaliser,
+    )
+
+
+def _with_fidelity(
+    rows: Sequence[ScoreRow], originals: Sequence[Samples], waveforms: Sequence[Samples], rate: int
+) -> list[ScoreRow]:
+    """Add the measures that need no model, and are computed against the recording."""
+    return [
+        replace(
+            row,
+            stoi=intelligibility(original, waveform, rate),
+            log_mel_distance=log_mel_distance(
+                resample(original, rate, FIDELITY_RATE), resample(waveform, rate, FIDELITY_RATE)
+            ),
+        )
+        for row, original, waveform in zip(rows, originals, waveforms, strict=True)
+    ]
+
+
+def _embeddings(outputs: Sequence[Output]) -> Mapping[str, Embedding]:
     return {output.utterance: output.embedding for output in outputs if output.embedding is not None}
 
 
-def _judge(
-    system: str,
+def _measure_outputs(
     waveforms: Sequence[Samples],
     items: Sequence[EvaluationItem],
     *,
     rate: int,
-    speech: Path,
-    judges: Judges,
+    directory: Path,
+    models: MetricModels,
     backends: Backends,
 ) -> list[Output]:
-    judged = [resample(waveform, rate, JUDGES_RATE) for waveform in waveforms]
-    heard = _hear(judged, items, judges.asr, backends)
-    embeddings = backends.speaker_encoder(judges.speaker_encoder).embed(judged)
-    opinions: list[dict[str, float]] = [{} for _ in items]
-    for name in judges.scorers:
-        for known, more in zip(opinions, backends.quality_scorer(name).score(judged), strict=True):
-            known.update(more)
-    model = ",".join(quality_scorer_revision(name) for name in judges.scorers) or None
+    """Write the waveforms of one system into `directory` and apply the metric models to them."""
+    resampled = [resample(waveform, rate, MODEL_RATE) for waveform in waveforms]
+    transcriptions = _transcribe(resampled, items, models.asr, backends)
+    embeddings = backends.speaker_encoder(models.speaker_encoder).embed(resampled)
+    quality = _score_quality(resampled, models.scorers, backends)
     outputs = []
     for index, item in enumerate(items):
-        path = speech / system / f"{item.utterance}.flac"
+        path = directory / f"{item.utterance}.flac"
         audio = Audio(waveforms[index], rate)
         write_audio(path, audio)
         outputs.append(
@@ -177,27 +234,41 @@ def _judge(
                 trial=item.trial,
                 path=str(path),
                 duration=len(waveforms[index]) / rate,
-                heard=heard[index],
+                transcription=transcriptions[index],
                 embedding=embeddings[index],
                 silence=find_silence(audio),
-                opinions=Opinions(
-                    model=model,
-                    dnsmos_ovrl=opinions[index].get("dnsmos_ovrl"),
-                    dnsmos_p808=opinions[index].get("dnsmos_p808"),
-                    distillmos=opinions[index].get("distillmos"),
-                ),
+                quality=quality[index],
             )
         )
     return outputs
 
 
-def _hear(waveforms: Sequence[Samples], items: Sequence[EvaluationItem], asr: str, backends: Backends) -> list[str]:
-    heard = [""] * len(items)
-    for language in sorted({item.language for item in items}):
-        chosen = [index for index, item in enumerate(items) if item.language == language]
-        transcripts = backends.transcriber(asr).transcribe(
-            [waveforms[index] for index in chosen], language, careful=True
+def _score_quality(waveforms: Sequence[Samples], scorers: Sequence[str], backends: Backends) -> list[QualityScores]:
+    by_clip: list[dict[str, float]] = [{} for _ in waveforms]
+    for name in scorers:
+        for scores, added in zip(by_clip, backends.quality_scorer(name).score(waveforms), strict=True):
+            scores.update(added)
+    model = ",".join(quality_scorer_revision(name) for name in scorers) or None
+    return [
+        QualityScores(
+            model=model,
+            dnsmos_ovrl=scores.get("dnsmos_ovrl"),
+            dnsmos_p808=scores.get("dnsmos_p808"),
+            distillmos=scores.get("distillmos"),
         )
-        for index, transcript in zip(chosen, transcripts, strict=True):
-            heard[index] = transcript.text
-    return heard
+        for scores in by_clip
+    ]
+
+
+def _transcribe(
+    waveforms: Sequence[Samples], items: Sequence[EvaluationItem], asr: str, backends: Backends
+) -> list[str]:
+    texts = [""] * len(items)
+    for language in sorted({item.language for item in items}):
+        indices = [index for index, item in enumerate(items) if item.language == language]
+        transcriptions = backends.transcriber(asr).transcribe(
+            [waveforms[index] for index in indices], language, careful=True
+        )
+        for index, transcription in zip(indices, transcriptions, strict=True):
+            texts[index] = transcription.text
+    return texts

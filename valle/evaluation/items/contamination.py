@@ -1,10 +1,10 @@
-"""What an evaluation shares with the training of the model it measures: audio, texts, speakers, voices.
+"""Count the overlap of an evaluation with the training data of the model: audio, texts, speakers, embeddings.
 
-Counts by hash, label and text come from the kept query `contamination`; voices are compared here, because a speaker
-who stands in two corpora under two labels shows only in the sound.
+Counts by hash, label and text come from the named query `contamination`. Speaker embeddings are compared here, because
+a speaker who occurs in two corpora under two labels can only be found by the audio.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,34 +13,32 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from valle.evaluation.report.sections import Cell, Section
 from warehouse.catalogue.views import named_query, run_query
-from warehouse.rows import ScoreRow
 
-SAME_VOICE = 0.9
-"""Cosine of the mean voices of two speakers from which on they are taken for one. With Resemblyzer the two halves of
-a reader's clips reach 0.95 with four clips and more; no two of 251 readers reach 0.9 (docs/decisions/0009)."""
+SAME_SPEAKER = 0.9
+"""Cosine of mean embeddings from which on two speakers count as one. With Resemblyzer the two halves of a speaker's
+clips reach 0.95 with four clips and more; no two of 251 speakers reach 0.9 (docs/decisions/0009)."""
 
 _CLIPS_PER_SPEAKER = 20
-_MOST_PAIRS = 5
 
-_OVERLAPS: dict[str, str] = {
-    "utterances_trained_on": "the sentence itself was trained on",
-    "prompts_trained_on": "the prompt was trained on",
-    "items_with_trained_audio": "audio of the sentence was trained on, in any corpus",
-    "prompts_with_trained_audio": "audio of the prompt was trained on, in any corpus",
-    "items_from_trained_recording": "the recording was trained on elsewhere",
-    "items_from_trained_book": "the book, video or session was trained on",
-    "items_with_trained_speaker": "the speaker was trained on",
-    "items_with_trained_text": "the same text was trained on",
-    "items_with_near_text": "half of the text, by runs of eight words, was trained on",
+OVERLAPS: dict[str, str] = {
+    "utterances_trained_on": "the utterance itself was in the training data",
+    "prompts_trained_on": "the prompt was in the training data",
+    "items_with_trained_audio": "audio of the utterance was in the training data, in any corpus",
+    "prompts_with_trained_audio": "audio of the prompt was in the training data, in any corpus",
+    "items_from_trained_recording": "another span of the recording was in the training data",
+    "items_from_trained_book": "the book, video or session was in the training data",
+    "items_with_trained_speaker": "the speaker was in the training data",
+    "items_with_trained_text": "the same text was in the training data",
+    "items_with_near_text": "half of the text, by runs of eight words, was in the training data",
 }
+"""Columns of the named query with their meaning, the most serious first."""
 
-_FATAL = tuple(_OVERLAPS)[:4]
-"""Overlaps after which the scores are not of unseen speech."""
+_AUDIO_OVERLAPS = tuple(OVERLAPS)[:4]
+"""Overlaps with which scores no longer measure unseen speech."""
 
-_EVALUATED_VOICES = """
--- Sentences and prompts as the lake has them, and as the control rows gave them back (a published list is not in it).
+_EVALUATED_EMBEDDINGS = """
+-- Utterances and prompts of the lake, and those of published lists through the speech of the control rows.
 WITH clips AS (
     SELECT speaker, unnest([utterance, prompt]) AS segment_id FROM scores
     WHERE evaluation = $2 AND checkpoint_id = $1
@@ -58,7 +56,7 @@ WHERE v.embedding IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY clips.speaker, v.model ORDER BY md5(segment_id)) <= $3
 """
 
-_TRAINED_VOICES = """
+_TRAINED_EMBEDDINGS = """
 SELECT t.speaker, v.model, v.embedding
 FROM training_items t JOIN current_speakers v USING (segment_id)
 WHERE t.split = 'train' AND v.embedding IS NOT NULL
@@ -68,8 +66,8 @@ QUALIFY row_number() OVER (PARTITION BY t.speaker, v.model ORDER BY md5(segment_
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceMatch:
-    """The voice of an evaluation's speaker and the one in training that sounds most like it."""
+class SpeakerMatch:
+    """A speaker of the evaluation and the training speaker with the closest mean embedding."""
 
     speaker: str
     trained_speaker: str
@@ -78,32 +76,33 @@ class VoiceMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contamination:
-    """What one model of one evaluation shares with its training; `counts` are items of `num_items`, by column name.
+    """Overlap of one evaluation with the training data of one model.
 
-    `voices` has the closest match of every speaker whose voice was measured.
+    `counts` are items out of `num_items`, by column of the named query. `matches` has the closest training speaker of
+    every speaker with an embedding, closest first.
     """
 
     system: str
     checkpoint_id: str
     num_items: int
     counts: Mapping[str, int]
-    voices: tuple[VoiceMatch, ...]
+    matches: tuple[SpeakerMatch, ...]
 
     @property
-    def same_voices(self) -> tuple[VoiceMatch, ...]:
-        """Speakers who are taken for one of the training's, the most alike first."""
-        return tuple(match for match in self.voices if match.cosine >= SAME_VOICE)
+    def same_speakers(self) -> tuple[SpeakerMatch, ...]:
+        """Speakers who count as a speaker of the training data, closest first."""
+        return tuple(match for match in self.matches if match.cosine >= SAME_SPEAKER)
 
     @property
-    def has_heard_it(self) -> bool:
+    def has_trained_audio(self) -> bool:
         """Whether the model was trained on audio of the evaluation."""
-        return any(self.counts[name] for name in _FATAL)
+        return any(self.counts[name] for name in _AUDIO_OVERLAPS)
 
 
 def find_contamination(evaluation: str, connection: duckdb.DuckDBPyConnection) -> list[Contamination]:
-    """What each model of an evaluation, whose scores the catalogue has, shares with its training.
+    """Return the overlap of an evaluation, whose scores are in the catalogue, with the training of each of its models.
 
-    Systems without a checkpoint of ours are not here: nobody knows what they were trained on.
+    Systems without a checkpoint of the lake are skipped, because their training data is unknown.
     """
     sql = f"SELECT * FROM ({named_query('contamination').sql.rstrip().rstrip(';')}) WHERE evaluation = ?"
     return [
@@ -111,81 +110,37 @@ def find_contamination(evaluation: str, connection: duckdb.DuckDBPyConnection) -
             system=row["system"],
             checkpoint_id=row["checkpoint_id"],
             num_items=row["items"],
-            counts={name: row[name] for name in _OVERLAPS},
-            voices=_closest_voices(connection, evaluation, row["checkpoint_id"]),
+            counts={name: row[name] for name in OVERLAPS},
+            matches=_closest_speakers(connection, evaluation, row["checkpoint_id"]),
         )
         for row in run_query(connection, sql, [evaluation]).to_pylist()
     ]
 
 
-def _closest_voices(connection: duckdb.DuckDBPyConnection, evaluation: str, checkpoint: str) -> tuple[VoiceMatch, ...]:
-    theirs = _mean_voices(run_query(connection, _EVALUATED_VOICES, [checkpoint, evaluation, _CLIPS_PER_SPEAKER]))
-    ours = _mean_voices(run_query(connection, _TRAINED_VOICES, [checkpoint, _CLIPS_PER_SPEAKER]))
+def _closest_speakers(
+    connection: duckdb.DuckDBPyConnection, evaluation: str, checkpoint: str
+) -> tuple[SpeakerMatch, ...]:
+    evaluated = run_query(connection, _EVALUATED_EMBEDDINGS, [checkpoint, evaluation, _CLIPS_PER_SPEAKER])
+    trained = _mean_embeddings(run_query(connection, _TRAINED_EMBEDDINGS, [checkpoint, _CLIPS_PER_SPEAKER]))
     matches = []
-    for model, (speakers, voices) in theirs.items():
-        if model not in ours:
-            continue  # Vectors of two encoders have nothing to do with one another.
-        names, trained_voices = ours[model]
-        cosines = voices @ trained_voices.T
-        for place, speaker in enumerate(speakers):
-            best = int(np.argmax(cosines[place]))
-            matches.append(VoiceMatch(speaker, names[best], float(cosines[place, best])))
+    for model, (speakers, embeddings) in _mean_embeddings(evaluated).items():
+        if model not in trained:
+            continue  # Embeddings of two encoders are not comparable.
+        trained_speakers, trained_embeddings = trained[model]
+        cosines = embeddings @ trained_embeddings.T
+        for index, speaker in enumerate(speakers):
+            best = int(np.argmax(cosines[index]))
+            matches.append(SpeakerMatch(speaker, trained_speakers[best], float(cosines[index, best])))
     return tuple(sorted(matches, key=lambda match: (-match.cosine, match.speaker)))
 
 
-def _mean_voices(table: pa.Table) -> dict[str, tuple[list[str], NDArray[np.float32]]]:
-    """Per encoder the speakers and their mean vectors, unit length [speakers, D]."""
-    grouped: dict[str, dict[str, list[Any]]] = {}
+def _mean_embeddings(table: pa.Table) -> dict[str, tuple[list[str], NDArray[np.float32]]]:
+    """Return per encoder the speakers and their mean embeddings, of unit length [speakers, D]."""
+    by_model: dict[str, dict[str, list[Any]]] = {}
     for row in table.to_pylist():
-        grouped.setdefault(row["model"], {}).setdefault(row["speaker"], []).append(row["embedding"])
-    voices = {}
-    for model, by_speaker in grouped.items():
+        by_model.setdefault(row["model"], {}).setdefault(row["speaker"], []).append(row["embedding"])
+    means_by_model = {}
+    for model, by_speaker in by_model.items():
         means = np.stack([np.mean(vectors, axis=0) for vectors in by_speaker.values()]).astype(np.float32)
-        voices[model] = (list(by_speaker), means / np.linalg.norm(means, axis=1, keepdims=True))
-    return voices
-
-
-def contamination_section(scores: Sequence[ScoreRow], connection: duckdb.DuckDBPyConnection) -> Section:
-    """The section of a report on stored `scores` of one evaluation."""
-    found = find_contamination(scores[0].evaluation, connection)
-    if not found:
-        return Section(
-            heading="Contamination",
-            intro="Unknown: none of the systems is a checkpoint of this lake, and nobody can say what the others were "
-            "trained on.",
-        )
-    rows: list[tuple[Cell, ...]] = [
-        (meaning, *(f"{each.counts[name]} of {each.num_items}" for each in found))
-        for name, meaning in _OVERLAPS.items()
-    ]
-    rows.append(
-        (
-            f"speakers whose voice was trained on under any label (cosine from {SAME_VOICE})",
-            *(f"{len(each.same_voices)} of {len(each.voices)}" if each.voices else "not measured" for each in found),
-        )
-    )
-    return Section(
-        heading="Contamination",
-        intro=" ".join(_verdict(each) for each in found),
-        header=("items of which", *(f"`{each.system}`" for each in found)),
-        rows=tuple(rows),
-        numeric=(False, *(True for _ in found)),
-        note=" ".join(_closest(each) for each in found if each.voices),
-    )
-
-
-def _verdict(found: Contamination) -> str:
-    if found.has_heard_it:
-        return f"`{found.system}` was trained on audio of this evaluation: its scores are not of unseen speech."
-    if found.counts["items_with_trained_speaker"] or found.same_voices:
-        return f"`{found.system}` was trained on speakers of this evaluation: its voices are not zero-shot."
-    if any(found.counts.values()):
-        return f"`{found.system}` was trained on none of the audio or speakers, but on some of the texts or books."
-    return f"`{found.system}` was trained on nothing of this evaluation."
-
-
-def _closest(found: Contamination) -> str:
-    pairs = ", ".join(
-        f"`{match.speaker}` and `{match.trained_speaker}` ({match.cosine:.2f})" for match in found.voices[:_MOST_PAIRS]
-    )
-    return f"Voices most alike, evaluated and trained by `{found.system}`: {pairs}."
+        means_by_model[model] = (list(by_speaker), means / np.linalg.norm(means, axis=1, keepdims=True))
+    return means_by_model

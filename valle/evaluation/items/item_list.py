@@ -1,7 +1,7 @@
-"""A resolved list of what an evaluation speaks: frozen, stored beside the report, known by its hash.
+"""Resolved lists of evaluation items: frozen, stored beside the report, identified by their hash.
 
-The hash covers what is spoken, in whose voice and how often, never where the files lie: the same list has the same
-hash on every machine.
+The hash covers texts, prompts and trials, never the location of files: the same list has the same hash on every
+machine.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from typing import Any
 
 from valle.audio import AudioLocation
 from valle.evaluation.items.items import EvaluationItem
+from valle.reporting import write_text
 from warehouse.errors import ConfigurationError
 from warehouse.fingerprints import short_hash
 
@@ -22,7 +23,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class ItemList:
-    """The items of one evaluation; `source` says in a line where they come from."""
+    """The items of one evaluation; `source` describes their origin in a line."""
 
     protocol: str
     source: str
@@ -36,16 +37,16 @@ class ItemList:
 
     @property
     def has_recordings(self) -> bool:
-        """Whether every sentence was recorded, so that there is a ground truth."""
+        """Whether every text has a recording, so that there is a ground truth."""
         return all(item.location is not None for item in self.items)
 
     @property
     def has_prompts(self) -> bool:
-        """Whether every sentence is to be spoken in a given voice."""
+        """Whether every item has a prompt."""
         return all(item.prompt_location is not None for item in self.items)
 
     def with_trials(self, trials: int) -> "ItemList":
-        """Every item `trials` times."""
+        """Return the list with every item repeated `trials` times."""
         repeated = [dataclasses.replace(item, trial=trial) for item in self.items for trial in range(trials)]
         return dataclasses.replace(self, items=tuple(repeated))
 
@@ -55,19 +56,19 @@ def _span(location: AudioLocation | None) -> list[int | None] | None:
 
 
 def _content(item: EvaluationItem) -> dict[str, Any]:
-    known = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
-    # Durations are measured or read from a list with rounding; the samples say the same exactly.
+    fields = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+    # Durations are measured, or rounded in a published list; the sample span states them exactly.
     for name in ("duration", "prompt_duration"):
-        known.pop(name)
-    return known | {"location": _span(item.location), "prompt_location": _span(item.prompt_location)}
+        fields.pop(name)
+    return fields | {"location": _span(item.location), "prompt_location": _span(item.prompt_location)}
 
 
 def check_utterances(items: Sequence[EvaluationItem], source: str) -> None:
-    """Raises ConfigurationError for an utterance that stands twice or whose name cannot be that of a file."""
+    """Raise ConfigurationError for an utterance that is listed twice or is no valid file name."""
     seen: set[tuple[str, int]] = set()
     for item in items:
         if (item.utterance, item.trial) in seen:
-            raise ConfigurationError(f"{source}: the utterance {item.utterance} stands twice; name each one once.")
+            raise ConfigurationError(f"{source}: the utterance {item.utterance} is listed twice; name each one once.")
         if "/" in item.utterance or item.utterance.startswith("."):
             raise ConfigurationError(f"{source}: {item.utterance!r} cannot be the name of a file of speech.")
         seen.add((item.utterance, item.trial))
@@ -76,14 +77,11 @@ def check_utterances(items: Sequence[EvaluationItem], source: str) -> None:
 def write_list(items: ItemList, path: Path) -> None:
     """Write a list as JSON, atomically."""
     content = {"format": _FORMAT, "hash": items.hash, **dataclasses.asdict(items)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_list(path: Path) -> ItemList:
-    """Read a list that `write_list` wrote. Raises ConfigurationError when it is none, or was changed since."""
+    """Read a list that `write_list` wrote. Raise ConfigurationError when it is invalid or was changed."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         items = ItemList(
@@ -91,11 +89,13 @@ def read_list(path: Path) -> ItemList:
             source=content["source"],
             items=tuple(_item(record) for record in content["items"]),
         )
-        given = content["hash"]
+        stored_hash = content["hash"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path} is no list of evaluation items ({error}); resolve it again.") from error
-    if items.hash != given:
-        raise ConfigurationError(f"{path} says its hash is {given}, but its items give {items.hash}; resolve it again.")
+    if items.hash != stored_hash:
+        raise ConfigurationError(
+            f"{path} declares the hash {stored_hash}, but its items give {items.hash}; resolve it again."
+        )
     return items
 
 

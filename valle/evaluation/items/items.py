@@ -1,6 +1,6 @@
-"""Which sentences an evaluation speaks, and in whose voice: chosen from the utterances by hash, never by order.
+"""Choose evaluation items from utterances of the lake, by hash and never by order.
 
-Adding utterances to the lake changes few of the choices, and the same utterances always give the same ones.
+Adding utterances to the lake changes few of the choices, and the same utterances always give the same items.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ T = TypeVar("T")
 Protocol = Literal["cross_sentence", "continuation"]
 
 CONTINUATION_SECONDS = 3.0
-"""How much of its own beginning an utterance gives as the prompt of a continuation (VALL-E, section 5.1)."""
+"""Seconds of its own beginning that an utterance gives as the prompt of a continuation (VALL-E, section 5.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationItem:
-    """One sentence to speak and the prompt that sets the voice.
+    """A text to synthesize and the prompt that defines the speaker.
 
-    `location` is the utterance as it was recorded: the ground truth; None where nobody recorded it. Under
-    `continuation` the prompt is the utterance's own beginning, `prompt_text` is empty (the text covers both) and
-    similarity is measured on what follows. `prompt_text` is empty as well where nobody knows what the prompt says.
-    Some published lists hold texts without a voice: there `prompt` is empty and `prompt_location` None.
+    `location` is the recording of the text, the ground truth; None where there is none. Under `continuation` the
+    prompt is the beginning of that recording, `prompt_text` is empty because `text` covers both, and similarity is
+    measured on what follows the prompt. `prompt_text` is also empty where the words of the prompt are unknown.
+    Published lists may hold texts without a prompt: `prompt` is then empty and `prompt_location` None.
     """
 
     utterance: str
@@ -45,14 +45,14 @@ class EvaluationItem:
     trial: int = 0
 
 
-def continues(item: EvaluationItem) -> bool:
-    """Whether the speech goes on from the prompt, which is the beginning of the recording of the text."""
+def is_continuation(item: EvaluationItem) -> bool:
+    """Return whether the speech begins with its prompt, the beginning of the recording of the text."""
     return item.protocol.endswith("continuation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemLimits:
-    """Which utterances are spoken and which serve as prompts, by their seconds."""
+    """Bounds, in seconds, on the utterances that are synthesized and on those that serve as prompts."""
 
     min_duration: float = 0.0
     max_duration: float = float("inf")
@@ -61,12 +61,14 @@ class ItemLimits:
 
 
 def hash_order(seed: int, *names: str) -> str:
-    """Sixteen hex digits that put names into an order which has nothing to do with them, the same everywhere."""
+    """Return a sort key of sixteen hex digits that is unrelated to the names and equal on every machine."""
     return hashlib.blake2b("\x1f".join((str(seed), *names)).encode(), digest_size=8).hexdigest()
 
 
 def _location(row: Mapping[str, Any]) -> AudioLocation:
-    return AudioLocation(row["path"], row["offset"], row["size"], row["start_sample"], row["num_samples"])
+    return AudioLocation(
+        row["path"], row["offset"], row["size"], row["start_sample"], row["num_samples"], row.get("channel")
+    )
 
 
 def _words(text: str) -> str:
@@ -74,30 +76,31 @@ def _words(text: str) -> str:
 
 
 def _prompt_for(
-    row: Mapping[str, Any], others: Sequence[Mapping[str, Any]], limits: ItemLimits, seed: int
+    row: Mapping[str, Any], by_same_speaker: Sequence[Mapping[str, Any]], limits: ItemLimits, seed: int
 ) -> Mapping[str, Any] | None:
-    """The utterance that gives the voice: another text by the same speaker, from another recording if there is one."""
+    """Return a prompt with another text by the same speaker, from another recording if there is one."""
     candidates = [
-        other
-        for other in others
-        if other["segment_id"] != row["segment_id"]
-        and _words(other["text"]) != _words(row["text"])
-        and limits.min_prompt_duration <= other["duration"] <= limits.max_prompt_duration
+        prompt
+        for prompt in by_same_speaker
+        if prompt["segment_id"] != row["segment_id"]
+        and _words(prompt["text"]) != _words(row["text"])
+        and limits.min_prompt_duration <= prompt["duration"] <= limits.max_prompt_duration
     ]
     return min(
         candidates,
-        key=lambda other: (
-            other["recording_id"] == row["recording_id"],
-            hash_order(seed, row["segment_id"], other["segment_id"]),
+        key=lambda prompt: (
+            # The same recording shares its microphone and room, which would raise the similarity.
+            prompt["recording_id"] == row["recording_id"],
+            hash_order(seed, row["segment_id"], prompt["segment_id"]),
         ),
         default=None,
     )
 
 
 def _cross_sentence(
-    row: Mapping[str, Any], others: Sequence[Mapping[str, Any]], limits: ItemLimits, seed: int
+    row: Mapping[str, Any], by_same_speaker: Sequence[Mapping[str, Any]], limits: ItemLimits, seed: int
 ) -> EvaluationItem | None:
-    prompt = _prompt_for(row, others, limits, seed)
+    prompt = _prompt_for(row, by_same_speaker, limits, seed)
     if prompt is None:
         return None
     return EvaluationItem(
@@ -135,19 +138,21 @@ def _continuation(row: Mapping[str, Any]) -> EvaluationItem | None:
     )
 
 
-def _in_turns(entries: Sequence[T], seed: int, name: Callable[[T], str], speaker: Callable[[T], str]) -> list[T]:
-    """One of every speaker, then a second one of every speaker, and so on: intervals need many speakers."""
-    turns: Counter[str] = Counter()
+def _alternate_speakers(
+    entries: Sequence[T], seed: int, name: Callable[[T], str], speaker: Callable[[T], str]
+) -> list[T]:
+    """Order entries round-robin over speakers, because intervals are clustered by speaker and need many of them."""
+    num_earlier: Counter[str] = Counter()
     ranked = []
     for entry in sorted(entries, key=lambda entry: hash_order(seed, name(entry))):
-        ranked.append((turns[speaker(entry)], hash_order(seed, speaker(entry)), entry))
-        turns[speaker(entry)] += 1
+        ranked.append((num_earlier[speaker(entry)], hash_order(seed, speaker(entry)), entry))
+        num_earlier[speaker(entry)] += 1
     return [entry for _, _, entry in sorted(ranked, key=lambda rank: rank[:2])]
 
 
 def spread_over_speakers(items: Sequence[EvaluationItem], count: int, *, seed: int = 0) -> list[EvaluationItem]:
-    """`count` of the items (all of them if there are no more), as many of each speaker as can be."""
-    return _in_turns(items, seed, lambda item: item.utterance, lambda item: item.speaker)[:count]
+    """Return up to `count` of the items, spread evenly over speakers."""
+    return _alternate_speakers(items, seed, lambda item: item.utterance, lambda item: item.speaker)[:count]
 
 
 def choose_items(
@@ -158,36 +163,36 @@ def choose_items(
     seed: int = 0,
     trials: int = 1,
     limits: ItemLimits | None = None,
-    fewer_will_do: bool = False,
+    allow_fewer: bool = False,
 ) -> list[EvaluationItem]:
-    """`count` utterances, spread over the speakers, each `trials` times: `count * trials` items.
+    """Choose `count` utterances, spread over speakers, and repeat each `trials` times: `count * trials` items.
 
-    `utterances` are rows of the view of that name; those without a speaker or a text are left out. Under
+    `utterances` are rows of the view of that name; rows without a speaker or a text are skipped. Under
     `cross_sentence` the prompt is another utterance of the same speaker with another text, under `continuation` the
-    first three seconds of the utterance itself. Raises ConfigurationError when there are fewer than `count`,
-    or none at all where `fewer_will_do`.
+    first three seconds of the utterance itself. Raise ConfigurationError when there are fewer than `count`, or none
+    at all with `allow_fewer`.
     """
     if protocol not in get_args(Protocol):
         raise ConfigurationError(f"A protocol is {' or '.join(get_args(Protocol))}, not {protocol!r}.")
     limits = limits or ItemLimits()
     rows = utterances.to_pylist() if isinstance(utterances, pa.Table) else utterances
-    speaking = [row for row in rows if row["speaker"] and _words(row["text"] or "")]
+    usable = [row for row in rows if row["speaker"] and _words(row["text"] or "")]
     by_speaker: dict[str, list[Mapping[str, Any]]] = {}
-    for row in speaking:
+    for row in usable:
         by_speaker.setdefault(row["speaker"], []).append(row)
     items: list[EvaluationItem] = []
-    for row in _in_turns(speaking, seed, lambda row: row["segment_id"], lambda row: row["speaker"]):
+    for row in _alternate_speakers(usable, seed, lambda row: row["segment_id"], lambda row: row["speaker"]):
         if len(items) == count:
             break
         if not limits.min_duration <= row["duration"] <= limits.max_duration:
             continue
-        others = by_speaker[row["speaker"]]
-        item = _continuation(row) if protocol == "continuation" else _cross_sentence(row, others, limits, seed)
+        by_same_speaker = by_speaker[row["speaker"]]
+        item = _continuation(row) if protocol == "continuation" else _cross_sentence(row, by_same_speaker, limits, seed)
         if item is not None:
             items.append(item)
-    if not items or (len(items) < count and not fewer_will_do):
+    if not items or (len(items) < count and not allow_fewer):
         raise ConfigurationError(
-            f"Only {len(items)} of {len(rows)} utterances can be evaluated under {protocol}, {count} were asked for: "
-            "ask for fewer, or select more utterances with a speaker, a text and a prompt."
+            f"Only {len(items)} of {len(rows)} utterances can be evaluated under {protocol}, {count} were requested: "
+            "request fewer, or select more utterances with a speaker, a text and a prompt."
         )
     return [replace(item, trial=trial) for item in items for trial in range(trials)]

@@ -1,4 +1,4 @@
-"""Published lists of evaluation items, read as data: which sentences, in whose voice, from which prompt.
+"""Read published lists of evaluation items as data: texts, speakers and prompts.
 
 | protocol                   | list                                    | prompt                                   |
 | -------------------------- | --------------------------------------- | ---------------------------------------- |
@@ -7,8 +7,8 @@
 | librispeech_cross_sentence | made from a LibriSpeech folder          | 3 s of another utterance of the speaker  |
 | librispeech_continuation   | made from a LibriSpeech folder          | the first 3 s of the utterance itself    |
 
-The last two follow VALL-E (section 5.1: utterances of 4 to 10 s of test-clean). Its list was never released: which
-other utterance gives the voice, and where the 3 s begin, are chosen here by hash, so that everybody gets the same.
+The last two follow VALL-E (section 5.1: utterances of 4 to 10 s of test-clean). Its list was never released: the
+prompt utterance and the start of its 3 s are chosen here by hash, so that the list is the same on every machine.
 """
 
 import hashlib
@@ -30,24 +30,24 @@ _LIBRISPEECH_PC_COLUMNS = 6
 def resolve_protocol(
     protocol: PublishedProtocol, *, listing: Path | None, audio: Path | None, language: str = "en", seed: int = 0
 ) -> ItemList:
-    """The items of a published protocol.
+    """Return the items of a published protocol.
 
-    `listing` is the list's file, `audio` the LibriSpeech folder (or `test-clean` itself); `seed_tts_eval` finds its
-    audio beside its list. Raises ConfigurationError for what is missing and for a line that cannot be read.
+    `listing` is the file of the list, `audio` the LibriSpeech folder (or `test-clean` itself); `seed_tts_eval` finds
+    its audio beside its list. Raise ConfigurationError for a missing path and for a line that cannot be read.
     """
     if protocol == "seed_tts_eval":
-        return read_seed_tts_eval(_given(listing, protocol, "a list (meta.lst)"), language=language)
-    folder = _given(audio, protocol, "the LibriSpeech folder")
+        return read_seed_tts_eval(_require_path(listing, protocol, "a list (meta.lst)"), language=language)
+    folder = _require_path(audio, protocol, "the LibriSpeech folder")
     if protocol == "librispeech_pc":
-        return read_librispeech_pc(_given(listing, protocol, "a list (.lst)"), folder)
+        return read_librispeech_pc(_require_path(listing, protocol, "a list (.lst)"), folder)
     if protocol not in get_args(PublishedProtocol):
         raise ConfigurationError(f"There is no protocol {protocol!r}: use {', '.join(get_args(PublishedProtocol))}.")
     return librispeech_items(folder, protocol, seed=seed)
 
 
-def _given(path: Path | None, protocol: str, what: str) -> Path:
+def _require_path(path: Path | None, protocol: str, description: str) -> Path:
     if path is None:
-        raise ConfigurationError(f"The protocol {protocol} needs {what}; name it.")
+        raise ConfigurationError(f"The protocol {protocol} needs {description}; name it.")
     return path
 
 
@@ -75,7 +75,10 @@ def _librispeech_path(root: Path, utterance: str) -> str:
 
 
 def read_librispeech_pc(path: Path, audio: Path) -> ItemList:
-    """F5-TTS' cross-sentence list of LibriSpeech-PC: prompt, its seconds and text, target, its seconds and text."""
+    """Read F5-TTS' cross-sentence list of LibriSpeech-PC.
+
+    Columns are the prompt, its seconds and text, then the target, its seconds and text.
+    """
     root = _librispeech_root(audio)
     items = []
     for number, line in _lines(path):
@@ -105,15 +108,15 @@ def read_librispeech_pc(path: Path, audio: Path) -> ItemList:
                 protocol="librispeech_pc",
             )
         )
-    return _checked("librispeech_pc", path, items)
+    return _item_list("librispeech_pc", path, items)
 
 
 def read_seed_tts_eval(path: Path, *, language: str) -> ItemList:
-    """A list of seed-tts-eval, its audio relative to the list.
+    """Read a list of seed-tts-eval, its audio relative to the list.
 
-    Rows are `utterance|prompt text|prompt file|text`, with a fifth field the recording of the text, or
-    `utterance|text|prompt file`, or `utterance|text`, which any voice may speak. No speaker is named, so the prompt
-    file stands for it, and the utterance itself where there is none.
+    Rows are `utterance|prompt text|prompt file|text`, with an optional fifth field for the recording of the text, or
+    `utterance|text|prompt file`, or `utterance|text`, which has no prompt. The list names no speakers: each prompt
+    file counts as a speaker, and so does each utterance without a prompt.
     """
     items = []
     for number, line in _lines(path):
@@ -129,14 +132,14 @@ def read_seed_tts_eval(path: Path, *, language: str) -> ItemList:
             raise ConfigurationError(f"{where}: there are {len(fields)} fields between the bars, not 2 to 5.")
         if not (utterance and text) or (len(fields) > 2 and not prompt):
             raise ConfigurationError(f"{where}: the utterance, its prompt or its text is empty.")
-        recorded = fields[4] if len(fields) == 5 else ""
+        recording = fields[4] if len(fields) == 5 else ""
         items.append(
             EvaluationItem(
                 utterance=utterance.removesuffix(".wav"),
                 text=text,
                 language=language,
                 speaker=Path(prompt).stem or utterance,
-                location=AudioLocation(str(path.parent / recorded)) if recorded else None,
+                location=AudioLocation(str(path.parent / recording)) if recording else None,
                 duration=None,
                 prompt=Path(prompt).stem,
                 prompt_location=AudioLocation(str(path.parent / prompt)) if prompt else None,
@@ -145,12 +148,12 @@ def read_seed_tts_eval(path: Path, *, language: str) -> ItemList:
                 protocol="seed_tts_eval",
             )
         )
-    return _checked("seed_tts_eval", path, items)
+    return _item_list("seed_tts_eval", path, items)
 
 
-def _checked(protocol: str, path: Path, items: list[EvaluationItem]) -> ItemList:
+def _item_list(protocol: str, path: Path, items: list[EvaluationItem]) -> ItemList:
     if not items:
-        raise ConfigurationError(f"The list {path} holds no row.")
+        raise ConfigurationError(f"The list {path} has no row; give one with at least one utterance.")
     check_utterances(items, str(path))
     return ItemList(protocol=protocol, source=_source(path), items=tuple(items))
 
@@ -170,7 +173,7 @@ class _Utterance:
         return self.num_samples / self.sample_rate
 
 
-def _librispeech(root: Path) -> list[_Utterance]:
+def _read_librispeech(root: Path) -> list[_Utterance]:
     found = []
     for transcript in sorted(root.glob("*/*/*.trans.txt")):
         for number, line in _lines(transcript):
@@ -188,37 +191,37 @@ def _librispeech(root: Path) -> list[_Utterance]:
             found.append(_Utterance(name, speaker, chapter, text.strip(), path, header.num_samples, header.sample_rate))
     if not found:
         raise ConfigurationError(
-            f"{root} holds no LibriSpeech transcript (speaker/chapter/*.trans.txt); name test-clean."
+            f"{root} has no LibriSpeech transcript (speaker/chapter/*.trans.txt); name test-clean."
         )
     return found
 
 
 def librispeech_items(folder: Path, protocol: PublishedProtocol, *, seed: int = 0) -> ItemList:
-    """Every utterance of 4 to 10 s of a LibriSpeech folder under one of the two protocols of VALL-E.
+    """Return every utterance of 4 to 10 s of a LibriSpeech folder under one of the two protocols of VALL-E.
 
-    Cross-sentence: 3 s of another utterance of the speaker that has as much; what they say is not known, because
-    words end elsewhere. A speaker with one utterance only is left out.
+    Cross-sentence prompts are 3 s of another utterance of the same speaker; their text is unknown, because the cut
+    ignores word boundaries. Speakers with a single utterance are skipped.
     """
     root = _librispeech_root(folder)
-    utterances = _librispeech(root)
+    utterances = _read_librispeech(root)
     items = []
     for target in utterances:
         if not _MIN_SECONDS <= target.seconds <= _MAX_SECONDS:
             continue
         prompt, start = target, 0
         if protocol == "librispeech_cross_sentence":
-            others = [
-                other
-                for other in utterances
-                if other.speaker == target.speaker
-                and other.name != target.name
-                and other.seconds >= CONTINUATION_SECONDS
+            candidates = [
+                utterance
+                for utterance in utterances
+                if utterance.speaker == target.speaker
+                and utterance.name != target.name
+                and utterance.seconds >= CONTINUATION_SECONDS
             ]
-            if not others:
+            if not candidates:
                 continue
-            prompt = min(others, key=lambda other: hash_order(seed, target.name, other.name))
-            room = prompt.num_samples - round(CONTINUATION_SECONDS * prompt.sample_rate)
-            start = int(hash_order(seed, target.name, prompt.name, "start"), 16) % (room + 1)
+            prompt = min(candidates, key=lambda utterance: hash_order(seed, target.name, utterance.name))
+            latest_start = prompt.num_samples - round(CONTINUATION_SECONDS * prompt.sample_rate)
+            start = int(hash_order(seed, target.name, prompt.name, "start"), 16) % (latest_start + 1)
         span = round(CONTINUATION_SECONDS * prompt.sample_rate)
         items.append(
             EvaluationItem(
@@ -236,6 +239,6 @@ def librispeech_items(folder: Path, protocol: PublishedProtocol, *, seed: int = 
             )
         )
     if not items:
-        raise ConfigurationError(f"{root} holds no utterance of 4 to 10 s that {protocol} can use.")
+        raise ConfigurationError(f"{root} has no utterance of 4 to 10 s for {protocol}; name the folder of test-clean.")
     source = f"LibriSpeech folder {root.name}, {len(utterances)} utterances, seed {seed}"
     return ItemList(protocol=protocol, source=source, items=tuple(items))

@@ -1,7 +1,7 @@
-"""The register of what evaluations have used, so that nothing is trained on it by accident.
+"""Register the audio of evaluations in the lake, so that selection can refuse to train on it.
 
-A list of items is registered when it is first used. What counts is the audio, by the hash of its recording and the
-span in it: the same recording in another corpus is found as well (view `evaluated_segments`).
+A list of items is registered when it is first used. The key is the audio, as the hash of its recording and the span
+in it, so that the same recording is also found in another corpus (view `evaluated_segments`).
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ from warehouse.rows import EvaluationItemRow
 
 
 def register_items(items: Sequence[EvaluationItem], lake: Lake, *, items_hash: str, source: str) -> None:
-    """Enter the sentences and prompts of a list into the lake, once; a list that is there is left as it is."""
+    """Add the items and prompts of a list to the lake, once; a list that is already registered stays unchanged."""
     unit = f"evaluation_items:{items_hash}"
     if lake.is_committed(EvaluationItemRow.table, unit):
         return
     now = datetime.now(UTC)
     rows: dict[str, EvaluationItemRow] = {}
     for item in items:
-        sides = (
+        roles = (
             ("utterance", item.utterance, item.text, item.location),
             ("prompt", item.prompt, item.prompt_text, item.prompt_location),
         )
-        for role, name, text, location in sides:
+        for role, name, text, location in roles:
             item_id = short_hash("\x1f".join((items_hash, role, name)))
             if not name or item_id in rows:
-                continue  # A sentence without a voice, another trial, or another sentence with the same prompt.
+                continue  # An item without a prompt, another trial, or another item with the same prompt.
             span = _span(location)
             rows[item_id] = EvaluationItemRow(
                 item_id=item_id,
@@ -51,7 +51,7 @@ def register_items(items: Sequence[EvaluationItem], lake: Lake, *, items_hash: s
                 duration=span.duration if span else None,
                 registered_at=now,
             )
-    with suppress(CommitConflict):  # Another evaluation on the same list was first.
+    with suppress(CommitConflict):  # Another evaluation has registered the same list.
         lake.append(EvaluationItemRow, list(rows.values()), unit)
 
 
@@ -65,7 +65,7 @@ class _Span:
 
 
 def _span(location: AudioLocation | None) -> _Span | None:
-    """What is known of the audio; None without a readable recording."""
+    """Return the hash and span of the audio; None without a readable recording."""
     inspection = _inspect(location)
     if location is None or inspection is None or not inspection.sample_rate or inspection.num_samples is None:
         return None

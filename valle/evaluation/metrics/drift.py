@@ -1,98 +1,99 @@
-"""Does speech fall apart towards its end? Word errors by quarter of the text, the quantile metric of tts_longeval.
+"""Split the errors of an utterance, and its speaker similarity, into quarters: long speech may degrade towards its end.
 
-A word of the reference lies in the quarter of its place, whether it was heard or not; an added word lies in the
-quarter of the word before it. The errors of the quarters add up to all errors of the line.
+Word errors by quarter of the text are the quantile metric of tts_longeval. A word of the reference belongs to the
+quarter of its position, whether it was transcribed or not; an inserted word belongs to the quarter of the word before
+it. The errors of the quarters add up to all errors of the utterance.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from valle.evaluation.report.columns import format_estimate
-from valle.evaluation.report.sections import Cell, Section, section
-from valle.evaluation.stats.bootstrap import BootstrapOptions, Estimate, estimate_ratio
+import numpy as np
+from numpy.typing import NDArray
+
+from valle.audio import AudioLocation, Samples, UnreadableAudio, read_audio
+from valle.backends.speaker.base import SAMPLE_RATE, SpeakerEncoder
+from valle.evaluation.metrics.score import cosine
+from valle.evaluation.systems.base import PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.text.errors import align_words
 from warehouse.rows import ScoreRow
 
 NUM_QUARTERS = 4
 
 LONG_SECONDS = 20.0
-"""Speech from here on is long: a model that was trained on utterances has seen little of this length."""
+"""Duration from which speech is long: quarters of shorter utterances are too short to compare speakers."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuarterErrors:
-    """Errors and words of the reference in each quarter of one line, or of many."""
+    """Errors and words of the reference in each quarter of an utterance."""
 
     errors: tuple[int, ...]
     words: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
-    """Micro WER of each quarter, a fraction; None for a quarter that holds no word."""
+@dataclass(frozen=True, slots=True)
+class QuarterSimilarities:
+    """SIM-o of each quarter of the duration of one utterance."""
 
-    quarters: tuple[Estimate | None, ...]
-    num_scores: int
-    num_long: int
-
-    @property
-    def ratio(self) -> float | None:
-        """WER of the last quarter over that of the first: 1 is no drift; None where the first has no error."""
-        first, last = self.quarters[0], self.quarters[-1]
-        return last.value / first.value if first is not None and last is not None and first.value > 0 else None
+    system: str
+    speaker: str
+    cosines: tuple[float, ...]
 
 
 def quarter_errors(reference: str, hypothesis: str) -> QuarterErrors:
-    """Word errors of one line by quarter of its reference, both normalised."""
+    """Count word errors by quarter of the reference; both texts are normalised."""
     num_words = len(reference.split())
     errors, words = [0] * NUM_QUARTERS, [0] * NUM_QUARTERS
-    place, quarter = 0, 0
+    position, quarter = 0, 0
     for column in align_words(reference, hypothesis):
         if column.reference is not None:
-            quarter = NUM_QUARTERS * place // num_words
+            quarter = NUM_QUARTERS * position // num_words
             words[quarter] += 1
-            place += 1
+            position += 1
         errors[quarter] += column.mark != "="
     return QuarterErrors(tuple(errors), tuple(words))
 
 
-def measure_drift(rows: Sequence[ScoreRow], *, options: BootstrapOptions | None = None) -> Drift:
-    """Micro WER by quarter over the rows of one system, with intervals by speaker."""
-    counts = [quarter_errors(row.reference, row.hypothesis) for row in rows]
-    speakers = [row.speaker for row in rows]
-    quarters = []
-    for quarter in range(NUM_QUARTERS):
-        words = [count.words[quarter] for count in counts]
-        # Lines of one word have none in later quarters; a replica of only such speakers would divide by zero.
-        kept = [place for place, number in enumerate(words) if number]
-        quarters.append(
-            estimate_ratio(
-                [counts[place].errors[quarter] for place in kept],
-                [words[place] for place in kept],
-                clusters=[speakers[place] for place in kept],
-                options=options,
-            )
-            if kept
-            else None
+def split_quarters(samples: Samples) -> list[Samples]:
+    """Split samples [N] into four consecutive parts of almost equal length."""
+    return list(np.array_split(samples, NUM_QUARTERS))
+
+
+def long_rows(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    """Return the rows with long speech, without the controls that are not speech of their own text."""
+    excluded = (SHUFFLED_SPEAKER, PROMPT_COPIED)
+    return [row for row in rows if row.path and (row.duration or 0) > LONG_SECONDS and row.system not in excluded]
+
+
+def quarter_similarities(rows: Sequence[ScoreRow], encoder: SpeakerEncoder) -> list[QuarterSimilarities]:
+    """Measure SIM-o by quarter of all long speech, against the prompts of the control `prompt_copied`.
+
+    Speech or prompts that can no longer be read are skipped.
+    """
+    prompts = {row.prompt: row for row in rows if row.system == PROMPT_COPIED}
+    embeddings: dict[str | None, NDArray[np.float32] | None] = {}
+    measured = []
+    for row in long_rows(rows):
+        if row.prompt not in embeddings:
+            prompt_samples = _samples(prompts.get(row.prompt))
+            embeddings[row.prompt] = None if prompt_samples is None else encoder.embed([prompt_samples])[0]
+        prompt_embedding, samples = embeddings[row.prompt], _samples(row)
+        if prompt_embedding is None or samples is None:
+            continue
+        cosines = tuple(
+            # A silent quarter has no embedding and counts like missing speech.
+            cosine(quarter, prompt_embedding) if np.isfinite(quarter).all() else 0.0
+            for quarter in encoder.embed(split_quarters(samples))
         )
-    return Drift(
-        quarters=tuple(quarters),
-        num_scores=len(rows),
-        num_long=sum((row.duration or 0) > LONG_SECONDS for row in rows),
-    )
+        measured.append(QuarterSimilarities(row.system, row.speaker, cosines))
+    return measured
 
 
-def drift_section(rows_by_system: Mapping[str, Sequence[ScoreRow]], options: BootstrapOptions) -> Section:
-    """The table of a report: a line per system."""
-    rows: list[list[Cell]] = []
-    for system, scores in rows_by_system.items():
-        drift = measure_drift(scores, options=options)
-        cells = ["-" if each is None else format_estimate(each, 100, 2) for each in drift.quarters]
-        ratio = "-" if drift.ratio is None else f"{drift.ratio:.2f}"
-        rows.append([f"`{system}`", *cells, ratio, drift.num_long])
-    return section(
-        "Drift",
-        ["WER %", "first quarter", "second", "third", "last quarter", "last / first", f"over {LONG_SECONDS:.0f} s"],
-        rows,
-        intro="Word errors by quarter of the text: speech that falls apart has more towards the end.",
-    )
+def _samples(row: ScoreRow | None) -> Samples | None:
+    if row is None or row.path is None:
+        return None
+    try:
+        return read_audio(AudioLocation(row.path), SAMPLE_RATE).samples
+    except UnreadableAudio:
+        return None

@@ -1,9 +1,9 @@
-"""Per-utterance results that somebody else made, as score rows: a table of references and of what was heard.
+"""Read transcriptions and similarities that another program made, as score rows.
 
 The table is tab-separated, with a header that names at least `utterance`, `trial`, `reference`, `hypothesis` and
 `sim_o`; other columns are ignored, and gzip is recognised by its content. The speaker of `1089-134686-0002` is `1089`,
-as LibriSpeech names its utterances; a column `speaker` says otherwise. An empty hypothesis is speech that is missing:
-all of its words are errors and its SIM-o is 0.
+as LibriSpeech names its utterances, unless a column `speaker` names another. An empty hypothesis is missing speech: all
+of its words are errors and its SIM-o is 0.
 """
 
 import csv
@@ -11,6 +11,7 @@ import gzip
 import io
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,11 +24,20 @@ COLUMNS = ("utterance", "trial", "reference", "hypothesis", "sim_o")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_transcripts(path: Path, normaliser: Normaliser, *, language: str = "en") -> list[ScoreRow]:
-    """One score row per line of the table at `path`; the system is called by the file's name.
+@dataclass(frozen=True, slots=True)
+class ExternalScores:
+    """Score rows of a table, and the lines that have none because the normaliser leaves no word of their reference."""
 
-    Raises ConfigurationError with the number of the line that cannot be used: a missing column, a trial that is no
-    number, a similarity outside -1..1, the same trial twice, or a reference without a word under the normaliser.
+    rows: list[ScoreRow]
+    excluded: tuple[str, ...]
+
+
+def read_transcripts(path: Path, normaliser: Normaliser, *, language: str = "en") -> ExternalScores:
+    """Return one score row per line of the table at `path`; the name of the file is the name of the system.
+
+    A line whose reference has no word under the normaliser is excluded, since its rate of errors is undefined. Raise
+    ConfigurationError with the number of an invalid line: a missing column, a trial that is no number, a similarity
+    outside -1..1, or the same trial twice.
     """
     lines = _lines(path)
     name = path.name.removesuffix(".gz").removesuffix(".tsv")
@@ -38,19 +48,25 @@ def read_transcripts(path: Path, normaliser: Normaliser, *, language: str = "en"
             f"{path}, line 1: the header must name {', '.join(COLUMNS)}; {', '.join(missing)} is not there."
         )
     rows: dict[tuple[str, int], ScoreRow] = {}
+    excluded: list[str] = []
     for number, cells in lines:
         where = f"{path}, line {number}"
         if len(cells) != len(header):
             raise ConfigurationError(f"{where}: there are {len(cells)} columns where the header names {len(header)}.")
         record = dict(zip(header, cells, strict=True))
+        if not normaliser(record["reference"], language).split():
+            excluded.append(f"line {number}, {record['utterance']}")
+            continue
         row = _row(record, name, normaliser, language, where)
         if (row.utterance, row.trial) in rows:
-            raise ConfigurationError(f"{where}: trial {row.trial} of {row.utterance} was there before; keep one.")
+            raise ConfigurationError(f"{where}: trial {row.trial} of {row.utterance} is repeated; keep one.")
         rows[row.utterance, row.trial] = row
     if not rows:
-        raise ConfigurationError(f"{path} holds a header and no line; give it at least one utterance.")
+        raise ConfigurationError(
+            f"{path} has no line with a word under {normaliser.name} ({len(excluded)} excluded); give it at least one."
+        )
     _require_similarities(list(rows.values()), path)
-    return list(rows.values())
+    return ExternalScores(list(rows.values()), tuple(excluded))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -75,9 +91,9 @@ def _number(text: str, where: str, column: str) -> float | None:
     try:
         value = float(text)
     except ValueError as error:
-        raise ConfigurationError(f"{where}: {column} is {text!r}, which is no number.") from error
+        raise ConfigurationError(f"{where}: {column} is {text!r}, which is no number; correct it.") from error
     if not math.isfinite(value):
-        raise ConfigurationError(f"{where}: {column} is {text!r}, which is no finite number.")
+        raise ConfigurationError(f"{where}: {column} is {text!r}, which is no finite number; correct it.")
     return value
 
 
@@ -85,26 +101,22 @@ def _trial(text: str, where: str) -> int:
     try:
         return int(text)
     except ValueError as error:
-        raise ConfigurationError(f"{where}: trial is {text!r}, which is no whole number.") from error
+        raise ConfigurationError(f"{where}: trial is {text!r}, which is no whole number; correct it.") from error
 
 
 def _similarity(text: str, where: str) -> float | None:
     value = _number(text, where, "sim_o")
     if value is not None and abs(value) > 1.0:
-        raise ConfigurationError(f"{where}: sim_o is {value}, and a cosine lies between -1 and 1.")
+        raise ConfigurationError(f"{where}: sim_o is {value}, outside the range of a cosine; correct it.")
     return value
 
 
 def _row(record: dict[str, str], system: str, normaliser: Normaliser, language: str, where: str) -> ScoreRow:
     utterance = record["utterance"]
     if not utterance:
-        raise ConfigurationError(f"{where}: the utterance has no name.")
+        raise ConfigurationError(f"{where}: the utterance has no name; give it one.")
     reference = normaliser(record["reference"], language)
     hypothesis = normaliser(record["hypothesis"], language)
-    if not reference.split():
-        raise ConfigurationError(
-            f"{where}: the normaliser {normaliser.name} leaves no word of {record['reference']!r}."
-        )
     words, characters = count_word_errors(reference, hypothesis), count_character_errors(reference, hypothesis)
     trial = _trial(record["trial"], where)
     return ScoreRow(
@@ -135,12 +147,12 @@ def _row(record: dict[str, str], system: str, normaliser: Normaliser, language: 
 
 
 def _require_similarities(rows: Sequence[ScoreRow], path: Path) -> None:
-    """Similarity is measured of all speech or of none: a mean over some of it would flatter."""
-    spoken = [row for row in rows if row.path is not None]
-    without = [row for row in spoken if row.sim_o is None]
-    if without and len(without) < len(spoken):
+    """Require the similarity of all speech or of none: a mean over a selection is biased."""
+    present = [row for row in rows if row.path is not None]
+    without = [row for row in present if row.sim_o is None]
+    if without and len(without) < len(present):
         first = without[0]
         raise ConfigurationError(
-            f"{path}: {len(without)} of {len(spoken)} lines with speech have no sim_o, first trial {first.trial} "
+            f"{path}: {len(without)} of {len(present)} lines with speech have no sim_o, first trial {first.trial} "
             f"of {first.utterance}; give it for all of them or for none."
         )

@@ -1,4 +1,4 @@
-"""The same speech under other normalisers: errors counted again from the texts as they were, nothing heard again."""
+"""Rescore transcriptions under other text normalisers, from the stored raw texts and without another transcription."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,32 +8,32 @@ from valle.text.normalise import Normaliser, normalisers
 from warehouse.errors import DependencyError
 from warehouse.rows import ScoreRow
 
-_ANY_LANGUAGE = ("seed", "f5", "multilingual")
-"""Normalisers that are made for more than English."""
+_MULTILINGUAL = ("seed", "f5", "multilingual")
+"""Normalisers for more languages than English."""
 
 
-def under_every_normaliser(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """The rows as they are, and again under each registered normaliser that they do not have yet.
+def rescore(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    """Return the rows, and again under each registered normaliser that they do not have yet.
 
-    Rows without their raw texts stay alone. A normaliser is left out for all rows when its library is not installed,
-    when it was not made for one of the languages, or when it leaves no word of one of the references: rates of some
-    of the utterances are not comparable with rates of all.
+    Rows without raw texts are returned alone. A normaliser is skipped when its library is not installed, when it does
+    not support one of the languages, or when it leaves no word of one of the references: rates over some of the
+    utterances are not comparable with rates over all.
     """
     if any(row.reference_raw is None for row in rows):
         return list(rows)
     languages = {row.language or "en" for row in rows}
-    known = {row.normaliser for row in rows}
-    sources = {(row.system, row.utterance, row.trial): row for row in rows}
+    present = {row.normaliser for row in rows}
+    by_output = {(row.system, row.utterance, row.trial): row for row in rows}
     added: list[ScoreRow] = []
     for normaliser in normalisers().values():
-        is_made_for_all = normaliser.name in _ANY_LANGUAGE or languages == {"en"}
-        if is_made_for_all and normaliser.label not in known:
-            added += _under(normaliser, list(sources.values()))
+        is_supported = normaliser.name in _MULTILINGUAL or languages == {"en"}
+        if is_supported and normaliser.label not in present:
+            added += _rescore_under(normaliser, list(by_output.values()))
     return [*rows, *added]
 
 
-def _under(normaliser: Normaliser, rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    counted = []
+def _rescore_under(normaliser: Normaliser, rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    rescored = []
     references: dict[tuple[str, str], str] = {}
     for row in rows:
         language = row.language or "en"
@@ -48,7 +48,7 @@ def _under(normaliser: Normaliser, rows: Sequence[ScoreRow]) -> list[ScoreRow]:
         if not reference.split():
             return []
         words, characters = count_word_errors(reference, hypothesis), count_character_errors(reference, hypothesis)
-        counted.append(
+        rescored.append(
             dataclasses.replace(
                 row,
                 score_id=f"{row.score_id.removesuffix(row.normaliser)}{normaliser.label}",
@@ -61,4 +61,4 @@ def _under(normaliser: Normaliser, rows: Sequence[ScoreRow]) -> list[ScoreRow]:
                 character_errors=characters.errors,
             )
         )
-    return counted
+    return rescored

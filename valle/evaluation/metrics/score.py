@@ -1,4 +1,4 @@
-"""From what was heard to rows of scores: a pure function, so that a score can be made again from its parts."""
+"""Compute score rows from transcriptions and embeddings; a pure function, so that scores can be reproduced."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.metrics.defects import Silence, count_repeated_words
-from valle.text.errors import count_character_errors, count_phoneme_errors, count_word_errors
-from valle.text.normalise import Normaliser, get_normaliser
+from valle.text.errors import ErrorCount, count_character_errors, count_phoneme_errors, count_word_errors
+from valle.text.normalise import get_normaliser
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
 Embedding = NDArray[np.float32]
 Phonemize = Callable[[str, str], Sequence[str]]
-"""The phonemes of a text in a language, without spaces, stress or punctuation."""
+"""Return the phonemes of a text in a language, without spaces, stress or punctuation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opinions:
-    """How natural the audio is found, 1 to 5; None where nobody was asked."""
+class QualityScores:
+    """Naturalness of speech, 1 to 5; None where it was not measured."""
 
     model: str | None = None
     dnsmos_ovrl: float | None = None
@@ -31,27 +31,27 @@ class Opinions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What a system made of an item: its audio, the text the ASR heard in it and its voice.
+    """The speech of a system for an item, with its transcription and speaker embedding.
 
-    `embedding` is float32 [D], of any length but zero; None when the encoder could make nothing of the audio.
+    `embedding` is float32 [D], of any length but zero; None when the encoder rejected the audio.
     """
 
     utterance: str
     trial: int
     path: str
     duration: float
-    heard: str
+    transcription: str
     embedding: Embedding | None
     generation_seconds: float | None = None
     first_audio_seconds: float | None = None
     audio_hash: str | None = None
     silence: Silence | None = None
-    opinions: Opinions = Opinions()
+    quality: QualityScores = QualityScores()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringRun:
-    """What all rows of one system in one evaluation have in common."""
+    """Fields that all rows of one system in one evaluation share."""
 
     evaluation: str
     system: str
@@ -65,103 +65,106 @@ class ScoringRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Voices:
-    """The embeddings of the prompts by their ids: as they were recorded, and as the codec resynthesises them."""
+class PromptEmbeddings:
+    """Embeddings of the prompts by their ids: of the recordings, and of the recordings through the codec."""
 
     recorded: Mapping[str, Embedding]
-    resynthesised: Mapping[str, Embedding] = field(default_factory=dict)
+    resynthesized: Mapping[str, Embedding] = field(default_factory=dict)
 
 
 def cosine(a: Embedding, b: Embedding) -> float:
-    """Cosine of two vectors [D], -1 to 1."""
-    return float(np.dot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b)))
+    """Return the cosine of two vectors [D], -1 to 1; 0 when one of them is zero and has no direction."""
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.dot(a, b)) / norms if norms > 0 else 0.0
 
 
-def _similarity(output: Output | None, prompt_voice: Embedding | None) -> float | None:
-    if output is None or output.embedding is None:
-        return None if prompt_voice is None else 0.0
-    return None if prompt_voice is None else cosine(output.embedding, prompt_voice)
-
-
-def _by_item(outputs: Iterable[Output], items: Sequence[EvaluationItem]) -> dict[tuple[str, int], Output]:
-    asked = {(item.utterance, item.trial) for item in items}
-    found = {}
-    for output in outputs:
-        key = (output.utterance, output.trial)
-        if key not in asked:
-            raise ConfigurationError(
-                f"There is speech for trial {output.trial} of {output.utterance}, which the evaluation does not ask "
-                "for; score it with the items it was made from."
-            )
-        found[key] = output
-    return found
+def has_words(item: EvaluationItem, normaliser: str) -> bool:
+    """Return whether a normaliser leaves a word of the text; a rate of errors is undefined without one."""
+    return bool(get_normaliser(normaliser)(item.text, item.language).split())
 
 
 def score(
     items: Sequence[EvaluationItem],
     outputs: Iterable[Output],
     *,
-    voices: Voices,
+    prompts: PromptEmbeddings,
     run: ScoringRun,
     phonemize: Phonemize | None = None,
     failures: Mapping[tuple[str, int], str] | None = None,
     recorded_durations: Mapping[str, float] | None = None,
 ) -> list[ScoreRow]:
-    """One row per item, in the order of `items`.
+    """Return one row per item, in the order of `items`.
 
-    An item without an output, or whose output is empty, counts: all of its words are errors and its similarities are
-    0; `failures` says why, by utterance and trial. Without a prompt voice similarity is null. `recorded_durations` are
-    the seconds of the recordings of the utterances, for items that do not know them.
-    Raises ConfigurationError for an output nobody asked for and for a text in which the normaliser leaves no word.
+    An item without an output counts: all of its words are errors and its similarities are 0; `failures` are the
+    reasons by utterance and trial. Similarity is null where the prompt has no embedding. `recorded_durations` are the
+    seconds of the recordings, by utterance, for items without a duration. Raise ConfigurationError for an output
+    without an item and for a text of which the normaliser leaves no word (see `has_words`).
     """
-    found = _by_item(outputs, items)
+    by_item = _outputs_by_item(outputs, items)
     durations = recorded_durations or {}
     return [
-        _row(
+        _score_row(
             item,
-            found.get((item.utterance, item.trial)),
-            voices,
+            by_item.get((item.utterance, item.trial)),
+            prompts,
             run,
             phonemize=phonemize,
             failure=(failures or {}).get((item.utterance, item.trial)),
-            recorded=item.duration if item.duration is not None else durations.get(item.utterance),
+            recorded_duration=item.duration if item.duration is not None else durations.get(item.utterance),
         )
         for item in items
     ]
 
 
-def normalised_reference(item: EvaluationItem, normaliser: Normaliser) -> str:
-    """Return the text that an item is scored against. Raises ConfigurationError when no word is left of it."""
-    reference = normaliser(item.text, item.language)
-    if not reference.split():
-        raise ConfigurationError(
-            f"The normaliser {normaliser.name} leaves no word of the text of {item.utterance} ({item.language}); "
-            "choose another normaliser or leave the utterance out."
-        )
-    return reference
+def _outputs_by_item(outputs: Iterable[Output], items: Sequence[EvaluationItem]) -> dict[tuple[str, int], Output]:
+    requested = {(item.utterance, item.trial) for item in items}
+    by_item = {}
+    for output in outputs:
+        key = (output.utterance, output.trial)
+        if key not in requested:
+            raise ConfigurationError(
+                f"There is speech for trial {output.trial} of {output.utterance}, which is no item of the evaluation; "
+                "score it with the items it was made from."
+            )
+        by_item[key] = output
+    return by_item
 
 
-def _row(
+def _similarity(output: Output | None, prompt: Embedding | None) -> float | None:
+    if prompt is None:
+        return None
+    return 0.0 if output is None or output.embedding is None else cosine(output.embedding, prompt)
+
+
+def _phoneme_errors(reference: str, hypothesis: str, language: str, phonemize: Phonemize | None) -> ErrorCount | None:
+    """Compare phonemes of the normalised texts: ASR writes "389" for a text that has "three eight nine"."""
+    if phonemize is None:
+        return None
+    return count_phoneme_errors(phonemize(reference, language), phonemize(hypothesis, language) if hypothesis else ())
+
+
+def _score_row(
     item: EvaluationItem,
     output: Output | None,
-    voices: Voices,
+    prompts: PromptEmbeddings,
     run: ScoringRun,
     *,
     phonemize: Phonemize | None,
     failure: str | None,
-    recorded: float | None,
+    recorded_duration: float | None,
 ) -> ScoreRow:
     normaliser = get_normaliser(run.normaliser)
-    heard = "" if output is None else output.heard
-    reference, hypothesis = normalised_reference(item, normaliser), normaliser(heard, item.language)
+    transcription = "" if output is None else output.transcription
+    reference, hypothesis = normaliser(item.text, item.language), normaliser(transcription, item.language)
+    if not reference.split():
+        raise ConfigurationError(
+            f"The normaliser {run.normaliser} leaves no word of the text of {item.utterance} ({item.language}); "
+            "choose another normaliser or leave the utterance out."
+        )
     words, characters = count_word_errors(reference, hypothesis), count_character_errors(reference, hypothesis)
-    phonemes = None
-    if phonemize is not None:
-        # Of the normalised texts: an ASR model writes "389" where a speaker was given "three eight nine".
-        spoken = phonemize(hypothesis, item.language) if hypothesis else ()
-        phonemes = count_phoneme_errors(phonemize(reference, item.language), spoken)
+    phonemes = _phoneme_errors(reference, hypothesis, item.language, phonemize)
     silence = None if output is None else output.silence
-    opinions = Opinions() if output is None else output.opinions
+    quality = QualityScores() if output is None else output.quality
     return ScoreRow(
         score_id="/".join(
             (run.evaluation, run.system, item.protocol, item.utterance, str(item.trial), normaliser.label)
@@ -185,26 +188,26 @@ def _row(
         num_characters=characters.length,
         character_errors=characters.errors,
         speaker_model=run.speaker_model,
-        sim_o=_similarity(output, voices.recorded.get(item.prompt)),
+        sim_o=_similarity(output, prompts.recorded.get(item.prompt)),
         generation_seconds=output.generation_seconds if output is not None else None,
         scored_at=run.scored_at,
         items_hash=run.items_hash,
         language=item.language,
         reference_raw=item.text,
-        hypothesis_raw=heard,
+        hypothesis_raw=transcription,
         audio_hash=output.audio_hash if output is not None else None,
         failure=failure if output is None else None,
         first_audio_seconds=output.first_audio_seconds if output is not None else None,
-        reference_duration=recorded,
+        reference_duration=recorded_duration,
         phonemizer=None if phonemes is None else run.phonemizer,
         num_phonemes=None if phonemes is None else phonemes.length,
         phoneme_errors=None if phonemes is None else phonemes.errors,
         repeated_words=None if output is None else count_repeated_words(reference, hypothesis),
         longest_silence=None if silence is None else silence.longest,
         silence_share=None if silence is None else silence.share,
-        sim_r=_similarity(output, voices.resynthesised.get(item.prompt)),
-        quality_model=opinions.model,
-        dnsmos_ovrl=opinions.dnsmos_ovrl,
-        dnsmos_p808=opinions.dnsmos_p808,
-        distillmos=opinions.distillmos,
+        sim_r=_similarity(output, prompts.resynthesized.get(item.prompt)),
+        quality_model=quality.model,
+        dnsmos_ovrl=quality.dnsmos_ovrl,
+        dnsmos_p808=quality.dnsmos_p808,
+        distillmos=quality.distillmos,
     )

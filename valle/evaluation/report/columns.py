@@ -1,22 +1,14 @@
-"""The columns of the table of systems, once for Markdown and for HTML: what each shows and what judged it."""
+"""Define the columns of the table of systems, shared by Markdown and HTML: values, meanings and metric models."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from valle.evaluation.report.content import SystemLine
 from valle.evaluation.stats.aggregate import CATASTROPHIC_RATE, SystemScores
 from valle.evaluation.stats.bootstrap import Estimate
+from valle.evaluation.stats.provenance import MetricModel
 
-Judge = Literal["asr", "speaker", "quality", "none"]
 Value = Estimate | float | int | None
-
-
-@dataclass(frozen=True, slots=True)
-class SystemLine:
-    """A line of the table: the scores of a system, and its measures by name (`measures.py`)."""
-
-    scores: SystemScores
-    measures: Mapping[str, Estimate]
 
 
 Read = Callable[[SystemLine, SystemLine | None], Value]
@@ -24,25 +16,25 @@ Read = Callable[[SystemLine, SystemLine | None], Value]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: `read` takes a system and the ground truth beside it, `factor` turns fractions into percent."""
+    """One column: `read` receives a system and the ground truth; `factor` converts fractions to percent."""
 
     heading: str
     meaning: str
-    judge: Judge
+    model: MetricModel
     read: Read
     factor: float = 1.0
     decimals: int = 2
     is_optional: bool = False
-    """Left out where no system has a value."""
+    """Omitted where no system has a value."""
 
     def number(self, system: SystemLine, truth: SystemLine | None) -> float | None:
-        """The value as it is shown, without its interval and unrounded."""
+        """Return the displayed value, unrounded and without its interval."""
         value = self.read(system, truth)
         plain = value.value if isinstance(value, Estimate) else value
         return None if plain is None else self.factor * plain
 
     def text(self, system: SystemLine, truth: SystemLine | None) -> str:
-        """The value as it is printed, with its interval in brackets if it has one."""
+        """Return the value as printed, with its interval in brackets if it has one."""
         value = self.read(system, truth)
         if value is None:
             return "-"
@@ -54,7 +46,7 @@ class Column:
 
 
 def format_estimate(estimate: Estimate, factor: float, decimals: int) -> str:
-    """A value and its interval: `7.54 [6.94, 8.25]`."""
+    """Format a value and its interval: `7.54 [6.94, 8.25]`."""
     text = f"{factor * estimate.value:.{decimals}f}"
     if estimate.low is None or estimate.high is None:
         return text
@@ -62,27 +54,29 @@ def format_estimate(estimate: Estimate, factor: float, decimals: int) -> str:
 
 
 def _similarity_ratio(system: SystemLine, truth: SystemLine | None) -> float | None:
-    own, best = system.scores.sim_o, truth.scores.sim_o if truth is not None else None
-    return own.value / best.value if own is not None and best is not None and best.value > 0 else None
+    similarity, ceiling = system.scores.sim_o, truth.scores.sim_o if truth is not None else None
+    if similarity is None or ceiling is None or ceiling.value <= 0:
+        return None
+    return similarity.value / ceiling.value
 
 
 def _rate(heading: str, meaning: str, read: Callable[[SystemScores], Value], *, decimals: int = 2) -> Column:
     return Column(
-        heading=heading, meaning=meaning, judge="asr", read=lambda s, _: read(s.scores), factor=100, decimals=decimals
+        heading=heading, meaning=meaning, model="asr", read=lambda s, _: read(s.scores), factor=100, decimals=decimals
     )
 
 
 def _count(heading: str, meaning: str, read: Callable[[SystemScores], int]) -> Column:
-    return Column(heading=heading, meaning=meaning, judge="none", read=lambda s, _: read(s.scores))
+    return Column(heading=heading, meaning=meaning, model="none", read=lambda s, _: read(s.scores))
 
 
 def _measure(
-    heading: str, meaning: str, name: str, *, judge: Judge = "none", factor: float = 1.0, decimals: int = 2
+    heading: str, meaning: str, name: str, *, model: MetricModel = "none", factor: float = 1.0, decimals: int = 2
 ) -> Column:
     return Column(
         heading=heading,
         meaning=meaning,
-        judge=judge,
+        model=model,
         read=lambda s, _: s.measures.get(name),
         factor=factor,
         decimals=decimals,
@@ -90,97 +84,107 @@ def _measure(
     )
 
 
-def all_columns() -> tuple[Column, ...]:
-    """Every column, in order."""
+def _percentage(heading: str, meaning: str, name: str, *, model: MetricModel = "none") -> Column:
+    return _measure(heading, meaning, name, model=model, factor=100, decimals=1)
+
+
+def _similarity_columns() -> tuple[Column, ...]:
     return (
-        _rate("WER % micro", "errors over words of all utterances together", lambda s: s.wer),
-        _rate("WER % macro", "mean of the word error rates of the utterances", lambda s: s.wer_macro),
-        _rate("CER % micro", "errors over characters of all utterances together", lambda s: s.cer),
         Column(
             heading="SIM-o",
-            meaning="mean cosine of the speech with the original prompt; missing speech is 0",
-            judge="speaker",
+            meaning="mean cosine of the speech and the original prompt; missing speech is 0",
+            model="speaker",
             read=lambda s, _: s.scores.sim_o,
             decimals=3,
         ),
         Column(
             heading="SIM-o / ground truth",
-            meaning="SIM-o over the SIM-o of the recordings: what survives a change of the speaker encoder best",
-            judge="speaker",
+            meaning="SIM-o over SIM-o of the recordings: depends least on the speaker encoder",
+            model="speaker",
             read=_similarity_ratio,
             decimals=3,
         ),
-        _measure("SIM-r", "mean cosine with the prompt through the codec", "sim_r", judge="speaker", decimals=3),
-        _measure("PER % micro", "errors over phonemes of all utterances together", "per", judge="asr", factor=100),
-        _measure("DNSMOS", "P.835 overall, 1 to 5; missing speech is 1", "dnsmos", judge="quality"),
-        _measure("DistillMOS", "naturalness, 1 to 5; missing speech is 1", "distillmos", judge="quality"),
+        _measure(
+            "SIM-r", "mean cosine of the speech and the prompt through the codec", "sim_r", model="speaker", decimals=3
+        ),
+    )
+
+
+def _defect_columns() -> tuple[Column, ...]:
+    return (
         _rate("lines with errors %", "share of utterances with any word error", lambda s: s.sentence_error, decimals=1),
         _rate(
             f"lines above {100 * CATASTROPHIC_RATE:.0f} % WER",
-            "share of utterances of which most words are wrong, in %",
+            "share of utterances with a WER above this bound, in %",
             lambda s: s.catastrophic,
             decimals=1,
         ),
-        _measure(
+        _percentage(
             "duration error %",
-            "mean deviation from the length of the recording; missing speech is 100",
+            "mean deviation from the duration of the recording; missing speech is 100",
             "duration_error",
-            factor=100,
-            decimals=1,
         ),
-        _measure(
+        _percentage(
             "repetition %",
-            "share of utterances in which two words or more in a row were heard more often than the text has them",
+            "share of utterances with a run of two words or more that is transcribed more often than the text has it",
             "repetition",
-            judge="asr",
-            factor=100,
-            decimals=1,
+            model="asr",
         ),
-        _measure(
+        _percentage(
             "early end %",
-            "share of utterances that are shorter than a tenth of a second per word, or missing",
+            "share of utterances shorter than a tenth of a second per word, or missing",
             "early_end",
-            factor=100,
-            decimals=1,
         ),
-        _measure(
+        _percentage(
             "faulty %",
             "share of utterances with a repetition, an early end or no speech",
             "faulty",
-            judge="asr",
-            factor=100,
-            decimals=1,
+            model="asr",
         ),
-        _measure(
-            "long silence %",
-            "share of utterances with two seconds of silence or no speech",
-            "long_silence",
-            factor=100,
-            decimals=1,
-        ),
+        _percentage("long silence %", "share of utterances with two seconds of silence or no speech", "long_silence"),
+    )
+
+
+def _size_columns() -> tuple[Column, ...]:
+    return (
         _count("missing", "utterances without speech; each counts as all words wrong", lambda s: s.num_missing),
         _count("scores", "utterances times trials", lambda s: s.num_scores),
-        _count("speakers", "voices, by which intervals are clustered", lambda s: s.num_speakers),
+        _count("speakers", "speakers, by which intervals are clustered", lambda s: s.num_speakers),
         _count("words", "words of all references", lambda s: s.num_words),
         Column(
             heading="hours",
             meaning="duration of the speech",
-            judge="none",
+            model="none",
             read=lambda s, _: s.scores.audio_seconds / 3600,
             decimals=3,
         ),
         Column(
             heading="RTF",
             meaning="wall time over duration: lower is faster",
-            judge="none",
+            model="none",
             read=lambda s, _: s.scores.real_time_factor,
         ),
-        _measure("first audio s", "mean wall time until the first audio could be played", "first_audio"),
+        _measure("first audio s", "mean wall time until the first playable audio", "first_audio"),
+    )
+
+
+def all_columns() -> tuple[Column, ...]:
+    """Return every column, in order."""
+    return (
+        _rate("WER % micro", "errors over words of all utterances together", lambda s: s.wer),
+        _rate("WER % macro", "mean of the word error rates of the utterances", lambda s: s.wer_macro),
+        _rate("CER % micro", "errors over characters of all utterances together", lambda s: s.cer),
+        *_similarity_columns(),
+        _measure("PER % micro", "errors over phonemes of all utterances together", "per", model="asr", factor=100),
+        _measure("DNSMOS", "P.835 overall, 1 to 5; missing speech is 1", "dnsmos", model="quality"),
+        _measure("DistillMOS", "naturalness, 1 to 5; missing speech is 1", "distillmos", model="quality"),
+        *_defect_columns(),
+        *_size_columns(),
     )
 
 
 def columns_for(systems: Sequence[SystemLine]) -> tuple[Column, ...]:
-    """The columns for a table of these systems."""
+    """Return the columns for a table of these systems."""
     return tuple(
         column
         for column in all_columns()

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: WER with intervals, the distribution of SIM-o, and one against the other."""
+"""Plot an evaluation: WER with intervals, the distribution of SIM-o, and WER against SIM-o."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from valle.evaluation.stats.bootstrap import Estimate
 from valle.statistics.style import colour, label_axes, legend_below, new_figure, save_figure, shorten
 from warehouse.rows import ScoreRow
 
-_HIGHEST_RATE = 100.0
+_MAX_RATE = 100.0
 
 
 def _bounds(estimate: Estimate) -> tuple[float, float]:
@@ -20,17 +20,17 @@ def _bounds(estimate: Estimate) -> tuple[float, float]:
 
 
 def plot_word_errors(systems: Sequence[SystemScores], path: Path) -> Path:
-    """One line per system: micro WER as a dot with its interval, macro WER as a cross."""
+    """Plot one line per system: micro WER as a dot with its interval, macro WER as a cross."""
     figure = new_figure(height=1.6 + 0.4 * len(systems))
     axes = figure.subplots()
-    for place, system in enumerate(systems):
+    for index, system in enumerate(systems):
         low, high = _bounds(system.wer)
-        axes.hlines(place, 100 * low, 100 * high, color=colour(place), linewidth=3)
-        axes.plot(100 * system.wer.value, place, "o", color=colour(place), markersize=9)
-        axes.plot(100 * system.wer_macro.value, place, "x", color="black", markersize=7)
+        axes.hlines(index, 100 * low, 100 * high, color=colour(index), linewidth=3)
+        axes.plot(100 * system.wer.value, index, "o", color=colour(index), markersize=9)
+        axes.plot(100 * system.wer_macro.value, index, "x", color="black", markersize=7)
         axes.annotate(
             f"{100 * system.wer.value:.2f}",
-            (100 * max(high, system.wer_macro.value), place),
+            (100 * max(high, system.wer_macro.value), index),
             xytext=(8, 0),
             textcoords="offset points",
             va="center",
@@ -45,7 +45,7 @@ def plot_word_errors(systems: Sequence[SystemScores], path: Path) -> Path:
 
 
 def plot_similarities(rows_by_system: Mapping[str, Sequence[ScoreRow]], path: Path) -> Path:
-    """The share of utterances whose SIM-o is at most x, one line per system: the further right the better."""
+    """Plot the share of utterances whose SIM-o is at most x, one line per system: further right is better."""
     figure = new_figure(height=4.6)
     axes = figure.subplots()
     for index, (system, rows) in enumerate(rows_by_system.items()):
@@ -59,10 +59,10 @@ def plot_similarities(rows_by_system: Mapping[str, Sequence[ScoreRow]], path: Pa
 
 
 def plot_errors_against_similarity(rows_by_system: Mapping[str, Sequence[ScoreRow]], path: Path) -> Path:
-    """Each utterance as a dot: SIM-o to the right, WER upwards, rates above 100 % drawn at 100 %.
+    """Plot each utterance as a dot: SIM-o to the right, WER upwards, rates above 100 % at 100 %.
 
-    Rates are multiples of one over the number of words, so that dots would cover one another; they are moved by less
-    than one point, always the same way for the same utterance.
+    Rates are multiples of one over the number of words, so that dots would overlap; each is moved by less than one
+    point, reproducibly.
     """
     figure = new_figure(height=5.0)
     axes = figure.subplots()
@@ -70,7 +70,7 @@ def plot_errors_against_similarity(rows_by_system: Mapping[str, Sequence[ScoreRo
     for index, (system, rows) in enumerate(rows_by_system.items()):
         points = [(value, row) for row in rows if (value := similarity(row)) is not None]
         nudges = np.random.default_rng(0).uniform(-0.9, 0.9, len(points))
-        rates = [min(100 * word_error_rate(row), _HIGHEST_RATE) for _, row in points]
+        rates = [min(100 * word_error_rate(row), _MAX_RATE) for _, row in points]
         axes.scatter(
             [value for value, _ in points],
             np.array(rates) + nudges,
@@ -81,7 +81,7 @@ def plot_errors_against_similarity(rows_by_system: Mapping[str, Sequence[ScoreRo
             linewidths=0,
             label=shorten(system),
         )
-    axes.set_ylim(-3, _HIGHEST_RATE + 3)
+    axes.set_ylim(-3, _MAX_RATE + 3)
     label_axes(axes, title="Errors against similarity", x="SIM-o (cosine)", y="WER of the utterance (%)")
     legend_below(figure, axes)
     return save_figure(figure, path)

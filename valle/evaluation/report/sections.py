@@ -1,20 +1,18 @@
-"""A section of a report before it is Markdown or HTML: a heading, a table, and the sentences around it.
+"""Represent a section of a report before it is Markdown or HTML: a heading, a table and the text around it.
 
-Both forms of a report are made from the same sections, so that they cannot disagree.
+Both forms of a report are rendered from the same sections, so that they cannot disagree.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from valle.reporting import markdown_rows
-
 Cell = str | int | float | None
-"""What a table holds. Text between backticks is a name, and is set as one."""
+"""The content of a table cell. Text between backticks is a name and rendered as code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One section. `numeric` says which columns are numbers; `intro` stands above the table, `note` below it."""
+    """One section: `intro`, the table, then `note`. `numeric` marks the columns of numbers."""
 
     heading: str
     intro: str = ""
@@ -33,18 +31,12 @@ def section(
     intro: str = "",
     note: str = "",
 ) -> Section:
-    """A section whose first `names` columns are text and whose others are numbers."""
+    """Return a section whose first `names` columns are text and whose other columns are numbers."""
     return Section(
         heading=heading,
         intro=intro,
         header=tuple(header),
         rows=tuple(tuple(row) for row in rows),
-        numeric=tuple(place >= names for place in range(len(header))),
+        numeric=tuple(index >= names for index in range(len(header))),
         note=note,
     )
-
-
-def section_markdown(given: Section) -> str:
-    """The section as Markdown, its heading at level two."""
-    table = markdown_rows(given.header, given.rows, numeric=given.numeric) if given.rows else ""
-    return "\n\n".join(part for part in (f"## {given.heading}", given.intro, table, given.note) if part)

@@ -1,191 +1,166 @@
-"""The table of utterances on the page of an evaluation: what should be heard and what was, with players."""
+"""Prepare the table of utterances on the page of an evaluation: texts, errors, measures and players."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
-from valle.evaluation.report.markup import alignment_html, header_cell, options_html, relative_link, scrollable, tag
+from valle.evaluation.report.html import relative_link
 from valle.evaluation.stats.aggregate import similarity, word_error_rate, worst_first
-from valle.evaluation.systems.controls import control_of, system_rank
+from valle.evaluation.systems.base import control_of, system_rank
+from valle.text.errors import AlignedWord, align_words
 from warehouse.rows import ScoreRow
 
-MOST_ROWS = 2_000
-"""Utterances that a page lists; of more, those with the most errors of each system."""
-
-
-def _listed(scores: Sequence[ScoreRow], label: str, most_rows: int) -> list[ScoreRow]:
-    """The rows of one normaliser that the page lists: of each system those with the most errors, models first."""
-    by_system: dict[str, list[ScoreRow]] = {}
-    for row in scores:
-        if row.normaliser == label:
-            by_system.setdefault(row.system, []).append(row)
-    share = max(1, most_rows // max(1, len(by_system)))
-    order = sorted(by_system, key=lambda name: (control_of(name) is not None, system_rank(name)))
-    return [row for name in order for row in sorted(by_system[name], key=worst_first)[:share]]
-
-
-_BEFORE_SPEECH = 1
-"""Measures that stand before the player and the texts, which are what most readers look for."""
+MAX_ROWS = 2_000
+"""Limit on the utterances of a page; beyond it those with the most errors of each system are listed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Measure:
-    """A number of an utterance beside its word errors; `judge` says who measured it."""
+class Measure:
+    """A number of an utterance besides its word errors; `model` names what computed it."""
 
     heading: str
     meaning: str
     decimals: int
     read: Callable[[ScoreRow], float | None]
-    judge: Callable[[ScoreRow], str] = lambda row: ""
-
-    def cell(self, row: ScoreRow) -> str:
-        value = self.read(row)
-        return tag(
-            "td",
-            "-" if value is None else f"{value:.{self.decimals}f}",
-            class_="number",
-            data_value=None if value is None else repr(float(value)),
-            title="; ".join(part for part in (self.meaning, self.judge(row)) if part),
-        )
+    model: Callable[[ScoreRow], str] = lambda row: ""
 
 
-def _voice(row: ScoreRow) -> str:
+@dataclass(frozen=True, slots=True)
+class MeasureCell:
+    """A measure of one utterance as printed; `value` is for sorting, `title` the tooltip."""
+
+    text: str
+    value: str | None
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Error rate and alignment of one utterance, with the normalisers (labels) under which they are equal."""
+
+    normalisers: Sequence[str]
+    rate: str
+    value: str
+    origin: str
+    words: Sequence[AlignedWord]
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceLine:
+    """A line of the table. `link` is None for missing speech, whose reason is `missing`."""
+
+    row: ScoreRow
+    link: str | None
+    missing: str
+    variants: Sequence[Variant]
+    cells: Sequence[MeasureCell]
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceTable:
+    """The lines of the table, out of `num_scores`; the first of the normalisers is shown."""
+
+    normaliser: str
+    lines: Sequence[UtteranceLine]
+    measures: Sequence[Measure]
+    systems: Sequence[str]
+    num_scores: int
+
+
+def utterance_table(
+    scores: Sequence[ScoreRow], labels: Sequence[str], directory: Path, *, max_rows: int = MAX_ROWS
+) -> UtteranceTable:
+    """Prepare the table for a page in `directory`; of the normalisers `labels` the first is shown."""
+    rows = _select(scores, labels[0], max_rows)
+    by_output: dict[tuple[str, str, int], dict[str, ScoreRow]] = {}
+    for row in scores:
+        by_output.setdefault((row.system, row.utterance, row.trial), {})[row.normaliser] = row
+    measures = _measures(rows)
+    return UtteranceTable(
+        normaliser=labels[0],
+        lines=[
+            UtteranceLine(
+                row=row,
+                link=None if row.path is None else relative_link(Path(row.path), directory),
+                missing=f"missing: {row.failure}" if row.failure else "missing",
+                variants=_variants(by_output[row.system, row.utterance, row.trial], labels),
+                cells=[_cell(measure, row) for measure in measures],
+            )
+            for row in rows
+        ],
+        measures=measures,
+        systems=list(dict.fromkeys(row.system for row in rows)),
+        num_scores=sum(row.normaliser == labels[0] for row in scores),
+    )
+
+
+def _select(scores: Sequence[ScoreRow], label: str, max_rows: int) -> list[ScoreRow]:
+    """Return the rows of one normaliser with the most errors of each system, models first."""
+    by_system: dict[str, list[ScoreRow]] = {}
+    for row in scores:
+        if row.normaliser == label:
+            by_system.setdefault(row.system, []).append(row)
+    max_of_system = max(1, max_rows // max(1, len(by_system)))
+    order = sorted(by_system, key=lambda name: (control_of(name) is not None, system_rank(name)))
+    return [row for name in order for row in sorted(by_system[name], key=worst_first)[:max_of_system]]
+
+
+def _encoder(row: ScoreRow) -> str:
     return f"speaker encoder {row.speaker_model}; prompt {row.prompt or 'none'}"
 
 
-def _naturalness(row: ScoreRow) -> str:
+def _scorer(row: ScoreRow) -> str:
     return row.quality_model or ""
-
-
-def _measures(rows: Sequence[ScoreRow]) -> list[_Measure]:
-    """The measures that any of the rows has."""
-    known = (
-        _Measure("SIM-o", "cosine with the original prompt", 3, similarity, _voice),
-        _Measure("SIM-r", "cosine with the prompt through the codec", 3, lambda row: row.sim_r, _voice),
-        _Measure("PER %", "phoneme errors over phonemes", 1, _phoneme_rate, lambda row: row.phonemizer or ""),
-        _Measure("DNSMOS", "P.835 overall, 1 to 5", 2, lambda row: row.dnsmos_ovrl, _naturalness),
-        _Measure("DistillMOS", "1 to 5", 2, lambda row: row.distillmos, _naturalness),
-        _Measure("repeated", "longest run of words heard too often", 0, lambda row: row.repeated_words),
-        _Measure("silence", "seconds of the longest silence", 2, lambda row: row.longest_silence),
-        _Measure("seconds", "duration of the speech", 2, lambda row: row.duration),
-    )
-    return [measure for measure in known if any(measure.read(row) is not None for row in rows)]
 
 
 def _phoneme_rate(row: ScoreRow) -> float | None:
     return 100 * row.phoneme_errors / row.num_phonemes if row.phoneme_errors is not None and row.num_phonemes else None
 
 
-def _head(measures: Sequence[_Measure]) -> str:
-    numbers = [header_cell(each.heading, numeric=True, meaning=each.meaning) for each in measures]
-    cells = [
-        header_cell("system", numeric=False),
-        header_cell("utterance", numeric=False, meaning="a click shows only this utterance, by every system"),
-        header_cell("WER %", numeric=True, meaning="word errors over words of this utterance"),
-        *numbers[:_BEFORE_SPEECH],
-        header_cell("speech", numeric=False),
-        header_cell("what should be heard, with what was heard", numeric=False),
-        *numbers[_BEFORE_SPEECH:],
-        header_cell("speaker", numeric=False),
-        header_cell("trial", numeric=True, meaning="which of the seeds"),
-    ]
-    return tag("thead", tag("tr", "".join(cells)))
-
-
-def utterance_table(
-    scores: Sequence[ScoreRow], labels: Sequence[str], directory: Path, *, most_rows: int = MOST_ROWS
-) -> str:
-    """The section as HTML, for a page in `directory`; of the normalisers `labels` the first is shown."""
-    rows = _listed(scores, labels[0], most_rows)
-    variants: dict[tuple[str, str, int], dict[str, ScoreRow]] = {}
-    for row in scores:
-        variants.setdefault((row.system, row.utterance, row.trial), {})[row.normaliser] = row
-    measures = _measures(rows)
-    lines = [_line(row, variants[row.system, row.utterance, row.trial], labels, measures, directory) for row in rows]
-    table = tag(
-        "table",
-        _head(measures) + tag("tbody", "\n".join(lines)),
-        class_="sortable",
-        id="utterances",
+def _measures(rows: Sequence[ScoreRow]) -> list[Measure]:
+    """Return the measures that any of the rows has. SIM-o is first, because it is shown before the players."""
+    measures = (
+        Measure("SIM-o", "cosine with the original prompt", 3, similarity, _encoder),
+        Measure("SIM-r", "cosine with the prompt through the codec", 3, lambda row: row.sim_r, _encoder),
+        Measure("PER %", "phoneme errors over phonemes", 1, _phoneme_rate, lambda row: row.phonemizer or ""),
+        Measure("DNSMOS", "P.835 overall, 1 to 5", 2, lambda row: row.dnsmos_ovrl, _scorer),
+        Measure("DistillMOS", "1 to 5", 2, lambda row: row.distillmos, _scorer),
+        Measure("repeated", "longest run of words transcribed too often", 0, lambda row: row.repeated_words),
+        Measure("silence", "seconds of the longest silence", 2, lambda row: row.longest_silence),
+        Measure("seconds", "duration of the speech", 2, lambda row: row.duration),
     )
-    total = sum(row.normaliser == labels[0] for row in scores)
-    left_out = f" Of {total:,} scores the {len(rows):,} with the most errors of each system are listed."
-    legend = (
-        "In the texts: "
-        + tag("span", tag("del", "said") + tag("ins", "heard"), class_="substitution")
-        + " replaced, "
-        + tag("del", "left out", class_="deletion")
-        + ", "
-        + tag("ins", "added", class_="insertion")
-        + "."
+    return [measure for measure in measures if any(measure.read(row) is not None for row in rows)]
+
+
+def _cell(measure: Measure, row: ScoreRow) -> MeasureCell:
+    value = measure.read(row)
+    return MeasureCell(
+        text="-" if value is None else f"{value:.{measure.decimals}f}",
+        value=None if value is None else repr(float(value)),
+        title="; ".join(text for text in (measure.meaning, measure.model(row)) if text),
     )
-    body = [
-        tag("h2", "Utterances"),
-        _filters(list(dict.fromkeys(row.system for row in rows))),
-        tag("p", legend + left_out * (total > len(rows))),
-        scrollable(table, "Utterances"),
-        tag("p", tag("button", "Show more", type="button", id="more", hidden="hidden")),
+
+
+def _variants(by_normaliser: Mapping[str, ScoreRow], labels: Sequence[str]) -> list[Variant]:
+    """Return rate and alignment under each normaliser; normalisers with equal ones share an element of the page."""
+    shared: dict[tuple[float, str, str], list[str]] = {}
+    rows = {label: by_normaliser[label] for label in labels if label in by_normaliser}
+    for label, row in rows.items():
+        shared.setdefault((word_error_rate(row), row.reference, row.hypothesis), []).append(label)
+    return [
+        Variant(
+            normalisers=members,
+            rate=f"{100 * rate:.1f}",
+            value=repr(100 * rate),
+            origin=_origin(rows[members[0]], members),
+            words=align_words(reference, hypothesis),
+        )
+        for (rate, reference, hypothesis), members in shared.items()
     ]
-    return tag("section", "\n".join(body))
 
 
-def _filters(systems: Sequence[str]) -> str:
-    choices = {"": "all"} | {name: name for name in systems}
-    fields = [
-        tag("label", "System " + tag("select", options_html(choices, ""), id="system-filter")),
-        tag("label", 'Contains <input type="search" id="text-filter">'),
-        tag("output", "", id="shown", for_="system-filter text-filter"),
-    ]
-    return tag("p", " ".join(fields), class_="choice")
-
-
-def _line(
-    row: ScoreRow,
-    variants: Mapping[str, ScoreRow],
-    labels: Sequence[str],
-    measures: Sequence[_Measure],
-    directory: Path,
-) -> str:
-    rates, texts = _variants(variants, labels)
-    numbers = [measure.cell(row) for measure in measures]
-    cells = [
-        tag("td", tag("code", escape(row.system))),
-        tag("td", tag("button", escape(row.utterance), type="button", class_="utterance")),
-        tag("td", rates, class_="number"),
-        *numbers[:_BEFORE_SPEECH],
-        tag("td", _player(row, directory)),
-        tag("td", texts, class_="texts"),
-        *numbers[_BEFORE_SPEECH:],
-        tag("td", escape(row.speaker)),
-        tag("td", str(row.trial), class_="number", data_value=str(row.trial)),
-    ]
-    return tag("tr", "".join(cells), data_system=row.system)
-
-
-def _player(row: ScoreRow, directory: Path) -> str:
-    if row.path is None:
-        return f"missing: {escape(row.failure)}" if row.failure else "missing"
-    link = relative_link(Path(row.path), directory)
-    label = f"{row.system}, {row.utterance}, trial {row.trial}"
-    return tag("audio", "", src=link, controls="controls", preload="none", aria_label=label)
-
-
-def _variants(variants: Mapping[str, ScoreRow], labels: Sequence[str]) -> tuple[str, str]:
-    """Rate and marked texts under each normaliser; those under which they are equal share one element."""
-    grouped: dict[tuple[str, str, str], list[str]] = {}
-    for label in labels:
-        row = variants.get(label)
-        if row is None:
-            continue
-        rate = 100 * word_error_rate(row)
-        counted = f"{row.word_errors} errors in {row.num_words} words"
-        origin = f"{counted}; ASR {row.asr_model}; scored {row.scored_at:%Y-%m-%d %H:%M:%S}"
-        shown = tag("span", f"{rate:.1f}", title=origin)
-        grouped.setdefault((repr(rate), shown, alignment_html(row.reference, row.hypothesis)), []).append(label)
-    rates, texts = [], []
-    for (value, shown, marked), names in grouped.items():
-        attributes = {"data_normalisers": " ".join(names), "hidden": None if labels[0] in names else "hidden"}
-        rates.append(tag("span", shown, data_value=value, **attributes))
-        texts.append(tag("div", marked, **attributes))
-    return "".join(rates), "".join(texts)
+def _origin(row: ScoreRow, labels: Sequence[str]) -> str:
+    return (
+        f"{row.word_errors} errors in {row.num_words} words under {', '.join(labels)}; ASR {row.asr_model}; "
+        f"scored {row.scored_at:%Y-%m-%d %H:%M:%S}"
+    )

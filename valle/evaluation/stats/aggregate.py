@@ -1,7 +1,7 @@
-"""Rows of scores to one line per system: every rate with its interval, nothing skipped.
+"""Aggregate score rows per system: every rate with its interval, no row skipped.
 
-Micro is errors over words of all utterances together, macro is the mean of the rates of the utterances: the first is
-what ASR reports, the second what seed-tts-eval prints. They can disagree on which system is better, so both are here.
+Micro rates are errors over words of all utterances together, as in ASR; macro rates are the mean of the rates of the
+utterances, as in seed-tts-eval. Both are reported, because they can disagree on the better system.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,24 +23,24 @@ from warehouse.rows import ScoreRow
 Verdict = Literal["better", "tie", "worse"]
 
 Clustering = Literal["speaker", "line"]
-"""What is resampled: speakers, because the lines of one voice succeed and fail together, or single lines."""
+"""The unit of resampling: speakers, whose utterances are correlated, or single utterances."""
 
 CATASTROPHIC_RATE = 0.5
-"""Above this share of wrong words an utterance is counted as failed."""
+"""Word error rate above which an utterance counts as failed."""
 
 TIE_WER = 0.005
-"""Differences of micro WER below half a point on one training run are called ties."""
+"""Difference of micro WER below which two systems tie: less than the spread of training runs."""
 
 TIE_SIM = 0.03
-"""Differences of SIM-o below this on one training run are called ties."""
+"""Difference of SIM-o below which two systems tie: less than the spread of training runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemScores:
-    """One system under one protocol and normaliser. Rates are fractions: 0.05 is five percent.
+    """Aggregated scores of one system under one protocol and normaliser. Rates are fractions: 0.05 is five percent.
 
-    Missing speech counts: all of its words are errors and its SIM-o is 0. `sim_o` is None for a system whose voice
-    was not measured.
+    Missing speech counts: all of its words are errors and its SIM-o is 0. `sim_o` is None where similarity was not
+    measured.
     """
 
     evaluation: str
@@ -67,9 +67,9 @@ class SystemScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """System A against system B on the utterances and trials that both were asked for.
+    """Paired differences of system A and system B on the utterances and trials of both.
 
-    `wer` is of micro rates, `wer_macro` of macro rates: they can disagree on the verdict.
+    `wer` compares micro rates, `wer_macro` macro rates; their verdicts can disagree.
     """
 
     system_a: str
@@ -81,29 +81,29 @@ class Comparison:
 
     @property
     def is_wer_tie(self) -> bool:
-        """Too small a difference, or an interval that holds zero."""
+        """Whether the difference is too small, or its interval includes zero."""
         return _is_tie(self.wer, TIE_WER)
 
     @property
     def is_sim_tie(self) -> bool:
-        """Too small a difference, or an interval that holds zero; a tie as well where nothing was measured."""
+        """Whether the difference is too small, its interval includes zero, or nothing was measured."""
         return self.sim_o is None or _is_tie(self.sim_o, TIE_SIM)
 
     @property
     def wer_verdict(self) -> Verdict:
-        """What the micro rates say of system A."""
+        """Verdict on system A by micro rates."""
         return "tie" if self.is_wer_tie else ("better" if self.wer.difference < 0 else "worse")
 
     @property
     def wer_macro_verdict(self) -> Verdict:
-        """What the macro rates say of system A."""
+        """Verdict on system A by macro rates."""
         if _is_tie(self.wer_macro, TIE_WER):
             return "tie"
         return "better" if self.wer_macro.difference < 0 else "worse"
 
     @property
     def sim_verdict(self) -> Verdict:
-        """What the similarities say of system A."""
+        """Verdict on system A by similarity."""
         if self.sim_o is None or self.is_sim_tie:
             return "tie"
         return "better" if self.sim_o.difference > 0 else "worse"
@@ -116,25 +116,25 @@ def _is_tie(difference: PairedDifference, smallest: float) -> bool:
 
 
 def word_error_rate(row: ScoreRow) -> float:
-    """Word errors per word of the reference."""
+    """Return word errors per word of the reference, which `score` guarantees to have one."""
     return row.word_errors / row.num_words
 
 
 def worst_first(row: ScoreRow) -> tuple[float, int, str, int]:
-    """Sorts rows by their word errors, the highest rate first."""
+    """Return a sort key that lists the highest word error rates first."""
     return (-word_error_rate(row), -row.word_errors, row.utterance, row.trial)
 
 
 def similarity(row: ScoreRow) -> float | None:
-    """SIM-o of a row; 0 where there is no speech, None where there is speech and nobody measured it."""
+    """Return SIM-o of a row: 0 without speech, None for speech whose similarity was not measured."""
     return 0.0 if row.path is None else row.sim_o
 
 
 def _similarity_estimate(
     rows: Sequence[ScoreRow], options: BootstrapOptions, clusters: Sequence[str]
 ) -> Estimate | None:
-    spoken = [row for row in rows if row.path is not None]
-    if spoken and all(row.sim_o is None for row in spoken):
+    present = [row for row in rows if row.path is not None]
+    if present and all(row.sim_o is None for row in present):
         return None
     measured = [
         (value, name) for row, name in zip(rows, clusters, strict=True) if (value := similarity(row)) is not None
@@ -198,19 +198,19 @@ def _system_key(row: ScoreRow) -> tuple[str, str, str, str]:
 def aggregate(
     rows: Sequence[ScoreRow], *, options: BootstrapOptions | None = None, clustering: Clustering = "speaker"
 ) -> list[SystemScores]:
-    """One `SystemScores` per evaluation, protocol, normaliser and system, in that order.
+    """Return one `SystemScores` per evaluation, protocol, normaliser and system, in that order.
 
-    Raises ConfigurationError when one system was heard by two ASR models or two speaker encoders: such numbers do
-    not belong in one mean.
+    Raise ConfigurationError when one system was scored by two ASR models or two speaker encoders, whose scores must
+    not be averaged.
     """
     options = options or BootstrapOptions()
     results = []
     for key, group in groupby(sorted(rows, key=_system_key), key=_system_key):
         members = list(group)
-        judges = {(row.asr_model, row.speaker_model) for row in members}
-        if len(judges) > 1:
+        models = {(row.asr_model, row.speaker_model) for row in members}
+        if len(models) > 1:
             raise ConfigurationError(
-                f"System {key[3]} of evaluation {key[0]} was scored by {len(judges)} different pairs of models; "
+                f"System {key[3]} of evaluation {key[0]} was scored by {len(models)} different pairs of models; "
                 "score it again with one ASR model and one speaker encoder."
             )
         results.append(_aggregate_system(members, options, clustering))
@@ -228,17 +228,17 @@ def compare(
     options: BootstrapOptions | None = None,
     clustering: Clustering = "speaker",
 ) -> Comparison:
-    """Paired comparison of two systems under one protocol and normaliser, clustered by speaker unless told otherwise.
+    """Compare two systems under one protocol and normaliser, paired on utterance and trial.
 
-    A control has one trial only (the same speech every time); it is paired with every trial of the other system.
-    Raises ConfigurationError when they share no utterance or their references differ.
+    A control has a single trial, which is paired with every trial of the other system. Raise ConfigurationError when
+    the systems share no utterance or their references differ.
     """
     by_trial = {_trial_key(row): row for row in rows_b}
     single = {row.utterance: row for row in rows_b} if len({row.trial for row in rows_b}) == 1 else {}
     pairs = [
-        (row, other)
+        (row, counterpart)
         for row in rows_a
-        if (other := by_trial.get(_trial_key(row)) or single.get(row.utterance)) is not None
+        if (counterpart := by_trial.get(_trial_key(row)) or single.get(row.utterance)) is not None
     ]
     if not pairs:
         raise ConfigurationError("The two systems share no utterance; compare systems of one evaluation.")
@@ -259,18 +259,18 @@ def compare(
         clusters=clusters,
         options=options,
     )
-    voices = [
+    similarities = [
         (x, y, name)
         for (a, b), name in zip(pairs, clusters, strict=True)
         if (x := similarity(a)) is not None and (y := similarity(b)) is not None
     ]
     sim = None
-    if voices:
+    if similarities:
         sim = compare_ratios(
-            [x for x, _, _ in voices],
-            [y for _, y, _ in voices],
-            [1] * len(voices),
-            clusters=[name for _, _, name in voices],
+            [x for x, _, _ in similarities],
+            [y for _, y, _ in similarities],
+            [1] * len(similarities),
+            clusters=[name for _, _, name in similarities],
             options=options,
         )
     return Comparison(

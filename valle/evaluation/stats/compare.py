@@ -1,19 +1,19 @@
-"""Two systems of the lake against each other: refused unless the same judges heard the same sentences, then in words.
+"""Compare two systems of the lake, and state the result in a sentence.
 
-Systems may come from two evaluations (yesterday's checkpoint and today's). Whatever was not the same for both would
-show up as a difference between the systems, so that a comparison across ASR models, speaker encoders, normalisers or
-lists of items is an error, which names them.
+The systems may belong to two evaluations (an earlier and a later checkpoint). Any other difference would appear as a
+difference between the systems, so a comparison across ASR models, speaker encoders, normalisers or lists of items is
+an error that names them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from valle.evaluation.metrics.rescore import under_every_normaliser
-from valle.evaluation.report.provenance import Provenance, provenance_of
+from valle.evaluation.metrics.rescore import rescore
 from valle.evaluation.stats.aggregate import TIE_SIM, TIE_WER, Comparison, SystemScores, Verdict, aggregate
 from valle.evaluation.stats.aggregate import compare as compare_rows
 from valle.evaluation.stats.bootstrap import BootstrapOptions, PairedDifference
-from valle.evaluation.systems.controls import control_of
+from valle.evaluation.stats.provenance import Provenance, provenance_of
+from valle.evaluation.systems.base import control_of
 from valle.text.normalise import get_normaliser
 from warehouse.catalogue.views import connect, run_query
 from warehouse.errors import ConfigurationError
@@ -35,7 +35,7 @@ class SystemName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredComparison:
-    """Two stored systems, how each did, the paired difference, and what that says in one sentence."""
+    """Scores of two stored systems, their paired difference, and the result in one sentence."""
 
     a: SystemScores
     b: SystemScores
@@ -52,8 +52,8 @@ def compare_stored(
     """Compare two systems of the lake, paired on utterance and trial, clustered by speaker.
 
     Each is named `EVALUATION:SYSTEM`, or by the evaluation alone when it has one model, or by the system alone when
-    one evaluation has it. `normaliser` is a name; by default one under which both are stored.
-    Raises ConfigurationError when a name fits nothing or too much, and when the two cannot be compared.
+    it is in one evaluation. `normaliser` is a name; by default one under which both are stored. Raise
+    ConfigurationError when a name matches nothing or several systems, and when the two cannot be compared.
     """
     with connect(lake.snapshot()) as connection:
         table = run_query(connection, "SELECT DISTINCT evaluation, system FROM scores ORDER BY ALL")
@@ -70,7 +70,7 @@ def compare_stored(
 
 
 def find_system(name: str, known: Sequence[SystemName]) -> SystemName:
-    """The system that a name means, see `compare_stored`."""
+    """Return the system of a name, see `compare_stored`."""
     exact = [each for each in known if str(each) == name]
     of_evaluation = [each for each in known if each.evaluation == name and control_of(each.system) is None]
     of_system = [each for each in known if each.system == name]
@@ -78,9 +78,9 @@ def find_system(name: str, known: Sequence[SystemName]) -> SystemName:
         if len(found) == 1:
             return found[0]
         if found:
-            raise ConfigurationError(f"{name!r} may be any of {_listed(found)}; write one of them.")
-    what = f"there is {_listed(known)}" if known else "nothing has been scored yet, run `valle evaluate`"
-    raise ConfigurationError(f"The lake has no scores of {name!r}; {what}.")
+            raise ConfigurationError(f"{name!r} matches {_listed(found)}; name one of them.")
+    advice = f"it has {_listed(known)}" if known else "it has no scores at all, run `valle evaluate`"
+    raise ConfigurationError(f"The lake has no scores of {name!r}; {advice}.")
 
 
 def _listed(names: Sequence[SystemName], most: int = 20) -> str:
@@ -93,7 +93,7 @@ def _under_one_normaliser(
 ) -> tuple[list[ScoreRow], list[ScoreRow]]:
     if normaliser is not None:
         label = get_normaliser(normaliser).label
-        rows_a, rows_b = under_every_normaliser(rows_a), under_every_normaliser(rows_b)
+        rows_a, rows_b = rescore(rows_a), rescore(rows_b)
         labels = [label]
     else:
         labels = [row.normaliser for row in rows_a]
@@ -110,9 +110,9 @@ def _under_one_normaliser(
 def compare_systems(
     rows_a: Sequence[ScoreRow], rows_b: Sequence[ScoreRow], *, options: BootstrapOptions | None = None
 ) -> StoredComparison:
-    """Compare the scores of two systems, each under the same normaliser.
+    """Compare the scores of two systems under the same normaliser.
 
-    Raises ConfigurationError, naming all that differs, when they had other judges or other items.
+    Raise ConfigurationError that names all differences when metric models or items differ.
     """
     origin_a, origin_b = provenance_of(rows_a), provenance_of(rows_b)
     _require_same_terms(rows_a, rows_b, origin_a, origin_b)
@@ -138,40 +138,40 @@ def _require_same_terms(rows_a: Sequence[ScoreRow], rows_b: Sequence[ScoreRow], 
         ("protocol", lambda origin: origin.protocol),
         ("list of items", lambda origin: f"{origin.num_items} with hash {origin.items}"),
     )
-    different = [f"{what} ({read(a)} and {read(b)})" for what, read in terms if read(a) != read(b)]
+    differences = [f"{name} ({read(a)} and {read(b)})" for name, read in terms if read(a) != read(b)]
     trials_a, trials_b = ({row.trial for row in rows} for rows in (rows_a, rows_b))
     if trials_a != trials_b and min(len(trials_a), len(trials_b)) > 1:
-        different.append(f"number of trials ({len(trials_a)} and {len(trials_b)})")
-    if different:
+        differences.append(f"number of trials ({len(trials_a)} and {len(trials_b)})")
+    if differences:
         raise ConfigurationError(
-            f"{a.system} and {b.system} cannot be compared, they differ in {', '.join(different)}; "
+            f"{a.system} and {b.system} cannot be compared, they differ in {', '.join(differences)}; "
             "evaluate both with the same."
         )
 
 
 def _sentence(a: SystemScores, b: SystemScores, paired: Comparison, num_speakers: int) -> str:
-    """The verdict in words, for somebody who reads nothing else."""
+    """State the verdict with its numbers and the normaliser of its WER."""
     names = (a.system, b.system) if a.system != b.system else (_full(a), _full(b))
     words = {
         "better": f"{names[0]} makes fewer word errors than {names[1]}",
         "worse": f"{names[0]} makes more word errors than {names[1]}",
         "tie": f"{names[0]} and {names[1]} tie in word errors",
     }[paired.wer_verdict]
-    rates = f"{100 * a.wer.value:.2f} % against {100 * b.wer.value:.2f} % micro WER"
-    text = f"{words}: {rates} ({_told(paired.wer, paired.wer_verdict, TIE_WER, 100, 2, ' points')}"
+    rates = f"{100 * a.wer.value:.2f} % against {100 * b.wer.value:.2f} % micro WER under {a.normaliser}"
+    text = f"{words}: {rates} ({_describe(paired.wer, paired.wer_verdict, TIE_WER, 100, 2, ' points')}"
     text += f", probability of improvement {paired.wer.probability:.2f})"
     if paired.wer_macro_verdict != paired.wer_verdict:
-        text += f", though their macro WER says {paired.wer_macro_verdict}"
+        text += f", though by macro WER it is {paired.wer_macro_verdict}"
     if paired.sim_o is None or a.sim_o is None or b.sim_o is None:
-        text += "; voices were not measured"
+        text += "; speaker similarity was not measured"
     else:
-        voices = {
-            "better": f"the voice of {names[0]} is closer to the prompt",
-            "worse": f"the voice of {names[0]} is further from the prompt",
-            "tie": "they tie in closeness to the prompt",
+        similarity = {
+            "better": f"{names[0]} is more similar to the prompt",
+            "worse": f"{names[0]} is less similar to the prompt",
+            "tie": "they tie in similarity to the prompt",
         }[paired.sim_verdict]
-        text += f"; {voices}: SIM-o {a.sim_o.value:.3f} against {b.sim_o.value:.3f} "
-        text += f"({_told(paired.sim_o, paired.sim_verdict, TIE_SIM, 1, 3, '')})"
+        text += f"; {similarity}: SIM-o {a.sim_o.value:.3f} against {b.sim_o.value:.3f} "
+        text += f"({_describe(paired.sim_o, paired.sim_verdict, TIE_SIM, 1, 3, '')})"
     return f"{text}; {paired.num_pairs:,} pairs of {num_speakers} speakers."
 
 
@@ -179,14 +179,16 @@ def _full(system: SystemScores) -> str:
     return f"{system.evaluation}:{system.system}"
 
 
-def _told(paired: PairedDifference, verdict: Verdict, smallest: float, factor: float, decimals: int, unit: str) -> str:
-    """A difference, its interval, and why it is a tie if it is one."""
+def _describe(
+    paired: PairedDifference, verdict: Verdict, smallest: float, factor: float, decimals: int, unit: str
+) -> str:
+    """Describe a difference, its interval, and the reason of a tie."""
     text = f"{factor * paired.difference:+.{decimals}f}{unit}"
     if paired.low is None or paired.high is None:
-        return f"{text}, one speaker gives no interval"
+        return f"{text}, a single speaker gives no interval"
     text += f", 95 % interval {factor * paired.low:+.{decimals}f} to {factor * paired.high:+.{decimals}f}"
     if verdict != "tie":
         return text
     if paired.low <= 0 <= paired.high:
-        return f"{text}, which holds zero"
+        return f"{text}, which includes zero"
     return f"{text}, below {factor * smallest:g}{unit}"

@@ -1,7 +1,7 @@
-"""The speech of an evaluation: one folder per system, laid out as a corpus, so that it goes down the road again.
+"""Store the speech of an evaluation: one folder per system, laid out as a corpus that the pipeline ingests.
 
-Every output is one audio file with its text and a note of how it was made. Files appear one by one, whole, and those
-that exist are kept, so an evaluation that was killed at any moment goes on where it stood.
+Every output is one audio file with its text and a note of how it was made. Files are written atomically and existing
+ones are kept, so an evaluation that was killed continues from its last complete file.
 """
 
 import json
@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from valle.audio import Audio, AudioLocation, UnreadableAudio, read_audio, write_audio
-from valle.evaluation.items.items import EvaluationItem, continues
+from valle.evaluation.items.items import EvaluationItem, is_continuation
+from valle.reporting import write_text
 from warehouse.errors import ConfigurationError
 
 SUFFIX = ".flac"
-_CIRCUMSTANCES = "circumstances.json"
+_HARDWARE_NOTES = "hardware.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
-    """One file of speech, or the reason why there is none: which system made it of which item.
+class SpeechFile:
+    """The speech of one item by one system, or the reason why there is none.
 
-    `seconds` is the wall time it took, `first_audio_seconds` the time until its beginning could be played; None where
-    nobody measured it. `failure` is None where there is a file.
+    `seconds` is the wall time of the synthesis, `first_audio_seconds` the time until the first playable audio; None
+    where it was not measured. `failure` is None where there is a file.
     """
 
     system: str
@@ -38,16 +39,16 @@ class Spoken:
 
 
 def speech_path(directory: Path, system: str, item: EvaluationItem) -> Path:
-    """Where the speech of an item by a system lies (or will lie) below `directory`."""
+    """Return the path of the speech of an item by a system below `directory`."""
     return directory / system / f"{item.utterance}-{item.trial}{SUFFIX}"
 
 
 def pending(items: Sequence[EvaluationItem], system: str, directory: Path) -> list[EvaluationItem]:
-    """The items that have no speech yet; a failure is tried again."""
+    """Return the items without a file of speech; failures are tried again."""
     return [item for item in items if not speech_path(directory, system, item).exists()]
 
 
-def keep_speech(
+def write_speech(
     path: Path,
     audio: Audio,
     item: EvaluationItem,
@@ -61,20 +62,17 @@ def keep_speech(
     write_audio(path, audio)
 
 
-def keep_failure(path: Path, reason: str) -> None:
-    """Note why an item has no speech."""
+def write_failure(path: Path, reason: str) -> None:
+    """Write the reason why an item has no speech."""
     _write_note(path, {"failure": reason})
 
 
 def _write_note(path: Path, note: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.note.tmp")
-    temporary.write_text(json.dumps(note), encoding="utf-8")
-    temporary.replace(path.with_suffix(".json"))
+    write_text(path.with_suffix(".json"), json.dumps(note))
 
 
-def find_speech(items: Iterable[EvaluationItem], system: str, directory: Path) -> list[Spoken]:
-    """What a system has spoken so far, and what it has failed at, in the order of the items."""
+def find_speech(items: Iterable[EvaluationItem], system: str, directory: Path) -> list[SpeechFile]:
+    """Return the files and failures of a system so far, in the order of the items."""
     found = []
     for item in items:
         path = speech_path(directory, system, item)
@@ -82,7 +80,7 @@ def find_speech(items: Iterable[EvaluationItem], system: str, directory: Path) -
         if not path.exists() and note.get("failure") is None:
             continue
         found.append(
-            Spoken(
+            SpeechFile(
                 system=system,
                 utterance=item.utterance,
                 trial=item.trial,
@@ -103,55 +101,57 @@ def _read_note(path: Path) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def voices_directory(directory: Path) -> Path:
-    """Beside a folder of speech, the folder of what is only compared by its voice: nobody listens to its words."""
+def similarity_directory(directory: Path) -> Path:
+    """Return the sibling folder for audio that is only used for speaker similarity and never transcribed."""
     return directory.with_name(f"{directory.name}-voices")
 
 
-def continued_path(path: Path) -> Path:
-    """Where the speech of a file lies without its prompt, for speech that goes on from one."""
-    return voices_directory(path.parent.parent) / path.parent.name / path.name
+def continuation_path(path: Path) -> Path:
+    """Return the path of the speech of a file without the prompt that it begins with."""
+    return similarity_directory(path.parent.parent) / path.parent.name / path.name
 
 
-def write_continued(items: Sequence[EvaluationItem], systems: Sequence[str], directory: Path) -> None:
-    """Write the speech of continuations once more, without the seconds of the prompt that it begins with.
+def write_continuations(items: Sequence[EvaluationItem], systems: Sequence[str], directory: Path) -> None:
+    """Write the speech of continuations again without the prompt, so that similarity is measured on new speech only.
 
-    Speech that is no longer than its prompt has no such file: it is compared whole.
+    Speech that is no longer than its prompt gets no such file and is compared as it is.
     """
-    going_on = [item for item in items if continues(item) and item.prompt_duration]
+    continuations = [item for item in items if is_continuation(item) and item.prompt_duration]
     for system in systems:
-        for item in going_on:
+        for item in continuations:
             path = speech_path(directory, system, item)
-            cut = continued_path(path)
-            if cut.exists() or not path.exists():
+            target = continuation_path(path)
+            if target.exists() or not path.exists():
                 continue
             audio = read_item_audio(AudioLocation(str(path)))
             start = round((item.prompt_duration or 0.0) * audio.sample_rate)
             if len(audio.samples) > start:
-                keep_speech(cut, Audio(audio.samples[start:], audio.sample_rate), item)
+                write_speech(target, Audio(audio.samples[start:], audio.sample_rate), item)
 
 
 def read_item_audio(location: AudioLocation, sample_rate: int | None = None) -> Audio:
-    """Audio that a list of items names. Raises ConfigurationError when it cannot be read."""
+    """Read audio that a list of items names. Raise ConfigurationError when it cannot be read."""
     try:
         return read_audio(location, sample_rate)
     except UnreadableAudio as error:
-        raise ConfigurationError(f"The evaluation needs {location.path}, which cannot be read ({error}).") from error
+        raise ConfigurationError(
+            f"The evaluation needs {location.path}, which cannot be read ({error}); restore it or leave it out of "
+            "the list."
+        ) from error
 
 
-def note_circumstances(directory: Path, device: str, threads: int) -> None:
-    """Note on which hardware the speech below `directory` is made: its times mean nothing without."""
-    lines = read_circumstances(directory)
-    line = f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, device {device}, {threads} threads"
-    if line not in lines:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / _CIRCUMSTANCES).write_text(json.dumps([*lines, line]), encoding="utf-8")
+def write_hardware_note(directory: Path, device: str, threads: int) -> None:
+    """Record the hardware that synthesizes the speech below `directory`, without which its times mean nothing."""
+    notes = read_hardware_notes(directory)
+    note = f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, device {device}, {threads} threads"
+    if note not in notes:
+        write_text(directory / _HARDWARE_NOTES, json.dumps([*notes, note]))
 
 
-def read_circumstances(directory: Path) -> list[str]:
-    """The hardware that `note_circumstances` noted, one line each; more than one where a run was taken up elsewhere."""
+def read_hardware_notes(directory: Path) -> list[str]:
+    """Return the recorded hardware, one line each; more than one when a run was continued on another machine."""
     try:
-        return list(map(str, json.loads((directory / _CIRCUMSTANCES).read_text(encoding="utf-8"))))
+        return list(map(str, json.loads((directory / _HARDWARE_NOTES).read_text(encoding="utf-8"))))
     except (OSError, ValueError):
         return []
 

@@ -1,106 +1,79 @@
-"""Systems that an evaluation can measure, and the simplest: a folder of audio that somebody else made.
+"""Define what a system under evaluation is, and name the control systems of every evaluation.
 
-A checkpoint of ours is in `checkpoint.py`, the command line of another system in `command.py`. All are measured by the
-same code.
+`checkpoint.py`, `command.py` and `folder.py` implement systems, `control_speech.py` the controls. The same code
+measures all of them.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends.registry import Backends
-from valle.backends.weights import file_revision
 from valle.evaluation.items.items import EvaluationItem
-from valle.evaluation.systems.audio_files import keep_failure, keep_speech, pending, speech_path
 from warehouse.errors import ConfigurationError
-from warehouse.fingerprints import short_hash
 
-_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
+MAX_SECONDS = 180.0
+"""Limit on one utterance of a system. Attention of a speaker encoder over three minutes needs 5 GB, over ten 60."""
 
-LONGEST_SECONDS = 60.0
-"""Of an utterance of a system that does not say how long its speech may be."""
+GROUND_TRUTH = "ground_truth"
+CODEC = "codec"
+SHUFFLED_SPEAKER = "shuffled_speaker"
+PROMPT_COPIED = "prompt_copied"
+ESPEAK = "espeak"
+
+CONTROLS: dict[str, str] = {
+    GROUND_TRUTH: "the recordings themselves: lower bound of WER under this ASR, upper bound of SIM-o",
+    CODEC: "the recordings encoded and decoded: the best quality that a model of these codes can reach",
+    SHUFFLED_SPEAKER: "the recordings against the prompt of another speaker: SIM-o by chance",
+    PROMPT_COPIED: "the prompt as the speech: WER near 100 %, SIM-o near 1",
+    ESPEAK: "the texts by espeak-ng: intelligible and unnatural, by a speaker unrelated to the prompt",
+}
+"""The meaning of each control, in the order of tables. A score means little without them, so reports require them."""
 
 
 class System(Protocol):
-    """Something that speaks. `identity` changes whenever its speech may change."""
+    """A source of synthetic speech. `identity` changes whenever its speech may change."""
 
     @property
     def name(self) -> str:
-        """What score rows and reports call it."""
+        """Name in score rows and reports."""
 
     @property
     def identity(self) -> str:
-        """Everything that its speech depends on but the items."""
+        """Everything that the speech depends on except the items."""
 
     @property
     def checkpoint_id(self) -> str | None:
-        """The checkpoint of ours that speaks, if one does."""
+        """The checkpoint of the lake that synthesizes, if any."""
 
     @property
-    def longest_seconds(self) -> float:
-        """What is longer is not one utterance any more."""
+    def max_seconds(self) -> float:
+        """Limit on the duration of one utterance; longer speech is a failure."""
 
     def speak(self, items: Sequence[EvaluationItem], directory: Path, backends: Backends) -> None:
-        """Write the speech of every item that has none yet below `directory`."""
+        """Write the speech of every item without a file below `directory`."""
 
 
 def check_system_name(name: str) -> str:
-    """`name` itself. Raises ConfigurationError for what cannot be the name of a folder."""
+    """Return `name`. Raise ConfigurationError when it cannot be the name of a folder."""
     if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"A system's name has letters, digits, dots, dashes and underscores, unlike {name!r}.")
+        raise ConfigurationError(
+            f"The name of a system has letters, digits, dots, dashes and underscores, unlike {name!r}; "
+            "set another --name."
+        )
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class FolderSystem:
-    """A folder of `<utterance>.wav` (or .flac, .ogg, .opus, .mp3) that somebody else made.
+def control_of(system: str) -> str | None:
+    """Return the control that a system is a variant of (`codec_vocos` is one of `codec`); None for a model."""
+    return next((name for name in CONTROLS if system == name or system.startswith(f"{name}_")), None)
 
-    Further trials of an utterance are `<utterance>-1.wav`, `<utterance>-2.wav`. Under a continuation a file holds the
-    whole text, prompt included.
-    """
 
-    folder: Path
-    name: str
-    checkpoint_id: None = None
-    longest_seconds: float = LONGEST_SECONDS
-
-    @property
-    def identity(self) -> str:
-        """See `System`: names and contents of the files."""
-        if not self.folder.is_dir():
-            raise ConfigurationError(f"There is no folder {self.folder}; give one of <utterance>.wav files.")
-        files = sorted(path for path in self.folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-        return short_hash("\n".join(f"{path.name} {file_revision(path)}" for path in files))
-
-    def speak(self, items: Sequence[EvaluationItem], directory: Path, backends: Backends) -> None:
-        """See `System`: copies what is there. Raises ConfigurationError when no item has a file."""
-        files = {path.name: path for path in self.folder.iterdir() if path.suffix.lower() in _SUFFIXES}
-        found = [self._file(item, files) for item in items]
-        if not any(found):
-            raise ConfigurationError(
-                f"{self.folder} holds no speech of any of the {len(items)} items; its files should be called like "
-                f"{items[0].utterance}.wav."
-            )
-        wanted = {(item.utterance, item.trial) for item in pending(items, self.name, directory)}
-        for item, file in zip(items, found, strict=True):
-            if (item.utterance, item.trial) not in wanted:
-                continue
-            path = speech_path(directory, self.name, item)
-            if file is None:
-                keep_failure(path, "there is no file")
-                continue
-            try:
-                keep_speech(path, read_audio(AudioLocation(str(file))), item)
-            except UnreadableAudio as error:
-                keep_failure(path, f"the file cannot be read ({error.reason}: {error.detail})")
-
-    @staticmethod
-    def _file(item: EvaluationItem, files: dict[str, Path]) -> Path | None:
-        stems = [f"{item.utterance}-{item.trial}", *([item.utterance] if item.trial == 0 else [])]
-        names = [f"{stem}{suffix}" for stem in stems for suffix in _SUFFIXES]
-        return next((files[name] for name in names if name in files), None)
+def system_rank(system: str) -> tuple[int, str]:
+    """Return a sort key that lists controls first, in their order, then models by name."""
+    control = control_of(system)
+    rank = len(CONTROLS) if control is None else list(CONTROLS).index(control)
+    return (rank, system)

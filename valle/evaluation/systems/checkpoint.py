@@ -1,4 +1,4 @@
-"""A checkpoint of ours as a system that an evaluation measures."""
+"""Evaluate a checkpoint of the lake."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from valle.backends.registry import Backends
 from valle.checkpoints.runs import CheckpointSummary
 from valle.evaluation.items.items import EvaluationItem
-from valle.evaluation.systems.base import LONGEST_SECONDS
+from valle.evaluation.systems.base import MAX_SECONDS
 from valle.evaluation.systems.control_speech import decoder_revision
 from valle.synthesis.options import DEFAULT_BEST_OF, BestOfOptions, SamplingOptions
 from warehouse.errors import ConfigurationError
@@ -15,7 +15,7 @@ from warehouse.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSystem:
-    """A checkpoint of ours. The trial is added to the seed of the sampling; `batch` utterances are spoken at a time."""
+    """A checkpoint; the trial is added to the sampling seed, and `batch` utterances are synthesized at a time."""
 
     checkpoint: Path
     summary: CheckpointSummary
@@ -32,10 +32,10 @@ class CheckpointSystem:
     def identity(self) -> str:
         """See `System`."""
         codec = _decoder(self.summary.codec.name)
-        # What was said before must keep its name when an option is added that was off then.
+        # Defaults are excluded, so that a new option that is off does not rename earlier evaluations.
         options = [self.sampling, *([self.best_of] if self.best_of.count > 1 else [])]
-        said = " ".join(one.model_dump_json(exclude_defaults=True) for one in options)
-        return f"{self.summary.checkpoint_id} {codec} {said}"
+        settings = " ".join(option.model_dump_json(exclude_defaults=True) for option in options)
+        return f"{self.summary.checkpoint_id} {codec} {settings}"
 
     @property
     def checkpoint_id(self) -> str | None:
@@ -43,13 +43,13 @@ class CheckpointSystem:
         return self.summary.checkpoint_id
 
     @property
-    def longest_seconds(self) -> float:
+    def max_seconds(self) -> float:
         """See `System`."""
-        return max(LONGEST_SECONDS, self.sampling.max_seconds + 1)
+        return max(MAX_SECONDS, self.sampling.max_seconds + 1)
 
     def speak(self, items: Sequence[EvaluationItem], directory: Path, backends: Backends) -> None:
-        """See `System`. An item of which the model says nothing at all is a failure."""
-        # Torch takes seconds, and an evaluation whose speech is there needs none of it.
+        """See `System`. An item for which the model generates no code is a failure."""
+        # Imported here: torch loads for seconds, and an evaluation whose speech exists does not need it.
         from valle.evaluation.systems.checkpoint_speech import speak_items
 
         speak_items(
@@ -65,7 +65,7 @@ class CheckpointSystem:
 
 
 def _decoder(codec: str) -> str:
-    """The decoder that gives the codes a voice; of a codec that is not ours only its name."""
+    """Return the revision of the decoder, or the name alone of a codec that is not registered."""
     try:
         return decoder_revision(codec)
     except ConfigurationError:

@@ -1,48 +1,50 @@
-"""Another system's command line as a system: a process that answers one JSON line per utterance.
+"""Evaluate the command line of another system: a process that answers one JSON line per utterance.
 
-We write `{"utterance", "text", "language", "prompt_text", "prompt_audio", "out"}` to its standard input, it answers
-`{"utterance", "path", "seconds"}` (and `first_audio_seconds`, if it streams) or `{"utterance", "error"}` on its
-standard output. `prompt_audio` is a WAV file, `out` where the speech should go; a path of its own choosing is fine.
-Everything else that it prints on its standard error goes to a log. A process that dies or does not answer in time is
-killed and started again, once per utterance; what then still fails is missing speech.
+The evaluation writes `{"utterance", "trial", "text", "language", "prompt_text", "prompt_audio", "out"}` to its standard
+input; it answers with `{"utterance", "path", "seconds"}` (and `first_audio_seconds`, if it streams) or
+`{"utterance", "error"}` on its standard output. `prompt_audio` is a WAV file, `out` a suggested path for the speech. It
+may write `{"ready": true}` once it has loaded: loading then counts towards no time of an utterance.
+
+Its standard error goes to a log. A process that dies or exceeds its time is killed and started again, once per
+utterance; an utterance without an answer after that is missing speech.
 """
 
-import contextlib
 import json
-import os
-import queue
 import shlex
-import signal
-import subprocess
-import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from valle.audio import AudioLocation, UnreadableAudio, read_audio, write_audio
 from valle.backends.registry import Backends
 from valle.evaluation.items.items import EvaluationItem
-from valle.evaluation.systems.audio_files import keep_failure, keep_speech, pending, read_item_audio, speech_path
-from valle.evaluation.systems.base import LONGEST_SECONDS
+from valle.evaluation.systems.audio_files import (
+    pending,
+    read_item_audio,
+    speech_path,
+    write_failure,
+    write_speech,
+)
+from valle.evaluation.systems.base import MAX_SECONDS
+from valle.evaluation.systems.line_process import LineProcess, NoAnswer
 from warehouse.errors import ConfigurationError
 from warehouse.fingerprints import short_hash
 
 _ATTEMPTS = 2
-
-
-class _NoAnswer(Exception):
-    """The process died, hung or answered nonsense."""
+_GRACE_SECONDS = 2.0
+_MAX_REASON_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class CommandSystem:
     """A system behind a command line.
 
-    `version` is whatever the user says distinguishes one state of the system from another; without it a changed model
-    behind the same command is not noticed. `first_timeout` holds for the first answer of a process, which loads.
+    `version` distinguishes states of the system; without it a changed model behind the same command is not noticed.
+    `first_timeout` limits the first answer of a process, which includes loading unless the process reports that it is
+    ready; `timeout` limits all other answers.
     """
 
     command: str
@@ -51,7 +53,8 @@ class CommandSystem:
     timeout: float = 120.0
     first_timeout: float = 600.0
     checkpoint_id: None = None
-    longest_seconds: float = LONGEST_SECONDS
+    max_seconds: float = MAX_SECONDS
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     @property
     def identity(self) -> str:
@@ -59,67 +62,79 @@ class CommandSystem:
         return f"{self.command} {self.version}".strip()
 
     def speak(self, items: Sequence[EvaluationItem], directory: Path, backends: Backends) -> None:
-        """See `System`. Raises ConfigurationError when the command cannot be started at all."""
+        """See `System`. Raise ConfigurationError when the command cannot be started."""
         missing = pending(items, self.name, directory)
         if not missing:
             return
-        beside = directory.with_name(f"{directory.name}.exchange")  # not inside: what lies there is a corpus
-        beside.mkdir(parents=True, exist_ok=True)
-        with _Process(self, beside / "stderr.log") as process:
+        exchange = directory.with_name(f"{directory.name}.exchange")  # a sibling: `directory` itself is a corpus
+        exchange.mkdir(parents=True, exist_ok=True)
+        with _Conversation(self, exchange / "stderr.log") as conversation:
             for item in missing:
-                self._speak_one(item, process, directory, beside)
+                self._speak_one(item, conversation, directory, exchange)
 
-    def _speak_one(self, item: EvaluationItem, process: "_Process", directory: Path, beside: Path) -> None:
+    def _speak_one(self, item: EvaluationItem, conversation: "_Conversation", directory: Path, exchange: Path) -> None:
         path = speech_path(directory, self.name, item)
-        out = beside / f"{short_hash(f'{item.utterance}-{item.trial}')[:16]}.wav"
-        request = _request(item, beside, out)
+        out = exchange / f"{short_hash(f'{item.utterance}-{item.trial}')[:16]}.wav"
+        request = _request(item, exchange, out)
         reason = "no answer"
         for _ in range(_ATTEMPTS):
             out.unlink(missing_ok=True)
-            started = time.monotonic()
             try:
-                answer = process.ask(request)
-            except _NoAnswer as error:
+                answer = conversation.ask(request)
+            except NoAnswer as error:
                 reason = str(error)
-                process.stop()
+                conversation.stop()
                 continue
-            wall = time.monotonic() - started
             try:
-                self._keep(path, item, answer, wall)
-            except _NoAnswer as error:
+                self._write(path, item, answer)
+            except NoAnswer as error:
                 reason = str(error)
-                break  # It is alive and has said what it has to say.
+                break  # The process is alive and has answered, so another attempt would give the same.
             out.unlink(missing_ok=True)
             return
-        keep_failure(path, reason)
+        write_failure(path, reason[:_MAX_REASON_CHARACTERS])
 
-    @staticmethod
-    def _keep(path: Path, item: EvaluationItem, answer: dict[str, Any], wall: float) -> None:
-        if answer.get("error") is not None:
-            raise _NoAnswer(f"the system says: {answer['error']}")
-        if not isinstance(answer.get("path"), str):
-            raise _NoAnswer("the answer has neither a path nor an error")
+    def _write(self, path: Path, item: EvaluationItem, answer: "_Answer") -> None:
+        content = answer.content
+        if content.get("error") is not None:
+            raise NoAnswer(f"the system reports: {content['error']}")
+        if not isinstance(content.get("path"), str):
+            raise NoAnswer("the answer has neither a path nor an error")
         try:
-            audio = read_audio(AudioLocation(answer["path"]))
+            audio = read_audio(AudioLocation(content["path"]))
         except UnreadableAudio as error:
-            raise _NoAnswer(f"its file cannot be read ({error.reason}: {error.detail})") from error
-        seconds = _seconds(answer, "seconds", wall)
-        first = _seconds(answer, "first_audio_seconds", wall)
-        keep_speech(path, audio, item, seconds=wall if seconds is None else seconds, first_audio_seconds=first)
+            raise NoAnswer(f"its file cannot be read ({error.reason}: {error.detail})") from error
+        if audio.duration > self.max_seconds:
+            raise NoAnswer(f"longer than {self.max_seconds:g} s")
+        seconds = answer.reported_time("seconds")
+        write_speech(
+            path,
+            audio,
+            item,
+            seconds=answer.wall_seconds if seconds is None else seconds,
+            first_audio_seconds=answer.reported_time("first_audio_seconds"),
+        )
 
 
-def _seconds(answer: dict[str, Any], key: str, wall: float) -> float | None:
-    """A time that the system claims, unless it is impossible: it cannot have taken longer than we waited."""
-    value = answer.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= wall:
-        return None
-    return float(value)
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The JSON object of an answer, and the wall time from request to answer."""
+
+    content: dict[str, Any]
+    wall_seconds: float
+
+    def reported_time(self, name: str) -> float | None:
+        """Return a time that the system measured; None when it is absent or exceeds the measured wall time."""
+        value = self.content.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= self.wall_seconds:
+            return None
+        return float(value)
 
 
-def _request(item: EvaluationItem, beside: Path, out: Path) -> dict[str, Any]:
+def _request(item: EvaluationItem, exchange: Path, out: Path) -> dict[str, Any]:
     prompt = None
     if item.prompt_location is not None:
-        prompt = beside / f"prompt-{short_hash(item.prompt)[:16]}.wav"
+        prompt = exchange / f"prompt-{short_hash(item.prompt)[:16]}.wav"
         if not prompt.exists():
             write_audio(prompt, read_item_audio(item.prompt_location))
     return {
@@ -133,17 +148,16 @@ def _request(item: EvaluationItem, beside: Path, out: Path) -> dict[str, Any]:
     }
 
 
-class _Process:
+class _Conversation:
     """The running command, started on the first request and after each death."""
 
     def __init__(self, system: CommandSystem, log: Path) -> None:
         self._system = system
         self._log = log
-        self._process: subprocess.Popen[str] | None = None
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        self._is_warm = False
+        self._process: LineProcess | None = None
+        self._has_loaded = False
 
-    def __enter__(self) -> "_Process":
+    def __enter__(self) -> "_Conversation":
         return self
 
     def __exit__(
@@ -151,81 +165,49 @@ class _Process:
     ) -> None:
         self.stop()
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one request. Raises _NoAnswer."""
+    def ask(self, request: dict[str, Any]) -> _Answer:
+        """Return the answer to one request. Raise NoAnswer."""
+        system = self._system
         process = self._process or self._start()
-        try:
-            assert process.stdin is not None
-            process.stdin.write(json.dumps(request, ensure_ascii=False) + "\n")
-            process.stdin.flush()
-        except OSError as error:
-            raise _NoAnswer("the process died") from error
-        deadline = time.monotonic() + (self._system.timeout if self._is_warm else self._system.first_timeout)
+        started = system.clock()
+        process.send(json.dumps(request, ensure_ascii=False))
+        deadline = started + (system.timeout if self._has_loaded else system.first_timeout)
         while True:
-            line = self._next_line(deadline)
-            try:
-                answer = json.loads(line)
-            except ValueError as error:
-                raise _NoAnswer(f"its answer is no JSON: {line.strip()[:80]!r}") from error
-            if not isinstance(answer, dict):
-                raise _NoAnswer(f"its answer is no JSON object: {line.strip()[:80]!r}")
-            if answer.get("utterance") != request["utterance"]:
-                raise _NoAnswer(f"it answers for {answer.get('utterance')!r} instead of {request['utterance']!r}")
-            self._is_warm = True
-            return answer
+            content = _parse(process.receive(deadline))
+            if content.get("ready") is True and not self._has_loaded:
+                self._has_loaded = True
+                started = system.clock()
+                deadline = started + system.timeout
+                continue
+            if content.get("utterance") != request["utterance"]:
+                raise NoAnswer(f"it answers for {content.get('utterance')!r} instead of {request['utterance']!r}")
+            self._has_loaded = True
+            return _Answer(content, system.clock() - started)
 
-    def _next_line(self, deadline: float) -> str:
-        try:
-            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty as error:
-            raise _NoAnswer("it did not answer in time") from error
-        if line is None:
-            raise _NoAnswer("the process died")
-        return line
-
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self) -> LineProcess:
         arguments = shlex.split(self._system.command)
         if not arguments:
             raise ConfigurationError("The command of the system is empty; give the command line that starts it.")
         try:
-            with self._log.open("ab") as log:
-                process = subprocess.Popen(
-                    arguments,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    text=True,
-                    encoding="utf-8",
-                    errors="replace",
-                    start_new_session=True,  # so that its children can be ended with it
-                )
+            process = LineProcess(arguments, self._log, clock=self._system.clock)
         except OSError as error:
             raise ConfigurationError(f"The command {self._system.command!r} cannot be started ({error}).") from error
         self._process = process
-        self._is_warm = False
-        self._lines = queue.Queue()
-        assert process.stdout is not None
-        threading.Thread(target=_pump, args=(process.stdout, self._lines), daemon=True).start()
+        self._has_loaded = False
         return process
 
     def stop(self) -> None:
         """End the process and its children; the next request starts another."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        if process.stdin is not None:
-            with contextlib.suppress(OSError):  # it may be dead already
-                process.stdin.close()
-        if self._is_warm:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=2.0)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        if process is not None:
+            process.close(grace_seconds=_GRACE_SECONDS if self._has_loaded else 0.0)
 
 
-def _pump(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
-    for line in stream:
-        if line.strip():
-            lines.put(line)
-    lines.put(None)
+def _parse(line: str) -> dict[str, Any]:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise NoAnswer(f"its answer is no JSON: {line.strip()[:80]!r}") from error
+    if not isinstance(content, dict):
+        raise NoAnswer(f"its answer is no JSON object: {line.strip()[:80]!r}")
+    return content

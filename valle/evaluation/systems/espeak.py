@@ -1,7 +1,7 @@
-"""espeak-ng as a speaker: the row of an evaluation that is perfectly intelligible and in nobody's voice.
+"""Synthesize the espeak-ng control: intelligible speech by a speaker who is unrelated to any prompt.
 
-The library of the `espeakng-loader` wheel is called directly (its public header, `speak_lib.h`): `espeak_Synth` hands
-its samples to a callback. phonemizer works on copies of the library, so the two never share their C globals.
+The library of the `espeakng-loader` wheel is called directly (its public header, `speak_lib.h`): `espeak_Synth` passes
+its samples to a callback. phonemizer loads copies of the library, so the two never share C globals.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class EspeakVoice:
-    """espeak-ng's own voices. One utterance at a time: the library keeps its state in globals."""
+    """The voices of espeak-ng, one utterance at a time, because the library keeps its state in globals."""
 
     def __init__(self) -> None:
         try:
@@ -42,7 +42,7 @@ class EspeakVoice:
             ctypes.c_void_p, ctypes.c_void_p,
         ]  # fmt: skip
         self._blocks: list[Any] = []
-        self._callback = _Callback(self._receive)  # kept: the library holds a bare pointer to it
+        self._callback = _Callback(self._receive)  # referenced, because the library stores a bare pointer
         self._library.espeak_SetSynthCallback(self._callback)
         self._lock = threading.Lock()
 
@@ -52,9 +52,9 @@ class EspeakVoice:
         return 0
 
     def speak(self, text: str, language: str = "en") -> Audio:
-        """Say a text. Raises ConfigurationError for a language that there is no voice for."""
+        """Synthesize a text. Raise ConfigurationError for a language without a voice."""
         if language not in _VOICES:
-            raise ConfigurationError(f"espeak-ng has no voice here for {language!r}: use one of {', '.join(_VOICES)}.")
+            raise ConfigurationError(f"espeak-ng has no voice for {language!r}: use one of {', '.join(_VOICES)}.")
         content = text.encode()
         with self._lock:
             self._blocks.clear()
@@ -66,15 +66,15 @@ class EspeakVoice:
             self._library.espeak_Synchronize()
             blocks = [np.zeros(0, dtype=np.int16), *self._blocks]
         if status != 0:
-            raise ConfigurationError(f"espeak-ng cannot say {text[:40]!r} (error {status}).")
+            raise ConfigurationError(f"espeak-ng cannot synthesize {text[:40]!r} (error {status}); leave it out.")
         return Audio((np.concatenate(blocks).astype(np.float32) / 32768.0), self._rate)
 
 
 def espeak_languages() -> frozenset[str]:
-    """The languages that `EspeakVoice` speaks, as ISO 639-1 codes."""
+    """Return the languages of `EspeakVoice` as ISO 639-1 codes."""
     return frozenset(_VOICES)
 
 
 def espeak_voice_revision() -> str:
-    """Name and version of the library."""
+    """Return name and version of the library."""
     return f"espeak@{version('espeakng-loader')}"

@@ -1,4 +1,4 @@
-"""Written forms in words: numbers, money, dates, abbreviations and signs as a reader speaks them, per language."""
+"""Written forms in words: numbers, money, dates, abbreviations and signs as they are read aloud, per language."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

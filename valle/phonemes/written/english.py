@@ -2,7 +2,7 @@
 
 import re
 
-from valle.phonemes.written.english_names import ADDRESSES, NAMES, ROMAN_NUMERALS
+from valle.phonemes.written.english_names import ADDRESSES, INITIALS, NAMES, ROMAN_NUMERALS
 from valle.phonemes.written.english_numbers import DATES, FRACTIONS, RANGES, TELEPHONES, TIMES, YEARS
 from valle.phonemes.written.english_quantities import MEASURES, MONEY
 from valle.phonemes.written.rules import SPACED_GROUPS, Rule, rewrite
@@ -11,7 +11,8 @@ _DIGIT = re.compile(r"\d")
 _GROUPED: tuple[Rule, ...] = ((SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),)
 _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"#(?=\d)"), "number "),
-    (re.compile(r"#(?=[A-Za-z])"), "hashtag "),
+    (re.compile(r"(?<![\w#])#(?=[A-Za-z])"), "hashtag "),
+    (re.compile(r"(?<=\b[A-G])#"), " sharp"),
     (re.compile(r"(?<![\w)])- ?(?=\.?\d)"), "minus "),
     (re.compile(r"(?<=\d) [—-] (?=\d{1,15}(?:\.\d{1,9})? =)"), " minus "),
     (re.compile(r"(?<![\w.])\.(?=\d)"), "point "),
@@ -34,7 +35,7 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"§+ ?"), "section "),
     (re.compile(r"(?<=\d) ?°(?! ?[CF]\b)"), " degrees"),
     (re.compile(r"(?<=[A-Za-z])&(?=[A-Za-z])|(?<= )&(?= )"), " and "),
-    (re.compile(r"(?<=[A-Za-z\d])/(?=[A-Za-z\d])"), " "),
+    (re.compile(r"(?<=[A-Za-z\d])(?:/| / )(?=[A-Za-z\d])"), " "),
     (re.compile(r"[*_|\\]+"), " "),
 )
 _LETTERS_WITH_AND = re.compile(r"\b([A-Z]{1,2})&([A-Z]{1,2})\b")
@@ -47,7 +48,7 @@ def verbalise(text: str) -> str:
     if _DIGIT.search(text):
         text = rewrite(text, (*_GROUPED, *TELEPHONES))
     text = rewrite(text, NAMES)
-    text = rewrite(text, ROMAN_NUMERALS)
+    text = rewrite(text, (*ROMAN_NUMERALS, *INITIALS))
     if _DIGIT.search(text):
         text = rewrite(text, (*DATES, *TIMES, *FRACTIONS, *MONEY, *RANGES, *MEASURES, *YEARS))
     text = _LETTERS_WITH_AND.sub(lambda m: f"{' '.join(m[1])} and {' '.join(m[2])}", text)

@@ -196,6 +196,7 @@ ADDRESSES: tuple[Rule, ...] = (
 NAMES: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\w.])(?:{any_of(_ANYWHERE)})(?!\w)"), lambda m: _ANYWHERE[m[0]]),
     (re.compile(r"\betc\b"), "et cetera"),
+    (re.compile(r"(?<![\w.°])c\. ?(?=\d{3,4}\b)"), "circa "),
     (re.compile(r"\bWW(?=I{1,2}\b)"), "World War "),
     (re.compile(r"\b(?P<short>St|Dr)\b(?P<dot>\.?)"), _place_or_title),
     (re.compile(rf"\b(?P<short>{_NAME})\b(?P<dot>\.?)"), _of_a_name),
@@ -206,11 +207,6 @@ NAMES: tuple[Rule, ...] = (
     (re.compile(rf"\b({any_of(_MONTHS)})\b\.?(?=,? \d)"), lambda m: _MONTHS[m[1]]),
     (re.compile(rf"\b({any_of(_DAYS)})(?:\.,?(?= [A-Z\d])|(?=, (?:[A-Z][a-z]{{2,8}} )?\d))"), lambda m: _DAYS[m[1]]),
     (re.compile(r"(?<![\w.'])(?P<letters>(?:[A-Za-z]\.){2,10})(?!\w)"), _letters),
-    # Initials: J. R. R. Tolkien, George W. Bush.
-    (
-        re.compile(rf"(?<![\w'])(?!I\.)([A-Z])\.(?= (?:[A-Z]\.|[A-Z][a-z]))(?! (?:{any_of(_SENTENCE_STARTS)})\b)"),
-        r"\1",
-    ),
 )
 ROMAN_NUMERALS: tuple[Rule, ...] = (
     (re.compile(rf"\b(?P<heading>(?i:{any_of(_HEADINGS)}) )(?P<roman>[IVXLC]{{1,7}})\b(?!')"), _numeral),
@@ -223,4 +219,11 @@ ROMAN_NUMERALS: tuple[Rule, ...] = (
         _ruler,
     ),
     (re.compile(r"(?<![\w'.-])(?P<heading>(?!))?(?P<roman>[IVXL]{2,7})(?![\w'-]|\.\w)"), _numeral),
+)
+INITIALS: tuple[Rule, ...] = (
+    # Initials: J. R. R. Tolkien, George W. Bush.
+    (
+        re.compile(rf"(?<![\w'])(?!I\.)([A-Z])\.(?= (?:[A-Z]\.|[A-Z][a-z]))(?! (?:{any_of(_SENTENCE_STARTS)})\b)"),
+        r"\1",
+    ),
 )

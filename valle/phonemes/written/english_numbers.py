@@ -116,7 +116,9 @@ TELEPHONES: tuple[Rule, ...] = (
         lambda m: ("plus " if m[0][0] == "+" else "") + digits_in_words(m[0]),
     ),
     (re.compile(r"(?<![\w.,/-])\d{3}-\d{4}(?![\w-])"), lambda m: digits_in_words(m[0])),
-    (re.compile(r"\+(?=\d{1,3}(?:[ -]\d{2,5}){2,5})"), "plus "),
+    (re.compile(r"\+\d{1,3}(?:[ -]\d{2,5}){2,5}(?![\w-])"), lambda m: f"plus {digits_in_words(m[0])}"),
+    (re.compile(r"(?<![\w.,])0\d{2,4} \d{3,4}(?: \d{3,4})?(?![\w-])"), lambda m: digits_in_words(m[0])),
+    (re.compile(r"(?<![\w.,])\d{4}(?:[ -]\d{4}){2,4}(?![\w-])"), lambda m: digits_in_words(m[0])),
     (re.compile(r"(?<![\w.,])\d{10,40}(?![\d.,]\d|\w)"), lambda m: digits_in_words(m[0])),
 )
 DATES: tuple[Rule, ...] = (
@@ -138,6 +140,7 @@ TIMES: tuple[Rule, ...] = (
 )  # fmt: skip
 FRACTIONS: tuple[Rule, ...] = ((re.compile(VULGAR_FRACTION), _fraction),)
 RANGES: tuple[Rule, ...] = (
+    (re.compile(r"(?<![\w.,/-])(1[1-9]\d\d|20\d\d)/(\d\d)(?![\w/-])"), r"\1 \2"),
     (re.compile(r"(?<![\w.,-])(?P<low>1\d{3}|20\d\d)[-—](?P<high>\d{2})(?![\w-]|[.,]\d)"), _range),
     (re.compile(rf"(?<![\w.,-])(?P<low>{NUMBER}%?)[-—](?P<high>{NUMBER})(?![\d-]|[.,]\d)"), _range),
     (re.compile(r"(?<=\d)-(?=\d)"), " "),

@@ -24,7 +24,9 @@ _SCALE_WORDS = ("hundred", "thousand", "million", "billion", "trillion")
 _UNITS = {
     "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer", "μm": "micrometer",
     "mi": "mile", "ft": "foot", "yd": "yard", "yds": "yard", "ha": "hectare",
-    "kg": "kilogram", "g": "gram", "mg": "milligram", "μg": "microgram", "mcg": "microgram", "lb": "pound",
+    "kms": "kilometer", "KM": "kilometer", "kg": "kilogram",
+    "kgs": "kilogram", "Kg": "kilogram", "KG": "kilogram",
+    "g": "gram", "mg": "milligram", "μg": "microgram", "mcg": "microgram", "lb": "pound",
     "lbs": "pound", "oz": "ounce", "l": "liter", "L": "liter", "ml": "milliliter", "mL": "milliliter",
     "cl": "centiliter", "h": "hour", "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "sec": "second",
     "secs": "second", "ms": "millisecond", "ns": "nanosecond", "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz",
@@ -113,7 +115,7 @@ MONEY: tuple[Rule, ...] = (
         re.compile(
             rf"{_AN}(?:\b(?P<country>{any_of(_COUNTRIES)}))?(?P<sign>[{''.join(_CURRENCIES)}]) ?(?P<number>{NUMBER})"
             rf"(?: ?[-—] ?(?P=sign)?(?P<to>{NUMBER}))?(?:[ -]?(?P<scale>{any_of((*_SCALES, *_SCALE_WORDS))})\b)?"
-            rf"(?:/(?P<per>{any_of(_PER)})\b)?"
+            rf"(?:/(?P<per>{any_of(_PER)})\b)?(?: (?:dollars|pounds|euros|yen)\b)?"
         ),
         _money,
     ),
@@ -128,11 +130,13 @@ MONEY: tuple[Rule, ...] = (
 )
 MEASURES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.,])(\d{1,2})' ?(\d{1,2})\""), r"\1 foot \2"),
+    (re.compile(r"(?<=\d) ?(?:ft|feet)\.? (\d{1,2}) ?in\b"), r" feet \1 inches"),
+    (re.compile(r"(?<=\d)in\b"), " inches"),
     (
         re.compile(
             rf"{_AN}{START}(?P<number>{NUMBER}|{_PART})(?P<gap>[ -]?)"
-            rf"(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?(?:/(?P<per>{any_of(_PER)})(?P<squared>\^2)?)?(?![\w^'])"
-            rf"(?:\.(?= [a-z]))?"
+            rf"(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?"
+            rf"(?: ?/ ?(?P<per>{any_of(_PER)})(?P<squared>\^2)?)?(?![\w^'])(?:\.(?= [a-z]))?"
         ),
         _measure,
     ),

@@ -151,7 +151,7 @@ def _year(digits: str) -> str:
 
 
 def _plain_year(match: re.Match[str]) -> str:
-    """Return a year; before a noun, four digits count things unless the word before says otherwise."""
+    """Return a year; before a noun, four digits count things unless the word before shows a year."""
     counts = re.match(r" [A-ZÄÖÜ]", match.string[match.end() : match.end() + 2])
     if counts and not _YEAR_BEFORE.search(match.string[max(0, match.start() - _CONTEXT) : match.start()]):
         return match[0]

@@ -34,24 +34,24 @@ def _by_digit(digits: str) -> str:
 def _value(number: str) -> str:
     whole, _, fraction = number.replace(",", "").partition(".")
     is_code = (len(whole) > _LONGEST_VALUE and "," not in number) or (whole.startswith("0") and len(whole) > 1)
-    said = _by_digit(whole) if is_code else _cardinal(int(whole))
-    return f"{said}点{_by_digit(fraction)}" if fraction else said
+    words = _by_digit(whole) if is_code else _cardinal(int(whole))
+    return f"{words}点{_by_digit(fraction)}" if fraction else words
 
 
 def _cardinal(number: int) -> str:
     if number == 0:
         return "零"
-    said, rest, place = "", number, 0
+    words, rest, place = "", number, 0
     while rest and place < len(_MYRIADS):
         rest, group = divmod(rest, 10_000)
         if group:
-            # A gap below this group is said as one zero.
-            gap = "零" if said and _has_gap(number, place) and not said.startswith("零") else ""
+            # A gap below this group is read as one zero.
+            gap = "零" if words and _has_gap(number, place) and not words.startswith("零") else ""
             name = "两" if group == 2 and place else _group(group)
-            said = name + _MYRIADS[place] + gap + said
+            words = name + _MYRIADS[place] + gap + words
         place += 1
-    said = said.strip("零")
-    return said[1:] if said.startswith("一十") else said
+    words = words.strip("零")
+    return words[1:] if words.startswith("一十") else words
 
 
 def _has_gap(number: int, place: int) -> bool:
@@ -59,14 +59,14 @@ def _has_gap(number: int, place: int) -> bool:
 
 
 def _group(group: int) -> str:
-    said, was_zero = "", False
+    words, was_zero = "", False
     for place in range(3, -1, -1):
         digit = group // 10**place % 10
         if digit:
             name = "两" if digit == 2 and place == 3 else _DIGITS[digit]
-            said += ("零" if was_zero and said else "") + name + _PLACES[place]
+            words += ("零" if was_zero and words else "") + name + _PLACES[place]
         was_zero = digit == 0
-    return said
+    return words
 
 
 def _date(match: re.Match[str]) -> str:

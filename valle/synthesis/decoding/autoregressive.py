@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from valle.model import LAYOUTS, Cache, Mode, Task, ValleModel
+from valle.model.cache import Cache
+from valle.model.layout import Mode
+from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
 from valle.synthesis.decoding.duration import average_frames
 from valle.synthesis.decoding.groups import apply_by_group
@@ -16,9 +18,10 @@ from valle.synthesis.decoding.seeds import seeded_generator
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.samplers import beam
 from valle.synthesis.sampling import SamplingState, penalize, sample_frame, start
+from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
 
-_LAYOUT = LAYOUTS[Task.TTS, Mode.AR]
+_LAYOUT = TTS.layout(Mode.AR)
 _INITIAL_FRAMES = 128
 """Frames of the cache at first; it grows for longer speech."""
 

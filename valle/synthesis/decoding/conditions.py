@@ -8,9 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from valle.codec.base import Codes
-from valle.model import Batch, Mode, Row, Task, ValleModel, make_batch, speech_row
-from valle.model.layout import TASK_MARKER, Marker
+from valle.model.batch import Batch, make_batch
+from valle.model.layout import TASK_MARKER, Mode
+from valle.model.row import Row
+from valle.model.valle import ValleModel
 from valle.synthesis.options import SamplingOptions
+from valle.tasks.continuation import CONTINUATION
+from valle.tasks.tts import TTS, SpeechTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Condition:
     language_id: int
     prompt: Codes | None
     prefix: Codes
-    task: Task = Task.TTS
+    task: SpeechTask = TTS
 
     @property
     def num_prefix(self) -> int:
@@ -35,21 +39,18 @@ class Condition:
     @property
     def num_spoken(self) -> int:
         """Number of frames already spoken of the text: the prefix, and in a continuation the prompt."""
-        if self.task is Task.TTS or self.prompt is None:
+        if self.task is TTS or self.prompt is None:
             return self.num_prefix
         return self.prompt.shape[1] + self.num_prefix
 
     def without_text(self) -> "Condition":
         """Return the unconditional input of guidance: no text and no prompt, except a prompt that is continued."""
-        prompt = self.prompt if self.task is Task.TTS_C else None
+        prompt = self.prompt if self.task is CONTINUATION else None
         return replace(self, symbol_ids=self.symbol_ids[:0], prompt=prompt)
 
     def row(self, codebook: int, target: Codes, masked: NDArray[np.bool_] | None = None) -> Row:
         """Build the row that predicts one codebook."""
-        row = speech_row(self.symbol_ids, self.language_id, codebook, self.prompt, target, masked)
-        if self.task is Task.TTS:
-            return row
-        return replace(row, parts={**row.parts, TASK_MARKER: np.array([Marker.TTS_C.id])})
+        return self.task.row(self.symbol_ids, self.language_id, codebook, self.prompt, target, masked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ class Decoded:
 
 def speech_batch(model: ValleModel, mode: Mode, rows: Sequence[Row]) -> Batch:
     """Collate rows of one task on the device of the model."""
-    task = Task.TTS_C if TASK_MARKER in rows[0].parts else Task.TTS
-    return make_batch(task, mode, rows, model.config).to(device_of(model))
+    task = CONTINUATION if TASK_MARKER.name in rows[0].fields else TTS
+    return make_batch(task.layout(mode), rows, model.config).to(device_of(model))
 
 
 def device_of(model: ValleModel) -> torch.device:

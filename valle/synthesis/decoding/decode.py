@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from valle.codec.base import Codes
-from valle.model import Mode, ValleModel
+from valle.model.layout import Mode
+from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
 from valle.synthesis.decoding.groups import apply_by_group

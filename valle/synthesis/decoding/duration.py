@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
-from valle.model import Mode, Row, Task, ValleModel, make_batch
-from valle.model.config import LENGTH_DIGITS, NUM_DIGITS
+from valle.model.batch import make_batch
+from valle.model.config import NUM_DIGITS
+from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Utterance, device_of
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.tokens import decode_tokens
+from valle.tasks.length import LENGTH, LENGTH_DIGITS
 
 SHORTEST, LONGEST = 0.4, 2.5
 """Bounds of a predicted duration, as factors of the average duration of a text with as many symbols."""
@@ -51,12 +52,12 @@ def _length(model: ValleModel, utterance: Utterance, predicted: int | None) -> i
 def _predict(model: ValleModel, conditions: Sequence[Condition], method: str) -> list[int | None]:
     """Predict durations digit by digit (`digits`) or all digits at once (`at_once`); other methods predict none."""
     if method == "digits":
-        rows = [_row(condition, np.zeros(0, dtype=np.int64)) for condition in conditions]
-        return [_as_number(digits) for digits in decode_tokens(model, Task.LEN, rows, longest=LENGTH_DIGITS)]
+        rows = [LENGTH.row(one.symbol_ids, one.language_id, one.prompt, at_once=False) for one in conditions]
+        decoded = decode_tokens(model, LENGTH.digit_by_digit, rows, longest=LENGTH_DIGITS)
+        return [_as_number(digits) for digits in decoded]
     if method == "at_once":
-        empty, masked = np.zeros(LENGTH_DIGITS, dtype=np.int64), np.ones(LENGTH_DIGITS, dtype=bool)
-        rows = [Row(0, dict(_row(condition, empty).parts), masked) for condition in conditions]
-        batch = make_batch(Task.LEN, Mode.NAR_LEN, rows, model.config).to(device_of(model))
+        rows = [LENGTH.row(one.symbol_ids, one.language_id, one.prompt, at_once=True) for one in conditions]
+        batch = make_batch(LENGTH.at_once, rows, model.config).to(device_of(model))
         logits = model(batch)[:, :NUM_DIGITS]  # without the stop, which only digit-by-digit decoding uses
         return [_as_number(digits) for digits in logits.argmax(-1).view(len(rows), LENGTH_DIGITS).tolist()]
     return [None] * len(conditions)
@@ -64,8 +65,3 @@ def _predict(model: ValleModel, conditions: Sequence[Condition], method: str) ->
 
 def _as_number(digits: Sequence[int]) -> int | None:
     return int("".join(str(digit) for digit in digits)) if digits else None
-
-
-def _row(condition: Condition, digits: np.ndarray) -> Row:
-    parts = {"text": condition.symbol_ids, "language": np.array([condition.language_id]), "digits": digits}
-    return Row(0, parts if condition.prompt is None else parts | {"prompt": condition.prompt})

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from valle.model import Mode, ValleModel
+from valle.model.layout import Mode
+from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Decoded, Utterance, speech_batch
 from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.groups import apply_by_group

@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from valle.codec.base import Codes
-from valle.model import LAYOUTS, Cache, Mode, Row, Task, ValleModel, make_batch
+from valle.model.batch import make_batch
+from valle.model.cache import Cache
+from valle.model.layout import Layout
+from valle.model.row import Row
+from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import device_of
+from valle.tasks.transcription import TRANSCRIPTION
 
 
 @torch.inference_mode()
-def decode_tokens(model: ValleModel, task: Task, rows: Sequence[Row], *, longest: int) -> list[list[int]]:
+def decode_tokens(model: ValleModel, layout: Layout, rows: Sequence[Row], *, longest: int) -> list[list[int]]:
     """Decode the likeliest ids of rows with an empty output, without the stop: at most `longest` each, in order."""
-    layout = LAYOUTS[task, Mode.TOKENS]
     stop = model.config.stop_of(layout.head)
-    batch = make_batch(task, Mode.TOKENS, rows, model.config).to(device_of(model))
+    batch = make_batch(layout, rows, model.config).to(device_of(model))
     cache = Cache(model.config.depth, capacity=batch.positions.shape[1] + longest)
     logits = model.prefill(batch, cache)
     outputs: list[list[int]] = [[] for _ in rows]
@@ -47,9 +50,6 @@ def transcribe_codes(
 ) -> list[list[int]]:
     """Transcribe speech, codes [K, T] each, to phoneme ids: at most `symbols_per_frame` of them per frame."""
     longest = [max(1, int(symbols_per_frame * codes.shape[1])) for codes in speech]
-    rows = [
-        Row(0, {"heard": codes, "language": np.array([language])})
-        for codes, language in zip(speech, language_ids, strict=True)
-    ]
-    transcripts = decode_tokens(model, Task.STT, rows, longest=max(longest))
+    rows = [TRANSCRIPTION.row(codes, language) for codes, language in zip(speech, language_ids, strict=True)]
+    transcripts = decode_tokens(model, TRANSCRIPTION.layout, rows, longest=max(longest))
     return [symbols[:limit] for symbols, limit in zip(transcripts, longest, strict=True)]

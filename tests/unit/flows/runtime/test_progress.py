@@ -15,7 +15,7 @@ _LOGGER = logging.getLogger("tests.progress")
 
 @pytest.fixture
 def records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """The log of a run."""
+    """Capture the log of a run."""
     monkeypatch.setattr("flows.runtime.progress.get_run_logger", lambda: _LOGGER)
     caplog.set_level(logging.INFO, _LOGGER.name)
     return caplog

@@ -43,7 +43,7 @@ def report(logger: logging.Logger, done: float) -> None:
 
 
 def written(verbosity: Verbosity, stream: io.StringIO | None = None) -> str:
-    """The output of a run with a line of every kind."""
+    """Return the output of a run with a line of every kind."""
     stream = stream or io.StringIO()
     logger = logger_to(TerminalHandler(verbosity, stream))
     logger.info("Beginning flow run")

@@ -111,7 +111,7 @@ def database(tmp_path: Path) -> Iterator[None]:
 
 
 async def stored(names: list[str]) -> list[str]:
-    """The events of `names` that Prefect's persister leaves in its database."""
+    """Return those of the events `names` that Prefect's persister stores."""
     db = provide_database_interface()
     async with (await db.engine()).begin() as connection:
         tables = [db.Event.__table__, db.EventResource.__table__]

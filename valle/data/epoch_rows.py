@@ -1,0 +1,126 @@
+"""Sampling of the rows of an epoch: items, tasks, codebooks, prompts and masks, before any batch is formed.
+
+Each number is keyed by (seed, epoch, stream, item, copy), so the rows of an epoch do not depend on ranks, workers or
+earlier epochs, and the exact length of every row is known in advance.
+"""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from valle.data.codebook_schedule import codebook_schedule
+from valle.data.items import Items
+from valle.data.options import RowOptions
+from valle.data.random_streams import Stream, uniform
+from valle.model.config import ModelConfig
+from valle.model.placement import Ints
+from valle.tasks.base import EpochRows, RowDraws, merge_rows
+from valle.tasks.registry import TaskRegistry
+
+
+class _StreamNumbers:
+    """Numbers in [0, 1) for the rows of an epoch, one stream at a time: [rows] each."""
+
+    def __init__(self, seed: int, epoch: int, item: Ints, copy: Ints) -> None:
+        self._seed, self._epoch, self._item, self._copy = seed, epoch, item, copy
+
+    def __call__(self, stream: Stream) -> NDArray[np.float64]:
+        numbers = np.empty(len(self._item))
+        for copy in np.unique(self._copy):
+            chosen = self._copy == copy
+            numbers[chosen] = uniform(self._seed, self._epoch, stream, self._item[chosen], int(copy))
+        return numbers
+
+
+def _sample_copies(items: Items, seed: int, epoch: int) -> tuple[Ints, Ints]:
+    """Return the item and the copy number of each row: an item of weight 2.3 has two rows, and a third in 30 %."""
+    everything = np.arange(len(items))
+    floor = np.floor(items.weights)
+    has_extra = uniform(seed, epoch, Stream.COPIES, everything) < items.weights - floor
+    count = floor.astype(np.int64) + has_extra
+    item = np.repeat(everything, count)
+    starts = np.repeat(np.cumsum(count) - count, count)
+    return item, np.arange(len(item)) - starts
+
+
+def _sample_prompt_items(
+    items: Items, item: Ints, numbers: _StreamNumbers, similar_prompt_ratio: float
+) -> tuple[NDArray[np.bool_], Ints]:
+    """Sample another item of the same speaker for each row; returns whether there is one, and which.
+
+    A `similar_prompt_ratio` of the rows draws among the most similar items, where these are known.
+    """
+    speaker, drawn = items.speaker[item], numbers(Stream.PROMPT_ITEM)
+    first = items.speaker_starts[speaker]
+    num_others = items.speaker_starts[speaker + 1] - first - 1
+    index = (drawn * num_others).astype(np.int64)
+    index += index >= items.rank[item] - first  # step over the item itself
+    exists = num_others > 0
+    chosen = items.by_speaker[np.where(exists, first + index, 0)]
+    num_similar = (items.similar[item] >= 0).sum(axis=1)
+    is_similar = (numbers(Stream.SIMILAR_PROMPT) < similar_prompt_ratio) & (num_similar > 0)
+    chosen[is_similar] = items.similar[item[is_similar], (drawn * num_similar).astype(np.int64)[is_similar]]
+    return exists, chosen
+
+
+def sample_rows(items: Items, options: RowOptions, config: ModelConfig, epoch: int, tasks: TaskRegistry) -> EpochRows:
+    """Sample the rows of an epoch, in the order of the items.
+
+    Every row is sampled for text-to-speech first and then handed to its task. A prompt is a span of another item of
+    the same speaker, shorter than drawn when that item is short; a speaker with a single item has none.
+    """
+    item, copy = _sample_copies(items, options.seed, epoch)
+    numbers = _StreamNumbers(options.seed, epoch, item, copy)
+    edges = np.cumsum(codebook_schedule(options, config.num_codebooks).weights(epoch))[:-1]
+    shortest, longest = (max(1, round(seconds * config.frame_rate)) for seconds in options.prompt_seconds)
+    prompt_frames = shortest + (numbers(Stream.PROMPT_LENGTH) * (longest - shortest + 1)).astype(np.int64)
+
+    dropout = numbers(Stream.PROMPT_DROPOUT)
+    exists, prompt_item = _sample_prompt_items(items, item, numbers, options.similar_prompt_ratio)
+    has_prompt = exists & (dropout >= options.condition_dropout + options.prompt_dropout)
+    frames = np.where(has_prompt, np.minimum(prompt_frames, items.num_frames[prompt_item]), 0)
+    room = np.where(has_prompt, items.num_frames[prompt_item] - frames, 0)
+    rows = EpochRows(
+        item=item,
+        copy=copy,
+        layout=np.zeros_like(item),
+        codebook=np.searchsorted(edges, numbers(Stream.CODEBOOK), side="right"),
+        has_text=dropout >= options.condition_dropout,
+        prompt_item=np.where(has_prompt, prompt_item, -1),
+        prompt_start=(numbers(Stream.PROMPT_START) * (room + 1)).astype(np.int64),
+        prompt_frames=frames,
+        target_start=np.zeros_like(item),
+        # Without a fixed ratio masks follow the cosine of MaskGIT (arXiv 2202.04200).
+        mask_ratio=np.full(len(item), options.mask_ratio)
+        if options.mask_ratio
+        else np.cos(np.pi / 2 * numbers(Stream.MASK_RATIO)),
+    )
+    task_number = np.searchsorted(np.cumsum(tasks.ratios(options)), numbers(Stream.TASK), side="right")
+    return _assign_tasks(rows, RowDraws(numbers(Stream.MODE), prompt_frames), task_number, items, options, tasks)
+
+
+def _assign_tasks(
+    rows: EpochRows, draws: RowDraws, task_number: Ints, items: Items, options: RowOptions, tasks: TaskRegistry
+) -> EpochRows:
+    """Let each task specialize its rows; rows of utterances that are too short for it go to the last task."""
+    fallback, first_layout = len(tasks.tasks) - 1, 0
+    min_frames = np.array([task.min_frames for task in tasks.tasks])
+    pieces: list[tuple[Ints, EpochRows]] = []
+    task_number = np.where(items.num_frames[rows.item] < min_frames[task_number], fallback, task_number)
+    for number, task in enumerate(tasks.tasks):
+        index = np.flatnonzero(task_number == number)
+        task_draws = RowDraws(draws.mode[index], draws.prompt_frames[index])
+        specialized, layout = task.specialize(rows.take(index), task_draws, items, options)
+        pieces.append((index, dataclasses.replace(specialized, layout=first_layout + layout)))
+        first_layout += len(task.layouts)
+    return merge_rows(pieces)
+
+
+def sample_mask(rows: EpochRows, index: int, length: int, *, seed: int, epoch: int) -> NDArray[np.bool_]:
+    """Sample which of `length` elements of a row are hidden; at least one."""
+    keys = (rows.item[index] << 24) + np.arange(length)
+    numbers = uniform(seed, epoch, Stream.MASK, keys, int(rows.copy[index]))
+    hidden = numbers < rows.mask_ratio[index]
+    hidden[int(numbers.argmin())] = True
+    return hidden

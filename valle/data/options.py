@@ -1,0 +1,57 @@
+"""Options of the rows of an epoch: the training mix, the codebook schedule and the prompts."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from valle.tasks.registry import TASKS, TaskOptions
+
+ScheduleName = Literal["triangular", "uniform", "bell"]
+
+
+class RowOptions(TaskOptions):
+    """How the rows of an epoch are sampled. Nothing here depends on the model or the size of its batches."""
+
+    seed: int = Field(default=0, ge=0, description="Fixes the initial weights, the order of the data and every draw.")
+    codebook_schedule: ScheduleName = Field(
+        default="triangular", description="How often each codebook is the target: triangular, uniform or bell."
+    )
+    codebook_weights: tuple[float, ...] | None = Field(
+        default=None,
+        description="Weight of each codebook instead of a schedule, for instance 1 and seven zeros: AR only.",
+    )
+    later_codebook_schedule: ScheduleName | None = Field(
+        default=None, description="Another schedule for later epochs; empty keeps the first."
+    )
+    codebook_schedule_epochs: tuple[int, int] = Field(
+        default=(1, 5), description="Epochs between which the first schedule is blended into the later one."
+    )
+    mask_ratio: float = Field(
+        default=0.8, ge=0, le=1, description="Ratio of frames that a NAR-len row hides; 0 draws it for each row."
+    )
+    prompt_seconds: tuple[float, float] = Field(
+        default=(3.0, 6.0), description="Shortest and longest prompt; of a shorter utterance all of it is used."
+    )
+    similar_prompt_ratio: float = Field(
+        default=0.75,
+        ge=0,
+        le=1,
+        description="Ratio of prompts from the speaker's most similar utterances, where `speakers` has run.",
+    )
+    prompt_dropout: float = Field(default=0.1, ge=0, le=1, description="Ratio of rows without a prompt.")
+    condition_dropout: float = Field(
+        default=0.05, ge=0, le=1, description="Ratio of rows with neither text nor prompt, which guidance needs."
+    )
+
+    @model_validator(mode="after")
+    def _check_rows(self) -> Self:
+        shortest, longest = self.prompt_seconds
+        if not 0 < shortest <= longest:
+            raise ValueError(f"prompt_seconds must be two rising positive numbers, not {shortest} and {longest}.")
+        if sum(TASKS.ratios(self)) > 1 or self.prompt_dropout + self.condition_dropout > 1:
+            raise ValueError("The ratios of tasks, and the two dropouts, must each add up to at most 1.")
+        if self.codebook_schedule_epochs[0] >= self.codebook_schedule_epochs[1]:
+            raise ValueError(
+                f"codebook_schedule_epochs must be two rising epochs, not {self.codebook_schedule_epochs}."
+            )
+        return self

@@ -1,0 +1,42 @@
+"""The tasks that a run can train.
+
+To add a task, write its module, list the task in `TASKS` and its options in `TaskOptions`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from valle.model.layout import Layout
+from valle.tasks.base import Task
+from valle.tasks.continuation import CONTINUATION, ContinuationOptions
+from valle.tasks.length import LENGTH, LengthOptions
+from valle.tasks.transcription import TRANSCRIPTION, TranscriptionOptions
+from valle.tasks.tts import TTS, TtsOptions
+
+
+class TaskOptions(TranscriptionOptions, LengthOptions, ContinuationOptions, TtsOptions):
+    """Options of all tasks; the ratios add up to at most 1, and text-to-speech takes the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRegistry:
+    """Tasks of a run, in the order in which the training mix draws them; the last one takes the remaining rows."""
+
+    tasks: tuple[Task[TaskOptions], ...]
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """Return the layouts of all tasks; `EpochRows.layout` is an index into them."""
+        return tuple(layout for task in self.tasks for layout in task.layouts)
+
+    def task_of(self, layout: Layout) -> Task[TaskOptions]:
+        """Return the task that a layout belongs to."""
+        return next(task for task in self.tasks if task.name == layout.task)
+
+    def ratios(self, options: TaskOptions) -> Sequence[float]:
+        """Return the probability of each task but the last."""
+        return [task.ratio(options) for task in self.tasks[:-1]]
+
+
+# The order decides which random number draws which task: new tasks go before text-to-speech.
+TASKS = TaskRegistry((LENGTH, TRANSCRIPTION, CONTINUATION, TTS))

@@ -1,0 +1,80 @@
+"""Transcription: the phonemes of speech."""
+
+import dataclasses
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from valle.codec.base import Codes
+from valle.model.layout import CODEBOOK, LANGUAGE, TEXT, CodebookRange, Head, Layout, LayoutField, Mode, Table
+from valle.model.placement import Ints
+from valle.model.row import Elements, Row
+from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, ones
+
+SPEECH = LayoutField("speech", Table.PROMPT_CODES, CodebookRange.ALL)
+
+
+class TranscriptionOptions(BaseModel):
+    """Option of the training mix."""
+
+    transcription_ratio: float = Field(
+        default=0.0, ge=0, le=1, description="Ratio of rows that learn the phonemes of speech."
+    )
+
+
+class TranscriptionTask:
+    """Prediction of the phonemes of an utterance from its codes, one by one."""
+
+    name = "stt"
+    min_frames = 0
+    layout = Layout(name, Mode.TOKENS, (SPEECH, LANGUAGE, CODEBOOK, TEXT), Head.SYMBOLS)
+    layouts = (layout,)
+
+    def row(self, speech: Codes, language_id: int) -> Row:
+        """Make a row for decoding: codes [K, T] and no text."""
+        return Row(0, {SPEECH.name: speech, "language": np.array([language_id])})
+
+    def ratio(self, options: TranscriptionOptions) -> float:
+        """Return the probability of the task among all rows."""
+        return options.transcription_ratio
+
+    def loss_name(self, layout: Layout) -> str:
+        """Return `stt`."""
+        return self.name
+
+    def specialize(
+        self, rows: EpochRows, draws: RowDraws, items: TaskItems, options: TranscriptionOptions
+    ) -> tuple[EpochRows, Ints]:
+        """Remove the prompt: the speech is the only condition."""
+        specialized = dataclasses.replace(
+            rows,
+            codebook=np.zeros_like(rows.codebook),
+            has_text=np.ones_like(rows.has_text),
+            prompt_item=np.full_like(rows.prompt_item, -1),
+            prompt_start=np.zeros_like(rows.prompt_start),
+            prompt_frames=np.zeros_like(rows.prompt_frames),
+        )
+        return specialized, np.zeros(len(rows), dtype=np.int64)
+
+    def lengths(self, layout: Layout, items: TaskItems, rows: EpochRows) -> dict[str, Ints]:
+        """Compute the length of each field. As an output the text has no `<bos>`, and `<eos>` is its stop."""
+        return {
+            SPEECH.name: items.num_frames[rows.item],
+            "language": ones(rows),
+            "codebook": ones(rows),
+            "text": items.num_symbols[rows.item] - 2,
+        }
+
+    def fields(
+        self, layout: Layout, items: TaskItems, rows: EpochRows, index: int, read_codes: ReadCodes
+    ) -> dict[str, Elements]:
+        """Make the fields of a row."""
+        item = int(rows.item[index])
+        return {
+            SPEECH.name: read_codes(item, None),
+            "language": items.language_ids[item : item + 1],
+            "text": items.symbols_of(item)[1:-1],
+        }
+
+
+TRANSCRIPTION = TranscriptionTask()

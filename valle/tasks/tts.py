@@ -1,0 +1,114 @@
+"""Text-to-speech: speak a text with the voice of a prompt (VALL-E, Wang et al., arXiv 2301.02111)."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from valle.codec.base import Codes
+from valle.model.layout import (
+    CODEBOOK,
+    LANGUAGE,
+    LOWER_TARGET,
+    MASKED_TARGET,
+    NEXT_TARGET,
+    PROMPT,
+    TEXT,
+    Head,
+    Layout,
+    LayoutField,
+    Mode,
+)
+from valle.model.placement import Ints
+from valle.model.row import Elements, Row
+from valle.tasks.base import (
+    EpochRows,
+    ReadCodes,
+    RowDraws,
+    TaskItems,
+    condition_lengths,
+    prompt_field,
+    text_fields,
+)
+
+
+class TtsOptions(BaseModel):
+    """Options of tasks whose output is speech."""
+
+    nar_len_ratio: float = Field(
+        default=0.3, ge=0, le=1, description="Ratio of codebook 0 rows that NAR-len learns from masks; the rest are AR."
+    )
+
+
+class SpeechTask:
+    """A task whose output is speech. Rows of codebook 0 are AR or NAR-len, those of the other codebooks NAR."""
+
+    name: str
+    min_frames = 0
+    extra_fields: tuple[LayoutField, ...] = ()
+
+    def __init__(self) -> None:
+        condition = (TEXT, LANGUAGE, CODEBOOK, PROMPT, *self.extra_fields)
+        self.layouts = (
+            Layout(self.name, Mode.AR, (*condition, NEXT_TARGET), Head.CODES),
+            Layout(self.name, Mode.NAR_LEN, (*condition, MASKED_TARGET), Head.MASKED),
+            Layout(self.name, Mode.NAR, (*condition, LOWER_TARGET), Head.CODES),
+        )
+
+    def layout(self, mode: Mode) -> Layout:
+        """Return the layout of a mode."""
+        return next(layout for layout in self.layouts if layout.mode is mode)
+
+    def row(
+        self,
+        symbol_ids: Ints,
+        language_id: int,
+        codebook: int,
+        prompt: Codes | None,
+        target: Codes,
+        masked: NDArray[np.bool_] | None = None,
+    ) -> Row:
+        """Make a row from its parts, for decoding; `masked` [T] marks the hidden frames of a NAR-len row."""
+        fields: dict[str, Elements] = {"text": symbol_ids, "language": np.array([language_id]), "target": target}
+        if prompt is not None:
+            fields["prompt"] = prompt
+        return Row(codebook, fields | self._extra(), masked)
+
+    def loss_name(self, layout: Layout) -> str:
+        """Return the mode: `ar`, `nar_len` or `nar`."""
+        return layout.mode.replace("-", "_")
+
+    def specialize(
+        self, rows: EpochRows, draws: RowDraws, items: TaskItems, options: TtsOptions
+    ) -> tuple[EpochRows, Ints]:
+        """Choose the mode of each row."""
+        first = np.where(draws.mode < options.nar_len_ratio, 1, 0)
+        return rows, np.where(rows.codebook > 0, 2, first).astype(np.int64)
+
+    def lengths(self, layout: Layout, items: TaskItems, rows: EpochRows) -> dict[str, Ints]:
+        """Compute the length of each field."""
+        return condition_lengths(items, rows) | {"target": items.num_frames[rows.item] - rows.target_start}
+
+    def fields(
+        self, layout: Layout, items: TaskItems, rows: EpochRows, index: int, read_codes: ReadCodes
+    ) -> dict[str, Elements]:
+        """Make the fields of a row; the target has the codebooks up to the predicted one."""
+        codebook, start = int(rows.codebook[index]), int(rows.target_start[index])
+        target = read_codes(int(rows.item[index]), codebook + 1)[: codebook + 1, start:]
+        fields = text_fields(items, rows, index) | prompt_field(rows, index, read_codes)
+        return fields | self._extra() | {"target": target}
+
+    def _extra(self) -> dict[str, Elements]:
+        return {}
+
+
+class TtsTask(SpeechTask):
+    """Text-to-speech: text, language, codebook, prompt, target."""
+
+    name = "tts"
+
+    def ratio(self, options: TtsOptions) -> float:
+        """Return 1: text-to-speech takes every row that no other task takes."""
+        return 1.0
+
+
+TTS = TtsTask()
