@@ -90,9 +90,10 @@ class CodesReader:
 
 
 @lru_cache(maxsize=8)
-def _columns_of(path: str) -> int:
+def _num_codebooks(path: str, row_group: int) -> tuple[int | None, ...]:
+    """Return the codebooks of each row of a row group; a compacted file may hold codes of several codecs."""
     with open_parquet(location_of(path)) as file:
-        return sum(name.startswith("q") and name[1:].isdigit() for name in file.schema_arrow.names)
+        return tuple(file.read_row_group(row_group, columns=["num_codebooks"])["num_codebooks"].to_pylist())
 
 
 @register_reader
@@ -115,7 +116,7 @@ class ParquetCodesReader(FeaturesReader):
             self._path.name,
             row_group,
             row,
-            num_codebooks=_columns_of(str(self._path)),
+            num_codebooks=_num_codebooks(str(self._path), row_group)[row] or 0,
             start=left_offset_frames,
             stop=right_offset_frames,
         )

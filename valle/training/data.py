@@ -9,12 +9,13 @@ from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
 from valle.data.cursor import Cursor
 from valle.data.items import Items, load_items
-from valle.data.loader import Prefetcher, collate_batches
+from valle.data.loader import collate_batches
 from valle.data.sampler import SamplerOptions, iterate_batches
 from valle.data.selection.training_set import TrainingSet
 from valle.model.batch import Batch
 from valle.model.config import ModelConfig
 from valle.phonemes import PhonemeTable
+from valle.prefetch import Prefetcher
 from valle.training.options import TrainOptions
 from warehouse.errors import TrainingError
 

@@ -19,10 +19,10 @@ from valle.checkpoints.checkpoint import CheckpointCard, read_weights, state_pat
 from valle.checkpoints.runs import checkpoint_directory
 from valle.checkpoints.saving import remove_temporary_directories, save_checkpoint, set_aside
 from valle.data.cursor import Cursor
-from valle.data.loader import Prefetcher
 from valle.data.selection.training_set import load_training_set
 from valle.model.batch import Batch
 from valle.model.valle import ValleModel
+from valle.prefetch import Prefetcher
 from valle.process import prepare_process
 from valle.state_files import read_state
 from valle.training.commands import Commands, NoCommands, StopFlag, stop_on_signals

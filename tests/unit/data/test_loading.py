@@ -16,12 +16,13 @@ from valle.data.collate import Collator
 from valle.data.cursor import Cursor
 from valle.data.epoch_rows import sample_mask
 from valle.data.items import load_items
-from valle.data.loader import Prefetcher, collate_batches
+from valle.data.loader import collate_batches
 from valle.data.sampler import iterate_batches, plan_epoch
 from valle.data.selection.training_set import load_training_set
 from valle.model.config import preset
 from valle.model.layout import Mode
 from valle.phonemes import PhonemeTable
+from valle.prefetch import Prefetcher
 from valle.tasks.registry import TASKS
 from warehouse.errors import LakeError, TrainingError
 

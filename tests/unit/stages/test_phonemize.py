@@ -83,5 +83,5 @@ def test_a_batch_of_languages_is_read_with_one_call_for_each():
     assert counting.calls == [("en", ["one", "three"]), ("de", ["zwei"])]
     assert [row.segment_id for row in rows] == ["0", "1", "2", "3", "4"]
     assert [(row.num_symbols, row.drop_reason) for row in rows] == [
-        (3, None), (4, None), (0, "empty"), (5, None), (0, "wrong_script"),
+        (3, None), (4, None), (None, "empty"), (5, None), (None, "wrong_script"),
     ]  # fmt: skip

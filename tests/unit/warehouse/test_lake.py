@@ -11,7 +11,7 @@ import pytest
 from tests.unit.warehouse.rows_for_tests import codes
 from warehouse.errors import CommitConflict, StorageError
 from warehouse.lake.data_files import write_rows
-from warehouse.lake.tables import Lake
+from warehouse.lake.tables import Lake, one_line
 from warehouse.rows import CodesRow
 from warehouse.upkeep.fsck import fsck
 
@@ -110,6 +110,11 @@ def test_a_disk_that_is_full_is_one_sentence_and_leaves_no_file(tmp_path: Path) 
     process.join()
     assert process.exitcode == 0
     assert list((tmp_path / "codes").iterdir()) == []
+
+
+def test_the_message_of_a_library_becomes_one_line_without_terminal_colours() -> None:
+    error = OSError("Generic LocalFileSystem error\x1b[31m: No space\n  left\x1b[0m on device.")
+    assert one_line(error) == "Generic LocalFileSystem error: No space left on device"
 
 
 def test_codes_take_little_more_than_their_ten_bits(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ def select(
     or dev, or the name holds another set.
     """
     directory = data_root.training_sets / selection.name
-    snapshot = data_root.lake.snapshot()
-    with connect(snapshot) as connection:
+    # Pinned while it is read: a vacuum beside it must not remove what a compaction replaces meanwhile.
+    with data_root.lake.pinned_snapshot() as snapshot, connect(snapshot) as connection:
         chosen = _chosen(connection, selection, data_root.lake)
         _check_codec(chosen, codec)
         chosen = _with_similar(chosen, connection)
