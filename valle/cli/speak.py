@@ -43,7 +43,7 @@ class SpeakOptions(BaseModel):
     """ISO 639-1 code."""
     run: str | None = None
     """Name of a training run, whose newest checkpoint speaks. By default the run that was trained last, or else
-    `words`, which comes with the package."""
+    `english`, which comes with the package."""
     checkpoint: Path | None = None
     """A checkpoint directory, instead of a run."""
     device: str = "cpu"
