@@ -29,7 +29,7 @@ from valle.synthesis.options import read_sampling
 
 REAL = Path(__file__).resolve().parents[5] / "shared" / "corpus" / "real"
 NUM_ITEMS = 4
-MODEL = "words"
+MODEL = "english"
 
 pytestmark = pytest.mark.slow
 
