@@ -14,7 +14,7 @@ from typing import ClassVar, Literal, Protocol, get_args
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_class
 
-from manifests.reading.channels import ChannelMode
+from manifests.audio.channels import ChannelMode
 from warehouse.rows import RecordingRow, SourceRow
 
 Origin = Literal["recorded", "synthetic", "generated"]

@@ -14,8 +14,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from manifests.reading.decoding import AudioDecoder, UndecodableAudio
-from manifests.reading.headers import open_range
+from manifests.audio.decoding import AudioDecoder, UndecodableAudio
+from manifests.audio.headers import open_range
 from manifests.reading.regular import NotRegularFile, open_regular
 
 Samples = NDArray[np.float32]

@@ -6,6 +6,7 @@ from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
+from manifests.audio.inspection import Inspection, hash_text, inspect_file
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.cuts import (
     CutLine,
@@ -16,7 +17,6 @@ from manifests.reading.cuts import (
     pieces_of,
     read_cut_lines,
 )
-from manifests.reading.inspection import Inspection, hash_text, inspect_file
 from manifests.reading.listing import FoundFile, file_source
 from manifests.reading.recording import AudioSource, CorpusMetadata, build_rows
 from manifests.reading.transcripts import lower_capitals

@@ -11,11 +11,11 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, ClassVar
 
+from manifests.audio.channels import ChannelMode
+from manifests.audio.inspection import Inspection, inspect_range
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.archive import ArchiveFault, ByteRange, read_member, split_archive
-from manifests.reading.channels import ChannelMode
 from manifests.reading.groups import ArchiveIndex, Utterance, group_members
-from manifests.reading.inspection import Inspection, inspect_range
 from manifests.reading.languages import read_language
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
 from manifests.reading.recording import AudioSource, CorpusMetadata, build_rows

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from manifests.audio.inspection import Inspection, inspect_file
 from manifests.corpora.emilia import Emilia, metadata_of
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
-from manifests.reading.inspection import Inspection, inspect_file
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
 from manifests.reading.recording import AudioSource, CorpusMetadata, build_rows
 from manifests.reading.regular import NotRegularFile, open_regular

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from manifests.audio.inspection import inspect_file
 from manifests.corpus import CorpusOptions, Source
-from manifests.reading.inspection import inspect_file
 from manifests.reading.languages import read_language
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from manifests.audio.inspection import inspect_file
 from manifests.corpora.librilight import LibriLight
 from manifests.corpus import CorpusOptions, Source
-from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
 from warehouse.rows import RecordingRow, SourceRow

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from manifests.audio.audio_files import is_audio_name
 from manifests.reading.archive import ArchiveFault, ByteRange, Member, list_members
-from manifests.reading.audio_files import is_audio_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from manifests.audio.inspection import Inspection
 from manifests.corpus import ORIGINS, Corpus, recording_id
-from manifests.reading.inspection import Inspection
 from manifests.reading.values import clean, text_of
 from warehouse.fingerprints import short_hash
 from warehouse.rows import RecordingRow, SourceRow, Span

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from manifests.reading.audio_files import find_audio_files
+from manifests.audio.audio_files import find_audio_files
 from valle.audio import AudioLocation
 from valle.data.selection.training_set import load_training_set
 from valle.data_root import DataRoot

@@ -32,7 +32,7 @@ from valle.synthesis.options import MaskedOptions, SamplingOptions
 from valle.tasks.tts import TTS
 from valle.text.errors import count_word_errors
 from valle.text.normalise import get_normaliser
-from valle.training.schedule import learning_rate
+from valle.training.engines.schedule import learning_rate
 
 log = logging.getLogger(__name__)
 

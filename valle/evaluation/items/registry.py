@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from manifests.reading.inspection import Inspection, inspect_bytes, inspect_file
+from manifests.audio.inspection import Inspection, inspect_bytes, inspect_file
 from valle.audio import AudioLocation
 from valle.evaluation.items.items import EvaluationItem
 from warehouse.errors import CommitConflict

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from manifests.reading.audio_files import find_audio_files
+from manifests.audio.audio_files import find_audio_files
 from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends.registry import Backends
 from valle.evaluation.items.items import EvaluationItem

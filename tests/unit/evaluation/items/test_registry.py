@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from manifests.reading.inspection import inspect_file
+from manifests.audio.inspection import inspect_file
 from tests.unit.warehouse.rows_for_tests import NOW, recording, segment
 from valle.audio import AudioLocation
 from valle.evaluation.items.items import EvaluationItem

@@ -5,9 +5,9 @@ import io
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from manifests.reading.channels import ChannelComparison, ChannelMode
-from manifests.reading.decoding import AudioDecoder, UndecodableAudio, is_cut_short
-from manifests.reading.headers import open_range
+from manifests.audio.channels import ChannelComparison, ChannelMode
+from manifests.audio.decoding import AudioDecoder, UndecodableAudio, is_cut_short
+from manifests.audio.headers import open_range
 from manifests.reading.regular import NotRegularFile, open_regular
 
 _HASHED_AT_ONCE = 1 << 20

@@ -11,7 +11,7 @@ from valle.model.batch import Batch
 from valle.model.loss import LossReport, sequence_loss
 from valle.model.valle import ValleModel
 from valle.state_files import to_device
-from valle.training.optimizer import evaluation_weights, load_optimizer_state, make_average, make_optimizer
+from valle.training.engines.optimizer import evaluation_weights, load_optimizer_state, make_average, make_optimizer
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError
 
@@ -189,6 +189,6 @@ def open_engine(model: ValleModel, options: TrainOptions) -> Engine:
     model.trunk.gradient_checkpointing = options.gradient_checkpointing
     if options.engine == "plain":
         return PlainEngine(model, options)
-    from valle.training.deepspeed_engine import DeepSpeedEngine
+    from valle.training.engines.deepspeed_engine import DeepSpeedEngine
 
     return DeepSpeedEngine(model, options)

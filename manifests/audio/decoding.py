@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from manifests.reading.headers import has_counted_frames, mend_header
+from manifests.audio.headers import has_counted_frames, mend_header
 
 Block = NDArray[np.float32]
 """Decoded samples [time, channels]."""

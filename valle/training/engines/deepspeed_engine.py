@@ -17,10 +17,10 @@ from torch.nn import Parameter
 from valle.model.batch import Batch
 from valle.model.loss import LossReport, sequence_loss
 from valle.model.valle import ValleModel
-from valle.training.engine import largest_magnitude
-from valle.training.optimizer import make_optimizer
+from valle.training.engines.engine import largest_magnitude
+from valle.training.engines.optimizer import make_optimizer
+from valle.training.engines.process_group import init_process_group
 from valle.training.options import TrainOptions
-from valle.training.process_group import init_process_group
 from warehouse.errors import CheckpointError, ConfigurationError, DependencyError
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
