@@ -36,7 +36,7 @@ from valle.model.row import Row
 from valle.model.valle import ValleModel
 from valle.tasks.tts import TTS
 from warehouse.lake.arrow import to_table
-from warehouse.lake.parts import write_part
+from warehouse.lake.data_files import write_rows
 from warehouse.rows import CodesRow, TrainingItemRow
 
 SPEC = CodecSpec("benchmark", "1", 24_000, 320, 8, 1024)
@@ -105,13 +105,14 @@ def _make_set(lake: Path, num_items: int) -> list[TrainingItemRow]:
             fingerprint="f",
             codec="benchmark@1",
             num_frames=int(count),
-            **{f"q{k}": rng.integers(0, 1024, count).tolist() for k in range(8)},
+            num_codebooks=8,
+            codes=rng.integers(0, 1024, (8, count)).tolist(),
             drop_reason=None,
             drop_detail=None,
         )
         for index, count in enumerate(frames)
     ]
-    part = write_part(lake / "codes", CodesRow, rows)
+    part = write_rows(lake / "codes", CodesRow, rows)
     group = pq.read_metadata(lake / "codes" / part.name).row_group(0).num_rows
     return [
         TrainingItemRow(

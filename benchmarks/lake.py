@@ -19,7 +19,7 @@ import pyarrow as pa
 from warehouse.catalogue.planning import StageTables, plan_stage
 from warehouse.catalogue.views import connect
 from warehouse.lake.arrow import schema_of
-from warehouse.lake.parts import write_part, write_table
+from warehouse.lake.data_files import write_rows, write_table
 from warehouse.lake.tables import Lake
 from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow
 
@@ -28,12 +28,11 @@ _SEGMENTS_PER_RECORDING = 20
 
 
 def bits_per_code(folder: Path) -> float:
-    """Bits of a part of 360 utterances (an hour) per 10-bit code, ids and metadata included."""
+    """Return the bits of a data file of 360 utterances (an hour) per 10-bit code, ids and metadata included."""
     rng = np.random.default_rng(0)
     rows = []
     for number in range(360):
         frames = int(rng.integers(300, 1200))
-        columns = {f"q{level}": rng.integers(0, 1024, frames).tolist() for level in range(8)}
         rows.append(
             CodesRow(
                 segment_id=f"{rng.bytes(10).hex()}_{number:010d}_{number:010d}",
@@ -42,12 +41,13 @@ def bits_per_code(folder: Path) -> float:
                 fingerprint=rng.bytes(16).hex(),
                 codec="mini@01234567",
                 num_frames=frames,
+                num_codebooks=8,
+                codes=rng.integers(0, 1024, (8, frames)).tolist(),
                 drop_reason=None,
                 drop_detail=None,
-                **columns,
             )
         )
-    part = write_part(folder, CodesRow, rows)
+    part = write_rows(folder, CodesRow, rows)
     return part.size * 8 / (8 * sum(row.num_frames for row in rows))
 
 
@@ -59,7 +59,7 @@ def fill(lake: Lake, rows: int) -> None:
             (SegmentRow, rows, _segment_columns()),
             (CodesRow, rows - rows // 100, _codes_columns()),
         ):
-            schema = schema_of(row_class)
+            schema = schema_of(row_class, 8 if row_class is CodesRow else 0)
             given = ", ".join(f'{expression} AS "{name}"' for name, expression in columns.items())
             parts = []
             for first in range(0, count, _PART_ROWS):
@@ -70,7 +70,7 @@ def fill(lake: Lake, rows: int) -> None:
                     for field in schema
                 ]
                 table = pa.Table.from_arrays(full, schema=schema)
-                parts.append(write_table(lake.folder(row_class.table), row_class.table, table))
+                parts.append(write_table(lake.folder(row_class.table), row_class, table))
             lake.commit(row_class, parts, "fill")
     row = ConfigurationRow(
         configuration_id="1",

@@ -26,10 +26,10 @@ from valle.backends.weights import tiny_en_directory
 from valle.stages.base import Stage
 from valle.stages.ingest import ingest_shard, plan_ingest
 from valle.stages.quantize import Quantize
-from valle.stages.runner import Job, activate, plan, run_shard
+from valle.stages.runner import Job, plan, run_shard, set_active_configurations
 from valle.stages.segment import Segment
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue.views import NewestCatalogue
+from warehouse.catalogue.views import connect
 from warehouse.lake.tables import Lake
 
 
@@ -50,8 +50,10 @@ def copy_clips(folder: Path, count: int) -> list[Path]:
 
 def run_stage(stage: Stage, lake: Lake, backends: Backends) -> None:
     """Everything that is missing, as the flow does it."""
-    activate([Job(stage, "clips")], lake, backends)
-    for shard in plan(stage, "clips", NewestCatalogue(lake), backends).shards:
+    set_active_configurations([Job(stage, "clips")], lake)
+    with connect(lake.snapshot()) as connection:
+        shards = plan(stage, "clips", connection).shards
+    for shard in shards:
         run_shard(stage, corpus="clips", shard=shard.shard, lake=lake, backends=backends, run_id="benchmark")
 
 

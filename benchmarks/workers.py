@@ -25,10 +25,10 @@ from valle.backends.registry import Backends
 from valle.stages.base import Stage
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
-from valle.stages.runner import Job, activate, plan, run_shards, tables_of
+from valle.stages.runner import Job, plan, run_shards, set_active_configurations
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue.views import NewestCatalogue, connect
+from warehouse.catalogue.views import connect
 from warehouse.lake.tables import Lake
 from warehouse.upkeep.fsck import fsck
 
@@ -42,9 +42,11 @@ def work(stage: Stage, lake: Lake, run: str, gate: Path, others: int) -> dict[st
         copy_clips(Path(folder) / "clips", 2)
         warm = Lake(Path(folder) / "lake")
         ingest(Path(folder) / "clips", warm, backends, megabytes=64)
-        shards = plan(stage, "clips", NewestCatalogue(warm), backends).shards
+        with connect(warm.snapshot()) as connection:
+            shards = plan(stage, "clips", connection).shards
         run_shards(stage, shards, corpus="clips", lake=warm, backends=backends, run_id=run)
-    shards = plan(stage, "clips", NewestCatalogue(lake), backends).shards_for(run)
+    with connect(lake.snapshot()) as connection:
+        shards = plan(stage, "clips", connection).shards_for(run)
     (gate / run).touch()
     while len(list(gate.iterdir())) < others:
         time.sleep(0.01)
@@ -75,7 +77,7 @@ def run_workers(count: int, stage: Stage, prepared: Path) -> list[dict[str, floa
         found: list[dict[str, float]] = [json.loads(worker.communicate()[0]) for worker in workers]
         assert fsck(Lake(lake)).is_sound
         with connect(Lake(lake).snapshot()) as connection:
-            rows = f"SELECT count(*), count(DISTINCT segment_id) FROM {tables_of(stage).writes}"
+            rows = f"SELECT count(*), count(DISTINCT segment_id) FROM {stage.tables.writes}"
             all_of_them, once = _first(connection, rows)
             (wanted,) = _first(connection, "SELECT count(*) FROM input_segments")
         assert all_of_them == once == wanted, (all_of_them, once, wanted)
@@ -93,7 +95,7 @@ def prepare_lake(folder: Path, clips: int, shards: int, stage: Stage) -> Path:
     megabytes = sum(path.stat().st_size for path in paths) / 1e6 / shards
     lake, backends = Lake(folder / "lake"), Backends()
     ingest(folder / "clips", lake, backends, megabytes=megabytes)
-    activate([Job(stage, "clips")], lake, backends)
+    set_active_configurations([Job(stage, "clips")], lake)
     return folder / "lake"
 
 

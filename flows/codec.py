@@ -25,7 +25,6 @@ from valle.evaluation.systems.control_speech import decoder_revision
 from valle.reporting import Report, write_text
 from valle.statistics.training import plot_training
 from valle.text.normalise import default_normaliser
-from warehouse.catalogue.views import refresh
 from warehouse.errors import CommitConflict, ConfigurationError
 from warehouse.fingerprints import short_hash
 from warehouse.rows import ScoreRow
@@ -124,7 +123,7 @@ def codec_report(parameters: CodecReportParameters) -> Report:
     written = write_codec_report(
         measurements, parameters.levels, root.reports / name, title=f"Codecs: {', '.join(parameters.codecs)}"
     )
-    refresh(root.lake, root.catalogue)
+    root.catalogue.refresh()
     publish_report(f"codec-report {parameters.subject}", written.markdown_path, [plot.path for plot in written.plots])
     notify("Report: %s", written.markdown_path)
     return written

@@ -30,13 +30,13 @@ from valle.checkpoints.runs import EMBEDDED
 from valle.data.selection.select import Selection
 from valle.data.selection.splits import SplitPolicy
 from valle.stages.quality import Quality
-from valle.stages.runner import ShardReport
 from valle.stages.transcribe import Transcribe
 from valle.statistics.corpus_report import corpus_report
 from valle.synthesis.options import SamplingOptions
 from valle.training.options import TrainSettings
 from warehouse.catalogue.display import format_table
 from warehouse.catalogue.views import connect, named_query, run_query
+from warehouse.shard_runs import ShardReport
 
 _WIDTH = 100
 _COLUMNS = {

@@ -41,7 +41,6 @@ from valle.stages.runner import Job
 from valle.stages.segment import Segment
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue.views import NewestCatalogue, refresh
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
@@ -68,7 +67,7 @@ def evaluate(parameters: EvaluateParameters) -> Report:
         speak_system(plan, parameters)  # alone: its speed is one of the scores
         _run_metric_stages(plan, parameters)
         rows = score_evaluation(plan, root, backends)
-        refresh(root.lake, root.catalogue)
+        root.catalogue.refresh()
     written = write_evaluation_report(resolved, rows, root)
     publish_report(f"evaluate {plan.system.name}", written.markdown_path, [plot.path for plot in written.plots])
     notify("%s. Report: %s", written.summary, written.markdown_path)
@@ -119,13 +118,12 @@ def _run_metric_stages(plan: EvaluationPlan, parameters: EvaluateParameters) -> 
     compared = [*scored, *_with_speech(map(similarity_directory, plan.speech(data_root)))]
     for directory in compared:
         _ingest(plan, directory, parameters)
-    catalogue = NewestCatalogue(data_root.lake)
     name = plan.system.name
-    run_jobs(f"segment {name}", [Job(segment, directory.name) for directory in compared], data_root, workers, catalogue)
+    run_jobs(f"segment {name}", [Job(segment, directory.name) for directory in compared], data_root, workers)
     # The slowest stages first. Speech that serves speaker similarity only is not transcribed.
     jobs = [Job(stage, directory.name) for stage in text_stages for directory in scored]
     jobs += [Job(speakers, directory.name) for directory in compared]
-    run_jobs(f"score {name}", jobs, data_root, workers, catalogue)
+    run_jobs(f"score {name}", jobs, data_root, workers)
 
 
 def metric_stages(plan: EvaluationPlan, *, codes: bool, one_at_a_time: bool) -> tuple[list[Stage], Speakers]:

@@ -11,8 +11,7 @@ from flows.runtime.runner import Work, run_all, run_id, task_runner
 from manifests.corpora.registry import open_corpus
 from valle.data_root import DataRoot
 from valle.stages.ingest import export_manifests, ingest_shard, plan_ingest
-from valle.stages.runner import ShardReport
-from warehouse.catalogue.views import refresh
+from warehouse.shard_runs import ShardReport
 
 
 @task(
@@ -34,7 +33,7 @@ def ingest(parameters: IngestParameters) -> list[ShardReport]:
     """Read the new sources of a corpus into the tables of sources and recordings."""
     reports = ingest_corpus(parameters)
     root = parameters.data_root
-    refresh(root.lake, root.catalogue)
+    root.catalogue.refresh()
     announce("ingest", parameters.corpus.name, root, sum(report.rows_out for report in reports))
     return reports
 

@@ -6,7 +6,6 @@ from prefect.artifacts import create_markdown_artifact
 from flows.parameters import PlanParameters
 from flows.runtime.artifacts import artifact_key
 from manifests.corpora.registry import open_corpus
-from valle.backends.registry import Backends
 from valle.reporting import markdown_table
 from valle.stages.dry_run import Forecast, forecast
 from valle.stages.ingest import find_unread
@@ -21,7 +20,6 @@ def plan(parameters: PlanParameters) -> Forecast:
         parameters.stages.in_order(),
         choice.name,
         lake,
-        Backends(device=parameters.workers.device),
         unread=find_unread(corpus, lake),
     )
     create_markdown_artifact(

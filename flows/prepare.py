@@ -7,9 +7,9 @@ from flows.parameters import PrepareParameters
 from flows.runtime.artifacts import publish_card, publish_shard_reports
 from flows.runtime.events import announce
 from flows.stages import run_stage
-from valle.stages.runner import ShardReport
 from valle.statistics.prepared import corpus_plots, coverage_table
-from warehouse.catalogue.views import NewestCatalogue, connect, refresh
+from warehouse.catalogue.views import connect
+from warehouse.shard_runs import ShardReport
 
 
 @flow(name="prepare", flow_run_name="prepare {parameters.corpus.name}")
@@ -17,10 +17,9 @@ def prepare(parameters: PrepareParameters) -> list[ShardReport]:
     """Prepare a corpus from raw audio to codes; run only what is missing."""
     corpus, root = parameters.corpus.name, parameters.data_root
     reports = ingest_corpus(parameters)
-    catalogue = NewestCatalogue(root.lake)
     for stage in parameters.stages.in_order():
-        reports += run_stage(stage, corpus, root, parameters.workers, catalogue)
-    refresh(root.lake, root.catalogue)
+        reports += run_stage(stage, corpus, root, parameters.workers)
+    root.catalogue.refresh()
     if reports:
         _report(parameters, reports)
     announce("prepare", corpus, root, sum(report.rows_out for report in reports))

@@ -1,10 +1,8 @@
 """SQL on the catalogue as a flow: the answer is a table in the UI and a file of the data root."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
@@ -12,6 +10,7 @@ from flows.parameters import QueryParameters
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.notices import notify
 from warehouse.catalogue.answers import write_answer
+from warehouse.catalogue.numbers import json_rows
 from warehouse.catalogue.views import connect, named_query, run_select
 
 _SHOWN = 200
@@ -32,15 +31,9 @@ def query(parameters: QueryParameters) -> Path:
     left_out = answer.num_rows - _SHOWN
     description = f"{sql.strip()}\n\n{answer.num_rows:,} rows: {path}"
     create_table_artifact(
-        table=_cells(answer.slice(0, _SHOWN)),
+        table=json_rows(answer.slice(0, _SHOWN)),
         key=artifact_key(f"query {parameters.subject}"),
         description=description + (f" (the last {left_out:,} rows only there)" if left_out > 0 else ""),
     )
     notify("%d rows: %s", answer.num_rows, path)
     return path
-
-
-def _cells(answer: pa.Table) -> list[dict[str, object]]:
-    """Return rows with values that JSON represents."""
-    rows: list[dict[str, object]] = json.loads(json.dumps(answer.to_pylist(), default=str))
-    return rows

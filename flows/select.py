@@ -10,7 +10,6 @@ from valle.backends.registry import Backends
 from valle.data.selection.select import select as select_set
 from valle.data.selection.training_set import TrainingSetCard
 from valle.phonemes import phoneme_table
-from warehouse.catalogue.views import refresh
 
 
 @flow(name="select", flow_run_name="select {parameters.selection.name}")
@@ -23,7 +22,7 @@ def select(parameters: SelectParameters) -> TrainingSetCard:
         codec=Backends().codec(parameters.codec).spec,
         phoneme_symbols=phoneme_table().symbols,
     )
-    refresh(root.lake, root.catalogue)
+    root.catalogue.refresh()
     create_markdown_artifact(
         markdown=_describe(training_set.card),
         key=artifact_key(f"training set {training_set.card.name}"),

@@ -17,29 +17,24 @@ from flows.parameters import (
 )
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
-from flows.runtime.runner import Work, process_backends, run_all, run_id, shard_task, task_runner
+from flows.runtime.runner import Work, run_all, run_id, shard_task, task_runner
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
-from valle.stages.runner import Job, ShardReport, activate, plan
+from valle.stages.runner import Job, plan, set_active_configurations
 from warehouse.catalogue.planning import ShardPlan
-from warehouse.catalogue.views import NewestCatalogue, refresh
+from warehouse.shard_runs import ShardReport
 
 
-def run_stage(
-    stage: Stage, corpus: str, root: DataRoot, workers: Workers, catalogue: NewestCatalogue
-) -> list[ShardReport]:
-    """Run `stage` on the shards of `corpus` that need it; `catalogue` is that of `root`."""
-    return run_jobs(f"{stage.name} {corpus}", [Job(stage, corpus)], root, workers, catalogue)
+def run_stage(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
+    """Run `stage` on the shards of `corpus` that need it."""
+    return run_jobs(f"{stage.name} {corpus}", [Job(stage, corpus)], root, workers)
 
 
-def run_jobs(
-    name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers, catalogue: NewestCatalogue
-) -> list[ShardReport]:
+def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -> list[ShardReport]:
     """Run the shards that the jobs need, all in one pool: no job may read rows that another writes."""
-    backends = process_backends(workers.device, workers.threads)
-    plans = [plan(job.stage, job.corpus, catalogue, backends) for job in jobs]
-    outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_in_force]
-    for job in activate(outdated, root.lake, backends):
+    plans = [plan(job.stage, job.corpus, root.catalogue.connection()) for job in jobs]
+    outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_active]
+    for job in set_active_configurations(outdated, root.lake):
         get_run_logger().info("%s %s: new active configuration", job.stage.name, job.corpus)
     run = run_id()
     with task_runner(workers) as runner:
@@ -69,10 +64,10 @@ def _work(runner: TaskRunner[Any], job: Job, shard: ShardPlan, root: DataRoot, w
 
 
 def _run_alone(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
-    reports = run_stage(stage, corpus, root, workers, NewestCatalogue(root.lake))
+    reports = run_stage(stage, corpus, root, workers)
     if reports:
         publish_shard_reports(f"{stage.name} {corpus}", reports)
-    refresh(root.lake, root.catalogue)
+    root.catalogue.refresh()
     announce(stage.name, corpus, root, sum(report.rows_out for report in reports))
     return reports
 

@@ -21,7 +21,6 @@ from valle.data_root import DataRoot
 from valle.reporting import write_text
 from valle.statistics.training import plot_training
 from valle.training.options import TrainOptions
-from warehouse.catalogue.views import refresh
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.rows import CheckpointRow
 
@@ -50,7 +49,7 @@ def train(parameters: TrainParameters) -> "CheckpointCard":
     card = _read_card(checkpoint)
     record_checkpoint(root, checkpoint, card)
     _report(root, card)
-    refresh(root.lake, root.catalogue)
+    root.catalogue.refresh()
     if parameters.evaluate:
         changes = {"run": parameters.run, "data": str(root.root)}
         start_once("evaluate/evaluate", changes, key=f"evaluate {card.checkpoint_id}")

@@ -125,6 +125,7 @@ def assign_shards(sources: Iterable[Source], corpus: str, *, megabytes: float) -
 
 
 def _shard_rows(group: list[Source], corpus: str) -> Iterator[SourceRow]:
+    # Ids and etags, not positions: a second listing of the same files gives the same shards.
     ids = [source_id(corpus, source) for source in group]
     contents = [part for key, source in zip(ids, group, strict=True) for part in (key, source.etag)]
     shard = f"{corpus}-{identify(*contents)[:10]}"

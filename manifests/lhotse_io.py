@@ -73,6 +73,7 @@ def facts_of(row: RecordingRow) -> AudioFacts:
 def make_recording(recording_id: str, facts: AudioFacts) -> Recording:
     """Return the Lhotse recording of a file or of a range of bytes of an archive."""
     source, kind = facts.path, "file"
+    # Lhotse has no source type for a range of bytes; a command is read by every version of it.
     if facts.size:
         source, kind = f"tail -c +{facts.offset + 1} {shlex.quote(facts.path)} | head -c {facts.size}", "command"
     channels = list(range(facts.num_channels))
@@ -218,6 +219,7 @@ def _written(path: Path) -> Iterator[BinaryIO]:
             gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as file,
         ):
             yield file  # type: ignore[misc]  # typeshed: a GzipFile is a BinaryIO in all but name
+        # Readers of the old manifest keep their file; there is never half a new one.
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -2,13 +2,15 @@
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from warehouse.catalogue.catalogue import Catalogue
 from warehouse.lake.store import location_of
 from warehouse.lake.tables import Lake
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DataRoot:
     """The data root and the folders below it; the lake may be on an object store instead."""
 
@@ -20,10 +22,10 @@ class DataRoot:
         """The Delta tables."""
         return Lake(location_of(self.lake_url) if self.lake_url else self.root / "lake")
 
-    @property
-    def catalogue(self) -> Path:
-        """The DuckDB file; may be deleted at any time."""
-        return self.root / "catalogue.duckdb"
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The views over the lake, and their DuckDB file, which may be deleted at any time."""
+        return Catalogue(self.lake, self.root / "catalogue.duckdb")
 
     @property
     def manifests(self) -> Path:
@@ -47,7 +49,7 @@ class DataRoot:
 
     @property
     def speech(self) -> Path:
-        """Speech made by evaluations and by `valle speak`."""
+        """Speech that evaluations and `valle speak` synthesized."""
         return self.root / "speech"
 
     @property
@@ -57,7 +59,7 @@ class DataRoot:
 
 
 def default_root() -> Path:
-    """`VALLE_DATA`, or `data` in the current folder."""
+    """Return `VALLE_DATA`, or `data` in the current folder."""
     return Path(os.environ.get("VALLE_DATA", "data"))
 
 

@@ -23,6 +23,9 @@ def atomic_write(path: Path, *, durable: bool = True) -> Iterator[Path]:
     the content is not flushed to the disk: for files that a power cut may lose. The folder of `path` is created.
     Raises StorageError when the disk is full or the folder cannot be written; the temporary file is removed.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path  # A device or a pipe cannot be replaced.
+        return
     with temporary_beside(path) as temporary:
         yield temporary
         publish(temporary, path, durable=durable)
@@ -65,7 +68,7 @@ def publish(temporary: Path, path: Path, *, durable: bool = True) -> None:
 
 
 def is_full(error: OSError) -> bool:
-    """Return whether `error` says that the disk, a quota or the size limit of a file is exhausted."""
+    """Return True if the disk, a quota or the size limit of a file is exhausted, according to `error`."""
     return error.errno in _FULL
 
 
@@ -81,7 +84,6 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _not_written(path: Path, error: OSError) -> StorageError:
+    reason = os.strerror(error.errno) if error.errno is not None else str(error)
     advice = "free space" if is_full(error) else "make the folder writable"
-    return StorageError(
-        f"Could not write {path}: {error.strerror or error}; {advice}, then run the same command again."
-    )
+    return StorageError(f"Could not write {path}: {reason}; {advice}, then run the same command again.")

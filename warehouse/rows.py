@@ -1,14 +1,13 @@
-"""One frozen dataclass per table of the lake; the Arrow schemas and `docs/warehouse.md` derive from them.
+"""Define one frozen dataclass per table of the lake; the Arrow schemas and `docs/warehouse.md` derive from them.
 
-Every field is `Annotated[type, "what it holds"]`. Seconds are the only unit of time. Rows of a stage carry
-`shard` (the unit of work they were made in), `fingerprint` (what made them: see `warehouse/fingerprints.py`)
-and `drop_reason` (null for a payload, a short word for a row that was dropped, with the detail beside it).
+Every field is `Annotated[type, "content"]`. Seconds are the only unit of time. A row of a stage is its payload and
+the columns of `StageRow`, which the runner fills. A column without `| None` is null in dropped rows only.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from warehouse.lake.arrow import Float32, Int16, Int32, Micros
+from warehouse.lake.arrow import Float32, Int16, Int32, Micros, OneColumnEach, Row
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,6 +16,32 @@ class Span:
 
     start: Annotated[float, "seconds from the start of the recording"]
     end: Annotated[float, "seconds from the start of the recording"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRow:
+    """The columns that the rows of ingestion and of all stages share."""
+
+    table: ClassVar[str]
+    key: ClassVar[str]
+
+    corpus: Annotated[str, "name of the corpus, as given to `ingest`"]
+    shard: Annotated[str, "unit of work; the same name is used in every table"]
+    fingerprint: Annotated[str, "hash of the configuration and of the fingerprint of the input row"]
+    drop_reason: Annotated[str | None, "null, or why there is no payload, in one word"]
+    drop_detail: Annotated[str | None, "the observed values behind the reason"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentStageRow(StageRow):
+    """The columns that the rows of all stages share which read segments."""
+
+    segment_id: Annotated[str, "the segment"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """The columns that one stage computes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +53,7 @@ class SourceRow:
 
     source_id: Annotated[str, "hash of corpus, path and byte range"]
     corpus: Annotated[str, "name of the corpus, as given to `ingest`"]
-    shard: Annotated[str, "unit of work; the same name runs through every table"]
+    shard: Annotated[str, "unit of work; the same name is used in every table"]
     path: Annotated[str, "file that holds it"]
     relative_path: Annotated[str, "path below the root of the corpus"]
     offset: Annotated[int, "first byte of the range inside an archive; 0 for a plain file"]
@@ -37,18 +62,16 @@ class SourceRow:
     found_at: Annotated[Micros, "when it was listed"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordingRow:
-    """One audio file or archive member, with everything its corpus says about it."""
+@dataclass(frozen=True, kw_only=True)
+class RecordingRow(StageRow):
+    """One audio file or archive member, with the corpus metadata."""
 
     table: ClassVar[str] = "recordings"
     key: ClassVar[str] = "recording_id"
 
     recording_id: Annotated[str, "hash of corpus, relative path and archive member; stable across machines"]
     source_id: Annotated[str, "the source it was read from"]
-    corpus: Annotated[str, "name of the corpus"]
     part: Annotated[str, "published subset (`small`, `EN`, `train-clean-100`, ...)"]
-    shard: Annotated[str, "unit of work"]
     fingerprint: Annotated[str, "hash of reader version, audio and metadata"]
     path: Annotated[str, "file of the audio when it was read; `current_recordings` has its present path"]
     member: Annotated[str | None, "name inside the archive, null for a plain file"]
@@ -63,7 +86,7 @@ class RecordingRow:
     speaker: Annotated[str | None, "speaker label of the corpus, prefixed with the corpus name"]
     language: Annotated[str | None, "ISO 639-1 code the corpus declares; `und` for one that is not recognised"]
     licence: Annotated[str, "SPDX identifier, or `unknown`"]
-    text: Annotated[str | None, "transcript that came with the corpus"]
+    text: Annotated[str | None, "transcript of the corpus"]
     book: Annotated[str | None, "book, video or session: what must not straddle a split"]
     genre: Annotated[str | None, "genre as the corpus folds it"]
     snr: Annotated[float | None, "decibels, as the corpus measured it"]
@@ -71,50 +94,42 @@ class RecordingRow:
     spans: Annotated[list[Span] | None, "speech spans the corpus declares"]
     extra: Annotated[str, "JSON object with every other key of the sidecar"]
     ingested_at: Annotated[Micros, "when it was read"]
-    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
-    drop_detail: Annotated[str | None, "what was seen"]
-    channel: Annotated[Int32 | None, "the channel that is read, from 0; null for the mean of all"] = None
-    declared_samples: Annotated[int | None, "samples in the header where that is wrong, 0 for none; else null"] = None
-    span_texts: Annotated[list[str | None] | None, "the text of each of `spans`, where the corpus has them"] = None
+    channel: Annotated[Int32 | None, "the channel that is read, from 0; null for the mean of all"]
+    declared_samples: Annotated[int | None, "samples in the header where that is wrong, 0 for none; else null"]
+    span_texts: Annotated[list[str | None] | None, "the text of each of `spans`, where the corpus has them"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SegmentRow:
-    """A speech span of a recording, or one row with a reason for a recording that has none."""
-
-    table: ClassVar[str] = "segments"
-    key: ClassVar[str] = "segment_id"
+@dataclass(frozen=True, kw_only=True)
+class SegmentPayload(Payload):
+    """A span of speech."""
 
     segment_id: Annotated[str, "recording id, first sample and last sample"]
-    recording_id: Annotated[str, "the recording it lies in"]
-    corpus: Annotated[str, "name of the corpus"]
-    shard: Annotated[str, "unit of work"]
-    fingerprint: Annotated[str, "what made it"]
     start: Annotated[float, "seconds into the recording"]
     duration: Annotated[float, "seconds"]
     start_sample: Annotated[int, "first sample, at the recording's own rate"]
     num_samples: Annotated[int, "samples, at the recording's own rate"]
     cut: Annotated[str, "how its ends were chosen: `given`, `pause` or `forced`"]
-    drop_reason: Annotated[str | None, "null, or why the recording yields nothing"]
-    drop_detail: Annotated[str | None, "what was seen"]
-    given_text: Annotated[str | None, "the text the corpus has for this span alone"] = None
+    given_text: Annotated[str | None, "the text of the corpus for this span alone"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TranscriptRow:
-    """What was said in a segment: the text in use, the text given, the text heard, and how sure the ASR was."""
+@dataclass(frozen=True, kw_only=True)
+class SegmentRow(SegmentPayload, StageRow):
+    """A speech span of a recording, or one row with a reason for a recording without speech."""
 
-    table: ClassVar[str] = "transcripts"
+    table: ClassVar[str] = "segments"
     key: ClassVar[str] = "segment_id"
 
-    segment_id: Annotated[str, "the segment"]
-    corpus: Annotated[str, "name of the corpus"]
-    shard: Annotated[str, "unit of work"]
-    fingerprint: Annotated[str, "what made it"]
+    recording_id: Annotated[str, "the recording that holds it"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptPayload(Payload):
+    """The texts of a segment, and the confidences of the ASR."""
+
     model: Annotated[str, "ASR model and revision, or `given`"]
-    text: Annotated[str | None, "the text in use: the given one where there is one, else the ASR's"]
-    asr_text: Annotated[str | None, "what the ASR heard"]
-    given_text: Annotated[str | None, "what the corpus says"]
+    text: Annotated[str | None, "the text in use: the given one where there is one, else the transcription"]
+    asr_text: Annotated[str | None, "the transcription"]
+    given_text: Annotated[str | None, "the text of the corpus"]
     disagreement: Annotated[
         Float32 | None,
         "word error rate of the transcription against the given text; 0 where both are read alike, the phoneme error "
@@ -124,45 +139,43 @@ class TranscriptRow:
     language_probability: Annotated[Float32 | None, "0 to 1"]
     average_logprob: Annotated[Float32 | None, "mean log-probability of the ASR's tokens"]
     no_speech_probability: Annotated[Float32 | None, "0 to 1"]
-    compression_ratio: Annotated[Float32 | None, "of the text; above 2.4 it repeats itself"]
+    compression_ratio: Annotated[Float32 | None, "of the transcription; above 2.4 it is repetitive"]
     characters_per_second: Annotated[Float32 | None, "of the text in use; 5 to 28 is normal for English"]
-    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
-    drop_detail: Annotated[str | None, "what was seen"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PhonemeRow:
-    """The phonemes of a transcript, in the symbols of the one phoneme table."""
+@dataclass(frozen=True, kw_only=True)
+class TranscriptRow(TranscriptPayload, SegmentStageRow):
+    """The text of a segment: the text in use, the given one, the transcription, and the confidences of the ASR."""
+
+    table: ClassVar[str] = "transcripts"
+    key: ClassVar[str] = "segment_id"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhonemePayload(Payload):
+    """The phonemes of a transcript."""
+
+    model: Annotated[str, "phonemizer, its version and the language"]
+    language: Annotated[str | None, "ISO 639-1 code"]
+    symbols: Annotated[list[str], "IPA symbols, spaces and punctuation, in order"]
+    num_symbols: Annotated[Int32, "length of `symbols`"]
+    num_unknown: Annotated[Int32, "symbols that the phoneme table lacks"]
+    unknown: Annotated[list[str], "those symbols, each once"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhonemeRow(PhonemePayload, SegmentStageRow):
+    """The phonemes of a transcript, in the symbols of the phoneme table."""
 
     table: ClassVar[str] = "phonemes"
     key: ClassVar[str] = "segment_id"
 
-    segment_id: Annotated[str, "the segment"]
-    corpus: Annotated[str, "name of the corpus"]
-    shard: Annotated[str, "unit of work"]
-    fingerprint: Annotated[str, "what made it"]
-    model: Annotated[str, "phonemizer backend, its version and the language voice"]
-    language: Annotated[str | None, "ISO 639-1 code"]
-    symbols: Annotated[list[str] | None, "IPA symbols, spaces and punctuation, in order"]
-    num_symbols: Annotated[Int32, "length of `symbols`"]
-    num_unknown: Annotated[Int32, "symbols that the phoneme table does not hold"]
-    unknown: Annotated[list[str] | None, "those symbols, each once"]
-    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
-    drop_detail: Annotated[str | None, "what was seen"]
 
+@dataclass(frozen=True, kw_only=True)
+class QualityPayload(Payload):
+    """Quality scores and signal measures."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class QualityRow:
-    """How good a segment sounds, by several opinions."""
-
-    table: ClassVar[str] = "quality"
-    key: ClassVar[str] = "segment_id"
-
-    segment_id: Annotated[str, "the segment"]
-    corpus: Annotated[str, "name of the corpus"]
-    shard: Annotated[str, "unit of work"]
-    fingerprint: Annotated[str, "what made it"]
-    model: Annotated[str, "the models that gave an opinion"]
+    model: Annotated[str, "the quality models and their revisions"]
     dnsmos_ovrl: Annotated[Float32 | None, "DNSMOS P.835 overall, 1 to 5"]
     dnsmos_sig: Annotated[Float32 | None, "DNSMOS P.835 speech, 1 to 5"]
     dnsmos_bak: Annotated[Float32 | None, "DNSMOS P.835 background, 1 to 5"]
@@ -171,51 +184,53 @@ class QualityRow:
     snr: Annotated[Float32 | None, "decibels, speech against pauses"]
     bandwidth: Annotated[Float32 | None, "Hz below which 99.9 % of the energy above the noise floor lies"]
     loudness: Annotated[Float32 | None, "decibels relative to full scale, RMS"]
-    clipping: Annotated[Float32 | None, "share of samples at full scale"]
-    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
-    drop_detail: Annotated[str | None, "what was seen"]
+    clipping: Annotated[Float32 | None, "fraction of samples at full scale"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SpeakerRow:
-    """The voice of a segment as a unit vector."""
+@dataclass(frozen=True, kw_only=True)
+class QualityRow(QualityPayload, SegmentStageRow):
+    """Quality scores and signal measures of a segment."""
+
+    table: ClassVar[str] = "quality"
+    key: ClassVar[str] = "segment_id"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakerPayload(Payload):
+    """A speaker embedding."""
+
+    model: Annotated[str, "speaker encoder and revision; cosines of different models are never comparable"]
+    embedding: Annotated[list[Float32], "unit length"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakerRow(SpeakerPayload, SegmentStageRow):
+    """The speaker of a segment as a unit vector."""
 
     table: ClassVar[str] = "speakers"
     key: ClassVar[str] = "segment_id"
 
-    segment_id: Annotated[str, "the segment"]
-    corpus: Annotated[str, "name of the corpus"]
-    shard: Annotated[str, "unit of work"]
-    fingerprint: Annotated[str, "what made it"]
-    model: Annotated[str, "speaker encoder and revision; cosines of different models are never comparable"]
-    embedding: Annotated[list[Float32] | None, "unit length"]
-    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
-    drop_detail: Annotated[str | None, "what was seen"]
+
+@dataclass(frozen=True, kw_only=True)
+class CodesPayload(Payload):
+    """The codes of a segment."""
+
+    codec: Annotated[str, "codec and revision of its weights"]
+    num_frames: Annotated[Int32, "codes per codebook"]
+    num_codebooks: Annotated[Int32, "codebooks of the codec"]
+    codes: Annotated[
+        list[list[Int16]],
+        OneColumnEach("q", count="num_codebooks", minimum=8),
+        "column k has codebook k, null from `num_codebooks` on; the AR model predicts `q0`",
+    ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CodesRow:
-    """The codec's codes of a segment, one column per codebook."""
+@dataclass(frozen=True, kw_only=True)
+class CodesRow(CodesPayload, SegmentStageRow):
+    """The codec's codes of a segment, one column per codebook, as many as the largest codec in the lake has."""
 
     table: ClassVar[str] = "codes"
     key: ClassVar[str] = "segment_id"
-
-    segment_id: Annotated[str, "the segment"]
-    corpus: Annotated[str, "name of the corpus"]
-    shard: Annotated[str, "unit of work"]
-    fingerprint: Annotated[str, "what made it"]
-    codec: Annotated[str, "codec and revision of its weights"]
-    num_frames: Annotated[Int32, "length of each code column"]
-    q0: Annotated[list[Int16] | None, "codebook 0, the one the AR predicts"]
-    q1: Annotated[list[Int16] | None, "codebook 1"]
-    q2: Annotated[list[Int16] | None, "codebook 2"]
-    q3: Annotated[list[Int16] | None, "codebook 3"]
-    q4: Annotated[list[Int16] | None, "codebook 4"]
-    q5: Annotated[list[Int16] | None, "codebook 5"]
-    q6: Annotated[list[Int16] | None, "codebook 6"]
-    q7: Annotated[list[Int16] | None, "codebook 7"]
-    drop_reason: Annotated[str | None, "null, or why it cannot be used"]
-    drop_detail: Annotated[str | None, "what was seen"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -238,15 +253,17 @@ class TrainingItemRow:
     text: Annotated[str, "the transcript in use"]
     symbols: Annotated[list[str], "its phonemes"]
     num_frames: Annotated[Int32, "frames of codes"]
-    codes_part: Annotated[str, "the part that holds its codes, relative to the lake"]
-    codes_row_group: Annotated[Int32, "row group inside that part"]
+    codes_part: Annotated[str, "data file that holds its codes, relative to the lake"]
+    codes_row_group: Annotated[Int32, "row group inside that file"]
     codes_row: Annotated[Int32, "row inside that row group"]
-    similar: Annotated[list[str] | None, "segments of its speaker that sound most like it, nearest first"] = None
+    similar: Annotated[list[str] | None, "segments of its speaker with the most similar embeddings, nearest first"] = (
+        None
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointRow:
-    """One saved state of a model and where it came from."""
+    """One saved state of a model and its origin."""
 
     table: ClassVar[str] = "checkpoints"
     key: ClassVar[str] = "checkpoint_id"
@@ -256,7 +273,7 @@ class CheckpointRow:
     training_set: Annotated[str, "id of the set it was trained on"]
     codec: Annotated[str, "codec and revision"]
     step: Annotated[int, "optimizer updates so far"]
-    path: Annotated[str, "where it lies"]
+    path: Annotated[str, "its folder"]
     config: Annotated[str, "JSON of the model and training options"]
     metrics: Annotated[str, "JSON of the last metrics"]
     saved_at: Annotated[Micros, "when it was saved"]
@@ -264,7 +281,7 @@ class CheckpointRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreRow:
-    """What one utterance of one system scored in one evaluation."""
+    """The scores of one utterance of one system in one evaluation."""
 
     table: ClassVar[str] = "scores"
     key: ClassVar[str] = "score_id"
@@ -274,14 +291,14 @@ class ScoreRow:
     protocol: Annotated[str, "`cross_sentence`, `continuation` or the name of a published list"]
     system: Annotated[str, "`ground_truth`, `codec`, a checkpoint id, ..."]
     checkpoint_id: Annotated[str | None, "null for a control row"]
-    utterance: Annotated[str, "the segment whose text was spoken"]
-    prompt: Annotated[str | None, "the segment that gave the voice"]
+    utterance: Annotated[str, "the segment whose text was synthesized"]
+    prompt: Annotated[str | None, "the segment that defined the speaker"]
     trial: Annotated[Int32, "which of the seeds"]
     speaker: Annotated[str, "speaker of the prompt; intervals are clustered by it"]
     path: Annotated[str | None, "the audio that was scored, null when there is none"]
     duration: Annotated[float | None, "seconds of audio"]
-    reference: Annotated[str, "normalised text that should be heard"]
-    hypothesis: Annotated[str, "normalised text that was heard"]
+    reference: Annotated[str, "normalised text that was to be spoken"]
+    hypothesis: Annotated[str, "normalised transcription"]
     normaliser: Annotated[str, "name of the text normaliser"]
     asr_model: Annotated[str, "ASR model and revision"]
     num_words: Annotated[Int32, "words in the reference"]
@@ -290,26 +307,26 @@ class ScoreRow:
     character_errors: Annotated[Int32, "substitutions, deletions and insertions"]
     speaker_model: Annotated[str, "speaker encoder and revision"]
     sim_o: Annotated[Float32 | None, "cosine to the original prompt"]
-    generation_seconds: Annotated[float | None, "wall time it took to generate"]
+    generation_seconds: Annotated[float | None, "wall time of the synthesis"]
     scored_at: Annotated[Micros, "when it was scored"]
-    items_hash: Annotated[str | None, "hash of the list of what was spoken, in whose voice"] = None
+    items_hash: Annotated[str | None, "hash of the list of texts and prompts"] = None
     language: Annotated[str | None, "ISO 639-1 code of the text"] = None
-    reference_raw: Annotated[str | None, "text that should be heard, as it was given"] = None
-    hypothesis_raw: Annotated[str | None, "text that was heard, as the ASR wrote it"] = None
+    reference_raw: Annotated[str | None, "text that was to be spoken, as given"] = None
+    hypothesis_raw: Annotated[str | None, "the transcription, as the ASR wrote it"] = None
     audio_hash: Annotated[str | None, "hash of the audio that was scored"] = None
-    failure: Annotated[str | None, "why there is no audio, as the system said it"] = None
+    failure: Annotated[str | None, "why there is no audio, as the system reported it"] = None
     first_audio_seconds: Annotated[float | None, "wall time until the first audio could be played"] = None
     reference_duration: Annotated[float | None, "seconds of the recording of the same text"] = None
     phonemizer: Annotated[str | None, "phonemizer and revision"] = None
     num_phonemes: Annotated[Int32 | None, "phonemes in the reference"] = None
     phoneme_errors: Annotated[Int32 | None, "substitutions, deletions and insertions"] = None
-    repeated_words: Annotated[Int32 | None, "longest run of words that was heard more often than it was asked for"] = (
-        None
-    )
+    repeated_words: Annotated[
+        Int32 | None, "longest run of words that was transcribed more often than it was given"
+    ] = None
     longest_silence: Annotated[Float32 | None, "seconds of the longest silence"] = None
-    silence_share: Annotated[Float32 | None, "share of the audio that is silence, 0 to 1"] = None
+    silence_share: Annotated[Float32 | None, "fraction of the audio that is silence"] = None
     sim_r: Annotated[Float32 | None, "cosine to the prompt as the codec resynthesises it"] = None
-    quality_model: Annotated[str | None, "models that gave the opinions below, with revisions"] = None
+    quality_model: Annotated[str | None, "quality models of the scores below, with revisions"] = None
     dnsmos_ovrl: Annotated[Float32 | None, "DNSMOS P.835 overall, 1 to 5"] = None
     dnsmos_p808: Annotated[Float32 | None, "DNSMOS P.808, 1 to 5"] = None
     distillmos: Annotated[Float32 | None, "DistillMOS, 1 to 5; null where it is not installed"] = None
@@ -319,7 +336,7 @@ class ScoreRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationItemRow:
-    """A sentence, or a prompt, of a list that something was evaluated on; no selection may train on its audio."""
+    """A sentence or a prompt of an evaluated list; no selection may train on its audio."""
 
     table: ClassVar[str] = "evaluation_items"
     key: ClassVar[str] = "item_id"
@@ -327,13 +344,13 @@ class EvaluationItemRow:
     item_id: Annotated[str, "hash of list, role and utterance"]
     items_hash: Annotated[str, "hash of the list"]
     protocol: Annotated[str, "protocol of the list"]
-    source: Annotated[str, "where the list comes from"]
-    role: Annotated[str, "`utterance` (its text is spoken) or `prompt` (its voice is taken)"]
+    source: Annotated[str, "origin of the list"]
+    role: Annotated[str, "`utterance` (its text is synthesized) or `prompt` (it defines the speaker)"]
     utterance: Annotated[str, "segment of the lake, or the name in a published list"]
     speaker: Annotated[str, "speaker label"]
-    text: Annotated[str, "its text, as it is given"]
+    text: Annotated[str, "its text, as given"]
     language: Annotated[str, "ISO 639-1 code"]
-    content_hash: Annotated[str | None, "of its recording, as `recordings` has it; null when there is no recording"]
+    content_hash: Annotated[str | None, "of its recording, as in `recordings`; null without a recording"]
     start: Annotated[float | None, "seconds into the recording"]
     duration: Annotated[float | None, "seconds"]
     registered_at: Annotated[Micros, "when the list was first used"]
@@ -341,7 +358,7 @@ class EvaluationItemRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConfigurationRow:
-    """The options a stage currently runs with on a corpus; the newest row per corpus and stage is in force."""
+    """The options of a stage for a corpus; the newest row per corpus and stage is the active configuration."""
 
     table: ClassVar[str] = "configurations"
     key: ClassVar[str] = "configuration_id"
@@ -351,24 +368,24 @@ class ConfigurationRow:
     stage: Annotated[str, "name of the stage"]
     configuration: Annotated[str, "hash of name, version, options and model revision"]
     options: Annotated[str, "the same as readable JSON"]
-    activated_at: Annotated[Micros, "when it came into force"]
+    activated_at: Annotated[Micros, "when it became the active configuration"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RunRow:
-    """The report of one shard through one stage, or of one training or evaluation run."""
+class ShardRunRow:
+    """The report of one stage on one shard, or of one training or evaluation run."""
 
-    table: ClassVar[str] = "runs"
-    key: ClassVar[str] = "receipt_id"
+    table: ClassVar[str] = "shard_runs"
+    key: ClassVar[str] = "shard_run_id"
 
-    receipt_id: Annotated[str, "hash of run, stage and shard"]
+    shard_run_id: Annotated[str, "hash of run, stage, shard and start"]
     run_id: Annotated[str, "the flow run"]
     stage: Annotated[str, "`ingest`, a stage, `train` or `evaluate`"]
     corpus: Annotated[str, "name of the corpus, or of the training set"]
     shard: Annotated[str, "unit of work"]
-    started_at: Annotated[Micros, "when it began"]
-    wall_seconds: Annotated[float, "how long it took"]
-    audio_seconds: Annotated[float, "audio that went through"]
+    started_at: Annotated[Micros, "start"]
+    wall_seconds: Annotated[float, "seconds of wall time"]
+    audio_seconds: Annotated[float, "seconds of audio of the input rows"]
     rows_in: Annotated[Int32, "input rows"]
     rows_out: Annotated[Int32, "output rows with a payload"]
     rows_dropped: Annotated[Int32, "output rows with a reason"]
@@ -377,8 +394,7 @@ class RunRow:
     code_revision: Annotated[str, "version of this project"]
 
 
-StageRow = RecordingRow | SegmentRow | TranscriptRow | PhonemeRow | QualityRow | SpeakerRow | CodesRow
-TABLES: tuple[Any, ...] = (
+TABLES: tuple[type[Row], ...] = (
     SourceRow,
     RecordingRow,
     SegmentRow,
@@ -392,6 +408,6 @@ TABLES: tuple[Any, ...] = (
     ScoreRow,
     EvaluationItemRow,
     ConfigurationRow,
-    RunRow,
+    ShardRunRow,
 )
-"""Every table, in the order of the data's road."""
+"""Every table, in the order of the pipeline."""

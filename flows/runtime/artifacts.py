@@ -10,8 +10,8 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from manifests.cards import card, card_kinds
 from valle.reporting import Plot
-from valle.stages.runner import ShardReport
 from warehouse.catalogue.display import format_time
+from warehouse.shard_runs import ShardReport
 
 
 def artifact_key(name: str) -> str:

@@ -25,8 +25,9 @@ from flows.runtime.shutdown import leave_shards_when_stopped
 from valle.backends.registry import Backends
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
-from valle.stages.runner import ShardReport, try_shard
+from valle.stages.runner import try_shard
 from warehouse.errors import DependencyError, StageError
+from warehouse.shard_runs import ShardReport
 
 _RETRIES = 3
 

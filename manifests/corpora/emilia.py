@@ -81,6 +81,7 @@ class Emilia:
         return build_rows(self, source, audio_source, inspection, metadata)
 
     def _utterance(self, source: SourceRow, utterance: Utterance, file: BinaryIO) -> Iterator[RecordingRow]:
+        # Names may have bytes that are not UTF-8; the offset is what finds the audio again.
         name = clean(utterance.named.name)
         audio_source = AudioSource(
             path=source.path,
@@ -184,6 +185,7 @@ def _inspect(utterance: Utterance, file: BinaryIO, channels: ChannelMode) -> Ins
 
 def _speaker(label: str | None, session: str | None) -> str | None:
     """Return a label that is unique in the corpus: YODAS numbers the speakers of each video from zero."""
+    # Emilia's labels contain the session or are contained in it; only YODAS' need the video in front.
     if label is None or session is None or session in label or label in session:
         return label or session
     return f"{session}/{label}"

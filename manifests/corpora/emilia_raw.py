@@ -69,6 +69,7 @@ class EmiliaRaw:
             return self._dropped(source, start, "missing_audio", fault, sidecar)
         listed = PurePosixPath(source.relative_path).parent / location.strip()
         path = str(Path(source.path).parent / location.strip())
+        # Two rows of one path would have one id; the second one tells why it is dropped.
         is_repeated = path in seen
         seen.add(path)
         audio_source = AudioSource(

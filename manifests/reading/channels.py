@@ -15,11 +15,12 @@ ChannelMode = Literal["auto", "mix", "split", "first"]
 MAX_CHANNELS = 16
 """Channels that `auto` compares; the others of a larger array are left out."""
 
-_FRAME_SECONDS = 0.064
+_FRAME_SECONDS = 0.064  # long beside the delay between two microphones of one room
+# Measured: two speakers 0.04 (0.17 in 2 s), with an echo of -20 dB 0.21, two microphones in one room 0.62 to 0.73.
 _MIN_COHERENCE = 0.5
-_MIN_LEVEL = -60.0
-_MAX_BELOW_LOUDEST = 40.0
-_TIE = 0.1
+_MIN_LEVEL = -60.0  # dBFS of the loudest frame, as the segment stage calls a recording silent
+_MAX_BELOW_LOUDEST = 40.0  # decibels; more is crosstalk of the cable, not a speaker
+_TIE = 0.1  # decibels within which the first of several channels is as good
 
 
 class ChannelComparison:
@@ -64,6 +65,7 @@ class ChannelComparison:
     def _add_frames(self, frames: NDArray[np.float32]) -> None:
         """Add frames [frames, time, channels]; samples that are not finite count as zero."""
         frames = np.nan_to_num(np.clip(frames, -1e3, 1e3), nan=0.0)
+        # Sums of cross-spectra, not of samples: they are blind to delays, which differ from microphone to microphone.
         spectra = np.fft.rfft(frames * self._window, axis=1)
         self._spectra += np.einsum("tfi,tfj->fij", spectra, spectra.conj())
         levels = 10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=1) + 1e-9)

@@ -109,6 +109,7 @@ def pieces_of(line: CutLine) -> list[CutPiece]:
     start, duration = number_of(cut.get("start")) or 0.0, number_of(cut.get("duration")) or 0.0
     window = Span(start=start, end=start + duration)
     listed = cut.get("supervisions")
+    # The JSON is anybody's: a supervision that is no object is left out like one without times.
     supervisions = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     if not supervisions:
         return [CutPiece(line=line, span=window, channel=_channel_of(cut))]
@@ -169,6 +170,7 @@ def locate_audio(location: str, folder: Path) -> LocatedAudio:
     A list from another place names folders that do not exist: then the longest end
     of the path, of two names at least, that exists below one of these folders.
     """
+    # Published lists name `download/librilight/...`: one of their folders is where the user keeps the corpus.
     bases = (folder, *folder.parents)
     parts = PurePosixPath(location).parts
     for first in range(max(1, len(parts) - 1)):

@@ -74,6 +74,7 @@ class AudioDecoder:
         decoded.
         """
         declared, is_mpeg = self._sound.frames, self._sound.format == "MP3"
+        # One seek to the end finds truncated files without decoding them.
         is_plausible = not is_mpeg and _has_last_sample(self._own_sound())
         self._is_displaced = True
         if is_mpeg and has_counted_frames(self._file):
@@ -85,6 +86,7 @@ class AudioDecoder:
         if mended is not None and not is_mpeg:
             header = mended.declared_samples
         decoded = _count(self._file if mended is None else mended.file)
+        # The declared length leaves out the padding of the last frame, and is the better one.
         if is_mpeg and 0 < decoded - declared <= _MPEG_PADDING:
             decoded = declared
         return AudioLength(decoded, header)
@@ -96,6 +98,7 @@ class AudioDecoder:
         seek. Raises UndecodableAudio.
         """
         source, done = self._file, 0
+        # libsndfile stops at the declared length, so a span beyond it needs another header.
         if start + num_samples <= self._sound.frames <= _LONGEST:
             sound = self._own_sound()
         else:

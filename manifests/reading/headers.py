@@ -99,6 +99,7 @@ def _mend_wav(file: BinaryIO, size: int) -> MendedHeader | None:
 
 
 def _mend_wav_data(file: BinaryIO, start: int, length: int, size: int, block_align: int) -> MendedHeader | None:
+    # What follows the data must be a chunk; where it is not, the size is wrong and it is audio.
     end = start + length
     if block_align == 0 or end == size or (end < size and _is_chunk(file, end + length % 2, size)):
         return None
@@ -256,6 +257,7 @@ def _first_frame(window: bytes) -> tuple[int, _MpegFrame] | None:
 
 def _information_frame(like: _MpegFrame) -> bytes:
     """Return an empty frame with the mark `Info` and a frame count, in the version, rate and channels of `like`."""
+    # A bitrate whose frames have room for the mark at every sample rate.
     bitrate_index = 9 if like.is_mpeg_1 else 8
     header = bytes((0xFF, like.header[1] | 1, (bitrate_index << 4) | (like.header[2] & 0x0C), like.header[3]))
     frame = _parse_frame(header)

@@ -86,6 +86,7 @@ def _inspect(file: BinaryIO, channels: ChannelMode) -> Inspection:
         chosen = _choose_channels(decoder, length.num_samples, channels)
     except UndecodableAudio as error:
         return replace(identity, fault="undecodable", detail=str(error))
+    # The decoded length is used either way; the declared one shows which files were damaged or cut.
     is_as_declared = length.declared_samples == length.num_samples
     return replace(
         identity,
@@ -100,6 +101,7 @@ def _inspect(file: BinaryIO, channels: ChannelMode) -> Inspection:
 
 def _hash_content(file: BinaryIO) -> tuple[int, str]:
     """Return the size of a file and 32 hex digits over all of its bytes."""
+    # All bytes, not a sample: recordings of one length with silent ends would be equal by their ends.
     digest = hashlib.sha256()
     size = 0
     file.seek(0)
@@ -116,6 +118,7 @@ def _choose_channels(decoder: AudioDecoder, num_samples: int, mode: ChannelMode)
         return (0,)
     if mode == "split":
         return tuple(range(decoder.num_channels))
+    # Only here is a file with an exact header decoded: which channels differ is in no header.
     comparison = ChannelComparison(decoder.num_channels, decoder.sample_rate)
     for block in decoder.blocks(0, num_samples, _DECODED_AT_ONCE):
         comparison.add(block)

@@ -66,6 +66,7 @@ def build_rows(
     if len(inspection.channels) == 1:
         yield _build_row(corpus, source, audio_source, inspection, metadata, inspection.channels[0])
         return
+    # Two callers have two halves of one text, and nothing tells which half is whose.
     extra = dict(metadata.extra)
     if metadata.text is not None:
         extra["text"] = metadata.text
@@ -155,5 +156,6 @@ def _fingerprint_of(corpus: Corpus, row: RecordingRow) -> str:
 
     It does not depend on times and places: a file that was copied or touched keeps what was computed from it.
     """
+    # Times, paths and shards are left out: the same audio under another etag must not be processed again.
     content = {name: value for name, value in asdict(row).items() if name not in _NOT_CONTENT}
     return short_hash(json.dumps([corpus.kind, corpus.version, content], sort_keys=True, default=str))

@@ -37,8 +37,8 @@ from flows.server.password import read_password
 from tests.local_server import throwaway_server, wait_until
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
-from valle.stages.runner import ShardReport
 from valle.stages.segment import Segment
+from warehouse.shard_runs import ShardReport
 
 MINUTES_OF_A_SHARD = 63.0
 """64 MB of LibriLight, whose 577 hours of `small` are 35 GB."""

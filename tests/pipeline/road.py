@@ -17,11 +17,12 @@ from valle.stages.base import Stage
 from valle.stages.ingest import ingest_shard, plan_ingest
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
-from valle.stages.runner import Job, ShardReport, activate, plan, run_shards
+from valle.stages.runner import Job, plan, run_shards, set_active_configurations
 from valle.stages.segment import Segment
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue.views import NewestCatalogue, connect
+from warehouse.catalogue.views import connect
 from warehouse.lake.tables import Lake
+from warehouse.shard_runs import ShardReport
 
 # The texts are given and trusted, so that no ASR has to listen.
 QUICK: tuple[Stage, ...] = (Segment(), Transcribe(check_given=False), Phonemize(), Quantize())
@@ -64,8 +65,9 @@ def run_road(
     backends = backends or Backends()
     reports = [ingest_shard(corpus, shard=shard, lake=lake, run_id=run) for shard in plan_ingest(corpus, lake).shards]
     for stage in stages:
-        activate([Job(stage, corpus.name)], lake, backends)
-        shards = plan(stage, corpus.name, NewestCatalogue(lake), backends).shards_for(run)
+        set_active_configurations([Job(stage, corpus.name)], lake)
+        with connect(lake.snapshot()) as connection:
+            shards = plan(stage, corpus.name, connection).shards_for(run)
         reports += run_shards(stage, shards, corpus=corpus.name, lake=lake, backends=backends, run_id=run)
     return reports
 
@@ -85,7 +87,7 @@ def tables_of(lake: Lake) -> dict[str, list[dict[str, object]]]:
 
 def part_names(lake: Lake, table: str) -> list[str]:
     """The parts of a table; their names are hashes of their bytes."""
-    return sorted(path.name for path in lake.snapshot().parts.get(table, ()))
+    return sorted(path.name for path in lake.snapshot().data_files.get(table, ()))
 
 
 def by_stage(reports: Sequence[ShardReport]) -> dict[str, int]:

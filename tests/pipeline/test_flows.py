@@ -112,7 +112,8 @@ def test_the_whole_road_runs_as_flows_and_a_second_run_has_nothing_to_do(data: P
     assert {row["licence"] for row in lineage} == {"Apache-2.0"}
     page = questions((ROOT / "docs" / "sql.md").read_text(encoding="utf-8"))
     with connect(DataRoot(data).lake.snapshot()) as connection:
-        sources = run_query(connection, next(question.sql for question in page if "come from" in question.heading))
+        sql = next(question.sql for question in page if "licences is a score based on" in question.heading)
+        sources = run_query(connection, sql)
     assert [(row["run_id"], row["corpus"], row["licence"], row["files"]) for row in sources.to_pylist()] == [
         ("short", "clips", "Apache-2.0", card.utterances["train"])
     ]

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from flows.parameters import PhonemizeParameters
-from flows.runtime.runner import process_backends
 from flows.stages import phonemize
 from tests.pipeline.road import QUICK, folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
 from valle.data_root import DataRoot
 from valle.stages.runner import plan, shard_unit
-from warehouse.catalogue.views import NewestCatalogue
+from warehouse.catalogue.views import connect
 from warehouse.lake.tables import Lake
 from warehouse.upkeep.claims import claimed
 from warehouse.upkeep.fsck import fsck
@@ -64,7 +63,7 @@ def test_two_processes_finish_a_corpus_once_and_leave_what_one_leaves(clips: Pat
     lake = DataRoot(tmp_path).lake
     assert tables_of(lake) == tables_of(alone)
     assert part_names(lake, "codes") == part_names(alone, "codes")
-    reports = rows_of(lake, "(SELECT stage, sum(rows_in)::BIGINT AS done FROM runs GROUP BY stage)")
+    reports = rows_of(lake, "(SELECT stage, sum(rows_in)::BIGINT AS done FROM shard_runs GROUP BY stage)")
     assert {row["stage"]: row["done"] for row in reports} == dict.fromkeys(_STAGES, _CLIPS)
     assert fsck(lake).is_sound
     both = {stage: sum(worker.get(stage, 0) for worker in done) for stage in _STAGES}
@@ -80,14 +79,14 @@ def test_a_run_leaves_the_shard_that_another_is_at_for_last(
     parameters = PhonemizeParameters(data=tmp_path, corpus="clips")
     lake = parameters.data_root.lake
     run_road(folder_corpus(clips, shard_megabytes=_SHARD), lake, [s for s in QUICK if s.name != "phonemize"])
-    backends = process_backends("cpu", 1)
-    todo = plan(parameters.options, "clips", NewestCatalogue(lake), backends)
+    with connect(lake.snapshot()) as connection:
+        todo = plan(parameters.options, "clips", connection)
     assert len(todo.shards) > 2
     began, through = threading.Event(), threading.Event()
     first = todo.shards[0].shard
 
     def be_at_the_first() -> None:
-        with claimed(lake, shard_unit(parameters.options, "clips", first, backends), "another run"):
+        with claimed(lake, shard_unit(parameters.options, "clips", first), "another run"):
             began.set()
             through.wait(120)
 

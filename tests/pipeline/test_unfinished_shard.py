@@ -7,19 +7,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
 from tests.pipeline.road import QUICK, folder_corpus, part_names, rows_of, run_road, write_folder
 from valle.backends.registry import Backends
 from valle.data_root import open_data_root
-from valle.stages.base import WorkItem
+from valle.stages.base import AudioNeed, Drop, Stage, WorkItem, audio_at
 from valle.stages.quantize import Quantize
-from valle.stages.runner import Job, activate, plan, run_shards
-from warehouse.catalogue.views import NewestCatalogue
+from valle.stages.runner import Job, plan, run_shards, set_active_configurations
+from warehouse.catalogue.planning import InputView
+from warehouse.catalogue.views import connect
 from warehouse.lake.tables import Lake
-from warehouse.rows import CodesRow
+from warehouse.rows import CodesPayload, CodesRow, StageRow
 from warehouse.upkeep.retry import forget_drops
 
 ROOT = Path(__file__).parents[2]
@@ -28,31 +29,29 @@ _KILLED_AT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotedQuantize:
+class NotedQuantize(Stage):
     """`quantize`, one utterance at a time, which notes every utterance it begins and is killed at the nth."""
 
     name: ClassVar[str] = "quantize"
     version: ClassVar[int] = Quantize.version
-    reads: ClassVar[str] = Quantize.reads
-    writes: ClassVar[type] = CodesRow
-    audio_rate: ClassVar[int | None] = 24000
+    reads: ClassVar[InputView] = Quantize.reads
+    writes: ClassVar[type[StageRow]] = CodesRow
+    audio: ClassVar[AudioNeed] = audio_at(24000)
     batch_seconds: ClassVar[float] = 0.0
     log: Path = field(metadata={"neutral": True})
     killed_at: int = field(default=0, metadata={"neutral": True})
 
-    def revision(self, backends: Backends) -> str:
-        return Quantize().revision(backends)
+    @property
+    def revision(self) -> str:
+        return Quantize().revision
 
-    def process(self, items: Sequence[WorkItem], backends: Backends) -> list[CodesRow]:
+    def process(self, items: Sequence[WorkItem], models: Backends) -> list[CodesPayload | Drop]:
         begun = begun_in(self.log)
         with self.log.open("a") as log:
             log.writelines(f"{item.input.id}\n" for item in items)
         if len(begun) + len(items) == self.killed_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        return Quantize().process(items, backends)
-
-    def drop(self, source: Any, reason: str, detail: str) -> CodesRow:
-        return Quantize().drop(source, reason, detail)
+        return Quantize().process(items, models)
 
 
 def begun_in(log: Path) -> list[str]:
@@ -62,8 +61,9 @@ def begun_in(log: Path) -> list[str]:
 
 def quantize(lake: Lake, log: Path, killed_at: int = 0) -> None:
     stage, backends = NotedQuantize(log=log, killed_at=killed_at), Backends()
-    activate([Job(stage, "clips")], lake, backends)
-    shards = plan(stage, "clips", NewestCatalogue(lake), backends).shards
+    set_active_configurations([Job(stage, "clips")], lake)
+    with connect(lake.snapshot()) as connection:
+        shards = plan(stage, "clips", connection).shards
     assert len(shards) == 1
     run_shards(stage, shards, corpus="clips", lake=lake, backends=backends, run_id="test")
 

@@ -1,6 +1,6 @@
-"""The models behind the stages, each opened on first use and once per process.
+"""Open the models of the stages, each on first use and once per process.
 
-A test hands in an object with the same methods; nothing else in the stages knows which library is behind one.
+A test passes an object with the same methods; no other module of the stages names the library of a model.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Backends:
-    """Opens models by name. `device` is a torch device; `threads` bounds the CPU threads of each model."""
+    """Cache of models by name. `device` is a torch device; `threads` bounds the CPU threads of each model."""
 
     device: str = "cpu"
     threads: int = 1
@@ -37,37 +37,37 @@ class Backends:
             return cast(T, self._opened[kind, name])
 
     def codec(self, name: str) -> Codec:
-        """A codec by name: `mini`, `encodec_24khz`, `encodec_24khz+vocos`."""
+        """Return a codec by name: `mini`, `encodec_24khz`, `encodec_24khz+vocos`."""
         from valle.codec import open_codec
 
         return self._once("codec", name, lambda: open_codec(name, device=self.device))
 
     def transcriber(self, name: str) -> Transcriber:
-        """An ASR model by name: `tiny.en` (embedded), any faster-whisper name, or a directory."""
+        """Return an ASR model by name: `tiny.en` (embedded), any faster-whisper name, or a directory."""
         from valle.backends.asr import open_transcriber
 
         return self._once("asr", name, lambda: open_transcriber(name, device=self.device, threads=self.threads))
 
     def phonemizer(self, name: str) -> Phonemizer:
-        """A phonemizer by name: `espeak`."""
+        """Return a phonemizer by name: `espeak`."""
         from valle.phonemes import open_phonemizer
 
         return self._once("phonemizer", name, lambda: open_phonemizer(name))
 
     def voice_activity(self, name: str) -> VoiceActivityDetector:
-        """A voice activity detector by name: `silero`."""
+        """Return a voice activity detector by name: `silero`."""
         from valle.backends.vad import open_voice_activity
 
         return self._once("vad", name, lambda: open_voice_activity(name, threads=self.threads))
 
     def speaker_encoder(self, name: str) -> SpeakerEncoder:
-        """A speaker encoder by name: `resemblyzer`."""
+        """Return a speaker encoder by name: `resemblyzer`."""
         from valle.backends.speaker import open_speaker_encoder
 
         return self._once("speaker", name, lambda: open_speaker_encoder(name, device=self.device))
 
     def quality_scorer(self, name: str) -> QualityScorer:
-        """A quality scorer by name: `dnsmos`, `distillmos`."""
+        """Return a quality scorer by name: `dnsmos`, `distillmos`."""
         from valle.backends.quality import open_quality_scorer
 
         return self._once("quality", name, lambda: open_quality_scorer(name, threads=self.threads))

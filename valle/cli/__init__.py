@@ -1,7 +1,7 @@
 """The command line: `valle COMMAND [options]`.
 
 The one package that may import `flows`, and only inside the functions that run a flow, so that `valle --help` and
-`valle sql` never wait for Prefect. An error of ours ends in its one sentence; `--debug` adds the traceback.
+`valle sql` never wait for Prefect. A `PipelineError` is printed as its sentence; `--debug` adds the traceback.
 """
 
 import os

@@ -40,7 +40,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
     "data": (
         "Run the stages of the pipeline one by one.",
         {
-            "plan": ("plan:plan", "Show what `valle prepare` would do, without doing it."),
+            "plan": ("flow:plan", "Show what `valle prepare` would do, without doing it."),
             "ingest": ("flow:ingest", "Read the new recordings of a corpus."),
             "segment": ("flow:segment", "Find speech in recordings."),
             "transcribe": ("flow:transcribe", "Transcribe segments."),
@@ -104,6 +104,7 @@ def build_app() -> App:
 
 def _add(app: App, commands: Mapping[str, tuple[str, str]], panel: Group | None = None) -> None:
     for name, (function, help_text) in commands.items():
+        # By import path: the module is imported when its command runs, and the help needs no module at all.
         app.command(f"valle.cli.{function}", name=name, help=help_text, group=panel)
 
 

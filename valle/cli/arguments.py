@@ -66,7 +66,7 @@ def _without_nulls(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def split_lists(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Split the values of list options at commas: `--scorers dnsmos,distillmos`."""
+    """Split the values of list options at commas: `--scorers dnsmos,distillmos`; `[]` is the empty list."""
     for argument in arguments:
         if get_origin(argument.hint) in (tuple, list):
             argument.tokens = [piece for token in argument.tokens for piece in _split(token)]
@@ -74,8 +74,14 @@ def split_lists(app: App, commands: tuple[str, ...], arguments: ArgumentCollecti
 
 def _split(token: Token) -> Iterator[Token]:
     # A positional value is one path, which may have a comma in its name.
-    pieces = token.value.split(",") if token.keyword and not token.value.startswith("[") else [token.value]
-    return (token.evolve(value=piece, index=index) for index, piece in enumerate(pieces))
+    if not token.keyword or not isinstance(token.value, str):
+        return iter([token])
+    values = [value.strip().strip("\"'") for value in token.value.strip().strip("[]").split(",")]
+    if values == [""] and not token.value.strip():
+        return iter([token])  # the value of a flag such as `--empty-scorers`
+    if values == [""]:
+        return iter([token.evolve(value="", implicit_value=())])
+    return (token.evolve(value=value, index=index) for index, value in enumerate(values))
 
 
 def keep_given_defaults(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -88,6 +94,7 @@ def keep_given_defaults(app: App, commands: tuple[str, ...], arguments: Argument
         if not isinstance(default, BaseModel) or not default.model_fields_set:
             continue
         inside = [argument for argument in arguments if argument.keys[: len(group.keys)] == group.keys]
+        # A group without a value gets its default from pydantic.
         if any(argument.tokens for argument in inside):
             content = {group.name.removeprefix("--"): default.model_dump(mode="json", exclude_unset=True)}
             update_argument_collection(content, "default", arguments, root_keys=(), allow_unknown=True)
@@ -140,6 +147,7 @@ def _unknown_command(error: UnknownCommandError | UnusedCliTokensError) -> str:
     """Name the command that is most similar; cyclopts would import the modules of all commands for its list."""
     [name, *_] = error.unused_tokens or [""]
     known = [command for command in error.app or () if not command.startswith("-")]
+    # `error` itself would import the modules of all commands, torch and Prefect among them, to list them.
     similar = difflib.get_close_matches(name, known, n=1)
     group = " ".join(error.command_chain or ())
     given = f"{group} {name}".strip()

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from cyclopts import App
+from pydantic import BaseModel, ConfigDict, Field
 
 from flows.parameters import EvaluateParameters
 from valle.cli.arguments import FIELDS, say
@@ -11,7 +12,6 @@ from valle.cli.flow import prefect_session, show_result
 app = App(name="evaluate", help="Measure WER and SIM-O of a checkpoint, a folder or a command.")
 app.command("valle.cli.evaluate_aggregate:aggregate", name="aggregate", help="Score tables of transcripts.")
 app.command("valle.cli.compare:compare", name="compare", help="Compare two systems of the lake.")
-app.command("valle.cli.evaluate_doctor:doctor", name="doctor", help="Check the metric models on clips of known scores.")
 
 
 @app.default
@@ -31,3 +31,38 @@ def evaluate(*, options: Annotated[EvaluateParameters | None, FIELDS] = None) ->
         from flows.evaluate import evaluate as flow
 
         return show_result(flow(options))
+
+
+class EvaluateDoctorOptions(BaseModel):
+    """Options of `valle evaluate doctor`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    asr: str = "tiny.en"
+    """ASR model."""
+    speaker_encoder: str = "resemblyzer"
+    """Speaker encoder."""
+    scorers: tuple[str, ...] = ("dnsmos", "distillmos")
+    """Models of naturalness; distillmos is left out where it is not installed."""
+    device: str = "cpu"
+    """Torch device of the models."""
+    threads: int = Field(default=1, ge=1, le=1024)
+    """CPU threads of each model."""
+
+
+@app.command
+def doctor(*, options: Annotated[EvaluateDoctorOptions, FIELDS] = EvaluateDoctorOptions()) -> int:
+    """Check the metric models on stored clips; 1 when one does not give the known scores."""
+    from valle.backends.registry import Backends
+    from valle.evaluation.metrics.known_answers import check_models
+    from valle.evaluation.metrics.models import MetricModels, available_scorers
+    from valle.process import torch_device
+
+    torch_device(options.device)
+    models = MetricModels(
+        asr=options.asr, speaker_encoder=options.speaker_encoder, scorers=available_scorers(options.scorers)
+    )
+    checks = check_models(models, Backends(device=options.device, threads=options.threads))
+    for check in checks:
+        say(f"{'ok' if check.is_valid else 'refused':8} {check.metric} {check.revision}: {check.detail}")
+    return 0 if all(check.is_valid for check in checks) else 1

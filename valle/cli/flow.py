@@ -1,4 +1,4 @@
-"""Commands that run a flow: the parameters of the flow are the options of the command.
+"""Commands that run a flow, and `valle data plan`: the parameters of the flow are the options of the command.
 
 Each flow is imported by its command alone, inside `prefect_session`.
 """
@@ -131,6 +131,22 @@ def demo(*, options: Annotated[DemoParameters, FIELDS] = DemoParameters()) -> in
         return show_result(flow(options))
 
 
+def plan(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
+    """Print, per stage, what is done, what would be done and redone, its hours, time, bytes and reason."""
+    from manifests.corpora.registry import open_corpus
+    from valle.stages.dry_run import forecast
+    from valle.stages.ingest import find_unread
+    from warehouse.catalogue.display import format_table
+
+    choice, lake = options.corpus, options.data_root.lake
+    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
+    result = forecast(options.stages.in_order(), choice.name, lake, unread=find_unread(corpus, lake))
+    say(format_table(result.table(width=options.workers.width)))
+    for note in result.notes:
+        say(note)
+    return 0
+
+
 @contextmanager
 def prefect_session(options: Located, *, command: str = "") -> Iterator[None]:
     """Let the body run a flow in this process, on the configured Prefect server or on a private one.
@@ -146,7 +162,7 @@ def prefect_session(options: Located, *, command: str = "") -> Iterator[None]:
     # The local server crashes a run whose heartbeats are rarer.
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_SECONDS))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # of libraries below Prefect
     verbosity = verbosity_of(os.environ)
     introduce(command, verbosity)
     handler = configure_terminal(verbosity)

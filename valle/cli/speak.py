@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict
 
 from valle.cli.arguments import FIELDS, CommandLineError, say
-from valle.cli.progress import SentenceProgress
+from valle.cli.terminal import SentenceProgress
 from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions, read_sampling
 from warehouse.errors import ConfigurationError
 
@@ -136,7 +136,7 @@ def _write(passages: Iterator[Passage], options: SpeakOptions, sample_rate: int)
                 progress.clear()
                 _report(passage.piece)
                 progress.update(num_done, num_pieces, file.seconds)
-        finally:
+        finally:  # an interruption ends with the seconds that are in the file
             progress.clear()
             if file.seconds:
                 sentences = f" ({num_done} of {num_pieces} sentences)" if num_pieces > 1 else ""
@@ -179,6 +179,7 @@ def _find_checkpoint(options: SpeakOptions) -> Path:
     data_root = open_data_root(options.data)
     if options.run is not None:
         return newest_checkpoint(data_root.runs, options.run)
+    # On standard error: standard output has the file and scores only.
     default = choose_checkpoint(data_root)
     sys.stderr.write(f"valle: {default.reason}\n")
     return default.directory

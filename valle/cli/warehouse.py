@@ -11,7 +11,7 @@ from valle.cli.arguments import FIELDS, say
 from valle.data_root import DataRoot, open_data_root
 from warehouse.catalogue.answers import AnswerFormat, print_answer, write_answer
 from warehouse.catalogue.display import format_table
-from warehouse.catalogue.views import connect, named_queries, named_query, refresh, run_query
+from warehouse.catalogue.views import connect, named_queries, named_query, run_query
 from warehouse.errors import ConfigurationError
 
 
@@ -53,7 +53,7 @@ class VacuumOptions(LakeOptions):
     """Options of `valle lake vacuum`."""
 
     grace_hours: float = Field(default=24.0, ge=0, allow_inf_nan=False)
-    """Younger files are kept: a writer may be about to commit them."""
+    """Files written or replaced since are kept: a writer may be about to commit them, a reader may read them."""
     dry_run: bool = False
     """Only print what would be removed."""
 
@@ -106,7 +106,7 @@ def stats(*, options: Annotated[StatsOptions, FIELDS] = StatsOptions()) -> int:
 
 def catalogue(*, options: Annotated[LakeOptions, FIELDS] = LakeOptions()) -> int:
     """Rebuild the DuckDB file from the lake."""
-    path = refresh(options.data_root.lake, options.data_root.catalogue)
+    path = options.data_root.catalogue.refresh()
     say(f"{path}\nOpen it with: duckdb -readonly {path}")
     return 0
 
@@ -117,7 +117,7 @@ def fsck(*, options: Annotated[LakeOptions, FIELDS] = LakeOptions()) -> int:
 
     check = check_lake(options.data_root.lake)
     orphans = f"{len(check.orphans)} orphaned files (`valle lake vacuum` removes them)"
-    say(f"{check.parts} data files, {check.rows:,} rows, {orphans}")
+    say(f"{check.data_files} data files, {check.rows:,} rows, {orphans}")
     for fault in check.faults:
         say(f"{fault.table}: {fault.kind}: {fault.what}")
     say("The lake is sound." if check.is_sound else f"{len(check.faults)} faults.")
@@ -129,8 +129,9 @@ def compact(*, options: Annotated[LakeOptions, FIELDS] = LakeOptions()) -> int:
     from warehouse.upkeep.maintenance import compact as compact_lake
 
     for done in compact_lake(options.data_root.lake):
-        say(f"{done.table}: {done.parts_before} data files are now {done.parts_after}")
-    refresh(options.data_root.lake, options.data_root.catalogue)
+        say(f"{done.table}: {done.files_before} data files are now {done.files_after}")
+    # The catalogue names data files that are gone now.
+    options.data_root.catalogue.refresh()
     return 0
 
 

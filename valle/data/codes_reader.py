@@ -46,6 +46,8 @@ def _read_group(path: Location, row_group: int, num_codebooks: int) -> _Group:
     except (OSError, pa.ArrowInvalid) as error:
         raise LakeError(f"The codes of {path} cannot be read ({error}); quantize its shard again.") from error
     columns = []
+    if table.num_columns < num_codebooks:
+        raise LakeError(f"The codes of {path} have {table.num_columns} codebooks, not {num_codebooks}; select again.")
     for name in table.column_names:
         array = table[name].combine_chunks()
         columns.append(_Column(array.values.to_numpy(), array.offsets.to_numpy().astype(np.int64)))

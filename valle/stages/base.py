@@ -1,38 +1,58 @@
-"""What a stage is: frozen options, and a function from input rows to exactly one outcome each.
+"""Define a stage: frozen options, and a function from input rows to one outcome each.
 
-A stage knows no path, no database and no orchestration. `valle/stages/runner.py` plans what is missing, decodes the
-audio, calls `process` on length-sorted batches and commits the rows. Models come from `Backends`, which opens each
-once per process. An outcome is a row of the lake: a payload, or a row with a `drop_reason`.
+A stage knows no path, no table and no orchestration. `valle/stages/runner.py` plans what is missing, decodes the
+audio, calls `process` on batches of similar length, adds the columns that all rows share and commits the rows.
+`Backends` opens each model once per process.
 """
 
+import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, cast
 
 from pydantic import ConfigDict
 
-from valle.audio import Audio, AudioLocation
+from valle.audio import Audio, AudioLocation, Samples
 from valle.backends.registry import Backends
-from warehouse.rows import Span
+from warehouse.catalogue.planning import InputView, StageTables
+from warehouse.fingerprints import configuration_of
+from warehouse.rows import Payload, Span, StageRow
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 """Of the options of every stage: unknown names are refused, the string under a field is its help text."""
 
 
+@dataclass(frozen=True, slots=True)
+class AudioNeed:
+    """The audio that a stage asks for: one of `NO_AUDIO`, `NATIVE_RATE` and `audio_at(hz)`."""
+
+    is_decoded: bool
+    sample_rate: int | None = None
+
+
+NO_AUDIO = AudioNeed(is_decoded=False)
+NATIVE_RATE = AudioNeed(is_decoded=True)
+
+
+def audio_at(sample_rate: int) -> AudioNeed:
+    """Return the need for audio resampled to `sample_rate` Hz."""
+    return AudioNeed(is_decoded=True, sample_rate=sample_rate)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageInput:
-    """One unit of input: the row that is read, joined with what the stages need to know of its recording.
+    """One unit of input: a row of the input view, with what a stage needs of its recording.
 
-    `id` and `fingerprint` belong to the *output*: the fingerprint already covers the stage's configuration and the
-    fingerprint of the input row. For the segment stage `id` is a recording id, for all others a segment id.
-    `text` and `language` are the corpus's own for stages that read segments, the transcript's for phonemize.
+    `id` is a recording id for stages that read recordings, else a segment id. `text` and `language` are those of the
+    corpus, for stages that read transcripts those of the transcript.
     """
 
     id: str
     recording_id: str
     corpus: str
     shard: str
-    fingerprint: str
+    output_fingerprint: str
     location: AudioLocation
     sample_rate: int
     duration: float
@@ -45,42 +65,77 @@ class StageInput:
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """A stage input with its decoded audio; `audio` is None for a stage that asks for none."""
+    """A stage input with its decoded audio; `audio` is None for a stage that needs none."""
 
     input: StageInput
     audio: Audio | None
 
     @property
-    def samples(self) -> Any:
+    def samples(self) -> Samples:
         """Float32 [N] at the stage's sample rate."""
         assert self.audio is not None, "this stage declared that it needs no audio"
         return self.audio.samples
 
 
-class Stage(Protocol):
-    """Options of one step of the road, and the step itself.
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """An outcome without a payload: a reason in one word for SQL, the observed values, and computed values if any."""
 
-    `reads` names the input view (`recordings`, `segments` or `transcripts`), `writes` is the row class of the output.
-    """
+    reason: str
+    detail: str
+    payload: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """The outcomes of one recording that was cut into segments."""
+
+    outcomes: tuple[Payload | Drop, ...]
+
+
+Outcome = Payload | Drop | Several
+
+
+class Stage(ABC):
+    """Options of one step of the pipeline, and the step itself; concrete stages are frozen dataclasses."""
 
     name: ClassVar[str]
     version: ClassVar[int]
-    reads: ClassVar[str]
-    writes: ClassVar[type]
+    reads: ClassVar[InputView]
+    writes: ClassVar[type[StageRow]]
 
     @property
-    def audio_rate(self) -> int | None:
-        """Hz at which `process` wants audio; 0 for the recording's own rate, None for no audio at all."""
+    @abstractmethod
+    def audio(self) -> AudioNeed:
+        """The audio that `process` needs."""
 
     @property
+    @abstractmethod
     def batch_seconds(self) -> float:
-        """Audio that one call of `process` gets, padding included."""
+        """Audio of one call of `process`, padding included."""
 
-    def revision(self, backends: Backends) -> str:
-        """Names and revisions of the models it uses, without loading them; part of the fingerprint."""
+    @property
+    @abstractmethod
+    def revision(self) -> str:
+        """Names and revisions of the models, found without loading them."""
 
-    def process(self, items: Sequence[WorkItem], backends: Backends) -> list[Any]:
-        """Rows of class `writes`: one per item, but for the segment stage, which may return several per item."""
+    @abstractmethod
+    def process(self, items: Sequence[WorkItem], models: Backends) -> Sequence[Outcome]:
+        """Return one outcome per item, in their order."""
 
-    def drop(self, source: StageInput, reason: str, detail: str) -> Any:
-        """The row that says why `source` yields nothing."""
+    @property
+    def effective_options(self) -> dict[str, Any]:
+        """The options that change what the stage produces: fields with the metadata `neutral` do not."""
+        fields = dataclasses.fields(cast(Any, self))
+        return {field.name: getattr(self, field.name) for field in fields if not field.metadata.get("neutral")}
+
+    @property
+    def configuration(self) -> str:
+        """The hash of name, version, effective options and model revisions; part of every fingerprint."""
+        return configuration_of(self.name, self.version, self.effective_options, self.revision)
+
+    @property
+    def tables(self) -> StageTables:
+        """The input view, the output table and the output's column of input ids, which is named after the input."""
+        key = "recording_id" if self.reads == "recordings" else "segment_id"
+        return StageTables(reads=self.reads, writes=self.writes.table, key=key)

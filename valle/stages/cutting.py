@@ -1,6 +1,6 @@
-"""Where to cut a recording: speech spans in, spans of a bearable length out, cut in pauses wherever there is one.
+"""Cut speech spans into spans of a bounded length, in pauses where there are any.
 
-Pure arithmetic over seconds; no audio, no model.
+Pure arithmetic over seconds, without audio or model.
 """
 
 from bisect import bisect_left
@@ -15,12 +15,12 @@ from warehouse.rows import Span
 
 PAUSE, FORCED = "pause", "forced"
 QuietestPoint = Callable[[float, float], float]
-"""The best second to cut at between two seconds that hold no pause."""
+"""A function that returns the best second to cut at between two seconds without a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CuttingRules:
-    """Seconds: lengths to reach, the pause that ends a segment, and the silence that is kept at the ends.
+    """Seconds: bounds of the length, the pause that ends a segment, and the silence that is kept at the ends.
 
     Raises ConfigurationError when a split could not leave two whole segments.
     """
@@ -42,7 +42,7 @@ class CuttingRules:
 
 @dataclass(frozen=True, slots=True)
 class CutSpan:
-    """A span to keep, and how its ends were chosen: `pause`, or `forced` where speech runs on through an end."""
+    """A span to keep, and how its ends were chosen: `pause`, or `forced` where speech continues through an end."""
 
     start: float
     end: float
@@ -59,7 +59,7 @@ def _length(group: Sequence[Span]) -> float:
 
 
 def _groups(speech: Sequence[Span], max_pause: float) -> list[list[Span]]:
-    """Speech spans in runs without a pause over `max_pause`; overlapping spans are merged."""
+    """Group speech spans into runs without a pause over `max_pause`; merge overlapping spans."""
     groups: list[list[Span]] = []
     for span in sorted(speech, key=lambda span: span.start):
         if not groups or span.start - groups[-1][-1].end > max_pause:
@@ -72,73 +72,73 @@ def _groups(speech: Sequence[Span], max_pause: float) -> list[list[Span]]:
 
 
 class _LongestPause:
-    """The index of the longest pause (the first of equals) before the spans of any range, after n log n of work."""
+    """Sparse table of the longest pause (the first of equals) before the spans of any range; n log n to build."""
 
     def __init__(self, group: Sequence[Span]) -> None:
         starts = np.array([span.start for span in group])
         ends = np.array([span.end for span in group])
         self._pauses = np.concatenate(([-np.inf], starts[1:] - ends[:-1]))
-        level = np.arange(len(group))
-        self._levels = [level]
-        # Row k holds the answer for every range of 2^k spans.
-        while len(level) > (step := 1 << (len(self._levels) - 1)):
-            level = self._better(level[:-step], level[step:])
-            self._levels.append(level)
+        row = np.arange(len(group))
+        self._table = [row]
+        # Row k has the answer for every range of 2^k spans.
+        while len(row) > (step := 1 << (len(self._table) - 1)):
+            row = self._longer(row[:-step], row[step:])
+            self._table.append(row)
 
     def __call__(self, first: int, last: int) -> int:
-        """The answer for the spans `first` to `last`, both included."""
-        row = (last - first + 1).bit_length() - 1
-        level = self._levels[row]
-        return int(self._better(level[first], level[last - (1 << row) + 1]))
+        """Return the answer for the spans `first` to `last`, both included."""
+        k = (last - first + 1).bit_length() - 1
+        row = self._table[k]
+        return int(self._longer(row[first], row[last - (1 << k) + 1]))
 
-    def _better(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _longer(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.where(self._pauses[left] >= self._pauses[right], left, right)
 
 
-def _halves(group: Sequence[Span], room: float, rules: CuttingRules) -> list[list[Span]]:
-    """A run of spans in pieces of at most `room` seconds, split at the longest pause again and again.
+def _split(group: Sequence[Span], longest: float, rules: CuttingRules) -> list[list[Span]]:
+    """Split a run of spans at its longest pause, recursively, into pieces of at most `longest` seconds.
 
     A pause that would leave a piece under `min_duration` is used only when there is no other. Neither depth nor time
     grows with the square of the run: ten hours of speech may have no pause of a second.
     """
     longest_pause = _LongestPause(group)
     pieces: list[list[Span]] = []
-    waiting = [(0, len(group) - 1)]
-    while waiting:
-        first, last = waiting.pop()
+    pending = [(0, len(group) - 1)]
+    while pending:
+        first, last = pending.pop()
         begin, end = group[first].start, group[last].end
-        if end - begin <= room or first == last:
+        if end - begin <= longest or first == last:
             pieces.append(list(group[first : last + 1]))
             continue
-        # Of the places to split, from first + 1 to last, those in the middle leave both sides long enough.
-        places = range(first + 1, last + 1)
-        low = bisect_left(places, True, key=lambda at: group[at - 1].end - begin >= rules.min_duration)
-        high = bisect_left(places, True, key=lambda at: end - group[at].start < rules.min_duration)
-        split = longest_pause(places[low], places[high - 1]) if low < high else longest_pause(first + 1, last)
-        waiting += [(split, last), (first, split - 1)]
+        # Of the indices to split at, those in the middle leave both sides long enough.
+        indices = range(first + 1, last + 1)
+        low = bisect_left(indices, True, key=lambda at: group[at - 1].end - begin >= rules.min_duration)
+        high = bisect_left(indices, True, key=lambda at: end - group[at].start < rules.min_duration)
+        split = longest_pause(indices[low], indices[high - 1]) if low < high else longest_pause(first + 1, last)
+        pending += [(split, last), (first, split - 1)]
     return pieces
 
 
-def _glued(pieces: Sequence[list[Span]], room: float, rules: CuttingRules) -> list[list[Span]]:
-    """Pieces under `min_duration` joined to a neighbour, where the pause and the sum of both allow it."""
+def _joined(pieces: Sequence[list[Span]], longest: float, rules: CuttingRules) -> list[list[Span]]:
+    """Join pieces under `min_duration` to a neighbour, where the pause and the length of both allow it."""
     joined: list[list[Span]] = []
     for piece in pieces:
         both = [*joined[-1], *piece] if joined else piece
         is_short = bool(joined) and min(_length(joined[-1]), _length(piece)) < rules.min_duration
-        if is_short and _length(both) <= room and piece[0].start - joined[-1][-1].end <= rules.max_pause:
+        if is_short and _length(both) <= longest and piece[0].start - joined[-1][-1].end <= rules.max_pause:
             joined[-1] = both
         else:
             joined.append(piece)
     return joined
 
 
-def _forced(span: Span, room: float, rules: CuttingRules, quietest: QuietestPoint) -> list[CutSpan]:
-    """Speech without a pause, cut at its quietest points into pieces of `min_duration` to `room` seconds."""
+def _forced(span: Span, longest: float, rules: CuttingRules, quietest: QuietestPoint) -> list[CutSpan]:
+    """Cut speech without a pause at its quietest points into pieces of `min_duration` to `longest` seconds."""
     pieces: list[CutSpan] = []
     start = span.start
-    while span.end - start > room:
-        latest = min(start + room, span.end - rules.min_duration)
-        point = quietest(max(start + rules.min_duration, latest - room / 2), latest)
+    while span.end - start > longest:
+        latest = min(start + longest, span.end - rules.min_duration)
+        point = quietest(max(start + rules.min_duration, latest - longest / 2), latest)
         pieces.append(CutSpan(start, point, FORCED))
         start = point
     return [*pieces, CutSpan(start, span.end, FORCED if pieces else PAUSE)]
@@ -147,18 +147,18 @@ def _forced(span: Span, room: float, rules: CuttingRules, quietest: QuietestPoin
 def cut(
     speech: Sequence[Span], duration: float, *, rules: CuttingRules, quietest: QuietestPoint | None = None
 ) -> list[CutSpan]:
-    """Spans of at most `rules.max_duration` seconds that hold all of `speech`, in order and without overlap.
+    """Return spans of at most `rules.max_duration` seconds that cover `speech`, in order and without overlap.
 
-    Ends lie in pauses, `margin` seconds out, never past the middle of a pause nor past the ends of the recording of
-    `duration` seconds. Speech that runs longer without a pause is cut at `quietest` (its latest point by default).
-    Pieces shorter than `min_duration` that no neighbour can take are returned too: the caller drops them.
+    Ends are in pauses, `margin` seconds out, never past the middle of a pause nor past the ends of the recording of
+    `duration` seconds. Longer speech without a pause is cut at `quietest` (its latest point by default). Pieces
+    shorter than `min_duration` that cannot be joined to a neighbour are returned too: the caller drops them.
     """
-    room = rules.max_duration - 2 * rules.margin
+    longest = rules.max_duration - 2 * rules.margin
     pieces: list[CutSpan] = []
     for group in _groups(speech, rules.max_pause):
-        for piece in _glued(_halves(group, room, rules), room, rules):
+        for piece in _joined(_split(group, longest, rules), longest, rules):
             whole = Span(start=piece[0].start, end=piece[-1].end)
-            pieces.extend(_forced(whole, room, rules, quietest or (lambda _, latest: latest)))
+            pieces.extend(_forced(whole, longest, rules, quietest or (lambda _, latest: latest)))
     return _with_margins(pieces, duration, rules.margin)
 
 

@@ -1,29 +1,26 @@
-"""The road before it is taken: what each stage would do with given options, how long, how much, and why.
+"""Forecast a run without writing: rows, time and bytes of every stage with given options, and the reason.
 
-Nothing is written. The options are put in force in the views of one connection only, so what is already there under
-them is counted exactly; what earlier stages have still to make is estimated from what they yielded so far, and time
-and bytes from the reports of the lake.
+The options are active in the views of one connection only, so rows that exist under them are counted exactly. Rows
+that earlier stages have still to make are estimated from their yields so far, time and bytes from the reports of the
+lake.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from valle.backends.registry import Backends
 from valle.stages.base import Stage
 from valle.stages.ingest import Unread
-from valle.stages.runner import options_of, stage_configuration, tables_of
+from valle.stages.runner import Job, configuration_row, described_options
 from warehouse.catalogue.display import format_size, format_time
-from warehouse.catalogue.planning import plan_stage, suppose
+from warehouse.catalogue.planning import plan_stage, set_hypothetical_configurations
 from warehouse.catalogue.rates import Yield, measured_size, measured_speed, measured_yield
 from warehouse.catalogue.views import connect
 from warehouse.lake.tables import Lake
-from warehouse.rows import ConfigurationRow
 
 _UPSTREAM = {"recordings": "ingest", "segments": "segment", "transcripts": "transcribe"}
 """The stage whose rows an input view shows."""
@@ -32,14 +29,14 @@ _ASSUMED = {
     "segment": (Yield(1 / 8, 1.0), "a segment for every 8 s of audio"),
     "transcribe": (Yield(1 / 8, 1.0), "no dropped transcripts"),
 }
-"""What is taken for the yield of a stage that has never run in this lake."""
+"""Assumed yields of stages that have never run in this lake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageForecast:
-    """What one stage would do.
+    """The forecast of one stage.
 
-    `rows` and `audio_seconds` include what earlier stages have still to make, `rows_redone` are rows in force that
+    `rows` and `audio_seconds` include what earlier stages have still to make, `rows_redone` are current rows that
     would no longer be; `work_seconds` (of one worker) and `size` (bytes) are None where nothing was measured yet.
     """
 
@@ -55,14 +52,14 @@ class StageForecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What the stages would do on a corpus, in their order, and what was taken for granted."""
+    """The forecasts of the stages on a corpus, in their order, and the assumptions."""
 
     corpus: str
     stages: tuple[StageForecast, ...]
     notes: tuple[str, ...]
 
     def table(self, *, width: int) -> pa.Table:
-        """One row per stage and their sum; the time is that of `width` workers."""
+        """Return one row per stage and their sum; the time is that of `width` workers."""
         rows = [_cells(stage, width) for stage in self.stages]
         times = [stage.work_seconds for stage in self.stages if stage.work_seconds is not None]
         sizes = [stage.size for stage in self.stages if stage.size is not None]
@@ -89,12 +86,10 @@ _TABLE = pa.schema(
 )
 
 
-def forecast(
-    stages: Sequence[Stage], corpus: str, lake: Lake, backends: Backends, *, unread: Unread | None = None
-) -> Forecast:
-    """What `stages` would do on `corpus`; `unread` is what ingestion would read first, None when it is not asked."""
+def forecast(stages: Sequence[Stage], corpus: str, lake: Lake, *, unread: Unread | None = None) -> Forecast:
+    """Forecast `stages` on `corpus`; `unread` is what ingestion would read first, None leaves ingestion out."""
     with connect(lake.snapshot()) as connection:
-        return _Forecaster(connection, corpus, lake, backends).forecast(stages, unread)
+        return _Forecaster(connection, corpus, lake).forecast(stages, unread)
 
 
 def _cells(stage: StageForecast, width: int) -> dict[str, Any]:
@@ -117,19 +112,19 @@ class _Amount:
 
 
 class _Forecaster:
-    def __init__(self, connection: duckdb.DuckDBPyConnection, corpus: str, lake: Lake, backends: Backends) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, corpus: str, lake: Lake) -> None:
         self._connection = connection
         self._corpus = corpus
         self._lake = lake
-        self._backends = backends
         self._notes: list[str] = []
 
     def forecast(self, stages: Sequence[Stage], unread: Unread | None) -> Forecast:
         # Measured before the views change: under new options there may be nothing to measure.
         yields = {name: measured_yield(self._connection, name, self._corpus) for name in _ASSUMED}
-        in_force = self._options_in_force()
-        before = {stage.name: self._rows_in_force(stage) for stage in stages}
-        suppose(self._connection, [self._configuration(stage) for stage in stages])
+        active = self._active_options()
+        before = {stage.name: self._current_rows(stage) for stage in stages}
+        rows_of_options = [configuration_row(Job(stage, self._corpus)) for stage in stages]
+        set_hypothetical_configurations(self._connection, rows_of_options)
         done: list[StageForecast] = []
         made: dict[str, _Amount] = {}
         if unread is not None:
@@ -141,13 +136,13 @@ class _Forecaster:
                 self._connection,
                 stage.name,
                 corpus=self._corpus,
-                configuration=stage_configuration(stage, self._backends),
-                tables=tables_of(stage),
+                configuration=stage.configuration,
+                tables=stage.tables,
             )
             arriving = made.get(upstream, _Amount())
             rows, seconds = found.rows + arriving.rows, found.audio_seconds + arriving.audio_seconds
-            redone = max(0, before[stage.name] - self._rows_in_force(stage))
-            reason = _reason(in_force.get(stage.name), self._options(stage), redone, rows, changed.get(upstream))
+            redone = max(0, before[stage.name] - self._current_rows(stage))
+            reason = _reason(active.get(stage.name), _options_as_json(stage), redone, rows, changed.get(upstream))
             if redone:
                 changed[stage.name] = stage.name
             if stage.name in _ASSUMED and seconds:
@@ -173,13 +168,13 @@ class _Forecaster:
         )
 
     def _stage(self, stage: Stage, rows_done: int, todo: _Amount, redone: int, reason: str) -> StageForecast:
-        options = json.dumps(options_of(stage), default=str)
+        options = json.dumps(stage.effective_options, default=str)
         speed = measured_speed(self._connection, stage.name, options=options, corpus=self._corpus)
         if speed is not None and not (speed.is_same_options and speed.is_same_corpus) and todo.rows:
-            others = {"with other options": speed.is_same_options, "on another corpus": speed.is_same_corpus}
-            where = " and ".join(other for other, is_same in others.items() if not is_same)
-            self._notes.append(f"The time of {stage.name} was measured {where}.")
-        size = measured_size(self._connection, stage.name, self._lake.stored_bytes(tables_of(stage).writes))
+            is_same = {"with other options": speed.is_same_options, "on another corpus": speed.is_same_corpus}
+            difference = " and ".join(text for text, holds in is_same.items() if not holds)
+            self._notes.append(f"The time of {stage.name} was measured {difference}.")
+        size = measured_size(self._connection, stage.name, self._lake.stored_bytes(stage.tables.writes))
         return StageForecast(
             stage=stage.name,
             rows_done=rows_done,
@@ -195,34 +190,25 @@ class _Forecaster:
         measured = yields[stage]
         if measured is None:
             measured, assumption = _ASSUMED[stage]
-            self._notes.append(f"Nothing has been through {stage} in this lake; assumed {assumption}.")
+            self._notes.append(f"{stage} has never run in this lake; assumed {assumption}.")
         return _Amount(amount * measured.rows, amount * measured.audio_seconds)
 
-    def _options_in_force(self) -> dict[str, dict[str, Any]]:
+    def _active_options(self) -> dict[str, dict[str, Any]]:
         rows = self._connection.execute(
-            "SELECT stage, options FROM configurations_in_force WHERE corpus = ?", [self._corpus]
+            "SELECT stage, options FROM active_configurations WHERE corpus = ?", [self._corpus]
         ).fetchall()
         return {stage: json.loads(options) for stage, options in rows}
 
-    def _rows_in_force(self, stage: Stage) -> int:
-        table = tables_of(stage).writes
+    def _current_rows(self, stage: Stage) -> int:
+        table = stage.tables.writes
         found = self._connection.execute(f"SELECT count(*) FROM current_{table} WHERE corpus = ?", [self._corpus])
         return int((found.fetchone() or (0,))[0])
 
-    def _options(self, stage: Stage) -> dict[str, Any]:
-        given = options_of(stage) | {"version": stage.version, "revision": stage.revision(self._backends)}
-        options: dict[str, Any] = json.loads(json.dumps(given, default=str))
-        return options
 
-    def _configuration(self, stage: Stage) -> ConfigurationRow:
-        return ConfigurationRow(
-            configuration_id=f"supposed-{stage.name}",
-            corpus=self._corpus,
-            stage=stage.name,
-            configuration=stage_configuration(stage, self._backends),
-            options=json.dumps(self._options(stage)),
-            activated_at=datetime.now(UTC),
-        )
+def _options_as_json(stage: Stage) -> dict[str, Any]:
+    """Return the options of a stage as they are read back from the lake, to be compared with those."""
+    options: dict[str, Any] = json.loads(json.dumps(described_options(stage), default=str))
+    return options
 
 
 def _work(audio_seconds: float, rate: float | None) -> float | None:

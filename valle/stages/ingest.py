@@ -1,16 +1,13 @@
-"""Ingest a corpus: the sources that its reader finds become rows of `sources` (the plan), then of `recordings`.
+"""Ingest a corpus: the sources that its reader lists become rows of `sources` (the plan), then of `recordings`.
 
-Listing commits new sources with the shard each belongs to, so the plan survives a crash and a second run lists
-only what is new or changed. Reading a shard is one transaction.
+Listing commits new sources with the shard of each, so the plan survives a crash and a second run lists only what is
+new or changed. Reading a shard is one transaction.
 """
 
 import dataclasses
-import itertools
 import json
 import logging
 import os
-import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,16 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from more_itertools import chunked
 
 from manifests.corpus import Corpus, Source, assign_shards, source_id
 from manifests.reading.recording import failed_row
-from valle.stages.runner import ShardReport, write_shard_report
+from valle.stages.outcomes import raise_if_not_about_input
 from warehouse.catalogue.views import connect
-from warehouse.errors import CommitConflict, PipelineError
+from warehouse.errors import CommitConflict
 from warehouse.fingerprints import short_hash
 from warehouse.lake.arrow import from_table
 from warehouse.lake.tables import Lake
 from warehouse.rows import ConfigurationRow, RecordingRow, SourceRow
+from warehouse.shard_runs import ShardReport, Stopwatch, report_of, write_shard_report
 
 if TYPE_CHECKING:
     from manifests.lhotse_io import ManifestPaths
@@ -66,7 +65,7 @@ def find_unread(corpus: Corpus, lake: Lake) -> Unread:
     Raises ManifestError when the root of the corpus does not exist.
     """
     unseen = [
-        source for batch in _batched(corpus.find(), _LISTED_AT_ONCE) for source in _unseen(corpus.name, batch, lake)
+        source for batch in chunked(corpus.find(), _LISTED_AT_ONCE) for source in _unseen(corpus.name, batch, lake)
     ]
     with connect(lake.snapshot()) as connection:
         listed = connection.execute(
@@ -88,7 +87,7 @@ def plan_ingest(corpus: Corpus, lake: Lake) -> IngestPlan:
     """
     new = 0
     moves: dict[str, _Move] = {}
-    for batch in _batched(corpus.find(), _LISTED_AT_ONCE):
+    for batch in chunked(corpus.find(), _LISTED_AT_ONCE):
         for move in _moves(corpus.name, batch, lake):
             moves.setdefault(move.old_root, move)
         unseen = _unseen(corpus.name, batch, lake)
@@ -117,37 +116,35 @@ def unread_shards(corpus: str, lake: Lake) -> tuple[str, ...]:
 
 
 def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> ShardReport:
-    """Read every source of `shard` and commit its recordings; nothing is read when another worker has done it."""
-    started, clock = datetime.now(UTC), time.perf_counter()
-    if lake.is_committed(RecordingRow.table, f"{_STAGE}:{shard}"):
-        return _report(corpus.name, shard, [], clock)
-    # The time of listing, not of reading: of two equal files the first listed is kept, in every order of reading.
-    rows = [
-        dataclasses.replace(row, shard=shard, ingested_at=source.found_at)
-        for source in _sources_of(corpus, shard, lake)
-        for row in _read(corpus, source)
-    ]
-    report = _report(corpus.name, shard, rows, clock)
-    try:
-        lake.append(RecordingRow, rows, f"{_STAGE}:{shard}")
-    except CommitConflict:
-        logger.info("%s %s: another worker has committed the same shard", _STAGE, shard)
-        return report
-    write_shard_report(report, lake, run_id=run_id, started=started, options=dataclasses.asdict(corpus.options))
-    return report
-
-
-def _report(corpus: str, shard: str, rows: list[RecordingRow], clock: float) -> ShardReport:
-    return ShardReport(
+    """Read every source of `shard` and commit its recordings, unless another worker has done so."""
+    stopwatch = Stopwatch.start()
+    rows: list[RecordingRow] = []
+    is_new = not lake.is_committed(RecordingRow.table, f"{_STAGE}:{shard}")
+    if is_new:
+        # The time of listing, not of reading: of two equal files the first listed is kept, in any order of reading.
+        rows = [
+            dataclasses.replace(row, shard=shard, ingested_at=source.found_at)
+            for source in _sources_of(corpus, shard, lake)
+            for row in _read(corpus, source, shard)
+        ]
+        try:
+            lake.append(RecordingRow, rows, f"{_STAGE}:{shard}")
+        except CommitConflict:
+            logger.info("%s %s: another worker has committed the same shard", _STAGE, shard)
+            is_new = False
+    report = report_of(
+        rows,
         stage=_STAGE,
-        corpus=corpus,
+        corpus=corpus.name,
         shard=shard,
         rows_in=len(rows),
-        rows_out=sum(row.drop_reason is None for row in rows),
-        drops=dict(Counter(row.drop_reason for row in rows if row.drop_reason is not None)),
         audio_seconds=sum(row.duration or 0.0 for row in rows if row.drop_reason is None),
-        wall_seconds=time.perf_counter() - clock,
+        stopwatch=stopwatch,
     )
+    if is_new:
+        started, options = stopwatch.started_at, dataclasses.asdict(corpus.options)
+        write_shard_report(report, lake, run_id=run_id, started_at=started, options=options)
+    return report
 
 
 def _sources_of(corpus: Corpus, shard: str, lake: Lake) -> Iterator[SourceRow]:
@@ -156,6 +153,7 @@ def _sources_of(corpus: Corpus, shard: str, lake: Lake) -> Iterator[SourceRow]:
         listed = connection.execute(
             'SELECT * FROM sources WHERE corpus = ? AND shard = ? ORDER BY path, "offset"', [corpus.name, shard]
         ).to_arrow_table()
+    # A shard may have been listed in one place and be read, after a crash and a move, in another.
     folder = _folder_of(corpus)
     for source in from_table(SourceRow, listed):
         present = f"{folder}/{source.relative_path}"
@@ -163,24 +161,25 @@ def _sources_of(corpus: Corpus, shard: str, lake: Lake) -> Iterator[SourceRow]:
         yield dataclasses.replace(source, path=present) if is_moved else source
 
 
-def _read(corpus: Corpus, source: SourceRow) -> Iterator[RecordingRow]:
-    """Yield the rows of a source; a last, dropped one where its reader fails, so that the others are not lost."""
+def _read(corpus: Corpus, source: SourceRow, shard: str) -> Iterator[RecordingRow]:
+    """Yield the rows of a source; where its reader raises, a dropped row ends them, so that the others are kept."""
     try:
         yield from corpus.read(source)
-    except PipelineError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a file makes a reader or a decoder raise
-        logger.warning("%s: %s cannot be read: %r", corpus.name, source.path, error)
+    except Exception as error:
+        raise_if_not_about_input(_STAGE, shard, error)
+        logger.warning("%s: %s is dropped as failed", corpus.name, source.path, exc_info=error)
         yield failed_row(corpus, source, error)
 
 
 def export_manifests(corpus: str, lake: Lake, directory: Path) -> "list[ManifestPaths]":
     """Write the usable recordings of a corpus as Lhotse manifests, a set of files for each subset."""
-    from manifests.lhotse_io import write_manifests  # Lhotse imports torch, which a run with nothing to do never needs
+    from manifests.lhotse_io import (
+        write_manifests,  # Lhotse imports torch, which a run with nothing to do does not need
+    )
 
     written = []
     tables = (RecordingRow.table, ConfigurationRow.table)
-    with connect(lake.snapshot(tables=tables), threads=1, extent="in_force") as connection:
+    with connect(lake.snapshot(tables=tables), threads=1, extent="current") as connection:
         subsets = connection.execute(
             "SELECT DISTINCT part FROM current_recordings WHERE corpus = ? AND drop_reason IS NULL ORDER BY 1", [corpus]
         ).fetchall()
@@ -257,6 +256,7 @@ def _note_moves(corpus: Corpus, moves: Iterable[_Move], lake: Lake) -> bool:
             old, new = move.old_root, move.new_root
             if corpus.root.is_file():  # A list names audio beside its folder, which has moved with it.
                 old, new = _without_common_end(old, new)
+            # Nested entries would give a path two present places; the newest move is the one that is known to be true.
             after = {root: target for root, target in after.items() if not _is_nested(root, old)}
             if old != new:
                 after[old] = new
@@ -281,7 +281,7 @@ def _note_moves(corpus: Corpus, moves: Iterable[_Move], lake: Lake) -> bool:
 
 
 def _moved_roots(corpus: str, lake: Lake) -> dict[str, str]:
-    with connect(lake.snapshot(tables=(ConfigurationRow.table,)), extent="in_force") as connection:
+    with connect(lake.snapshot(tables=(ConfigurationRow.table,)), extent="current") as connection:
         rows = connection.execute("SELECT old_root, new_root FROM moved_roots WHERE corpus = ?", [corpus]).fetchall()
     return dict(rows)
 
@@ -310,9 +310,3 @@ def _folder_of(corpus: Corpus) -> str:
     """Return the folder to which the paths of a corpus are relative."""
     root = corpus.root.absolute()
     return str(root.parent if root.is_file() else root)
-
-
-def _batched(sources: Iterable[Source], size: int) -> Iterator[list[Source]]:
-    iterator = iter(sources)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch

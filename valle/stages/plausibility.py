@@ -1,6 +1,6 @@
-"""Signs that a transcript was made up: ASR models fill silence with stock phrases, loop, or stop too soon.
+"""Detect transcripts that the ASR model invented: stock phrases for silence, loops, and text that ends too soon.
 
-Rules over text, duration and the model's confidences; each fault is a `drop_reason` with what was seen.
+The rules use text, duration and the model's confidences; each fault is a drop with its reason and the observed values.
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from valle.backends.asr import Transcription
 from valle.phonemes import SPACE, Phonemizer
 from valle.phonemes.symbols import PUNCTUATION
+from valle.stages.base import Drop
 from valle.text.errors import count_phoneme_errors, count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser
 
@@ -46,7 +47,7 @@ _STOCK_PHRASES: dict[str, tuple[str, ...]] = {
 _CHARACTERS_PER_SECOND = {"ja": (1.5, 16.0), "ko": (1.5, 14.0), "zh": (1.0, 10.0)}
 _ALPHABETIC = (4.0, 30.0)
 _LOOP_LENGTHS = {1: 5, 2: 4, 3: 3, 4: 3, 5: 3, 6: 3, 7: 3, 8: 3}
-"""How many times a run of n words in a row makes a loop. People do say `six six six`."""
+"""Repetitions in a row that make n words a loop. People do say `six six six`."""
 
 _SINGLE_LETTERS = re.compile(r"\b[a-z](?: [a-z]\b){1,9}")
 _LONGEST_FOR_WHISPER = 4_000
@@ -54,17 +55,9 @@ _LONGEST_FOR_WHISPER = 4_000
 _SILENT = frozenset((SPACE, *PUNCTUATION, "ˈ", "ˌ"))
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a transcript cannot be used, in a word for SQL, and what was seen."""
-
-    reason: str
-    detail: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfidenceRules:
-    """Bounds on what the ASR says of itself."""
+    """Bounds on the confidences of the ASR model."""
 
     min_logprob: float
     max_compression_ratio: float
@@ -72,11 +65,11 @@ class ConfidenceRules:
 
 
 def plain(text: str, language: str) -> str:
-    """Text as it is compared: no case, no punctuation, English numbers in words, Chinese and Japanese by character."""
+    """Normalise text for comparison: no case, no punctuation, numbers in words, Chinese and Japanese by character."""
     return get_normaliser(default_normaliser(language))(text, language)
 
 
-def disagreement(given: str, heard: str, language: str) -> float:
+def disagreement(given: str, transcription: str, language: str) -> float:
     """Return the word error rate of a transcription against the given text, whichever way words are spelled.
 
     It is the lowest rate among the spellings that one text may have: as `plain` leaves it; in English as Whisper's
@@ -84,21 +77,21 @@ def disagreement(given: str, heard: str, language: str) -> float:
     in German without ß; in Korean by character, as spaces are optional. Chinese and Japanese are compared by
     character.
     """
-    return min(count_word_errors(a, b).rate for a, b in _spellings(given, heard, language))
+    return min(count_word_errors(a, b).rate for a, b in _spellings(given, transcription, language))
 
 
-def _spellings(given: str, heard: str, language: str) -> Iterator[tuple[str, str]]:
-    yield plain(given, language), plain(heard, language)
-    if language == "en" and len(given) + len(heard) <= _LONGEST_FOR_WHISPER:
+def _spellings(given: str, transcription: str, language: str) -> Iterator[tuple[str, str]]:
+    yield plain(given, language), plain(transcription, language)
+    if language == "en" and len(given) + len(transcription) <= _LONGEST_FOR_WHISPER:
         normalise = get_normaliser("whisper-en")
-        texts = _join_letters(normalise(given, language)), _join_letters(normalise(heard, language))
+        texts = _join_letters(normalise(given, language)), _join_letters(normalise(transcription, language))
         # It removes what is in brackets, so that nothing may be left to compare.
         if all(texts):
             yield texts
     if language == "de":
-        yield plain(given, language).replace("ß", "ss"), plain(heard, language).replace("ß", "ss")
+        yield plain(given, language).replace("ß", "ss"), plain(transcription, language).replace("ß", "ss")
     if language == "ko":
-        yield _by_character(plain(given, language)), _by_character(plain(heard, language))
+        yield _by_character(plain(given, language)), _by_character(plain(transcription, language))
 
 
 def _join_letters(text: str) -> str:
@@ -110,42 +103,42 @@ def _by_character(text: str) -> str:
     return " ".join(text.replace(" ", ""))
 
 
-def phoneme_disagreement(given: str, heard: str, language: str, phonemizer: Phonemizer) -> float:
+def phoneme_disagreement(given: str, transcription: str, language: str, phonemizer: Phonemizer) -> float:
     """Return the phoneme error rate of a transcription against the given text, without stress, marks and spaces.
 
-    It is 0 where both are read alike: OK and okay, 25 and twenty-five, 汉语 and 漢語.
+    It is 0 where both are pronounced alike: OK and okay, 25 and twenty-five, 汉语 and 漢語.
     """
-    first, second = phonemizer.phonemize([given, heard], language)
-    return count_phoneme_errors(_sounds(first), _sounds(second)).rate
+    first, second = phonemizer.phonemize([given, transcription], language)
+    return count_phoneme_errors(_spoken_symbols(first), _spoken_symbols(second)).rate
 
 
-def _sounds(symbols: Sequence[str]) -> list[str]:
+def _spoken_symbols(symbols: Sequence[str]) -> list[str]:
     return [symbol for symbol in symbols if symbol not in _SILENT]
 
 
-def given_fault(given: str, language: str) -> Fault | None:
+def given_fault(given: str, language: str) -> Drop | None:
     """Return why a given text can be compared with nothing, such as "♪♪" or text in another script, or None."""
     if plain(given, language):
         return None
-    return Fault("empty", f"the given text {given[:40]!r} has no letter or digit of {language}")
+    return Drop("empty", f"the given text {given[:40]!r} has no letter or digit of {language}")
 
 
 def characters_per_second(text: str, duration: float, language: str) -> float:
-    """Letters and digits, as compared, a second."""
+    """Count the letters and digits, as compared, per second."""
     return len(plain(text, language).replace(" ", "")) / duration if duration > 0 else 0.0
 
 
-def rate_fault(text: str, duration: float, language: str) -> Fault | None:
-    """Too much or too little text for the time; half a second more or a second less is forgiven, for pauses."""
+def rate_fault(text: str, duration: float, language: str) -> Drop | None:
+    """Return a fault when the text is too long or too short for its audio; a second of pause is allowed."""
     slowest, fastest = _CHARACTERS_PER_SECOND.get(language, _ALPHABETIC)
     count = len(plain(text, language).replace(" ", ""))
     if slowest * (duration - 1) <= count <= fastest * (duration + 0.5):
         return None
-    return Fault("implausible_rate", f"{count} characters in {duration:.1f} s")
+    return Drop("implausible_rate", f"{count} characters in {duration:.1f} s")
 
 
 def loop_in(text: str, language: str) -> str | None:
-    """The words that `text` says again and again in a row, or None."""
+    """Return the words that `text` repeats in a row, or None."""
     words = plain(text, language).split()
     for length, times in _LOOP_LENGTHS.items():
         run = 0
@@ -157,24 +150,26 @@ def loop_in(text: str, language: str) -> str | None:
 
 
 def is_stock_phrase(text: str, language: str) -> bool:
-    """Whether the whole text is something that ASR models say to silence."""
+    """Return whether the whole text is a phrase that ASR models write for silence."""
     letters = re.sub(r"[\W_]+", " ", text.lower()).strip()
     return any(letters == re.sub(r"[\W_]+", " ", phrase) for phrase in _STOCK_PHRASES.get(language, ()))
 
 
-def heard_fault(heard: Transcription, duration: float, rules: ConfidenceRules) -> Fault | None:
-    """The first sign that `heard` was made up, or None."""
-    is_unsure = heard.no_speech_probability > rules.max_no_speech
-    if not any(character.isalnum() for character in heard.text):
-        return Fault("no_text", f"no word heard, no-speech probability {heard.no_speech_probability:.2f}")
-    if is_unsure and heard.average_logprob < rules.min_logprob:
-        return Fault("no_speech", f"no-speech probability {heard.no_speech_probability:.2f}")
-    if is_stock_phrase(heard.text, heard.language) and (is_unsure or heard.average_logprob < rules.min_logprob / 2):
-        return Fault("stock_phrase", heard.text)
-    if (loop := loop_in(heard.text, heard.language)) is not None:
-        return Fault("repetitive", f"says {loop[:40]!r} again and again")
-    if heard.compression_ratio > rules.max_compression_ratio:
-        return Fault("repetitive", f"compression ratio {heard.compression_ratio:.2f}")
-    if heard.average_logprob < rules.min_logprob:
-        return Fault("low_logprob", f"{heard.average_logprob:.2f} a token")
-    return rate_fault(heard.text, duration, heard.language)
+def transcription_fault(transcription: Transcription, duration: float, rules: ConfidenceRules) -> Drop | None:
+    """Return the first sign that a transcription was invented, or None."""
+    is_unsure = transcription.no_speech_probability > rules.max_no_speech
+    if not any(character.isalnum() for character in transcription.text):
+        return Drop("no_text", f"no word, no-speech probability {transcription.no_speech_probability:.2f}")
+    if is_unsure and transcription.average_logprob < rules.min_logprob:
+        return Drop("no_speech", f"no-speech probability {transcription.no_speech_probability:.2f}")
+    if is_stock_phrase(transcription.text, transcription.language) and (
+        is_unsure or transcription.average_logprob < rules.min_logprob / 2
+    ):
+        return Drop("stock_phrase", transcription.text)
+    if (loop := loop_in(transcription.text, transcription.language)) is not None:
+        return Drop("repetitive", f"repeats {loop[:40]!r}")
+    if transcription.compression_ratio > rules.max_compression_ratio:
+        return Drop("repetitive", f"compression ratio {transcription.compression_ratio:.2f}")
+    if transcription.average_logprob < rules.min_logprob:
+        return Drop("low_logprob", f"{transcription.average_logprob:.2f} a token")
+    return rate_fault(transcription.text, duration, transcription.language)

@@ -1,7 +1,7 @@
-"""Recordings to segments: the corpus's own utterances and spans where it has them, else speech between pauses.
+"""Segment recordings: the corpus's own utterances and spans where it declares them, else speech between pauses.
 
-The stage reads its audio itself, block by block, and only when it has to: an utterance with its text is one segment as
-it is, and declared spans need no audio unless one of them is too long.
+The stage streams its audio itself, block by block, and only when it must: an utterance with its text is one segment
+as it is, and declared spans need no audio unless one of them is too long.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,67 +23,68 @@ from valle.backends.vad import (
     spans_from_probabilities,
     voice_activity_revision,
 )
-from valle.stages.base import STRICT, StageInput, WorkItem
+from valle.stages.base import NO_AUDIO, STRICT, AudioNeed, Drop, Several, Stage, StageInput, WorkItem
 from valle.stages.cutting import CutSpan, CuttingRules, cut
-from warehouse.rows import SegmentRow, Span
+from warehouse.catalogue.planning import InputView
+from warehouse.rows import SegmentPayload, SegmentRow, Span, StageRow
 
 GIVEN = "given"
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """Per frame of 32 ms: the probability of speech and the level in dBFS."""
+    """Probability of speech and RMS in dBFS of every frame of 32 ms, from `start` seconds on."""
 
     probabilities: NDArray[np.float32]  # [frames]
-    levels: NDArray[np.float32]  # [frames]
+    rms_dbfs: NDArray[np.float32]  # [frames]
     start: float = 0.0
 
     def spans(self) -> list[Span]:
-        """Speech spans in seconds of the recording."""
+        """Return the speech spans in seconds of the recording."""
         return [
             Span(start=self.start + span.start, end=self.start + span.end)
             for span in spans_from_probabilities(self.probabilities)
         ]
 
     def quietest(self, earliest: float, latest: float) -> float:
-        """The middle of the quietest frame between two seconds of the recording."""
+        """Return the middle of the quietest frame between two seconds of the recording."""
         first = max(0, int((earliest - self.start) / FRAME_SECONDS))
         last = max(first + 1, int((latest - self.start) / FRAME_SECONDS))
-        window = self.levels[first:last]
+        window = self.rms_dbfs[first:last]
         if len(window) == 0:
             return latest
         return min(latest, max(earliest, self.start + (first + int(window.argmin()) + 0.5) * FRAME_SECONDS))
 
 
 def measure_activity(location: AudioLocation, detector: VoiceActivityDetector, *, start: float = 0.0) -> Activity:
-    """Voice activity of a span of audio, read as a stream. Raises UnreadableAudio."""
-    levels: list[NDArray[np.float32]] = []
+    """Measure the voice activity of a span of audio, read as a stream. Raises UnreadableAudio."""
+    rms_dbfs: list[NDArray[np.float32]] = []
 
-    def listened() -> Iterator[Samples]:
+    def measured_frames() -> Iterator[Samples]:
         for frames in frames_of(read_blocks(location, SAMPLE_RATE)):
             power = np.square(frames, dtype=np.float64).mean(axis=1)
-            levels.append((10 * np.log10(power + 1e-12)).astype(np.float32))
+            rms_dbfs.append((10 * np.log10(power + 1e-12)).astype(np.float32))
             yield frames.reshape(-1)
 
-    probabilities = detector.speech_probabilities(listened())
-    return Activity(probabilities, np.concatenate(levels) if levels else np.zeros(0, np.float32), start)
+    probabilities = detector.speech_probabilities(measured_frames())
+    return Activity(probabilities, np.concatenate(rms_dbfs) if rms_dbfs else np.zeros(0, np.float32), start)
 
 
 @options(frozen=True, kw_only=True, config=STRICT)
-class Segment:
+class Segment(Stage):
     """Options of segmentation. Durations are in seconds."""
 
     name: ClassVar[str] = "segment"
     version: ClassVar[int] = 1
-    reads: ClassVar[str] = "recordings"
-    writes: ClassVar[type] = SegmentRow
+    reads: ClassVar[InputView] = "recordings"
+    writes: ClassVar[type[StageRow]] = SegmentRow
 
     detector: str = "silero"
     """Voice activity detector."""
     min_duration: float = 1.0
     """Shorter pieces of speech are joined to a neighbour or dropped as `too_short`."""
     max_duration: float = 20.0
-    """Longer stretches are split at their longest pause, again and again."""
+    """Longer stretches are split at their longest pause, repeatedly."""
     max_pause: float = 1.0
     """A longer pause always ends a segment."""
     margin: float = 0.1
@@ -93,7 +94,7 @@ class Segment:
     min_given_duration: float = 0.2
     """Shorter utterances with text are dropped as `too_short`."""
     silence_level: float = -60.0
-    """A recording whose loudest frame lies below this many dBFS is `silent`."""
+    """A recording whose loudest frame is below this many dBFS is `silent`."""
 
     def __post_init__(self) -> None:
         self._rules()
@@ -107,135 +108,130 @@ class Segment:
         )
 
     @property
-    def audio_rate(self) -> int | None:
+    def audio(self) -> AudioNeed:
         """None: the stage streams what it needs from the recording."""
-        return None
+        return NO_AUDIO
 
     @property
     def batch_seconds(self) -> float:
-        """Recordings are taken one after another; the number only bounds how many are one call, and lost by a kill."""
+        """Recordings are cut one by one; the number bounds how many a kill loses."""
         return 600.0
 
-    def revision(self, backends: Backends) -> str:
+    @property
+    def revision(self) -> str:
         """The detector's name and weights."""
         return voice_activity_revision(self.detector)
 
-    def process(self, items: Sequence[WorkItem], backends: Backends) -> list[SegmentRow]:
-        """At least one row per recording."""
-        return [row for item in items for row in self._rows(item.input, backends)]
+    def process(self, items: Sequence[WorkItem], models: Backends) -> list[Several | Drop]:
+        """Cut every recording into segments; drop it as a whole when it has no usable speech."""
+        return [self._outcome(item.input, models) for item in items]
 
-    def drop(self, source: StageInput, reason: str, detail: str) -> SegmentRow:
-        """The row of a recording that yields nothing."""
-        return self._row(source, CutSpan(0.0, source.duration, GIVEN), reason, detail)
-
-    def _rows(self, source: StageInput, backends: Backends) -> list[SegmentRow]:
+    def _outcome(self, source: StageInput, models: Backends) -> Several | Drop:
         if self.use_given and (source.text or "").strip():
-            return [self._given(source, CutSpan(0.0, source.duration, GIVEN))]
+            whole = self._given(source, CutSpan(0.0, source.duration, GIVEN))
+            return Several((whole,))
         given = self._given_spans(source) if self.use_given else {}
         if given and all(source.span_texts):
-            return list(given.values())
+            return Several(tuple(given.values()))
         if given:
-            without_text = zip(source.spans, source.span_texts, strict=True)
-            source = replace(source, spans=tuple(span for span, text in without_text if not text))
+            spans = zip(source.spans, source.span_texts, strict=True)
+            source = replace(source, spans=tuple(span for span, text in spans if not text))
         try:
-            pieces = self._pieces(source, backends)
+            pieces = self._pieces(source, models)
         except UnreadableAudio as error:
-            pieces = self.drop(source, error.reason, error.detail)
-        rows = [pieces] if isinstance(pieces, SegmentRow) else [self._row(source, p, *self._fault(p)) for p in pieces]
-        return [*given.values(), *(row for row in rows if row.segment_id not in given)]
+            pieces = Drop(error.reason, error.detail)
+        if isinstance(pieces, Drop):
+            return Several((*given.values(), pieces)) if given else pieces
+        if not pieces and not given:
+            return Drop("no_speech", "no span of speech is longer than a frame of the detector")
+        cut_pieces = {_payload(source, piece).segment_id: self._checked(source, piece) for piece in pieces}
+        return Several((*given.values(), *(piece for name, piece in cut_pieces.items() if name not in given)))
 
-    def _given_spans(self, source: StageInput) -> dict[str, SegmentRow]:
-        """Return a row by id for each declared span that has a text; neither is joined to a neighbour."""
-        rows: dict[str, SegmentRow] = {}
+    def _given_spans(self, source: StageInput) -> dict[str, SegmentPayload | Drop]:
+        """Return an outcome by id for each declared span that has a text; neither is joined to a neighbour."""
+        outcomes: dict[str, SegmentPayload | Drop] = {}
         for span, text in zip(source.spans, source.span_texts, strict=False):
             if text:
                 end = min(span.end, source.duration)
-                row = self._given(source, CutSpan(min(max(0.0, span.start), end), end, GIVEN), text)
-                rows.setdefault(row.segment_id, row)
-        return rows
+                piece = CutSpan(min(max(0.0, span.start), end), end, GIVEN)
+                outcomes.setdefault(_payload(source, piece).segment_id, self._given(source, piece, text))
+        return outcomes
 
-    def _given(self, source: StageInput, piece: CutSpan, text: str | None = None) -> SegmentRow:
-        """Return the row of a span with a text, which cannot be split; `text` None is that of the whole recording."""
-        reason, detail = None, None
+    def _given(self, source: StageInput, piece: CutSpan, text: str | None = None) -> SegmentPayload | Drop:
+        """Return the outcome of a span with a text, which cannot be split; `text` None is that of the recording."""
+        payload = _payload(source, piece, text)
         if piece.duration > self.max_duration:
-            reason, detail = "too_long", f"{piece.duration:.1f} s; its text cannot be split with it"
-        elif piece.duration < self.min_given_duration:
-            reason, detail = "too_short", f"{piece.duration:.2f} s"
-        return self._row(source, piece, reason, detail, text)
+            return Drop("too_long", f"{piece.duration:.1f} s; its text cannot be split with it", payload)
+        if piece.duration < self.min_given_duration:
+            return Drop("too_short", f"{piece.duration:.2f} s", payload)
+        return payload
 
-    def _fault(self, piece: CutSpan) -> tuple[str | None, str | None]:
+    def _checked(self, source: StageInput, piece: CutSpan) -> SegmentPayload | Drop:
+        payload = _payload(source, piece)
         if piece.duration < self.min_duration:
-            return "too_short", f"{piece.duration:.2f} s of speech on its own"
-        return None, None
+            return Drop("too_short", f"{piece.duration:.2f} s of speech without a neighbour", payload)
+        return payload
 
-    def _pieces(self, source: StageInput, backends: Backends) -> list[CutSpan] | SegmentRow:
+    def _pieces(self, source: StageInput, models: Backends) -> list[CutSpan] | Drop:
         if self.use_given and source.spans:
-            return self._from_spans(source, backends)
-        activity = measure_activity(source.location, backends.voice_activity(self.detector))
-        if len(activity.levels) == 0 or activity.levels.max() < self.silence_level:
-            loudest = float(activity.levels.max()) if len(activity.levels) else -120.0
-            return self.drop(source, "silent", f"loudest frame at {loudest:.0f} dBFS")
+            return self._from_spans(source, models)
+        activity = measure_activity(source.location, models.voice_activity(self.detector))
+        loudest = float(activity.rms_dbfs.max()) if len(activity.rms_dbfs) else -120.0
+        if loudest < self.silence_level:
+            return Drop("silent", f"loudest frame at {loudest:.0f} dBFS")
         speech = activity.spans()
         if not speech:
-            return self.drop(source, "no_speech", f"highest probability {activity.probabilities.max():.2f}")
-        return cut(
-            self._inside(speech, source.duration), source.duration, rules=self._rules(), quietest=activity.quietest
-        )
+            return Drop("no_speech", f"highest probability {activity.probabilities.max():.2f}")
+        return cut(_clipped(speech, source.duration), source.duration, rules=self._rules(), quietest=activity.quietest)
 
-    def _from_spans(self, source: StageInput, backends: Backends) -> list[CutSpan] | SegmentRow:
-        declared = self._inside(source.spans, source.duration)
+    def _from_spans(self, source: StageInput, models: Backends) -> list[CutSpan] | Drop:
+        declared = _clipped(source.spans, source.duration)
         if not declared:
-            return self.drop(source, "no_speech", "all declared spans lie outside the recording")
-        room = self.max_duration - 2 * self.margin
+            return Drop("no_speech", "all declared spans are outside the recording")
+        longest = self.max_duration - 2 * self.margin
         speech: list[Span] = []
-        stretches: list[Activity] = []
+        measured: list[Activity] = []
         for span in declared:
-            if span.end - span.start <= room:
+            if span.end - span.start <= longest:
                 speech.append(span)
                 continue
-            stretch = self._listen(source, span, backends)
-            stretches.append(stretch)
-            speech.extend(self._inside(stretch.spans(), span.end) or [span])
+            # Only a span that has to be split needs its audio.
+            activity = self._activity_of(source, span, models)
+            measured.append(activity)
+            speech.extend(_clipped(activity.spans(), span.end) or [span])
 
         def quietest(earliest: float, latest: float) -> float:
-            holding = [stretch for stretch in stretches if stretch.start <= earliest]
-            return holding[-1].quietest(earliest, latest) if holding else latest
+            before = [activity for activity in measured if activity.start <= earliest]
+            return before[-1].quietest(earliest, latest) if before else latest
 
         return cut(speech, source.duration, rules=self._rules(), quietest=quietest)
 
-    def _listen(self, source: StageInput, span: Span, backends: Backends) -> Activity:
+    def _activity_of(self, source: StageInput, span: Span, models: Backends) -> Activity:
         first = round(span.start * source.sample_rate)
         location = replace(
             source.location,
             start_sample=source.location.start_sample + first,
             num_samples=round(span.end * source.sample_rate) - first,
         )
-        return measure_activity(location, backends.voice_activity(self.detector), start=span.start)
+        return measure_activity(location, models.voice_activity(self.detector), start=span.start)
 
-    @staticmethod
-    def _inside(spans: Sequence[Span], duration: float) -> list[Span]:
-        clipped = [Span(start=max(0.0, span.start), end=min(span.end, duration)) for span in spans]
-        return [span for span in clipped if span.end - span.start > FRAME_LENGTH / SAMPLE_RATE]
 
-    @staticmethod
-    def _row(
-        source: StageInput, piece: CutSpan, reason: str | None, detail: str | None, text: str | None = None
-    ) -> SegmentRow:
-        total = round(source.duration * source.sample_rate)
-        first = min(total, max(0, round(piece.start * source.sample_rate)))
-        last = min(total, round(piece.end * source.sample_rate))
-        return SegmentRow(
-            segment_id=f"{source.recording_id}_{first:010d}_{last:010d}",
-            recording_id=source.recording_id,
-            corpus=source.corpus,
-            shard=source.shard,
-            fingerprint=source.fingerprint,
-            start=first / source.sample_rate,
-            duration=(last - first) / source.sample_rate,
-            start_sample=first,
-            num_samples=last - first,
-            cut=piece.cut,
-            given_text=text,
-            drop_reason=reason,
-            drop_detail=detail,
-        )
+def _clipped(spans: Sequence[Span], duration: float) -> list[Span]:
+    """Return the spans inside `duration` seconds that are longer than a frame of the detector."""
+    inside = [Span(start=max(0.0, span.start), end=min(span.end, duration)) for span in spans]
+    return [span for span in inside if span.end - span.start > FRAME_LENGTH / SAMPLE_RATE]
+
+
+def _payload(source: StageInput, piece: CutSpan, text: str | None = None) -> SegmentPayload:
+    total = round(source.duration * source.sample_rate)
+    first = min(total, max(0, round(piece.start * source.sample_rate)))
+    last = min(total, round(piece.end * source.sample_rate))
+    return SegmentPayload(
+        segment_id=f"{source.recording_id}_{first:010d}_{last:010d}",
+        start=first / source.sample_rate,
+        duration=(last - first) / source.sample_rate,
+        start_sample=first,
+        num_samples=last - first,
+        cut=piece.cut,
+        given_text=text,
+    )

@@ -1,4 +1,4 @@
-"""Segments to transcripts: what the ASR heard, what the corpus says, how far they differ, and which text is used."""
+"""Transcribe segments: the ASR's text, the corpus's text, how far they differ, and the text in use."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -9,18 +9,18 @@ from pydantic.dataclasses import dataclass as options
 from valle.backends.asr import SAMPLE_RATE, Transcriber, Transcription, transcriber_revision
 from valle.backends.registry import Backends
 from valle.phonemes.text import LANGUAGES
-from valle.stages.base import STRICT, StageInput, WorkItem
+from valle.stages.base import STRICT, AudioNeed, Drop, Stage, StageInput, WorkItem, audio_at
 from valle.stages.plausibility import (
     ConfidenceRules,
-    Fault,
     characters_per_second,
     disagreement,
     given_fault,
-    heard_fault,
     phoneme_disagreement,
     rate_fault,
+    transcription_fault,
 )
-from warehouse.rows import TranscriptRow
+from warehouse.catalogue.planning import InputView
+from warehouse.rows import StageRow, TranscriptPayload, TranscriptRow
 
 _DEFAULT_LANGUAGE = "en"
 _GIVEN = "given"
@@ -34,23 +34,23 @@ def _given_text(source: StageInput) -> str | None:
 
 
 @options(frozen=True, kw_only=True, config=STRICT)
-class Transcribe:
+class Transcribe(Stage):
     """Options of transcription."""
 
     name: ClassVar[str] = "transcribe"
     version: ClassVar[int] = 4
-    reads: ClassVar[str] = "segments"
-    writes: ClassVar[type] = TranscriptRow
+    reads: ClassVar[InputView] = "segments"
+    writes: ClassVar[type[StageRow]] = TranscriptRow
 
     model: str = "tiny.en"
     """ASR model: `tiny.en` (embedded), `base`, `large-v3`, another faster-whisper name, or a directory."""
     languages: tuple[str, ...] = LANGUAGES
     """Languages to keep; speech in another one is dropped as `wrong_language`."""
     check_given: bool = True
-    """Listen to segments whose text the corpus gives as well; without it that text is trusted unheard."""
+    """Transcribe segments whose text the corpus gives too; without it that text is used unchecked."""
     max_disagreement: float = 0.5
     """A given text with a higher word error rate against the transcription is dropped as `disagrees`, unless both are
-    read alike: their phonemes differ by no more than half of this."""
+    pronounced alike: their phonemes differ by no more than half of this."""
     min_language_probability: float = 0.5
     """A multilingual model must find the language at least this likely."""
     min_logprob: float = -1.0
@@ -60,96 +60,95 @@ class Transcribe:
     max_no_speech: float = 0.6
     """A higher no-speech probability makes a doubtful transcript `no_speech`."""
     recheck: bool = True
-    """Listen to a faulty transcript's segment once more, alone and with five beams."""
+    """Transcribe the segment of a faulty transcript once more, alone and with five beams."""
     batch_seconds: float = field(default=240.0, metadata={"neutral": True})
-    """Audio that one call gets, padding included."""
+    """Audio of one call, padding included."""
 
     @property
-    def audio_rate(self) -> int | None:
+    def audio(self) -> AudioNeed:
         """Whisper's rate."""
-        return SAMPLE_RATE
+        return audio_at(SAMPLE_RATE)
 
-    def revision(self, backends: Backends) -> str:
+    @property
+    def revision(self) -> str:
         """The ASR model's name and weights."""
         return transcriber_revision(self.model)
 
-    def process(self, items: Sequence[WorkItem], backends: Backends) -> list[TranscriptRow]:
-        """One row per segment."""
+    def process(self, items: Sequence[WorkItem], models: Backends) -> list[TranscriptPayload | Drop]:
+        """Transcribe every segment whose text is not trusted, and decide which text is used."""
         trusted = {i for i, item in enumerate(items) if not self.check_given and _given_text(item.input)}
-        transcriber = backends.transcriber(self.model) if len(trusted) < len(items) else None
-        heard = self._hear(items, trusted, transcriber) if transcriber else {}
-        return [self._outcome(item, heard.get(index), transcriber, backends) for index, item in enumerate(items)]
+        transcriber = models.transcriber(self.model) if len(trusted) < len(items) else None
+        transcriptions = self._transcribe(items, trusted, transcriber) if transcriber else {}
+        return [self._outcome(item, transcriptions.get(index), transcriber, models) for index, item in enumerate(items)]
 
-    def drop(self, source: StageInput, reason: str, detail: str) -> TranscriptRow:
-        """The row of a segment without a transcript."""
-        return self._row(source, None, None, Fault(reason, detail))
-
-    def _hear(self, items: Sequence[WorkItem], trusted: set[int], transcriber: Transcriber) -> dict[int, Transcription]:
-        """What was heard in the segments that the model can listen to, one call per declared language."""
+    def _transcribe(
+        self, items: Sequence[WorkItem], trusted: set[int], transcriber: Transcriber
+    ) -> dict[int, Transcription]:
+        """Transcribe the items in a language of the model, one call per declared language; answer by index."""
         by_language: dict[str | None, list[int]] = {}
         for index, item in enumerate(items):
             language = item.input.language
             is_known = transcriber.is_multilingual or language in (None, _DEFAULT_LANGUAGE)
             if index not in trusted and is_known and language in (None, *self.languages):
                 by_language.setdefault(language, []).append(index)
-        heard: dict[int, Transcription] = {}
+        transcriptions: dict[int, Transcription] = {}
         for language, indices in by_language.items():
             results = transcriber.transcribe([items[index].samples for index in indices], language)
-            heard.update(zip(indices, results, strict=True))
-        return heard
+            transcriptions.update(zip(indices, results, strict=True))
+        return transcriptions
 
     def _outcome(
-        self, item: WorkItem, heard: Transcription | None, transcriber: Transcriber | None, backends: Backends
-    ) -> TranscriptRow:
+        self, item: WorkItem, transcription: Transcription | None, transcriber: Transcriber | None, models: Backends
+    ) -> TranscriptPayload | Drop:
         source = item.input
-        if heard is None:
-            return self._row(source, None, None, self._unheard_fault(source))
-        differs = self._difference(source, heard, backends)
-        fault = self._fault(source, heard, differs)
+        if transcription is None:
+            return self._with_payload(source, None, None, self._untranscribed_fault(source))
+        difference = self._difference(source, transcription, models)
+        fault = self._fault(source, transcription, difference)
         if fault is not None and fault.reason not in _FINAL and self.recheck and transcriber is not None:
-            again = transcriber.transcribe([item.samples], source.language, careful=True)[0]
-            differs_again = self._difference(source, again, backends)
-            if self._fault(source, again, differs_again) is None:
-                heard, differs, fault = again, differs_again, None
-        return self._row(source, heard, differs, fault)
+            careful = transcriber.transcribe([item.samples], source.language, careful=True)[0]
+            careful_difference = self._difference(source, careful, models)
+            if self._fault(source, careful, careful_difference) is None:
+                transcription, difference, fault = careful, careful_difference, None
+        return self._with_payload(source, transcription, difference, fault)
 
-    def _difference(self, source: StageInput, heard: Transcription, backends: Backends) -> float | None:
-        """Return the word error rate against the given text; 0 where both are read alike.
+    def _difference(self, source: StageInput, transcription: Transcription, models: Backends) -> float | None:
+        """Return the word error rate against the given text; 0 where both are pronounced alike.
 
         It is the phoneme error rate where the words disagree and the phonemes do not.
         """
-        given = _given_text(source)
+        given, language = _given_text(source), transcription.language
         if given is None:
             return None
-        words = disagreement(given, heard.text, heard.language)
-        if words == 0 or heard.language not in LANGUAGES:
+        words = disagreement(given, transcription.text, language)
+        if words == 0 or language not in LANGUAGES:
             return words
-        phonemes = phoneme_disagreement(given, heard.text, heard.language, backends.phonemizer(_PHONEMIZER))
+        phonemes = phoneme_disagreement(given, transcription.text, language, models.phonemizer(_PHONEMIZER))
         is_spelling = phonemes == 0 or (words > self.max_disagreement and phonemes <= self.max_disagreement / 2)
         return phonemes if is_spelling else words
 
-    def _unheard_fault(self, source: StageInput) -> Fault | None:
-        """Faults of a segment that was not listened to: it has a trusted text, or the model lacks its language."""
+    def _untranscribed_fault(self, source: StageInput) -> Drop | None:
+        """Return the fault of a segment without a transcription: its text is trusted or its language unknown."""
         language = source.language or _DEFAULT_LANGUAGE
         if language not in self.languages:
-            return Fault("wrong_language", f"declared as {language}")
+            return Drop("wrong_language", f"declared as {language}")
         given = _given_text(source)
         if given is None:
-            return Fault("wrong_language", f"{self.model} does not know {language}")
+            return Drop("wrong_language", f"{self.model} does not support {language}")
         return given_fault(given, language) or rate_fault(given, source.duration, language)
 
-    def _fault(self, source: StageInput, heard: Transcription, differs: float | None) -> Fault | None:
-        likely = heard.language_probability
-        if heard.language not in self.languages or (likely is not None and likely < self.min_language_probability):
-            return Fault("wrong_language", f"{heard.language} with probability {1.0 if likely is None else likely:.2f}")
+    def _fault(self, source: StageInput, transcription: Transcription, difference: float | None) -> Drop | None:
+        language, likely = transcription.language, transcription.language_probability
+        if language not in self.languages or (likely is not None and likely < self.min_language_probability):
+            return Drop("wrong_language", f"{language} with probability {1.0 if likely is None else likely:.2f}")
         given = _given_text(source)
         if given is None:
-            return heard_fault(heard, source.duration, self._confidence_rules())
-        if (fault := given_fault(given, heard.language)) is not None:
+            return transcription_fault(transcription, source.duration, self._confidence_rules())
+        if (fault := given_fault(given, language)) is not None:
             return fault
-        if differs is not None and differs > self.max_disagreement:
-            return Fault("disagrees", f"word error rate {differs:.2f}")
-        return rate_fault(given, source.duration, heard.language)
+        if difference is not None and difference > self.max_disagreement:
+            return Drop("disagrees", f"word error rate {difference:.2f}")
+        return rate_fault(given, source.duration, language)
 
     def _confidence_rules(self) -> ConfidenceRules:
         return ConfidenceRules(
@@ -158,28 +157,24 @@ class Transcribe:
             max_no_speech=self.max_no_speech,
         )
 
-    def _row(
-        self, source: StageInput, heard: Transcription | None, differs: float | None, fault: Fault | None
-    ) -> TranscriptRow:
+    def _with_payload(
+        self, source: StageInput, transcription: Transcription | None, difference: float | None, fault: Drop | None
+    ) -> TranscriptPayload | Drop:
+        """Return the transcript; of a faulty one the drop that keeps its texts, so that they can be reviewed."""
         given = _given_text(source)
-        text = given or (heard.text if heard else None)
-        language = heard.language if heard else source.language or _DEFAULT_LANGUAGE
-        return TranscriptRow(
-            segment_id=source.id,
-            corpus=source.corpus,
-            shard=source.shard,
-            fingerprint=source.fingerprint,
-            model=transcriber_revision(self.model) if heard else _GIVEN,
+        text = given or (transcription.text if transcription else None)
+        language = transcription.language if transcription else source.language or _DEFAULT_LANGUAGE
+        payload = TranscriptPayload(
+            model=transcriber_revision(self.model) if transcription else _GIVEN,
             text=text,
-            asr_text=heard.text if heard else None,
+            asr_text=transcription.text if transcription else None,
             given_text=given,
-            disagreement=differs,
+            disagreement=difference,
             language=language,
-            language_probability=heard.language_probability if heard else None,
-            average_logprob=heard.average_logprob if heard else None,
-            no_speech_probability=heard.no_speech_probability if heard else None,
-            compression_ratio=heard.compression_ratio if heard else None,
+            language_probability=transcription.language_probability if transcription else None,
+            average_logprob=transcription.average_logprob if transcription else None,
+            no_speech_probability=transcription.no_speech_probability if transcription else None,
+            compression_ratio=transcription.compression_ratio if transcription else None,
             characters_per_second=characters_per_second(text, source.duration, language) if text else None,
-            drop_reason=fault.reason if fault else None,
-            drop_detail=fault.detail if fault else None,
         )
+        return payload if fault is None else Drop(fault.reason, fault.detail, payload)

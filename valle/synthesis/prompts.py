@@ -22,9 +22,11 @@ def read_prompt(path: Path, sample_rate: int) -> Audio:
     except UnreadableAudio as error:
         raise ConfigurationError(f"The prompt cannot be read ({error}); give a recording of speech.") from error
     advice = "give 3 to 6 seconds of one speaker."
+    # Models are trained on prompts of 1 to some seconds, and the cost of a prompt grows with every sentence.
     samples = audio.samples
     if len(samples) < SHORTEST_SECONDS * sample_rate:
         raise ConfigurationError(f"The prompt {path} lasts {len(samples) / sample_rate:.2f} s; {advice}")
+    # In double precision: the mean of squares of quiet samples underflows in single precision.
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
     if rms < 10 ** (_SILENCE_DBFS / 20):
         raise ConfigurationError(f"The prompt {path} is silent; {advice}")

@@ -1,12 +1,15 @@
-"""Answers as text for a terminal."""
+"""Format answers as text for a terminal."""
 
 from itertools import pairwise
 
 import pyarrow as pa
 
+from warehouse.catalogue.numbers import with_plain_numbers
+
 
 def format_table(answer: pa.Table, *, limit: int = 100) -> str:
-    """An answer as aligned text; numbers to the right, long cells cut at 60 characters."""
+    """Format an answer as aligned text: numbers to the right, long cells cut at 60 characters."""
+    answer = with_plain_numbers(answer)
     rows = [[_cell(value) for value in row.values()] for row in answer.slice(0, limit).to_pylist()]
     widths = [max([len(name), *(len(row[index]) for row in rows)]) for index, name in enumerate(answer.column_names)]
     right = [pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in answer.schema.types]
@@ -22,7 +25,7 @@ def format_table(answer: pa.Table, *, limit: int = 100) -> str:
 
 
 def format_time(seconds: float) -> str:
-    """A span of time in its two largest units: `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    """Format a span of time in its two largest units: `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     left = max(0, round(seconds))
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
     for (name, size), (next_name, next_size) in pairwise(units):
@@ -33,7 +36,7 @@ def format_time(seconds: float) -> str:
 
 
 def format_size(count: float) -> str:
-    """Bytes in the unit that leaves one to three digits before the point."""
+    """Format bytes in the unit that leaves one to three digits before the point."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if count < 999.5 or unit == "TB":
             break

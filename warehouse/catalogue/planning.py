@@ -1,12 +1,12 @@
-"""Planning: which inputs of a stage have no output with the fingerprint that its configuration asks for.
+"""Find the inputs of a stage that have no output with the fingerprint of its configuration.
 
-One SQL anti-join on (id, fingerprint) answers it, for a corpus (how much is left, by shard) and for one shard (the
-input rows themselves). A re-run therefore does what is missing and nothing else.
+One SQL anti-join on (id, fingerprint) finds them, for a corpus (rows and seconds by shard) and for one shard (the
+input rows themselves). A second run therefore does what is missing and nothing else.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -14,7 +14,9 @@ from warehouse.fingerprints import CHAIN_SQL, short_hash
 from warehouse.lake.arrow import to_table
 from warehouse.rows import ConfigurationRow
 
-_BELOW = {
+InputView = Literal["recordings", "segments", "transcripts"]
+"""The views `input_*` that stages read."""
+_BELOW: dict[InputView, tuple[str, ...]] = {
     "recordings": ("configurations", "recordings"),
     "segments": ("configurations", "recordings", "segments"),
     "transcripts": ("configurations", "recordings", "segments", "transcripts"),
@@ -24,7 +26,7 @@ _FINGERPRINT = CHAIN_SQL.format(configuration="$configuration", fingerprint="i.f
 
 @dataclass(frozen=True, slots=True)
 class ShardPlan:
-    """What one shard still needs from a stage."""
+    """The input rows of one shard that a stage has still to process."""
 
     shard: str
     rows: int
@@ -33,14 +35,14 @@ class ShardPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagePlan:
-    """What a corpus still needs from a stage, how much is there already, and whether these options are in force."""
+    """The shards of a corpus that a stage has still to process, the rows done, and whether its options are active."""
 
     stage: str
     corpus: str
     configuration: str
     shards: tuple[ShardPlan, ...]
     rows_done: int
-    is_in_force: bool
+    is_active: bool
 
     @property
     def rows(self) -> int:
@@ -48,7 +50,7 @@ class StagePlan:
         return sum(shard.rows for shard in self.shards)
 
     def shards_for(self, run: str) -> list[ShardPlan]:
-        """The shards in an order of this run's own, so that two runs on one corpus seldom do the same one at once."""
+        """Return the shards in an order that depends on the run, so that two runs seldom process the same one."""
         return sorted(self.shards, key=lambda plan: short_hash(f"{run}:{plan.shard}"))
 
     @property
@@ -59,24 +61,24 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTables:
-    """Which input view a stage reads, which table it writes, and that table's column of input ids."""
+    """The input view of a stage, its output table, and that table's column of input ids."""
 
-    reads: str
+    reads: InputView
     writes: str
     key: str
 
     @property
     def involved(self) -> tuple[str, ...]:
-        """The tables that say what a shard still needs: the input view is made of them, and the output."""
+        """The tables that determine the missing rows of a shard: those below the input view, and the output."""
         return (*_BELOW[self.reads], self.writes)
 
 
 def plan_stage(
     connection: duckdb.DuckDBPyConnection, stage: str, *, corpus: str, configuration: str, tables: StageTables
 ) -> StagePlan:
-    """What `corpus` still needs from `stage` with `configuration`, by shard in the order of their names."""
-    # One 64-bit hash stands for id and fingerprint, which makes the join three times as fast. A row whose hash meets
-    # another's (once in 10^12 rows at ten million) would be left out here; the shard itself compares the strings.
+    """Plan `stage` with `configuration` on `corpus`: the missing rows, by shard in the order of their names."""
+    # One 64-bit hash of id and fingerprint makes the join three times as fast. A row whose hash equals another's
+    # (once in 10^12 rows at ten million) would be left out here; `missing_inputs` compares the strings.
     rows = connection.execute(
         f"""
         SELECT shard, count(*) FILTER (NOT is_done), coalesce(sum(duration) FILTER (NOT is_done), 0),
@@ -91,8 +93,8 @@ def plan_stage(
         """,
         {"corpus": corpus, "configuration": configuration},
     ).fetchall()
-    in_force = connection.execute(
-        "SELECT configuration FROM configurations_in_force WHERE corpus = ? AND stage = ?", [corpus, stage]
+    active = connection.execute(
+        "SELECT configuration FROM active_configurations WHERE corpus = ? AND stage = ?", [corpus, stage]
     ).fetchone()
     return StagePlan(
         stage=stage,
@@ -100,27 +102,29 @@ def plan_stage(
         configuration=configuration,
         shards=tuple(ShardPlan(shard, count, seconds) for shard, count, seconds, _ in rows if count),
         rows_done=sum(done for _, _, _, done in rows),
-        is_in_force=in_force == (configuration,),
+        is_active=active == (configuration,),
     )
 
 
-def suppose(connection: duckdb.DuckDBPyConnection, configurations: Sequence[ConfigurationRow]) -> None:
-    """Let the views of `connection` show what would be in force with these configurations. The lake is not touched."""
-    connection.register("supposed", to_table(ConfigurationRow, configurations))
-    connection.execute("CREATE TABLE supposed_configurations AS SELECT * FROM configurations UNION ALL FROM supposed")
-    connection.execute("CREATE OR REPLACE VIEW configurations AS SELECT * FROM supposed_configurations")
+def set_hypothetical_configurations(
+    connection: duckdb.DuckDBPyConnection, configurations: Sequence[ConfigurationRow]
+) -> None:
+    """Let the views of `connection` show the rows that would be current with these configurations, without writing."""
+    connection.register("hypothetical", to_table(ConfigurationRow, configurations))
+    connection.execute("CREATE TABLE all_configurations AS SELECT * FROM configurations UNION ALL FROM hypothetical")
+    connection.execute("CREATE OR REPLACE VIEW configurations AS SELECT * FROM all_configurations")
 
 
 def missing_inputs(
     connection: duckdb.DuckDBPyConnection, *, corpus: str, shard: str, configuration: str, tables: StageTables
 ) -> list[dict[str, Any]]:
-    """The input rows of one shard without an output, as dictionaries, in the order of their ids.
+    """Return the input rows of one shard without an output, as dictionaries, in the order of their ids.
 
-    Each has the columns of the input view; `fingerprint` is already the output's.
+    Each has the columns of the input view, with `output_fingerprint` in the place of `fingerprint`.
     """
     answer = connection.execute(
         f"""
-        SELECT i.* REPLACE ({_FINGERPRINT} AS fingerprint)
+        SELECT i.* EXCLUDE (fingerprint), {_FINGERPRINT} AS output_fingerprint
         FROM input_{tables.reads} i
         ANTI JOIN (SELECT * FROM {tables.writes} WHERE corpus = $corpus AND shard = $shard) o
         ON o.{tables.key} = i.id AND o.fingerprint = {_FINGERPRINT}

@@ -1,4 +1,4 @@
-"""What stages took and yielded so far, measured in the lake: speed, output per input, bytes per second of audio."""
+"""Measure the stages in the lake: speed, output per input, and bytes per second of audio."""
 
 from dataclasses import dataclass
 
@@ -23,13 +23,13 @@ _PASSED = {
         FROM input_transcripts WHERE {where}
     """,
 }
-"""Per stage that others read: what went in (bytes of sources, seconds of audio), rows and seconds that came out."""
-_OWN, _ALL = "corpus = $corpus", "corpus IS NOT NULL"
+"""Per stage that others read: its input (bytes of sources, seconds of audio), and the rows and seconds it made."""
+_THIS, _ALL = "corpus = $corpus", "corpus IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
 class Yield:
-    """What a stage makes of one unit of its input (a second of audio; for ingest a byte)."""
+    """The output of a stage per unit of its input (a second of audio; for ingest a byte)."""
 
     rows: float
     audio_seconds: float
@@ -37,7 +37,7 @@ class Yield:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Seconds of audio per second of one worker, and whether the options and the corpus in question were measured."""
+    """Seconds of audio per second of one worker, and whether it was measured with these options on this corpus."""
 
     audio_rate: float
     is_same_options: bool
@@ -45,9 +45,9 @@ class Speed:
 
 
 def measured_yield(connection: duckdb.DuckDBPyConnection, stage: str, corpus: str) -> Yield | None:
-    """What `stage` (`ingest`, `segment` or `transcribe`) made of its input: of this corpus, else of all, else None."""
-    for where in (_OWN, _ALL):
-        parameters = {"corpus": corpus} if where is _OWN else {}
+    """Measure the yield of `stage` (`ingest`, `segment` or `transcribe`) on this corpus, else on all, else None."""
+    for where in (_THIS, _ALL):
+        parameters = {"corpus": corpus} if where is _THIS else {}
         found = connection.execute(_PASSED[stage].format(where=where), parameters).fetchone()
         if found is not None and found[0] and found[2]:
             return Yield(found[1] / found[0], found[2] / found[0])
@@ -55,14 +55,14 @@ def measured_yield(connection: duckdb.DuckDBPyConnection, stage: str, corpus: st
 
 
 def measured_speed(connection: duckdb.DuckDBPyConnection, stage: str, *, options: str, corpus: str) -> Speed | None:
-    """How fast `stage` went with these options (as its reports keep them), else with any; None before any run.
+    """Measure the speed of `stage` with these options (as in its reports), else with any; None before any run.
 
-    Of several measurements those on `corpus` count most.
+    Measurements on `corpus` are preferred.
     """
     found = connection.execute(
         """
         SELECT sum(audio_seconds) / sum(wall_seconds), options = $options AS is_options, corpus = $corpus AS is_corpus
-        FROM runs WHERE stage = $stage AND audio_seconds > 0 AND wall_seconds > 0
+        FROM shard_runs WHERE stage = $stage AND audio_seconds > 0 AND wall_seconds > 0
         GROUP BY is_options, is_corpus ORDER BY is_options DESC, is_corpus DESC LIMIT 1
         """,
         {"stage": stage, "options": options, "corpus": corpus},
@@ -71,6 +71,6 @@ def measured_speed(connection: duckdb.DuckDBPyConnection, stage: str, *, options
 
 
 def measured_size(connection: duckdb.DuckDBPyConnection, stage: str, stored_bytes: int) -> float | None:
-    """Bytes that `stage` writes per second of audio, of the `stored_bytes` of its table; None before any run."""
-    found = connection.execute("SELECT sum(audio_seconds) FROM runs WHERE stage = ?", [stage]).fetchone()
+    """Return the bytes of `stage` per second of audio, given the `stored_bytes` of its table; None before any run."""
+    found = connection.execute("SELECT sum(audio_seconds) FROM shard_runs WHERE stage = ?", [stage]).fetchone()
     return stored_bytes / found[0] if found is not None and found[0] else None

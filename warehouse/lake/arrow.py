@@ -1,20 +1,33 @@
-"""Row dataclasses to Arrow and back: the schema of a table is derived from the annotations of its row class."""
+"""Convert row dataclasses to Arrow and back: the annotations of a row class define the schema of its table."""
 
 import dataclasses
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, ClassVar, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
 
 @dataclasses.dataclass(frozen=True)
 class ArrowType:
-    """Marks an annotation with the Arrow type that stores it."""
+    """The Arrow type that stores an annotated field."""
 
     name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OneColumnEach:
+    """Mark of a list of lists whose inner list k is stored as the column `prefix` + k, so that it is read alone.
+
+    `count` names the integer field that holds the number of inner lists of a row. `minimum` columns are shown by the
+    views of a table even where no row has as many.
+    """
+
+    prefix: str
+    count: str
+    minimum: int
 
 
 Int16 = Annotated[int, ArrowType("int16")]
@@ -23,14 +36,18 @@ Float32 = Annotated[float, ArrowType("float32")]
 Micros = Annotated[datetime, ArrowType("timestamp")]
 
 _PLAIN: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+_DROP_COLUMNS = ("drop_reason", "drop_detail")
 
 
 class Row(Protocol):
-    """What every row class has: the table it belongs to and the column that identifies a row."""
+    """A row class: a dataclass with the name of its table and of the column that identifies a row."""
 
     table: ClassVar[str]
     key: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+RowT = TypeVar("RowT", bound=Row)
 
 
 def _named(name: str) -> pa.DataType:
@@ -57,36 +74,87 @@ def _arrow_type(hint: Any) -> pa.DataType:
     return _PLAIN[hint]
 
 
-def column_hints(row_class: type) -> dict[str, Any]:
-    """The annotated type of each column of `row_class`, in order."""
-    hints = get_type_hints(row_class, include_extras=True)
-    return {field.name: hints[field.name] for field in dataclasses.fields(row_class)}
-
-
-def column_doc(hint: Any) -> str:
-    """The sentence that an annotation carries."""
-    return next(mark for mark in get_args(hint)[1:] if isinstance(mark, str))
+def column_hints(row_class: type[Row]) -> Mapping[str, Any]:
+    """Return the annotation of each field of `row_class`: the key first, why a row was dropped last."""
+    return _column_hints(row_class)
 
 
 @cache
-def schema_of(row_class: type) -> pa.Schema:
-    """The Arrow schema of a row class. Every column is nullable, as Delta and schema evolution want it."""
-    return pa.schema([pa.field(name, _arrow_type(hint)) for name, hint in column_hints(row_class).items()])
+def _column_hints(row_class: type[Any]) -> Mapping[str, Any]:
+    hints = get_type_hints(row_class, include_extras=True)
+    names = [field.name for field in dataclasses.fields(row_class)]
+    names.sort(key=lambda name: (name != row_class.key, name in _DROP_COLUMNS))
+    return {name: hints[name] for name in names}
 
 
-def to_table(row_class: type, rows: Sequence[Any]) -> pa.Table:
-    """Rows of one class as an Arrow table with the schema of the class.
+def column_doc(hint: Any) -> str:
+    """Return the description that an annotation holds."""
+    return next(mark for mark in get_args(hint)[1:] if isinstance(mark, str))
 
-    Raises ValueError when a column that is not optional holds a null.
+
+def spread_of(hint: Any) -> OneColumnEach | None:
+    """Return how the inner lists of a field are spread over columns, None for a field that is one column."""
+    return next((mark for mark in get_args(hint)[1:] if isinstance(mark, OneColumnEach)), None)
+
+
+def spread_in(row_class: type[Row]) -> OneColumnEach | None:
+    """Return the spread of the one field of `row_class` that has one."""
+    return next((spread for hint in column_hints(row_class).values() if (spread := spread_of(hint))), None)
+
+
+@cache
+def schema_of(row_class: type[Row], num_spread: int = 0) -> pa.Schema:
+    """Return the Arrow schema of a row class with `num_spread` columns for its field of lists of lists.
+
+    Every column is nullable, as Delta and schema evolution need it.
     """
-    columns = []
+    fields: list[pa.Field] = []
+    for name, hint in column_hints(row_class).items():
+        spread = spread_of(hint)
+        if spread is None:
+            fields.append(pa.field(name, _arrow_type(hint)))
+        else:
+            fields += [pa.field(f"{spread.prefix}{k}", _arrow_type(hint).value_type) for k in range(num_spread)]
+    return pa.schema(fields)
+
+
+def num_spread_of(row_class: type[Row], schema: pa.Schema) -> int:
+    """Count the columns of `schema` that belong to the field of lists of lists of `row_class`."""
+    spread = spread_in(row_class)
+    return 0 if spread is None else sum(is_spread_name(spread, name) for name in schema.names)
+
+
+def is_spread_name(spread: OneColumnEach, name: str) -> bool:
+    """Return whether `name` is one of the columns of a spread field."""
+    return name.startswith(spread.prefix) and name[len(spread.prefix) :].isdigit()
+
+
+def to_table(row_class: type[Row], rows: Sequence[Row]) -> pa.Table:
+    """Convert rows of one class to an Arrow table with the schema of the class.
+
+    Raises ValueError when a column that is not optional holds a null in a row that was not dropped.
+    """
+    columns: list[pa.Array] = []
+    num_spread = 0
     for name, hint in column_hints(row_class).items():
         values = [_plain(getattr(row, name)) for row in rows]
-        inner = get_args(hint)[0]
-        if not _is_optional(inner) and any(value is None for value in values):
-            raise ValueError(f"column {name} of {row_class.__name__} is null in row {values.index(None)}")
-        columns.append(pa.array(values, type=_arrow_type(hint)))
-    return pa.Table.from_arrays(columns, schema=schema_of(row_class))
+        if not _is_optional(get_args(hint)[0]):
+            _refuse_nulls(row_class, name, rows, values)
+        if spread_of(hint) is None:
+            columns.append(pa.array(values, type=_arrow_type(hint)))
+            continue
+        num_spread = max((len(value) for value in values if value is not None), default=0)
+        inner = _arrow_type(hint).value_type
+        for k in range(num_spread):
+            lists = [value[k] if value is not None and k < len(value) else None for value in values]
+            columns.append(pa.array(lists, type=inner))
+    return pa.Table.from_arrays(columns, schema=schema_of(row_class, num_spread))
+
+
+def _refuse_nulls(row_class: type[Row], name: str, rows: Sequence[Row], values: Sequence[Any]) -> None:
+    for index, (row, value) in enumerate(zip(rows, values, strict=True)):
+        if value is None and getattr(row, "drop_reason", None) is None:
+            raise ValueError(f"column {name} of {row_class.__name__} is null in row {index}")
 
 
 def _plain(value: Any) -> Any:
@@ -95,22 +163,30 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def from_table(row_class: type, table: pa.Table) -> Iterable[Any]:
-    """The rows of an Arrow table as objects of `row_class`; columns it does not know are ignored."""
-    names = [name for name in column_hints(row_class) if name in table.column_names]
-    structs = {name: _struct_class(hint) for name, hint in column_hints(row_class).items()}
-    for record in table.select(names).to_pylist():
+def from_table(row_class: type[RowT], table: pa.Table) -> Iterator[RowT]:
+    """Yield the rows of an Arrow table as objects of `row_class`; columns that it does not have are ignored."""
+    hints = column_hints(row_class)
+    spread = spread_in(row_class)
+    names = [name for name in table.column_names if name in hints]
+    spread_names = [] if spread is None else [n for n in table.column_names if is_spread_name(spread, n)]
+    structs = {name: struct for name, hint in hints.items() if (struct := _struct_class(hint)) is not None}
+    field = next((name for name, hint in hints.items() if spread_of(hint) is not None), "")
+    for record in table.select([*names, *spread_names]).to_pylist():
         for name, struct in structs.items():
-            if struct is not None and record.get(name) is not None:
+            if record.get(name) is not None:
                 record[name] = [struct(**item) for item in record[name]]
+        if spread is not None:
+            lists = [record.pop(name) for name in spread_names]
+            record[field] = None if record[spread.count] is None else lists[: record[spread.count]]
         yield row_class(**record)
 
 
 def _struct_class(hint: Any) -> type | None:
-    """The dataclass inside `list[dataclass] | None`, if the column is one of those."""
+    """Return the dataclass inside `list[dataclass] | None`, if the field is one of those."""
     inner = get_args(hint)[0]
     if _is_optional(inner):
         inner = next(arg for arg in get_args(inner) if arg is not type(None))
     if get_origin(inner) is list and dataclasses.is_dataclass(get_args(inner)[0]):
-        return get_args(inner)[0]
+        found: type = get_args(inner)[0]
+        return found
     return None

@@ -1,8 +1,8 @@
-"""Objects of a store read through local copies of their blocks.
+"""Read objects of a store through local copies of their blocks.
 
-What the lake reads by ranges never changes: the name of a part is the hash of its bytes. A block that was read once
-is read from this machine's disk ever after, by every process of it, so that opening the views again, which looks at
-the footer of every part, costs the store nothing. The copies may be removed while nothing runs.
+The objects that the lake reads by ranges never change: the name of a data file is the hash of its bytes. A block is
+fetched once and then read from this machine's disk by all of its processes, so that opening the views again, which
+reads the footer of every data file, costs no request. The copies may be removed while nothing runs.
 """
 
 import io
@@ -16,27 +16,29 @@ from typing import Any
 import pyarrow.fs as pafs
 from fsspec import AbstractFileSystem
 
+from warehouse.files import atomic_write
+
 _BLOCK = 1 << 20
-"""Most parts of a shard are one block; a large part of codes gives up its ids without its codes."""
+"""Most data files of a shard are one block; of a large file of codes the ids are read without the codes."""
 _SIZE = "size"
 
 
 @dataclass(frozen=True, slots=True)
 class CachedObject:
-    """An object that never changes: `key` is its bucket and key, `folder` where its blocks are kept."""
+    """An object that never changes: `key` is its bucket and key, `folder` holds its blocks."""
 
     client: pafs.FileSystem
     key: str
     folder: Path
 
     def size(self) -> int:
-        """Its bytes. Raises FileNotFoundError when the store has no such object, OSError when it does not answer.
+        """Return its bytes. Raises FileNotFoundError for a missing object, OSError when the store does not answer.
 
-        The first look fetches the last block too: a footer is there, and mostly it is all.
+        The first call also fetches the last block: it holds the footer, and often the whole object.
         """
-        known = self.folder / _SIZE
-        if known.exists():
-            return int(known.read_text(encoding="ascii"))
+        stored = self.folder / _SIZE
+        if stored.exists():
+            return int(stored.read_text(encoding="ascii"))
         with self.client.open_input_file(self.key) as stream:
             size: int = stream.size()
             last = max(size - 1, 0) // _BLOCK
@@ -45,15 +47,15 @@ class CachedObject:
         return size
 
     def read(self, start: int, end: int) -> bytes:
-        """The bytes from `start` to `end`, fetching the blocks that are not kept in one request."""
-        wanted = range(start // _BLOCK, -(-end // _BLOCK))
-        missing = [block for block in wanted if not (self.folder / str(block)).exists()]
+        """Return the bytes from `start` to `end`; fetch the blocks without a copy in one request."""
+        blocks = range(start // _BLOCK, -(-end // _BLOCK))
+        missing = [block for block in blocks if not (self.folder / str(block)).exists()]
         if missing:
             self._fetch(missing[0], missing[-1] + 1)
-        return b"".join(self._slice(block, start, end) for block in wanted)
+        return b"".join(self._slice(block, start, end) for block in blocks)
 
     def keep(self, content: bytes) -> None:
-        """Keep the content of an object that this process has just written."""
+        """Store copies of the content of an object that this process has just written."""
         self._keep_blocks(0, content)
         self._keep(_SIZE, str(len(content)).encode())
 
@@ -73,17 +75,13 @@ class CachedObject:
             self._keep(str(first + offset // _BLOCK), content[offset : offset + _BLOCK])
 
     def _keep(self, name: str, content: bytes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{name}.{os.getpid()}-{os.urandom(6).hex()}.tmp"
-        try:
+        # Not durable: a copy that a power cut loses is fetched again.
+        with atomic_write(self.folder / name, durable=False) as temporary:
             temporary.write_bytes(content)
-            temporary.replace(self.folder / name)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 class CachedFile(io.RawIOBase):
-    """A cached object as a file that is only read."""
+    """A cached object as a read-only file."""
 
     def __init__(self, source: CachedObject) -> None:
         self._source = source
@@ -91,24 +89,24 @@ class CachedFile(io.RawIOBase):
         self._position = 0
 
     def readable(self) -> bool:
-        """Always."""
+        """Return true."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
+        """Return true."""
         return True
 
     def tell(self) -> int:
-        """The position of the next byte to be read."""
+        """Return the position of the next byte."""
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position, counted as for any file."""
+        """Move to a position, counted as for any file."""
         self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` from the position on; the bytes that were there to read."""
+        """Fill `buffer` from the position on and return the number of bytes read."""
         view = memoryview(buffer).cast("B")
         end = min(self._position + len(view), self._size)
         if end <= self._position:
@@ -120,7 +118,7 @@ class CachedFile(io.RawIOBase):
 
 
 class CachedStore(AbstractFileSystem):
-    """What DuckDB reads `s3://` through; `find` gives the cached object of a bucket and key."""
+    """File system through which DuckDB reads `s3://`; `find` returns the cached object of a bucket and key."""
 
     protocol = "s3"
     cachable = False
@@ -130,16 +128,16 @@ class CachedStore(AbstractFileSystem):
         self._find = find
 
     def info(self, path: str, **_: object) -> dict[str, object]:
-        """Name, size and kind of an object. Raises FileNotFoundError where there is none."""
+        """Return name, size and kind of an object. Raises FileNotFoundError where there is none."""
         key = self._strip_protocol(path)
         return {"name": key, "size": self._find(key).size(), "type": "file"}
 
     def modified(self, path: str) -> datetime:
-        """One time for all: DuckDB asks whether an object has changed, and none ever does."""
+        """Return the same time for all: DuckDB asks whether an object has changed, and none ever does."""
         return datetime(2000, 1, 1, tzinfo=UTC)
 
     def glob(self, path: str, maxdepth: int | None = None, **_: object) -> Iterable[str]:
-        """The path itself; the views name parts one by one."""
+        """Return the path itself; the views name data files one by one."""
         return [self._strip_protocol(path)]
 
     def _open(self, path: str, mode: str = "rb", *_: object, **__: object) -> CachedFile:

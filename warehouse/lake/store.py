@@ -1,6 +1,6 @@
-"""Where the lake lies: a folder, or a prefix of an S3-compatible object store; opening, listing and writing on both.
+"""Open, list and write files of the lake, in a folder or below a prefix of an S3-compatible object store.
 
-Credentials, region and endpoint of a store are the standard `AWS_*` variables of the environment. Parts are read
+Credentials, region and endpoint of a store are the standard `AWS_*` variables of the environment. Data files are read
 through local copies (warehouse/lake/block_cache.py) in the folder `VALLE_CACHE`, by default `~/.cache/valle`.
 """
 
@@ -17,17 +17,18 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from warehouse.errors import LakeError
+from warehouse.files import atomic_write
 from warehouse.lake.block_cache import CachedFile, CachedObject, CachedStore
 
 SCHEME = "s3://"
 _REGION = "us-east-1"
-"""What stores without regions expect."""
+"""The region that stores without regions expect."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ObjectPath:
-    """A place on an object store; it joins with `/` and prints as a `pathlib.Path` does."""
+    """A path on an object store; it joins with `/` and prints as a `pathlib.Path` does."""
 
     url: str
 
@@ -39,12 +40,12 @@ class ObjectPath:
 
     @property
     def name(self) -> str:
-        """What stands behind the last slash."""
+        """The text after the last slash."""
         return self.url.rpartition("/")[2]
 
     @property
     def parent(self) -> "ObjectPath":
-        """What stands before the last slash."""
+        """The path before the last slash."""
         return ObjectPath(self.url.rpartition("/")[0])
 
     @property
@@ -58,7 +59,7 @@ Location = Path | ObjectPath
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of the lake: where it lies, its bytes, and the seconds since 1970 of its last change."""
+    """A file of the lake: its location, its bytes, and the seconds since 1970 of its last change."""
 
     location: Location
     size: int
@@ -66,23 +67,23 @@ class StoredFile:
 
 
 def location_of(text: str) -> Location:
-    """The place that a path or an `s3://` URL names. Raises LakeError for a URL of another kind."""
+    """Return the location that a path or an `s3://` URL names. Raises LakeError for a URL of another kind."""
     if text.startswith(SCHEME):
         return ObjectPath(text.rstrip("/"))
     if "://" in text:
-        raise LakeError(f"A lake lies in a folder or below s3://bucket/prefix, not at {text!r}.")
+        raise LakeError(f"A lake is a folder or a prefix s3://bucket/prefix, not {text!r}.")
     return Path(text)
 
 
 def relative_name(location: Location, root: Location) -> str:
-    """The name of a place below `root`, with forward slashes."""
+    """Return the name of a location below `root`, with forward slashes."""
     if isinstance(location, Path) and isinstance(root, Path):
         return location.relative_to(root).as_posix()
     return str(location).removeprefix(f"{root}/")
 
 
 def storage_options(location: Location) -> dict[str, str] | None:
-    """What the Delta library has to be told beyond the environment."""
+    """Return the options that the Delta library needs beyond the environment."""
     if isinstance(location, Path):
         return None
     options = {"AWS_REGION": os.environ.get("AWS_REGION", _REGION)}
@@ -93,25 +94,25 @@ def storage_options(location: Location) -> dict[str, str] | None:
 
 
 def open_parquet(location: Location, *, from_store: bool = False) -> pq.ParquetFile:
-    """A part, ready to be read by row groups; `from_store` passes the local copies by.
+    """Open a data file, to be read by row groups; `from_store` bypasses the local copies.
 
-    Raises OSError or pyarrow's errors where it cannot be read.
+    The checksum of every page that is read is verified. Raises OSError or pyarrow's errors where it cannot be read.
     """
     if isinstance(location, Path):
-        return pq.ParquetFile(location)
+        return pq.ParquetFile(location, page_checksum_verification=True)
     if from_store:
-        return pq.ParquetFile(location.key, filesystem=_client())
-    return pq.ParquetFile(CachedFile(_cached(location.key)))
+        return pq.ParquetFile(location.key, filesystem=_client(), page_checksum_verification=True)
+    return pq.ParquetFile(CachedFile(_cached(location.key)), page_checksum_verification=True)
 
 
 def read_parquet(location: Location) -> pa.Table:
-    """All of a part. Raises OSError or pyarrow's errors where it cannot be read."""
+    """Read a whole data file. Raises OSError or pyarrow's errors where it cannot be read."""
     with open_parquet(location) as file:
         return file.read()
 
 
 def files_below(folder: Location) -> Iterator[StoredFile]:
-    """The files directly in a folder, sorted; none when it does not exist."""
+    """Yield the files directly in a folder, sorted; none when it does not exist."""
     if isinstance(folder, Path):
         for path in sorted(folder.glob("*")):
             if path.is_file():
@@ -124,29 +125,32 @@ def files_below(folder: Location) -> Iterator[StoredFile]:
             yield StoredFile(ObjectPath(SCHEME + info.path), info.size, info.mtime.timestamp())
 
 
-def read_text(location: Location) -> str:
-    """The text of a small file."""
+def read_bytes(location: Location) -> bytes:
+    """Read a whole file as it is stored, bypassing the local copies."""
     if isinstance(location, Path):
-        return location.read_text(encoding="utf-8")
+        return location.read_bytes()
     with _on_store(location, lambda: _client().open_input_stream(location.key)) as stream:
-        return bytes(stream.read()).decode()
+        return bytes(stream.read())
 
 
-def write_text(location: Location, text: str) -> None:
-    """Write a small file, whole or not at all."""
+def read_text(location: Location) -> str:
+    """Read a small text file."""
+    return read_bytes(location).decode()
+
+
+def write_text(location: Location, text: str, *, durable: bool = True) -> None:
+    """Write a small text file, whole or not at all; see `atomic_write`."""
     if isinstance(location, ObjectPath):
         _on_store(location, lambda: _put(location, text.encode()))
         return
-    location.parent.mkdir(parents=True, exist_ok=True)
-    temporary = location.with_name(f".{location.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(location)
+    with atomic_write(location, durable=durable) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def create_text(location: Location, text: str) -> bool:
-    """Write a small file that is not there yet; false where it is.
+    """Write a small file that does not exist yet and return true; return false where it exists.
 
-    In a folder one of several writers is let through. On an object store two that look at the same moment may both be.
+    In a folder one of several writers succeeds. On an object store two that look at the same moment may both succeed.
     """
     if isinstance(location, ObjectPath):
         if find_file(location) is not None:
@@ -163,7 +167,7 @@ def create_text(location: Location, text: str) -> bool:
 
 
 def find_file(location: Location) -> StoredFile | None:
-    """What is known of a file, or None where there is none."""
+    """Return the size and time of a file, or None where there is none."""
     if isinstance(location, Path):
         try:
             status = location.stat()
@@ -182,7 +186,7 @@ def upload(path: Path, target: ObjectPath) -> None:
 
 
 def local_folder(location: Location) -> Path:
-    """A folder of this machine for what only this machine needs of a place: the place itself, or beside its copies."""
+    """Return a folder of this machine for files that only it needs: the location itself, or one beside its copies."""
     return location if isinstance(location, Path) else _cache_folder() / location.key
 
 
@@ -195,7 +199,7 @@ def delete(location: Location) -> None:
 
 
 def let_read(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let a DuckDB connection read `s3://` as everything else here does; its own extension has to be downloaded."""
+    """Let a DuckDB connection read `s3://` through this module; DuckDB's own extension would be a download."""
     connection.register_filesystem(CachedStore(_cached))
 
 
@@ -228,10 +232,10 @@ def _client() -> pafs.S3FileSystem:
 
 @cache
 def _client_of(endpoint: str | None, region: str) -> pafs.S3FileSystem:
-    """The client of this process for a store; it opens connections when it is first used."""
+    """Return the client of this process for a store; it opens connections on first use."""
     return pafs.S3FileSystem(
         region=region,
         endpoint_override=endpoint,
         scheme="http" if endpoint and endpoint.startswith("http://") else "https",
-        allow_delayed_open=True,  # A small object is one request, not the three of an upload in pieces.
+        allow_delayed_open=True,  # A small object is one request instead of the three of a multipart upload.
     )

@@ -1,34 +1,36 @@
-"""The lake: one Delta table per row class, of immutable Parquet parts, committed atomically by many processes.
+"""Commit immutable data files to Delta tables, one table per row class, from many processes at once.
 
-A writer makes a part (warehouse/lake/parts.py) and appends it in one short transaction. The transaction carries the
-name of the unit of work it completes; Delta lets one commit per name through, so two workers that did the same work
-leave one copy of it. What no commit names does not exist for readers; `vacuum` removes it later.
+A writer makes a data file (warehouse/lake/data_files.py) and appends it in one short transaction. The transaction
+names the unit of work it completes; Delta accepts one commit per name, so two workers that did the same work leave
+one copy of it. Files that no commit names do not exist for readers; `vacuum` removes them later.
 """
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction
 
 from warehouse.errors import CommitConflict, LakeError
-from warehouse.lake.arrow import schema_of
-from warehouse.lake.parts import Part, write_part
-from warehouse.lake.store import Location, files_below, read_text, storage_options, write_text
+from warehouse.lake.arrow import Row, RowT, schema_of, spread_in
+from warehouse.lake.data_files import DataFile, write_rows
+from warehouse.lake.store import Location, delete, files_below, read_text, storage_options, write_text
 from warehouse.rows import TABLES
 
 _CHECKPOINT_IN_FOLDER = "100"
 _CHECKPOINT_ON_STORE = "10"
-"""Commits between two checkpoints: on a store every commit since the last one is a request or two of whoever opens."""
+"""Commits between two checkpoints: on a store every commit since the last one is a request or two of each reader."""
 _DELTA_OPTIONS = {
     # A training set may pin a version for years, so the log is never cut.
     "delta.logRetentionDuration": "interval 36500 days",
@@ -36,6 +38,10 @@ _DELTA_OPTIONS = {
 _COMMIT_ATTEMPTS = 100
 GENERATION = "generation"
 """Counts, in a table's log, how often rows were deleted to be made again (warehouse/upkeep/retry.py)."""
+READER_PIN = ".reader-"
+"""Start of the names of pins that a reader holds for the time of its reading."""
+_PINS = "_pins"
+_CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(slots=True)
@@ -47,15 +53,20 @@ class _OpenTable:
 
 
 class _MetadataChanged(Exception):
-    """The table was created, or its schema extended, between our look and our commit."""
+    """The table was created, or its schema extended, between reading it and committing to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One version of every table: `versions` by table name, `parts` the files of those versions."""
+    """One version of every table: `versions` by table name, and the `data_files` of those versions.
+
+    `num_spread` has the largest number of inner lists of a row (see `OneColumnEach`) for the data files of tables
+    that have such a field.
+    """
 
     versions: dict[str, int]
-    parts: dict[str, tuple[Location, ...]]
+    data_files: dict[str, tuple[Location, ...]]
+    num_spread: dict[Location, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +76,11 @@ class Lake:
     root: Location
 
     def folder(self, table: str) -> Location:
-        """Where a table lies."""
+        """Return the folder of a table."""
         return self.root / table
 
     def open_table(self, table: str, version: int | None = None) -> DeltaTable | None:
-        """The Delta table, or None when nothing was ever committed to it.
+        """Open the Delta table; return None when nothing was ever committed to it.
 
         Raises LakeError when the table is damaged or the version does not exist.
         """
@@ -78,16 +89,17 @@ class Lake:
         except TableNotFoundError:
             return None
         except DeltaError as error:
+            reason = one_line(error)
             raise LakeError(
-                f"Table {table} of {self.root} cannot be opened ({error}); run `valle lake fsck`."
+                f"Table {table} of {self.root} cannot be opened ({reason}); run `valle lake fsck`."
             ) from error
 
     @contextmanager
     def newest(self, table: str) -> Iterator[DeltaTable | None]:
-        """The newest version of a table, or None; to be used by nobody else meanwhile. Raises LakeError.
+        """Yield the newest version of a table, or None; nothing else may use it meanwhile. Raises LakeError.
 
-        On an object store it is kept open: to bring it up to date takes two requests and one for each new commit, to
-        open it takes two for each commit since its last checkpoint.
+        On an object store it is kept open: an update is two requests and one for each new commit, opening it two for
+        each commit since its last checkpoint.
         """
         if isinstance(self.root, Path):
             yield self.open_table(table)
@@ -98,31 +110,33 @@ class Lake:
                 if kept.table is not None:
                     kept.table.update_incremental()
             except DeltaError:
-                kept.table = None  # Removed or made anew since: opened as if for the first time.
+                kept.table = None  # Removed or created again since: opened as if for the first time.
             kept.table = kept.table or self.open_table(table)
             yield kept.table
 
-    def append(self, row_class: Any, rows: Sequence[Any], unit: str) -> Part:
-        """Write `rows` as one part and commit it as the unit of work `unit`.
+    def append(self, row_class: type[RowT], rows: Sequence[RowT], unit: str) -> DataFile:
+        """Write `rows` as one data file and commit it as the unit of work `unit`.
 
-        Raises CommitConflict when that unit is already committed (by this or another process), LakeError when the
-        disk is full or the table is damaged. Either way nothing half-written becomes visible.
+        Raises CommitConflict when that unit is already committed (by this or another process), StorageError when the
+        disk is full, LakeError when the table is damaged. In each case nothing half-written becomes visible.
         """
-        part = write_part(self.folder(row_class.table), row_class, rows)
-        self.commit(row_class, [part], unit)
-        return part
+        written = write_rows(self.folder(row_class.table), row_class, rows)
+        self.commit(row_class, [written], unit)
+        return written
 
-    def commit(self, row_class: Any, parts: Sequence[Part], unit: str) -> None:
-        """Make written parts visible, all or none; see `append`."""
+    def commit(self, row_class: type[Row], written: Sequence[DataFile], unit: str) -> None:
+        """Make written data files visible, all or none; see `append`."""
         while True:
             try:
-                return self._commit_once(row_class, parts, unit)
+                return self._commit_once(row_class, written, unit)
             except _MetadataChanged:
-                continue  # Another process created the table at the same moment; look again.
+                continue  # Another process created or extended the table at the same moment: read it again.
 
-    def _commit_once(self, row_class: Any, parts: Sequence[Part], unit: str) -> None:
+    def _commit_once(self, row_class: type[Row], written: Sequence[DataFile], unit: str) -> None:
+        num_spread = max((file.num_spread for file in written), default=0)
         with self.newest(row_class.table) as found:
-            table = self._with_columns(self._create(row_class) if found is None else found, row_class)
+            table = self._create(row_class, num_spread) if found is None else found
+            table = self._with_columns(table, row_class, num_spread)
             unit = _in_generation(table, unit)
             if table.transaction_version(unit) is not None:
                 raise CommitConflict(f"{row_class.table}: {unit} is already committed.")
@@ -133,7 +147,7 @@ class Lake:
             )
             try:
                 table.create_write_transaction(
-                    [_add_action(part) for part in parts],
+                    [_add_action(row_class, file) for file in written],
                     mode="append",
                     schema=table.schema(),
                     commit_properties=properties,
@@ -144,80 +158,121 @@ class Lake:
                 if "Metadata changed" in str(error):
                     raise _MetadataChanged from error
                 raise LakeError(
-                    f"Could not commit to table {row_class.table}: {error}; free space, then run the same command "
-                    "again."
+                    f"Could not commit to table {row_class.table} ({one_line(error)}); free space, then run the same "
+                    "command again."
                 ) from error
 
     def is_committed(self, table: str, unit: str) -> bool:
-        """Whether the unit of work `unit` has been committed to `table`."""
+        """Return whether the unit of work `unit` has been committed to `table`."""
         with self.newest(table) as opened:
             return opened is not None and opened.transaction_version(_in_generation(opened, unit)) is not None
 
     def snapshot(self, versions: Mapping[str, int] | None = None, *, tables: Sequence[str] | None = None) -> Snapshot:
-        """The newest version of every table, or the given ones; a table that has none is left out.
+        """Return the newest version of every table, or the given ones; a table that has none is left out.
 
-        `tables` limits the newest ones to some: to look at a table costs a few reads. To a catalogue the others are
-        empty then.
+        `tables` limits the newest ones to some, since each costs a few reads; a catalogue shows the others empty.
         """
-        found: dict[str, int] = {}
-        parts: dict[str, tuple[Location, ...]] = {}
-        newest = tables or [row_class.table for row_class in TABLES]
-        for name in newest if versions is None else versions:
+        snapshot = Snapshot({}, {})
+        row_classes = {row_class.table: row_class for row_class in TABLES}
+        names = list(versions) if versions is not None else list(tables or row_classes)
+        for name in names:
             with self.newest(name) if versions is None else nullcontext(self.open_table(name, versions[name])) as table:
-                if table is not None:
-                    found[name] = table.version()
-                    parts[name] = tuple(sorted(self.folder(name) / path for path in _paths(table)))
-        return Snapshot(found, parts)
+                if table is None:
+                    continue
+                actions: Any = table.get_add_actions(flatten=True)
+                files = tuple(self.folder(name) / str(path) for path in actions.column("path").to_pylist())
+                snapshot.versions[name] = table.version()
+                snapshot.data_files[name] = tuple(sorted(files))
+                if name in row_classes:
+                    snapshot.num_spread.update(zip(files, self._num_spread(row_classes[name], actions), strict=False))
+        return snapshot
+
+    def _num_spread(self, row_class: type[Row], actions: Any) -> list[int]:
+        """Return the most inner lists of a row per data file, as the statistics in the log have it."""
+        spread = spread_in(row_class)
+        if spread is None:
+            return []
+        column = f"max.{spread.count}"
+        if column not in actions.schema.names:
+            if actions.num_rows and f"null_count.{spread.count}" not in actions.schema.names:
+                raise LakeError(
+                    f"Table {row_class.table} of {self.root} was written by an older version of valle; start a new "
+                    "data root with `valle prepare`."
+                )
+            return [0] * actions.num_rows  # Every row of every file was dropped.
+        return [largest or 0 for largest in actions.column(column).to_pylist()]
 
     def stored_bytes(self, table: str) -> int:
-        """Bytes of the parts of the newest version of a table; 0 when nothing was ever committed to it."""
+        """Return the bytes of the newest version of a table; 0 when nothing was ever committed to it."""
         with self.newest(table) as opened:
             return 0 if opened is None else sum(opened.get_add_actions(flatten=True).column("size_bytes").to_pylist())
 
     def pin(self, name: str, versions: Mapping[str, int]) -> None:
-        """Keep the parts of `versions` for as long as the pin exists; used by training sets."""
-        write_text(self.root / "_pins" / f"{name}.json", json.dumps(dict(versions)))
+        """Keep the data files of `versions` until `unpin`; used by training sets."""
+        write_text(self.root / _PINS / f"{name}.json", json.dumps(dict(versions)))
+
+    def unpin(self, name: str) -> None:
+        """Remove a pin. Raises OSError or LakeError where there is none."""
+        delete(self.root / _PINS / f"{name}.json")
+
+    @contextmanager
+    def pinned_snapshot(self) -> Iterator[Snapshot]:
+        """Yield the newest snapshot, whose data files no vacuum removes while the body runs."""
+        snapshot = self.snapshot()
+        name = f"{READER_PIN}{uuid4().hex}"
+        self.pin(name, snapshot.versions)
+        try:
+            yield snapshot
+        finally:
+            with suppress(OSError, LakeError):
+                self.unpin(name)
 
     def pins(self) -> dict[str, dict[str, int]]:
-        """Every pin: its name and the versions it keeps."""
-        found = [file.location for file in files_below(self.root / "_pins") if file.location.name.endswith(".json")]
+        """Return every pin: its name and the versions it keeps."""
+        found = [file.location for file in files_below(self.root / _PINS) if file.location.name.endswith(".json")]
         return {path.name.removesuffix(".json"): json.loads(read_text(path)) for path in found}
 
-    def _create(self, row_class: Any) -> DeltaTable:
+    def _create(self, row_class: type[Row], num_spread: int) -> DeltaTable:
         folder, options = str(self.folder(row_class.table)), storage_options(self.root)
         interval = _CHECKPOINT_IN_FOLDER if isinstance(self.root, Path) else _CHECKPOINT_ON_STORE
         try:
             DeltaTable.create(
                 folder,
-                Schema.from_arrow(schema_of(row_class)),
+                Schema.from_arrow(schema_of(row_class, num_spread)),
                 mode="ignore",
                 configuration=_DELTA_OPTIONS | {"delta.checkpointInterval": interval},
                 storage_options=options,
             )
         except CommitFailedError:
-            pass  # Another process created it between our look and our try.
+            pass  # Another process created it after this one had looked.
         except (DeltaError, OSError) as error:
-            raise LakeError(f"Could not create table {row_class.table} below {self.root}: {error}") from error
+            raise LakeError(f"Could not create table {row_class.table} below {self.root}: {one_line(error)}") from error
         return DeltaTable(folder, storage_options=options)
 
-    def _with_columns(self, table: DeltaTable, row_class: Any) -> DeltaTable:
-        """The table with the columns that its row class has got since it was created; they are null in older parts."""
+    def _with_columns(self, table: DeltaTable, row_class: type[Row], num_spread: int) -> DeltaTable:
+        """Return the table with the columns that its row class has gained; they are null in older data files."""
         known = {field.name for field in table.schema().fields}
-        missing = [field for field in Schema.from_arrow(schema_of(row_class)).fields if field.name not in known]
+        fields = Schema.from_arrow(schema_of(row_class, num_spread)).fields
+        missing = [field for field in fields if field.name not in known]
         if missing:
             try:
                 table.alter.add_columns(missing)
             except CommitFailedError:
                 pass  # Another process added them at the same moment.
             except (DeltaError, OSError) as error:
-                raise LakeError(f"Could not add columns to table {row_class.table}: {error}") from error
+                raise LakeError(f"Could not add columns to table {row_class.table}: {one_line(error)}") from error
             table = DeltaTable(table.table_uri, storage_options=storage_options(self.root))
         return table
 
 
+def one_line(error: Exception) -> str:
+    """Return the message of a library's error as one line without terminal colours and a full stop."""
+    return " ".join(_CONTROL_SEQUENCE.sub("", str(error)).split()).rstrip(".")
+
+
 @cache
 def _open_table(url: str, endpoint: str) -> _OpenTable:
-    """The place of this process for a table that is kept open."""
+    """Return the entry of this process for a table that is kept open."""
     return _OpenTable()
 
 
@@ -226,16 +281,16 @@ def _in_generation(table: DeltaTable, unit: str) -> str:
     return unit if generation is None else f"{unit}#{generation}"
 
 
-def _paths(table: DeltaTable) -> list[str]:
-    return [str(path) for path in table.get_add_actions(flatten=True).column("path").to_pylist()]
-
-
-def _add_action(part: Part) -> AddAction:
+def _add_action(row_class: type[Row], file: DataFile) -> AddAction:
+    stats: dict[str, Any] = {"numRecords": file.rows}
+    if (spread := spread_in(row_class)) is not None and file.num_spread:
+        # Readers learn from the log, without opening the file, which columns it has.
+        stats |= {"minValues": {spread.count: 0}, "maxValues": {spread.count: file.num_spread}}
     return AddAction(
-        path=part.name,
-        size=part.size,
+        path=file.name,
+        size=file.size,
         partition_values={},
         modification_time=int(time.time() * 1000),
         data_change=True,
-        stats=json.dumps({"numRecords": part.rows}),
+        stats=json.dumps(stats),
     )

@@ -7,7 +7,7 @@ WITH spoken AS (
     LEFT JOIN utterances u ON u.segment_id = s.utterance
     WHERE s.checkpoint_id IS NOT NULL
 ),
--- Where in which recording each sentence and prompt lies: as registered, or as the lake has it.
+-- The span of each sentence and prompt in its recording: as registered, or as in the lake.
 spans AS (
     SELECT utterance AS name, content_hash, "start", duration FROM evaluation_items WHERE content_hash IS NOT NULL
     UNION
@@ -27,7 +27,7 @@ trained_spans AS (
     JOIN recordings r ON r.recording_id = t.recording_id
 ),
 -- Neighbours that were cut apart may touch, so the first and last 50 ms do not count.
-heard AS (
+trained_audio AS (
     SELECT DISTINCT t.training_set, s.name
     FROM spans s
     JOIN trained_spans t ON t.content_hash = s.content_hash
@@ -68,8 +68,8 @@ SELECT
     count(*) AS items,
     count_if((training_set, utterance) IN (SELECT (training_set, segment_id) FROM trained))::BIGINT AS utterances_trained_on,
     count_if((training_set, prompt) IN (SELECT (training_set, segment_id) FROM trained))::BIGINT AS prompts_trained_on,
-    count_if((training_set, utterance) IN (SELECT (training_set, name) FROM heard))::BIGINT AS items_with_trained_audio,
-    count_if((training_set, prompt) IN (SELECT (training_set, name) FROM heard))::BIGINT AS prompts_with_trained_audio,
+    count_if((training_set, utterance) IN (SELECT (training_set, name) FROM trained_audio))::BIGINT AS items_with_trained_audio,
+    count_if((training_set, prompt) IN (SELECT (training_set, name) FROM trained_audio))::BIGINT AS prompts_with_trained_audio,
     count_if((training_set, utterance) IN (SELECT (training_set, name) FROM in_trained_recording))::BIGINT
         AS items_from_trained_recording,
     count_if((training_set, utterance) IN (SELECT (training_set, name) FROM in_trained_book))::BIGINT AS items_from_trained_book,

@@ -1,4 +1,4 @@
--- What was dropped, at which stage, for what reason, and what did one of them look like?
+-- Which rows were dropped, at which stage, for which reason, with one example?
 SELECT
     stage,
     corpus,

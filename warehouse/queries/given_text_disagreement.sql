@@ -1,4 +1,4 @@
--- How far is the text that came with each corpus from what the ASR heard (word error rate, 0 to 1 and above)?
+-- How far is the text of each corpus from its transcription (word error rate, 0 to 1 and above)?
 SELECT
     corpus,
     model,

@@ -1,4 +1,4 @@
--- Which systems are best (each by its best evaluation), ranked only among those that the same judges heard say the same?
+-- Which systems are best (each by its best evaluation), ranked among those with equal items and metric models?
 WITH measured AS (
     SELECT
         evaluation,
@@ -8,7 +8,7 @@ WITH measured AS (
         normaliser,
         asr_model,
         speaker_model,
-        -- Scores of before lists had a hash are on one list when they name the same utterances and prompts.
+        -- Scores without the hash of a list are on one list when they name the same utterances and prompts.
         coalesce(any_value(items_hash), md5(cast(list(DISTINCT spoken ORDER BY spoken) AS VARCHAR))) AS items_hash,
         count(DISTINCT utterance) AS items,
         count(*) AS scores,

@@ -1,5 +1,5 @@
--- Under which licences do the items of each training set lie, by the set and by the recordings they were cut from?
--- A licence that neither column names is not in the set; items whose recording is not known have a null beside them.
+-- Which licences do the items of each training set have, in the set and in the recordings they were cut from?
+-- A licence that neither column names is not in the set; items of an unknown recording have a null there.
 SELECT
     i.training_set,
     i.split,

@@ -1,4 +1,4 @@
--- Under which licences does the usable speech lie, and from which corpora?
+-- Which licences does the usable speech have, and from which corpora?
 SELECT
     licence,
     origin,

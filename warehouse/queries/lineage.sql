@@ -1,4 +1,4 @@
--- Where does each score come from: checkpoint, training set, corpora and licences?
+-- Which checkpoint, training set, corpora and licences is each score based on?
 WITH scored AS (
     SELECT
         evaluation,

@@ -1,4 +1,4 @@
--- How good does the speech of each corpus sound (quantiles of every measure)?
+-- How good is the speech of each corpus (quantiles of every quality score and measure)?
 WITH measures AS (
     UNPIVOT (
         SELECT

@@ -1,4 +1,4 @@
--- Who speaks, for how long, and in how many recordings?
+-- Which speakers are there, with how many minutes in how many recordings?
 SELECT
     coalesce(speaker, 'unknown') AS speaker,
     corpus,

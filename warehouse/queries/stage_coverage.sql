@@ -1,4 +1,4 @@
--- How far has each corpus come: how many segments have passed each stage, and how many were dropped by it?
+-- How many segments of each corpus have passed each stage, and how many were dropped by it?
 WITH outcomes AS (
     SELECT corpus, 'transcribe' AS stage, drop_reason FROM current_transcripts
     UNION ALL
@@ -10,7 +10,7 @@ WITH outcomes AS (
     UNION ALL
     SELECT corpus, 'quantize' AS stage, drop_reason FROM current_codes
 ),
-segments_in_force AS (
+current_counts AS (
     SELECT corpus, count(*) AS segments
     FROM current_segments
     WHERE drop_reason IS NULL
@@ -24,6 +24,6 @@ SELECT
     count(drop_reason) AS dropped,
     round(count(*) / segments, 4) AS share_done
 FROM outcomes
-JOIN segments_in_force USING (corpus)
+JOIN current_counts USING (corpus)
 GROUP BY corpus, stage, segments
 ORDER BY corpus, list_position(['transcribe', 'phonemize', 'quality', 'speakers', 'quantize'], stage);

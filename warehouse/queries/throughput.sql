@@ -1,4 +1,4 @@
--- How fast did each stage of each run go (seconds of audio per second, per worker and overall)?
+-- How fast was each stage of each run (seconds of audio per second, per worker and overall)?
 WITH per_run AS (
     SELECT
         stage,
@@ -12,7 +12,7 @@ WITH per_run AS (
         sum(audio_seconds) AS audio_seconds,
         sum(wall_seconds) AS worker_seconds,
         max(epoch(started_at) + wall_seconds) - min(epoch(started_at)) AS elapsed_seconds
-    FROM runs
+    FROM shard_runs
     GROUP BY stage, run_id, corpus
 )
 SELECT

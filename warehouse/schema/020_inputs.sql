@@ -1,4 +1,4 @@
--- What the stages read: the rows in force of the table before, joined with what a stage needs of the recording.
+-- Input rows of the stages: current rows of the table before, joined with what a stage needs of the recording.
 -- `fingerprint` is the input's; the output's is chained from it and from the configuration of the stage.
 
 CREATE VIEW input_recordings AS
@@ -12,7 +12,7 @@ WHERE drop_reason IS NULL;
 CREATE VIEW input_segments AS
 SELECT segment_id AS id, recording_id, corpus, shard, fingerprint, path, "offset", size, start_sample, num_samples,
        sample_rate, duration,
-       -- A text of the whole recording is given to a segment only when that is the whole.
+       -- The corpus's text is that of the whole recording: only a segment that covers the recording gets it.
        CASE WHEN given_text IS NOT NULL THEN given_text
             WHEN cut = 'given' AND num_samples >= 0.95 * recording_samples THEN recording_text END AS text,
        language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans, NULL::VARCHAR[] AS span_texts, channel

@@ -1,5 +1,5 @@
--- Utterances: segments that passed every stage, with everything a selection may ask for. Quality and speakers are
--- opinions, not gates, so an utterance without them is here with nulls.
+-- Utterances: segments that passed every stage, with every column that a selection may use. Quality and speakers
+-- never exclude an utterance; without them its columns are null.
 
 CREATE VIEW utterances AS
 SELECT s.segment_id, s.recording_id, s.corpus, r.part, s.shard, r.speaker, coalesce(t.language, r.language) AS language,
@@ -18,13 +18,13 @@ LEFT JOIN current_quality q ON q.segment_id = s.segment_id
 LEFT JOIN current_speakers v ON v.segment_id = s.segment_id
 WHERE s.drop_reason IS NULL;
 
--- Every row in force that was dropped, and where on the road that happened.
+-- Every current row that was dropped, with its stage. A recording that was dropped whole has its own duration.
 CREATE VIEW drops AS
 SELECT 'ingest' AS stage, corpus, recording_id AS id, drop_reason, drop_detail, duration
 FROM current_recordings WHERE drop_reason IS NOT NULL
 UNION ALL
-SELECT 'segment', corpus, segment_id, drop_reason, drop_detail, duration
-FROM current_segments WHERE drop_reason IS NOT NULL
+SELECT 'segment', s.corpus, s.segment_id, s.drop_reason, s.drop_detail, coalesce(s.duration, r.duration)
+FROM current_segments s JOIN current_recordings r USING (recording_id) WHERE s.drop_reason IS NOT NULL
 UNION ALL
 SELECT 'transcribe', t.corpus, t.segment_id, t.drop_reason, t.drop_detail, s.duration
 FROM current_transcripts t JOIN current_segments s USING (segment_id) WHERE t.drop_reason IS NOT NULL
@@ -41,7 +41,7 @@ UNION ALL
 SELECT 'quantize', k.corpus, k.segment_id, k.drop_reason, k.drop_detail, s.duration
 FROM current_codes k JOIN current_segments s USING (segment_id) WHERE k.drop_reason IS NOT NULL;
 
--- How far the audio of each corpus has come, stage by stage.
+-- Rows and hours of each corpus, stage by stage.
 CREATE VIEW progress AS
 SELECT 'recordings' AS table_name, corpus, count(*) AS "rows", count(*) FILTER (drop_reason IS NOT NULL) AS dropped,
        coalesce(sum(duration) FILTER (drop_reason IS NULL), 0) / 3600 AS hours

@@ -1,4 +1,4 @@
--- What evaluations have used. Whoever trains on it can no longer be measured by it.
+-- Audio and texts that evaluations have used. A model that was trained on them cannot be evaluated by them.
 
 -- Segments that share audio with a registered sentence or prompt, whatever corpus they came with. Neighbours that
 -- were cut apart may touch, so the first and last 50 ms do not count.
@@ -10,7 +10,7 @@ JOIN current_segments s ON s.recording_id = r.recording_id
     AND s.start < e.start + e.duration - 0.05
     AND e.start < s.start + s.duration - 0.05;
 
--- A text as a listener would compare it: lower case, letters and digits only, single spaces.
+-- A text for comparison: lower case, letters and digits only, single spaces.
 CREATE MACRO plain_text(given) AS
     trim(regexp_replace(lower(strip_accents(given)), '[^\p{L}\p{N}]+', ' ', 'g'));
 

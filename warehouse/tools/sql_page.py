@@ -1,6 +1,6 @@
-"""docs/sql.md: questions with their SQL and the answers of a lake, which this module writes below each query.
+"""Write the answers of a lake below the queries of docs/sql.md.
 
-`python -m warehouse.tools.sql_page docs/sql.md LAKE` asks every query of the page again and replaces the answers.
+`python -m warehouse.tools.sql_page docs/sql.md LAKE` runs every query of the page and replaces its answer.
 """
 
 import re
@@ -20,12 +20,12 @@ _QUESTION = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _ROWS = 16
-"""Most rows of an answer that the page shows."""
+"""Largest number of rows of an answer on the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question of the page, the query that answers it, and the columns and rows that the page shows."""
+    """A question of the page, its query, and the columns and number of rows of its answer."""
 
     heading: str
     sql: str
@@ -34,7 +34,7 @@ class Question:
 
 
 def questions(page: str) -> list[Question]:
-    """Every question of the page, in its order."""
+    """Return every question of the page, in its order."""
     found = []
     for match in _QUESTION.finditer(page):
         lines = match["answer"].splitlines()
@@ -43,7 +43,7 @@ def questions(page: str) -> list[Question]:
 
 
 def with_answers(page: str, ask: Callable[[str], pa.Table]) -> str:
-    """The page with the answers that `ask` gives to its queries."""
+    """Return the page with the answers that `ask` returns for its queries."""
 
     def answered(match: re.Match[str]) -> str:
         start, stop = match.span("answer")

@@ -1,1 +1,1 @@
-"""Keep a lake healthy: claims, journals, checks, compaction and retries."""
+"""Maintain a lake: claims, journals, checks, compaction, vacuum and retries."""

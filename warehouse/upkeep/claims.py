@@ -1,8 +1,8 @@
-"""Who is at which unit of work: a note beside the tables that keeps two runs from doing the same shard at once.
+"""Claim units of work with lock files beside the tables, so that two runs do not process the same shard at once.
 
-A claim is advice and never a lock: the lake lets one commit per unit through whether or not anybody claimed it, so a
-claim that is lost, late or wrong costs a shard done twice and nothing else. It holds while its note was renewed within
-the last minute and, on the same machine, its process exists.
+A claim is advice and no lock: the lake accepts one commit per unit with or without claims, so a claim that is lost,
+late or wrong costs a shard processed twice and nothing else. A claim is valid while its file was renewed within the
+last minute and, on the same machine, its process exists.
 """
 
 import json
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
-from warehouse.errors import LakeError
+from warehouse.errors import LakeError, StorageError
 from warehouse.lake.store import Location, create_text, delete, find_file, read_text, write_text
 from warehouse.lake.tables import Lake
 
@@ -29,7 +29,7 @@ _SECONDS_TO_NEXT_LOOK = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
-    """The run that claims something, and the process of it that is at work."""
+    """The run that claims a unit, and its process."""
 
     run: str
     host: str
@@ -38,18 +38,18 @@ class _Holder:
 
 @contextmanager
 def claimed(lake: Lake, unit: str, run: str, *, wait: bool = False) -> Iterator[bool]:
-    """Hold the claim on `unit` for `run` while the body runs; false, and nothing held, where another run has it.
+    """Hold the claim on `unit` for `run` while the body runs; yield false, and hold nothing, where another run has it.
 
-    With `wait` it is held in any case, once the other run gave it up or is no longer alive. A run never stands in its
-    own way. `unit` is part of a file name. Where no note can be written (a full disk) the answer is true.
+    With `wait` it is held in any case, once the other run released it or ended. A run never excludes itself. `unit` is
+    used in a file name. Yields true where no file can be written (a full disk).
     """
     note = lake.root / FOLDER / f"{unit}.json"
     holder = _Holder(run, socket.gethostname(), os.getpid())
-    while not _take(note, holder):
+    while not _acquire(note, holder):
         if not wait:
             yield False
             return
-        logger.debug("%s: another run is at it, waiting", note)
+        logger.debug("%s: claimed by another run, waiting", note)
         time.sleep(_SECONDS_TO_NEXT_LOOK)
     done = threading.Event()
     renewal = threading.Thread(target=_renew, args=(note, holder, done), name=f"claim-{unit}", daemon=True)
@@ -59,32 +59,32 @@ def claimed(lake: Lake, unit: str, run: str, *, wait: bool = False) -> Iterator[
     finally:
         done.set()
         renewal.join()
-        with suppress(OSError, LakeError):
+        with suppress(OSError, LakeError, StorageError):
             delete(note)
 
 
-def _take(note: Location, holder: _Holder) -> bool:
-    """Claim what nobody holds; what a dead run or this one left is taken over."""
+def _acquire(note: Location, holder: _Holder) -> bool:
+    """Create the claim; replace one that is expired or of this run. Return false where another run holds it."""
     try:
         if create_text(note, _text(holder)):
             return True
         found = find_file(note)
         if found is not None and _is_held(read_text(note), found.modified, holder):
             return False
-        write_text(note, _text(holder))
-    except (OSError, LakeError) as error:
-        # Given up between two looks, no space, no answer: whatever it is, the work can be done.
+        write_text(note, _text(holder), durable=False)
+    except (OSError, LakeError, StorageError) as error:
+        # Released between two looks, no space, no answer: in each case the work can be done.
         logger.debug("claim %s: %s", note, error)
     return True
 
 
 def _is_held(text: str, modified: float, holder: _Holder) -> bool:
-    """Whether a note of that text, last renewed at `modified`, is the claim of another run that is alive."""
+    """Return whether a claim of that text, last renewed at `modified`, is that of another live run."""
     is_fresh = time.time() - modified < _SECONDS_OF_LIFE
     try:
         other = _Holder(**json.loads(text))
     except (ValueError, TypeError):
-        return is_fresh  # It is being written just now, or was when its writer was killed.
+        return is_fresh  # Being written now, or when its writer was killed.
     if other.run == holder.run or (other.host == holder.host and not _exists(other.process)):
         return False
     return is_fresh
@@ -96,14 +96,14 @@ def _exists(process: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # Another user's.
+        pass  # A process of another user.
     return True
 
 
 def _renew(note: Location, holder: _Holder, done: threading.Event) -> None:
     while not done.wait(_SECONDS_TO_RENEWAL):
-        with suppress(OSError, LakeError):
-            write_text(note, _text(holder))
+        with suppress(OSError, LakeError, StorageError):
+            write_text(note, _text(holder), durable=False)
 
 
 def _text(holder: _Holder) -> str:

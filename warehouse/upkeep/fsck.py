@@ -1,11 +1,13 @@
-"""Checking the lake: what must hold, and which rows or files break it.
+"""Check the lake: every promise that it makes, and which rows or files break it.
 
-Every committed part is readable and has the rows its commit says; every id has one row per fingerprint; files that
-no commit names are listed as orphans (a killed writer leaves them, `valle lake vacuum` removes them).
+Every committed data file of the newest versions and of the pinned ones has the bytes that were written and the rows
+of its commit; every id has one row per fingerprint. Files that no commit names are listed as orphans (a killed writer
+leaves them, `valle lake vacuum` removes them).
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -14,14 +16,17 @@ from deltalake import DeltaTable
 
 from warehouse.catalogue.views import connect
 from warehouse.errors import LakeError
-from warehouse.lake.store import Location, StoredFile, files_below, open_parquet
+from warehouse.lake.arrow import Row
+from warehouse.lake.data_files import hash_in_name
+from warehouse.lake.store import Location, StoredFile, files_below, open_parquet, read_bytes
 from warehouse.lake.tables import Lake, Snapshot
 from warehouse.rows import TABLES
+from warehouse.upkeep.checksums import recorded_checksums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that does not hold: `kind` is one word, `what` names the table, part or id."""
+    """A broken promise: `kind` is one word, `what` names the table, data file or id."""
 
     table: str
     kind: str
@@ -30,47 +35,58 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LakeCheck:
-    """The result of `fsck`: what was looked at, the faults, and the orphans (which are no faults)."""
+    """The result of `fsck`: the number of data files and rows checked, the faults, and the orphans (no faults)."""
 
-    parts: int
+    data_files: int
     rows: int
     faults: tuple[Fault, ...]
     orphans: tuple[StoredFile, ...]
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if there is no fault."""
         return not self.faults
 
 
+@dataclass(slots=True)
+class _Findings:
+    """The data files checked so far, with their rows or their fault, and the faults."""
+
+    checked: dict[Location, int | Fault] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+
 def fsck(lake: Lake) -> LakeCheck:
-    """Read every committed part of the newest snapshot and check every promise."""
-    faults: list[Fault] = []
-    parts = rows = 0
+    """Read every data file of the newest versions and of the pinned ones, and check every promise."""
+    findings = _Findings()
     readable = Snapshot({}, {})
     for row_class in TABLES:
         table = row_class.table
-        try:
-            opened = lake.open_table(table)
-        except LakeError as error:
-            faults.append(Fault(table=table, kind="unreadable_table", what=str(error)))
+        if not _check_version(lake, table, None, findings):
             continue
-        if opened is None:
-            continue
-        promised = _promised_rows(opened)
-        found = {name: _read_whole(lake.folder(table) / name) for name in promised}
-        parts += len(found)
-        rows += sum(read for read in found.values() if isinstance(read, int))
-        faults.extend(_part_faults(table, promised, found))
-        if all(isinstance(read, int) for read in found.values()):
-            readable.versions[table] = opened.version()
-            readable.parts[table] = tuple(sorted(lake.folder(table) / name for name in found))
-    faults.extend(_duplicate_faults(readable))
-    return LakeCheck(parts=parts, rows=rows, faults=tuple(faults), orphans=tuple(orphans(lake)))
+        snapshot = lake.snapshot(tables=(table,))
+        if all(isinstance(findings.checked.get(file), int) for file in snapshot.data_files[table]):
+            readable.versions.update(snapshot.versions)
+            readable.data_files.update(snapshot.data_files)
+            readable.num_spread.update(snapshot.num_spread)
+    for versions in lake.pins().values():
+        for table, version in versions.items():
+            _check_version(lake, table, version, findings)
+    findings.faults.extend(_duplicate_faults(readable))
+    rows = sum(found for found in findings.checked.values() if isinstance(found, int))
+    found = tuple(dict.fromkeys(findings.faults))
+    return LakeCheck(data_files=len(findings.checked), rows=rows, faults=found, orphans=_orphans_if_readable(lake))
+
+
+def _orphans_if_readable(lake: Lake) -> tuple[StoredFile, ...]:
+    try:
+        return tuple(orphans(lake))
+    except LakeError:
+        return ()  # A table that cannot be opened is a fault already, and its files are no orphans.
 
 
 def orphans(lake: Lake) -> Iterator[StoredFile]:
-    """Files of the lake that no version in use names: not the newest one of a table, nor one that is pinned."""
+    """Yield the files that neither the newest version of a table nor a pinned one names."""
     kept = kept_files(lake)
     for row_class in TABLES:
         for file in files_below(lake.folder(row_class.table)):
@@ -79,58 +95,82 @@ def orphans(lake: Lake) -> Iterator[StoredFile]:
 
 
 def kept_files(lake: Lake) -> set[Location]:
-    """Parts of the newest snapshot and of every pinned one."""
-    kept = {path for paths in lake.snapshot().parts.values() for path in paths}
+    """Return the data files of the newest snapshot and of every pinned one."""
+    kept = {path for paths in lake.snapshot().data_files.values() for path in paths}
     for versions in lake.pins().values():
-        kept |= {path for paths in lake.snapshot(versions).parts.values() for path in paths}
+        kept |= {path for paths in lake.snapshot(versions).data_files.values() for path in paths}
     return kept
 
 
-def _promised_rows(table: DeltaTable) -> dict[str, int | None]:
-    """The parts of a table by name, and the rows that their commits say they have."""
+def _check_version(lake: Lake, table: str, version: int | None, findings: _Findings) -> bool:
+    """Check the data files of one version of a table; return false where there is none to be read."""
+    try:
+        opened = lake.open_table(table, version)
+    except LakeError as error:
+        findings.faults.append(Fault(table=table, kind="unreadable_table", what=str(error)))
+        return False
+    if opened is None:
+        if version is not None:
+            findings.faults.append(Fault(table=table, kind="unreadable_table", what=f"version {version} is missing"))
+        return False
+    checksums = recorded_checksums(lake, table)
+    for name, rows in _committed_rows(opened).items():
+        location = lake.folder(table) / name
+        if location not in findings.checked:
+            found = _check_file(table, location, rows, hash_in_name(name) or checksums.get(name))
+            findings.checked[location] = found
+            if isinstance(found, Fault):
+                findings.faults.append(found)
+    return True
+
+
+def _committed_rows(table: DeltaTable) -> dict[str, int | None]:
+    """Return the data files of a table by name, with the rows that their commits declare."""
     actions: Any = table.get_add_actions(flatten=True)
     return dict(zip(actions.column("path").to_pylist(), actions.column("num_records").to_pylist(), strict=True))
 
 
-def _read_whole(path: Location) -> int | str:
-    """The rows of a part after decoding all of it, or why it cannot be read."""
+def _check_file(table: str, location: Location, committed: int | None, checksum: str | None) -> int | Fault:
+    """Return the rows of a data file, or its fault: other bytes than those written, or other rows."""
     try:
-        with open_parquet(path, from_store=True) as file:
-            return sum(batch.num_rows for batch in file.iter_batches())
-    except (OSError, pa.ArrowException) as error:
-        return str(error).splitlines()[0]
+        if checksum is not None and not hashlib.sha256(read_bytes(location)).hexdigest().startswith(checksum):
+            return Fault(table=table, kind="damaged_file", what=f"{location.name} has other bytes than were written")
+        rows = _decoded_rows(location)
+    except (OSError, pa.ArrowException, LakeError) as error:
+        return Fault(table=table, kind="unreadable_file", what=f"{location.name}: {str(error).splitlines()[0]}")
+    if committed not in (None, rows):
+        return Fault(
+            table=table, kind="row_count", what=f"{location.name} has {rows} rows, its commit declares {committed}"
+        )
+    return rows
 
 
-def _part_faults(table: str, promised: Mapping[str, int | None], found: Mapping[str, int | str]) -> Iterator[Fault]:
-    for name, read in found.items():
-        if isinstance(read, str):
-            yield Fault(table=table, kind="unreadable_part", what=f"{name}: {read}")
-        elif promised[name] not in (None, read):
-            what = f"{name} has {read} rows, its commit says {promised[name]}"
-            yield Fault(table=table, kind="row_count", what=what)
+def _decoded_rows(location: Location) -> int:
+    """Decode all of a data file, which verifies the checksum of every page that has one, and count its rows."""
+    with open_parquet(location, from_store=True) as file:
+        return sum(batch.num_rows for batch in file.iter_batches())
 
 
-def _identity(row_class: Any) -> str:
-    """The columns that a row must not share with another."""
-    columns = row_class.__dataclass_fields__
+def _identity(row_class: type[Row]) -> str:
+    """Return the columns of which no two rows may share the values."""
+    columns: Mapping[str, Any] = row_class.__dataclass_fields__
     made_by = next((name for name in ("fingerprint", "etag") if name in columns), None)
-    return f"{row_class.key}, {made_by}" if made_by else str(row_class.key)
+    return f"{row_class.key}, {made_by}" if made_by else row_class.key
 
 
 def _duplicate_faults(readable: Snapshot) -> Iterator[Fault]:
-    """Ids that have more than one row with the same fingerprint."""
-    with connect(readable) as connection:
+    """Yield the ids that have more than one row with the same fingerprint."""
+    with connect(readable, extent="tables") as connection:
         for row_class in TABLES:
             if row_class.table not in readable.versions or row_class.table == "training_items":
                 continue
-            by = _identity(row_class)
             try:
-                twice = connection.execute(
-                    f"SELECT {row_class.key} FROM {row_class.table} GROUP BY {by} "
+                repeated = connection.execute(
+                    f"SELECT {row_class.key} FROM {row_class.table} GROUP BY {_identity(row_class)} "
                     "HAVING count(*) > 1 ORDER BY 1 LIMIT 10"
                 ).fetchall()
             except duckdb.Error as error:
                 yield Fault(table=row_class.table, kind="unreadable_table", what=str(error).splitlines()[0])
                 continue
-            for (key,) in twice:
+            for (key,) in repeated:
                 yield Fault(table=row_class.table, kind="duplicate_row", what=str(key))

@@ -1,9 +1,9 @@
-"""Forgetting dropped rows, so that the next run tries them again.
+"""Delete dropped rows, so that the next run tries them again.
 
-A failure is a row like any other; retrying it is deleting that row. The table's generation rises with every such
-deletion, so that the same unit of work may be committed once more (see `Lake.commit`). Shards that a kill left
-unfinished begin again, for they may hold drops, too. Older versions of the table,
-and training sets pinned to them, keep what they had.
+A drop is a row like any other; deleting it makes its input missing again. The table's generation rises with every
+such deletion, so that the same unit of work may be committed once more (see `Lake.commit`). Shards that a kill left
+unfinished begin again, because they may have drops too. Older versions of the table, and training sets pinned to
+them, do not change.
 """
 
 from deltalake import CommitProperties, DeltaTable, Transaction
@@ -11,8 +11,8 @@ from deltalake.exceptions import DeltaError
 
 from warehouse.catalogue.views import connect
 from warehouse.errors import ConfigurationError, LakeError
-from warehouse.lake.parts import writer_properties
-from warehouse.lake.tables import GENERATION, Lake
+from warehouse.lake.data_files import writer_properties
+from warehouse.lake.tables import GENERATION, Lake, one_line
 from warehouse.rows import (
     CodesRow,
     PhonemeRow,
@@ -23,6 +23,7 @@ from warehouse.rows import (
     SpeakerRow,
     TranscriptRow,
 )
+from warehouse.upkeep.checksums import record_checksums
 from warehouse.upkeep.journal import forget_unfinished
 
 TABLE_OF_STAGE = {
@@ -69,7 +70,7 @@ def _forget_sources(lake: Lake, *, reason: str | None, corpus: str | None) -> in
     if not dropped:
         return 0
     condition = f"source_id IN ({', '.join(_quoted(source) for source, _ in dropped)})"
-    # Sources first: killed in between, the recordings stand and their sources are listed and read anew.
+    # Sources first: after a kill in between, the recordings remain and their sources are listed and read again.
     _delete(lake, SourceRow.table, condition)
     _delete(lake, RecordingRow.table, condition)
     return sum(count for _, count in dropped)
@@ -84,5 +85,8 @@ def _delete(lake: Lake, table_name: str, condition: str) -> int:
     try:
         done = table.delete(condition, writer_properties=writer_properties(table_name), commit_properties=properties)
     except DeltaError as error:
-        raise LakeError(f"Could not forget rows of {table_name}: {error}; run the same command again.") from error
+        raise LakeError(
+            f"Could not delete rows of {table_name} ({one_line(error)}); run the same command again."
+        ) from error
+    record_checksums(lake, table_name)
     return int(done["num_deleted_rows"])

@@ -94,6 +94,15 @@ def test_fields_of_flows_are_flags_and_what_is_left_open_keeps_its_default():
     assert parse_options("prepare", *CORPUS, *repeated).stages.transcribe.languages == ("en", "de")
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("[]", ()), ("dnsmos", ("dnsmos",)), ("a, b", ("a", "b")), ('["a","b"]', ("a", "b")), ("[a,b]", ("a", "b"))],
+)
+def test_a_list_is_written_with_commas_or_as_json(value, expected):
+    assert parse_options("prepare", *CORPUS, "--stages.quality.scorers", value).stages.quality.scorers == expected
+    assert parse_options("prepare", *CORPUS, "--stages.quality.empty-scorers").stages.quality.scorers == ()
+
+
 def test_a_default_that_differs_from_its_class_stays_when_a_part_of_it_is_given():
     assert DemoParameters().workers.width == 2
     assert parse_options("demo", "--workers.threads", "3").workers == DemoParameters().workers.model_copy(

@@ -99,9 +99,9 @@ def test_retry_forgets_compact_merges_and_vacuum_spares_the_young(
 
 def test_the_catalogue_can_be_deleted_and_rebuilt(data: str) -> None:
     assert main(["lake", "catalogue", "--data", data]) == 0
-    open_data_root(Path(data)).catalogue.unlink()
+    open_data_root(Path(data)).catalogue.path.unlink()
     assert main(["lake", "catalogue", "--data", data]) == 0
-    assert open_data_root(Path(data)).catalogue.exists()
+    assert open_data_root(Path(data)).catalogue.path.exists()
 
 
 def test_options_come_from_a_file_and_flags_win(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,7 +92,7 @@ def test_other_sampling_is_another_evaluation_that_is_not_done(arguments, tmp_pa
     assert stored_scores(other.name, lake) == []
 
 
-def test_who_chooses_among_takes_may_not_be_who_judges(arguments, tmp_path):
+def test_a_model_that_chooses_candidates_may_not_score_them(arguments, tmp_path):
     listing = arguments[-1]
     common = {"data": tmp_path / "data", "run": "toy", "protocol": "seed_tts_eval", "listing": listing}
 

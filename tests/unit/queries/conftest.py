@@ -8,7 +8,8 @@ from importlib.resources import files
 import duckdb
 import pytest
 
-from warehouse.lake.arrow import to_table
+from warehouse.catalogue.views import codebooks_macro
+from warehouse.lake.arrow import schema_of, to_table
 from warehouse.rows import (
     TABLES,
     CheckpointRow,
@@ -17,9 +18,9 @@ from warehouse.rows import (
     PhonemeRow,
     QualityRow,
     RecordingRow,
-    RunRow,
     ScoreRow,
     SegmentRow,
+    ShardRunRow,
     SpeakerRow,
     TrainingItemRow,
     TranscriptRow,
@@ -71,6 +72,9 @@ def recording(name, corpus, speaker, language, licence, seconds, reason, _):
         snr=None,
         dnsmos=None,
         spans=None,
+        channel=None,
+        declared_samples=None,
+        span_texts=None,
         extra="{}",
         ingested_at=NOW,
         drop_reason=reason,
@@ -95,6 +99,7 @@ def stage_rows(name, corpus, language, seconds, transcript_reason):
         start_sample=0,
         num_samples=int(seconds * 24000),
         cut="given",
+        given_text=None,
     )
     yield TranscriptRow(
         **common,
@@ -150,9 +155,8 @@ def stage_rows(name, corpus, language, seconds, transcript_reason):
         fingerprint=chained("quantize", segment),
         codec="mini",
         num_frames=frames,
-        q0=[0, 1, 2, 3] * (frames // 4),
-        q1=[7] * frames,
-        **{f"q{k}": [0, 1] * (frames // 2) for k in range(2, 8)},
+        num_codebooks=8,
+        codes=[[0, 1, 2, 3] * (frames // 4), [7] * frames, *([[0, 1] * (frames // 2)] * 6)],
     )
 
 
@@ -202,8 +206,8 @@ def small_rows():
                 activated_at=NOW,
             )
     for shard in range(2):
-        yield RunRow(
-            receipt_id=f"r{shard}",
+        yield ShardRunRow(
+            shard_run_id=f"r{shard}",
             run_id="flow",
             stage="segment",
             corpus="alpha",
@@ -260,13 +264,16 @@ def lake_of(rows) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     rows = list(rows)
     for row_class in TABLES:
-        arrow_table = to_table(row_class, [row for row in rows if isinstance(row, row_class)])
+        own = [row for row in rows if isinstance(row, row_class)]
+        empty = schema_of(row_class, 8 if row_class is CodesRow else 0).empty_table()
+        arrow_table = to_table(row_class, own) if own else empty
         connection.register("arrow_table", arrow_table)
         connection.execute(f"CREATE TABLE {row_class.table} AS SELECT * FROM arrow_table")
         connection.unregister("arrow_table")
     for resource in sorted(files("warehouse.schema").iterdir(), key=lambda entry: entry.name):
         if resource.name.endswith(".sql"):
             connection.execute(resource.read_text(encoding="utf-8"))
+    connection.execute(codebooks_macro(8))
     return connection
 
 

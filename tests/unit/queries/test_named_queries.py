@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,11 @@ def test_every_query_runs_on_an_empty_lake_and_keeps_its_columns(name, ask, ask_
     empty = ask_empty(name)
     assert empty.num_rows == 0
     assert empty.schema.names == ask(name).schema.names
+
+
+def test_the_readme_counts_the_named_queries():
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert f"one of {len(NAMES)} named queries" in readme
 
 
 @pytest.mark.parametrize("name", NAMES)

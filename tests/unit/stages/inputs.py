@@ -1,5 +1,6 @@
 """Inputs of stages for tests: rows and audio made up on the spot."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import soundfile
 
 from valle.audio import Audio, AudioLocation, Samples
 from valle.backends.registry import Backends
-from valle.stages.base import StageInput, WorkItem
+from valle.stages.base import Stage, StageInput, WorkItem
+from valle.stages.outcomes import process_batch, stamp
+from warehouse.lake.arrow import to_table
 from warehouse.rows import Span
 
 
@@ -28,7 +31,7 @@ def stage_input(
         recording_id="r",
         corpus="toy",
         shard="toy-0",
-        fingerprint="f",
+        output_fingerprint="f",
         location=AudioLocation(str(path)),
         sample_rate=sample_rate,
         duration=duration,
@@ -46,6 +49,14 @@ def work_item(
         id=id, sample_rate=sample_rate, duration=len(samples) / sample_rate, text=text, language=language
     )
     return WorkItem(source, Audio(samples, sample_rate))
+
+
+def rows_of(stage: Stage, items: Sequence[WorkItem], models: Backends) -> list[Any]:
+    """The rows that the runner commits for one batch; every one fits its table."""
+    processed = process_batch(stage, items, models, "toy-0")
+    rows = [row for source, outcome in processed for row in stamp(stage, source, outcome)]
+    assert to_table(stage.writes, rows).num_rows == len(rows)
+    return rows
 
 
 def write_wav(path: Path, samples: Samples, sample_rate: int = 16_000) -> Path:

@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from valle.stages.cutting import FORCED, PAUSE, CuttingRules, _halves, cut
+from valle.stages.cutting import FORCED, PAUSE, CuttingRules, _split, cut
 from warehouse.rows import Span
 
 RULES = CuttingRules(min_duration=1.0, max_duration=20.0, max_pause=1.0, margin=0.1)
@@ -104,4 +104,4 @@ def test_a_run_is_split_where_a_plain_search_for_the_longest_pause_splits_it(see
     # Lengths in frames, so that many pauses are equal.
     edges = np.cumsum(generator.integers(1, 40, size=160)) * 0.032
     group = [Span(start=float(a), end=float(b)) for a, b in edges.reshape(-1, 2)]
-    assert _halves(group, 19.8, RULES) == by_search(group, 19.8)
+    assert _split(group, 19.8, RULES) == by_search(group, 19.8)

@@ -2,12 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.stages.inputs import backends_with, stage_input
+from tests.unit.stages.inputs import backends_with, rows_of, stage_input
 from valle.backends.registry import Backends
 from valle.phonemes import phoneme_table
 from valle.stages.base import WorkItem
 from valle.stages.phonemize import Phonemize
-from warehouse.lake.arrow import to_table
 from warehouse.rows import PhonemeRow
 
 
@@ -15,8 +14,7 @@ def phonemized(
     text: str | None, language: str | None = "en", *, stage: Phonemize | None = None, **models: object
 ) -> PhonemeRow:
     item = WorkItem(replace(stage_input(text=text, language=language)), None)
-    (row,) = (stage or Phonemize()).process([item], backends_with(**models) if models else Backends())
-    assert to_table(PhonemeRow, [row]).num_rows == 1
+    (row,) = rows_of(stage or Phonemize(), [item], backends_with(**models) if models else Backends())
     return row
 
 
@@ -81,7 +79,7 @@ def test_a_batch_of_languages_is_read_with_one_call_for_each():
         for place, (text, language) in enumerate(texts)
     ]
     counting = Counting()
-    rows = Phonemize().process(items, backends_with(phonemizer=("espeak", counting)))
+    rows = rows_of(Phonemize(), items, backends_with(phonemizer=("espeak", counting)))
     assert counting.calls == [("en", ["one", "three"]), ("de", ["zwei"])]
     assert [row.segment_id for row in rows] == ["0", "1", "2", "3", "4"]
     assert [(row.num_symbols, row.drop_reason) for row in rows] == [

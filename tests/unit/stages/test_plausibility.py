@@ -6,11 +6,11 @@ from valle.stages.plausibility import (
     ConfidenceRules,
     disagreement,
     given_fault,
-    heard_fault,
     is_stock_phrase,
     loop_in,
     phoneme_disagreement,
     rate_fault,
+    transcription_fault,
 )
 
 RULES = ConfidenceRules(min_logprob=-1.0, max_compression_ratio=2.4, max_no_speech=0.6)
@@ -38,7 +38,7 @@ def heard(text: str, *, logprob: float = -0.2, no_speech: float = 0.05, language
     ],
 )
 def test_made_up_text_is_found(what: Transcription, duration: float, reason: str):
-    fault = heard_fault(what, duration, RULES)
+    fault = transcription_fault(what, duration, RULES)
     assert fault is not None
     assert fault.reason == reason
     assert fault.detail
@@ -56,7 +56,7 @@ def test_made_up_text_is_found(what: Transcription, duration: float, reason: str
     ],
 )
 def test_plain_speech_passes(what: Transcription, duration: float):
-    assert heard_fault(what, duration, RULES) is None
+    assert transcription_fault(what, duration, RULES) is None
 
 
 def test_a_loop_is_named_by_its_words():

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.unit.stages.inputs import backends_with, noise, silence, stage_input, write_wav
+from tests.unit.stages.inputs import backends_with, noise, rows_of, silence, stage_input, write_wav
 from valle.audio import AudioLocation, Samples
 from valle.backends.registry import Backends
 from valle.backends.vad import FRAME_LENGTH, FRAME_SECONDS, Probabilities, frames_of
 from valle.stages.base import StageInput, WorkItem
 from valle.stages.segment import Segment
 from warehouse.errors import ConfigurationError
-from warehouse.lake.arrow import to_table
 from warehouse.rows import SegmentRow, Span
 
 
@@ -35,8 +34,8 @@ def backends() -> Backends:
 
 
 def segments(stage: Segment, source: StageInput, backends: Backends) -> list[SegmentRow]:
-    rows = stage.process([WorkItem(source, None)], backends)
-    assert to_table(SegmentRow, rows).num_rows == len(rows) >= 1
+    rows = rows_of(stage, [WorkItem(source, None)], backends)
+    assert rows
     return rows
 
 

@@ -3,10 +3,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.stages.inputs import backends_with, noise, work_item
+from tests.unit.stages.inputs import backends_with, noise, rows_of, work_item
 from valle.audio import Samples
 from valle.backends.asr import Transcription, compression_ratio
-from valle.stages.base import WorkItem
+from valle.stages.base import Drop, WorkItem
+from valle.stages.outcomes import stamp
 from valle.stages.transcribe import Transcribe
 from warehouse.lake.arrow import to_table
 from warehouse.rows import TranscriptRow
@@ -39,8 +40,7 @@ class Parrot:
 
 
 def run(stage: Transcribe, items: list[WorkItem], parrot: Parrot) -> list[TranscriptRow]:
-    rows = stage.process(items, backends_with(asr=("tiny.en", parrot)))
-    assert to_table(TranscriptRow, rows).num_rows == len(rows) == len(items)
+    rows = rows_of(stage, items, backends_with(asr=("tiny.en", parrot)))
     assert [row.segment_id for row in rows] == [item.input.id for item in items]
     return rows
 
@@ -172,21 +172,21 @@ def test_an_english_only_model_keeps_given_texts_of_other_languages_unheard():
 
 
 def test_trusted_texts_need_no_model_at_all():
-    rows = Transcribe(check_given=False).process([work_item(noise(2.0), text="All is well here.")], backends_with())
+    rows = rows_of(Transcribe(check_given=False), [work_item(noise(2.0), text="All is well here.")], backends_with())
     assert (rows[0].text, rows[0].model, rows[0].asr_text) == ("All is well here.", "given", None)
 
 
 def test_a_given_text_far_too_long_for_its_clip_is_dropped():
     long = "word after word after word, " * 20
-    (row,) = Transcribe(check_given=False).process([work_item(noise(1.0), text=long)], backends_with())
+    (row,) = rows_of(Transcribe(check_given=False), [work_item(noise(1.0), text=long)], backends_with())
     assert row.drop_reason == "implausible_rate"
 
 
-def test_a_drop_row_fits_the_table():
-    row = Transcribe().drop(work_item(noise(1.0)).input, "truncated", "half of it")
+def test_a_segment_whose_audio_cannot_be_read_has_a_row_without_payload():
+    (row,) = stamp(Transcribe(), work_item(noise(1.0)).input, Drop("truncated", "half of it"))
     assert to_table(TranscriptRow, [row]).num_rows == 1
-    assert (row.drop_reason, row.text) == ("truncated", None)
+    assert (row.drop_reason, row.text, row.model) == ("truncated", None, None)
 
 
 def test_the_revision_names_model_and_weights_and_options_do_not_load_it():
-    assert Transcribe().revision(backends_with()).startswith("tiny.en@")
+    assert Transcribe().revision.startswith("tiny.en@")

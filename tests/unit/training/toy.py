@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from valle.codec.base import CodecSpec
 from valle.data.selection.training_set import TrainingSetCard, save_card
 from warehouse.lake.arrow import to_table
-from warehouse.lake.parts import write_part, write_table
+from warehouse.lake.data_files import write_rows, write_table
 from warehouse.rows import CodesRow, TrainingItemRow
 
 SPEC = CodecSpec(name="toy", revision="1", sample_rate=800, hop_length=16, num_codebooks=8, codebook_size=32)
@@ -44,7 +44,7 @@ def make_toy_set(
     texts = [list(rng.choice(list("abcdefgh"), rng.integers(shortest, longest + 1))) for _ in range(num_items)]
     speakers = [index % num_speakers for index in range(num_items)]
     codes = [codes_for(text, speaker, frames_per_symbol) for text, speaker in zip(texts, speakers, strict=True)]
-    part = write_part(
+    part = write_rows(
         lake / "codes",
         CodesRow,
         [
@@ -55,7 +55,8 @@ def make_toy_set(
                 fingerprint="f",
                 codec="toy@1",
                 num_frames=block.shape[1],
-                **{f"q{k}": block[k].tolist() for k in range(8)},
+                num_codebooks=8,
+                codes=block.tolist(),
                 drop_reason=None,
                 drop_detail=None,
             )
@@ -87,7 +88,7 @@ def make_toy_set(
         )
         for index in range(num_items)
     ]
-    items_part = write_table(lake / "training_items", "training_items", to_table(TrainingItemRow, items))
+    items_part = write_table(lake / "training_items", TrainingItemRow, to_table(TrainingItemRow, items))
     card = TrainingSetCard(
         id="toy-1",
         name="toy",

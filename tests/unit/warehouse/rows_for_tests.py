@@ -17,7 +17,7 @@ def recording(name: str, **changes: object) -> RecordingRow:
         "content_hash": name, "sample_rate": 16000, "num_channels": 1, "num_samples": 160000, "duration": 10.0,
         "origin": "recorded", "speaker": "c:s", "language": "en", "licence": "CC0-1.0", "text": None, "book": None,
         "genre": None, "snr": None, "dnsmos": None, "spans": None, "extra": "{}", "ingested_at": NOW,
-        "drop_reason": None, "drop_detail": None,
+        "channel": None, "declared_samples": None, "span_texts": None, "drop_reason": None, "drop_detail": None,
     }  # fmt: skip
     return RecordingRow(**(values | changes))
 
@@ -27,7 +27,7 @@ def segment(of: RecordingRow, number: int, configuration: str, **changes: object
         "segment_id": f"{of.recording_id}-{number}", "recording_id": of.recording_id, "corpus": of.corpus,
         "shard": of.shard, "fingerprint": chain(configuration, of.fingerprint), "start": float(number),
         "duration": 1.0, "start_sample": number * 16000, "num_samples": 16000, "cut": "pause",
-        "drop_reason": None, "drop_detail": None,
+        "given_text": None, "drop_reason": None, "drop_detail": None,
     }  # fmt: skip
     return SegmentRow(**(values | changes))
 
@@ -39,14 +39,15 @@ def transcript(name: str, fingerprint: str) -> TranscriptRow:
     return TranscriptRow(**(nothing | known))
 
 
-def codes(name: str, fingerprint: str = "f", frames: int = 20, **changes: object) -> CodesRow:
+def codes(name: str, fingerprint: str = "f", frames: int = 20, num_codebooks: int = 8, **changes: object) -> CodesRow:
     draw = random.Random(name)
-    columns = {f"q{level}": [draw.randrange(1024) for _ in range(frames)] for level in range(8)}
     values = {
         "segment_id": name, "corpus": "c", "shard": "c-1", "fingerprint": fingerprint, "codec": "mini@0",
-        "num_frames": frames, "drop_reason": None, "drop_detail": None,
+        "num_frames": frames, "num_codebooks": num_codebooks,
+        "codes": [[draw.randrange(1024) for _ in range(frames)] for _ in range(num_codebooks)],
+        "drop_reason": None, "drop_detail": None,
     }  # fmt: skip
-    return CodesRow(**(values | columns | changes))
+    return CodesRow(**(values | changes))
 
 
 def configuration(stage: str, value: str, *, at: datetime = NOW) -> ConfigurationRow:

@@ -8,12 +8,11 @@ import duckdb
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
+from warehouse.catalogue.catalogue import Catalogue
 from warehouse.catalogue.views import (
-    NewestCatalogue,
     connect,
     named_queries,
     named_query,
-    refresh,
     run_query,
     run_select,
 )
@@ -38,7 +37,7 @@ def test_every_named_query_runs_on_an_empty_lake_and_states_its_question(name: s
 
 def test_the_newest_catalogue_keeps_its_views_until_the_lake_moves_on(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
-    catalogue = NewestCatalogue(lake)
+    catalogue = Catalogue(lake, tmp_path / "catalogue.duckdb")
     first = catalogue.connection()
     assert catalogue.connection() is first
     lake.append(CodesRow, [codes("a")], "one")
@@ -62,10 +61,10 @@ def test_a_wrong_query_is_one_sentence(tmp_path: Path) -> None:
 def test_an_open_reader_keeps_its_answer_while_the_catalogue_is_rebuilt(tmp_path: Path) -> None:
     lake, path = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb"
     lake.append(CodesRow, [codes("a")], "quantize:1")
-    refresh(lake, path)
+    Catalogue(lake, path).refresh()
     reader = duckdb.connect(path, read_only=True)
     lake.append(CodesRow, [codes("b")], "quantize:2")
-    refresh(lake, path)
+    Catalogue(lake, path).refresh()
     assert reader.execute("SELECT count(*) FROM codes").fetchone() == (1,)
     reader.close()
     with duckdb.connect(path, read_only=True) as fresh:
@@ -75,10 +74,10 @@ def test_an_open_reader_keeps_its_answer_while_the_catalogue_is_rebuilt(tmp_path
 def test_a_catalogue_that_shows_the_newest_snapshot_is_not_made_again(tmp_path: Path) -> None:
     lake, path = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb"
     lake.append(CodesRow, [codes("a")], "one")
-    made = refresh(lake, path).stat().st_ino
-    assert refresh(lake, path).stat().st_ino == made
+    made = Catalogue(lake, path).refresh().stat().st_ino
+    assert Catalogue(lake, path).refresh().stat().st_ino == made
     lake.append(CodesRow, [codes("b")], "two")
-    again = refresh(lake, path).stat().st_ino
+    again = Catalogue(lake, path).refresh().stat().st_ino
     assert again != made
     with duckdb.connect(path, read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM codes").fetchone() == (2,)
@@ -87,14 +86,14 @@ def test_a_catalogue_that_shows_the_newest_snapshot_is_not_made_again(tmp_path: 
 def test_a_damaged_catalogue_is_made_again(tmp_path: Path) -> None:
     lake, path = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb"
     path.write_bytes(b"not a database")
-    with duckdb.connect(refresh(lake, path), read_only=True) as connection:
+    with duckdb.connect(Catalogue(lake, path).refresh(), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM codes").fetchone() == (0,)
 
 
 def test_the_catalogue_file_opens_without_this_project(tmp_path: Path) -> None:
     lake, path = Lake(tmp_path / "lake"), tmp_path / "catalogue.duckdb"
     lake.append(CodesRow, [codes("a")], "quantize:1")
-    refresh(lake, path)
+    Catalogue(lake, path).refresh()
     with duckdb.connect(path, read_only=True) as connection:
         assert connection.execute("SELECT len(q0) FROM codes").fetchone() == (20,)
         assert connection.execute("SELECT version FROM snapshot WHERE table_name = 'codes'").fetchone() == (1,)
@@ -139,12 +138,12 @@ def test_duckdb_alone_reads_the_catalogue_from_another_directory_while_a_run_wri
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     lake.append(CodesRow, [codes("first")], "first")
-    refresh(lake, path)
+    Catalogue(lake, path).refresh()
     command = [sys.executable, "-I", "-c", _READER, str(path), str(stop)]
     with subprocess.Popen(command, cwd=elsewhere, stdout=subprocess.PIPE, text=True) as reader:
         for number in range(6):
             lake.append(CodesRow, [codes(f"row {number}")], f"unit {number}")
-            refresh(lake, path)
+            Catalogue(lake, path).refresh()
         stop.touch()
         answer, _ = reader.communicate(timeout=60)
     assert reader.returncode == 0

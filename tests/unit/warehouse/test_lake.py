@@ -9,22 +9,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.errors import CommitConflict, LakeError
-from warehouse.lake.parts import write_part
+from warehouse.errors import CommitConflict, StorageError
+from warehouse.lake.data_files import write_rows
 from warehouse.lake.tables import Lake
 from warehouse.rows import CodesRow
 from warehouse.upkeep.fsck import fsck
 
 
 def _segments(lake: Lake) -> list[str]:
-    paths = lake.snapshot().parts.get("codes", ())
+    paths = lake.snapshot().data_files.get("codes", ())
     return sorted(name for path in paths for name in pq.read_table(path)["segment_id"].to_pylist())
 
 
 def test_a_commit_is_visible_and_a_part_without_one_is_not(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     lake.append(CodesRow, [codes("a")], "quantize:1")
-    write_part(lake.folder("codes"), CodesRow, [codes("b")])
+    write_rows(lake.folder("codes"), CodesRow, [codes("b")])
     assert _segments(lake) == ["a"]
 
 
@@ -87,21 +87,21 @@ def test_an_old_version_can_be_read_after_later_commits(tmp_path: Path) -> None:
     lake.append(CodesRow, [codes("a")], "quantize:1")
     before = lake.snapshot()
     lake.append(CodesRow, [codes("b")], "quantize:2")
-    assert lake.snapshot(before.versions).parts == before.parts
-    assert len(lake.snapshot().parts["codes"]) == 2
+    assert lake.snapshot(before.versions).data_files == before.data_files
+    assert len(lake.snapshot().data_files["codes"]) == 2
 
 
-def test_equal_rows_make_equal_parts_in_any_order(tmp_path: Path) -> None:
-    one = write_part(tmp_path, CodesRow, [codes("a"), codes("b")])
-    other = write_part(tmp_path, CodesRow, [codes("b"), codes("a")])
+def test_equal_rows_make_equal_data_files_in_any_order(tmp_path: Path) -> None:
+    one = write_rows(tmp_path, CodesRow, [codes("a"), codes("b")])
+    other = write_rows(tmp_path, CodesRow, [codes("b"), codes("a")])
     assert one == other
 
 
 def _write_with_a_small_limit(root: str) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-    with pytest.raises(LakeError, match="free space"):
-        write_part(Path(root) / "codes", CodesRow, [codes(f"s{n}", frames=500) for n in range(50)])
+    with pytest.raises(StorageError, match="free space"):
+        write_rows(Path(root) / "codes", CodesRow, [codes(f"s{n}", frames=500) for n in range(50)])
 
 
 def test_a_disk_that_is_full_is_one_sentence_and_leaves_no_file(tmp_path: Path) -> None:
@@ -114,5 +114,5 @@ def test_a_disk_that_is_full_is_one_sentence_and_leaves_no_file(tmp_path: Path) 
 
 def test_codes_take_little_more_than_their_ten_bits(tmp_path: Path) -> None:
     rows = [codes(f"s{number:04}", frames=500) for number in range(256)]
-    part = write_part(tmp_path, CodesRow, rows)
+    part = write_rows(tmp_path, CodesRow, rows)
     assert part.size * 8 / (256 * 500 * 8) < 10.3

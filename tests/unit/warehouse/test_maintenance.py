@@ -10,7 +10,7 @@ import pytest
 from tests.unit.warehouse.rows_for_tests import codes
 from warehouse.catalogue.views import connect
 from warehouse.errors import LakeError
-from warehouse.lake.parts import write_part
+from warehouse.lake.data_files import write_rows
 from warehouse.lake.tables import Lake
 from warehouse.rows import CodesRow
 from warehouse.upkeep.claims import claimed
@@ -33,7 +33,7 @@ def _rows(lake: Lake) -> list[tuple[object, ...]]:
 def test_a_sound_lake_has_no_faults(tmp_path: Path) -> None:
     check = fsck(_filled(tmp_path))
     assert check.is_sound
-    assert (check.parts, check.rows, check.orphans) == (4, 256, ())
+    assert (check.data_files, check.rows, check.orphans) == (4, 256, ())
 
 
 def test_fsck_names_a_row_that_is_there_twice(tmp_path: Path) -> None:
@@ -44,29 +44,29 @@ def test_fsck_names_a_row_that_is_there_twice(tmp_path: Path) -> None:
 
 def test_fsck_names_a_damaged_part(tmp_path: Path) -> None:
     lake = _filled(tmp_path)
-    victim = lake.snapshot().parts["codes"][0]
+    victim = lake.snapshot().data_files["codes"][0]
     content = bytearray(victim.read_bytes())
     content[200:400] = bytes(200)
     victim.write_bytes(content)
     faults = fsck(lake).faults
-    assert [fault.kind for fault in faults] == ["unreadable_part"]
+    assert [fault.kind for fault in faults] == ["damaged_file"]
     assert victim.name in faults[0].what
 
 
 def test_fsck_names_a_missing_part(tmp_path: Path) -> None:
     lake = _filled(tmp_path)
-    victim = lake.snapshot().parts["codes"][0]
+    victim = lake.snapshot().data_files["codes"][0]
     victim.unlink()
-    assert [fault.kind for fault in fsck(lake).faults] == ["unreadable_part"]
+    assert [fault.kind for fault in fsck(lake).faults] == ["unreadable_file"]
 
 
 def test_compaction_keeps_every_row_and_the_dictionary_encoding(tmp_path: Path) -> None:
     lake = _filled(tmp_path)
     before = _rows(lake)
     (done,) = compact(lake)
-    (part,) = lake.snapshot().parts["codes"]
+    (part,) = lake.snapshot().data_files["codes"]
     metadata = pq.read_metadata(part)
-    assert (done.parts_before, done.parts_after) == (4, 1)
+    assert (done.files_before, done.files_after) == (4, 1)
     assert _rows(lake) == before
     columns = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
     q0 = metadata.row_group(0).column(columns["q0.list.element"])
@@ -77,7 +77,7 @@ def test_compaction_keeps_every_row_and_the_dictionary_encoding(tmp_path: Path) 
 def test_vacuum_spares_what_a_pin_names_and_what_is_young(tmp_path: Path) -> None:
     lake = _filled(tmp_path)
     lake.pin("set", {"codes": lake.snapshot().versions["codes"]})
-    orphan = lake.folder("codes") / write_part(lake.folder("codes"), CodesRow, [codes("never committed")]).name
+    orphan = lake.folder("codes") / write_rows(lake.folder("codes"), CodesRow, [codes("never committed")]).name
     compact(lake)
     assert vacuum(lake, grace_hours=1).files == 0
     os.utime(orphan, (time.time() - 7200, time.time() - 7200))
@@ -85,8 +85,8 @@ def test_vacuum_spares_what_a_pin_names_and_what_is_young(tmp_path: Path) -> Non
     assert orphan.exists()
     assert vacuum(lake, grace_hours=1).files == 1
     assert not orphan.exists()
-    assert len(lake.snapshot(lake.pins()["set"]).parts["codes"]) == 4
-    assert all(path.exists() for path in lake.snapshot(lake.pins()["set"]).parts["codes"])
+    assert len(lake.snapshot(lake.pins()["set"]).data_files["codes"]) == 4
+    assert all(path.exists() for path in lake.snapshot(lake.pins()["set"]).data_files["codes"])
 
 
 def test_vacuum_removes_the_claims_of_killed_runs(tmp_path: Path) -> None:

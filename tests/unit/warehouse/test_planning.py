@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import NOW, codes, configuration, recording, segment, transcript
-from warehouse.catalogue.planning import ShardPlan, StagePlan, StageTables, missing_inputs, plan_stage, suppose
+from warehouse.catalogue.planning import (
+    ShardPlan,
+    StagePlan,
+    StageTables,
+    missing_inputs,
+    plan_stage,
+    set_hypothetical_configurations,
+)
 from warehouse.catalogue.views import Extent, connect
 from warehouse.fingerprints import chain
 from warehouse.lake.tables import Lake, Snapshot
@@ -61,7 +68,7 @@ def test_the_planned_fingerprint_is_the_one_python_chains(tmp_path: Path) -> Non
     lake = _lake(tmp_path)
     with connect(lake.snapshot()) as connection:
         rows = missing_inputs(connection, corpus="c", shard="c-1", configuration="k", tables=QUANTIZE)
-    assert rows[0]["fingerprint"] == chain("k", segment(recording("r1"), 0, "one").fingerprint)
+    assert rows[0]["output_fingerprint"] == chain("k", segment(recording("r1"), 0, "one").fingerprint)
 
 
 @pytest.mark.parametrize("tables", [QUANTIZE, SEGMENT, PHONEMIZE], ids=lambda tables: tables.writes)
@@ -111,10 +118,10 @@ def test_a_file_that_changed_replaces_its_older_reading(tmp_path: Path) -> None:
     assert left == [("r2",)]
 
 
-def test_supposed_configurations_change_the_views_and_not_the_lake(tmp_path: Path) -> None:
+def test_hypothetical_configurations_change_the_views_and_not_the_lake(tmp_path: Path) -> None:
     lake = _lake(tmp_path)
     with connect(lake.snapshot()) as connection:
-        suppose(connection, [configuration("segment", "two", at=NOW + timedelta(1))])
+        set_hypothetical_configurations(connection, [configuration("segment", "two", at=NOW + timedelta(1))])
         assert connection.execute("SELECT count(*) FROM current_segments").fetchone() == (0,)
     with connect(lake.snapshot()) as connection:
         assert connection.execute("SELECT count(*) FROM current_segments").fetchone() == (6,)
@@ -122,7 +129,7 @@ def test_supposed_configurations_change_the_views_and_not_the_lake(tmp_path: Pat
 
 def test_two_runs_take_the_shards_in_orders_of_their_own() -> None:
     shards = tuple(ShardPlan(f"c-{number}", 1, 1.0) for number in range(20))
-    plan = StagePlan(stage="s", corpus="c", configuration="k", shards=shards, rows_done=0, is_in_force=True)
+    plan = StagePlan(stage="s", corpus="c", configuration="k", shards=shards, rows_done=0, is_active=True)
     first, second = plan.shards_for("one"), plan.shards_for("other")
     assert sorted(first, key=shards.index) == sorted(second, key=shards.index) == list(shards)
     assert plan.shards_for("one") == first

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.catalogue.views import connect, named_queries, refresh, run_query, run_select
+from warehouse.catalogue.catalogue import Catalogue
+from warehouse.catalogue.views import connect, named_queries, run_query, run_select
 from warehouse.errors import CatalogueError, CommitConflict, LakeError
 from warehouse.lake.store import ObjectPath, delete, files_below, location_of, open_parquet, relative_name, write_text
 from warehouse.lake.tables import Lake
@@ -145,11 +146,11 @@ def test_fsck_finds_what_is_missing_and_vacuum_removes_what_nothing_names(lake: 
     compact(lake)
     write_text(lake.folder("codes") / "orphan.parquet", "x")
     check = fsck(lake)
-    assert check.is_sound and check.parts == 1
+    assert check.is_sound and check.data_files == 3, "the compacted file, and the two that are pinned"
     assert [file.location.name for file in check.orphans] == ["orphan.parquet"]
     assert vacuum(lake, grace_hours=5).files == 0
     assert vacuum(lake, grace_hours=0).files == 1
-    assert len(list(files_below(lake.folder("codes")))) == 3, "the pinned parts stay"
+    assert len(list(files_below(lake.folder("codes")))) == 3, "the pinned data files stay"
     assert _ids(lake) == ["a", "b"]
 
 
@@ -161,9 +162,10 @@ def test_dropped_rows_are_forgotten(lake: Lake) -> None:
 
 def test_the_catalogue_file_and_questions_from_elsewhere_work_there(lake: Lake, tmp_path: Path) -> None:
     lake.append(CodesRow, [codes("a")], "one")
-    path = refresh(lake, tmp_path / "catalogue.duckdb")
+    catalogue = Catalogue(lake, tmp_path / "catalogue.duckdb")
+    path = catalogue.refresh()
     made = path.stat().st_ino
-    assert refresh(lake, path).stat().st_ino == made
+    assert catalogue.refresh().stat().st_ino == made
     with connect(lake.snapshot()) as connection:
         assert run_select(connection, "SELECT count(*) AS n FROM codes", lake=lake)["n"].to_pylist() == [1]
     with connect(lake.snapshot()) as connection, pytest.raises(CatalogueError):
@@ -181,7 +183,7 @@ def test_a_part_that_is_gone_is_found_by_fsck_and_is_one_sentence_elsewhere(
 ) -> None:
     part = lake.append(CodesRow, [codes("a")], "one")
     delete(lake.folder("codes") / part.name)
-    assert {fault.kind for fault in fsck(lake).faults} == {"unreadable_part"}
+    assert {fault.kind for fault in fsck(lake).faults} == {"unreadable_file"}
     monkeypatch.setenv("VALLE_CACHE", str(tmp_path))
     with pytest.raises(CatalogueError, match="valle lake fsck"):
         _ids(lake)

@@ -25,7 +25,7 @@ from warehouse.catalogue.views import check_expression, connect, run_query, run_
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.fingerprints import short_hash
 from warehouse.lake.arrow import schema_of
-from warehouse.lake.parts import write_table
+from warehouse.lake.data_files import write_table
 from warehouse.lake.store import Location, open_parquet, relative_name
 from warehouse.lake.tables import Lake, Snapshot
 from warehouse.rows import TrainingItemRow
@@ -53,7 +53,7 @@ def select(
 ) -> TrainingSet:
     """Make the training set, or return it when the same one exists already.
 
-    `codec` must be the one that made the codes in force, `phoneme_symbols` the phoneme table in use.
+    `codec` must be the one of the current codes, `phoneme_symbols` the phoneme table in use.
     Raises TrainingError when the condition selects nothing, mixes codecs, puts what evaluations have used into train
     or dev, or the name holds another set.
     """
@@ -73,7 +73,7 @@ def select(
         directory.mkdir(parents=True, exist_ok=True)
         # Pinned before anything refers to the files: a vacuum in between would remove them.
         data_root.lake.pin(selection.name, snapshot.versions)
-        part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow.table, items)
+        part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow, items)
         with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content has an equal name.
             data_root.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
         from valle.data.selection.cuts import (
@@ -167,7 +167,7 @@ def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
 
 def _code_locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot) -> pa.Table:
     """Locate the codes of every segment: data file, row group and row."""
-    parts = snapshot.parts.get("codes", ())
+    parts = snapshot.data_files.get("codes", ())
     connection.register("code_groups", _row_groups(parts, data_root.lake.root))
     listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in parts)
     return run_query(
@@ -175,7 +175,7 @@ def _code_locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, d
         f"""
         SELECT k.segment_id, k.fingerprint AS codes_fingerprint, g.part AS codes_part,
                g.row_group AS codes_row_group, (k.file_row_number - g.first_row) AS codes_row
-        FROM read_parquet([{listed}], filename = true, file_row_number = true) k
+        FROM read_parquet([{listed}], filename = true, file_row_number = true, hive_partitioning = false) k
         JOIN code_groups g
         ON g.path = k.filename AND k.file_row_number >= g.first_row AND k.file_row_number < g.first_row + g."rows"
         """,

@@ -164,7 +164,7 @@ def test_a_list_survives_its_file_and_a_changed_file_is_refused(tmp_path, libris
         read_list(path)
 
 
-def test_a_protocol_says_what_it_needs(tmp_path):
+def test_a_protocol_names_what_it_needs(tmp_path):
     with pytest.raises(ConfigurationError, match="librispeech_pc needs a list"):
         resolve_protocol("librispeech_pc", listing=None, audio=tmp_path)
     with pytest.raises(ConfigurationError, match="librispeech_continuation needs the LibriSpeech folder"):

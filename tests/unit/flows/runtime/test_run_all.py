@@ -8,8 +8,8 @@ from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.runtime.runner import Work, run_all
-from valle.stages.runner import ShardReport
 from warehouse.errors import StageError
+from warehouse.shard_runs import ShardReport
 
 
 def shard_report(shard: str) -> ShardReport:

@@ -1,7 +1,7 @@
--- What is in force: per corpus and stage the newest configuration, and of every table the rows it asks for.
--- A row is in force when its fingerprint chains the configuration in force with its input row in force.
+-- Current rows: per corpus and stage the active (newest) configuration, and of every table the rows made by it.
+-- A row is current when its fingerprint chains the active configuration and the fingerprint of its current input row.
 
-CREATE VIEW configurations_in_force AS
+CREATE VIEW active_configurations AS
 SELECT corpus, stage, arg_max(configuration, activated_at) AS configuration, arg_max(options, activated_at) AS options
 FROM configurations
 GROUP BY corpus, stage;
@@ -12,11 +12,11 @@ SELECT corpus, moved.old_root, moved.new_root
 FROM (
     SELECT corpus,
            unnest(from_json(options, '{"moved": [{"old_root": "VARCHAR", "new_root": "VARCHAR"}]}').moved) AS moved
-    FROM configurations_in_force WHERE stage = 'ingest'
+    FROM active_configurations WHERE stage = 'ingest'
 );
 
--- The newest reading of each recording, with its present path; of recordings with the same bytes (and channel) the
--- first that was found is used.
+-- The newest row of each recording, with its present path; of recordings with the same bytes (and channel) the first
+-- that was listed is used.
 CREATE VIEW current_recordings AS
 WITH newest AS (
     SELECT r.* REPLACE (
@@ -38,13 +38,13 @@ SELECT * EXCLUDE (first_copy) REPLACE (
 )
 FROM ranked;
 
--- Segments in force beside what the stages need of their recording: one join, which planning pays for every row.
+-- Current segments with the columns of their recording that the stages need: planning pays this join for every row.
 CREATE VIEW segments_of_recordings AS
 SELECT s.*, r.path, r."offset", CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, r.sample_rate,
        r.num_samples AS recording_samples, r.text AS recording_text, r.language,
        r.channel
 FROM segments s
-JOIN configurations_in_force c ON c.corpus = s.corpus AND c.stage = 'segment'
+JOIN active_configurations c ON c.corpus = s.corpus AND c.stage = 'segment'
 JOIN current_recordings r ON r.recording_id = s.recording_id
 WHERE r.drop_reason IS NULL AND s.fingerprint = md5(c.configuration || ':' || r.fingerprint);
 
@@ -55,34 +55,34 @@ FROM segments_of_recordings;
 CREATE VIEW current_transcripts AS
 SELECT t.*
 FROM transcripts t
-JOIN configurations_in_force c ON c.corpus = t.corpus AND c.stage = 'transcribe'
+JOIN active_configurations c ON c.corpus = t.corpus AND c.stage = 'transcribe'
 JOIN current_segments s ON s.segment_id = t.segment_id
 WHERE s.drop_reason IS NULL AND t.fingerprint = md5(c.configuration || ':' || s.fingerprint);
 
 CREATE VIEW current_phonemes AS
 SELECT p.*
 FROM phonemes p
-JOIN configurations_in_force c ON c.corpus = p.corpus AND c.stage = 'phonemize'
+JOIN active_configurations c ON c.corpus = p.corpus AND c.stage = 'phonemize'
 JOIN current_transcripts t ON t.segment_id = p.segment_id
 WHERE t.drop_reason IS NULL AND p.fingerprint = md5(c.configuration || ':' || t.fingerprint);
 
 CREATE VIEW current_quality AS
 SELECT q.*
 FROM quality q
-JOIN configurations_in_force c ON c.corpus = q.corpus AND c.stage = 'quality'
+JOIN active_configurations c ON c.corpus = q.corpus AND c.stage = 'quality'
 JOIN current_segments s ON s.segment_id = q.segment_id
 WHERE s.drop_reason IS NULL AND q.fingerprint = md5(c.configuration || ':' || s.fingerprint);
 
 CREATE VIEW current_speakers AS
 SELECT v.*
 FROM speakers v
-JOIN configurations_in_force c ON c.corpus = v.corpus AND c.stage = 'speakers'
+JOIN active_configurations c ON c.corpus = v.corpus AND c.stage = 'speakers'
 JOIN current_segments s ON s.segment_id = v.segment_id
 WHERE s.drop_reason IS NULL AND v.fingerprint = md5(c.configuration || ':' || s.fingerprint);
 
 CREATE VIEW current_codes AS
 SELECT k.*
 FROM codes k
-JOIN configurations_in_force c ON c.corpus = k.corpus AND c.stage = 'quantize'
+JOIN active_configurations c ON c.corpus = k.corpus AND c.stage = 'quantize'
 JOIN current_segments s ON s.segment_id = k.segment_id
 WHERE s.drop_reason IS NULL AND k.fingerprint = md5(c.configuration || ':' || s.fingerprint);

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.road import QUICK, folder_corpus, run_road, write_folder
-from valle.backends.registry import Backends
 from valle.stages.dry_run import Forecast, StageForecast, forecast
 from valle.stages.ingest import find_unread
 from valle.stages.phonemize import Phonemize
@@ -33,7 +32,7 @@ def _by_stage(found: Forecast) -> dict[str, StageForecast]:
 
 def test_a_finished_corpus_has_nothing_to_do(clips: Path, lake: Lake) -> None:
     unread = find_unread(folder_corpus(clips), lake)
-    found = forecast(QUICK, "clips", lake, Backends(), unread=unread)
+    found = forecast(QUICK, "clips", lake, unread=unread)
     assert [(s.stage, s.rows, s.rows_done, s.size) for s in found.stages] == [
         (name, 0, 6, 0) for name in ("ingest", "segment", "transcribe", "phonemize", "quantize")
     ]
@@ -43,7 +42,7 @@ def test_a_finished_corpus_has_nothing_to_do(clips: Path, lake: Lake) -> None:
 def test_a_changed_option_redoes_what_follows_from_it_and_nothing_else(lake: Lake) -> None:
     stages = (Segment(), Transcribe(check_given=False, max_disagreement=0.3), Phonemize(), Quantize())
     before = lake.snapshot().versions
-    found = _by_stage(forecast(stages, "clips", lake, Backends()))
+    found = _by_stage(forecast(stages, "clips", lake))
     assert {name: (stage.rows, stage.rows_redone) for name, stage in found.items()} == {
         "segment": (0, 0), "transcribe": (6, 6), "phonemize": (6, 6), "quantize": (0, 0),
     }  # fmt: skip
@@ -57,7 +56,7 @@ def test_the_forecast_is_what_the_run_then_does(tmp_path: Path) -> None:
     lake, corpus = Lake(tmp_path / "lake"), folder_corpus(write_folder(tmp_path / "clips", 3))
     run_road(corpus, lake)
     stages = (Segment(max_pause=0.4), *QUICK[1:])
-    planned = {stage.stage: stage.rows for stage in forecast(stages, "clips", lake, Backends()).stages}
+    planned = {stage.stage: stage.rows for stage in forecast(stages, "clips", lake).stages}
     done = dict.fromkeys(planned, 0)
     for report in run_road(corpus, lake, stages):
         done[report.stage] += report.rows_in
@@ -69,7 +68,7 @@ def test_going_back_to_earlier_options_redoes_nothing(tmp_path: Path) -> None:
     lake, corpus = Lake(tmp_path / "lake"), folder_corpus(write_folder(tmp_path / "clips", 3))
     run_road(corpus, lake, QUICK[:3])
     run_road(corpus, lake, (*QUICK[:2], Phonemize(max_unknown=77)))
-    found = _by_stage(forecast(QUICK, "clips", lake, Backends()))["phonemize"]
+    found = _by_stage(forecast(QUICK, "clips", lake))["phonemize"]
     assert (found.rows, found.rows_done) == (0, 3)
     assert found.reason == "changed: max_unknown 77 -> " + repr(Phonemize().max_unknown)
 
@@ -79,7 +78,7 @@ def test_new_files_are_estimated_from_what_came_of_the_others(clips: Path, lake:
     corpus = folder_corpus(more, name="more")
     unread = find_unread(corpus, lake)
     assert unread.sources == 12 and unread.sources_read == 0
-    found = forecast(QUICK, "more", lake, Backends(), unread=unread)
+    found = forecast(QUICK, "more", lake, unread=unread)
     stages = _by_stage(found)
     assert 9 <= stages["segment"].rows <= 15
     assert 9 <= stages["quantize"].rows <= 15
@@ -90,14 +89,14 @@ def test_new_files_are_estimated_from_what_came_of_the_others(clips: Path, lake:
 
 def test_before_anything_ran_the_time_is_unknown_and_the_assumptions_are_named(clips: Path, tmp_path: Path) -> None:
     lake = Lake(tmp_path)
-    found = forecast(QUICK, "clips", lake, Backends(), unread=find_unread(folder_corpus(clips), lake))
+    found = forecast(QUICK, "clips", lake, unread=find_unread(folder_corpus(clips), lake))
     assert [stage.work_seconds for stage in found.stages] == [None] * 5
     assert found.table(width=1).to_pylist()[-1]["time"] == "?"
-    assert found.notes[0].startswith("Nothing has been through ingest in this lake; assumed ")
+    assert found.notes[0].startswith("ingest has never run in this lake; assumed ")
 
 
 def test_twice_the_workers_take_half_the_time(lake: Lake) -> None:
-    found = forecast((Quantize(silence_level=-50.0),), "clips", lake, Backends())
+    found = forecast((Quantize(silence_level=-50.0),), "clips", lake)
     work = found.stages[0].work_seconds
     assert work is not None and work > 0
     assert found.stages[0].size == pytest.approx(lake.stored_bytes("codes"))

@@ -1,0 +1,111 @@
+"""Write one immutable Parquet data file so that it exists whole or not at all.
+
+Dictionary encoding stores a 10-bit code in 10 bits (Parquet has no 16-bit type), so it is on for every column. Data
+files of codes have smaller row groups (some hours of speech), because training reads shuffled groups whole. The name
+of a file is the hash of its bytes, and every page has a checksum: damage is found by `valle lake fsck` and by readers.
+"""
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import ColumnProperties, WriterProperties
+
+from warehouse.files import publish, temporary_beside
+from warehouse.lake.arrow import Row, num_spread_of, to_table
+from warehouse.lake.store import Location, upload
+
+ROW_GROUP = {"codes": 1600}
+"""Rows of a row group, by table; 65,536 for the other tables."""
+_GROUP_FRAMES = 1_200_000
+"""Frames of a row group of codes, at least. Each group repeats the dictionaries (4 KB a codebook before compression)
+and costs a reader of ids as much as a thousand rows; decoded it occupies 19 MB."""
+_NAME = re.compile(r"part-([0-9a-f]{24})\.parquet")
+_NAME_DIGITS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file of a table: `name` is relative to the table's folder.
+
+    `num_spread` is the number of columns of the one field of lists of lists (see `OneColumnEach`), 0 without one.
+    """
+
+    name: str
+    rows: int
+    size: int
+    num_spread: int = 0
+
+
+def write_rows(folder: Location, row_class: type[Row], rows: Sequence[Row]) -> DataFile:
+    """Write `rows`, sorted by the key of their class, as one data file below `folder`.
+
+    The name is the hash of the content, so writing the same rows again gives the same file. Raises StorageError when
+    the disk is full or the folder cannot be written; no half-written file remains.
+    """
+    ordered = sorted(rows, key=lambda row: (getattr(row, row_class.key), getattr(row, "fingerprint", "")))
+    return write_table(folder, row_class, to_table(row_class, ordered))
+
+
+def write_table(folder: Location, row_class: type[Row], table: pa.Table) -> DataFile:
+    """Write an Arrow table with rows of `row_class` as one data file; see `write_rows`."""
+    if isinstance(folder, Path):
+        return _write_table(folder, row_class, table)
+    with tempfile.TemporaryDirectory(prefix="valle-data-file-") as directory:
+        written = _write_table(Path(directory), row_class, table)
+        upload(Path(directory) / written.name, folder / written.name)
+    return written
+
+
+def _write_table(folder: Path, row_class: type[Row], table: pa.Table) -> DataFile:
+    with temporary_beside(folder / "part.parquet") as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=True,
+            dictionary_pagesize_limit=1 << 22,
+            row_group_size=_rows_in_group(row_class.table, table),
+            write_statistics=True,
+            write_page_checksum=True,
+        )
+        target = folder / f"part-{_hash_of(temporary)[:_NAME_DIGITS]}.parquet"
+        publish(temporary, target)
+    return DataFile(target.name, table.num_rows, target.stat().st_size, num_spread_of(row_class, table.schema))
+
+
+def _rows_in_group(table_name: str, table: pa.Table) -> int:
+    rows = ROW_GROUP.get(table_name, 65536)
+    if "num_frames" not in table.column_names or table_name not in ROW_GROUP:
+        return rows
+    frames = pc.sum(table["num_frames"]).as_py() or 1
+    return max(rows, _GROUP_FRAMES * table.num_rows // frames)
+
+
+def writer_properties(table_name: str) -> WriterProperties:
+    """Return the encoding of `write_table` for data files that the Delta library rewrites itself."""
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=3,
+        max_row_group_size=ROW_GROUP.get(table_name, 65536),
+        dictionary_page_size_limit=1 << 22,
+        default_column_properties=ColumnProperties(dictionary_enabled=True),
+    )
+
+
+def hash_in_name(name: str) -> str | None:
+    """Return the digits of the content hash in the name of a data file, None for a file that Delta rewrote."""
+    match = _NAME.fullmatch(name)
+    return None if match is None else match[1]
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
