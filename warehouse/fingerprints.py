@@ -15,13 +15,13 @@ CHAIN_SQL = "md5({configuration} || ':' || {fingerprint})"
 
 
 def configuration_of(name: str, version: int, options: Mapping[str, Any], revision: str) -> str:
-    """The configuration hash of a stage; the order of the options does not matter."""
+    """Return the configuration hash of a stage; the order of the options does not matter."""
     content = {"name": name, "version": version, "options": dict(options), "revision": revision}
     return short_hash(json.dumps(content, sort_keys=True, ensure_ascii=False, default=str))
 
 
 def chain(configuration: str, fingerprint: str) -> str:
-    """The fingerprint of the output of a stage with `configuration` on an input with `fingerprint`."""
+    """Return the fingerprint of the output of a stage with `configuration` on an input with `fingerprint`."""
     return short_hash(f"{configuration}:{fingerprint}")
 
 

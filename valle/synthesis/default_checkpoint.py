@@ -16,7 +16,7 @@ _TERMS = ("protocol", "items_hash", "normaliser", "asr_model", "speaker_model")
 
 @dataclass(frozen=True, slots=True)
 class DefaultCheckpoint:
-    """A checkpoint and one sentence that says why it was chosen."""
+    """A checkpoint and one sentence with the reason of the choice."""
 
     directory: Path
     reason: str
