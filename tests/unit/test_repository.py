@@ -24,16 +24,6 @@ def test_the_page_of_tables_says_what_the_row_classes_say() -> None:
     assert (ROOT / "docs" / "warehouse.md").read_text(encoding="utf-8") == describe_tables(), "run `make docs`"
 
 
-def test_no_module_is_longer_than_500_lines() -> None:
-    long = {
-        str(path.relative_to(ROOT)): count
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
-        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 500
-    }
-    assert long == {}
-
-
 def test_the_readme_fits_and_names_only_commands_that_exist() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) < 200

@@ -27,8 +27,9 @@ from valle.process import prepare_process
 from valle.state_files import read_state
 from valle.training.commands import Commands, NoCommands, StopFlag, stop_on_signals
 from valle.training.data import open_data
-from valle.training.engines.engine import Engine, open_engine
+from valle.training.engines.engine import Engine
 from valle.training.engines.schedule import learning_rate
+from valle.training.engines.selection import open_engine
 from valle.training.examples import speak_examples
 from valle.training.initialization import check_card, initialize, model_config
 from valle.training.metrics import MetricsFile, Window

@@ -5,9 +5,9 @@ from tests.unit.training.test_engine import make_model
 from tests.unit.training.test_loop import changed, lines, weights
 from valle.data.selection.training_set import load_training_set
 from valle.training.data import open_data
-from valle.training.engines.engine import open_engine
 from valle.training.engines.optimizer import make_average, parameter_groups
 from valle.training.engines.schedule import SHAPES, learning_rate
+from valle.training.engines.selection import open_engine
 from valle.training.loop import train
 
 WAYS = {

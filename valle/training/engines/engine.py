@@ -1,4 +1,4 @@
-"""Engines turn batches into updates. The loop uses this protocol; `open_engine` selects the implementation."""
+"""Engines turn batches into updates. The loop uses this protocol; `selection.open_engine` selects one."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -6,7 +6,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from valle.model.attention import AttentionKernel
 from valle.model.batch import Batch
 from valle.model.loss import LossReport, sequence_loss
 from valle.model.valle import ValleModel
@@ -180,15 +179,3 @@ class PlainEngine:
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self._device.type, dtype=self._dtype) if self._dtype else nullcontext()
-
-
-def open_engine(model: ValleModel, options: TrainOptions) -> Engine:
-    """Open the engine that the options name."""
-    # Neither changes the weights, so neither is part of the model's configuration.
-    model.trunk.kernel = AttentionKernel(options.attention)
-    model.trunk.gradient_checkpointing = options.gradient_checkpointing
-    if options.engine == "plain":
-        return PlainEngine(model, options)
-    from valle.training.engines.deepspeed_engine import DeepSpeedEngine
-
-    return DeepSpeedEngine(model, options)

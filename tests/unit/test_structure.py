@@ -1,0 +1,69 @@
+"""Figures of the code that must not get worse: lengths of modules and functions, type hints, import cycles."""
+
+import ast
+import statistics
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("flows", "valle", "manifests", "warehouse")
+ROWS = "warehouse/rows.py"  # The columns of every table, in one place on purpose.
+
+
+def modules() -> dict[str, Path]:
+    """Return the path of every module of the product by its dotted name."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Yield the place and the node of every function."""
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{name}:{node.lineno}", node
+
+
+def lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of a function with its docstring, without its decorators."""
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
+
+
+def imported(name: str, path: Path, known: dict[str, Path]) -> set[str]:
+    """Return the modules of the product that a module imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return (names & known.keys()) - {name}
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    counts = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()
+    }
+    assert {path: count for path, count in counts.items() if count > 400 and path != ROWS} == {}
+
+
+def test_functions_are_short() -> None:
+    lengths = {place: lines_of(node) for place, node in functions()}
+    assert {place: length for place, length in lengths.items() if length > 80} == {}
+    assert statistics.median(lengths.values()) <= 8
+    assert statistics.quantiles(lengths.values(), n=10)[-1] <= 20
+
+
+def test_every_function_declares_what_it_returns() -> None:
+    assert [place for place, node in functions() if node.returns is None] == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    known = modules()
+    TopologicalSorter({name: imported(name, path, known) for name, path in known.items()}).prepare()

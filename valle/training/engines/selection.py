@@ -1,0 +1,19 @@
+"""Open the engine of a run by its options."""
+
+from valle.model.attention import AttentionKernel
+from valle.model.valle import ValleModel
+from valle.training.engines.engine import Engine, PlainEngine
+from valle.training.options import TrainOptions
+
+
+def open_engine(model: ValleModel, options: TrainOptions) -> Engine:
+    """Open the engine that the options name."""
+    # Neither changes the weights, so neither is part of the model's configuration.
+    model.trunk.kernel = AttentionKernel(options.attention)
+    model.trunk.gradient_checkpointing = options.gradient_checkpointing
+    if options.engine == "plain":
+        return PlainEngine(model, options)
+    # DeepSpeed takes seconds to import and exists on Linux only.
+    from valle.training.engines.deepspeed_engine import DeepSpeedEngine
+
+    return DeepSpeedEngine(model, options)
