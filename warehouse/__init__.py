@@ -1,1 +1,1 @@
-"""What has been computed and where it lies: tables, lake, catalogue, views and queries. No torch, no Lhotse."""
+"""Store and query everything that was computed: tables, lake, catalogue, views and queries. No torch, no Lhotse."""
