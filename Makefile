@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE =
 # Training on the CPU; on a machine with GPUs set DS_ACCELERATOR=cuda.
 export DS_ACCELERATOR ?= cpu
 
-.PHONY: install demo up down test test-all test-gpu check lint types contracts unit e2e docs
+.PHONY: install demo up down test test-all test-gpu check lint types contracts unit e2e docs wheel
 
 install: $(stamp)
 
@@ -61,6 +61,11 @@ contracts:
 # Files in their order: those of pipeline take longest and come early, so no core waits for them at the end.
 unit:
 	$(bin)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# For `pip install dist/valle-*.whl` elsewhere. An old build folder would add files that are gone.
+wheel: install
+	rm -rf build dist
+	$(bin)/python -m pip wheel . --quiet --no-deps --no-build-isolation --wheel-dir dist
 
 # The UI in a browser (chromium, and `pip install '.[e2e]'`), screenshots in build/screenshots.
 e2e: install

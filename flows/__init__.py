@@ -1,1 +1,1 @@
-"""What runs, on which shards, with which retries. The only home of Prefect."""
+"""Orchestrate the pipeline: flows, shards and retries. No other package imports Prefect."""

@@ -70,7 +70,7 @@ def evaluate(parameters: EvaluateParameters) -> Report:
         root.catalogue.refresh()
     written = write_evaluation_report(resolved, rows, root)
     publish_report(f"evaluate {plan.system.name}", written.markdown_path, [plot.path for plot in written.plots])
-    notify("Report: %s", written.markdown_path)
+    notify("%s. Report: %s", written.summary, written.markdown_path)
     return written
 
 

@@ -43,7 +43,7 @@ class Located(Parameters):
 
 
 class Workers(Parameters):
-    """How shards are distributed over the machine or a cluster."""
+    """Distribution of shards over the machine or a cluster."""
 
     runner: Literal["threads", "processes", "dask", "ray"] = "threads"
     """Threads or processes of this machine, or a Dask or Ray cluster."""

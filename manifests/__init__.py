@@ -1,4 +1,4 @@
-"""What audio exists: one reader per corpus, Lhotse manifests in and out, corpus cards, and the demo corpus."""
+"""Read corpora, one reader per layout; read and write Lhotse manifests; synthesize speech; lay out the demo corpus."""
 
 from manifests.corpora.registry import CorpusKind, open_corpus
 from manifests.corpus import Corpus, CorpusOptions

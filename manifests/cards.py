@@ -1,4 +1,4 @@
-"""The cards of the corpora: licence, size, languages, known faults and whom to cite, one Markdown file each."""
+"""Read the cards of the corpora: licence, size, languages, known faults and citation, one Markdown file each."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -6,7 +6,7 @@ from importlib.resources.abc import Traversable
 from warehouse.errors import ConfigurationError
 
 _SHARED = {"emilia-raw": "emilia", "librilight-cut": "librilight"}
-"""Kinds that are another layout of a corpus that has a card."""
+"""Kinds that are another layout of a corpus with a card."""
 
 
 def _folder() -> Traversable:
@@ -14,13 +14,13 @@ def _folder() -> Traversable:
 
 
 def card_kinds() -> tuple[str, ...]:
-    """What `card` knows, sorted."""
+    """Return the kinds that have a card, sorted."""
     names = [entry.name.removesuffix(".md") for entry in _folder().iterdir() if entry.name.endswith(".md")]
     return tuple(sorted([*names, *_SHARED]))
 
 
 def card(kind: str) -> str:
-    """The card of a corpus as Markdown. Raises ConfigurationError for a kind that has none."""
+    """Return the card of a corpus as Markdown. Raises ConfigurationError for a kind that has none."""
     if kind not in card_kinds():
         raise ConfigurationError(f"There is no card for {kind!r}; there are cards for {', '.join(card_kinds())}.")
     return (_folder() / f"{_SHARED.get(kind, kind)}.md").read_text(encoding="utf-8")

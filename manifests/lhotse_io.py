@@ -1,4 +1,4 @@
-"""Rows of the lake as Lhotse manifests: recordings, supervisions, cuts, and cuts that carry codes.
+"""Write rows of the lake as Lhotse manifests: recordings, supervisions, cuts, and cuts with codes.
 
 Members of an archive become a recording whose source is a command that cuts the bytes out, so stock Lhotse can load
 them. Files are written line by line under a temporary name and depend on the rows alone.
@@ -35,7 +35,7 @@ class ManifestPaths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFacts:
-    """What a cut needs to know of its recording; `size` is 0 for a plain file, `start` the segment's, in seconds."""
+    """Facts of the recording of a cut; `size` is 0 for a plain file, `start` is that of the segment, in seconds."""
 
     path: str
     sample_rate: int
@@ -49,7 +49,7 @@ class AudioFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodesPlace:
-    """Where the codes of an item lie: the part as a path, and the numbers of the codec."""
+    """Location of the codes of an item: the data file, and the numbers of the codec."""
 
     path: str
     num_codebooks: int
@@ -57,7 +57,7 @@ class CodesPlace:
 
 
 def facts_of(row: RecordingRow) -> AudioFacts:
-    """The facts of a usable recording."""
+    """Return the facts of a usable recording."""
     assert row.sample_rate is not None and row.num_samples is not None, "a dropped row has no audio"
     return AudioFacts(
         path=row.path,
@@ -71,8 +71,9 @@ def facts_of(row: RecordingRow) -> AudioFacts:
 
 
 def make_recording(recording_id: str, facts: AudioFacts) -> Recording:
-    """The Lhotse recording of a file or of a range of bytes of an archive."""
+    """Return the Lhotse recording of a file or of a range of bytes of an archive."""
     source, kind = facts.path, "file"
+    # Lhotse has no source type for a range of bytes; a command is read by every version of it.
     if facts.size:
         source, kind = f"tail -c +{facts.offset + 1} {shlex.quote(facts.path)} | head -c {facts.size}", "command"
     channels = list(range(facts.num_channels))
@@ -87,7 +88,7 @@ def make_recording(recording_id: str, facts: AudioFacts) -> Recording:
 
 
 def make_supervisions(row: RecordingRow) -> list[SupervisionSegment]:
-    """One supervision per declared span, or one over everything; a text belongs to a single span only."""
+    """Return one supervision per declared span, or one over everything; a text of the recording needs a single span."""
     assert row.duration is not None, "a dropped row has no audio"
     spans = row.spans or [Span(start=0.0, end=row.duration)]
     texts: list[str | None] = row.span_texts or [row.text if len(spans) == 1 else None] * len(spans)
@@ -129,9 +130,9 @@ def _cut_of(row: RecordingRow, recording: Recording) -> Cut:
 
 
 def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: str, subset: str) -> ManifestPaths:
-    """Write the usable `rows` as `<corpus>_{recordings,supervisions,cuts}_<subset>.jsonl.gz` and say where.
+    """Write the usable `rows` as `<corpus>_{recordings,supervisions,cuts}_<subset>.jsonl.gz` and return their paths.
 
-    Dropped rows are left out. Holds one row at a time; the three files appear together at the end.
+    Dropped rows are left out. One row is in memory at a time; the three files appear together at the end.
     """
     directory.mkdir(parents=True, exist_ok=True)
     paths = ManifestPaths(
@@ -145,21 +146,21 @@ def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: st
             if row.drop_reason is not None:
                 continue
             recording = make_recording(row.recording_id, facts_of(row))
-            spoken = make_supervisions(row)
+            listed = make_supervisions(row)
             cut = _cut_of(row, recording)
-            cut.supervisions = spoken
+            cut.supervisions = listed
             _put(recordings, recording)
             _put(cuts, cut)
-            for supervision in spoken:
+            for supervision in listed:
                 _put(supervisions, supervision)
     return paths
 
 
 def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace) -> MonoCut:
-    """The cut of a training item: its audio, its text, and its codes [T, Q] as the field `codes`.
+    """Return the cut of a training item: its audio, its text, and its codes [T, Q] as the field `codes`.
 
-    `cut.load_codes()` needs `valle.data.codes_reader` to be imported. The codes begin where the cut does; a cut that
-    is truncated loads the frames of its own span. Lhotse rounds the frames of a span: a last frame that is less than
+    `cut.load_codes()` needs `valle.data.codes_reader` to be imported. The codes begin with the cut; a truncated cut
+    loads the frames of its own span. Lhotse rounds the frames of a span: a last frame that is less than
     half filled is left out.
     """
     recording = make_recording(item.recording_id, facts)
@@ -210,7 +211,7 @@ def write_cuts(cuts: Iterable[MonoCut], path: Path) -> int:
 
 @contextmanager
 def _written(path: Path) -> Iterator[BinaryIO]:
-    """A gzip file that appears under its name when all of it has been written; equal lines give equal bytes."""
+    """Open a gzip file that appears under its name when it is complete; equal lines give equal bytes."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with (
@@ -218,6 +219,7 @@ def _written(path: Path) -> Iterator[BinaryIO]:
             gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as file,
         ):
             yield file  # type: ignore[misc]  # typeshed: a GzipFile is a BinaryIO in all but name
+        # Readers of the old manifest keep their file; there is never half a new one.
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -14,8 +14,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from manifests.reading.decoding import AudioDecoder, UndecodableAudio
-from manifests.reading.headers import open_range
+from manifests.audio.decoding import AudioDecoder, UndecodableAudio
+from manifests.audio.headers import open_range
 from manifests.reading.regular import NotRegularFile, open_regular
 
 Samples = NDArray[np.float32]
@@ -110,8 +110,10 @@ def read_audio(location: AudioLocation, sample_rate: int | None = None) -> Audio
     keeps the rate of the file. Raises UnreadableAudio for a missing, undecodable, truncated or empty span, and for
     samples that are not finite or far out of range.
     """
+    # Blocks are joined before mixing: whether channels cancel is a question of the whole span.
     with _open(location) as decoder:
         channels = np.concatenate(list(_decode(decoder, location, _num_samples(decoder, location), 60.0)))
+    _measure_peak(channels, location)
     rate = sample_rate or decoder.sample_rate
     return Audio(_bounded(resample(_mix(channels), decoder.sample_rate, rate), location), rate)
 
@@ -127,9 +129,10 @@ def read_blocks(location: AudioLocation, sample_rate: int, *, block_seconds: flo
         left = _num_samples(decoder, location)
         for block in _decode(decoder, location, left, block_seconds):
             left -= len(block)
+            _measure_peak(block, location)
             samples = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
             if stream is not None:
-                samples = stream.resample_chunk(_bounded(samples, location), last=left == 0)
+                samples = stream.resample_chunk(samples, last=left == 0)
             yield _bounded(samples, location)
 
 
@@ -180,14 +183,20 @@ def _mix(channels: Samples) -> Samples:
     return mean
 
 
-def _bounded(samples: Samples, location: AudioLocation) -> Samples:
-    """Return samples within -1..1. Raises UnreadableAudio for any that are not finite or on another scale."""
+def _measure_peak(samples: Samples, location: AudioLocation) -> float:
+    """Return the largest magnitude. Raises UnreadableAudio for samples that are not finite or on another scale."""
+    # The largest magnitude is NaN or infinite when any sample is.
     peak = float(np.abs(samples).max(initial=0.0))
     if not np.isfinite(peak):
         raise UnreadableAudio("not_finite", location.path)
     if peak > _MAX_PEAK:
         raise UnreadableAudio("out_of_range", f"{location.path}: peak {peak:.3g}, full scale is 1")
-    return np.clip(samples, -1.0, 1.0) if peak > 1.0 else samples
+    return peak
+
+
+def _bounded(samples: Samples, location: AudioLocation) -> Samples:
+    """Return resampled audio within -1..1; resampling raises peaks. Raises UnreadableAudio as `_measure_peak` does."""
+    return np.clip(samples, -1.0, 1.0) if _measure_peak(samples, location) > 1.0 else samples
 
 
 def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:

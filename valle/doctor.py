@@ -1,7 +1,7 @@
-"""What is installed, what is missing, and the one command that fixes it.
+"""Check the installation: libraries, weights, the data root and the machine, with the command that fixes each.
 
-Every check looks and none downloads. Findings are `ok`, `missing` (a part that can be added) or `broken` (it is there
-and does not work); `is_needed` tells what the embedded defaults cannot do without.
+Checks download nothing. A finding is `ok`, `missing` (it can be added) or `broken` (it is there and does not work);
+`is_needed` marks what the embedded defaults need.
 """
 
 import importlib.util
@@ -18,13 +18,13 @@ from valle.backends import weights
 from warehouse.errors import DependencyError, PipelineError
 
 OK, MISSING, BROKEN = "ok", "missing", "broken"
-_INSTALL = "pip install -e ."
+_INSTALL = "pip install valle"
 _MIN_FREE_GIGABYTES = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: `status` is `ok`, `missing` or `broken`; `fix` is a command, empty when all is well."""
+    """Result of one check: `status` is `ok`, `missing` or `broken`; `fix` is a command, empty for `ok`."""
 
     name: str
     status: str
@@ -38,7 +38,7 @@ def _python() -> Finding:
 
 
 def _library(module: str, *, fix: str, distribution: str | None = None, is_needed: bool = True) -> Finding:
-    """A library that can be found, by metadata alone: nothing is imported."""
+    """Find a library by its metadata, without importing it."""
     name = distribution or module
     if importlib.util.find_spec(module) is None:
         return Finding(name, MISSING, "not installed", fix, is_needed)
@@ -51,7 +51,7 @@ def _library(module: str, *, fix: str, distribution: str | None = None, is_neede
 def _torch() -> Finding:
     try:
         import torch
-        import torchaudio  # encodec, vocos and distillmos import it, and it breaks when its torch is another one
+        import torchaudio  # encodec, vocos and distillmos import it, and it fails beside another version of torch
     except (ImportError, OSError, RuntimeError) as error:
         fix = "pip install 'torch>=2.9,<2.15' 'torchaudio>=2.9,<2.12'"
         return Finding("torch", BROKEN, str(error).splitlines()[0], fix)
@@ -67,7 +67,7 @@ def _espeak() -> Finding:
         symbols = open_phonemizer("espeak").phonemize(["hello"], "en")[0]
     except (PipelineError, ImportError, OSError, RuntimeError) as error:
         return Finding("espeak", BROKEN, str(error), fix)
-    return Finding("espeak", OK, f"says hello as {''.join(symbols)}")
+    return Finding("espeak", OK, f"hello is {''.join(symbols)}")
 
 
 def _haqumei() -> Finding:
@@ -75,7 +75,7 @@ def _haqumei() -> Finding:
 
     try:
         symbols = open_phonemizer("espeak").phonemize(["東京"], "ja")[0]
-        detail = f"{phonemizer_revision('espeak', 'ja')} says 東京 as {''.join(symbols)}"
+        detail = f"{phonemizer_revision('espeak', 'ja')} 東京 is {''.join(symbols)}"
     except DependencyError as error:
         return Finding("haqumei", MISSING, str(error), "pip install haqumei", is_needed=False)
     except (PipelineError, ImportError, OSError, RuntimeError) as error:
@@ -154,7 +154,7 @@ def _disk(directory: Path) -> Finding:
     existing = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 1e9
     if free < _MIN_FREE_GIGABYTES:
-        detail = f"{free:.1f} GB free, and {_MIN_FREE_GIGABYTES:.0f} GB are wise"
+        detail = f"{free:.1f} GB free, and {_MIN_FREE_GIGABYTES:.0f} GB are advised"
         return Finding("disk", BROKEN, detail, "export VALLE_DATA=<a folder on a larger disk>")
     return Finding("disk", OK, f"{free:.0f} GB free")
 
@@ -165,7 +165,7 @@ def _cores() -> Finding:
 
 
 def diagnose(data: Path | None = None) -> Sequence[Finding]:
-    """Every check, in the order of the data's road. `data` is where the lake lies (default `VALLE_DATA`, `./data`)."""
+    """Run every check, in the order of the pipeline. `data` is the data root (default `VALLE_DATA`, `./data`)."""
     directory = data or Path(os.environ.get("VALLE_DATA", "data"))
     return [
         _python(),
@@ -174,7 +174,8 @@ def diagnose(data: Path | None = None) -> Sequence[Finding]:
         _library("deltalake", fix=_INSTALL),
         _library("duckdb", fix=_INSTALL),
         _library("lhotse", fix=_INSTALL),
-        _library("deepspeed", fix="pip install 'deepspeed>=0.19'"),
+        # Without it the plain engine trains, the only one elsewhere than on Linux.
+        _library("deepspeed", fix="pip install 'deepspeed>=0.19'", is_needed=False),
         _library("faster_whisper", distribution="faster-whisper", fix="pip install faster-whisper"),
         _espeak(),
         _haqumei(),
@@ -185,7 +186,7 @@ def diagnose(data: Path | None = None) -> Sequence[Finding]:
         _weights("resemblyzer", _resemblyzer, fix="pip install --no-deps Resemblyzer==0.1.4"),
         _weights("dnsmos", _scorer("dnsmos"), fix="pip install --no-deps speechmos==0.0.1.1"),
         _weights("distillmos", _scorer("distillmos"), fix="pip install distillmos xls-r-sqa", is_needed=False),
-        _weights("mini", _mini, fix="git checkout -- valle/codec"),
+        _weights("mini", _mini, fix="pip install --force-reinstall --no-deps valle"),
         _encodec(),
         _data_directory(directory),
         _disk(directory),

@@ -26,6 +26,8 @@ class Report:
     markdown_path: Path
     plots: tuple[Plot, ...]
     page_path: Path | None = None
+    summary: str = ""
+    """The main result in one line, for terminals and logs."""
 
 
 def _cell(value: Any) -> str:

@@ -1,1 +1,1 @@
-"""Store and query everything that was computed: tables, lake, catalogue, views and queries. No torch, no Lhotse."""
+"""Store and query rows: tables, lake, catalogue, views and queries. Imports neither torch nor Lhotse."""

@@ -68,7 +68,7 @@ def publish(temporary: Path, path: Path, *, durable: bool = True) -> None:
 
 
 def is_full(error: OSError) -> bool:
-    """Return whether `error` says that the disk, a quota or the size limit of a file is exhausted."""
+    """Return True if the disk, a quota or the size limit of a file is exhausted, according to `error`."""
     return error.errno in _FULL
 
 

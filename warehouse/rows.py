@@ -130,7 +130,11 @@ class TranscriptPayload(Payload):
     text: Annotated[str | None, "the text in use: the given one where there is one, else the transcription"]
     asr_text: Annotated[str | None, "the transcription"]
     given_text: Annotated[str | None, "the text of the corpus"]
-    disagreement: Annotated[Float32 | None, "word error rate of the transcription against the given text"]
+    disagreement: Annotated[
+        Float32 | None,
+        "word error rate of the transcription against the given text; 0 where both are read alike, the phoneme error "
+        "rate where only the phonemes agree",
+    ]
     language: Annotated[str | None, "ISO 639-1 code"]
     language_probability: Annotated[Float32 | None, "0 to 1"]
     average_logprob: Annotated[Float32 | None, "mean log-probability of the ASR's tokens"]

@@ -1,1 +1,1 @@
-"""What every flow uses at run time: the shard runner, progress, artifacts, events, subprocesses, shutdown."""
+"""Run flows: the shard runner, progress, artifacts, events, subprocesses, shutdown."""

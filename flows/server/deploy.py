@@ -111,11 +111,17 @@ def _content(automation: AutomationCore) -> dict[str, object]:
     }
 
 
+def deployments_file(folder: Path) -> Path:
+    """Return `prefect.yaml` of a checkout, or its copy in the package of an installed wheel."""
+    for path in (folder / "prefect.yaml", folder / "flows" / "prefect.yaml"):
+        if path.exists():
+            return path
+    raise DependencyError(f"There is no prefect.yaml in {folder}; install valle from its wheel or from a checkout.")
+
+
 def declared_deployments(folder: Path) -> tuple[str, ...]:
     """Return the names of the deployments in `prefect.yaml`."""
-    path = folder / "prefect.yaml"
-    if not path.exists():
-        raise DependencyError(f"There is no {path}; deployments need a checkout of the project.")
+    path = deployments_file(folder)
     declared = yaml.safe_load(path.read_text(encoding="utf-8"))["deployments"]
     return tuple(deployment["name"] for deployment in declared)
 
@@ -126,10 +132,10 @@ def deploy_flows(environment: Mapping[str, str], log: Path) -> tuple[str, ...]:
     `environment` names the server; the output of the command goes to the file `log`. Raises ConfigurationError with
     its last line when it fails.
     """
-    names = declared_deployments(checkout())
+    file, names = deployments_file(checkout()), declared_deployments(checkout())
     # Prefect has no public function for a whole prefect.yaml. The file inserts $PWD as the folder of all runs.
     finished = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
         cwd=checkout(),
         env={**environment, "PWD": str(checkout())},
         stdin=subprocess.DEVNULL,

@@ -123,7 +123,7 @@ class LocalServer:
 
 
 def checkout() -> Path:
-    """Return the folder with `prefect.yaml`, in which deployments run."""
+    """Return the folder that holds the packages, in which deployments run: the checkout, or `site-packages`."""
     return Path(__file__).parents[2]
 
 

@@ -6,6 +6,7 @@ from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
+from manifests.audio.inspection import Inspection, hash_text, inspect_file
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.cuts import (
     CutLine,
@@ -16,7 +17,6 @@ from manifests.reading.cuts import (
     pieces_of,
     read_cut_lines,
 )
-from manifests.reading.inspection import Inspection, hash_text, inspect_file
 from manifests.reading.listing import FoundFile, file_source
 from manifests.reading.recording import AudioSource, CorpusMetadata, build_rows
 from manifests.reading.transcripts import lower_capitals
@@ -107,7 +107,7 @@ class LhotseCuts:
 
 
 def find_ranges(found: FoundFile, limit: float) -> Iterator[Source]:
-    """Yield ranges of lines of a list that hold about `limit` bytes of audio and never divide a recording."""
+    """Yield ranges of lines of a list with about `limit` bytes of audio that never divide a recording."""
     whole = file_source(found)
     start = end = 0
     weight = 0.0
@@ -182,11 +182,11 @@ def _weight(line: CutLine) -> float:
 
 
 def _require_duration(inspection: Inspection, recording: Mapping[str, Any]) -> Inspection:
-    """Return the inspection, with a fault where the list says that the recording has another duration."""
+    """Return the inspection, with a fault where the list declares another duration."""
     declared = number_of(recording.get("duration"))
     if inspection.fault or declared is None or abs(declared - (inspection.duration or 0.0)) <= _GUESS_TOLERANCE:
         return inspection
-    detail = f"the file of this name lasts {inspection.duration:.2f} s, not {declared:.2f} s as the list says"
+    detail = f"the file of this name lasts {inspection.duration:.2f} s, not {declared:.2f} s as listed"
     return Inspection(fault="missing_file", detail=detail)
 
 

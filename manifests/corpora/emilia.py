@@ -1,4 +1,4 @@
-"""Emilia and Emilia-YODAS as published: WebDataset tars of `<id>.mp3` and `<id>.json`, read in place.
+"""Read Emilia and Emilia-YODAS as published: WebDataset tars of `<id>.mp3` and `<id>.json`, read in place.
 
 He et al. 2024, "Emilia: An Extensive, Multilingual, and Diverse Speech Dataset for Large-Scale Speech Generation".
 Tars are in `Emilia/<LANG>/<LANG>-B000000.tar` and `Emilia-YODAS/<LANG>/...`; any other layout of tars works too.
@@ -11,11 +11,11 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, ClassVar
 
+from manifests.audio.channels import ChannelMode
+from manifests.audio.inspection import Inspection, inspect_range
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.archive import ArchiveFault, ByteRange, read_member, split_archive
-from manifests.reading.channels import ChannelMode
 from manifests.reading.groups import ArchiveIndex, Utterance, group_members
-from manifests.reading.inspection import Inspection, inspect_range
 from manifests.reading.languages import read_language
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
 from manifests.reading.recording import AudioSource, CorpusMetadata, build_rows
@@ -81,6 +81,7 @@ class Emilia:
         return build_rows(self, source, audio_source, inspection, metadata)
 
     def _utterance(self, source: SourceRow, utterance: Utterance, file: BinaryIO) -> Iterator[RecordingRow]:
+        # Names may have bytes that are not UTF-8; the offset is what finds the audio again.
         name = clean(utterance.named.name)
         audio_source = AudioSource(
             path=source.path,
@@ -184,6 +185,7 @@ def _inspect(utterance: Utterance, file: BinaryIO, channels: ChannelMode) -> Ins
 
 def _speaker(label: str | None, session: str | None) -> str | None:
     """Return a label that is unique in the corpus: YODAS numbers the speakers of each video from zero."""
+    # Emilia's labels contain the session or are contained in it; only YODAS' need the video in front.
     if label is None or session is None or session in label or label in session:
         return label or session
     return f"{session}/{label}"

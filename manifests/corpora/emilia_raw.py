@@ -1,4 +1,4 @@
-"""Emilia in the layout it had before the tars: lists `raw/<LANG>/<LANG>_B00000.jsonl` beside folders of MP3 files.
+"""Read Emilia in the layout it had before the tars: lists `raw/<LANG>/<LANG>_B00000.jsonl` beside folders of MP3 files.
 
 A line has the fields of a tar's JSON; its `wav` is the path of the audio below the folder of the list.
 """
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from manifests.audio.inspection import Inspection, inspect_file
 from manifests.corpora.emilia import Emilia, metadata_of
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
-from manifests.reading.inspection import Inspection, inspect_file
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
 from manifests.reading.recording import AudioSource, CorpusMetadata, build_rows
 from manifests.reading.regular import NotRegularFile, open_regular
@@ -69,6 +69,7 @@ class EmiliaRaw:
             return self._dropped(source, start, "missing_audio", fault, sidecar)
         listed = PurePosixPath(source.relative_path).parent / location.strip()
         path = str(Path(source.path).parent / location.strip())
+        # Two rows of one path would have one id; the second one tells why it is dropped.
         is_repeated = path in seen
         seen.add(path)
         audio_source = AudioSource(

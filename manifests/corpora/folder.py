@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from manifests.audio.audio_files import AUDIO_SUFFIXES
+from manifests.audio.inspection import inspect_file
 from manifests.corpus import CorpusOptions, Source
-from manifests.reading.audio_files import AUDIO_SUFFIXES
-from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
 from manifests.reading.sidecar import read_text
@@ -19,7 +19,7 @@ from warehouse.rows import RecordingRow, SourceRow
 class Folder:
     """Reader of a folder of audio in any format that libsndfile decodes.
 
-    The subset is the first folder below the root. With `options.speaker_from_folder` the folder that holds a file
+    The subset is the first folder below the root. With `options.speaker_from_folder` the folder of a file
     names its speaker; files in the root itself then have none.
     """
 

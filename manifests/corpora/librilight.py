@@ -1,4 +1,4 @@
-"""LibriLight as published: `<part>/<speaker>/<book>/<chapter>.flac` with a JSON file of the same stem, no text.
+"""Read LibriLight as published: `<part>/<speaker>/<book>/<chapter>.flac` with a JSON file of the same stem, no text.
 
 Kahn et al. 2020, "Libri-Light: A Benchmark for ASR with Limited or No Supervision".
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from manifests.audio.inspection import inspect_file
 from manifests.corpus import CorpusOptions, Source
-from manifests.reading.inspection import inspect_file
 from manifests.reading.languages import read_language
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
@@ -21,7 +21,7 @@ from warehouse.rows import RecordingRow, SourceRow
 
 @dataclass(frozen=True, slots=True)
 class LibriLight:
-    """Reader of LibriLight; `root` holds the subsets (`small`, `medium`, ...) or is one of them.
+    """Reader of LibriLight; `root` has the subsets (`small`, `medium`, ...) or is one of them.
 
     The speaker, book id, folded genre, SNR and voice activity of the JSON become columns; every other key, and the
     whole book record, is kept in `extra`. A file without readable JSON is a row with its folder as the speaker.
@@ -64,7 +64,7 @@ def metadata_of(sidecar: Sidecar, path: PurePosixPath, duration: float | None) -
         subset=folders[0] if len(folders) >= 3 else "",
         licence=LibriLight.licence,
         speaker=values.get("speaker", label_of) or (folders[-2] if len(folders) >= 2 else None),
-        # English is what the corpus holds; a book that declares another language, known or not, is not English.
+        # The corpus is English, but a book that declares another language, known or not, is not.
         language=read_language(book, "language") or "en",
         book=book.get("id", label_of) or (folders[-1] if folders else None),
         genre=book.get("meta_genre", text_of),

@@ -1,4 +1,4 @@
-"""LibriLight after its own cutting by voice activity: `<speaker>/<book id>/<chapter>_NNNN.flac`, nothing beside them.
+"""Read LibriLight after its own cutting by voice activity: `<speaker>/<book id>/<chapter>_NNNN.flac`, no sidecars.
 
 The published script glues speech slices up to a target length and deletes the silences between them, so a piece's
 time is not the chapter's time, and it writes neither the mapping nor a sidecar.
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from manifests.audio.inspection import inspect_file
 from manifests.corpora.librilight import LibriLight
 from manifests.corpus import CorpusOptions, Source
-from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
 from warehouse.rows import RecordingRow, SourceRow
@@ -24,7 +24,7 @@ _PIECE = re.compile(r"^(?P<chapter>.+)_(?P<piece>\d+)$")
 class LibriLightCut:
     """Reader of cut LibriLight; speaker and book id are the two folders above a piece.
 
-    `extra` holds the chapter and the number of the piece; the subset is the path above the speaker.
+    `extra` has the chapter and the number of the piece; the subset is the path above the speaker.
     """
 
     kind: ClassVar[str] = "librilight-cut"

@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
+from manifests.audio.audio_files import AUDIO_SUFFIXES
+from manifests.audio.inspection import inspect_file
 from manifests.corpus import CorpusOptions, Source
-from manifests.reading.audio_files import AUDIO_SUFFIXES
-from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
 from manifests.reading.regular import read_limited
@@ -25,7 +25,7 @@ _SPEAKER_TABLES = ("SPEAKERS.txt", "SPEAKERS.TXT", "speakers.tsv")
 
 @dataclass(frozen=True, slots=True)
 class LibriTts:
-    """Reader of LibriTTS and LibriTTS-R; `root` holds the subsets (`train-clean-100`, ...).
+    """Reader of LibriTTS and LibriTTS-R; `root` has the subsets (`train-clean-100`, ...).
 
     The normalised text is the transcript and the original one goes into `extra`; `book` is reader and chapter. A
     speaker table in or above the root adds the reader's gender and name to `extra`.
@@ -55,7 +55,7 @@ class LibriTts:
 
 @dataclass(frozen=True, slots=True)
 class LibriSpeech:
-    """Reader of LibriSpeech; `root` holds the subsets (`dev-clean`, ...).
+    """Reader of LibriSpeech; `root` has the subsets (`dev-clean`, ...).
 
     The transcript is in capitals without punctuation; it is given in lower case, since capitals may be spelled out by a
     phonemizer. Everything else as in `LibriTts`.

@@ -1,4 +1,4 @@
-"""Read a corpus made by `manifests.synthesis.synthesize`: a table `corpus.tsv` and the clips it names."""
+"""Read a corpus of `manifests.synthesis.synthesize`: a table `corpus.tsv` and the clips it names."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
+from manifests.audio.inspection import inspect_file
 from manifests.corpus import CorpusOptions, Source, identify
-from manifests.reading.inspection import inspect_file
 from manifests.reading.listing import FoundFile, file_source, require_folder
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
 from warehouse.errors import ManifestError

@@ -1,4 +1,4 @@
-"""The demo corpus that comes with the project: synthetic clips of 28 voices with their texts."""
+"""Read the demo corpus of the project: synthetic clips of 28 voices with their texts."""
 
 import csv
 from collections.abc import Iterator
@@ -26,12 +26,12 @@ class DemoClip:
 
 
 def demo_folder() -> Path:
-    """The folder of `corpus.tsv` and `audio/`."""
+    """Return the folder of `corpus.tsv` and `audio/`."""
     return Path(str(files("manifests"))) / "demo"
 
 
 def demo_clips() -> Iterator[DemoClip]:
-    """The clips of `corpus.tsv`, in the order of their ids."""
+    """Yield the clips of `corpus.tsv`, in the order of their ids."""
     folder = demo_folder()
     with (folder / "corpus.tsv").open(encoding="utf-8", newline="") as table:
         for row in csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE):

@@ -1,7 +1,7 @@
-"""The demo corpus in the published formats of LibriLight and Emilia, so that a first run takes the real road.
+"""Lay out the demo corpus in the published formats of LibriLight and Emilia, for a first run of the whole pipeline.
 
-`librilight/small/<speaker>/<book>/<chapter>.flac` holds five voices, their clips joined with pauses, without text.
-`emilia/Emilia/EN/EN-B000000.tar` holds the other fifteen training voices, `EN-B000001.tar` the eight held-out ones.
+`librilight/small/<speaker>/<book>/<chapter>.flac` has five voices, their clips joined with pauses, without text.
+`emilia/Emilia/EN/EN-B000000.tar` has the other fifteen training voices, `EN-B000001.tar` the eight held-out ones.
 The bytes and the modification times depend on the clips alone, so the ids and fingerprints do as well.
 """
 
@@ -43,7 +43,7 @@ _MARK = {"licence": "Apache-2.0", "origin": "synthetic"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoLayout:
-    """Where the demo corpora lie, and the labels of the speakers that no model may be trained on.
+    """Folders of the demo corpora, and the labels of the speakers that no model may be trained on.
 
     The labels are those of the tables when the corpus is ingested under the name `emilia`.
     """
@@ -62,7 +62,7 @@ class _Item:
 
 
 def lay_out_demo(directory: Path, *, clips: Sequence[DemoClip] | None = None) -> DemoLayout:
-    """Write the demo corpora below `directory` and say where they are.
+    """Write the demo corpora below `directory` and return their folders.
 
     `clips` are the ones to lay out, sorted by id; all of them by default (about 25 CPU seconds, on every core).
     A second call with the same clips leaves complete files as they are. Raises ManifestError when the folder cannot
@@ -123,7 +123,7 @@ def _voices(clips: Sequence[DemoClip], split: str) -> list[str]:
 
 
 def _emilia_speakers(clips: Sequence[DemoClip]) -> dict[str, str]:
-    """Voice -> label. As in Emilia, the last digit of the number is the tar: 0 for training, 1 for held out."""
+    """Return voice -> label. As in Emilia, the last digit of the number is the tar: 0 for training, 1 for held out."""
     training = [voice for voice in _voices(clips, "main") if voice not in LIBRILIGHT_VOICES]
     numbers = {voice: 10 * index for index, voice in enumerate(training)}
     numbers |= {voice: 10 * index + 1 for index, voice in enumerate(_voices(clips, HELD_OUT))}
@@ -184,7 +184,7 @@ def _encode(samples: Samples, sample_rate: int, container: str, subtype: str) ->
 
 
 def _book(number: int, clips: Sequence[DemoClip]) -> Iterator[_Item]:
-    """The chapters of one voice: clips of all kinds in turn, joined with pauses."""
+    """Yield the chapters of one voice: clips of all kinds in turn, joined with pauses."""
     speaker, book = str(9000 + number), f"demo_reader_{number:02d}_0000"
     mixed = sorted(clips, key=lambda clip: identify(clip.id))  # digits and sentences mixed, in an order that is fixed
     for chapter, start in enumerate(range(0, len(mixed), CLIPS_PER_CHAPTER)):
@@ -192,14 +192,14 @@ def _book(number: int, clips: Sequence[DemoClip]) -> Iterator[_Item]:
         rng = np.random.default_rng([number, chapter])
         samples, spans = _join(mixed[start : start + CLIPS_PER_CHAPTER], rng)
         noisy, snr = _add_noise(samples, spans, rng)
-        # the published sidecars hold NaN here and there, and a reader has to live with it
+        # some published sidecars have NaN here, so the demo has one too
         sidecar = _chapter(number, mixed[0].speaker, samples, spans) | {"snr": snr if chapter else math.nan}
         yield _Item(f"{stem}.flac", _encode(noisy, LIBRILIGHT_RATE, "FLAC", "PCM_16"))
         yield _Item(f"{stem}.json", json.dumps(sidecar).encode())
 
 
 def _join(clips: Sequence[DemoClip], rng: np.random.Generator) -> tuple[Samples, list[tuple[int, int]]]:
-    """Clips with pauses of 0.5 to 1 s around them, and the samples at which each begins and ends."""
+    """Return clips with pauses of 0.5 to 1 s around them, and the samples at which each begins and ends."""
     pieces: list[Samples] = []
     spans = []
     position = 0
@@ -214,7 +214,7 @@ def _join(clips: Sequence[DemoClip], rng: np.random.Generator) -> tuple[Samples,
 
 
 def _add_noise(samples: Samples, spans: Sequence[tuple[int, int]], rng: np.random.Generator) -> tuple[Samples, float]:
-    """The samples with white noise `_SNR` decibels below the speech, and the ratio that came out."""
+    """Return the samples with white noise `_SNR` decibels below the speech, and the measured ratio."""
     power = float(np.mean(np.concatenate([samples[start:end] for start, end in spans]) ** 2))
     noise = rng.standard_normal(len(samples)).astype(np.float32) * np.float32(math.sqrt(power / 10 ** (_SNR / 10)))
     return samples + noise, round(10 * math.log10(power / float(np.mean(noise**2))), 4)
@@ -240,7 +240,7 @@ def _chapter(number: int, voice: str, samples: Samples, spans: Sequence[tuple[in
 
 
 def _on_grid(start: int, end: int, duration: float) -> list[float]:
-    """A span in seconds, widened to the grid of the published voice activity."""
+    """Return a span in seconds, widened to the grid of the published voice activity."""
     first = math.floor(start / LIBRILIGHT_RATE / _VOICE_FRAME)
     last = math.ceil(end / LIBRILIGHT_RATE / _VOICE_FRAME)
     return [round(first * _VOICE_FRAME, 2), min(round(last * _VOICE_FRAME, 2), duration)]

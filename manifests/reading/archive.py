@@ -87,6 +87,7 @@ def _next_group(file: BinaryIO, target: int) -> int | None:
     header = _find_header(file, -(-target // BLOCK) * BLOCK)
     if header is None:
         return None
+    # The stem of the first header is that of a group already begun, so its end is not known: the second change is.
     changes, stem = 0, None
     for info in _headers(file, header):
         if _is_system_file(info.name):

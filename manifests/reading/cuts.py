@@ -102,13 +102,14 @@ def cut_fault(line: CutLine) -> str | None:
 def pieces_of(line: CutLine) -> list[CutPiece]:
     """Return the pieces of a cut without fault: one per supervision, or the cut itself where it has none.
 
-    The only supervision of a cut holds for all of it, unless the cut is much longer. Supervisions that are tagged as
+    The only supervision of a cut applies to all of it, unless the cut is much longer. Supervisions that are tagged as
     music or noise are left out.
     """
     cut = line.cut.values
     start, duration = number_of(cut.get("start")) or 0.0, number_of(cut.get("duration")) or 0.0
     window = Span(start=start, end=start + duration)
     listed = cut.get("supervisions")
+    # The JSON is anybody's: a supervision that is no object is left out like one without times.
     supervisions = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     if not supervisions:
         return [CutPiece(line=line, span=window, channel=_channel_of(cut))]
@@ -157,18 +158,19 @@ def _channel_of(item: Mapping[str, Any]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class LocatedAudio:
-    """The file that a list means; `is_guess` when it was found by the end of its path alone."""
+    """The file of a recording; `is_guess` when it was found by the end of its path alone."""
 
     path: str
     is_guess: bool
 
 
 def locate_audio(location: str, folder: Path) -> LocatedAudio:
-    """Return the file at `location`, below the folder of the list or one above it: recipes write either.
+    """Return the file at `location`, below the folder of the list or one above it: recipes use both.
 
-    A list that was moved with its audio, or was made elsewhere, names folders that do not exist: then the longest end
+    A list from another place names folders that do not exist: then the longest end
     of the path, of two names at least, that exists below one of these folders.
     """
+    # Published lists name `download/librilight/...`: one of their folders is where the user keeps the corpus.
     bases = (folder, *folder.parents)
     parts = PurePosixPath(location).parts
     for first in range(max(1, len(parts) - 1)):

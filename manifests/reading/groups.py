@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from manifests.audio.audio_files import is_audio_name
 from manifests.reading.archive import ArchiveFault, ByteRange, Member, list_members
-from manifests.reading.audio_files import is_audio_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ class ArchiveIndex:
         size = file.seek(0, 2)
         self._audio: dict[str, Member] = {}
         self._json: dict[str, Member] = {}
+        # The first of equal names wins, as in the readers of a range: later ones are repetitions.
         for member in list_members(file, ByteRange(0, size)):
             if isinstance(member, ArchiveFault) or member.is_cut_off:
                 break
@@ -112,6 +113,7 @@ def _runs(members: Iterator[Member | ArchiveFault]) -> Iterator[_Run | ArchiveFa
                 yield _Run(run, is_before_fault=True)
             yield member
             return
+        # A name that comes again begins another utterance, which the readers report as a repetition.
         is_repeated = any(member.name == other.name for other in run)
         if run and (is_repeated or member.stem != run[0].stem):
             yield _Run(run)
@@ -132,6 +134,7 @@ def _utterance(members: list[Member], seen: set[str], index: Callable[[], Archiv
         return Utterance(identity=json.stem, named=json, audio=None, json=json)
     identity, is_repeated = audio.stem, audio.stem in seen
     seen.add(audio.stem)
+    # Beside a broken end the partner is what was lost; elsewhere it may be anywhere in the archive.
     if json is None and run.cut_off is None:
         json, is_repeated = index().json_of(audio), is_repeated or index().is_repeated(audio)
         identity = audio.key if json is not None and json.stem != audio.stem else identity

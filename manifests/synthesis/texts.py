@@ -1,8 +1,8 @@
-"""What synthetic speakers say: digit strings, sentences over a closed vocabulary, and a few general sentences.
+"""Draw texts for synthesis: digit strings, sentences over a closed vocabulary, and a few general sentences.
 
-Every line is drawn from (seed, voice, index) alone, so a corpus can be continued, or its middle made again, without its
-beginning. One text in twenty is reserved for tests: which ones, its hash says, so that no training line of any seed
-is ever the text of a test.
+Every line is drawn from (seed, voice, index) alone, so a corpus can be continued, or its middle drawn again, without
+its beginning. One text in twenty is reserved for tests, by its hash, so that no training line of any seed is ever the
+text of a test.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ PATTERN: tuple[Kind, ...] = (
     "digits", "sentence", "digits", "digits", "sentence", "digits", "sentence", "digits", "digits", "sentence",
     "digits", "general", "digits", "sentence", "digits", "sentence", "digits", "digits", "sentence", "digits",
 )  # fmt: skip
-"""The kinds of a voice's lines, over and over: 12 digit strings, 7 sentences and 1 general sentence in 20."""
+"""Kinds of a voice's lines, repeated: 12 digit strings, 7 sentences and 1 general sentence in 20."""
 
 SPEEDS = (0.9, 1.0, 1.0, 1.1)
 
@@ -63,7 +63,7 @@ _APART = re.compile(r"[^a-z']+")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing to say: `prompt` as it is written for the synthesizer, and how fast.
+    """A text to synthesize: `prompt` as it is written for the synthesizer, and the speed.
 
     `text` is lower-case words without punctuation for kinds `digits` and `sentence`, and the prompt for all others.
     """
@@ -75,35 +75,35 @@ class Line:
 
 
 class TextSource(Protocol):
-    """What draws the lines of a corpus: this module, or `manifests.synthesis.open_texts.OpenTexts`."""
+    """A source of the lines of a corpus: this module, or `manifests.synthesis.open_texts.OpenTexts`."""
 
-    def draw_line(self, seed: int, voice: str, index: int, *, spoken: Collection[str] = ()) -> Line:
-        """Return a training line: neither reserved nor one of `spoken`."""
+    def draw_line(self, seed: int, voice: str, index: int, *, excluded: Collection[str] = ()) -> Line:
+        """Return a training line: neither reserved nor in `excluded`."""
         ...
 
-    def draw_test_line(self, seed: int, voice: str, index: int, *, spoken: Collection[str] = ()) -> Line:
-        """Return a test line: reserved and not one of `spoken`."""
+    def draw_test_line(self, seed: int, voice: str, index: int, *, excluded: Collection[str] = ()) -> Line:
+        """Return a test line: reserved and not in `excluded`."""
         ...
 
 
-def draw_line(seed: int, voice: str, index: int, *, spoken: Collection[str] = ()) -> Line:
-    """Line `index` of a voice's training lines; its text is neither reserved nor one of `spoken` (`words_of`)."""
+def draw_line(seed: int, voice: str, index: int, *, excluded: Collection[str] = ()) -> Line:
+    """Return training line `index` of a voice; its text is neither reserved nor in `excluded` (`words_of`)."""
     kind = PATTERN[index % len(PATTERN)]
-    return _draw(seed, voice, index, kind, lambda words: not is_reserved(words) and words not in spoken)
+    return _draw(seed, voice, index, kind, lambda words: not is_reserved(words) and words not in excluded)
 
 
-def draw_test_line(seed: int, voice: str, index: int, *, spoken: Collection[str] = ()) -> Line:
-    """Digit string `index` of a voice's test lines; its text is reserved and not one of `spoken` (`words_of`)."""
-    return _draw(seed, voice, index, "digits", lambda words: is_reserved(words) and words not in spoken)
+def draw_test_line(seed: int, voice: str, index: int, *, excluded: Collection[str] = ()) -> Line:
+    """Return test line `index` of a voice, a digit string; its text is reserved and not in `excluded` (`words_of`)."""
+    return _draw(seed, voice, index, "digits", lambda words: is_reserved(words) and words not in excluded)
 
 
 def is_reserved(text: str) -> bool:
-    """Whether a text belongs to tests, by its words alone: case and punctuation make no difference."""
+    """Return whether a text belongs to tests, by its words alone: case and punctuation make no difference."""
     return hashlib.sha256(words_of(text).encode()).digest()[0] < _RESERVED
 
 
 def words_of(text: str) -> str:
-    """The words of an English text in lower case with one space between them."""
+    """Return the words of an English text in lower case with one space between them."""
     return " ".join(_APART.sub(" ", text.lower()).split())
 
 
@@ -114,7 +114,7 @@ def _draw(seed: int, voice: str, index: int, kind: Kind, is_allowed: Callable[[s
         words = words_of(prompt)
         if is_allowed(words):
             return Line(kind, prompt if kind == "general" else words, prompt, rng.choice(SPEEDS))
-    raise ConfigurationError(f"Every {kind} text for {voice} is taken: avoid fewer texts.")
+    raise ConfigurationError(f"Every {kind} text for {voice} is excluded: avoid fewer texts.")
 
 
 def digit_string(rng: random.Random) -> str:

@@ -4,7 +4,6 @@
 """
 
 import shutil
-import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -61,11 +60,6 @@ def only_run(client: SyncPrefectClient, flow: str) -> FlowRun:
     wanted = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]))
     (run,) = wait_until(lambda: client.read_flow_runs(flow_run_filter=wanted), 300)
     return run
-
-
-def asked_to_cancel(client: SyncPrefectClient, run: FlowRun) -> float:
-    """Return the time of the click for the server, in seconds since 1970."""
-    return next(state.timestamp.timestamp() for state in client.read_flow_run_states(run.id) if state.is_cancelling())
 
 
 def is_under_way(client: SyncPrefectClient, key: str) -> bool:
@@ -132,10 +126,9 @@ def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint
     pages.see_in_tab("Artifacts", "progress-train-browser", 300)
     pages.shoot("training-progress")
     pages.cancel_run()
-    wait_until(lambda: not processes_of_run(server, run.id), 60, pause=0.1)
-    took = time.time() - asked_to_cancel(client, run)
-    assert wait_for_run(client, run.id, 180).state.is_cancelled()
-    assert took < 15, f"ending the trainer took {took:.1f} s"
+    # `tests/faults/cancel.py` measures the seconds.
+    wait_until(lambda: not processes_of_run(server, run.id), 600)
+    assert wait_for_run(client, run.id, 600).state.is_cancelled()
     pages.see_state("Cancelled", 300)
     pages.shoot("cancelled")
     left = latest_checkpoint(data_root.runs / "browser")

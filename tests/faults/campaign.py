@@ -122,7 +122,7 @@ class Campaign:
         corpus = ["--corpus.kind", "folder", "--corpus.root", str(self.clips), "--corpus.name", "clips"]
         said = ["--corpus.options.language", "en", "--corpus.options.licence", "Apache-2.0"]
         layout = ["--corpus.options.speaker-from-folder", f"--corpus.options.shard-megabytes={SHARD_MEGABYTES}"]
-        quick = ["--no-stages.transcribe.check-given", "--stages.quality.scorers", "[]"]
+        quick = ["--stages.transcribe.no-check-given", "--stages.quality.scorers", "[]"]
         return [*corpus, *said, *layout, *quick, "--data", str(self._data)]
 
     @property

@@ -40,4 +40,4 @@ def test_a_cancelled_run_without_a_worker_gets_sigterm_from_its_watcher(prefect_
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         client.set_flow_run_state(run.id, Cancelling(), force=True)
-        assert process.wait(60) == -signal.SIGTERM
+        assert process.wait(300) == -signal.SIGTERM

@@ -15,6 +15,7 @@ from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, Settings, temporary_settings
 
+from flows.parameters import DemoParameters
 from flows.runtime.events import announce, start_once
 from flows.select import select
 from flows.server import deploy
@@ -31,7 +32,7 @@ from flows.server.local_server import (
     supervisor_pid,
 )
 from flows.server.password import create_password
-from valle.cli.flow import run as run_flow
+from valle.cli.flow import prefect_session
 from valle.data_root import DataRoot
 from warehouse.errors import ConfigurationError
 
@@ -185,8 +186,8 @@ def test_a_flow_of_a_shell_says_that_it_lives_as_often_as_the_automation_wants(
 ) -> None:
     monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "180")  # so that it is put back
     monkeypatch.delenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY")
-    with pytest.raises(ConfigurationError):
-        run_flow("select", ["--selection.name", "Not A Name!"])
+    with prefect_session(DemoParameters()):
+        pass
     dead, _ = automations()
     assert isinstance(dead.trigger, EventTrigger)
     frequency = Settings().flows.heartbeat_frequency

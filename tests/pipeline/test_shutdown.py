@@ -19,7 +19,7 @@ from warehouse.upkeep.fsck import fsck
 ROOT = Path(__file__).parents[2]
 VALLE = [sys.executable, "-c", "import sys; from valle.cli import main; sys.exit(main())"]
 # As in `tests.pipeline.road.QUICK`: no ASR has to listen.
-QUICK = ["--no-stages.transcribe.check-given", "--stages.quality.scorers", "[]"]
+QUICK = ["--stages.transcribe.no-check-given", "--stages.quality.scorers", "[]"]
 NUM_CLIPS = 36
 pytestmark = pytest.mark.slow
 

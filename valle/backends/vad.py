@@ -1,7 +1,7 @@
-"""Voice activity: 16 kHz samples, whole or as a stream, to speech probabilities and speech spans.
+"""Detect speech: 16 kHz samples, in one array or as a stream, to speech probabilities and speech spans.
 
-The default is Silero VAD (MIT), whose ONNX graph over a sequence of frames lies in the `silero-vad` wheel. It runs on
-one thread and carries its state from block to block, so a recording of any length needs the memory of one block.
+The default is Silero VAD (MIT); its ONNX graph over a sequence of frames is in the `silero-vad` wheel. The state is
+passed from block to block, so a recording of any length needs the memory of one block.
 """
 
 from collections.abc import Iterable
@@ -18,22 +18,22 @@ from warehouse.rows import Span
 
 SAMPLE_RATE = 16_000
 FRAME_LENGTH = 512
-"""Samples that one probability stands for: 32 ms."""
+"""Samples per probability: 32 ms."""
 FRAME_SECONDS = FRAME_LENGTH / SAMPLE_RATE
-_CONTEXT = 64
+_CONTEXT = 64  # samples of the frame before that the graph needs in front of each frame
 _BLOCK_FRAMES = 1024
 
 Probabilities = NDArray[np.float32]  # [frames]
 
 
 class VoiceActivityDetector(Protocol):
-    """Says how likely each 32 ms frame of a 16 kHz stream holds speech."""
+    """A model that gives each 32 ms frame of a 16 kHz stream a speech probability."""
 
     def speech_probabilities(self, blocks: Iterable[Samples]) -> Probabilities:
-        """Consecutive 16 kHz blocks of any lengths to one probability per 512 samples, the last frame zero-padded."""
+        """Return one probability per 512 samples of consecutive 16 kHz blocks; the last frame is zero-padded."""
 
     def speech_spans(self, samples: Samples) -> list[Span]:
-        """16 kHz samples to spans of speech, in seconds and in order."""
+        """Return the spans of speech in 16 kHz samples, in seconds and in order."""
 
 
 def spans_from_probabilities(
@@ -44,9 +44,9 @@ def spans_from_probabilities(
     min_speech: float = 0.25,
     min_pause: float = 0.1,
 ) -> list[Span]:
-    """Speech spans by hysteresis: speech begins at `onset` and ends where it stays below `offset` for `min_pause`.
+    """Find speech spans by hysteresis: from `onset` until the probability is below `offset` for `min_pause` seconds.
 
-    Spans shorter than `min_speech` seconds are noise and left out.
+    Spans shorter than `min_speech` seconds are noise and are omitted.
     """
     starts_and_ends: list[tuple[int, int]] = []
     min_pause_frames = max(1, round(min_pause / FRAME_SECONDS))
@@ -59,7 +59,7 @@ def spans_from_probabilities(
             if frame - quiet_since + 1 >= min_pause_frames:
                 starts_and_ends.append((start, quiet_since))
                 start = quiet_since = -1
-        elif start >= 0:
+        elif start >= 0:  # at or above the offset: the pause was too short
             quiet_since = -1
     if start >= 0:
         starts_and_ends.append((start, quiet_since if quiet_since >= 0 else len(probabilities)))
@@ -74,6 +74,7 @@ def frames_of(blocks: Iterable[Samples]) -> Iterable[Samples]:
     """Regroup a stream into arrays [n, 512] of whole frames; the last frame is padded with zeros."""
     rest: Samples = np.zeros(0, np.float32)
     for block in blocks:
+        # A long block is passed in pieces, which bound the memory of one call of the session.
         rest = np.concatenate((rest, block)) if len(rest) else block
         for begin in range(0, len(rest) - FRAME_LENGTH + 1, _BLOCK_FRAMES * FRAME_LENGTH):
             chunk = rest[begin : begin + _BLOCK_FRAMES * FRAME_LENGTH]
@@ -97,7 +98,7 @@ class SileroVad:
         )
 
     def speech_probabilities(self, blocks: Iterable[Samples]) -> Probabilities:
-        """See `VoiceActivityDetector`."""
+        """Return speech probabilities, as `VoiceActivityDetector` defines them."""
         hidden = np.zeros((1, 1, 128), np.float32)
         cell = np.zeros((1, 1, 128), np.float32)
         context = np.zeros((1, _CONTEXT), np.float32)
@@ -113,7 +114,7 @@ class SileroVad:
         return np.concatenate(probabilities) if probabilities else np.zeros(0, np.float32)
 
     def speech_spans(self, samples: Samples) -> list[Span]:
-        """See `VoiceActivityDetector`."""
+        """Return speech spans; the padding of the last frame is never part of one."""
         duration = len(samples) / SAMPLE_RATE
         spans = spans_from_probabilities(self.speech_probabilities([samples]))
         return [Span(start=span.start, end=min(span.end, duration)) for span in spans]
@@ -125,16 +126,16 @@ def _silero_path() -> Path:
 
 def _check_name(name: str) -> None:
     if name != "silero":
-        raise ConfigurationError(f"there is no voice activity detector called {name!r}: use `silero`.")
+        raise ConfigurationError(f"unknown voice activity detector {name!r}: use `silero`.")
 
 
 def open_voice_activity(name: str, *, threads: int = 1) -> VoiceActivityDetector:
-    """The detector called `name`. Raises DependencyError when its weights are not installed."""
+    """Open the detector `name`; raise DependencyError when its weights are not installed."""
     _check_name(name)
     return SileroVad(_silero_path(), threads=threads)
 
 
 def voice_activity_revision(name: str) -> str:
-    """Name and revision of its weights, without loading them."""
+    """Return the name and the revision of the weights, without loading them."""
     _check_name(name)
     return f"{name}@{file_revision(_silero_path())}"

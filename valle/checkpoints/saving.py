@@ -26,18 +26,19 @@ from warehouse.errors import CheckpointError, StorageError
 def new_checkpoint(checkpoint: Path) -> Iterator[Path]:
     """Yield a temporary directory; when the body ends without an error, flush it and rename it to `checkpoint`.
 
-    A checkpoint of that name is replaced. Raises CheckpointError when the body or the renaming fails for lack of
-    space or permission; the temporary directory is removed then.
+    A checkpoint of that name, which is a damaged one, is set aside. Raises CheckpointError when the body or the
+    renaming fails for lack of space or permission; the temporary directory is removed then.
     """
     temporary = checkpoint.with_name(f".{checkpoint.name}.tmp")
-    replaced = checkpoint.with_name(f".{checkpoint.name}.old.tmp")
     try:
+        # Left by a killed process; its files must not get into this checkpoint.
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
         _flush(temporary)
+        # A directory cannot replace another that is not empty.
         if checkpoint.exists():
-            checkpoint.replace(replaced)
+            set_aside(checkpoint)
         temporary.replace(checkpoint)
         _flush_directory(checkpoint.parent)
     except (OSError, SafetensorError, StorageError) as error:
@@ -48,8 +49,7 @@ def new_checkpoint(checkpoint: Path) -> Iterator[Path]:
             f"{checkpoint.parent} and start again{kept}."
         ) from error
     finally:
-        for leftover in (temporary, replaced):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_model(directory: Path, card: CheckpointCard, weights: Mapping[str, Tensor]) -> None:
@@ -81,16 +81,13 @@ def save_checkpoint(
     with new_checkpoint(checkpoint) as temporary:
         write_state(state_path(temporary), state)
         write_model(temporary, card, weights)
+    # Only after the new one is durable, so that a run always has a whole checkpoint.
     for old in list_checkpoints(checkpoint.parent.parent)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def remove_temporary_directories(run_dir: Path) -> None:
     """Remove what killed processes of a run left behind; each may be as large as a checkpoint."""
-    for replaced in (run_dir / "checkpoints").glob(".step-*.old.tmp"):
-        checkpoint = replaced.with_name(replaced.name.removeprefix(".").removesuffix(".old.tmp"))
-        if not checkpoint.exists():  # killed between the two renames
-            replaced.replace(checkpoint)
     for leftover in (run_dir / "checkpoints").glob(".step-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
 

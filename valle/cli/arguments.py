@@ -1,104 +1,170 @@
-"""From a pydantic model to flags and back: the one road by which every command gets its options.
+"""From command-line tokens and YAML files to option models, and from their errors to sentences.
 
-Flags are the dotted names of the fields (`--corpus.kind`, `--stages.transcribe.model`), with their descriptions and
-defaults. `--config FILE.yaml` gives the same fields as a file; flags win over it.
+Flags are the dotted names of the fields of a model (`--corpus.kind`, `--stages.transcribe.model`), with their
+descriptions and defaults. `--config FILE.yaml` gives the same fields as a file; flags override it.
 """
 
-import json
+import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import BoundArguments
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_origin
 
 import yaml
+from cyclopts import (
+    App,
+    Argument,
+    ArgumentCollection,
+    CycloptsError,
+    MissingArgumentError,
+    Parameter,
+    Token,
+    UnknownCommandError,
+    UnusedCliTokensError,
+)
+from cyclopts.argument import update_argument_collection
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict, SettingsError
 
 from warehouse.errors import ConfigurationError
 
-M = TypeVar("M", bound=BaseModel)
+FIELDS = Parameter(name="*")
+"""Annotation of a parameter whose fields are the options of the command."""
 
 
-def parse(model: type[M], command: str, arguments: Sequence[str]) -> M:
-    """The options of `command` as an instance of `model`.
+class CommandLineError(ConfigurationError):
+    """A command or option that does not exist, or a command without a value that it needs."""
 
-    Raises ConfigurationError, one sentence per wrong option; `--help` prints the flags and ends the process.
+
+class OptionsFile:
+    """The option values of a YAML file, as a source of cyclopts that command-line flags override."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Add the values of the file to the arguments without a value. Raises ConfigurationError for a bad file."""
+        try:
+            content = yaml.safe_load(self._path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise ConfigurationError(f"Cannot read the options in {self._path}: {reason}") from error
+        if not isinstance(content, dict):
+            raise ConfigurationError(f"{self._path} holds no options; it should be a YAML mapping of field names.")
+        # null means that an option is left at its default, as in a form.
+        update_argument_collection(
+            _without_nulls(content), str(self._path), arguments, root_keys=(), allow_unknown=False
+        )
+
+
+def _without_nulls(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        str(name): _without_nulls(value) if isinstance(value, Mapping) else value
+        for name, value in content.items()
+        if value is not None
+    }
+
+
+def split_lists(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Split the values of list options at commas: `--scorers dnsmos,distillmos`; `[]` is the empty list."""
+    for argument in arguments:
+        if get_origin(argument.hint) in (tuple, list):
+            argument.tokens = [piece for token in argument.tokens for piece in _split(token)]
+
+
+def _split(token: Token) -> Iterator[Token]:
+    # A positional value is one path, which may have a comma in its name.
+    if not token.keyword or not isinstance(token.value, str):
+        return iter([token])
+    values = [value.strip().strip("\"'") for value in token.value.strip().strip("[]").split(",")]
+    if values == [""] and not token.value.strip():
+        return iter([token])  # the value of a flag such as `--empty-scorers`
+    if values == [""]:
+        return iter([token.evolve(value="", implicit_value=())])
+    return (token.evolve(value=value, index=index) for index, value in enumerate(values))
+
+
+def keep_given_defaults(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Complete a partly given group by its default: `workers: Workers = Workers(width=2)` keeps the width.
+
+    Pydantic replaces the whole default of a field as soon as one value of it is given.
     """
-    flags, from_file = _split_config(list(arguments))
-    settings: Any = type(model.__name__, (_Flags, model), {"__doc__": model.__doc__, "__module__": model.__module__})
-    settings.model_config["cli_prog_name"] = f"valle {command}"
+    for group in arguments:
+        default = group.field_info.default
+        if not isinstance(default, BaseModel) or not default.model_fields_set:
+            continue
+        inside = [argument for argument in arguments if argument.keys[: len(group.keys)] == group.keys]
+        # A group without a value gets its default from pydantic.
+        if any(argument.tokens for argument in inside):
+            content = {group.name.removeprefix("--"): default.model_dump(mode="json", exclude_unset=True)}
+            update_argument_collection(content, "default", arguments, root_keys=(), allow_unknown=True)
+
+
+def read_options_from(app: App, config: Path | None) -> None:
+    """Set where the commands of `app` get options from: the command line, then a YAML file, then their defaults."""
+    files = [] if config is None else [OptionsFile(config)]
+    app.config = (*files, split_lists, keep_given_defaults)
+
+
+def parse(app: App, tokens: Sequence[str]) -> tuple[Callable[..., Any], BoundArguments]:
+    """Return the function of a command line with its arguments.
+
+    Raises CommandLineError for an unknown command or option, and ConfigurationError for values that are refused.
+    """
     try:
-        given = CliApp.run(settings, cli_args=flags) if not from_file else _merged(settings, flags, from_file)
-        content = given.model_dump(include=set(model.model_fields), round_trip=True, exclude_unset=True)
-        return model.model_validate(content)
+        command, bound, _ = app.parse_args(list(tokens), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        if isinstance(error, MissingArgumentError) and error.argument is not None:
+            raise CommandLineError(_missing(error.argument)) from error
+        if isinstance(error.__cause__, ValidationError):  # cyclopts lets pydantic convert values
+            raise ConfigurationError(_refused(error.__cause__)) from error
+        raise CommandLineError(_sentence(error)) from error
     except ValidationError as error:
-        raise ConfigurationError("; ".join(_sentence(problem) for problem in error.errors())) from error
-    except SettingsError as error:  # a list or mapping that is no JSON
-        raise ConfigurationError(_unreadable_flag(error)) from error
+        raise ConfigurationError(_refused(error)) from error
+    return command, bound
 
 
-class _Flags(BaseSettings):
-    model_config = SettingsConfigDict(
-        cli_kebab_case=True,
-        cli_implicit_flags=True,
-        cli_avoid_json=True,
-        nested_model_default_partial_update=True,
-        env_prefix="VALLE_OPTION_UNUSED_",
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-    )
-
-
-def _merged(settings: Any, flags: list[str], from_file: dict[str, Any]) -> Any:
-    """Flags over file: the file's fields become flags in front of the given ones."""
-    return CliApp.run(settings, cli_args=[*_as_flags(from_file), *flags])
-
-
-def _as_flags(content: dict[str, Any], prefix: str = "") -> list[str]:
-    flags: list[str] = []
-    for name, value in content.items():
-        path = f"{prefix}{str(name).replace('_', '-')}"
-        if isinstance(value, dict):
-            flags += _as_flags(value, f"{path}.")
-        elif isinstance(value, bool):
-            flags.append(f"--{path}" if value else f"--no-{path}")
-        elif value is not None:
-            flags.append(f"--{path}={json.dumps(value) if isinstance(value, list) else value}")
-    return flags
-
-
-def _split_config(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
-    flags, content = [], {}
-    while arguments:
-        argument = arguments.pop(0)
-        if argument == "--config" or argument.startswith("--config="):
-            name = argument.partition("=")[2] or (arguments.pop(0) if arguments else "")
-            content = _read_yaml(Path(name))
-        else:
-            flags.append(argument)
-    return flags, content
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
+def run_command(app: App, tokens: Sequence[str]) -> int:
+    """Parse a command line, run its command and return the exit code. Errors as `parse` and the command."""
+    command, bound = parse(app, tokens)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"Cannot read the options in {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{path} holds no options; it should be a YAML mapping of field names.")
-    return content
+        return int(command(*bound.args, **bound.kwargs) or 0)
+    except ValidationError as error:  # options that a command completed
+        raise ConfigurationError(_refused(error)) from error
 
 
-def _sentence(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
-    what = str(problem["msg"]).removeprefix("Value error, ")  # pydantic's, before what a validator of ours says
-    return f"--{where}: {what}" if where else what
+def _sentence(error: CycloptsError) -> str:
+    if isinstance(error, UnknownCommandError | UnusedCliTokensError):
+        return _unknown_command(error)
+    return " ".join(str(error).split())
 
 
-def _unreadable_flag(error: SettingsError) -> str:
-    field = str(error).split('"')[1] if '"' in str(error) else ""
-    return f"--{field.replace('_', '-')}: a value cannot be read ({error.__cause__}); lists are written 1,2,3."
+def _refused(error: ValidationError) -> str:
+    return "; ".join(_problem(problem) for problem in error.errors())
+
+
+def _unknown_command(error: UnknownCommandError | UnusedCliTokensError) -> str:
+    """Name the command that is most similar; cyclopts would import the modules of all commands for its list."""
+    [name, *_] = error.unused_tokens or [""]
+    known = [command for command in error.app or () if not command.startswith("-")]
+    # `error` itself would import the modules of all commands, torch and Prefect among them, to list them.
+    similar = difflib.get_close_matches(name, known, n=1)
+    group = " ".join(error.command_chain or ())
+    given = f"{group} {name}".strip()
+    if similar:
+        return f"There is no command {given!r}; did you mean {f'{group} {similar[0]}'.strip()!r}?"
+    return f"There is no command {given!r}; there are {', '.join(known)}."
+
+
+def _missing(argument: Argument) -> str:
+    required = [child.name for child in argument.children if child.required]
+    return f"{' and '.join(required or [argument.name])} must have a value."
+
+
+def _problem(problem: Any) -> str:
+    name = ".".join(str(key) for key in problem["loc"]).replace("_", "-")
+    message = str(problem["msg"]).removeprefix("Value error, ")  # pydantic's, before the message of our validators
+    return f"--{name}: {message}" if name else message
 
 
 def say(text: str) -> None:

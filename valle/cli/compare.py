@@ -1,32 +1,24 @@
-"""`valle evaluate compare A B`: the verdict on two systems of the lake, in words."""
+"""`valle evaluate compare A B`: the difference between two systems of the lake, in one sentence."""
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import CliPositionalArg
 
-from valle.cli.arguments import parse, say
+from valle.cli.arguments import FIELDS, say
 from valle.data_root import open_data_root
 from valle.evaluation.stats.bootstrap import BootstrapOptions
 from valle.evaluation.stats.compare import StoredComparison, compare_stored
 
 
 class CompareOptions(BaseModel):
-    """Compare two systems of the lake, paired on the same utterances and trials.
-
-    A system is `EVALUATION:SYSTEM`; the evaluation alone if it has one model, the system alone if it is in one only.
-    """
+    """Options of `valle evaluate compare`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    a: CliPositionalArg[str]
-    """The system that is judged."""
-    b: CliPositionalArg[str]
-    """The system that it is compared with."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
     normaliser: str | None = None
@@ -39,12 +31,20 @@ class CompareOptions(BaseModel):
     """Seed of the bootstrap."""
 
 
-def run(command: str, arguments: Sequence[str]) -> int:
-    """Print the verdict."""
-    options = parse(CompareOptions, command, arguments)
+def compare(
+    a: Annotated[str, Parameter(help="The system in question.")],
+    b: Annotated[str, Parameter(help="The system that it is compared to.")],
+    /,
+    *,
+    options: Annotated[CompareOptions, FIELDS] = CompareOptions(),
+) -> int:
+    """Compare two systems of the lake, paired on the same utterances and trials.
+
+    A system is `EVALUATION:SYSTEM`; the evaluation alone if it has one model, the system alone if it is in one only.
+    """
     result = compare_stored(
-        options.a,
-        options.b,
+        a,
+        b,
         open_data_root(options.data).lake,
         normaliser=options.normaliser,
         options=BootstrapOptions(replicas=options.replicas, seed=options.seed),

@@ -1,31 +1,27 @@
-"""`valle evaluate aggregate FILE [FILE]`: scores of a table of transcripts, and the paired verdict of two of them."""
+"""`valle evaluate aggregate FILE [FILE]`: scores of a table of transcripts, and the paired difference of two."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import CliPositionalArg
 
-from valle.cli.arguments import parse, say
+from valle.cli.arguments import FIELDS, say
 from valle.evaluation.metrics.external import read_transcripts
-from valle.evaluation.stats.aggregate import Clustering, Comparison, SystemScores, Verdict, aggregate, compare
+from valle.evaluation.stats.aggregate import Clustering, Comparison, SystemScores, Verdict, compare
+from valle.evaluation.stats.aggregate import aggregate as aggregate_rows
 from valle.evaluation.stats.bootstrap import BootstrapOptions, Estimate, PairedDifference
 from valle.text.normalise import DEFAULT_NORMALISER, get_normaliser
 from warehouse.errors import ConfigurationError
 
 
 class AggregateOptions(BaseModel):
-    """Score one table of transcripts, or two and compare them.
-
-    A table is tab-separated text, gzipped or not, with the columns utterance, trial, reference, hypothesis, sim_o.
-    """
+    """Options of `valle evaluate aggregate`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    files: CliPositionalArg[list[Path]] = Field(min_length=1, max_length=2)
-    """One table, or two to compare."""
     normaliser: str = DEFAULT_NORMALISER
     """Text normaliser that both texts go through."""
     language: str = "en"
@@ -40,21 +36,26 @@ class AggregateOptions(BaseModel):
     """Seed of the bootstrap."""
 
 
-def run(command: str, arguments: Sequence[str]) -> int:
-    """Print the scores of the files."""
-    options = parse(AggregateOptions, command, arguments)
-    if len(options.files) > 2:
-        raise ConfigurationError("Give one file to score or two to compare, not more.")
+def aggregate(
+    *files: Annotated[Path, Parameter(help="One table, or two to compare.")],
+    options: Annotated[AggregateOptions, FIELDS] = AggregateOptions(),
+) -> int:
+    """Score one table of transcripts, or two and compare them.
+
+    A table is tab-separated text, gzipped or not, with the columns utterance, trial, reference, hypothesis, sim_o.
+    """
+    if len(files) not in (1, 2):
+        raise ConfigurationError("Give one file to score or two to compare.")
     normaliser = get_normaliser(options.normaliser)
     bootstrap = BootstrapOptions(replicas=options.replicas, seed=options.seed)
-    tables = [read_transcripts(path, normaliser, language=options.language) for path in options.files]
-    systems = [aggregate(table.rows, options=bootstrap, clustering=options.clustering)[0] for table in tables]
+    tables = [read_transcripts(path, normaliser, language=options.language) for path in files]
+    systems = [aggregate_rows(table.rows, options=bootstrap, clustering=options.clustering)[0] for table in tables]
     paired = (
         compare(*(table.rows for table in tables), options=bootstrap, clustering=options.clustering)
         if len(tables) == 2
         else None
     )
-    excluded = {str(path): table.excluded for path, table in zip(options.files, tables, strict=True) if table.excluded}
+    excluded = {str(path): table.excluded for path, table in zip(files, tables, strict=True) if table.excluded}
     if options.format == "json":
         say(_as_json(systems, paired, options, excluded))
     else:
@@ -76,7 +77,7 @@ def _rate(micro: Estimate, macro: Estimate) -> dict[str, Any]:
 
 
 def _mean(estimate: Estimate | None) -> dict[str, Any] | None:
-    """The shape of a rate, so that every metric is read the same way: the mean over lines is both."""
+    """Return a mean in the shape of a rate, so that all metrics are read alike: it is both micro and macro."""
     return None if estimate is None else {"mean": estimate.value} | _rate(estimate, estimate)
 
 

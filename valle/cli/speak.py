@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict
-from pydantic_settings import CliPositionalArg
 
-from valle.checkpoints.runs import EMBEDDED, latest_checkpoint, newest_checkpoint
-from valle.cli.arguments import parse, say
-from valle.cli.progress import SentenceProgress
-from valle.data_root import open_data_root
+from valle.cli.arguments import FIELDS, CommandLineError, say
+from valle.cli.terminal import SentenceProgress
 from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions, read_sampling
 from warehouse.errors import ConfigurationError
 
@@ -22,13 +20,14 @@ if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Prompt, Synthesizer
 
 
+_TEXT = "Text of any length; - reads it from standard input."
+
+
 class SpeakOptions(BaseModel):
-    """Speak a text in the voice of a prompt."""
+    """Options of `valle speak`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    text: CliPositionalArg[str] = ""
-    """Text of any length; - reads it from standard input."""
     text_file: Path | None = None
     """UTF-8 file with the text, instead."""
     prompt: Path | None = None
@@ -42,8 +41,8 @@ class SpeakOptions(BaseModel):
     language: str = "en"
     """ISO 639-1 code."""
     run: str | None = None
-    """Name of a training run, whose newest checkpoint speaks. By default the run that was trained last, or else
-    `words`, which comes with the package."""
+    """Name of a training run, whose newest checkpoint speaks. By default the embedded checkpoint, or a run with a
+    better measured word error rate on the same sentences."""
     checkpoint: Path | None = None
     """A checkpoint directory, instead of a run."""
     device: str = "cpu"
@@ -58,12 +57,19 @@ class SpeakOptions(BaseModel):
     """How one of several candidates is chosen."""
 
 
-def run(command: str, arguments: Sequence[str]) -> int:
-    """Speak a text; return 1 when a sentence is missing from the speech."""
-    # pydantic resolves the annotations of the options at run time, but no torch is among them: `--help` is fast.
-    options = parse(SpeakOptions, command, arguments)
+def speak(
+    text: Annotated[
+        str, Parameter(help="Text of any length; `-` reads it from standard input.", allow_leading_hyphen=True)
+    ] = "",
+    /,
+    *,
+    options: Annotated[SpeakOptions, FIELDS] = SpeakOptions(),
+) -> int:
+    """Synthesize a text in the voice of a prompt; 1 when a sentence is missing from the speech."""
+    if text.startswith("--"):  # a leading hyphen is allowed for `-`, and for texts such as "-5 degrees"
+        raise CommandLineError(f"Unknown option: {text}.")
     _check_suffixes(options)
-    text = _read_text(options)
+    text = _read_text(text, options)
     checkpoint = _find_checkpoint(options)
     from valle.backends.registry import Backends
     from valle.synthesis.long_form import iterate_passages
@@ -89,13 +95,13 @@ def _check_suffixes(options: SpeakOptions) -> None:
         raise ConfigurationError(f"--codes must end in .npy, not {options.codes.name!r}.")
 
 
-def _read_text(options: SpeakOptions) -> str:
-    if bool(options.text) == (options.text_file is not None):
+def _read_text(text: str, options: SpeakOptions) -> str:
+    if bool(text) == (options.text_file is not None):
         raise ConfigurationError("Give a text, - for standard input, or --text-file.")
     try:
         if options.text_file is not None:
             return options.text_file.read_text(encoding="utf-8-sig")
-        return sys.stdin.buffer.read().decode("utf-8-sig") if options.text == "-" else options.text
+        return sys.stdin.buffer.read().decode("utf-8-sig") if text == "-" else text
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The text cannot be read ({error}); give UTF-8 text.") from error
 
@@ -130,7 +136,7 @@ def _write(passages: Iterator[Passage], options: SpeakOptions, sample_rate: int)
                 progress.clear()
                 _report(passage.piece)
                 progress.update(num_done, num_pieces, file.seconds)
-        finally:
+        finally:  # an interruption ends with the seconds that are in the file
             progress.clear()
             if file.seconds:
                 sentences = f" ({num_done} of {num_pieces} sentences)" if num_pieces > 1 else ""
@@ -166,9 +172,14 @@ def _advice(piece: Piece) -> str:
 def _find_checkpoint(options: SpeakOptions) -> Path:
     if options.checkpoint is not None:
         return options.checkpoint
-    runs = open_data_root(options.data).runs
+    from valle.checkpoints.runs import newest_checkpoint
+    from valle.data_root import open_data_root
+    from valle.synthesis.default_checkpoint import choose_checkpoint
+
+    data_root = open_data_root(options.data)
     if options.run is not None:
-        return newest_checkpoint(runs, options.run)
-    trained = sorted(runs.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    found = (checkpoint for path in trained if (checkpoint := latest_checkpoint(path)) is not None)
-    return next(found, None) or newest_checkpoint(runs, EMBEDDED)
+        return newest_checkpoint(data_root.runs, options.run)
+    # On standard error: standard output has the file and scores only.
+    default = choose_checkpoint(data_root)
+    sys.stderr.write(f"valle: {default.reason}\n")
+    return default.directory

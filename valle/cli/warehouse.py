@@ -1,13 +1,13 @@
 """Commands about the lake and the catalogue: sql, stats, catalogue, fsck, compact, vacuum, retry."""
 
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import CliPositionalArg
 
-from valle.cli.arguments import parse, say
+from valle.cli.arguments import FIELDS, say
 from valle.data_root import DataRoot, open_data_root
 from warehouse.catalogue.answers import AnswerFormat, print_answer, write_answer
 from warehouse.catalogue.display import format_table
@@ -15,7 +15,9 @@ from warehouse.catalogue.views import connect, named_queries, named_query, run_q
 from warehouse.errors import ConfigurationError
 
 
-class _Located(BaseModel):
+class LakeOptions(BaseModel):
+    """Options of a command about the lake."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     data: Path | None = None
@@ -27,85 +29,60 @@ class _Located(BaseModel):
         return open_data_root(self.data)
 
 
-class SqlOptions(_Located):
-    """Ask the catalogue, by SQL or by the name of a kept query; without either, list the kept queries."""
+class SqlOptions(LakeOptions):
+    """Options of `valle sql`."""
 
-    sql: CliPositionalArg[str] = ""
-    """The query."""
     query: str | None = None
-    """Name of a kept query."""
+    """Name of a named query."""
     format: AnswerFormat = "table"
-    """How to write the answer."""
+    """Format of the result."""
     out: Path | None = None
-    """File for the whole answer; needed for parquet."""
+    """File for the whole result; needed for parquet."""
     limit: int = Field(default=100, ge=1)
     """Most rows that a table prints."""
 
 
-class StatsOptions(_Located):
-    """Tables and plots of everything in the catalogue."""
+class StatsOptions(LakeOptions):
+    """Options of `valle stats`."""
 
     out: Path | None = None
     """Folder for the report; by default `reports/corpus` below the data root."""
 
 
-class CatalogueOptions(_Located):
-    """Rebuild the DuckDB file from the lake."""
+class VacuumOptions(LakeOptions):
+    """Options of `valle lake vacuum`."""
 
-
-class FsckOptions(_Located):
-    """Check every promise of the lake."""
-
-
-class CompactOptions(_Located):
-    """Merge small data files of the lake."""
-
-
-class VacuumOptions(_Located):
-    """Remove files of the lake that nothing names."""
-
-    grace_hours: float = Field(default=24.0, ge=0)
-    """Files written or replaced since are spared: a writer may be about to commit them, a reader may read them."""
+    grace_hours: float = Field(default=24.0, ge=0, allow_inf_nan=False)
+    """Files written or replaced since are kept: a writer may be about to commit them, a reader may read them."""
     dry_run: bool = False
-    """Only say what would be removed."""
+    """Only print what would be removed."""
 
 
-class RetryOptions(_Located):
-    """Forget dropped rows of a stage, so that the next run tries them again."""
+class RetryOptions(LakeOptions):
+    """Options of `valle data retry`."""
 
-    stage: CliPositionalArg[str]
-    """The stage, or `ingest`."""
     reason: str | None = None
     """Only rows dropped for this reason."""
     corpus: str | None = None
     """Only rows of this corpus."""
 
 
-def run(command: str, arguments: Sequence[str]) -> int:
-    """Run one of the commands of this module."""
-    handlers: dict[str, Callable[[Sequence[str]], int]] = {
-        "sql": _sql,
-        "stats": _stats,
-        "catalogue": _catalogue,
-        "fsck": _fsck,
-        "compact": _compact,
-        "vacuum": _vacuum,
-        "retry": _retry,
-    }
-    return handlers[command](arguments)
-
-
-def _sql(arguments: Sequence[str]) -> int:
-    options = parse(SqlOptions, "sql", arguments)
-    if not options.sql and not options.query:
+def sql(
+    sql: Annotated[str, Parameter(help="The query, in DuckDB's SQL.")] = "",
+    /,
+    *,
+    options: Annotated[SqlOptions, FIELDS] = SqlOptions(),
+) -> int:
+    """Query the catalogue by SQL or by the name of a named query; without either, list the named queries."""
+    if not sql and not options.query:
         width = max(map(len, named_queries()))
         say("\n".join(f"{name.ljust(width)}  {query.question}" for name, query in named_queries().items()))
         return 0
-    if options.sql and options.query:
+    if sql and options.query:
         raise ConfigurationError("Give either a query or the name of one, not both.")
-    sql = named_query(options.query).sql if options.query else options.sql
+    text = named_query(options.query).sql if options.query else sql
     with connect(options.data_root.lake.snapshot()) as connection:
-        answer = run_query(connection, sql)
+        answer = run_query(connection, text)
     if options.out is not None:
         write_answer(answer, options.out, options.format)
         say(f"{answer.num_rows:,} rows: {options.out}")
@@ -114,10 +91,10 @@ def _sql(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _stats(arguments: Sequence[str]) -> int:
+def stats(*, options: Annotated[StatsOptions, FIELDS] = StatsOptions()) -> int:
+    """Write tables and plots of everything in the catalogue."""
     from valle.statistics.corpus_report import corpus_report
 
-    options = parse(StatsOptions, "stats", arguments)
     directory = options.out or options.data_root.reports / "corpus"
     with connect(options.data_root.lake.snapshot()) as connection:
         for name in ("hours_by_corpus", "hours_by_language", "drops_by_reason"):
@@ -127,51 +104,55 @@ def _stats(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _catalogue(arguments: Sequence[str]) -> int:
-    options = parse(CatalogueOptions, "catalogue", arguments)
+def catalogue(*, options: Annotated[LakeOptions, FIELDS] = LakeOptions()) -> int:
+    """Rebuild the DuckDB file from the lake."""
     path = options.data_root.catalogue.refresh()
     say(f"{path}\nOpen it with: duckdb -readonly {path}")
     return 0
 
 
-def _fsck(arguments: Sequence[str]) -> int:
-    from warehouse.upkeep.fsck import fsck
+def fsck(*, options: Annotated[LakeOptions, FIELDS] = LakeOptions()) -> int:
+    """Check every promise of the lake; 1 when one is broken."""
+    from warehouse.upkeep.fsck import fsck as check_lake
 
-    options = parse(FsckOptions, "fsck", arguments)
-    check = fsck(options.data_root.lake)
-    say(
-        f"{check.data_files} data files, {check.rows:,} rows, {len(check.orphans)} orphaned files "
-        "(`valle vacuum` removes them)"
-    )
+    check = check_lake(options.data_root.lake)
+    orphans = f"{len(check.orphans)} orphaned files (`valle lake vacuum` removes them)"
+    say(f"{check.data_files} data files, {check.rows:,} rows, {orphans}")
     for fault in check.faults:
         say(f"{fault.table}: {fault.kind}: {fault.what}")
     say("The lake is sound." if check.is_sound else f"{len(check.faults)} faults.")
     return 0 if check.is_sound else 1
 
 
-def _compact(arguments: Sequence[str]) -> int:
-    from warehouse.upkeep.maintenance import compact
+def compact(*, options: Annotated[LakeOptions, FIELDS] = LakeOptions()) -> int:
+    """Merge small files of the lake."""
+    from warehouse.upkeep.maintenance import compact as compact_lake
 
-    options = parse(CompactOptions, "compact", arguments)
-    for done in compact(options.data_root.lake):
+    for done in compact_lake(options.data_root.lake):
         say(f"{done.table}: {done.files_before} data files are now {done.files_after}")
+    # The catalogue names data files that are gone now.
     options.data_root.catalogue.refresh()
     return 0
 
 
-def _vacuum(arguments: Sequence[str]) -> int:
-    from warehouse.upkeep.maintenance import vacuum
+def vacuum(*, options: Annotated[VacuumOptions, FIELDS] = VacuumOptions()) -> int:
+    """Remove files of the lake that no table refers to."""
+    from warehouse.upkeep.maintenance import vacuum as vacuum_lake
 
-    options = parse(VacuumOptions, "vacuum", arguments)
-    done = vacuum(options.data_root.lake, grace_hours=options.grace_hours, dry_run=options.dry_run)
+    done = vacuum_lake(options.data_root.lake, grace_hours=options.grace_hours, dry_run=options.dry_run)
     say(f"{'Would remove' if options.dry_run else 'Removed'} {done.files} files, {done.size / 1e6:.1f} MB")
     return 0
 
 
-def _retry(arguments: Sequence[str]) -> int:
+def retry(
+    stage: Annotated[str, Parameter(help="The stage, or `ingest`.")],
+    /,
+    *,
+    options: Annotated[RetryOptions, FIELDS] = RetryOptions(),
+) -> int:
+    """Remove dropped rows of a stage, so that the next run processes them again."""
     from warehouse.upkeep.retry import forget_drops
 
-    options = parse(RetryOptions, "retry", arguments)
-    forgotten = forget_drops(options.data_root.lake, options.stage, reason=options.reason, corpus=options.corpus)
-    say(f"Forgot {forgotten} dropped rows of {options.stage}; run `valle prepare` again to retry them.")
+    removed = forget_drops(options.data_root.lake, stage, reason=options.reason, corpus=options.corpus)
+    say(f"Removed {removed} dropped rows of {stage}; run `valle prepare` again to retry them.")
     return 0

@@ -22,7 +22,7 @@ def export_run(
     """
     path = run_directory / CHECKPOINT
     if not path.exists():
-        raise TrainingError(f"{path} does not exist; train first with `valle train-codec`")
+        raise TrainingError(f"{path} does not exist; train first with `valle codec train`")
     saved = read_state(path)
     if not saved["trainer"]["has_filters"]:
         raise TrainingError(f"{path} is still in its first stage and cannot speak; train on")

@@ -1,1 +1,1 @@
-"""From a selection to batches: training sets, their codes, and what is drawn from them. Lhotse is known only here."""
+"""Training data: training sets, their codes, sampled rows and batches. Only this package imports Lhotse."""

@@ -1,7 +1,7 @@
-"""Codes straight from the Parquet parts of the lake: a fast reader for training, and one that Lhotse cuts find.
+"""Readers of codes from the Parquet files of the lake: a fast one for training, and one for Lhotse cuts.
 
-A storage key is "<row group>:<row>". Row groups are decoded whole, only the columns asked for, and kept in a cache
-that forgets the least recently used; the AR reads one eighth of the bytes.
+A storage key is "<row group>:<row>". Row groups are decoded whole, only the requested columns, and cached until they
+are the least recently used; the AR reads one eighth of the bytes.
 """
 
 import threading
@@ -31,7 +31,7 @@ class _Group:
     size: int  # bytes
 
     def codes(self, row: int, start: int, stop: int | None) -> Codes:
-        """Codes [K', stop - start] of one row."""
+        """Slice the codes [K', stop - start] of one row."""
         parts = []
         for column in self.columns:
             first, last = int(column.starts[row]), int(column.starts[row + 1])
@@ -55,9 +55,9 @@ def _read_group(path: Location, row_group: int, num_codebooks: int) -> _Group:
 
 
 class CodesReader:
-    """Reads codes of rows by (part, row group, row), keeping up to `cache_bytes` of decoded row groups.
+    """Reads codes of rows by (data file, row group, row) and caches up to `cache_bytes` of decoded row groups.
 
-    Safe to use from several threads.
+    Thread-safe.
     """
 
     def __init__(self, lake: Location, *, cache_bytes: int = 256 << 20) -> None:
@@ -70,9 +70,9 @@ class CodesReader:
     def read(
         self, part: str, row_group: int, row: int, *, num_codebooks: int, start: int = 0, stop: int | None = None
     ) -> Codes:
-        """Frames `start` to `stop` of the first `num_codebooks` codebooks of one row: int16 [K', T].
+        """Read frames `start` to `stop` of the first `num_codebooks` codebooks of one row: int16 [K', T].
 
-        `part` is relative to the lake. Raises LakeError when the part cannot be read.
+        `part` is a data file relative to the lake. Raises LakeError when it cannot be read.
         """
         key = (part, row_group, num_codebooks)
         with self._lock:
@@ -81,6 +81,7 @@ class CodesReader:
                 group = _read_group(self._lake / part, row_group, num_codebooks)
                 self._groups[key] = group
                 self._held += group.size
+                # The group just read stays, however large it is: its rows are requested one by one.
                 while self._held > self._cache_bytes and len(self._groups) > 1:
                     _, oldest = self._groups.popitem(last=False)
                     self._held -= oldest.size
@@ -97,9 +98,9 @@ def _num_codebooks(path: str, row_group: int) -> tuple[int | None, ...]:
 
 @register_reader
 class ParquetCodesReader(FeaturesReader):
-    """Lhotse's way to the same codes: `storage_type` "parquet_codes", `storage_path` a part, key "<group>:<row>".
+    """Lhotse's reader of the same codes: `storage_type` "parquet_codes", `storage_path` a data file.
 
-    An array in Lhotse is [T, K], time first.
+    Keys are "<group>:<row>". An array in Lhotse is [T, K], time first.
     """
 
     name = "parquet_codes"
@@ -109,7 +110,7 @@ class ParquetCodesReader(FeaturesReader):
         self._reader = CodesReader(self._path.parent)
 
     def read(self, key: str, left_offset_frames: int = 0, right_offset_frames: int | None = None) -> Codes:
-        """Codes [T, K] of a row, from `left_offset_frames` up to `right_offset_frames`."""
+        """Read the codes [T, K] of a row, from `left_offset_frames` up to `right_offset_frames`."""
         row_group, row = (int(number) for number in key.split(":"))
         codes = self._reader.read(
             self._path.name,

@@ -53,6 +53,7 @@ class Collator:
                 f"Segment {items.ids[item]} has {codes.shape[1]} frames of codes, but its training set lists "
                 f"{items.num_frames[item]}; make the set again with `valle select`."
             )
+        # An index outside a table of embeddings ends a GPU process without naming the row.
         if int(np.max(codes)) >= self._config.codebook_size or int(np.min(codes)) < 0:
             raise TrainingError(f"Segment {items.ids[item]} has codes outside 0 to {self._config.codebook_size - 1}.")
         return codes

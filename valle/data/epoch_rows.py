@@ -36,6 +36,7 @@ class _StreamNumbers:
 def _sample_copies(items: Items, seed: int, epoch: int) -> tuple[Ints, Ints]:
     """Return the item and the copy number of each row: an item of weight 2.3 has two rows, and a third in 30 %."""
     everything = np.arange(len(items))
+    # An integer part of copies for sure and a random one for the rest: the variance is as small as it can be.
     floor = np.floor(items.weights)
     has_extra = uniform(seed, epoch, Stream.COPIES, everything) < items.weights - floor
     count = floor.astype(np.int64) + has_extra
@@ -54,6 +55,7 @@ def _sample_prompt_items(
     speaker, drawn = items.speaker[item], numbers(Stream.PROMPT_ITEM)
     first = items.speaker_starts[speaker]
     num_others = items.speaker_starts[speaker + 1] - first - 1
+    # Items of a speaker are neighbours in `by_speaker`, so an index into that span chooses one without any search.
     index = (drawn * num_others).astype(np.int64)
     index += index >= items.rank[item] - first  # step over the item itself
     exists = num_others > 0
@@ -76,6 +78,7 @@ def sample_rows(items: Items, options: RowOptions, config: ModelConfig, epoch: i
     shortest, longest = (max(1, round(seconds * config.frame_rate)) for seconds in options.prompt_seconds)
     prompt_frames = shortest + (numbers(Stream.PROMPT_LENGTH) * (longest - shortest + 1)).astype(np.int64)
 
+    # One number decides both dropouts, so that their ratios are of all rows and never overlap.
     dropout = numbers(Stream.PROMPT_DROPOUT)
     exists, prompt_item = _sample_prompt_items(items, item, numbers, options.similar_prompt_ratio)
     has_prompt = exists & (dropout >= options.condition_dropout + options.prompt_dropout)
@@ -119,8 +122,10 @@ def _assign_tasks(
 
 def sample_mask(rows: EpochRows, index: int, length: int, *, seed: int, epoch: int) -> NDArray[np.bool_]:
     """Sample which of `length` elements of a row are hidden; at least one."""
+    # 24 bits hold the frames of any utterance, so no two elements of an epoch share a key.
     keys = (rows.item[index] << 24) + np.arange(length)
     numbers = uniform(seed, epoch, Stream.MASK, keys, int(rows.copy[index]))
     hidden = numbers < rows.mask_ratio[index]
+    # A row without a hidden element would have no label and no loss.
     hidden[int(numbers.argmin())] = True
     return hidden

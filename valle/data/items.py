@@ -1,4 +1,4 @@
-"""The items of one split as flat arrays: nothing per utterance lives on the Python heap."""
+"""Items of one split as flat arrays, without a Python object per utterance."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from warehouse.errors import TrainingError
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Columns of a split, one entry per item unless said otherwise."""
+    """Columns of a split, one entry per item unless noted."""
 
     ids: pa.ChunkedArray
     symbol_ids: NDArray[np.int64]  # of all items, one after the other
@@ -21,31 +21,31 @@ class Items:
     language_ids: NDArray[np.int64]
     num_frames: NDArray[np.int64]
     weights: NDArray[np.float64]
-    parts: tuple[str, ...]  # distinct parts
+    parts: tuple[str, ...]  # distinct data files
     part: NDArray[np.int64]  # index into `parts`
     row_group: NDArray[np.int64]
     row: NDArray[np.int64]
     speaker: NDArray[np.int64]  # index of the speaker
     by_speaker: NDArray[np.int64]  # items sorted by speaker
-    rank: NDArray[np.int64]  # place of each item in `by_speaker`
+    rank: NDArray[np.int64]  # index of each item in `by_speaker`
     speaker_starts: NDArray[np.int64]  # [speakers + 1], into `by_speaker`
-    similar: NDArray[np.int32]  # [items, n] the items of the speaker that sound most like it, nearest first, then -1
+    similar: NDArray[np.int32]  # [items, n] most similar items of the speaker, nearest first, then -1
 
     def __len__(self) -> int:
         return len(self.num_frames)
 
     def symbols_of(self, item: int) -> NDArray[np.int64]:
-        """The symbol ids of one item."""
+        """Return the symbol ids of one item."""
         return self.symbol_ids[self.symbol_starts[item] : self.symbol_starts[item + 1]]
 
     @property
     def num_symbols(self) -> NDArray[np.int64]:
-        """Symbols of each item."""
+        """Return the number of symbols of each item."""
         return np.diff(self.symbol_starts)
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Distinct values in sorted order, and the index of each entry's value."""
+    """Return the distinct values in sorted order, and the index of each entry's value."""
     values = sorted(column.unique().to_pylist())
     return tuple(values), pc.index_in(column, pa.array(values)).to_numpy().astype(np.int64)
 
@@ -53,8 +53,9 @@ def _coded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], NDArray[np.int64]]
 def _encoded(
     column: pa.ChunkedArray, encode: Callable[[Sequence[str]], list[int]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Ids of all utterances one after the other, and where each begins. Each distinct symbol is encoded once."""
+    """Concatenate the ids of all utterances; returns them and the start of each. Encodes each distinct symbol once."""
     begin, end = encode([])
+    # A corpus has millions of symbols and a few hundred distinct ones.
     flat = column.combine_chunks().flatten().dictionary_encode()
     ids = np.array([encode([symbol])[1] for symbol in flat.dictionary.to_pylist()], dtype=np.int64)
     counts = pc.list_value_length(column).to_numpy().astype(np.int64)
@@ -68,28 +69,28 @@ def _encoded(
 
 
 def _similar(table: pa.Table) -> NDArray[np.int32]:
-    """Lists of segments as numbers of items; what is not in the table is left out."""
+    """Convert lists of segments to indices of items; segments outside the table are left out."""
     lists = table["similar"].combine_chunks() if "similar" in table.column_names else pa.nulls(table.num_rows)
     if lists.null_count == len(lists):
         return np.zeros((table.num_rows, 0), dtype=np.int32)
     owner = pc.list_parent_indices(lists).to_numpy()
     numbers = pc.index_in(pc.list_flatten(lists), table["segment_id"].combine_chunks())
-    is_here = numbers.is_valid().to_numpy(zero_copy_only=False)
-    owner, item = owner[is_here], numbers.drop_null().to_numpy()
+    is_known = numbers.is_valid().to_numpy(zero_copy_only=False)
+    owner, item = owner[is_known], numbers.drop_null().to_numpy()
     count = np.bincount(owner, minlength=table.num_rows)
-    place = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    column = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     similar = np.full((table.num_rows, count.max(initial=0)), -1, dtype=np.int32)
-    similar[owner, place] = item
+    similar[owner, column] = item
     return similar
 
 
 def load_items(
     table: pa.Table, encode: Callable[[Sequence[str]], list[int]], language_id: Callable[[str], int]
 ) -> Items:
-    """Items of a table with the columns of `TrainingItemRow`.
+    """Load items from a table with the columns of `TrainingItemRow`.
 
-    `encode` turns phonemes into ids, symbol by symbol, between one id that begins and one that ends.
-    Raises TrainingError when empty.
+    `encode` maps phonemes to ids, symbol by symbol, between the ids of `<bos>` and `<eos>`. Raises TrainingError for
+    an empty table.
     """
     if table.num_rows == 0:
         raise TrainingError(
@@ -98,6 +99,7 @@ def load_items(
     symbol_ids, symbol_starts = _encoded(table["symbols"], encode)
     parts, part = _coded(table["codes_part"])
     speakers, speaker = _coded(table["speaker"])
+    # Stable, so that the order of a speaker's items, and with it every draw, is the same on every machine.
     by_speaker = np.argsort(speaker, kind="stable")
     languages, language = _coded(table["language"])
     return Items(

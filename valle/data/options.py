@@ -10,7 +10,7 @@ ScheduleName = Literal["triangular", "uniform", "bell"]
 
 
 class RowOptions(TaskOptions):
-    """How the rows of an epoch are sampled. Nothing here depends on the model or the size of its batches."""
+    """Options of the rows of an epoch, independent of the model and of the size of its batches."""
 
     seed: int = Field(default=0, ge=0, description="Fixes the initial weights, the order of the data and every draw.")
     codebook_schedule: ScheduleName = Field(

@@ -27,7 +27,7 @@ from valle.tasks.registry import TASKS, TaskRegistry
 from warehouse.errors import TrainingError
 
 MAX_ROWS = 4096
-"""Rows of a batch at most, whatever its budget."""
+"""Maximum number of rows of a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +45,13 @@ class SamplerOptions:
 class PlannedBatch:
     """Rows of one layout, as indices into the rows of the epoch, and the slots they fill.
 
-    `window` is the first row of their window in reading order, `places` their indices inside it.
+    `window` is the first row of their window in reading order, `members` their indices inside it.
     """
 
     layout: Layout
     index: Ints
     window: int
-    places: Ints
+    members: Ints
     num_tokens: int
     num_slots: int
 
@@ -97,6 +97,7 @@ def _reading_order(items: Items, rows: EpochRows, seed: int, epoch: int) -> Ints
     """Order the rows so that row groups are shuffled and the rows of a group stay together."""
     group = items.part[rows.item] * (int(items.row_group.max()) + 1) + items.row_group[rows.item]
     shuffled = uniform(seed, epoch, Stream.GROUP_ORDER, group)
+    # Copies of an item have the same number; `copy` in the sort keeps their order fixed.
     within = uniform(seed, epoch, Stream.ITEM_ORDER, rows.item)
     return np.lexsort((rows.copy, within, group, shuffled))
 
@@ -146,15 +147,15 @@ def _plan_window(
     """Cut the rows of a window that are left into batches of one layout each, and shuffle the batches."""
     planned = []
     for number, layout in enumerate(options.tasks.layouts):
-        places = np.flatnonzero((rows.layout[index] == number) & ~is_done)
-        places = places[np.argsort(lengths[index[places]], kind="stable")]
-        sorted_lengths = lengths[index[places]]
+        members = np.flatnonzero((rows.layout[index] == number) & ~is_done)
+        members = members[np.argsort(lengths[index[members]], kind="stable")]
+        sorted_lengths = lengths[index[members]]
         for start, end in _cut(sorted_lengths, options.batch_tokens):
-            chosen, span = places[start:end], sorted_lengths[start:end]
+            chosen, span = members[start:end], sorted_lengths[start:end]
             tokens, slots = int(span.sum()), int(span[-1]) * len(span)
             planned.append(PlannedBatch(layout, index[chosen], window, chosen, tokens, slots))
-    # Keyed by its first row, the place of a batch does not depend on the batches that are already done.
-    first_rows = np.array([window + batch.places[0] for batch in planned], dtype=np.int64)
+    # Keyed by its first row, the position of a batch does not depend on the batches that are already done.
+    first_rows = np.array([window + batch.members[0] for batch in planned], dtype=np.int64)
     keys = uniform(options.rows.seed, epoch, Stream.BATCH_ORDER, first_rows)
     return [planned[position] for position in np.argsort(keys, kind="stable")]
 
@@ -166,10 +167,11 @@ def _iterate_all(items: Items, options: SamplerOptions, start: Cursor) -> Iterat
         plan = plan_epoch(items, options, epoch, cursor)
         is_done = cursor.is_done(len(plan.order[cursor.rows : cursor.rows + options.window_rows]))
         for batch in plan.batches:
+            # All batches of the window before are out by now, so its rows need no bits any more.
             if batch.window != cursor.rows:
                 cursor = Cursor(epoch, batch.window)
                 is_done = np.zeros(len(plan.order[batch.window : batch.window + options.window_rows]), dtype=bool)
-            is_done[batch.places] = True
+            is_done[batch.members] = True
             after = cursor.within(is_done)
             yield ScheduledBatch(options.rows.seed, epoch, batch.layout, plan.rows.take(batch.index), after)
 
@@ -180,6 +182,7 @@ def iterate_batches(
     """Yield the batches of one rank from `start` on, forever."""
     sequence = _iterate_all(items, options, start)
     while True:
+        # Every rank plans all batches and keeps its own: planning is cheap, and no rank has to tell another.
         together = list(islice(sequence, world_size))
         batch = together[rank]
         yield ScheduledBatch(batch.seed, batch.epoch, batch.layout, batch.rows, together[-1].after)

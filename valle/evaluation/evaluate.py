@@ -15,7 +15,8 @@ from valle.evaluation.pipeline_output import PipelineRows, embeddings_of, failur
 from valle.evaluation.plan import EvaluationPlan
 from valle.evaluation.report.lake_sections import lake_key, lake_sections
 from valle.evaluation.report.report import write_report
-from valle.evaluation.systems.audio_files import SpeechFile, find_speech, similarity_directory
+from valle.evaluation.stats.aggregate import similarity
+from valle.evaluation.systems.audio_files import SystemSpeech, find_speech, similarity_directory
 from valle.evaluation.systems.base import ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.evaluation.systems.control_speech import PROMPT_CODEC, control_items, control_systems
 from valle.evaluation.systems.espeak import espeak_languages
@@ -53,11 +54,12 @@ def score_evaluation(plan: EvaluationPlan, data_root: DataRoot, backends: Backen
     try:
         data_root.lake.append(ScoreRow, rows, f"scores:{plan.name}")
     except CommitConflict:
+        # Another run finished the same evaluation first.
         return stored_scores(plan.name, data_root.lake)
     return rows
 
 
-def _speech_files(plan: EvaluationPlan, data_root: DataRoot) -> dict[str, list[SpeechFile]]:
+def _speech_files(plan: EvaluationPlan, data_root: DataRoot) -> dict[str, list[SystemSpeech]]:
     """Return the files of the system, of all controls and of the prompts through the codec, by system."""
     system_directory, control_directory = plan.speech(data_root)
     controls = control_items(plan.items)
@@ -69,7 +71,7 @@ def _speech_files(plan: EvaluationPlan, data_root: DataRoot) -> dict[str, list[S
 
 
 def _prompt_embeddings(
-    plan: EvaluationPlan, files: Mapping[str, Sequence[SpeechFile]], processed: PipelineRows
+    plan: EvaluationPlan, files: Mapping[str, Sequence[SystemSpeech]], processed: PipelineRows
 ) -> PromptEmbeddings:
     """Return the embeddings of the prompts. Raise ConfigurationError for a prompt without one."""
     prompt_of = {item.utterance: item.prompt for item in plan.items.items}
@@ -149,6 +151,7 @@ def _can_phonemize(items: Sequence[EvaluationItem]) -> bool:
 
 
 def _phonemize(backends: Backends, name: str) -> Phonemize:
+    # Word boundaries and stress are not phonemes: PER counts substituted phonemes only.
     ignored = {SPACE, *PUNCTUATION, *_STRESS}
 
     def phonemize(text: str, language: str) -> list[str]:
@@ -162,6 +165,7 @@ def _shuffle_prompts(items: Sequence[EvaluationItem]) -> list[EvaluationItem]:
     """Give every item the prompt of the next other speaker."""
     shuffled = []
     for index, item in enumerate(items):
+        # A rotation uses every prompt about equally often.
         rotated = (*items[index + 1 :], *items[:index])
         donor = next((candidate for candidate in rotated if candidate.speaker != item.speaker), None)
         if donor is not None:
@@ -178,7 +182,7 @@ def stored_scores(evaluation: str, lake: Lake) -> list[ScoreRow]:
         # Only this table is opened: defining all views takes longer than the rest of a finished evaluation.
         table = stored.to_pyarrow_table(filters=[("evaluation", "=", evaluation)])
     except (OSError, pa.ArrowException) as error:
-        raise LakeError(f"Table {ScoreRow.table} cannot be read ({error}); run `valle fsck`.") from error
+        raise LakeError(f"Table {ScoreRow.table} cannot be read ({error}); run `valle lake fsck`.") from error
     return list(from_table(ScoreRow, table.sort_by("score_id")))
 
 
@@ -197,7 +201,7 @@ def report_evaluation(
         "codec": plan.decoders.identity,
         **plan.models.revisions,
     }
-    return write_report(
+    report = write_report(
         rows,
         directory,
         title=f"Evaluation of {plan.system.name}",
@@ -207,6 +211,20 @@ def report_evaluation(
         impossible=impossible_controls(plan),
         notes=exclusion_notes(plan),
     )
+    return dataclasses.replace(report, summary=summarize(rows, plan.system.name))
+
+
+def summarize(rows: Sequence[ScoreRow], system: str) -> str:
+    """Return the main scores of a system in one line, with the normaliser of its WER."""
+    scored = [row for row in rows if row.system == system]
+    if not scored:
+        return f"{system}: no scores"
+    errors, words = sum(row.word_errors for row in scored), sum(row.num_words for row in scored)
+    similarities = [value for row in scored if (value := similarity(row)) is not None]
+    sim_o = f"SIM-o {sum(similarities) / len(similarities):.3f}" if similarities else "SIM-o not measured"
+    missing = sum(row.path is None for row in scored)
+    wer = f"{100 * errors / words:.2f} % micro WER under {scored[0].normaliser}"
+    return f"{system}: {wer}, {sim_o}, {missing} of {len(scored)} utterances without speech"
 
 
 def exclusion_notes(plan: EvaluationPlan) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.evaluation.metrics.defects import Silence, find_silence
 from valle.evaluation.metrics.score import Embedding, Output, QualityScores
 from valle.evaluation.plan import EvaluationPlan
-from valle.evaluation.systems.audio_files import SpeechFile, continuation_path, similarity_directory
+from valle.evaluation.systems.audio_files import SystemSpeech, continuation_path, similarity_directory
 from warehouse.catalogue.views import connect, run_query
 from warehouse.lake.tables import Lake
 
@@ -57,7 +57,7 @@ def read_pipeline_rows(plan: EvaluationPlan, lake: Lake) -> PipelineRows:
     return {row["path"]: row for row in table.to_pylist()}
 
 
-def outputs_of(files: Sequence[SpeechFile], rows: PipelineRows) -> list[Output]:
+def outputs_of(files: Sequence[SystemSpeech], rows: PipelineRows) -> list[Output]:
     """Return the output of every file that was transcribed; the others are missing speech, see `failures_of`."""
     outputs = []
     for file in files:
@@ -88,7 +88,7 @@ def outputs_of(files: Sequence[SpeechFile], rows: PipelineRows) -> list[Output]:
     return outputs
 
 
-def embeddings_of(files: Sequence[SpeechFile], rows: PipelineRows) -> dict[str, Embedding]:
+def embeddings_of(files: Sequence[SystemSpeech], rows: PipelineRows) -> dict[str, Embedding]:
     """Return the speaker embeddings by utterance, also of files that were not transcribed."""
     embeddings = ((file.utterance, _embedding(rows.get(str(file.path), {}))) for file in files)
     return {utterance: embedding for utterance, embedding in embeddings if embedding is not None}
@@ -99,14 +99,14 @@ def _embedding(row: Mapping[str, Any]) -> Embedding | None:
     return None if values is None else np.asarray(values, dtype=np.float32)
 
 
-def _silence(file: SpeechFile) -> Silence | None:
+def _silence(file: SystemSpeech) -> Silence | None:
     try:
         return find_silence(read_audio(AudioLocation(str(file.path))))
     except UnreadableAudio:
         return None
 
 
-def failures_of(files: Sequence[SpeechFile], rows: PipelineRows) -> dict[tuple[str, int], str]:
+def failures_of(files: Sequence[SystemSpeech], rows: PipelineRows) -> dict[tuple[str, int], str]:
     """Return the reason of every utterance without output: from the system, or from the stage that dropped its file."""
     failures = {}
     for file in files:

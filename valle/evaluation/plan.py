@@ -68,6 +68,7 @@ def _split_by_words(items: ItemList, normaliser: str) -> tuple[ItemList, tuple[s
         raise ConfigurationError(
             f"The normaliser {normaliser} leaves no word of any of the {len(items.items)} texts; choose another one."
         )
+    # The unchanged list has its hash computed already.
     if len(kept) == len(items.items):
         return items, ()
     names = {item.utterance for item in items.items} - {item.utterance for item in kept}

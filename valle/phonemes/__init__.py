@@ -1,4 +1,4 @@
-"""Phonemes: text to IPA symbols by a phonemizer, and symbols to numbers by the one phoneme table."""
+"""Convert text to phonemes with a phonemizer, and phonemes to integers with the phoneme table."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -23,10 +23,10 @@ __all__ = [
 
 
 class Phonemizer(Protocol):
-    """Converts texts to phonemes."""
+    """A converter of texts to phonemes."""
 
     def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
-        """IPA symbols, spaces between words and punctuation of each text, in order."""
+        """Return the IPA symbols of each text, with spaces between words and punctuation, in order."""
 
 
 def _check_name(name: str) -> None:
@@ -35,15 +35,15 @@ def _check_name(name: str) -> None:
 
 
 def open_phonemizer(name: str) -> Phonemizer:
-    """The phonemizer called `name`; its languages are opened on first use.
+    """Open the phonemizer `name`; the frontends of its languages are opened on first use.
 
-    `espeak` is espeak-ng for every language but Japanese, which haqumei reads.
+    `espeak` is haqumei for Japanese, pypinyin for Mandarin and espeak-ng for the other languages.
     """
     _check_name(name)
     return LanguagePhonemizer()
 
 
 def phonemizer_revision(name: str, language: str | None = None) -> str:
-    """Names and versions of what reads `language`, or any of the languages, without loading anything."""
+    """Return names and versions of the frontend of `language` (of all frontends without one); load no model."""
     _check_name(name)
     return readers_revision(language)

@@ -1,7 +1,7 @@
-"""The espeak-ng phonemizer: text of four languages to IPA symbols, punctuation kept.
+"""Phonemize English, German, French and Korean with espeak-ng; punctuation is kept.
 
-The library and its data come from the `espeakng-loader` wheel. espeak keeps its state in C globals: there is one
-backend per language and process, and one lock around all of them.
+The library and its data come from the `espeakng-loader` wheel. The state of espeak-ng is in C globals, so a process has
+one backend per language and one lock for all of them.
 """
 
 import logging
@@ -40,10 +40,10 @@ class EspeakPhonemizer:
         return self._backends[language]
 
     def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
-        """Symbols of each normalised text in `language`, one of `VOICES`."""
+        """Return the symbols of each normalised text in `language`, one of `VOICES`."""
         from phonemizer.separator import Separator
 
-        # Clauses are at even places, the marks between them, with their spaces, at odd ones.
+        # Even indices hold clauses, odd ones the marks between them with their spaces.
         parts: list[list[str]] = [_MARKS.split(verbalise(text, language)) for text in texts]
         clauses = list(dict.fromkeys(clause for text in parts for clause in text[::2] if clause))
         with self._lock:
@@ -79,5 +79,5 @@ def _open_backend(voice: str) -> Any:
 
 
 def espeak_revision() -> str:
-    """Versions of the phonemizer and of the espeak-ng it speaks with."""
+    """Return the versions of the packages phonemizer and espeakng-loader."""
     return f"espeak@{version('phonemizer')}+{version('espeakng-loader')}"

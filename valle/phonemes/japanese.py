@@ -1,6 +1,6 @@
-"""Japanese text to phonemes with haqumei: an Open JTalk front end in one wheel, its dictionary inside.
+"""Phonemize Japanese with haqumei, an Open JTalk frontend whose wheel contains its dictionary.
 
-espeak-ng spells kanji out and knows no readings. haqumei reads kanji, numbers with their counters, Latin words and
+espeak-ng names kanji instead of reading them. haqumei reads kanji, numbers with their counters, Latin words and
 particles (は, へ, を as wa, e, o); its phonemes become IPA by the table below. A character it cannot read is returned
 as it is, so that the phoneme table reports it as unknown.
 """
@@ -43,7 +43,7 @@ _JAPANESE_MARKS = {",": "、", ".": "。"}
 
 
 def japanese_revision() -> str:
-    """Name and version of the reader, dictionary included. Raises DependencyError when it is not installed."""
+    """Return name and version of haqumei with its dictionary; raise DependencyError when it is not installed."""
     try:
         return f"haqumei@{version('haqumei')}"
     except PackageNotFoundError as error:
@@ -51,15 +51,15 @@ def japanese_revision() -> str:
 
 
 class JapanesePhonemizer:
-    """haqumei, opened on first use (0.6 s, 150 MB)."""
+    """Japanese frontend; haqumei is opened on first use (0.6 s, 150 MB)."""
 
     def __init__(self) -> None:
         self._reader: Any = None
 
     def phonemize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Symbols of each normalised text, a space between accent phrases.
+        """Return the symbols of each normalised text, with a space between accent phrases.
 
-        Raises DependencyError when haqumei is missing.
+        Raise DependencyError when haqumei is missing.
         """
         if self._reader is None:
             self._reader = _open_reader()
@@ -94,13 +94,13 @@ def _prepared(text: str) -> str:
 
 
 def _unread(word: str) -> list[str]:
-    """The characters of a word without a sound: marks, and what haqumei does not know."""
+    """Return the characters of a word that have no reading: marks, and characters unknown to haqumei."""
     spoken = "".join(character for character in word if character not in _SILENT_CHARACTERS)
     return [character for character in normalise(spoken) if not character.isspace()]
 
 
 def _skipped(word: str) -> list[str]:
-    """Letters that haqumei leaves out of a Latin word without a notice."""
+    """Return the letters that haqumei omits from a Latin word without a warning."""
     return [c for c in unicodedata.normalize("NFKC", word) if not c.isascii() and "LATIN" in unicodedata.name(c, "")]
 
 
@@ -110,7 +110,7 @@ def _without_accents(text: str) -> str:
 
 
 def _joined(pieces: Sequence[Sequence[str]]) -> list[str]:
-    """Symbols of phrases and marks, with a space between them where Western writing has one."""
+    """Join the symbols of phrases and marks, with spaces where Western typography has them."""
     symbols: list[str] = []
     is_inside_quotes = is_open = False
     for piece in pieces:

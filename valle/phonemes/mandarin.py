@@ -1,4 +1,4 @@
-"""Mandarin text to phonemes: pypinyin reads the characters, a table turns pinyin into IPA, the tone is its number.
+"""Phonemize Mandarin: pypinyin reads the characters, a table maps pinyin to IPA, the tone is a digit.
 
 espeak-ng's IPA writes tones 1 and 4 alike (both as 5) and spells some words out ("na three five"). Neutral tone is 5.
 Latin words are read as English, by espeak-ng.
@@ -41,7 +41,7 @@ SayLatin = Callable[[str], list[str]]
 
 
 def mandarin_revision() -> str:
-    """Name and version of the reader. Raises DependencyError when it is not installed."""
+    """Return name and version of pypinyin; raise DependencyError when it is not installed."""
     try:
         return f"pypinyin@{version('pypinyin')}"
     except PackageNotFoundError as error:
@@ -49,16 +49,16 @@ def mandarin_revision() -> str:
 
 
 class MandarinPhonemizer:
-    """pypinyin, opened on first use; `say_latin` gives the symbols of Latin words."""
+    """Mandarin frontend; pypinyin is opened on first use, and `say_latin` phonemizes Latin words."""
 
     def __init__(self, say_latin: SayLatin) -> None:
         self._say_latin = say_latin
         self._read: Any = None
 
     def phonemize(self, texts: Sequence[str]) -> list[list[str]]:
-        """Symbols of each normalised text; runs of characters have no spaces.
+        """Return the symbols of each normalised text; runs of characters have no spaces.
 
-        Raises DependencyError when pypinyin is missing.
+        Raise DependencyError when pypinyin is missing.
         """
         if self._read is None:
             self._read = _open_reader()
@@ -86,7 +86,7 @@ class MandarinPhonemizer:
 
 
 def _turns(run: re.Match[str], text: str) -> bool:
-    """Whether a run begins where characters meet Latin letters."""
+    """Return True where a run begins between Chinese characters and Latin letters."""
     return bool(run["latin"] or run["han"]) and run.start() > 0 and text[run.start() - 1].isalpha()
 
 
@@ -107,7 +107,7 @@ def _open_reader() -> Callable[[str], list[str]]:
 
 
 def _ipa(syllable: str) -> list[str]:
-    """Symbols of a syllable such as `zhong4`; a character that was not read (`𠮷5`) stays as it is."""
+    """Return the symbols of a syllable such as `zhong4`; a character without a reading (`𠮷5`) is kept."""
     from pypinyin.contrib.tone_convert import to_finals, to_initials
 
     if not _SYLLABLE.fullmatch(syllable):

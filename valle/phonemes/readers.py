@@ -1,4 +1,4 @@
-"""The phonemizer of all six languages: haqumei reads Japanese, pypinyin Mandarin, espeak-ng the others."""
+"""Phonemize all six languages: haqumei for Japanese, pypinyin for Mandarin, espeak-ng for the others."""
 
 import threading
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ class LanguagePhonemizer:
         self._lock = threading.Lock()
 
     def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
-        """Symbols of each text in `language` (ISO 639-1).
+        """Return the symbols of each text in `language` (ISO 639-1).
 
-        What has no reading (an emoji, an unknown kanji) is among the symbols as it is written, where the
-        phoneme table does not know it. Raises ConfigurationError for an unknown language, DependencyError when its
-        reader is not installed.
+        A character without a reading (an emoji, an unknown kanji) stays in the symbols, so that the phoneme table
+        reports it as unknown. Raise ConfigurationError for an unknown language, DependencyError when its frontend is
+        not installed.
         """
         if language not in LANGUAGES:
             raise ConfigurationError(f"no phonemes for the language {language!r}: use one of {', '.join(LANGUAGES)}.")
@@ -48,7 +48,7 @@ class LanguagePhonemizer:
 
 
 def readers_revision(language: str | None = None) -> str:
-    """Versions of what reads `language`, of all readers without one. Raises DependencyError for a missing one."""
+    """Return the versions of the frontend of `language`, or of all; raise DependencyError for a missing one."""
     if language == _JAPANESE:
         return japanese_revision()
     if language == _MANDARIN:

@@ -1,8 +1,8 @@
-"""IPA text to symbols: one sound per symbol, with stress, length and tone as symbols of their own.
+"""Split IPA text into symbols: one phone each, with stress, length and tone as separate symbols.
 
 A symbol is an IPA letter with the combining marks that change its sound (a nasal vowel is one symbol), or one of: a
 stress mark, a length mark, a tone digit, a punctuation mark, the space between words. Marks of stress, length and tone
-combine freely with every vowel, so keeping them apart keeps the table small.
+combine freely with every vowel, so separate symbols keep the table small.
 """
 
 import unicodedata
@@ -18,7 +18,7 @@ def _is_attached(character: str) -> bool:
 
 
 def split_symbols(ipa: str) -> list[str]:
-    """Symbols of a phonemized text, in order; runs of spaces become one, and none stands at either end."""
+    """Return the symbols of a phonemized text in order; runs of spaces become one, outer spaces are removed."""
     symbols: list[str] = []
     for character in unicodedata.normalize("NFD", ipa.replace("ç", "\0")).replace("\0", "ç"):
         if character in _SILENT:

@@ -1,6 +1,7 @@
-"""The phoneme table: every symbol of the six languages and its number, fixed for good in `table.txt`.
+"""The phoneme table: every symbol of the six languages and its integer, fixed in `table.txt`.
 
-One symbol a line, the line number is the number. `table.txt` is only ever appended to: checkpoints know numbers.
+A line holds one symbol, and its line number is the integer. New symbols are only appended, since the embeddings of
+checkpoints are indexed by these integers.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ _SPACE_LINE = "<space>"
 
 @dataclass(frozen=True)
 class PhonemeTable:
-    """Symbols to numbers and back."""
+    """A bijection of symbols and integers."""
 
     symbols: tuple[str, ...]
     _numbers: dict[str, int] = field(init=False, repr=False, compare=False)
@@ -32,30 +33,30 @@ class PhonemeTable:
 
     @property
     def revision(self) -> str:
-        """Eight hex digits of its content; checkpoints keep it."""
+        """Eight hex digits of a hash of the content; checkpoints store it."""
         return hashlib.sha256("\n".join(self.symbols).encode()).hexdigest()[:8]
 
     def encode(self, symbols: Sequence[str]) -> list[int]:
-        """Numbers of `symbols` between `<bos>` and `<eos>`; a symbol that is not in the table becomes `<unk>`."""
+        """Encode `symbols` between `<bos>` and `<eos>`; a symbol that is not in the table becomes `<unk>`."""
         unknown = self._numbers[UNKNOWN]
         return [self._numbers[BEGIN], *(self._numbers.get(s, unknown) for s in symbols), self._numbers[END]]
 
     def decode(self, numbers: Iterable[int]) -> list[str]:
-        """Symbols of `numbers`, without `<bos>` and `<eos>`."""
+        """Decode `numbers` to symbols, without `<bos>` and `<eos>`."""
         return [self.symbols[number] for number in numbers if self.symbols[number] not in (BEGIN, END)]
 
     def unknown(self, symbols: Iterable[str]) -> list[str]:
-        """The symbols that the table does not hold, each as often as it occurs."""
+        """Return the symbols that are not in the table, each as often as it occurs."""
         return [symbol for symbol in symbols if symbol not in self._numbers]
 
 
 def read_table(path: Path) -> PhonemeTable:
-    """The table in a file of one symbol per line."""
+    """Read a table from a file of one symbol per line."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return PhonemeTable(tuple(SPACE if line == _SPACE_LINE else line for line in lines))
 
 
 @cache
 def phoneme_table() -> PhonemeTable:
-    """The one table of this project."""
+    """Return the phoneme table of this project."""
     return read_table(Path(__file__).with_name("table.txt"))

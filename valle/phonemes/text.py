@@ -59,9 +59,9 @@ _SAID_SYMBOLS = "°©®"
 
 
 def normalise(text: str) -> str:
-    """NFKC text on one line with ASCII quotes and punctuation, `—` for any dash, `…` for dots in a row.
+    """Normalise to NFKC text on one line, with ASCII quotes and punctuation, `—` for dashes and `…` for dots.
 
-    East Asian marks carry their own white space; their ASCII forms get a space.
+    East Asian marks include their white space, so their ASCII forms get a space.
     """
     text = _SURROGATES.sub("\ufffd", text)
     text = _NUMBER_MARKS.sub(lambda mark: unicodedata.normalize("NFKC", mark[0]), text)
@@ -84,7 +84,7 @@ def _script(character: str) -> str | None:
 
 
 def wrong_script(text: str, language: str) -> str | None:
-    """What is wrong with the script of `text` for `language`, or None.
+    """Describe what is wrong with the script of `text` for `language`; return None if it is right.
 
     Letters of another script are wrong; so is Chinese, Japanese or Korean text without a letter of its own script.
     """
@@ -101,6 +101,6 @@ def wrong_script(text: str, language: str) -> str | None:
 
 
 def pictures(text: str) -> list[str]:
-    """Return what has no reading in normalised `text`: emoji, notes, arrows, which espeak would name or skip."""
+    """Return the characters of normalised `text` without a reading: emoji, notes, arrows."""
     found = {c for c in set(text) if unicodedata.category(c) == "So"}.difference(_SAID_SYMBOLS)
     return [c for c in text if c in found] if found else []

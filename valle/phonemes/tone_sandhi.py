@@ -1,4 +1,4 @@
-"""Tone sandhi of Mandarin over a whole run of characters: 不, 一 and the third tone.
+"""Apply Mandarin tone sandhi to a whole run of characters: 不, 一 and the third tone.
 
 pypinyin applies it inside the phrases of its dictionary only, and 一张纸 is three of them. The rules are those of
 Standard Chinese (Y. R. Chao, A Grammar of Spoken Chinese, 1968, section 1.3.3). Syllables are pinyin with the tone as
@@ -55,7 +55,7 @@ def _tone_of_yi(characters: str, syllables: Sequence[str], place: int) -> int:
 
 
 def _runs_of_third_tones(syllables: Sequence[str]) -> list[tuple[int, int]]:
-    """Return where two or more third tones follow one another, as beginnings and ends."""
+    """Return begin and end of each run of two or more third tones."""
     is_third = [syllable.endswith("3") for syllable in syllables]
     edges = [place for place, (a, b) in enumerate(pairwise([False, *is_third, False])) if a != b]
     return [(begin, end) for begin, end in zip(edges[::2], edges[1::2], strict=True) if end - begin > 1]

@@ -1,1 +1,1 @@
-"""The steps of the road: each maps input rows to exactly one outcome, a payload or a reason."""
+"""The stages of the pipeline: each maps input rows to exactly one outcome, a payload or a reason."""

@@ -79,7 +79,7 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Why an input yields nothing: one word for SQL, the observed values, and what was computed all the same."""
+    """An outcome without a payload: a reason in one word for SQL, the observed values, and computed values if any."""
 
     reason: str
     detail: str

@@ -153,6 +153,7 @@ def _sources_of(corpus: Corpus, shard: str, lake: Lake) -> Iterator[SourceRow]:
         listed = connection.execute(
             'SELECT * FROM sources WHERE corpus = ? AND shard = ? ORDER BY path, "offset"', [corpus.name, shard]
         ).to_arrow_table()
+    # A shard may have been listed in one place and be read, after a crash and a move, in another.
     folder = _folder_of(corpus)
     for source in from_table(SourceRow, listed):
         present = f"{folder}/{source.relative_path}"
@@ -255,6 +256,7 @@ def _note_moves(corpus: Corpus, moves: Iterable[_Move], lake: Lake) -> bool:
             old, new = move.old_root, move.new_root
             if corpus.root.is_file():  # A list names audio beside its folder, which has moved with it.
                 old, new = _without_common_end(old, new)
+            # Nested entries would give a path two present places; the newest move is the one that is known to be true.
             after = {root: target for root, target in after.items() if not _is_nested(root, old)}
             if old != new:
                 after[old] = new

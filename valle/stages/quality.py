@@ -9,7 +9,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass as options
 
 from valle.audio import resample
-from valle.backends.quality import SAMPLE_RATE, Measures, measure, quality_scorer_revision
+from valle.backends.quality import SAMPLE_RATE, Measures, ScorerOutput, measure, quality_scorer_revision
 from valle.backends.registry import Backends
 from valle.stages.base import NATIVE_RATE, STRICT, AudioNeed, Drop, Stage, WorkItem
 from warehouse.catalogue.planning import InputView
@@ -50,7 +50,7 @@ class Quality(Stage):
         }
         # Samples near the largest float are finite until they are filtered.
         finite = {index: samples for index, samples in waveforms.items() if np.isfinite(samples).all()}
-        scores: dict[int, dict[str, float]] = defaultdict(dict)
+        scores: dict[int, ScorerOutput] = defaultdict(dict)
         for name in self.scorers if finite else ():
             for index, found in zip(finite, models.quality_scorer(name).score(list(finite.values())), strict=True):
                 scores[index].update(found)
@@ -66,7 +66,7 @@ class Quality(Stage):
         return outcomes
 
 
-def _payload(model: str, measured: Measures, scores: dict[str, float]) -> QualityPayload:
+def _payload(model: str, measured: Measures, scores: ScorerOutput) -> QualityPayload:
     return QualityPayload(
         model=model,
         dnsmos_ovrl=scores.get("dnsmos_ovrl"),

@@ -119,7 +119,7 @@ def _code_section(run_query: RunQuery, directory: Path) -> tuple[str, list[Plot]
 def corpus_report(run_query: RunQuery, directory: Path, *, title: str = "Corpus statistics") -> Report:
     """Run the named queries, plot them, and write `corpus.md` with its `plots/` into `directory`.
 
-    A query without rows has a section that says so. Exceptions of `run_query` are not caught.
+    The section of a query without rows is "No rows yet.". Exceptions of `run_query` are not caught.
     """
     blocks, plots = [f"# {title}"], []
     for section in _sections():

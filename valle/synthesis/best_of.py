@@ -73,6 +73,7 @@ def score_candidates(
     and the similarity is lowest. A model that is None is not used. Raises ConfigurationError when the ASR model does
     not support the language.
     """
+    # Scores of candidates are compared to each other only, so the default normaliser of the language serves.
     normalise = get_normaliser(default_normaliser(language))
     reference = normalise(text, language)
     waveforms = [resample(audio.samples, audio.sample_rate, SAMPLE_RATE) for audio in candidates]
@@ -166,6 +167,7 @@ def speak_best_of(synthesizer: Synthesizer, request: Request, text: str, *, opti
     requests = [replace(request, options=request.options.model_copy(update={"seed": seed})) for seed in seeds]
     speeches = synthesizer.speak_many(requests)
     backends, codec = synthesizer.backends, synthesizer.codec
+    # The model has only the codes of the prompt, so the reconstruction is the speaker that it can reach.
     prompt = None
     if request.prompt is not None and options.similarity_weight > 0:
         prompt = Audio(codec.decode([request.prompt.codes])[0], codec.spec.sample_rate)
@@ -200,6 +202,7 @@ def _check(request: Request, options: BestOfOptions) -> None:
 def _depends_on_seed(sampling: SamplingOptions) -> bool:
     if sampling.nar_temperature > 0:
         return True
+    # The other codebooks are an argmax at nar_temperature 0, whatever the seed.
     if sampling.decoding == "ar":
         return sampling.temperature > 0 and sampling.beam.width == 0
     return sampling.temperature > 0 or sampling.masked.score == "random"

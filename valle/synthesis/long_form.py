@@ -45,7 +45,7 @@ class Piece:
 
     @property
     def is_spoken(self) -> bool:
-        """Whether it has any frame."""
+        """True if it has any frame."""
         return self.codes.shape[1] > 0
 
 
@@ -112,6 +112,7 @@ def iterate_passages(
     `continues_prompt` the prompt is the first of the earlier sentences. Raises ConfigurationError for a text without
     anything to speak, for a given duration of several sentences, and as `speak_best_of` does.
     """
+    # All sentences before the first synthesis: a text that cannot be spoken is refused at once, not after an hour.
     sentences = [_prepare(synthesizer, sentence, language) for sentence in split_text(text, language, options)]
     _check(sentences, sampling)
     return _Narrator(synthesizer, prompt, language, sampling, options, best_of).iterate(sentences)
@@ -204,6 +205,7 @@ class _Narrator:
             self.history.append(self.prompt)
         for index, sentence in enumerate(sentences):
             piece = self._speak(sentence, index)
+            # Codes of a sentence with a problem do not match its text, and the next one would continue the mismatch.
             if piece.problem is None:
                 self._continue_from(piece)
             codes, samples = self._render(piece)
@@ -216,6 +218,7 @@ class _Narrator:
             return Piece(sentence.text, (), empty, sampling.seed, problem=sentence.problem)
         context = None
         if index:
+            # The prompt is in the history already, and as a prefix it would be there twice.
             sampling = sampling.model_copy(update={"continues_prompt": False})
             context = rolling_context(self.history, self._frames(self.options.context_seconds))
         request = Request(sentence.symbols, self.prompt, self.language, sampling, context)
@@ -226,6 +229,7 @@ class _Narrator:
         longest = self._frames(self.options.context_seconds)
         while len(self.history) > 1 and sum(prompt.codes.shape[1] for prompt in self.history[1:]) >= longest:
             del self.history[0]  # never part of a context again
+        # Without a prompt each sentence would draw a speaker of its own.
         if self.prompt is None:
             self.prompt = Prompt(piece.codes[:, : self._frames(_VOICE_SECONDS)])
 

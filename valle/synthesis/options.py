@@ -9,7 +9,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from valle.checkpoints.runs import read_content, unreadable
 from warehouse.errors import ConfigurationError
 
 NUM_SEEDS = 2**64
@@ -190,6 +189,7 @@ class SamplingOptions(SynthesisOptions):
         given = self.model_fields_set
         decoding = self.decoding if "decoding" in given else defaults.decoding
         open_names = set(type(self).model_fields) - given - set(_ONLY_NAR_LEN if decoding == "ar" else _ONLY_AR)
+        # One of them replaces the other: that of the checkpoint would contradict the given one.
         if given & set(_DRAWS):
             open_names -= set(_DRAWS)
         content = {name: getattr(defaults, name) for name in open_names if name in defaults.model_fields_set}
@@ -207,6 +207,7 @@ class SamplingOptions(SynthesisOptions):
             "adaptive": self.adaptive.enabled,
             "beam": self.beam.width > 0,
         }
+        # An option without an effect would make an experiment report what it did not do.
         if len(chosen := [name for name, is_chosen in draws.items() if is_chosen]) > 1:
             raise ValueError(f"{' and '.join(chosen)} draw codes in different ways; choose one.")
         if self.min_temperature is not None and self.min_temperature > self.temperature:
@@ -233,7 +234,7 @@ class BestOfOptions(SynthesisOptions):
 
 
 class LongFormOptions(SynthesisOptions):
-    """How a text is split and its sentences are joined."""
+    """Options of splitting a text and joining its sentences."""
 
     split: Literal["sentences", "lines", "none"] = Field(
         default="sentences", description="What is synthesized at a time: a sentence, a line, or the whole text."
@@ -260,6 +261,9 @@ DEFAULT_BEST_OF = BestOfOptions()
 
 def read_sampling(checkpoint: Path) -> SamplingOptions:
     """Read the sampling options of a checkpoint's card. Raises CheckpointError when they are not valid."""
+    # Not at import time: forms and `--help` need the models only, and cards come with codecs and audio libraries.
+    from valle.checkpoints.runs import read_content, unreadable
+
     try:
         return SamplingOptions(**read_content(checkpoint).get("options", {}).get("sampling", {}))
     except (TypeError, AttributeError, ValidationError) as error:

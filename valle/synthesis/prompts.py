@@ -10,8 +10,6 @@ from warehouse.errors import ConfigurationError
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 15.0
 _SILENCE_DBFS = -60.0
-_UNKNOWN_LENGTH = 2**40
-"""A FLAC that was written to a pipe claims more samples than any recording has."""
 
 
 def read_prompt(path: Path, sample_rate: int) -> Audio:
@@ -24,9 +22,11 @@ def read_prompt(path: Path, sample_rate: int) -> Audio:
     except UnreadableAudio as error:
         raise ConfigurationError(f"The prompt cannot be read ({error}); give a recording of speech.") from error
     advice = "give 3 to 6 seconds of one speaker."
+    # Models are trained on prompts of 1 to some seconds, and the cost of a prompt grows with every sentence.
     samples = audio.samples
     if len(samples) < SHORTEST_SECONDS * sample_rate:
         raise ConfigurationError(f"The prompt {path} lasts {len(samples) / sample_rate:.2f} s; {advice}")
+    # In double precision: the mean of squares of quiet samples underflows in single precision.
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
     if rms < 10 ** (_SILENCE_DBFS / 20):
         raise ConfigurationError(f"The prompt {path} is silent; {advice}")
@@ -36,7 +36,5 @@ def read_prompt(path: Path, sample_rate: int) -> Audio:
 def _first_seconds(path: Path) -> AudioLocation:
     """Return the span to decode: the time and memory of an hour-long recording are not needed for 15 s of it."""
     header = read_header(AudioLocation(str(path)))
-    if header.num_samples >= _UNKNOWN_LENGTH:
-        raise UnreadableAudio("unknown_length", f"{path} was written to a pipe, encode it again")
     longest = round(LONGEST_SECONDS * header.sample_rate)
     return AudioLocation(str(path), num_samples=longest if header.num_samples > longest else None)

@@ -79,6 +79,7 @@ def _with_their_marks(text: str, slices: Sequence[tuple[int, int]]) -> list[str]
     """Return the slices as text; a slice without a word joins its neighbour."""
     joined: list[tuple[int, int]] = []
     for begin, end in slices:
+        # "..." or a closing quote alone is no sentence, but it belongs to the text of one.
         if joined and not (has_word(text[begin:end]) and has_word(text[slice(*joined[-1])])):
             joined[-1] = joined[-1][0], end
         else:
@@ -113,11 +114,13 @@ def _is_end(text: str, begin: int, found: re.Match[str], end: int, language: str
     rest = text[end : end + _LOOK_AHEAD]
     following = rest.lstrip().lstrip("\"'“„«»‘(「『（[-–—¿¡ \u00a0")
     if found["wide"]:
+        # The full-width full stop is the decimal point of full-width digits.
         if found["wide"] == "．" and text[end : end + 1].isdigit():
             return False
         return not (end > found.end() and rest.startswith(_GOES_ON))
     if end > found.end() and (not rest[:1].isspace() or rest.startswith(_GOES_ON)):
         return not rest
+    # Sentences of all six languages begin with a capital or without case: after "e.g. this" the sentence continues.
     if following[:1].islower():
         return False
     # A sentence that never ends would be looked through again at each of its marks without this bound.
@@ -137,6 +140,7 @@ def _is_short(before: str, following: str, language: str) -> bool:
     if word.isdigit():
         # "3. Mai", and the number of a list item.
         return (language == "de" and len(word) <= 2) or not before[: -len(word)].strip()
+    # "J." and "U.S.": an end after an initial cannot be told from the initial, so it does not split.
     letters = word.split(".")
     return all(len(letter) == 1 and letter.isalpha() for letter in letters) and (len(letters) > 1 or word.isupper())
 

@@ -47,6 +47,7 @@ class SpeechFile:
             if self._audio is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._audio = _WaveFile(self._growing, self._sample_rate)
+            # Beyond full scale integers would wrap around to clicks.
             self._audio.append(np.clip(samples, -1, 1))
             if self._codes_path is not None:
                 self._codes = self._codes or _CodesFile(self._codes_path, len(codes))
@@ -84,6 +85,7 @@ class SpeechFile:
 
 def _encode(source: Path, target: Path) -> None:
     """Encode a WAV in the format of the suffix of `target`, block by block and atomically."""
+    # A reader of `target` sees the old file or the whole new one.
     temporary = target.with_name(f".{target.name}.tmp{target.suffix}")
     subtype = "OPUS" if target.suffix == ".ogg" else "PCM_16"
     with (
@@ -128,7 +130,7 @@ class _CodesFile:
     def append(self, codes: Codes) -> None:
         self._file.seek(0, io.SEEK_END)
         if not self._shape[1]:
-            self._write_header()
+            self._write_header()  # reserves the space in front of the data
         self._file.write(np.ascontiguousarray(codes.T, dtype="<i2").tobytes())
         self._shape = (self._shape[0], self._shape[1] + codes.shape[1])
         self._write_header()

@@ -80,6 +80,7 @@ class Synthesizer:
         device = torch_device(backends.device)
         model, card = load_model(checkpoint)
         codec = backends.codec(card.codec.name)
+        # Codes of another revision decode to other sounds without any error.
         if codec.spec != card.codec:
             raise CheckpointError(
                 f"{checkpoint} was trained on codes of {card.codec.label}, but "
@@ -109,6 +110,7 @@ class Synthesizer:
         started = time.monotonic()
         conditions = [self._condition(request) for request in requests]
         decoded = decode(self.model, conditions, [request.options for request in requests])
+        # One call for all: the codec decodes a batch faster than its clips one by one.
         waveforms = self._waveforms([utterance.codes for utterance in decoded])
         rate = self.codec.spec.sample_rate
         times = _split_by_length(time.monotonic() - started, [len(samples) for samples in waveforms])
@@ -181,6 +183,7 @@ class Synthesizer:
 
     def _waveforms(self, codes: Sequence[Codes]) -> list[Samples]:
         """Decode each block; codes without a frame give no samples."""
+        # Codecs do not accept a clip without a frame.
         spoken = [block for block in codes if block.shape[1]]
         decoded = iter(self.codec.decode(spoken) if spoken else [])
         return [next(decoded) if block.shape[1] else np.zeros(0, dtype=np.float32) for block in codes]

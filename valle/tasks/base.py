@@ -73,6 +73,7 @@ def merge_rows(pieces: Sequence[tuple[NDArray[np.int64], EpochRows]]) -> EpochRo
     size = sum(len(index) for index, _ in pieces)
     columns = {}
     for column in dataclasses.fields(EpochRows):
+        # Every row belongs to exactly one piece, so nothing stays uninitialized.
         whole = np.empty(size, dtype=getattr(pieces[0][1], column.name).dtype)
         for index, rows in pieces:
             whole[index] = getattr(rows, column.name)
@@ -95,7 +96,7 @@ Options_contra = TypeVar("Options_contra", contravariant=True)
 
 
 class Task(Protocol[Options_contra]):
-    """What a model row learns."""
+    """A kind of model rows: their fields, ratio, mode and loss."""
 
     @property
     def name(self) -> str:

@@ -35,6 +35,7 @@ class ContinuationTask(SpeechTask):
         self, rows: EpochRows, draws: RowDraws, items: TaskItems, options: TtsOptions
     ) -> tuple[EpochRows, Ints]:
         """Make the beginning of each utterance, at most half of it, its prompt."""
+        # `prompt_frames` of the rows is cut to the length of another utterance; the drawn length is not.
         frames = np.minimum(draws.prompt_frames, items.num_frames[rows.item] // 2)
         continued = dataclasses.replace(
             rows,

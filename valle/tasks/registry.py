@@ -35,6 +35,7 @@ class TaskRegistry:
 
     def ratios(self, options: TaskOptions) -> Sequence[float]:
         """Return the probability of each task but the last."""
+        # The last task has no ratio of its own, so that the options need not add up to 1.
         return [task.ratio(options) for task in self.tasks[:-1]]
 
 

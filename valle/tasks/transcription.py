@@ -46,6 +46,7 @@ class TranscriptionTask:
         self, rows: EpochRows, draws: RowDraws, items: TaskItems, options: TranscriptionOptions
     ) -> tuple[EpochRows, Ints]:
         """Remove the prompt: the speech is the only condition."""
+        # Text dropout is for guidance of speech; here the text is the output.
         specialized = dataclasses.replace(
             rows,
             codebook=np.zeros_like(rows.codebook),

@@ -1,4 +1,4 @@
-"""Text-to-speech: speak a text with the voice of a prompt (VALL-E, Wang et al., arXiv 2301.02111)."""
+"""Text-to-speech: speak a text as the speaker of a prompt (VALL-E, Wang et al., arXiv 2301.02111)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,7 @@ class SpeechTask:
         self, rows: EpochRows, draws: RowDraws, items: TaskItems, options: TtsOptions
     ) -> tuple[EpochRows, Ints]:
         """Choose the mode of each row."""
+        # Indices into `layouts`: AR, NAR-len and NAR.
         first = np.where(draws.mode < options.nar_len_ratio, 1, 0)
         return rows, np.where(rows.codebook > 0, 2, first).astype(np.int64)
 
@@ -93,6 +94,7 @@ class SpeechTask:
     ) -> dict[str, Elements]:
         """Make the fields of a row; the target has the codebooks up to the predicted one."""
         codebook, start = int(rows.codebook[index]), int(rows.target_start[index])
+        # An AR row reads codebook 0 alone, an eighth of the bytes.
         target = read_codes(int(rows.item[index]), codebook + 1)[: codebook + 1, start:]
         fields = text_fields(items, rows, index) | prompt_field(rows, index, read_codes)
         return fields | self._extra() | {"target": target}

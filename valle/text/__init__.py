@@ -1,1 +1,1 @@
-"""Text as it is compared: named normalisers, numbers as words, edit errors between what was asked for and heard."""
+"""Compare texts: named normalisers, numbers as words, and edit errors between reference and transcription."""

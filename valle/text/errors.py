@@ -1,4 +1,4 @@
-"""Edit errors between a reference and a transcription, in words and in characters, with the alignment."""
+"""Count edit errors between a reference and a transcription, in words or characters, and align the two."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from rapidfuzz.distance import Levenshtein
 
 @dataclass(frozen=True, slots=True)
 class ErrorCount:
-    """Edits that turn a reference of `length` units into the hypothesis (fewest possible, each costs 1)."""
+    """Fewest edits, each at cost 1, that turn a reference of `length` units into the hypothesis."""
 
     substitutions: int
     deletions: int
@@ -22,9 +22,9 @@ class ErrorCount:
 
     @property
     def rate(self) -> float:
-        """Errors per unit of the reference; above 1 when more is inserted than the reference holds.
+        """Errors per unit of the reference; above 1 when insertions outnumber the correct units.
 
-        An empty reference counts as one unit: a normaliser may leave nothing of a text.
+        An empty reference counts as one unit, since a normaliser may remove every character of a text.
         """
         return self.errors / max(self.length, 1)
 
@@ -40,29 +40,31 @@ class AlignedWord:
 
 def _count(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCount:
     edits = Levenshtein.editops(reference, hypothesis)
+    # Several alignments can have the fewest edits. Their sum of errors is unique, the split into S, D and I is not.
     tags = [edit.tag for edit in edits]
     return ErrorCount(tags.count("replace"), tags.count("delete"), tags.count("insert"), len(reference))
 
 
 def count_word_errors(reference: str, hypothesis: str) -> ErrorCount:
-    """Edits between two normalised texts, in words split at white space."""
+    """Count edits between two normalised texts in words, split at white space."""
     return _count(reference.split(), hypothesis.split())
 
 
 def count_character_errors(reference: str, hypothesis: str) -> ErrorCount:
-    """Edits between two normalised texts in characters; white space counts as one space between words."""
+    """Count edits between two normalised texts in characters; white space is one space between words."""
     return _count(" ".join(reference.split()), " ".join(hypothesis.split()))
 
 
 def count_phoneme_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCount:
-    """Edits between two rows of phonemes."""
+    """Count edits between two sequences of phonemes."""
     return _count(reference, hypothesis)
 
 
 def align_words(reference: str, hypothesis: str) -> list[AlignedWord]:
-    """The words of two normalised texts side by side, in order, with the fewest edits."""
+    """Align the words of two normalised texts in order, with the fewest edits."""
     first, second = reference.split(), hypothesis.split()
     aligned: list[AlignedWord] = []
+    # Equal and replaced blocks have the same number of words on both sides.
     for block in Levenshtein.opcodes(first, second):
         left = first[block.src_start : block.src_end]
         right = second[block.dest_start : block.dest_end]

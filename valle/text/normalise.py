@@ -1,7 +1,6 @@
-"""Text normalisers: what counts as the same text before errors are counted.
+"""Normalise texts before errors are counted, with one of several named, versioned, pure functions.
 
-Each is a named, versioned, pure function. Published numbers depend on the choice by tenths of a point, so a score row
-always carries its name.
+The choice changes published error rates by tenths of a point, so every score row stores its name.
 
 | name         | published use         | apostrophe                   | well-known | numbers                      |
 | ------------ | --------------------- | ---------------------------- | ---------- | ---------------------------- |
@@ -14,12 +13,12 @@ always carries its name.
 | librispeech  | LibriSpeech's texts   | kept, curly ones too         | two words  | removed: it has letters only |
 | multilingual | ours, not English     | kept inside words            | two words  | as they are                  |
 
-`zip-ls` and `librispeech` know Latin letters without accents only; `valle-en` takes the accents off, and writes out
-`%`, `&`, Mr, Mrs and Dr. `whisper-en` is the one that OpenAI published with Whisper (the package whisper-normalizer
-keeps it): it drops fillers and what stands in brackets, writes colour as color, and is Whisper's basic normaliser for
-other languages. `nemo-hubert` reads numbers as NeMo's text normalisation does (see `spoken_numbers`) and keeps letters
-and apostrophes, which is all that HuBERT's CTC writes. `seed`, `f5` and `multilingual` split languages that are
-written without spaces into characters, so that their word error rate is a character error rate.
+`zip-ls` and `librispeech` keep Latin letters without accents only; `valle-en` removes the accents, and writes out `%`,
+`&`, Mr, Mrs and Dr. `whisper-en` is the normaliser that OpenAI published with Whisper (package whisper-normalizer): it
+drops fillers and text in brackets, writes colour as color, and is Whisper's basic normaliser for other languages.
+`nemo-hubert` verbalises numbers as NeMo's text normalisation does (see `spoken_numbers`) and keeps letters and
+apostrophes, the vocabulary of HuBERT's CTC. `seed`, `f5` and `multilingual` split languages that are written without
+spaces into characters, so that their word error rate is a character error rate.
 """
 
 import re
@@ -31,7 +30,7 @@ from functools import cache
 from typing import cast
 
 from valle.text.numbers import spell_numbers
-from valle.text.spoken_numbers import say_numbers
+from valle.text.spoken_numbers import verbalise_numbers
 from warehouse.errors import ConfigurationError, DependencyError
 
 _HANZI_PUNCTUATION = (
@@ -48,7 +47,7 @@ DEFAULT_NORMALISER = "valle-en"
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:
-    """A text normaliser; `label` is what score rows carry."""
+    """A text normaliser; score rows store its `label`."""
 
     name: str
     version: int
@@ -60,12 +59,12 @@ class Normaliser:
         return f"{self.name}/{self.version}"
 
     def __call__(self, text: str, language: str = "en") -> str:
-        """The normalised text: words separated by single spaces, but for the surplus ones `seed` and `f5` leave."""
+        """Normalise a text to words separated by single spaces; `seed` and `f5` may leave more of them."""
         return self.function(text, language)
 
 
 def _remove_punctuation(text: str, language: str, kept: str) -> str:
-    """seed-tts-eval's steps. The spaces are halved once, as there, so that three of them leave two."""
+    """Apply seed-tts-eval's steps; as there, pairs of spaces are replaced once, so three leave two."""
     text = "".join(character for character in text if character in kept or character not in _REMOVED)
     text = text.replace("  ", " ")
     return " ".join(text) if language in _UNSPACED_LANGUAGES else text.lower()
@@ -90,7 +89,7 @@ def _librispeech(text: str, language: str) -> str:
 
 
 _WRITTEN_SHORT = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
-"""Titles that ASR writes short and LibriSpeech's texts write out."""
+"""Titles that ASR models abbreviate and LibriSpeech's texts write out."""
 
 
 @cache
@@ -109,7 +108,7 @@ def _whisper(language: str) -> Callable[[str], str]:
 
 
 def _whisper_en(text: str, language: str) -> str:
-    # Its patterns take the square of a run of white space; it makes single spaces of them in the end.
+    # The time of its patterns grows with the square of a run of white space, which ends as one space anyway.
     return _whisper(language)(" ".join(text.split())).strip()
 
 
@@ -117,10 +116,11 @@ _NEMO_WRITTEN_SHORT = (("mr", "mister"), ("mrs", "misses"), ("ms", "miss"), ("dr
 
 
 def _nemo_hubert(text: str, language: str) -> str:
+    # Titles are expanded first, while their full stop tells them from names.
     text = _without_accents(text.replace("’", "'").replace("‘", "'")).replace("&", " and ")
     for short, full in _NEMO_WRITTEN_SHORT:
         text = re.sub(rf"\b{short}\.", full, text, flags=re.IGNORECASE)
-    return " ".join(re.sub(r"[^a-z']", " ", say_numbers(text).lower()).split())
+    return " ".join(re.sub(r"[^a-z']", " ", verbalise_numbers(text).lower()).split())
 
 
 def _without_accents(text: str) -> str:
@@ -134,6 +134,7 @@ def _valle_en(text: str, language: str) -> str:
 
 
 def _multilingual(text: str, language: str) -> str:
+    # Letters, marks and numbers of any script: marks are the vowels of Thai and the accents of decomposed text.
     text = unicodedata.normalize("NFKC", text.replace("’", "'").replace("‘", "'")).lower()
     kept = "".join(c if c == "'" or unicodedata.category(c)[0] in "LMN" else " " for c in text)
     words = [word.strip("'") for word in kept.split()]
@@ -141,7 +142,7 @@ def _multilingual(text: str, language: str) -> str:
 
 
 def normalisers() -> dict[str, Normaliser]:
-    """Every normaliser by name, the default first."""
+    """Return every normaliser by name, the default first."""
     known = (
         Normaliser("valle-en", 1, _valle_en),
         Normaliser("zip-ls", 1, _zip_ls),
@@ -156,13 +157,13 @@ def normalisers() -> dict[str, Normaliser]:
 
 
 def default_normaliser(language: str) -> str:
-    """The name of our own normaliser for a language."""
+    """Return the name of the default normaliser of a language."""
     return DEFAULT_NORMALISER if language == "en" else "multilingual"
 
 
 def get_normaliser(name: str = DEFAULT_NORMALISER) -> Normaliser:
-    """A normaliser by name. Raises ConfigurationError for an unknown one."""
+    """Return a normaliser by name; raise ConfigurationError for an unknown one."""
     known = normalisers()
     if name not in known:
-        raise ConfigurationError(f"There is no text normaliser {name!r}; choose one of {', '.join(known)}.")
+        raise ConfigurationError(f"unknown text normaliser {name!r}: use one of {', '.join(known)}.")
     return known[name]

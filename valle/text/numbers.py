@@ -1,8 +1,8 @@
-"""Numbers in English text, spoken or written, to one form: their digits as words.
+"""Convert numbers in English text, in words or digits, to one form: their digits as words.
 
 ASR writes "472" or "4 7 2" for what a reference spells "four seven two" or "four hundred seventy two", and "1999" for
-"nineteen ninety nine". Reading every number, in words or digits, and spelling its digits makes them all equal:
-`four seven two`, `one nine nine nine`. Two numbers that follow one another run together, as they do in speech.
+"nineteen ninety nine". Parsing every number and spelling its digits makes them all equal: `four seven two`,
+`one nine nine nine`. Two numbers that follow one another are joined, as in speech.
 
 Limits: ordinals stay words beyond their tens ("21st" and "twenty first" are equal, "105th" and "one hundred fifth"
 are not), and a decimal point or a currency that is written in one text and spoken in the other counts as an error.
@@ -38,7 +38,7 @@ _DIGITS_OR_LETTERS = re.compile(r"\d+|[^\d\s]+")
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A number that begins at some word: its digits, and the index of the word after it."""
+    """A number in a list of words: its digits, and the index of the word after it."""
 
     digits: str
     end: int
@@ -54,7 +54,7 @@ def _ordinal_words(value: int) -> str:
 
 
 def _read_below_hundred(words: Sequence[str], start: int) -> _Number | None:
-    """Digits as written (leading zeros kept), or a spoken number below one hundred."""
+    """Parse digits as written, with leading zeros, or a spoken number below one hundred."""
     word = words[start] if start < len(words) else ""
     if word.isdecimal():
         return _Number(word, start + 1)
@@ -67,13 +67,13 @@ def _read_below_hundred(words: Sequence[str], start: int) -> _Number | None:
 
 
 def _skip_and(words: Sequence[str], start: int) -> int:
-    """ "two hundred and five": the index after an `and` that a spoken number follows, else `start`."""
+    """Return the index after an `and` that a spoken number follows ("two hundred and five"), else `start`."""
     is_joined = words[start : start + 1] == ["and"] and start + 1 < len(words) and words[start + 1] in _VALUES
     return start + 1 if is_joined else start
 
 
 def _read_group(words: Sequence[str], start: int) -> _Number | None:
-    """A number below one thousand, or `nineteen hundred`."""
+    """Parse a number below one thousand, or `nineteen hundred`."""
     is_article = words[start : start + 1] == ["a"] and start + 1 < len(words)
     if is_article and words[start + 1] in ("hundred", *_SCALES):
         first: _Number | None = _Number("1", start + 1)
@@ -89,10 +89,11 @@ def _read_group(words: Sequence[str], start: int) -> _Number | None:
 
 
 def _read_number(words: Sequence[str], start: int) -> _Number | None:
-    """The longest number that begins at `start`, or None."""
+    """Parse the longest number that begins at `start`; None without one."""
     group = _read_group(words, start)
     if group is None or group.end >= len(words) or words[group.end] not in _SCALES:
         return group
+    # Scales decrease within a number: the million of "three thousand two million" does not belong to it.
     total, current, smallest = 0, group, 10**12
     while current.end < len(words) and _SCALES.get(words[current.end], smallest) < smallest:
         smallest = _SCALES[words[current.end]]

@@ -1,4 +1,4 @@
-"""Written numbers to the words that a reader says: "1999" to "nineteen ninety nine", "$5" to "five dollars".
+"""Verbalise written numbers: "1999" becomes "nineteen ninety nine", "$5" becomes "five dollars".
 
 The classes are those of NeMo's English text normalisation that read speech holds: cardinals, ordinals, years, decimals,
 fractions of a half, percent, and dollars, pounds and euros. Dates, times, measures and telephone numbers are read as
@@ -29,7 +29,7 @@ _PLAIN = re.compile(_NUMBER)
 
 
 def cardinal(value: int) -> str:
-    """The words of a whole number from 0 on, without "and": 105 is "one hundred five"."""
+    """Return a whole number from 0 on in words, without "and": 105 is "one hundred five"."""
     if value < 20:
         return _SMALL[value]
     if value < 100:
@@ -41,7 +41,7 @@ def cardinal(value: int) -> str:
 
 
 def ordinal(value: int) -> str:
-    """The words of a place in a row: 21 is "twenty first"."""
+    """Return an ordinal number in words: 21 is "twenty first"."""
     *front, last = cardinal(value).split()
     if last in _ORDINALS:
         last = _ORDINALS[last]
@@ -51,7 +51,7 @@ def ordinal(value: int) -> str:
 
 
 def year(value: int) -> str:
-    """The words of a year of four digits: 1905 is "nineteen oh five", 2007 "two thousand seven"."""
+    """Return a year of four digits in words: 1905 is "nineteen oh five", 2007 "two thousand seven"."""
     century, rest = divmod(value, 100)
     if value % 1000 < 10 or century < 11:
         return cardinal(value)
@@ -97,8 +97,8 @@ def _decade(match: re.Match[str]) -> str:
     return " ".join((*front, last.removesuffix("y") + "ies" if last.endswith("y") else last + "s"))
 
 
-def say_numbers(text: str) -> str:
-    """Text with every written number replaced by words; surplus spaces may be left around them."""
+def verbalise_numbers(text: str) -> str:
+    """Replace every written number of a text by words; surplus spaces may remain around them."""
     text = _MONEY.sub(_money, text)
     text = _ORDINAL.sub(lambda match: ordinal(_whole(match.group(1))), text)
     text = _DECADE.sub(_decade, text)

@@ -1,4 +1,4 @@
-"""`python -m valle.training RUN.json`: train with the options in a file; `-` reads them from standard input.
+"""`python -m valle.training RUN.json`: train with the options of a file; `-` reads them from standard input.
 
 On many devices: `deepspeed --module valle.training RUN.json`, or `torchrun`, with the engine `deepspeed`.
 
@@ -29,7 +29,7 @@ def _show(number: float | None) -> str:
 
 
 def format_line(line: Mapping[str, Any]) -> str:
-    """A line of metrics for people."""
+    """Format a line of metrics for the terminal."""
     if "dev_loss" in line:
         return (
             f"step {line['step']}  dev loss {_show(line['dev_loss'])} (ar {_show(line['dev_loss_ar'])}, "
@@ -42,14 +42,16 @@ def format_line(line: Mapping[str, Any]) -> str:
     )
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
-    arguments = [argument for argument in arguments if not argument.startswith("--local_rank")]  # of the launcher
+    arguments = [
+        argument for argument in arguments if not argument.startswith("--local_rank")
+    ]  # added by DeepSpeed's launcher
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m valle.training RUN.json\n")
         return 2
@@ -58,11 +60,11 @@ def main(arguments: Sequence[str]) -> int:
         text = sys.stdin.read() if from_stdin else Path(arguments[0]).read_text(encoding="utf-8")
         options = TrainOptions.model_validate_json(text)
         commands = NoCommands() if from_stdin else TypedCommands()
-        result = train(options, lambda line: _say(format_line(line)), commands=commands)
+        result = train(options, lambda line: _print_line(format_line(line)), commands=commands)
     except (OSError, ValidationError, PipelineError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    _say(f"{result.reason} at step {result.step} after {_clock(result.seconds)}: {result.checkpoint}")
+    _print_line(f"{result.reason} at step {result.step} after {_clock(result.seconds)}: {result.checkpoint}")
     return 0
 
 

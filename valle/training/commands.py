@@ -1,4 +1,4 @@
-"""Words a person types while a run goes on, and signals that ask it to end, behind one interface."""
+"""Commands typed during a run, and signals that ask it to end."""
 
 import signal
 import sys
@@ -10,17 +10,17 @@ from typing import Protocol, TextIO
 
 
 class Commands(Protocol):
-    """Where commands come from: `quit` saves and ends the run, `save` saves."""
+    """Source of commands: `quit` saves and ends the run, `save` saves."""
 
     def poll(self) -> list[str]:
-        """Commands since the last call; never waits."""
+        """Return the commands since the last call, without waiting."""
 
 
 class NoCommands:
-    """Nobody types."""
+    """No commands."""
 
     def poll(self) -> list[str]:
-        """Nothing, ever."""
+        """Return no commands."""
         return []
 
 
@@ -31,10 +31,11 @@ class TypedCommands:
         self._stream = sys.stdin if stream is None else stream
         self._lines: list[str] = []
         self._lock = threading.Lock()
+        # A daemon, because a blocking read of standard input cannot be interrupted.
         threading.Thread(target=self._read, name="commands", daemon=True).start()
 
     def poll(self) -> list[str]:
-        """Lines since the last call, stripped."""
+        """Return the lines since the last call, stripped."""
         with self._lock:
             lines, self._lines = self._lines, []
         return lines
@@ -45,23 +46,23 @@ class TypedCommands:
                 with self._lock:
                     self._lines.append(line.strip())
         except (OSError, ValueError):
-            return  # a stream that was closed or cannot be read: nobody types
+            return  # a stream that was closed or cannot be read has no commands
 
 
 class StopFlag:
-    """Whether a signal asked the run to end."""
+    """Flag that a signal asked the run to end."""
 
     def __init__(self) -> None:
         self.is_set = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal."""
+        """Set the flag; a signal handler."""
         self.is_set = True
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """A flag that SIGTERM and SIGINT set while the context lasts; outside the main thread nothing sets it."""
+    """Yield a flag that SIGTERM and SIGINT set during the block; outside the main thread nothing sets it."""
     flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():
         yield flag

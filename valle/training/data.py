@@ -43,7 +43,7 @@ class RunData:
             return
         collator = self._collator(self.dev)
         for batch in islice(iterate_batches(self.dev, self.sampler, start=Cursor(_DEV_EPOCH)), count):
-            if batch.epoch > _DEV_EPOCH:
+            if batch.epoch > _DEV_EPOCH:  # a small split would otherwise be evaluated several times
                 return
             yield collator(batch)
 

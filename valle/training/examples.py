@@ -1,4 +1,4 @@
-"""What a run sounds like so far: utterances of the dev split, spoken by a checkpoint, beside what they were."""
+"""Examples of a run: utterances of the dev split, synthesized by a checkpoint, beside their ground truth."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from valle.synthesis.synthesizer import Prompt, Request, Synthesizer
 from warehouse.lake.store import Location
 
 TRUTH = "truth"
-"""The folder of the utterances themselves, through the codec."""
+"""Folder of the recorded utterances, resynthesized by the codec."""
 
 _Row = Mapping[str, Any]
 
@@ -25,10 +25,10 @@ _Row = Mapping[str, Any]
 def speak_examples(
     checkpoint: Path, training_set: TrainingSet, out: Path, *, count: int, seed: int = 0, device: str = "cpu"
 ) -> list[Path]:
-    """Speak the first `count` utterances of dev into `out/<checkpoint>/<utterance>.wav`; returns the files.
+    """Synthesize the first `count` utterances of dev into `out/<checkpoint>/<utterance>.wav`; returns the files.
 
-    The prompt is another utterance of the speaker, where there is one. Nothing is spoken without a dev split.
-    Errors as `Synthesizer.load`.
+    The prompt is another utterance of the speaker, if there is one. Does nothing without a dev split. Raises as
+    `Synthesizer.load`.
     """
     dev = training_set.split("dev")
     if dev.num_rows == 0 or count == 0:
@@ -53,19 +53,21 @@ class _Reader:
         self._num_codebooks = num_codebooks
 
     def __call__(self, row: _Row) -> Codes:
-        place = (row["codes_part"], row["codes_row_group"], row["codes_row"])
-        return self._reader.read(*place, num_codebooks=self._num_codebooks)
+        location = (row["codes_part"], row["codes_row_group"], row["codes_row"])
+        return self._reader.read(*location, num_codebooks=self._num_codebooks)
 
 
 def _request(row: _Row, prompt: Prompt | None, sampling: SamplingOptions, seed: int) -> Request:
+    # An untrained model has no end: twice the recorded duration is enough for an example.
     longest = max(2.0, 2 * float(row["duration"]))
     options = sampling.model_copy(update={"seed": seed, "max_seconds": longest})
     return Request(tuple(row["symbols"]), prompt, row["language"], options)
 
 
 def _prompt(row: _Row, dev: pa.Table, reader: _Reader) -> Prompt | None:
-    own = pc.equal(dev["speaker"], row["speaker"])
-    others = dev.filter(pc.and_(own, pc.not_equal(dev["segment_id"], row["segment_id"]))).slice(0, 1).to_pylist()
+    is_same_speaker = pc.equal(dev["speaker"], row["speaker"])
+    is_other = pc.not_equal(dev["segment_id"], row["segment_id"])
+    others = dev.filter(pc.and_(is_same_speaker, is_other)).slice(0, 1).to_pylist()
     return Prompt(reader(others[0])) if others else None
 
 

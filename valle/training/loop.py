@@ -27,13 +27,13 @@ from valle.process import prepare_process
 from valle.state_files import read_state
 from valle.training.commands import Commands, NoCommands, StopFlag, stop_on_signals
 from valle.training.data import open_data
-from valle.training.engine import Engine, open_engine
+from valle.training.engines.engine import Engine, open_engine
+from valle.training.engines.schedule import learning_rate
 from valle.training.examples import speak_examples
 from valle.training.initialization import check_card, initialize, model_config
 from valle.training.metrics import MetricsFile, Window
 from valle.training.options import TrainOptions
 from valle.training.resume import ResumePoint, check_options, find_resume_point
-from valle.training.schedule import learning_rate
 from warehouse.errors import CheckpointError, TrainingError
 
 log = logging.getLogger(__name__)
@@ -80,8 +80,10 @@ class _Run:
         self.commands = commands
         self.training_set = load_training_set(options.training_set)
         resume_point = find_resume_point(options.run_dir)
+        # Positions of the text must stay those that the weights were trained with.
         earlier = resume_point.checkpoint if resume_point else options.start_from
         self.config = model_config(self.training_set, options, earlier)
+        # Before data and engine, which need minutes: a refusal should come at once.
         if resume_point is not None:
             self._check_resume_point(resume_point)
         self.data = open_data(self.training_set, self.config, options)
@@ -146,7 +148,7 @@ class _Run:
                 progress.seconds = earlier_seconds + now - began
                 window = self._report_step(window)
         finally:
-            batches.close()
+            batches.close()  # the thread would keep the process alive
         self._save()
         return reason
 
@@ -201,6 +203,7 @@ class _Run:
         is_last = step == options.max_steps
         is_evaluated = step % options.evaluate_every == 0 or is_last
         is_saved = step % options.save_every == 0 or (is_evaluated and options.examples > 0)
+        # First, so that no metric of a diverged model is written as that of a good one.
         if is_evaluated or is_saved:
             self._check_divergence()
         if step % options.log_every == 0 or is_last:
@@ -287,6 +290,7 @@ class _Run:
         if progress.last_saved == progress.step:
             return
         self._check_divergence()
+        # Gathered by all ranks, written by one.
         weights, state = engine.weights(), engine.state()
         failure: CheckpointError | None = None
         if engine.rank == 0:

@@ -55,6 +55,7 @@ class Window:
         name = tasks.task_of(report.layout).loss_name(report.layout)
         rows = zip(report.losses.tolist(), report.hits.tolist(), report.counts.tolist(), strict=True)
         for head, (loss, hits, count) in enumerate(rows):
+            # Heads that had no label must not appear with a loss of 0.
             if count:
                 self.sums.setdefault((name, head), Sums()).add(Sums(loss, hits, count))
         self.tokens += batch.num_tokens

@@ -1,12 +1,16 @@
-"""The self-test of the network: learn two clips of the demo corpus by heart, then say them in every way.
+"""Self-test of the network: `python -m valle.training.overfit_test [FOLDER]` overfits two clips and synthesizes them.
 
-A model that cannot do that has a fault in layout, masks, loss or decoding, whatever its losses on large data are.
+A model that cannot do that has a fault in layout, masks, loss or decoding, regardless of its losses on large data. It
+needs about ten minutes on a CPU.
 """
 
+import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,7 +32,12 @@ from valle.synthesis.options import MaskedOptions, SamplingOptions
 from valle.tasks.tts import TTS
 from valle.text.errors import count_word_errors
 from valle.text.normalise import get_normaliser
-from valle.training.schedule import learning_rate
+from valle.training.engines.schedule import learning_rate
+
+log = logging.getLogger(__name__)
+
+Decoding = Literal["ar", "nar-len"]
+OnCheck = Callable[[int, Mapping[str, float]], None]
 
 _CHECK_EVERY = 25
 _PROMPT_SECONDS = 1.0
@@ -37,20 +46,20 @@ _SECONDS = (1.5, 3.5)
 
 
 @dataclass(frozen=True, slots=True)
-class SelfTestOptions:
-    """How long to learn, with which model; `out` is where the speech goes."""
+class OverfitOptions:
+    """Model size, number of clips and length of the training; `out` is the folder of the synthesized speech."""
 
     out: Path
     size: str = "7m"
     num_clips: int = 2
     max_steps: int = 400
     learning_rate: float = 2e-3
-    wanted_accuracy: float = 0.99
+    target_accuracy: float = 0.99
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """One clip to learn: what it says, and the codes of it and of a prompt in its voice, [K, T] each."""
+class OverfitClip:
+    """A clip to overfit: symbols, and the codes of the clip and of a prompt of its speaker, [K, T] each."""
 
     clip: DemoClip
     symbol_ids: np.ndarray
@@ -63,39 +72,39 @@ class Lesson:
 
     @property
     def condition(self) -> Condition:
-        """What it is spoken from."""
+        """Return the condition for synthesis."""
         return Condition(self.symbol_ids, 1, self.prompt, self.target[:, :0])
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """One clip said in one way: share of its codes that are right, what ASR heard, and the word error rate."""
+class ClipSynthesis:
+    """A synthesized clip: fraction of correct codes, ASR transcription and word error rate."""
 
     clip: str
-    way: str
+    decoding: Decoding
     accuracy: float
-    heard: str
+    transcription: str
     word_error_rate: float
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
-class SelfTestResult:
-    """Share of codes that are predicted right from the true ones, by mode, and what was said."""
+class OverfitResult:
+    """Fraction of codes predicted correctly from the true ones, by mode, and the synthesized clips."""
 
     accuracies: Mapping[str, float]
-    spoken: Sequence[Spoken]
+    syntheses: Sequence[ClipSynthesis]
     steps: int
     seconds: float
 
     def is_passed(self, accuracy: float = 0.99, word_error_rate: float = 0.1) -> bool:
-        """Whether every mode has learnt the clips and everything that was said is understood."""
-        is_learnt = all(value >= accuracy for value in self.accuracies.values())
-        return is_learnt and all(one.word_error_rate <= word_error_rate for one in self.spoken)
+        """Return whether every mode has learned the clips and every synthesis is transcribed correctly."""
+        is_learned = all(value >= accuracy for value in self.accuracies.values())
+        return is_learned and all(synthesis.word_error_rate <= word_error_rate for synthesis in self.syntheses)
 
 
-def read_lessons(backends: Backends, count: int) -> list[Lesson]:
-    """Clips of different voices from the demo corpus, each with another clip of its voice as prompt."""
+def read_clips(backends: Backends, count: int) -> list[OverfitClip]:
+    """Read clips of different speakers from the demo corpus, each with another clip of its speaker as prompt."""
     codec, table = backends.codec("mini"), phoneme_table()
     by_speaker: dict[str, list[DemoClip]] = {}
     for clip in demo_clips():
@@ -103,65 +112,68 @@ def read_lessons(backends: Backends, count: int) -> list[Lesson]:
             by_speaker.setdefault(clip.speaker, []).append(clip)
     pairs = [clips[:2] for clips in by_speaker.values() if len(clips) > 1][:count]
     texts = backends.phonemizer("espeak").phonemize([clip.text for clip, _ in pairs], "en")
-    lessons = []
-    for (clip, other), symbols in zip(pairs, texts, strict=True):
-        waves = [read_audio(AudioLocation(str(one.path)), codec.spec.sample_rate).samples for one in (clip, other)]
+    clips = []
+    for pair, symbols in zip(pairs, texts, strict=True):
+        waves = [read_audio(AudioLocation(str(clip.path)), codec.spec.sample_rate).samples for clip in pair]
         target, prompt = codec.encode(waves)
         frames = round(_PROMPT_SECONDS * codec.spec.frame_rate)
-        lessons.append(Lesson(clip, np.array(table.encode(symbols)), prompt[:, :frames], target))
-    return lessons
+        clips.append(OverfitClip(pair[0], np.array(table.encode(symbols)), prompt[:, :frames], target))
+    return clips
 
 
 def _batches(
-    lessons: Sequence[Lesson], config: ModelConfig, rng: np.random.Generator
+    clips: Sequence[OverfitClip], config: ModelConfig, rng: np.random.Generator
 ) -> Iterator[tuple[Mode, list[Row]]]:
-    """Rows of one mode after the other, forever: half for codebook 0 from masks, as those differ every time."""
+    """Yield rows of one mode at a time, forever; half are NAR-len, because its masks differ every time."""
     while True:
-        yield Mode.AR, [lesson.row(0) for lesson in lessons]
+        yield Mode.AR, [clip.row(0) for clip in clips]
         codebooks = rng.permutation(np.arange(1, config.num_codebooks))[:2]
-        yield Mode.NAR, [lesson.row(int(codebook)) for lesson in lessons for codebook in codebooks]
+        yield Mode.NAR, [clip.row(int(codebook)) for clip in clips for codebook in codebooks]
         for _ in range(2):
             ratio = np.cos(np.pi / 2 * rng.random())
-            masks = [rng.random(lesson.target.shape[1]) < max(ratio, 0.05) for lesson in lessons]
-            yield Mode.NAR_LEN, [lesson.row(0, mask) for lesson, mask in zip(lessons, masks, strict=True)]
+            masks = [rng.random(clip.target.shape[1]) < max(ratio, 0.05) for clip in clips]
+            yield Mode.NAR_LEN, [clip.row(0, mask) for clip, mask in zip(clips, masks, strict=True)]
 
 
 @torch.inference_mode()
-def accuracies(model: ValleModel, lessons: Sequence[Lesson]) -> dict[str, float]:
-    """Share of codes whose likeliest prediction is right, by mode: from true codes, and from masks alone in NAR-len."""
+def accuracies(model: ValleModel, clips: Sequence[OverfitClip]) -> dict[str, float]:
+    """Compute the fraction of correct greedy predictions by mode: from true codes, and from masks alone in NAR-len."""
     model.eval()
-    rows = {
-        Mode.AR: [lesson.row(0) for lesson in lessons],
-        Mode.NAR_LEN: [lesson.row(0, np.ones(lesson.target.shape[1], dtype=bool)) for lesson in lessons],
-        Mode.NAR: [lesson.row(codebook) for lesson in lessons for codebook in range(1, model.config.num_codebooks)],
+    rows_by_mode = {
+        Mode.AR: [clip.row(0) for clip in clips],
+        Mode.NAR_LEN: [clip.row(0, np.ones(clip.target.shape[1], dtype=bool)) for clip in clips],
+        Mode.NAR: [clip.row(codebook) for clip in clips for codebook in range(1, model.config.num_codebooks)],
     }
-    shares = {}
-    for mode, chosen in rows.items():
-        batch = make_batch(TTS.layout(mode), chosen, model.config)
-        shares[str(mode)] = float((model(batch).argmax(-1) == batch.labels).float().mean())
-    return shares
+    result = {}
+    for mode, rows in rows_by_mode.items():
+        batch = make_batch(TTS.layout(mode), rows, model.config)
+        result[str(mode)] = float((model(batch).argmax(-1) == batch.labels).float().mean())
+    return result
 
 
 def overfit(
-    lessons: Sequence[Lesson],
+    clips: Sequence[OverfitClip],
     spec: CodecSpec,
-    options: SelfTestOptions,
+    options: OverfitOptions,
     *,
-    listener: Callable[[int, Mapping[str, float]], None] = lambda step, shares: None,
+    on_check: OnCheck = lambda step, accuracy: None,
 ) -> tuple[ValleModel, int]:
-    """A model that knows the lessons, and the updates it took; `listener` hears of its accuracies now and then."""
+    """Train a model on the clips until it is accurate enough; returns it and the number of updates.
+
+    `on_check` receives the step and the accuracies by mode every few steps.
+    """
     torch.manual_seed(0)
-    frames = sum(lesson.target.shape[1] for lesson in lessons)
-    symbols = sum(len(lesson.symbol_ids) for lesson in lessons)
+    frames = sum(clip.target.shape[1] for clip in clips)
+    symbols = sum(len(clip.symbol_ids) for clip in clips)
     config = preset(
         options.size, spec, num_symbols=len(phoneme_table()), languages=["en"], text_stride=round(frames / symbols, 2)
     )
     model = ValleModel(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, betas=(0.9, 0.96), weight_decay=0.0)
-    batches = _batches(lessons, config, np.random.default_rng(0))
+    batches = _batches(clips, config, np.random.default_rng(0))
     for step in range(1, options.max_steps + 1):
         mode, rows = next(batches)
-        batch = make_batch(TTS.layout(mode), rows, config)
+        batch = make_batch(TTS.layout(mode), rows, model.config)
         model.train()
         torch.autograd.backward(sequence_loss(model(batch), batch).total / max(1, batch.num_labels))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -172,52 +184,76 @@ def overfit(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if step % _CHECK_EVERY == 0:
-            shares = accuracies(model, lessons)
-            listener(step, shares)
-            if min(shares.values()) >= options.wanted_accuracy:
+            by_mode = accuracies(model, clips)
+            on_check(step, by_mode)
+            if min(by_mode.values()) >= options.target_accuracy:
                 return model.eval(), step
     return model.eval(), options.max_steps
 
 
-def run_self_test(
-    options: SelfTestOptions,
-    backends: Backends,
-    *,
-    listener: Callable[[int, Mapping[str, float]], None] = lambda step, shares: None,
-) -> SelfTestResult:
-    """Learn the clips, say them by AR and NAR and by NAR-len and NAR, and let ASR judge. Writes the speech."""
+def run_overfit_test(
+    options: OverfitOptions, backends: Backends, *, on_check: OnCheck = lambda step, accuracy: None
+) -> OverfitResult:
+    """Overfit the clips, synthesize them with AR and with NAR-len, transcribe and write the speech."""
     started = time.monotonic()
     codec = backends.codec("mini")
-    lessons = read_lessons(backends, options.num_clips)
-    model, steps = overfit(lessons, codec.spec, options, listener=listener)
-    spoken: list[Spoken] = []
-    for way in ("ar", "nar-len"):
-        sampling = [_sampling(way, lesson.target.shape[1] / codec.spec.frame_rate) for lesson in lessons]
-        decoded = decode(model, [lesson.condition for lesson in lessons], sampling)
-        for lesson, one in zip(lessons, decoded, strict=True):
-            spoken.append(_judge(lesson, way, one.codes, options.out, backends))
-    return SelfTestResult(accuracies(model, lessons), spoken, steps, time.monotonic() - started)
+    clips = read_clips(backends, options.num_clips)
+    model, steps = overfit(clips, codec.spec, options, on_check=on_check)
+    syntheses: list[ClipSynthesis] = []
+    decodings: tuple[Decoding, ...] = ("ar", "nar-len")
+    for decoding in decodings:
+        sampling = [_sampling(decoding, clip.target.shape[1] / codec.spec.frame_rate) for clip in clips]
+        decoded = decode(model, [clip.condition for clip in clips], sampling)
+        for clip, result in zip(clips, decoded, strict=True):
+            syntheses.append(_check_synthesis(clip, decoding, result.codes, options.out, backends))
+    return OverfitResult(accuracies(model, clips), syntheses, steps, time.monotonic() - started)
 
 
-def _sampling(way: str, seconds: float) -> SamplingOptions:
-    if way == "ar":
+def _sampling(decoding: Decoding, seconds: float) -> SamplingOptions:
+    if decoding == "ar":
         return SamplingOptions(temperature=0)
     return SamplingOptions(decoding="nar-len", temperature=0, seconds=seconds, masked=MaskedOptions(steps=16))
 
 
-def _judge(lesson: Lesson, way: str, codes: Codes, out: Path, backends: Backends) -> Spoken:
+def _check_synthesis(
+    clip: OverfitClip, decoding: Decoding, codes: Codes, out: Path, backends: Backends
+) -> ClipSynthesis:
     codec = backends.codec("mini")
-    frames = min(codes.shape[1], lesson.target.shape[1])
-    is_right = codes[:, :frames] == lesson.target[:, :frames]
-    accuracy = float(is_right.sum()) / max(codes.shape[1], lesson.target.shape[1]) / len(codes)
-    path = out / f"{lesson.clip.id}_{way}.wav"
+    frames = min(codes.shape[1], clip.target.shape[1])
+    is_correct = codes[:, :frames] == clip.target[:, :frames]
+    accuracy = float(is_correct.sum()) / max(codes.shape[1], clip.target.shape[1]) / len(codes)
+    path = out / f"{clip.clip.id}_{decoding}.wav"
     samples = codec.decode([codes])[0] if codes.shape[1] else np.zeros(0, dtype=np.float32)
     out.mkdir(parents=True, exist_ok=True)
     write_audio(path, Audio(samples, codec.spec.sample_rate))
-    heard = ""
+    transcription = ""
     if len(samples):
         wave = resample(samples, codec.spec.sample_rate, 16_000)
-        heard = backends.transcriber("tiny.en").transcribe([wave], "en", careful=True)[0].text
+        transcription = backends.transcriber("tiny.en").transcribe([wave], "en", careful=True)[0].text
     normalise = get_normaliser()
-    errors = count_word_errors(normalise(lesson.clip.text), normalise(heard))
-    return Spoken(lesson.clip.id, way, accuracy, heard, errors.rate, path)
+    errors = count_word_errors(normalise(clip.clip.text), normalise(transcription))
+    return ClipSynthesis(clip.clip.id, decoding, accuracy, transcription, errors.rate, path)
+
+
+def _log_accuracies(step: int, by_mode: Mapping[str, float]) -> None:
+    percentages = "  ".join(f"{mode} {accuracy:.1%}" for mode, accuracy in by_mode.items())
+    log.info("step %d  correct codes: %s", step, percentages)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the self-test; 0 when it passes."""
+    logging.basicConfig(format="%(message)s")
+    log.setLevel(logging.INFO)  # only for this command; the backends log a lot
+    torch.set_num_threads(1)
+    out = Path(arguments[0] if arguments else "overfit_test")
+    result = run_overfit_test(OverfitOptions(out=out), Backends(), on_check=_log_accuracies)
+    for one in result.syntheses:
+        scores = f"WER {one.word_error_rate:.1%}, {one.accuracy:.1%} of the codes correct"
+        log.info("%s by %s: %s, transcribed as %r, %s", one.clip, one.decoding, scores, one.transcription, one.path)
+    verdict = "passed" if result.is_passed() else "FAILED"
+    log.info("%s after %d updates and %.0f s", verdict, result.steps, result.seconds)
+    return 0 if result.is_passed() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -66,21 +66,23 @@ def check_options(card: CheckpointCard, options: TrainOptions) -> dict[str, tupl
 
     Raises CheckpointError for an option that cannot change within a run.
     """
-    wanted = options.model_dump(mode="json")
+    # As JSON, since tuples of the options are lists in the card.
+    requested = options.model_dump(mode="json")
     for name, reason in _FIXED.items():
-        if name in card.options and card.options[name] != wanted[name]:
+        if name in card.options and card.options[name] != requested[name]:
             raise CheckpointError(
-                f"The run in {options.run_dir} has {name} {card.options[name]}, not {wanted[name]}: {reason}; "
+                f"The run in {options.run_dir} has {name} {card.options[name]}, not {requested[name]}: {reason}; "
                 "set it back, or train in a new run directory."
             )
     for name in _NEW_RUNS_ONLY:
+        # Leaving the option out is harmless: the weights are there already.
         is_given = getattr(options, name) != type(options).model_fields[name].default
-        if is_given and wanted[name] != card.options.get(name):
+        if is_given and requested[name] != card.options.get(name):
             raise CheckpointError(
                 f"The run in {options.run_dir} exists, and {name} applies to new runs only; leave it out, or "
                 "train in a new run directory."
             )
-    return _changes(card.options, {name: value for name, value in wanted.items() if name not in _NOT_COMPARED})
+    return _changes(card.options, {name: value for name, value in requested.items() if name not in _NOT_COMPARED})
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -145,7 +145,7 @@ def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, e
             connection.execute(f"CREATE VIEW {row_class.table} AS {_select(row_class, snapshot)}")
         except duckdb.Error as error:
             raise CatalogueError(
-                f"Table {row_class.table} cannot be read ({_first_line(error)}); run `valle fsck`."
+                f"Table {row_class.table} cannot be read ({_first_line(error)}); run `valle lake fsck`."
             ) from error
     _snapshot_table(connection, snapshot)
     for text in _schema_texts()[: _SCHEMA_FILES[extent]]:

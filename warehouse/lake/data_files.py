@@ -2,7 +2,7 @@
 
 Dictionary encoding stores a 10-bit code in 10 bits (Parquet has no 16-bit type), so it is on for every column. Data
 files of codes have smaller row groups (some hours of speech), because training reads shuffled groups whole. The name
-of a file is the hash of its bytes, and every page has a checksum: damage is found by `valle fsck` and by readers.
+of a file is the hash of its bytes, and every page has a checksum: damage is found by `valle lake fsck` and by readers.
 """
 
 import hashlib

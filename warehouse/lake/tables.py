@@ -90,7 +90,9 @@ class Lake:
             return None
         except DeltaError as error:
             reason = one_line(error)
-            raise LakeError(f"Table {table} of {self.root} cannot be opened ({reason}); run `valle fsck`.") from error
+            raise LakeError(
+                f"Table {table} of {self.root} cannot be opened ({reason}); run `valle lake fsck`."
+            ) from error
 
     @contextmanager
     def newest(self, table: str) -> Iterator[DeltaTable | None]:

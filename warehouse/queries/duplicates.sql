@@ -7,6 +7,6 @@ SELECT
     list(recording_id ORDER BY recording_id) AS recording_ids
 FROM current_recordings
 WHERE drop_reason IS NULL OR drop_reason = 'duplicate'
-GROUP BY content_hash
+GROUP BY content_hash, channel
 HAVING count(*) > 1
 ORDER BY copies DESC, content_hash;

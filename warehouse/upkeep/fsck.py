@@ -2,7 +2,7 @@
 
 Every committed data file of the newest versions and of the pinned ones has the bytes that were written and the rows
 of its commit; every id has one row per fingerprint. Files that no commit names are listed as orphans (a killed writer
-leaves them, `valle vacuum` removes them).
+leaves them, `valle lake vacuum` removes them).
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class LakeCheck:
 
     @property
     def is_sound(self) -> bool:
-        """Whether there is no fault."""
+        """True if there is no fault."""
         return not self.faults
 
 

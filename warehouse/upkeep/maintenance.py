@@ -95,7 +95,7 @@ def _removable(lake: Lake, deadline: float) -> Iterator[StoredFile]:
 def _taken_out(lake: Lake, table: str, deadline: float) -> Iterator[str]:
     """Yield the names of data files that a commit after `deadline` took out of a table.
 
-    The entry of a commit in the log is written at the time of the removal, independent of the age of the data file.
+    The entry of a commit in the log is written at the time of the removal, regardless of the age of the data file.
     """
     for entry in files_below(lake.folder(table) / "_delta_log"):
         if not entry.location.name.endswith(".json") or entry.modified <= deadline:

@@ -66,7 +66,7 @@ def test_parquet_on_the_terminal_and_a_folder_that_is_not_there_are_one_sentence
     assert errors[1].startswith("valle: Cannot write ")
 
 
-def test_sql_without_a_query_lists_the_kept_ones(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sql_without_a_query_lists_the_named_ones(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["sql", "--data", data])
     assert "hours_by_language" in capsys.readouterr().out
     assert main(["sql", "--data", data, "--query", "drops_by_reason"]) == 0
@@ -78,10 +78,10 @@ def test_a_wrong_query_ends_with_one_sentence(data: str, capsys: pytest.CaptureF
     assert capsys.readouterr().err.startswith("valle: The query failed")
 
 
-def test_fsck_says_sound_and_names_what_is_not(data: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fsck", "--data", data]) == 0
+def test_fsck_names_what_is_not_sound(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lake", "fsck", "--data", data]) == 0
     open_data_root(Path(data)).lake.append(CodesRow, [codes("a")], "again")
-    assert main(["fsck", "--data", data]) == 1
+    assert main(["lake", "fsck", "--data", data]) == 1
     assert "duplicate_row: a" in capsys.readouterr().out
 
 
@@ -89,18 +89,18 @@ def test_retry_forgets_compact_merges_and_vacuum_spares_the_young(
     data: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     open_data_root(Path(data)).lake.append(CodesRow, [codes("c")], "quantize:2")
-    assert main(["retry", "quantize", "--reason", "silent", "--data", data]) == 0
-    assert "Forgot 1" in capsys.readouterr().out
-    assert main(["compact", "--data", data]) == 0
+    assert main(["data", "retry", "quantize", "--reason", "silent", "--data", data]) == 0
+    assert "Removed 1 dropped" in capsys.readouterr().out
+    assert main(["lake", "compact", "--data", data]) == 0
     assert "codes: 2 data files are now 1" in capsys.readouterr().out
-    assert main(["vacuum", "--data", data]) == 0
+    assert main(["lake", "vacuum", "--data", data]) == 0
     assert "Removed 0 files" in capsys.readouterr().out
 
 
 def test_the_catalogue_can_be_deleted_and_rebuilt(data: str) -> None:
-    assert main(["catalogue", "--data", data]) == 0
+    assert main(["lake", "catalogue", "--data", data]) == 0
     open_data_root(Path(data)).catalogue.path.unlink()
-    assert main(["catalogue", "--data", data]) == 0
+    assert main(["lake", "catalogue", "--data", data]) == 0
     assert open_data_root(Path(data)).catalogue.path.exists()
 
 
@@ -108,9 +108,9 @@ def test_options_come_from_a_file_and_flags_win(data: str, tmp_path: Path, capsy
     options = tmp_path / "options.yaml"
     options.write_text(yaml.safe_dump({"data": data, "grace_hours": 0, "dry_run": True}))
     (open_data_root(tmp_path).lake.folder("codes") / "orphan.parquet").write_bytes(b"x")
-    assert main(["vacuum", "--config", str(options)]) == 0
+    assert main(["lake", "vacuum", "--config", str(options)]) == 0
     assert "Would remove 1 files" in capsys.readouterr().out
-    assert main(["vacuum", "--config", str(options), "--grace-hours", "5"]) == 0
+    assert main(["lake", "vacuum", "--config", str(options), "--grace-hours", "5"]) == 0
     assert "Would remove 0 files" in capsys.readouterr().out
 
 

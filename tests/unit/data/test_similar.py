@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from valle.data.selection.similar import _BLOCK, MOST, nearest_clips
+from valle.data.selection.similar import _BLOCK, MAX_SIMILAR, nearest_clips
 
 
 def unit(vectors):
@@ -30,4 +30,4 @@ def test_a_speaker_of_many_clips_is_compared_block_by_block():
     vectors = unit(rng.normal(size=(_BLOCK + 70, 3)))
     cosines = vectors @ vectors.T - 2 * np.eye(len(vectors))
     for row in (0, _BLOCK - 1, _BLOCK, _BLOCK + 69):
-        assert set(nearest_clips(vectors)[row]) == set(np.argsort(-cosines[row])[:MOST])
+        assert set(nearest_clips(vectors)[row]) == set(np.argsort(-cosines[row])[:MAX_SIMILAR])

@@ -16,7 +16,7 @@ WORDS = ("after", "early", "nightfall", "the", "yellow", "lamps", "would", "ligh
 
 @pytest.fixture(scope="session")
 def make_row():
-    """Makes a score row from a reference and what was heard."""
+    """Make a score row from a reference and a transcription."""
 
     def make(
         system="model",
@@ -77,7 +77,7 @@ def make_evaluation(make_row):
                     text = np.random.default_rng((speaker, utterance))
                     reference = [str(word) for word in text.choice(WORDS, size=text.integers(4, 14))]
                     for trial in range(trials):
-                        heard = [
+                        transcribed = [
                             str(generator.choice(["uh", "a", "lambs", "yell"])) if wrong else word
                             for word, wrong in zip(
                                 reference, generator.random(len(reference)) < rate * hardness, strict=True
@@ -89,7 +89,7 @@ def make_evaluation(make_row):
                                 f"s{speaker}-u{utterance}",
                                 f"speaker{speaker}",
                                 reference=" ".join(reference),
-                                hypothesis=" ".join(heard),
+                                hypothesis=" ".join(transcribed),
                                 trial=trial,
                                 sim_o=float(np.clip(generator.normal(mean_similarity, 0.08), -1, 1)),
                                 path=f"{system}/s{speaker}-u{utterance}-{trial}.wav",

@@ -65,7 +65,7 @@ def test_the_same_parts_give_the_same_name_with_the_hash_of_the_list_in_it(plan)
     assert plan.name.islower()
 
 
-def test_items_system_audio_and_judges_all_change_the_name(plan, folder, tmp_path):
+def test_items_system_audio_and_metric_models_all_change_the_name(plan, folder, tmp_path):
     (tmp_path / "asr").mkdir()
     (tmp_path / "asr" / "model.bin").write_bytes(b"the weights of another model")
     names = {
@@ -97,7 +97,7 @@ def test_a_better_decoder_of_the_same_codes_is_another_identity(plan):
     assert decoder_revision("mini") != codec_revision("mini")
 
 
-def test_a_list_says_which_controls_it_cannot_have(plan, tmp_path):
+def test_controls_that_a_list_cannot_have_are_named(plan, tmp_path):
     assert impossible_controls(plan) == {}
     path = tmp_path / "bare.lst"
     path.write_text("a|Hello.|p.wav|Say this.\nb|Say that.\n", encoding="utf-8")
@@ -143,9 +143,9 @@ def test_planning_loads_neither_torch_nor_lhotse_nor_matplotlib_nor_prefect():
     assert found.stdout.strip() == "[]"
 
 
-def test_judges_hear_one_utterance_at_a_time_unless_asked_for_more(plan):
-    alone, voices = metric_stages(plan, codes=True, one_at_a_time=True)
-    assert {stage.batch_seconds for stage in (*alone, voices)} == {0.0}
+def test_metric_models_process_one_utterance_at_a_time_unless_the_batch_is_larger(plan):
+    alone, speakers = metric_stages(plan, codes=True, one_at_a_time=True)
+    assert {stage.batch_seconds for stage in (*alone, speakers)} == {0.0}
     together, _ = metric_stages(plan, codes=True, one_at_a_time=False)
     assert min(stage.batch_seconds for stage in together) > 60
     for one, many in zip(alone, together, strict=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from manifests.synthesis.kokoro import Spoken
+from manifests.synthesis.kokoro import SynthesizedSpeech
 from manifests.synthesis.synthesize import SynthesisOptions, synthesize
 
 VOICES = ("af_one", "am_two", "bf_three")
@@ -26,14 +26,14 @@ class SineSpeaker:
         self.strength = strength
         """How many texts it says before it breaks."""
 
-    def speak(self, text: str, *, voice: str, speed: float) -> Spoken:
+    def speak(self, text: str, *, voice: str, speed: float) -> SynthesizedSpeech:
         if self.strength == 0:
             raise KeyboardInterrupt
         self.strength -= 1
         pitch = 100 + zlib.crc32(f"{voice}{text}".encode()) % 300
         time = np.arange(int(480 * len(text.split()) / speed)) / self.sample_rate
         tone = self.loudness * np.sin(2 * np.pi * pitch * time)
-        return Spoken(np.pad(tone, 7200).astype(np.float32), text.lower())
+        return SynthesizedSpeech(np.pad(tone, 7200).astype(np.float32), text.lower())
 
 
 def small(out: Path, **changes) -> SynthesisOptions:

@@ -7,7 +7,7 @@ import pytest
 from corpora import put, rows_of, wav
 
 from manifests import CorpusOptions, open_corpus
-from manifests.reading.channels import ChannelComparison
+from manifests.audio.channels import ChannelComparison
 
 RATE = 16_000
 

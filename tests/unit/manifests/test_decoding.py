@@ -8,8 +8,8 @@ import soundfile
 from corpora import encoded, put, put_tar, single_row, tone, utterance, wav
 
 from manifests import open_corpus
-from manifests.reading.decoding import AudioDecoder
-from manifests.reading.headers import open_range
+from manifests.audio.decoding import AudioDecoder
+from manifests.audio.headers import open_range
 
 SECONDS = 4
 SAMPLES = SECONDS * 24_000

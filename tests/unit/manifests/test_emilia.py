@@ -10,9 +10,9 @@ import pytest
 from corpora import encoded, put, put_tar, rows_of, single_row, utterance
 
 from manifests import CorpusOptions, open_corpus
+from manifests.audio.inspection import inspect_bytes
 from manifests.corpus import assign_shards
 from manifests.reading.archive import split_archive
-from manifests.reading.inspection import inspect_bytes
 from warehouse.lake.arrow import to_table
 from warehouse.rows import RecordingRow
 

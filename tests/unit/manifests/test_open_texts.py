@@ -107,8 +107,8 @@ def test_a_voice_repeats_no_example_before_it_has_read_all(texts):
 
 def test_texts_spoken_elsewhere_are_avoided(texts):
     first, test = texts.draw_line(1, "joe", 0).prompt, texts.draw_test_line(1, "joe", 0).prompt
-    assert texts.draw_line(1, "joe", 0, spoken={words_of(first)}).prompt != first
-    assert texts.draw_test_line(1, "joe", 0, spoken={words_of(test)}).prompt != test
+    assert texts.draw_line(1, "joe", 0, excluded={words_of(first)}).prompt != first
+    assert texts.draw_test_line(1, "joe", 0, excluded={words_of(test)}).prompt != test
 
 
 def test_an_interrupted_corpus_of_open_text_goes_on_where_it_was_cut(texts, tmp_path):

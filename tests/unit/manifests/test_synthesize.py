@@ -1,7 +1,6 @@
 """A synthetic corpus that grows: resumable anywhere, balanced over voices, apart from the texts of tests."""
 
 import csv
-import fcntl
 import os
 import signal
 import subprocess
@@ -16,7 +15,8 @@ import soundfile
 from sine_speaker import HELD_OUT, VOICES, SineSpeaker, small
 
 from manifests.demo.clips import demo_clips
-from manifests.synthesis.kokoro import HELD_OUT_VOICES, MAIN_VOICES, Kokoro, KokoroReader, kokoro_phonemes
+from manifests.reading.growing import grow_corpus
+from manifests.synthesis.kokoro import HELD_OUT_VOICES, MAIN_VOICES, Kokoro, KokoroFrontend, kokoro_phonemes
 from manifests.synthesis.synthesize import SynthesisOptions, synthesize, trim
 from manifests.synthesis.texts import is_reserved, words_of
 from warehouse.errors import ConfigurationError, DependencyError, ManifestError
@@ -151,10 +151,8 @@ def test_texts_of_named_tables_and_of_the_demo_corpus_are_avoided_across_splits(
 
 
 def test_a_second_process_is_refused(tmp_path):
-    with (tmp_path / "corpus.tsv").open("a+b") as table:
-        fcntl.flock(table, fcntl.LOCK_EX)
-        with pytest.raises(ConfigurationError, match="Another process writes"):
-            synthesize(small(tmp_path), SineSpeaker())
+    with grow_corpus(tmp_path), pytest.raises(ConfigurationError, match="Another process writes"):
+        synthesize(small(tmp_path), SineSpeaker())
 
 
 def test_a_table_of_another_form_and_a_missing_file_are_one_sentence(tmp_path):
@@ -170,7 +168,7 @@ def test_a_table_of_another_form_and_a_missing_file_are_one_sentence(tmp_path):
 
 
 def test_silence_is_one_sentence_and_no_clip(tmp_path):
-    with pytest.raises(ManifestError, match="says nothing"):
+    with pytest.raises(ManifestError, match="is silent"):
         synthesize(small(tmp_path), SineSpeaker(loudness=0.0))
     assert rows_of(tmp_path) == []
 
@@ -212,7 +210,7 @@ def test_the_splits_of_the_voices_are_those_of_the_demo_corpus():
     ],
 )
 def test_text_is_read_in_the_alphabet_of_the_network(text, british, phonemes):
-    assert KokoroReader().read(text, british=british) == phonemes
+    assert KokoroFrontend().phonemize(text, british=british) == phonemes
 
 
 def test_affricates_and_syllabic_consonants_become_one_letter():

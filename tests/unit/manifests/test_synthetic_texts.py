@@ -68,7 +68,7 @@ def test_one_text_in_twenty_is_reserved():
 
 def test_texts_that_were_spoken_elsewhere_are_left_out():
     before = {draw_line(1, "af_sky", index).text for index in range(100)}
-    after = {draw_line(1, "af_sky", index, spoken=before).text for index in range(100)}
+    after = {draw_line(1, "af_sky", index, excluded=before).text for index in range(100)}
     assert before.isdisjoint({words_of(text) for text in after})
 
 
@@ -86,7 +86,7 @@ def test_texts_that_run_out_are_one_sentence():
             return True
 
     with pytest.raises(ConfigurationError, match="avoid fewer texts"):
-        draw_line(1, "af_sky", 0, spoken=Everything())
+        draw_line(1, "af_sky", 0, excluded=Everything())
 
 
 def test_the_demo_corpus_has_texts_of_both_splits_to_keep_apart():

@@ -42,7 +42,7 @@ def test_a_crossed_voice_has_the_timbre_of_the_first_and_the_manner_of_the_secon
 
 @pytest.mark.parametrize("voice", ["af_three", "af_one~af_three", "af_one~am_two~af_one"])
 def test_a_voice_that_the_archive_does_not_hold_is_named(archive, voice):
-    with pytest.raises(ConfigurationError, match="holds no voice"):
+    with pytest.raises(ConfigurationError, match="has no voice"):
         read_style(archive, voice)
 
 

@@ -32,7 +32,7 @@ def test_a_missing_or_empty_file_is_one_clear_sentence(tmp_path):
         read_metrics(metrics_file(tmp_path, []))
 
 
-def test_a_run_without_the_asked_fields_says_which_it_has(tmp_path):
+def test_a_run_without_the_requested_fields_names_those_it_has(tmp_path):
     path = metrics_file(tmp_path, [{"step": 1, "lr": 0.1}])
     with pytest.raises(TrainingError, match="it has lr"):
         plot_training(path, tmp_path / "loss.png")

@@ -8,8 +8,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from tests.golden.toy_model import toy_model
-from valle.cli.arguments import parse
-from valle.cli.speak import SpeakOptions
+from tests.unit.cli.parsing import parse_options
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.seeds import candidate_seed, seeded_generator, sentence_seed
@@ -53,7 +52,7 @@ def test_every_number_of_the_models_is_tried():
 def test_a_number_out_of_bounds_is_one_sentence_on_the_command_line(group, path, value):
     flag = f"--{group}.{path}".replace("_", "-")
     with pytest.raises(ConfigurationError) as refused:
-        parse(SpeakOptions, "speak", ["text", f"{flag}={value}"])
+        parse_options("speak", "text", f"{flag}={value}")
     assert str(refused.value).startswith(flag.partition(".")[0])
     assert "\n" not in str(refused.value)
 

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.parameters import EvaluateParameters
 from tests.golden.toy_model import SIZE, toy_model
-from valle.cli.arguments import parse
-from valle.cli.speak import SpeakOptions
+from tests.unit.cli.parsing import parse_options
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.options import SamplingOptions
@@ -134,9 +133,9 @@ def test_every_option_is_a_flag_of_speak(path):
     value = CHANGED[path]
     flag = f"--sampling.{path.replace('_', '-')}"
     given = [flag] if value is True else [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
-    if "decoding" in (expected := alone(path, value)):
+    if "decoding" in (expected := alone(path, value)) and path != "decoding":
         given += ["--sampling.decoding", expected["decoding"]]
-    options = parse(SpeakOptions, "speak", ["some text", *given])
+    options = parse_options("speak", "some text", *given)
     assert options.sampling == SamplingOptions(**expected)
 
 
@@ -146,7 +145,7 @@ def test_every_option_is_a_key_of_a_yaml_file(path, tmp_path):
     file = tmp_path / "options.yaml"
     content = alone(path, list(value) if isinstance(value, tuple) else value)
     file.write_text(yaml.safe_dump({"sampling": content}))
-    options = parse(SpeakOptions, "speak", ["some text", "--config", str(file)])
+    options = parse_options("speak", "some text", config=file)
     assert options.sampling == SamplingOptions(**alone(path, value))
 
 
@@ -235,7 +234,7 @@ def test_an_option_that_the_way_to_decode_makes_no_use_of_is_refused(path):
 
 def test_a_wrong_combination_is_a_sentence_on_the_command_line():
     with pytest.raises(ConfigurationError) as refused:
-        parse(SpeakOptions, "speak", ["text", "--sampling.min-temperature", "2"])
+        parse_options("speak", "text", "--sampling.min-temperature", "2")
     assert str(refused.value) == "--sampling: min_temperature is above temperature; make it smaller."
 
 

@@ -8,7 +8,7 @@ import pytest
 from valle.text.errors import count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser, normalisers
 from valle.text.numbers import spell_numbers
-from valle.text.spoken_numbers import cardinal, say_numbers
+from valle.text.spoken_numbers import cardinal, verbalise_numbers
 from warehouse.errors import ConfigurationError
 
 GOLDEN = [
@@ -52,7 +52,7 @@ def test_there_are_more_than_two_hundred_golden_strings_and_thirty_of_each():
     ],
 )
 def test_written_numbers_are_said_as_a_reader_says_them(text, said):
-    assert " ".join(say_numbers(text).split()) == said.strip()
+    assert " ".join(verbalise_numbers(text).split()) == said.strip()
 
 
 @pytest.mark.parametrize("value", [*range(120), 999, 1000, 1001, 1066, 2500, 10_000, 99_999, 1_000_001])
@@ -162,7 +162,7 @@ def test_normalising_twice_changes_nothing():
 
 
 def test_an_unknown_normaliser_is_one_sentence_with_the_known_ones():
-    with pytest.raises(ConfigurationError, match="choose one of valle-en, zip-ls, seed, f5"):
+    with pytest.raises(ConfigurationError, match="use one of valle-en, zip-ls, seed, f5"):
         get_normaliser("whisper")
 
 

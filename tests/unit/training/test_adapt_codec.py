@@ -75,10 +75,10 @@ def test_the_command_adapts_the_newest_checkpoint_of_a_run_to_the_codec_of_a_set
     make_toy_set(data)
     train(options.model_copy(update={"max_steps": 1, "run_dir": data / "runs" / "mine"}))
     out = str(tmp_path / "out")
-    asked = ["adapt-codec", "--data", str(data), "--run", "mine", "--training-set", "toy", "--out", out]
-    assert main(asked) == 1
+    asked = ["adapt-codec", "--data", str(data), "--run", "mine", "--out", out, "--training-set"]
+    assert main([*asked, "toy"]) == 1
     assert "already has the codes of toy@1" in capsys.readouterr().err
     make_toy_set(tmp_path / "other", spec=OTHER)
     (tmp_path / "other" / "training_sets" / "toy").rename(data / "training_sets" / "theirs")
-    assert main([*asked, "--training-set", "theirs"]) == 1
+    assert main([*asked, "theirs"]) == 1
     assert "0 frames of speech with codes of both toy@1 and other@2" in capsys.readouterr().err

@@ -5,10 +5,10 @@ from tests.unit.training.test_engine import make_model
 from tests.unit.training.test_loop import changed, lines, weights
 from valle.data.selection.training_set import load_training_set
 from valle.training.data import open_data
-from valle.training.engine import open_engine
+from valle.training.engines.engine import open_engine
+from valle.training.engines.optimizer import make_average, parameter_groups
+from valle.training.engines.schedule import SHAPES, learning_rate
 from valle.training.loop import train
-from valle.training.optimizer import make_average, parameter_groups
-from valle.training.schedule import SHAPES, learning_rate
 
 WAYS = {
     "average": {"average_decay": 0.9},

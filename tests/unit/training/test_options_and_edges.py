@@ -13,9 +13,9 @@ from valle.checkpoints.checkpoint import load_model
 from valle.checkpoints.runs import FORMAT
 from valle.training.__main__ import main
 from valle.training.commands import TypedCommands
+from valle.training.engines.schedule import learning_rate
 from valle.training.loop import train
 from valle.training.options import TrainOptions
-from valle.training.schedule import learning_rate
 from warehouse.errors import CheckpointError
 
 

@@ -11,8 +11,8 @@ from valle.model.config import preset
 from valle.model.valle import ValleModel
 from valle.training.commands import NoCommands
 from valle.training.data import open_data
-from valle.training.deepspeed_engine import deepspeed_config
-from valle.training.engine import PlainEngine
+from valle.training.engines.deepspeed_engine import deepspeed_config
+from valle.training.engines.engine import PlainEngine
 from valle.training.loop import train
 from warehouse.errors import ConfigurationError
 

@@ -11,6 +11,7 @@ import torch
 from tests.unit.training.test_loop import Typed, changed, lines, weights
 from valle.checkpoints.checkpoint import load_model, read_card
 from valle.checkpoints.runs import checkpoint_directory, list_checkpoints
+from valle.state_files import read_state, write_state
 from valle.training.loop import train
 from warehouse.errors import CheckpointError, StorageError, TrainingError
 
@@ -80,11 +81,10 @@ def test_a_damaged_checkpoint_that_is_to_speak_names_the_older_one(options):
         load_model(result.checkpoint)
 
 
-def test_what_a_killed_process_left_is_removed_and_what_it_had_replaced_restored(options):
+def test_what_a_killed_process_left_is_removed(options):
     result = train(changed(options, save_every=3))
     for name in (".step-00000009.tmp", ".step-00000001.tmp"):
         (result.checkpoint.with_name(name) / "trainer").mkdir(parents=True)
-    result.checkpoint.rename(result.checkpoint.with_name(".step-00000006.old.tmp"))
     train(options)
     assert sorted(path.name for path in result.checkpoint.parent.iterdir()) == ["step-00000003", "step-00000006"]
 
@@ -194,3 +194,25 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(options, tmp_path, full):
     resumed = train(options)
     for name, tensor in weights(straight).items():
         assert torch.equal(weights(resumed)[name], tensor), name
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 2), (1, 3), (3, 0)])
+def test_a_deepspeed_run_continues_in_another_zero_stage(options, tmp_path, first, second):
+    options = changed(options, engine="deepspeed", zero_stage=first)
+    straight = train(options)
+    moved = changed(options, run_dir=tmp_path / "moved")
+    train(moved, commands=Typed("quit", 4))
+    resumed = train(changed(moved, zero_stage=second))
+    for name, tensor in weights(straight).items():
+        torch.testing.assert_close(weights(resumed)[name], tensor, atol=1e-5, rtol=0)
+
+
+def test_the_state_of_another_model_is_refused(options):
+    result = train(options, commands=Typed("quit", 4))
+    state = read_state(result.checkpoint / "trainer.safetensors")
+    state["optimizer"]["param_groups"] = state["optimizer"]["param_groups"][:1]
+    write_state(result.checkpoint / "trainer.safetensors", state)
+    card = json.loads((result.checkpoint / "checkpoint.json").read_text())
+    (result.checkpoint / "checkpoint.json").write_text(json.dumps(card | {"files": {}}))
+    with pytest.raises(CheckpointError, match="not that of this model and optimizer"):
+        train(options)

@@ -102,5 +102,5 @@ def test_a_damaged_log_is_one_sentence(tmp_path: Path) -> None:
     lake = _filled(tmp_path)
     for entry in (lake.folder("codes") / "_delta_log").glob("*.json"):
         entry.write_text("not json")
-    with pytest.raises(LakeError, match="valle fsck"):
+    with pytest.raises(LakeError, match="valle lake fsck"):
         lake.snapshot()

@@ -185,7 +185,7 @@ def test_a_part_that_is_gone_is_found_by_fsck_and_is_one_sentence_elsewhere(
     delete(lake.folder("codes") / part.name)
     assert {fault.kind for fault in fsck(lake).faults} == {"unreadable_file"}
     monkeypatch.setenv("VALLE_CACHE", str(tmp_path))
-    with pytest.raises(CatalogueError, match="valle fsck"):
+    with pytest.raises(CatalogueError, match="valle lake fsck"):
         _ids(lake)
 
 

@@ -1,4 +1,4 @@
-"""Speaker encoders by name. Nothing here loads torch until one is opened."""
+"""Open speaker encoders by name; torch is imported when the first is opened."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _FETCHED = {
     "eres2net": ("eres2net.onnx", "3D-Speaker (ERes2Net as ONNX)"),
     "wespeaker": ("wespeaker.onnx", "WeSpeaker (ResNet34-LM as ONNX)"),
 }
-"""Encoders whose weights no wheel carries: the file below the models folder, and who publishes it."""
+"""Encoders whose weights are in no wheel: the file in the models folder, and its publisher."""
 
 
 def _weights_path(name: str) -> Path:
@@ -20,23 +20,24 @@ def _weights_path(name: str) -> Path:
         return package_file("resemblyzer", "pretrained.pt", command="pip install --no-deps Resemblyzer==0.1.4")
     if name not in _FETCHED:
         known = ", ".join(("resemblyzer", *_FETCHED))
-        raise ConfigurationError(f"there is no speaker encoder called {name!r}: use one of {known}.")
+        raise ConfigurationError(f"unknown speaker encoder {name!r}: use one of {known}.")
     file, publisher = _FETCHED[name]
     path = models_directory() / file
     if not path.exists():
         raise DependencyError(
-            f"{path} is not there: save the checkpoint that {publisher} publishes under that name, or name its folder "
-            "with VALLE_MODELS."
+            f"{path} does not exist: save the checkpoint of {publisher} under that name, or set VALLE_MODELS to its "
+            "folder."
         )
     return path
 
 
 def open_speaker_encoder(name: str, *, device: str = "cpu") -> SpeakerEncoder:
-    """The encoder called `name`: `resemblyzer` (embedded), `wavlm_large`, `campplus`, `eres2net` or `wespeaker`.
+    """Open the encoder `name`: `resemblyzer` (embedded), `wavlm_large`, `campplus`, `eres2net` or `wespeaker`.
 
-    Raises DependencyError when its weights are not there, or are not those of the network.
+    Raise DependencyError when its weights are missing or do not fit the network.
     """
     path = _weights_path(name)
+    # The modules import torch, so only that of the encoder is imported, and only here.
     if name == "wavlm_large":
         from valle.backends.speaker.wavlm import WavlmSpeaker
 
@@ -51,5 +52,5 @@ def open_speaker_encoder(name: str, *, device: str = "cpu") -> SpeakerEncoder:
 
 
 def speaker_encoder_revision(name: str) -> str:
-    """Name and revision of its weights, without loading them."""
+    """Return the name and the revision of the weights, without loading them."""
     return f"{name}@{file_revision(_weights_path(name))}"

@@ -1,6 +1,6 @@
-"""Voices as unit vectors: 16 kHz waveforms to embeddings whose dot product says how alike two voices are.
+"""Speaker embeddings: unit vectors of 16 kHz waveforms; their dot product is the similarity of two speakers.
 
-Cosines of different encoders are never comparable.
+Cosines of different encoders are not comparable.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Embedding = NDArray[np.float32]  # [D], unit length
 
 
 class SpeakerEncoder(Protocol):
-    """Turns speech into a vector of its voice."""
+    """A model that embeds the speaker of a waveform."""
 
     def embed(self, waveforms: Sequence[Samples]) -> list[Embedding]:
-        """Mono 16 kHz waveforms [N_i] to unit vectors; a waveform without any sound gives a vector of NaN."""
+        """Embed mono 16 kHz waveforms [N_i] as unit vectors [D]; a silent waveform gives a vector of NaN."""

@@ -1,7 +1,7 @@
 """Speaker encoders that are published as ONNX files: CAM++ and ERes2Net of 3D-Speaker, ResNet34 of WeSpeaker.
 
-All take Kaldi filter banks [B, T, 80] with the mean over time taken off, and give a vector [B, D]. What differs is the
-front end, and a wrong one ruins the scores without an error; it therefore goes with the name, never with an option.
+Their input is Kaldi filter banks [B, T, 80] minus the mean over time, their output a vector [B, D]. The front ends
+differ, and a wrong one ruins the scores without an error: therefore the name selects it, and there is no option.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _MIN_SAMPLES = 4_000  # a quarter of a second: fewer frames have no statistics
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """How a model's filter banks are made: the window, and the factor on samples within -1..1."""
+    """Front end of a model: the window, and the factor on samples within -1..1."""
 
     window: Literal["povey", "hamming"]
     scale: float
@@ -37,7 +37,7 @@ FRONT_ENDS = {
 
 
 def filter_banks(samples: Samples, front_end: FrontEnd) -> NDArray[np.float32]:
-    """Log mel energies of 16 kHz samples, 25 ms every 10 ms, each band with mean 0: [T, 80]."""
+    """Compute log-mel energies of 16 kHz samples, 25 ms every 10 ms, each band with mean 0: [T, 80]."""
     from torchaudio.compliance import kaldi
 
     banks = kaldi.fbank(
@@ -54,10 +54,10 @@ def filter_banks(samples: Samples, front_end: FrontEnd) -> NDArray[np.float32]:
 
 
 class OnnxSpeaker:
-    """A model from a file, one clip at a time, whole."""
+    """A speaker encoder from an ONNX file; each clip is embedded alone and uncut."""
 
     def __init__(self, path: Path, front_end: FrontEnd) -> None:
-        """Raises DependencyError when the file is no model of filter banks."""
+        """Load the model; raise DependencyError when its input is not filter banks."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -67,25 +67,27 @@ class OnnxSpeaker:
             self._model: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no other base
             raise DependencyError(f"{path} is no ONNX model ({str(error).splitlines()[0][:200]}).") from error
-        (given, *others), made = self._model.get_inputs(), self._model.get_outputs()
-        if others or len(given.shape) != 3 or given.shape[2] != _NUM_MELS or not made:
+        (banks, *more_inputs), outputs = self._model.get_inputs(), self._model.get_outputs()
+        if more_inputs or len(banks.shape) != 3 or banks.shape[2] != _NUM_MELS or not outputs:
             raise DependencyError(
-                f"{path} takes {given.name} {given.shape}, not filter banks [batch, frames, {_NUM_MELS}]; get the "
-                "model that gives an embedding."
+                f"the input of {path} is {banks.name} {banks.shape}, not filter banks [batch, frames, {_NUM_MELS}]; "
+                "get the model that computes an embedding."
             )
-        self._input, self._output = given.name, made[-1].name
+        # 3D-Speaker and WeSpeaker export the embedding as the last output.
+        self._input, self._output = banks.name, outputs[-1].name
         self._front_end = front_end
 
     def embed(self, waveforms: Sequence[Samples]) -> list[Embedding]:
-        """See `SpeakerEncoder`; a clip shorter than a quarter of a second gives a vector of NaN too."""
-        voices = [self._one(samples) for samples in waveforms]
-        size = next((len(voice) for voice in voices if voice is not None), 1)
-        return [np.full(size, np.nan, np.float32) if voice is None else voice for voice in voices]
+        """Embed as `SpeakerEncoder` defines it; a clip under a quarter of a second gives a vector of NaN too."""
+        embeddings = [self._embed_clip(samples) for samples in waveforms]
+        # The file need not declare the size of its output, so it is that of a clip that has an embedding.
+        size = next((len(embedding) for embedding in embeddings if embedding is not None), 1)
+        return [np.full(size, np.nan, np.float32) if found is None else found for found in embeddings]
 
-    def _one(self, samples: Samples) -> Embedding | None:
+    def _embed_clip(self, samples: Samples) -> Embedding | None:
         if len(samples) < _MIN_SAMPLES or not np.any(samples):
             return None
-        (made,) = self._model.run([self._output], {self._input: filter_banks(samples, self._front_end)[None]})
-        voice = np.asarray(made, dtype=np.float32).reshape(-1)
-        embedding: Embedding = voice / np.linalg.norm(voice)
+        (output,) = self._model.run([self._output], {self._input: filter_banks(samples, self._front_end)[None]})
+        vector = np.asarray(output, dtype=np.float32).reshape(-1)
+        embedding: Embedding = vector / np.linalg.norm(vector)
         return embedding

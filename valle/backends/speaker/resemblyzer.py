@@ -1,7 +1,7 @@
 """The GE2E speaker encoder (Wan et al. 2018, "Generalized end-to-end loss for speaker verification").
 
-Its weights are those that the `Resemblyzer` wheel carries (Apache-2.0). Only the weights are used: importing the
-package needs a voice activity library that new Python environments cannot load, and it embeds one clip at a time.
+The weights are those of the `Resemblyzer` wheel (Apache-2.0). The package itself is not imported: it needs a voice
+activity library that new Python environments cannot load, and it embeds one clip at a time.
 """
 
 from collections.abc import Sequence
@@ -19,35 +19,35 @@ _NUM_MELS = 40
 _WINDOW = 400
 _HOP = 160
 _PARTIAL_FRAMES = 160
-_PARTIAL_HOP = 77  # frames: 1.3 partials a second, as the weights' authors score
+_PARTIAL_HOP = 77  # frames: 1.3 partials per second, as the authors of the weights evaluate
 _MIN_COVERAGE = 0.75
-_TARGET_LEVEL = -30.0
+_TARGET_DBFS = -30.0
 _PAUSE_FRAME = 480
 _PAUSE_DEPTH = 35.0
 _KEPT_PAUSE_FRAMES = 6
 
 
-def raise_level(samples: Samples) -> Samples:
-    """Quiet speech raised to -30 dBFS RMS; louder speech is left alone. Samples must not be all zero."""
-    level = 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)))
-    gain = max(0.0, _TARGET_LEVEL - level)
+def raise_loudness(samples: Samples) -> Samples:
+    """Amplify quiet speech to -30 dBFS RMS; return louder speech unchanged. Samples must not be all zero."""
+    rms_dbfs = 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)))
+    gain = max(0.0, _TARGET_DBFS - rms_dbfs)
     return (samples * 10 ** (gain / 20)).astype(np.float32)
 
 
 def without_pauses(samples: Samples) -> Samples:
-    """Samples without the stretches over 0.2 s that lie 35 dB below the loud parts; the same for short input."""
+    """Remove stretches over 0.2 s that are 35 dB below the loud ones; return short input unchanged."""
     count = len(samples) // _PAUSE_FRAME
     if count < 2 * _KEPT_PAUSE_FRAMES:
         return samples
     energy = np.square(samples[: count * _PAUSE_FRAME], dtype=np.float64).reshape(count, _PAUSE_FRAME).mean(axis=1)
-    level = 10 * np.log10(energy + 1e-12)
-    voiced = level > np.percentile(level, 95) - _PAUSE_DEPTH
+    loudness = 10 * np.log10(energy + 1e-12)
+    voiced = loudness > np.percentile(loudness, 95) - _PAUSE_DEPTH
     near = np.convolve(voiced, np.ones(2 * (_KEPT_PAUSE_FRAMES // 2) + 1), mode="same") > 0
     return samples[: count * _PAUSE_FRAME].reshape(count, _PAUSE_FRAME)[near].reshape(-1)
 
 
 def partial_starts(num_samples: int) -> list[int]:
-    """First frames of the 1.6 s partials that cover a waveform; a last one under three quarters full is left out."""
+    """Return the first frames of the 1.6 s partials of a waveform; a last one under three quarters full is omitted."""
     num_frames = -(-(num_samples + 1) // _HOP)
     starts = list(range(0, max(1, num_frames - _PARTIAL_FRAMES + _PARTIAL_HOP + 1), _PARTIAL_HOP))
     coverage = (num_samples - starts[-1] * _HOP) / (_PARTIAL_FRAMES * _HOP)
@@ -83,7 +83,7 @@ class Resemblyzer:
         self._hann = torch.hann_window(_WINDOW)
 
     def _partials(self, samples: Samples) -> Tensor:
-        voiced = without_pauses(raise_level(samples))
+        voiced = without_pauses(raise_loudness(samples))
         starts = partial_starts(len(voiced))
         missing = (starts[-1] + _PARTIAL_FRAMES) * _HOP - len(voiced)
         padded = torch.from_numpy(np.pad(voiced, (0, max(0, missing))))
@@ -95,7 +95,7 @@ class Resemblyzer:
 
     @torch.inference_mode()
     def embed(self, waveforms: Sequence[Samples]) -> list[Embedding]:
-        """See `SpeakerEncoder`."""
+        """Embed as `SpeakerEncoder` defines it: the mean of the vectors of a clip's partials, of unit length."""
         audible = [index for index, samples in enumerate(waveforms) if len(samples) and np.any(samples)]
         partials = [self._partials(waveforms[index]) for index in audible]
         embeddings: list[Embedding] = [np.full(EMBEDDING_SIZE, np.nan, np.float32) for _ in waveforms]
@@ -103,6 +103,6 @@ class Resemblyzer:
             return embeddings
         batches = torch.split(torch.cat(partials), self._batch_size)
         vectors = torch.cat([self._network(batch.to(self._device)).cpu() for batch in batches])
-        for index, own in zip(audible, torch.split(vectors, [len(partial) for partial in partials]), strict=True):
-            embeddings[index] = nn.functional.normalize(own.mean(dim=0), dim=0).numpy()
+        for index, of_clip in zip(audible, torch.split(vectors, [len(partial) for partial in partials]), strict=True):
+            embeddings[index] = nn.functional.normalize(of_clip.mean(dim=0), dim=0).numpy()
         return embeddings

@@ -1,8 +1,8 @@
-"""The speaker encoder that most papers measure SIM with: WavLM-Large under an ECAPA-TDNN head, as UniSpeech trained it.
+"""The speaker encoder of most published SIM scores: WavLM-Large with an ECAPA-TDNN head, trained by UniSpeech.
 
 WavLM (Chen et al. 2022) is torchaudio's; the head follows Desplanques et al. 2020 ("ECAPA-TDNN", 512 channels, an
-embedding of 256) on a learned mean of WavLM's hidden states. The file `wavlm_large_finetune.pth` names its weights as
-fairseq and UniSpeech do. They are loaded strictly: a file that is half read gives a cosine near 1 for any two voices.
+embedding of 256) on a learned mean of WavLM's hidden states. The weights in `wavlm_large_finetune.pth` have the names
+of fairseq and UniSpeech. Loading is strict: with missing weights the cosine of any two speakers is near 1.
 """
 
 import re
@@ -24,12 +24,12 @@ _MIN_SAMPLES = 4_000  # a quarter of a second: fewer frames have no statistics
 _DILATIONS = (2, 3, 4)
 _SCALE = 8
 _UNUSED = ("loss_calculator.", "feature_extract.model.mask_emb")
-"""Weights of training that the encoder does not need."""
+"""Weights that only training needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WavlmShape:
-    """The sizes of the network; the defaults are those of the published file."""
+    """Sizes of the network; the defaults are those of the published file."""
 
     convolutions: tuple[tuple[int, int, int], ...] = _LARGE_CONVOLUTIONS
     width: int = 1024
@@ -45,7 +45,7 @@ class WavlmShape:
 
 
 class _Convolution(nn.Module):
-    """Convolution, rectifier, batch norm: in this order."""
+    """Convolution, rectifier and batch norm, in this order."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class _Convolution(nn.Module):
 
 
 class _Res2(nn.Module):
-    """Bands of channels, each convolved together with the result of the band before; the last passes."""
+    """Res2Net convolution: each band of channels is added to the output of the band before; the last is unchanged."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -69,10 +69,10 @@ class _Res2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         *bands, last = x.chunk(_SCALE, dim=1)
-        done: list[Tensor] = []
+        outputs: list[Tensor] = []
         for band, conv, norm in zip(bands, self.convs, self.bns, strict=True):
-            done.append(norm(torch.relu(conv(band + done[-1] if done else band))))
-        return torch.cat([*done, last], dim=1)
+            outputs.append(norm(torch.relu(conv(band + outputs[-1] if outputs else band))))
+        return torch.cat([*outputs, last], dim=1)
 
 
 class _SqueezeExcite(nn.Module):
@@ -87,7 +87,7 @@ class _SqueezeExcite(nn.Module):
 
 
 class _Block(nn.Module):
-    """The attributes are called as the published file calls them."""
+    """SE-Res2Block of ECAPA-TDNN; its attributes have the names of the published file."""
 
     def __init__(self, channels: int, dilation: int, bottleneck: int) -> None:
         super().__init__()
@@ -111,12 +111,13 @@ class _Pooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weights = torch.softmax(self.linear2(torch.tanh(self.linear1(x))), dim=2)
         mean = (weights * x).sum(dim=2)
+        # Rounding can make the difference of two squares negative, and its root NaN.
         variance = (weights * x.square()).sum(dim=2) - mean.square()
         return torch.cat((mean, variance.clamp(min=1e-9).sqrt()), dim=1)
 
 
 class WavlmEcapa(nn.Module):
-    """A waveform [1, N] at 16 kHz to a voice [1, embedding], not yet of unit length."""
+    """Network from a waveform [1, N] at 16 kHz to an embedding [1, D] that is not normalised."""
 
     def __init__(self, shape: WavlmShape) -> None:
         super().__init__()
@@ -154,20 +155,23 @@ class WavlmEcapa(nn.Module):
         self.linear = nn.Linear(2 * shape.pooled, shape.embedding)
 
     def hidden_states(self, waveform: Tensor) -> list[Tensor]:
-        """What enters each layer of WavLM, and the normed output of the last: [1, T, width] each."""
+        """Return the input of each layer of WavLM and the normed output of the last: [1, T, width] each."""
+        # WavLM-Large was trained on waveforms with mean 0 and variance 1; torchaudio leaves that to the caller.
         normed = nn.functional.layer_norm(waveform, waveform.shape[-1:])
         features, _ = self.wavlm.feature_extractor(normed, None)
         transformer = self.wavlm.encoder.transformer
         projected = self.wavlm.encoder.feature_projection(features)
-        entered = projected + transformer.pos_conv_embed(projected)
-        left = transformer.get_intermediate_outputs(projected)
-        return [entered, *left[:-1], transformer.layer_norm(left[-1])]
+        # get_intermediate_outputs adds the position embedding itself, so its argument does not include it.
+        first = projected + transformer.pos_conv_embed(projected)
+        outputs = transformer.get_intermediate_outputs(projected)
+        return [first, *outputs[:-1], transformer.layer_norm(outputs[-1])]
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """See the class."""
+        """Embed a waveform [1, N]."""
         states = torch.stack(self.hidden_states(waveform))
         weights = torch.softmax(self.feature_weight, dim=0)[:, None, None, None]
         x = self.instance_norm((weights * states).sum(dim=0).transpose(1, 2) + 1e-6)
+        # The blocks follow layer1 in a chain, but only their outputs are concatenated for pooling.
         outputs = [self.layer1(x)]
         for block in (self.layer2, self.layer3, self.layer4):
             outputs.append(block(outputs[-1]))
@@ -192,12 +196,12 @@ _RENAMED = (
     (r"\.fc1\.", ".feed_forward.intermediate_dense."),
     (r"\.fc2\.", ".feed_forward.output_dense."),
 )
-"""fairseq's names of WavLM's weights, and torchaudio's, in the order in which they are applied."""
+"""Patterns of fairseq's names of WavLM's weights and torchaudio's names, in the order of application."""
 _PROJECTION = re.compile(r"(.*)\.self_attn\.q_proj\.(weight|bias)$")
 
 
 def convert_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published weights under the names of `WavlmEcapa`; those of training are left out."""
+    """Rename the published weights for `WavlmEcapa`; omit those that only training needs."""
     head = {name: value for name, value in published.items() if not name.startswith(("feature_extract.", *_UNUSED))}
     prefix = "feature_extract.model."
     inner = {
@@ -209,10 +213,11 @@ def convert_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, value in inner.items():
         if ".self_attn.k_proj." in name or ".self_attn.v_proj." in name:
             continue  # joined with the query's below
+        # torchaudio has one matrix for query, key and value; fairseq has three.
         if match := _PROJECTION.match(name):
             layer, kind = match.groups()
-            parts = [inner.get(f"{layer}.self_attn.{one}_proj.{kind}", value[:0]) for one in "qkv"]
-            name, value = f"{layer}.attention.attention.in_proj_{kind}", torch.cat(parts)
+            projections = [inner.get(f"{layer}.self_attn.{letter}_proj.{kind}", value[:0]) for letter in "qkv"]
+            name, value = f"{layer}.attention.attention.in_proj_{kind}", torch.cat(projections)
         for pattern, replacement in _RENAMED:
             name = re.sub(pattern, replacement, name)
         converted[f"wavlm.{name}"] = value
@@ -220,10 +225,10 @@ def convert_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 class WavlmSpeaker:
-    """UniSpeech's encoder, one clip at a time, whole."""
+    """UniSpeech's encoder; each clip is embedded alone and uncut."""
 
     def __init__(self, path: Path, *, device: str = "cpu", shape: WavlmShape | None = None) -> None:
-        """Raises DependencyError when the file does not hold exactly the weights of the network."""
+        """Load the weights; raise DependencyError when the file does not hold exactly those of the network."""
         self._network = WavlmEcapa(shape or WavlmShape()).eval()
         try:
             self._network.load_state_dict(convert_weights(_read(path)))
@@ -238,19 +243,20 @@ class WavlmSpeaker:
 
     @torch.inference_mode()
     def embed(self, waveforms: Sequence[Samples]) -> list[Embedding]:
-        """See `SpeakerEncoder`; a clip shorter than a quarter of a second gives a vector of NaN too."""
-        return [self._one(samples) for samples in waveforms]
+        """Embed as `SpeakerEncoder` defines it; a clip under a quarter of a second gives a vector of NaN too."""
+        return [self._embed_clip(samples) for samples in waveforms]
 
-    def _one(self, samples: Samples) -> Embedding:
+    def _embed_clip(self, samples: Samples) -> Embedding:
         if len(samples) < _MIN_SAMPLES or not np.any(samples):
             return np.full(self._network.linear.out_features, np.nan, np.float32)
-        voice = self._network(torch.from_numpy(np.ascontiguousarray(samples))[None].to(self._device))[0]
-        embedding: Embedding = nn.functional.normalize(voice, dim=0).cpu().numpy()
+        vector = self._network(torch.from_numpy(np.ascontiguousarray(samples))[None].to(self._device))[0]
+        embedding: Embedding = nn.functional.normalize(vector, dim=0).cpu().numpy()
         return embedding
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     try:
+        # A downloaded file is not trusted: weights_only runs no pickled code.
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
         raise DependencyError(f"{path} cannot be read as weights ({error}).") from error

@@ -94,7 +94,7 @@ class SourceFilterDecoder(nn.Module):
         self.register_buffer("causal_half", half, persistent=False)
 
     def forward(self, latents: Tensor) -> Filters:
-        """Return the filters of each frame of latents [B, T, D]; its pitch is what `self.voice` says."""
+        """Return the filters of each frame of latents [B, T, D]; its pitch is that of `self.voice`."""
         hidden = self.states(latents)
         pulse_gains, noise_gains = self.gains(hidden).clamp(-_LOUDEST_GAIN, _LOUDEST_GAIN).chunk(2, 2)
         return Filters(

@@ -20,7 +20,7 @@ from valle.codec.mini.source import NoiseSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MiniConfig:
-    """Shape of the network; lengths in samples unless said otherwise."""
+    """Shape of the network; lengths are in samples unless noted."""
 
     sample_rate: int = 24_000
     hop_length: int = 320

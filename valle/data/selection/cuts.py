@@ -1,4 +1,4 @@
-"""The items of a training set as Lhotse cuts whose codes lie in the lake: `cuts_<split>.jsonl.gz`."""
+"""Export of a training set as Lhotse cuts that refer to codes in the lake: `cuts_<split>.jsonl.gz`."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Selecting a training set: SQL on utterances plus a split policy becomes a named, immutable set.
+"""Selection of a training set: SQL on utterances and a split policy define a named, immutable set.
 
-The set is pinned to the versions of the tables it was taken from, its items are committed to the lake (so SQL can
-follow a checkpoint back to its sources), and Lhotse manifests of its cuts are written beside it.
+The set is pinned to the versions of the tables it was selected from, its items are committed to the lake, so that SQL
+can trace a checkpoint to its sources, and Lhotse manifests of its cuts are written beside it.
 """
 
 import contextlib
@@ -32,20 +32,20 @@ from warehouse.rows import TrainingItemRow
 
 
 class Selection(BaseModel):
-    """What to train on."""
+    """Name, conditions and splits of a training set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
-    """Name of the set; a name is used once."""
+    """Name of the set; each name is used once."""
     where: str = "true"
     """SQL condition on the view `utterances`."""
     weight: str = "1.0"
     """SQL expression for the sampling weight of an utterance."""
     split_policy: SplitPolicy = SplitPolicy()
-    """How it is divided into train, dev and test."""
+    """Division into train, dev and test."""
     allow_evaluation_items: bool = False
-    """Train on audio that evaluations have used; their numbers mean nothing for the model any more."""
+    """Train on audio that evaluations have used; their scores are then invalid for the model."""
 
 
 def select(
@@ -53,7 +53,7 @@ def select(
 ) -> TrainingSet:
     """Make the training set, or return it when the same one exists already.
 
-    `codec` must be the one that made the codes in force, `phoneme_symbols` the phoneme table in use.
+    `codec` must be the one of the current codes, `phoneme_symbols` the phoneme table in use.
     Raises TrainingError when the condition selects nothing, mixes codecs, puts what evaluations have used into train
     or dev, or the name holds another set.
     """
@@ -69,8 +69,9 @@ def select(
         registered = _registered(chosen, connection)
         if registered and not selection.allow_evaluation_items:
             raise TrainingError(_refusal(registered))
-        items = _items(chosen, _code_places(connection, snapshot, data_root), set_id)
+        items = _items(chosen, _code_locations(connection, snapshot, data_root), set_id)
         directory.mkdir(parents=True, exist_ok=True)
+        # Pinned before anything refers to the files: a vacuum in between would remove them.
         data_root.lake.pin(selection.name, snapshot.versions)
         part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow, items)
         with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content has an equal name.
@@ -98,12 +99,12 @@ def select(
 
 
 def _lake_from(directory: Path, lake: Location) -> str:
-    """How the set names its lake: a folder relative to its own, so that both can be moved together, or the URL."""
+    """Return the lake as a path relative to the set, so that both can be moved together, or as a URL."""
     return os.path.relpath(lake, directory) if isinstance(lake, Path) else str(lake)
 
 
 def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: Lake) -> pa.Table:
-    """The selected utterances with their split, in the order of their ids."""
+    """Select utterances and assign their splits, in the order of their ids."""
     weight = check_expression(selection.weight, option="weight")
     where = check_expression(selection.where, option="where")
     test_where = check_expression(selection.split_policy.test_where, option="split_policy.test_where")
@@ -131,14 +132,14 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
 
 
 def _with_similar(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """The same with the clips of the speaker that sound most like each; null where that is not known."""
+    """Add the most similar utterances of the speaker to each; null where they are unknown."""
     similar = similar_segments(connection, chosen)
-    places = pc.index_in(chosen["segment_id"], similar["segment_id"])
-    return chosen.append_column("similar", similar["similar"].take(places))
+    positions = pc.index_in(chosen["segment_id"], similar["segment_id"])
+    return chosen.append_column("similar", similar["similar"].take(positions))
 
 
 def _registered(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The segments of train and dev that share audio with an item of an evaluation (`evaluated_segments`)."""
+    """List the segments of train and dev that share audio with an evaluation item (`evaluated_segments`)."""
     if run_query(connection, "SELECT 1 FROM evaluation_items LIMIT 1").num_rows == 0:
         return []
     known = set(run_query(connection, "SELECT DISTINCT segment_id FROM evaluated_segments")["segment_id"].to_pylist())
@@ -160,12 +161,12 @@ def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
     if used != [codec.label]:
         raise TrainingError(
             f"The selected codes were made by {', '.join(used)}, not by {codec.label}; "
-            "run `valle quantize` again, or narrow the condition on `codec`."
+            "run `valle data quantize` again, or narrow the condition on `codec`."
         )
 
 
-def _code_places(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot) -> pa.Table:
-    """Where the codes of every segment lie: part, row group and row."""
+def _code_locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot) -> pa.Table:
+    """Locate the codes of every segment: data file, row group and row."""
     parts = snapshot.data_files.get("codes", ())
     connection.register("code_groups", _row_groups(parts, data_root.lake.root))
     listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in parts)
@@ -195,24 +196,24 @@ def _row_groups(parts: Sequence[Location], lake: Location) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def _items(chosen: pa.Table, places: pa.Table, set_id: str) -> pa.Table:
-    """The rows of `training_items`, in the order of the segment ids."""
+def _items(chosen: pa.Table, locations: pa.Table, set_id: str) -> pa.Table:
+    """Build the rows of `training_items`, in the order of the segment ids."""
     with duckdb.connect() as connection:
         connection.register("chosen", chosen)
-        connection.register("places", places)
+        connection.register("locations", locations)
         items = connection.execute(
-            "SELECT ? AS training_set, * FROM chosen JOIN places USING (segment_id, codes_fingerprint) "
+            "SELECT ? AS training_set, * FROM chosen JOIN locations USING (segment_id, codes_fingerprint) "
             "ORDER BY segment_id",
             [set_id],
         ).to_arrow_table()
     if items.num_rows != chosen.num_rows:
-        raise TrainingError(f"{chosen.num_rows} utterances have {items.num_rows} rows of codes; run `valle fsck`.")
+        raise TrainingError(f"{chosen.num_rows} utterances have {items.num_rows} rows of codes; run `valle lake fsck`.")
     schema = schema_of(TrainingItemRow)
     return items.select(schema.names).cast(schema)
 
 
 def _content_hash(chosen: pa.Table) -> str:
-    """Ten hexadecimal digits over all that a training learns of the utterances: other phonemes are another set."""
+    """Hash everything that training uses of the utterances to ten hexadecimal digits."""
     with duckdb.connect() as connection:
         connection.register("chosen", chosen)
         rows = connection.execute("SELECT string_agg(md5(c::VARCHAR), '' ORDER BY segment_id) FROM chosen c").fetchone()

@@ -1,7 +1,7 @@
-"""Splits that do not leak: no speaker and no source recording (book, video, session) is in two of them.
+"""Splits without leakage: no speaker and no source recording (book, video, session) is in two of them.
 
-Speakers and recordings that touch form one group (a connected component); groups are dealt to dev and test in a
-seeded order until each has its share, and everything else is train.
+Speakers and recordings that share utterances form one group (a connected component); groups are assigned to dev and
+test in a seeded order until each has its fraction, and all others are train.
 """
 
 from collections.abc import Sequence
@@ -14,22 +14,22 @@ from warehouse.fingerprints import short_hash
 
 
 class SplitPolicy(BaseModel):
-    """How a selection is divided; splits are always disjoint by speaker and by source recording."""
+    """Division of a selection; splits are always disjoint by speaker and by source recording."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     dev: float = Field(default=0.05, ge=0, lt=0.5)
-    """Share of the audio for dev."""
+    """Fraction of the audio for dev."""
     test: float = Field(default=0.05, ge=0, lt=0.5)
-    """Share of the audio for test, on top of what `test_where` puts there."""
+    """Fraction of the audio for test, in addition to `test_where`."""
     test_where: str = "false"
-    """SQL condition on utterances; a speaker or recording with any such utterance goes to test as a whole."""
+    """SQL condition on utterances; a speaker or recording with any such utterance is test as a whole."""
     seed: int = 0
-    """Another seed deals other speakers to dev and test."""
+    """Seed of the assignment of speakers to dev and test."""
 
 
 def connected_groups(speakers: Sequence[str], sources: Sequence[str]) -> NDArray[np.int64]:
-    """A group number for each row [N]: rows that share a speaker or a source, directly or through others, share it."""
+    """Assign a group number to each row [N]; rows that share a speaker or a source, also indirectly, share a group."""
     parent: dict[tuple[str, str], tuple[str, str]] = {}
 
     def root(node: tuple[str, str]) -> tuple[str, str]:
@@ -56,9 +56,9 @@ def assign_splits(
     in_test: Sequence[bool],
     policy: SplitPolicy,
 ) -> list[str]:
-    """The split of each row.
+    """Assign a split to each row.
 
-    A group that would take a split past twice its share is left to train, so a corpus of one speaker is all train.
+    A group that would fill a split beyond twice its fraction stays in train, so a corpus of one speaker is all train.
     """
     groups = connected_groups(speakers, sources)
     seconds = np.bincount(groups, weights=np.asarray(durations, dtype=np.float64))
@@ -68,12 +68,13 @@ def assign_splits(
     for group, speaker in sorted(zip(groups.tolist(), speakers, strict=True)):
         first_speaker.setdefault(group, speaker)
     order = sorted(first_speaker, key=lambda group: short_hash(f"{policy.seed}:{first_speaker[group]}"))
-    for name, share in (("dev", policy.dev), ("test", policy.test)):
-        wanted, taken = share * seconds.sum(), 0.0
+    # The order depends on the seed and on names of speakers only, so adding a corpus moves few speakers.
+    for name, fraction in (("dev", policy.dev), ("test", policy.test)):
+        target, assigned = fraction * seconds.sum(), 0.0
         for group in order:
-            if taken >= wanted:
+            if assigned >= target:
                 break
-            if split[group] == "train" and taken + seconds[group] <= max(2 * wanted, wanted + 1):
+            if split[group] == "train" and assigned + seconds[group] <= max(2 * target, target + 1):
                 split[group] = name
-                taken += float(seconds[group])
+                assigned += float(seconds[group])
     return [str(name) for name in split[groups]]

@@ -1,7 +1,7 @@
 """A training set on disk: `set.json`, its items, and the Lhotse manifests exported beside it.
 
-`select` writes it once (select.py) and nothing changes it afterwards: the items name the part, row group
-and row of every utterance's codes, and the lake keeps those parts for as long as the set exists.
+`select.py` writes it once and nothing changes it afterwards: the items name the data file, row group and row of every
+utterance's codes, and the lake keeps these files for as long as the set exists.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSetCard:
-    """What `set.json` says: where the set came from and what it was pinned to."""
+    """Content of `set.json`: the selection of the set and the table versions it is pinned to."""
 
     id: str
     name: str
@@ -36,7 +36,7 @@ class TrainingSetCard:
     hours: dict[str, float]
     licences: dict[str, float]
     evaluation_items: int = 0
-    """Utterances of train and dev that evaluations had used before; more than none only where that was allowed."""
+    """Utterances of train and dev that evaluations had used before; 0 unless the selection allowed them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class TrainingSet:
     items: pa.Table
 
     def split(self, name: str) -> pa.Table:
-        """The items of one split, in the order of the set."""
+        """Return the items of one split, in the order of the set."""
         if name not in SPLITS:
-            raise TrainingError(f"a split is one of {', '.join(SPLITS)}, not {name!r}.")
+            raise TrainingError(f"A split is one of {', '.join(SPLITS)}, not {name!r}.")
         return self.items.filter(pc.equal(self.items["split"], name))
 
 
 def load_training_set(directory: Path) -> TrainingSet:
-    """Open the training set that lies in `directory`. Raises TrainingError when there is none."""
+    """Open the training set in `directory`. Raises TrainingError when there is none."""
     path = directory / "set.json"
     if not path.exists():
         raise TrainingError(f"There is no training set in {directory}; make one with `valle select`.")
@@ -72,7 +72,7 @@ def load_training_set(directory: Path) -> TrainingSet:
 def save_card(card: TrainingSetCard, directory: Path, lake: str, items_part: str) -> None:
     """Write `set.json`, last and atomically: a directory that has it is complete.
 
-    `lake` is the path of the lake relative to `directory`, or its URL; `items_part` the part of the items below it.
+    `lake` is the path of the lake relative to `directory`, or its URL; `items_part` the data file of the items.
     """
     content = dataclasses.asdict(card) | {"lake": lake, "items_part": items_part}
     temporary = directory / ".set.json.tmp"

@@ -48,6 +48,7 @@ def clips_of_folder(directory: Path, *, split: str, count: int, longest: float) 
     rows = [row for row in rows if int(row.get("native_sr") or LOWEST_RATE) >= LOWEST_RATE]
     if not rows:
         raise ManifestError(f"{table} has no row of split {split} with a text and {LOWEST_RATE} Hz or more.")
+    # Evenly spread, because neighbouring rows share speaker and recording.
     chosen = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)
     return [
         _item(

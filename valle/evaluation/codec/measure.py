@@ -93,6 +93,7 @@ def measure_speed(codec: Codec, waveforms: Sequence[Samples]) -> CodecSpeed:
     """Measure processor time of encoding and decoding, after one clip of warm-up."""
     seconds = sum(map(len, waveforms)) / codec.spec.sample_rate
     codec.decode(codec.encode(waveforms[:1]))
+    # Processor time, which other processes of the machine do not change.
     started = time.process_time()
     codes = codec.encode(waveforms)
     encoded = time.process_time()
@@ -174,6 +175,7 @@ def measure_codec(
 
 def _decode(codec: Codec, codes: Sequence[Codes], num_codebooks: int, originals: Sequence[Samples]) -> list[Samples]:
     decoded = codec.decode([array[:num_codebooks] for array in codes])
+    # A codec pads to whole frames.
     return [waveform[: len(original)] for waveform, original in zip(decoded, originals, strict=True)]
 
 
@@ -266,6 +268,7 @@ def _transcribe(
     texts = [""] * len(items)
     for language in sorted({item.language for item in items}):
         indices = [index for index, item in enumerate(items) if item.language == language]
+        # With beams: a greedy decode that repeats itself would count against the codec.
         transcriptions = backends.transcriber(asr).transcribe(
             [waveforms[index] for index in indices], language, careful=True
         )

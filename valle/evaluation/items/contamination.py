@@ -95,7 +95,7 @@ class Contamination:
 
     @property
     def has_trained_audio(self) -> bool:
-        """Whether the model was trained on audio of the evaluation."""
+        """True if the model was trained on audio of the evaluation."""
         return any(self.counts[name] for name in _AUDIO_OVERLAPS)
 
 
@@ -104,6 +104,7 @@ def find_contamination(evaluation: str, connection: duckdb.DuckDBPyConnection) -
 
     Systems without a checkpoint of the lake are skipped, because their training data is unknown.
     """
+    # The named query has all evaluations, so that `valle sql` can run it without parameters.
     sql = f"SELECT * FROM ({named_query('contamination').sql.rstrip().rstrip(';')}) WHERE evaluation = ?"
     return [
         Contamination(
@@ -141,6 +142,7 @@ def _mean_embeddings(table: pa.Table) -> dict[str, tuple[list[str], NDArray[np.f
         by_model.setdefault(row["model"], {}).setdefault(row["speaker"], []).append(row["embedding"])
     means_by_model = {}
     for model, by_speaker in by_model.items():
+        # The mean over clips varies less with text and microphone than a single embedding.
         means = np.stack([np.mean(vectors, axis=0) for vectors in by_speaker.values()]).astype(np.float32)
         means_by_model[model] = (list(by_speaker), means / np.linalg.norm(means, axis=1, keepdims=True))
     return means_by_model

@@ -32,17 +32,18 @@ class ItemList:
     @cached_property
     def hash(self) -> str:
         """Twelve hex digits of the content."""
+        # Sorted, because the order of a list does not change what is measured.
         content = [_content(item) for item in sorted(self.items, key=lambda item: (item.utterance, item.trial))]
         return short_hash(json.dumps(content, sort_keys=True, ensure_ascii=False))[:12]
 
     @property
     def has_recordings(self) -> bool:
-        """Whether every text has a recording, so that there is a ground truth."""
+        """True if every text has a recording, so that there is a ground truth."""
         return all(item.location is not None for item in self.items)
 
     @property
     def has_prompts(self) -> bool:
-        """Whether every item has a prompt."""
+        """True if every item has a prompt."""
         return all(item.prompt_location is not None for item in self.items)
 
     def with_trials(self, trials: int) -> "ItemList":
@@ -52,7 +53,11 @@ class ItemList:
 
 
 def _span(location: AudioLocation | None) -> list[int | None] | None:
-    return None if location is None else [location.start_sample, location.num_samples]
+    if location is None:
+        return None
+    # Most recordings have one channel, whose number is left out so that their lists keep the hash they have.
+    channel = [] if location.channel is None else [location.channel]
+    return [location.start_sample, location.num_samples, *channel]
 
 
 def _content(item: EvaluationItem) -> dict[str, Any]:
@@ -69,6 +74,7 @@ def check_utterances(items: Sequence[EvaluationItem], source: str) -> None:
     for item in items:
         if (item.utterance, item.trial) in seen:
             raise ConfigurationError(f"{source}: the utterance {item.utterance} is listed twice; name each one once.")
+        # The name becomes a path, which must stay inside the folder of speech.
         if "/" in item.utterance or item.utterance.startswith("."):
             raise ConfigurationError(f"{source}: {item.utterance!r} cannot be the name of a file of speech.")
         seen.add((item.utterance, item.trial))
@@ -92,6 +98,7 @@ def read_list(path: Path) -> ItemList:
         stored_hash = content["hash"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path} is no list of evaluation items ({error}); resolve it again.") from error
+    # An edited list would claim the scores of the original.
     if items.hash != stored_hash:
         raise ConfigurationError(
             f"{path} declares the hash {stored_hash}, but its items give {items.hash}; resolve it again."

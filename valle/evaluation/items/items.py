@@ -62,6 +62,7 @@ class ItemLimits:
 
 def hash_order(seed: int, *names: str) -> str:
     """Return a sort key of sixteen hex digits that is unrelated to the names and equal on every machine."""
+    # A hash and not a shuffle, which would reorder everything when one utterance is added.
     return hashlib.blake2b("\x1f".join((str(seed), *names)).encode(), digest_size=8).hexdigest()
 
 
@@ -72,6 +73,7 @@ def _location(row: Mapping[str, Any]) -> AudioLocation:
 
 
 def _words(text: str) -> str:
+    # Case and punctuation do not make another text.
     return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
 
 
@@ -176,6 +178,7 @@ def choose_items(
         raise ConfigurationError(f"A protocol is {' or '.join(get_args(Protocol))}, not {protocol!r}.")
     limits = limits or ItemLimits()
     rows = utterances.to_pylist() if isinstance(utterances, pa.Table) else utterances
+    # Without a speaker there is no prompt, and intervals cannot be clustered.
     usable = [row for row in rows if row["speaker"] and _words(row["text"] or "")]
     by_speaker: dict[str, list[Mapping[str, Any]]] = {}
     for row in usable:

@@ -56,6 +56,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The list {path} cannot be read ({error}).") from error
+    # Not `splitlines`: it also splits at U+2028 and other characters that texts contain.
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield number, line.rstrip("\r")
@@ -135,6 +136,7 @@ def read_seed_tts_eval(path: Path, *, language: str) -> ItemList:
         recording = fields[4] if len(fields) == 5 else ""
         items.append(
             EvaluationItem(
+                # Some published lists name utterances with the suffix, others without.
                 utterance=utterance.removesuffix(".wav"),
                 text=text,
                 language=language,
@@ -221,6 +223,7 @@ def librispeech_items(folder: Path, protocol: PublishedProtocol, *, seed: int = 
                 continue
             prompt = min(candidates, key=lambda utterance: hash_order(seed, target.name, utterance.name))
             latest_start = prompt.num_samples - round(CONTINUATION_SECONDS * prompt.sample_rate)
+            # By hash, because the sequence of `random` is not guaranteed between versions of Python.
             start = int(hash_order(seed, target.name, prompt.name, "start"), 16) % (latest_start + 1)
         span = round(CONTINUATION_SECONDS * prompt.sample_rate)
         items.append(

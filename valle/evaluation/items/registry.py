@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from manifests.reading.inspection import Inspection, inspect_bytes, inspect_file
+from manifests.audio.inspection import Inspection, inspect_bytes, inspect_file
 from valle.audio import AudioLocation
 from valle.evaluation.items.items import EvaluationItem
 from warehouse.errors import CommitConflict
@@ -32,6 +32,7 @@ def register_items(items: Sequence[EvaluationItem], lake: Lake, *, items_hash: s
             ("prompt", item.prompt, item.prompt_text, item.prompt_location),
         )
         for role, name, text, location in roles:
+            # The separator occurs in no name, so that two keys cannot coincide.
             item_id = short_hash("\x1f".join((items_hash, role, name)))
             if not name or item_id in rows:
                 continue  # An item without a prompt, another trial, or another item with the same prompt.

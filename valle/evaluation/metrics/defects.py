@@ -32,6 +32,7 @@ def find_silence(audio: Audio) -> Silence:
     if num_frames == 0:
         return Silence(audio.duration, 1.0)
     frames = audio.samples[: num_frames * frame_length].reshape(num_frames, frame_length)
+    # The addend keeps the logarithm of digital silence finite.
     rms_dbfs = 10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=1) + 1e-12)
     is_silent = rms_dbfs < max(_SILENCE_FLOOR_DBFS, float(np.percentile(rms_dbfs, 95)) - _SILENCE_DEPTH_DB)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], is_silent, [False])).astype(np.int8)))
@@ -48,6 +49,7 @@ def count_repeated_words(reference: str, hypothesis: str) -> int:
     longest = 0
     for length in range(1, len(hypothesis_words) // 2 + 1):
         expected, found = _count_runs(reference_words, length), _count_runs(hypothesis_words, length)
+        # A repeated run contains shorter ones, so that no longer run can be repeated when none of this length is.
         if not any(count > max(1, expected[run]) for run, count in found.items()):
             break
         longest = length

@@ -54,6 +54,7 @@ def read_transcripts(path: Path, normaliser: Normaliser, *, language: str = "en"
         if len(cells) != len(header):
             raise ConfigurationError(f"{where}: there are {len(cells)} columns where the header names {len(header)}.")
         record = dict(zip(header, cells, strict=True))
+        # Excluded before the row is built, because a rate over no words is undefined.
         if not normaliser(record["reference"], language).split():
             excluded.append(f"line {number}, {record['utterance']}")
             continue
@@ -76,6 +77,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         text = content.decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read as a table of UTF-8 text ({error}).") from error
+    # Texts contain quotation marks, which quote nothing in such tables.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
     try:
         for cells in reader:

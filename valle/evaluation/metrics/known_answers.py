@@ -2,7 +2,7 @@
 
 A speaker encoder without its weights, another ASR model or another resampler give plausible numbers that are wrong.
 `known_answers.json` has the output of each known revision for three clips of the demo corpus. The output of an unknown
-revision is only checked for plausibility, and the result says so.
+revision is only checked for plausibility, and the result records that.
 """
 
 import json
@@ -141,6 +141,7 @@ def _check(
 def _transcription_fault(output: Mapping[str, Any], known: Mapping[str, Any] | None) -> str:
     normalise = get_normaliser("valle-en")
     for clip, text in output.items():
+        # Normalised, because punctuation may change with the version of the decoder.
         if known is not None and normalise(text) != normalise(known[clip]):
             return f"it transcribes {clip} as {text!r} where {known[clip]!r} is stored"
         errors = count_word_errors(normalise(CLIP_TEXTS[clip]), normalise(text))
@@ -151,8 +152,10 @@ def _transcription_fault(output: Mapping[str, Any], known: Mapping[str, Any] | N
 
 def _cosine_fault(output: Mapping[str, Any], known: Mapping[str, Any] | None) -> str:
     for pair, value in output.items():
+        # `not ... <=`, because every comparison with NaN is false.
         if known is not None and not abs(value - known[pair]) <= _COSINE_TOLERANCE:
             return f"the cosine of the {pair} speaker is {value:.4f} where {known[pair]:.4f} is stored"
+    # An encoder without its weights gives nearly equal embeddings for all clips.
     if not output["same"] > output["other"]:
         return f"two speakers ({output['other']:.3f}) are as similar as one ({output['same']:.3f})"
     return ""

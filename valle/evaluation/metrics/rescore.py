@@ -19,10 +19,12 @@ def rescore(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     not support one of the languages, or when it leaves no word of one of the references: rates over some of the
     utterances are not comparable with rates over all.
     """
+    # Rows of before raw texts were stored, and of external tables.
     if any(row.reference_raw is None for row in rows):
         return list(rows)
     languages = {row.language or "en" for row in rows}
     present = {row.normaliser for row in rows}
+    # Rows may be stored under several normalisers, which share their raw texts.
     by_output = {(row.system, row.utterance, row.trial): row for row in rows}
     added: list[ScoreRow] = []
     for normaliser in normalisers().values():
@@ -39,6 +41,7 @@ def _rescore_under(normaliser: Normaliser, rows: Sequence[ScoreRow]) -> list[Sco
         language = row.language or "en"
         key = (row.reference_raw or "", language)
         try:
+            # Every system has the same references; some normalisers are slow.
             if key not in references:
                 references[key] = normaliser(*key)
             hypothesis = normaliser(row.hypothesis_raw or "", language)

@@ -131,6 +131,7 @@ def _outputs_by_item(outputs: Iterable[Output], items: Sequence[EvaluationItem])
 
 
 def _similarity(output: Output | None, prompt: Embedding | None) -> float | None:
+    # Null and not 0: a list without prompts has no similarity, which is not a failure of the system.
     if prompt is None:
         return None
     return 0.0 if output is None or output.embedding is None else cosine(output.embedding, prompt)
@@ -166,6 +167,7 @@ def _score_row(
     silence = None if output is None else output.silence
     quality = QualityScores() if output is None else output.quality
     return ScoreRow(
+        # The label keeps the scores of one output under several normalisers apart.
         score_id="/".join(
             (run.evaluation, run.system, item.protocol, item.utterance, str(item.trial), normaliser.label)
         ),

@@ -38,4 +38,5 @@ def asset(name: str) -> Markup:
 
 def relative_link(target: Path, directory: Path) -> str:
     """Return the address of a file for a page in `directory`, relative so that the folder can be moved as a whole."""
+    # Quoted, because paths contain spaces, percent signs and hashes.
     return quote(Path(os.path.relpath(target, directory)).as_posix())

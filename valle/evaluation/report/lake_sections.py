@@ -36,6 +36,7 @@ def leaderboard_section(scores: Sequence[ScoreRow], connection: duckdb.DuckDBPyC
     """Rank all systems scored under the protocol, list, normaliser and metric models of `scores`."""
     rows = run_query(connection, named_query("leaderboard").sql).to_pylist()
     evaluation, normaliser = scores[0].evaluation, scores[0].normaliser
+    # Scores of other lists or metric models are not comparable.
     terms = {_terms(row) for row in rows if evaluation in row["evaluations"] and row["normaliser"] == normaliser}
     table: list[tuple[Cell, ...]] = [
         (

@@ -49,6 +49,7 @@ def section_markdown(content: Section) -> str:
 
 
 def _systems_table(lines: Sequence[SystemLine]) -> str:
+    # SIM-o is also shown relative to the recordings.
     truth = next((line for line in lines if line.scores.system == GROUND_TRUTH), None)
     columns = columns_for(lines)
     header = ["system", *(column.heading for column in columns)]

@@ -15,7 +15,7 @@ from valle.evaluation.report.columns import Column, columns_for
 from valle.evaluation.report.content import ReportContent, SystemLine
 from valle.evaluation.report.html import asset, relative_link, render
 from valle.evaluation.report.utterance_table import MAX_ROWS, utterance_table
-from valle.evaluation.stats.provenance import Provenance, provenance_of
+from valle.evaluation.stats.provenance import ScoreProvenance, provenance_of
 from valle.evaluation.systems.base import GROUND_TRUTH
 from valle.reporting import write_text
 from warehouse.rows import ScoreRow
@@ -44,7 +44,7 @@ class _Origin:
     facts: Mapping[str, str]
 
 
-Origins = Mapping[tuple[str, str], Provenance]
+Origins = Mapping[tuple[str, str], ScoreProvenance]
 """The origin of scores by normaliser and system."""
 
 
@@ -78,6 +78,7 @@ def page_key(path: Path) -> str | None:
     if not path.exists():
         return None
     with path.open(encoding="utf-8") as page:
+        # The start of the page is enough, and pages are large.
         match = re.search(r'name="content-key" content="([^"]*)"', page.read(_KEY_WITHIN))
     return match.group(1) if match else None
 
@@ -104,7 +105,7 @@ def _system_rows(content: ReportContent, label: str, columns: Sequence[Column], 
     ]
 
 
-def _cell(column: Column, line: SystemLine, truth: SystemLine | None, origin: Provenance) -> _Cell:
+def _cell(column: Column, line: SystemLine, truth: SystemLine | None, origin: ScoreProvenance) -> _Cell:
     number = column.number(line, truth)
     return _Cell(
         text=column.text(line, truth),
@@ -122,7 +123,7 @@ def _origins(content: ReportContent, origins: Origins) -> list[_Origin]:
     ]
 
 
-def _facts(origin: Provenance) -> dict[str, str]:
+def _facts(origin: ScoreProvenance) -> dict[str, str]:
     return {
         "checkpoint": origin.checkpoint_id or "none",
         "evaluation": origin.evaluation,

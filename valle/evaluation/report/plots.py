@@ -69,6 +69,7 @@ def plot_errors_against_similarity(rows_by_system: Mapping[str, Sequence[ScoreRo
     markers = "osD^vPX*"
     for index, (system, rows) in enumerate(rows_by_system.items()):
         points = [(value, row) for row in rows if (value := similarity(row)) is not None]
+        # One generator per system, so that its dots do not move when another system is added.
         nudges = np.random.default_rng(0).uniform(-0.9, 0.9, len(points))
         rates = [min(100 * word_error_rate(row), _MAX_RATE) for _, row in points]
         axes.scatter(

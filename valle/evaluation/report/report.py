@@ -57,6 +57,7 @@ def write_report(
     chosen = normaliser or scores[0].normaliser
     rows = sorted((row for row in scores if row.normaliser == chosen), key=lambda row: system_rank(row.system))
     rows_by_system = {name: list(members) for name, members in groupby(rows, key=lambda row: row.system)}
+    # Again, because a control may be stored under another normaliser only.
     _require_controls(list(rows_by_system), reasons)
     rescored = sorted(rescore(scores), key=lambda row: system_rank(row.system))
     systems = sorted(aggregate(rescored, options=used), key=lambda system: system_rank(system.system))
@@ -151,6 +152,7 @@ def _method(system: SystemScores, options: BootstrapOptions) -> str:
 
 def _content_key(scores: Sequence[ScoreRow], settings: Sequence[object]) -> str:
     """Return a hash of everything that a report is made from, its version included."""
+    # The sources are not part of the key: a changed comment must not render all reports again.
     content = hashlib.blake2b(digest_size=16)
     for part in (REPORT_VERSION, *scores, *settings):
         content.update(repr(part).encode())

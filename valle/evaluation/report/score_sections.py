@@ -137,6 +137,7 @@ def speaker_drift_sections(
     try:
         name = model.partition("@")[0]
         revision = speaker_encoder_revision(name)
+        # Cosines of two encoders, or of two revisions of one, are not comparable.
         if revision != model:
             return [section(heading, intro=f"Not measured: the scores are of `{model}`, installed is `{revision}`.")]
         drifts = estimate_speaker_drift(rows, open_encoder(name), options=options)

@@ -15,7 +15,7 @@ MAX_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class MeasureColumn:
     """A number of an utterance besides its word errors; `model` names what computed it."""
 
     heading: str
@@ -62,7 +62,7 @@ class UtteranceTable:
 
     normaliser: str
     lines: Sequence[UtteranceLine]
-    measures: Sequence[Measure]
+    measures: Sequence[MeasureColumn]
     systems: Sequence[str]
     num_scores: int
 
@@ -100,7 +100,9 @@ def _select(scores: Sequence[ScoreRow], label: str, max_rows: int) -> list[Score
     for row in scores:
         if row.normaliser == label:
             by_system.setdefault(row.system, []).append(row)
+    # Equal shares, so that a system with many errors does not displace the others.
     max_of_system = max(1, max_rows // max(1, len(by_system)))
+    # Models first: the page is opened to look at their errors.
     order = sorted(by_system, key=lambda name: (control_of(name) is not None, system_rank(name)))
     return [row for name in order for row in sorted(by_system[name], key=worst_first)[:max_of_system]]
 
@@ -117,22 +119,22 @@ def _phoneme_rate(row: ScoreRow) -> float | None:
     return 100 * row.phoneme_errors / row.num_phonemes if row.phoneme_errors is not None and row.num_phonemes else None
 
 
-def _measures(rows: Sequence[ScoreRow]) -> list[Measure]:
+def _measures(rows: Sequence[ScoreRow]) -> list[MeasureColumn]:
     """Return the measures that any of the rows has. SIM-o is first, because it is shown before the players."""
     measures = (
-        Measure("SIM-o", "cosine with the original prompt", 3, similarity, _encoder),
-        Measure("SIM-r", "cosine with the prompt through the codec", 3, lambda row: row.sim_r, _encoder),
-        Measure("PER %", "phoneme errors over phonemes", 1, _phoneme_rate, lambda row: row.phonemizer or ""),
-        Measure("DNSMOS", "P.835 overall, 1 to 5", 2, lambda row: row.dnsmos_ovrl, _scorer),
-        Measure("DistillMOS", "1 to 5", 2, lambda row: row.distillmos, _scorer),
-        Measure("repeated", "longest run of words transcribed too often", 0, lambda row: row.repeated_words),
-        Measure("silence", "seconds of the longest silence", 2, lambda row: row.longest_silence),
-        Measure("seconds", "duration of the speech", 2, lambda row: row.duration),
+        MeasureColumn("SIM-o", "cosine with the original prompt", 3, similarity, _encoder),
+        MeasureColumn("SIM-r", "cosine with the prompt through the codec", 3, lambda row: row.sim_r, _encoder),
+        MeasureColumn("PER %", "phoneme errors over phonemes", 1, _phoneme_rate, lambda row: row.phonemizer or ""),
+        MeasureColumn("DNSMOS", "P.835 overall, 1 to 5", 2, lambda row: row.dnsmos_ovrl, _scorer),
+        MeasureColumn("DistillMOS", "1 to 5", 2, lambda row: row.distillmos, _scorer),
+        MeasureColumn("repeated", "longest run of words transcribed too often", 0, lambda row: row.repeated_words),
+        MeasureColumn("silence", "seconds of the longest silence", 2, lambda row: row.longest_silence),
+        MeasureColumn("seconds", "duration of the speech", 2, lambda row: row.duration),
     )
     return [measure for measure in measures if any(measure.read(row) is not None for row in rows)]
 
 
-def _cell(measure: Measure, row: ScoreRow) -> MeasureCell:
+def _cell(measure: MeasureColumn, row: ScoreRow) -> MeasureCell:
     value = measure.read(row)
     return MeasureCell(
         text="-" if value is None else f"{value:.{measure.decimals}f}",

@@ -81,12 +81,12 @@ class Comparison:
 
     @property
     def is_wer_tie(self) -> bool:
-        """Whether the difference is too small, or its interval includes zero."""
+        """True if the difference is too small, or its interval includes zero."""
         return _is_tie(self.wer, TIE_WER)
 
     @property
     def is_sim_tie(self) -> bool:
-        """Whether the difference is too small, its interval includes zero, or nothing was measured."""
+        """True if the difference is too small, its interval includes zero, or nothing was measured."""
         return self.sim_o is None or _is_tie(self.sim_o, TIE_SIM)
 
     @property
@@ -133,6 +133,7 @@ def similarity(row: ScoreRow) -> float | None:
 def _similarity_estimate(
     rows: Sequence[ScoreRow], options: BootstrapOptions, clusters: Sequence[str]
 ) -> Estimate | None:
+    # Missing speech has similarity 0 only where the similarity of other speech was measured.
     present = [row for row in rows if row.path is not None]
     if present and all(row.sim_o is None for row in present):
         return None
@@ -234,6 +235,7 @@ def compare(
     the systems share no utterance or their references differ.
     """
     by_trial = {_trial_key(row): row for row in rows_b}
+    # The speech of a control is the same in every trial.
     single = {row.utterance: row for row in rows_b} if len({row.trial for row in rows_b}) == 1 else {}
     pairs = [
         (row, counterpart)

@@ -68,6 +68,7 @@ def _denominator_sums(values: ArrayLike, codes: NDArray[np.intp], num_clusters: 
 
 def _replicas(numerators: Floats, denominators: Floats, options: BootstrapOptions) -> Floats:
     """Return the ratio of sums over clusters drawn with replacement, [replicas]; blocks of replicas bound memory."""
+    # The same seed everywhere: equal rows have equal intervals, and systems see the same draws.
     generator = np.random.default_rng(options.seed)
     num_clusters = len(numerators)
     block_size = max(1, _BLOCK_DRAWS // num_clusters)
@@ -98,6 +99,7 @@ def estimate_ratio(
     denominators of a cluster is zero, since a replica of that cluster alone would have no value.
     """
     options = options or BootstrapOptions()
+    # A replica draws clusters, so that only their sums are needed.
     names, codes = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
     numerator_sums = _sums(numerators, codes, len(names))
     denominator_sums = _denominator_sums(denominators, codes, len(names))
@@ -132,6 +134,7 @@ def compare_ratios(
     denominator_sums = _denominator_sums(denominators, codes, len(names))
     difference = float(delta.sum() / denominator_sums.sum())
     if len(names) < 2:
+        # One cluster gives no distribution, only the sign of the difference.
         return PairedDifference(difference, None, None, 0.5 - 0.5 * float(np.sign(difference)))
     replicas = _replicas(delta, denominator_sums, options)
     low, high = _interval(replicas, options.confidence, len(names))

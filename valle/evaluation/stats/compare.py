@@ -12,7 +12,7 @@ from valle.evaluation.metrics.rescore import rescore
 from valle.evaluation.stats.aggregate import TIE_SIM, TIE_WER, Comparison, SystemScores, Verdict, aggregate
 from valle.evaluation.stats.aggregate import compare as compare_rows
 from valle.evaluation.stats.bootstrap import BootstrapOptions, PairedDifference
-from valle.evaluation.stats.provenance import Provenance, provenance_of
+from valle.evaluation.stats.provenance import ScoreProvenance, provenance_of
 from valle.evaluation.systems.base import control_of
 from valle.text.normalise import get_normaliser
 from warehouse.catalogue.views import connect, run_query
@@ -39,8 +39,8 @@ class StoredComparison:
 
     a: SystemScores
     b: SystemScores
-    origin_a: Provenance
-    origin_b: Provenance
+    origin_a: ScoreProvenance
+    origin_b: ScoreProvenance
     paired: Comparison
     num_speakers: int
     sentence: str
@@ -71,6 +71,7 @@ def compare_stored(
 
 def find_system(name: str, known: Sequence[SystemName]) -> SystemName:
     """Return the system of a name, see `compare_stored`."""
+    # A full name first, since a system may be called like an evaluation.
     exact = [each for each in known if str(each) == name]
     of_evaluation = [each for each in known if each.evaluation == name and control_of(each.system) is None]
     of_system = [each for each in known if each.system == name]
@@ -130,8 +131,10 @@ def compare_systems(
     )
 
 
-def _require_same_terms(rows_a: Sequence[ScoreRow], rows_b: Sequence[ScoreRow], a: Provenance, b: Provenance) -> None:
-    terms: tuple[tuple[str, Callable[[Provenance], str]], ...] = (
+def _require_same_terms(
+    rows_a: Sequence[ScoreRow], rows_b: Sequence[ScoreRow], a: ScoreProvenance, b: ScoreProvenance
+) -> None:
+    terms: tuple[tuple[str, Callable[[ScoreProvenance], str]], ...] = (
         ("ASR model", lambda origin: origin.asr_model),
         ("speaker encoder", lambda origin: origin.speaker_model),
         ("normaliser", lambda origin: origin.normaliser),
@@ -151,6 +154,7 @@ def _require_same_terms(rows_a: Sequence[ScoreRow], rows_b: Sequence[ScoreRow], 
 
 def _sentence(a: SystemScores, b: SystemScores, paired: Comparison, num_speakers: int) -> str:
     """State the verdict with its numbers and the normaliser of its WER."""
+    # Two evaluations may have a system of the same name.
     names = (a.system, b.system) if a.system != b.system else (_full(a), _full(b))
     words = {
         "better": f"{names[0]} makes fewer word errors than {names[1]}",

@@ -12,7 +12,7 @@ MetricModel = Literal["asr", "speaker", "quality", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
+class ScoreProvenance:
     """Fields that the scores of one system share. `items` is the hash of the list of items."""
 
     system: str
@@ -52,8 +52,9 @@ def items_hash(rows: Sequence[ScoreRow]) -> str:
     """Return the hash of the list of items of the rows.
 
     It is the hash stored when the list was resolved, or, in rows without one, a hash over protocol, utterances and
-    prompts of the rows, whatever their trials.
+    prompts of the rows, which ignores trials.
     """
+    # Rows of early lakes and external tables have no stored hash.
     stored = {row.items_hash for row in rows}
     if len(stored) == 1 and (known := next(iter(stored))) is not None:
         return known
@@ -61,10 +62,10 @@ def items_hash(rows: Sequence[ScoreRow]) -> str:
     return short_hash("\n".join("\t".join(item) for item in listed))[:12]
 
 
-def provenance_of(rows: Sequence[ScoreRow]) -> Provenance:
+def provenance_of(rows: Sequence[ScoreRow]) -> ScoreProvenance:
     """Return the origin of the scores of one system under one normaliser."""
     first = rows[0]
-    return Provenance(
+    return ScoreProvenance(
         system=first.system,
         checkpoint_id=first.checkpoint_id,
         evaluation=first.evaluation,

@@ -22,7 +22,7 @@ _HARDWARE_NOTES = "hardware.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechFile:
+class SystemSpeech:
     """The speech of one item by one system, or the reason why there is none.
 
     `seconds` is the wall time of the synthesis, `first_audio_seconds` the time until the first playable audio; None
@@ -71,16 +71,17 @@ def _write_note(path: Path, note: Mapping[str, Any]) -> None:
     write_text(path.with_suffix(".json"), json.dumps(note))
 
 
-def find_speech(items: Iterable[EvaluationItem], system: str, directory: Path) -> list[SpeechFile]:
+def find_speech(items: Iterable[EvaluationItem], system: str, directory: Path) -> list[SystemSpeech]:
     """Return the files and failures of a system so far, in the order of the items."""
     found = []
     for item in items:
         path = speech_path(directory, system, item)
         note = _read_note(path)
+        # Without file and failure the item was not attempted yet.
         if not path.exists() and note.get("failure") is None:
             continue
         found.append(
-            SpeechFile(
+            SystemSpeech(
                 system=system,
                 utterance=item.utterance,
                 trial=item.trial,
@@ -103,6 +104,7 @@ def _read_note(path: Path) -> dict[str, Any]:
 
 def similarity_directory(directory: Path) -> Path:
     """Return the sibling folder for audio that is only used for speaker similarity and never transcribed."""
+    # A sibling and not a subfolder, because every file below `directory` is transcribed.
     return directory.with_name(f"{directory.name}-voices")
 
 
@@ -158,6 +160,7 @@ def read_hardware_notes(directory: Path) -> list[str]:
 
 def _processor() -> str:
     try:
+        # `platform.processor()` is empty on most Linux distributions.
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()

@@ -13,6 +13,7 @@ from valle.backends.registry import Backends
 from valle.evaluation.items.items import EvaluationItem
 from warehouse.errors import ConfigurationError
 
+# The name becomes a folder, and part of the name of a corpus.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 MAX_SECONDS = 180.0

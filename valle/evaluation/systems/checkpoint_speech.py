@@ -85,5 +85,6 @@ def _with_prefix(request: Request, speech: Speech, synthesizer: Synthesizer) -> 
     """Return the speech, with its prompt in front when it continues it, because the text covers both."""
     if not request.options.continues_prompt or request.prompt is None:
         return speech.audio
+    # Decoded together, because the decoder has context across the boundary.
     (samples,) = synthesizer.codec.decode([np.concatenate((request.prompt.codes, speech.codes), axis=1)])
     return Audio(samples, synthesizer.codec.spec.sample_rate)

@@ -33,6 +33,7 @@ from valle.evaluation.systems.line_process import LineProcess, NoAnswer
 from warehouse.errors import ConfigurationError
 from warehouse.fingerprints import short_hash
 
+# A second attempt in a new process tells an accident from an utterance that always fails.
 _ATTEMPTS = 2
 _GRACE_SECONDS = 2.0
 _MAX_REASON_CHARACTERS = 500
@@ -78,6 +79,7 @@ class CommandSystem:
         request = _request(item, exchange, out)
         reason = "no answer"
         for _ in range(_ATTEMPTS):
+            # A file of an earlier attempt must not pass for the answer.
             out.unlink(missing_ok=True)
             try:
                 answer = conversation.ask(request)
@@ -169,6 +171,7 @@ class _Conversation:
         """Return the answer to one request. Raise NoAnswer."""
         system = self._system
         process = self._process or self._start()
+        # Before sending: a fast process may answer before this thread runs again.
         started = system.clock()
         process.send(json.dumps(request, ensure_ascii=False))
         deadline = started + (system.timeout if self._has_loaded else system.first_timeout)
@@ -179,6 +182,7 @@ class _Conversation:
                 started = system.clock()
                 deadline = started + system.timeout
                 continue
+            # After an answer to an earlier request, all later answers would belong to other utterances.
             if content.get("utterance") != request["utterance"]:
                 raise NoAnswer(f"it answers for {content.get('utterance')!r} instead of {request['utterance']!r}")
             self._has_loaded = True

@@ -30,6 +30,7 @@ PROMPT_CODEC = "prompt_codec"
 """The prompts through the codec, the reference of SIM-r. It is no row of the report."""
 
 _MINI_WEIGHTS = "codec/mini/weights/mini.safetensors"
+# EnCodec and Vocos decode the same codes, and differ in naturalness: both are rows.
 _OTHER_DECODERS = {"encodec_24khz": ("encodec_24khz+vocos",), "encodec_24khz+vocos": ("encodec_24khz",)}
 
 
@@ -70,6 +71,7 @@ def find_decoders(codec: str, backends: Backends) -> Decoders:
 
 def control_items(items: ItemList) -> tuple[EvaluationItem, ...]:
     """Return the items of the controls: every text once."""
+    # Controls are deterministic, so that further trials would only narrow their intervals.
     return tuple(item for item in items.items if item.trial == 0)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from manifests.reading.audio_files import find_audio_files
+from manifests.audio.audio_files import find_audio_files
 from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends.registry import Backends
 from valle.evaluation.items.items import EvaluationItem
@@ -34,6 +34,7 @@ class FolderSystem:
     @property
     def identity(self) -> str:
         """See `System`: names and contents of the files. Raise ConfigurationError without a folder."""
+        # Whole files: a sample of the bytes of two recordings with silent ends may be equal.
         return short_hash("\n".join(f"{name} {_content_hash(path)}" for name, path in self._files().items()))
 
     def speak(self, items: Sequence[EvaluationItem], directory: Path, backends: Backends) -> None:
@@ -64,6 +65,7 @@ class FolderSystem:
 
     def _require_one_file_each(self, candidates: Mapping[tuple[str, int], Sequence[Path]]) -> None:
         ambiguous = {key: paths for key, paths in candidates.items() if len(paths) > 1}
+        # A silent choice would make the score depend on the order of formats.
         if ambiguous:
             (utterance, trial), paths = next(iter(ambiguous.items()))
             names = ", ".join(str(path.relative_to(self.folder.absolute())) for path in paths[:_MAX_NAMED])

@@ -77,6 +77,7 @@ class LineProcess:
         self._requests.put(None)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=grace_seconds)
+        # From here on the reader stops waiting for room in the queue.
         self._is_closed.set()
         if sys.platform == "win32":
             self._process.kill()
@@ -94,6 +95,7 @@ class LineProcess:
 
     def _read_lines(self, stream: IO[bytes]) -> None:
         with stream:
+            # The limit of `readline` is what bounds memory for a child that never ends its line.
             while line := stream.readline(MAX_LINE_BYTES + 1):
                 if line.strip() and not self._offer(line):
                     return
@@ -111,6 +113,7 @@ class LineProcess:
 def _write_log(stream: IO[bytes], path: Path) -> None:
     """Append standard error to a file up to its limit and discard the rest, so that the child never blocks on it."""
     with stream, path.open("ab") as log:
+        # `os.read` returns what is available; `read` would wait for a full block.
         while block := os.read(stream.fileno(), _BLOCK_BYTES):
             with contextlib.suppress(OSError):  # a full disk must not block the child
                 log.write(block[: max(0, MAX_LOG_BYTES - log.tell())])

@@ -1,4 +1,4 @@
-"""Written forms in words: numbers, money, dates, abbreviations and signs as they are read aloud, per language."""
+"""Verbalise written forms per language: numbers, money, dates, abbreviations and signs in words."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -18,5 +18,5 @@ _LANGUAGES: Mapping[str, Callable[[str], str]] = MappingProxyType(
 
 
 def verbalise(text: str, language: str) -> str:
-    """Return normalised `text` with everything in words that the phonemizer of `language` reads otherwise."""
+    """Verbalise the written forms of normalised `text` that the frontend of `language` misreads."""
     return _LANGUAGES[language](text)

@@ -1,4 +1,4 @@
-"""English as it is written to English in words, before espeak-ng reads it."""
+"""Verbalise written forms of English before espeak-ng reads the text."""
 
 import re
 

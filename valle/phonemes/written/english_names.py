@@ -1,4 +1,4 @@
-"""English abbreviations, initials, Roman numerals and addresses of the net in words."""
+"""English abbreviations, initials, Roman numerals and Internet addresses in words."""
 
 import re
 
@@ -138,7 +138,7 @@ def _after(match: re.Match[str]) -> str:
 
 
 def _end(match: re.Match[str]) -> str:
-    """Return the full stop of an abbreviation where it also ends a sentence, as far as that can be told."""
+    """Return the full stop of an abbreviation that probably ends a sentence: the next word starts like one."""
     return match["dot"] if not _after(match) or _after(match) in _SENTENCE_STARTS else ""
 
 

@@ -1,4 +1,4 @@
-"""French as it is written to French in words, before espeak-ng reads it.
+"""Verbalise written forms of French before espeak-ng reads the text.
 
 espeak-ng reads whole and decimal numbers, years, percent and pairs of digits rightly.
 """

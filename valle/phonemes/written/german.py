@@ -1,4 +1,4 @@
-"""German as it is written to German in words, before espeak-ng reads it.
+"""Verbalise written forms of German before espeak-ng reads the text.
 
 espeak-ng reads whole and decimal numbers, times and percent rightly; it also reads a compound number better from
 digits than from letters.
@@ -107,7 +107,7 @@ def _ordinal(number: int) -> str:
 
 
 def _ending(before: str, after: str) -> str:
-    """Return what an ordinal ends in after `dritte`, from the text before it and the noun after it."""
+    """Return the inflection after `dritte`, from the words before the ordinal and the noun after it."""
     words = before.split()
     last = words[-1].lower() if words else ""
     is_dative = len(words) > 1 and re.fullmatch(_BEFORE_DATIVE, words[-2].lower()) is not None

@@ -1,4 +1,4 @@
-"""Japanese as it is written to Japanese in words, before haqumei reads it.
+"""Verbalise written forms of Japanese before haqumei reads the text.
 
 haqumei reads numbers with their counters, most units, years, months and days.
 """

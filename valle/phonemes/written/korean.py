@@ -1,4 +1,4 @@
-"""Korean as it is written to Korean in words, before espeak-ng reads it.
+"""Verbalise written forms of Korean before espeak-ng reads the text.
 
 espeak-ng reads whole numbers in Sino-Korean, which fits years, minutes, money and measures.
 """

@@ -1,4 +1,4 @@
-"""Mandarin as it is written to Mandarin in characters: years and telephone numbers by digit, others by value."""
+"""Verbalise numbers in Mandarin: years and telephone numbers by digit, others by value."""
 
 import re
 

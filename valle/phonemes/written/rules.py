@@ -1,4 +1,4 @@
-"""Rules that rewrite text one after the other, and the numerals that several languages share.
+"""Apply rewrite rules in order; numerals that several languages share.
 
 Every quantifier in a rule has a bound, and a number never begins inside another one. The time is then linear in the
 length of the text.
@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
-"""A pattern, and what replaces each match: a template, or a function of the match."""
+"""A pattern and the replacement of each match: a template, or a function of the match."""
 
 VULGAR_FRACTION = r"(?:(?P<whole>\d{1,3}) )?(?<![\d/⁄.,])(?P<top>\d{1,3})[/⁄](?P<bottom>\d{1,3})(?![\d/⁄]|[.,]\d)"
 SPACED_GROUPS = re.compile(r"(?<![\d.,])[1-9](?:\d?(?: \d{3}){1,5}|\d\d(?: 000){1,5})(?![\d-]| \d)")

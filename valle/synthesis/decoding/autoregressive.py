@@ -66,6 +66,7 @@ class _CachedRows:
         self._options = [utterance.options for utterance in utterances]
         self._is_guided = any(options.guidance != 1 for options in self._options)
         conditions = [utterance.condition for utterance in utterances]
+        # In one batch with the conditional rows: two forwards of half the size cost more.
         if self._is_guided:
             conditions += [condition.without_text() for condition in conditions]
         batch = speech_batch(model, Mode.AR, [condition.row(0, condition.prefix[:1]) for condition in conditions])
@@ -129,6 +130,7 @@ def _draw(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
     rows = _CachedRows(model, utterances)
     active = list(range(len(states)))
     while True:
+        # Sampling is many small operations per row, which a GPU runs slower than a CPU.
         logits = rows.logits.cpu()
         kept = [row for row, index in enumerate(active) if states[index].sample_group(logits[row], stop)]
         if not kept:
@@ -157,6 +159,7 @@ def _activate(model: ValleModel, condition: Condition, options: SamplingOptions)
 
 def _search(model: ValleModel, utterance: Utterance) -> Decoded:
     """Search the likeliest codes with beams, after the penalties of the options."""
+    # The frames of a group are predicted at once, so beams could not differ within a group.
     if model.config.group > 1:
         raise ConfigurationError("Beam search needs a model that predicts one frame a step; set beam.width to 0.")
     condition, options = utterance.condition, utterance.options

@@ -46,6 +46,7 @@ def _decode_rest(model: ValleModel, utterances: Sequence[Utterance], first: Sequ
         np.concatenate([utterance.condition.prefix[:1], decoded.codes], axis=1)
         for utterance, decoded in zip(utterances, first, strict=True)
     ]
+    # A row without a frame has nothing to predict.
     spoken = [index for index, decoded in enumerate(first) if decoded.codes.shape[1]]
     # seed + 1: codebook 0 used the generator of the seed itself.
     generators = [seeded_generator(utterance.options.seed + 1) for utterance in utterances]
@@ -54,6 +55,7 @@ def _decode_rest(model: ValleModel, utterances: Sequence[Utterance], first: Sequ
         for index, logits in zip(spoken, _guided_logits(model, pairs, codebook), strict=True):
             utterance = utterances[index]
             codes = draw(logits, utterance.options.nar_temperature, generators[index]).numpy().astype(np.int16)
+            # Given frames keep their codes: only the frames after them are new.
             known = utterance.condition.prefix[codebook : codebook + 1]
             codes[: known.shape[1]] = known[0]
             targets[index] = np.concatenate([targets[index], codes[None]])

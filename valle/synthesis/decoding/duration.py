@@ -24,6 +24,7 @@ def average_frames(model: ValleModel, condition: Condition) -> float:
 
 def num_frames(model: ValleModel, condition: Condition, predicted: int | None) -> int:
     """Clamp a predicted duration to the plausible range of the text; None is the average duration."""
+    # A wrong leading digit is off by a factor of ten; no text is spoken ten times slower than the average.
     average = average_frames(model, condition)
     frames = average if predicted is None else predicted
     return max(1, round(min(max(frames, SHORTEST * average), LONGEST * average)))

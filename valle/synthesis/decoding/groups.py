@@ -15,6 +15,7 @@ def apply_by_group(
 
     `function` gets the key and the items of a group and returns one result for each.
     """
+    # A dict keeps the order of first occurrence, so that groups run in a fixed order.
     groups: dict[Key, list[int]] = {}
     for index, item in enumerate(items):
         groups.setdefault(key(item), []).append(index)

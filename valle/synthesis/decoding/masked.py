@@ -48,6 +48,7 @@ class _Canvas:
     def fill(self, logits: Tensor, mask: Tensor, step: int) -> None:
         """Draw the masked frames from logits [T, V] and score the frames that may be masked again."""
         options, last = self.utterance.options, len(self.counts) - 1
+        # Hot in the first rounds, where few frames are settled, and an argmax in the last.
         remaining = 1 - step / last if last else 0.0
         # The logits have no stop, which may be among the suppressed codes: the length is given.
         allowed = suppress(logits, [code for code in options.suppressed_codes if code != logits.shape[-1]])

@@ -20,6 +20,7 @@ def decode_tokens(model: ValleModel, layout: Layout, rows: Sequence[Row], *, lon
     """Decode the likeliest ids of rows with an empty output, without the stop: at most `longest` each, in order."""
     stop = model.config.stop_of(layout.head)
     batch = make_batch(layout, rows, model.config).to(device_of(model))
+    # Rows that end leave the cache, as in the decoding of frames.
     cache = Cache(model.config.depth, capacity=batch.positions.shape[1] + longest)
     logits = model.prefill(batch, cache)
     outputs: list[list[int]] = [[] for _ in rows]

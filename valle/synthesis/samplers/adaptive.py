@@ -50,6 +50,7 @@ def adapt(measured: Uncertainty, parameters: DrawParameters, options: AdaptiveOp
     Except for the argmax, the temperature is from 0.5 to 1.25.
     """
     entropy, varentropy = measured.entropy, measured.varentropy
+    # Certain: a draw could only be worse than the argmax.
     if entropy < options.low_entropy and varentropy < options.low_varentropy:
         return replace(parameters, temperature=0.0)
     if entropy > options.high_entropy and varentropy < options.low_varentropy:

@@ -60,6 +60,7 @@ def step(beams: Beams, logits: Tensor, stop: int) -> tuple[Beams, Tensor]:
         if score > float("-inf")
     ]
     finished = sorted((*beams.finished, *ended), key=lambda hypothesis: -_normalised(hypothesis, beams))[:width]
+    # An ended beam has its place in `finished`; among the live ones it would crowd out a continuation.
     live = scores.index_fill(1, torch.tensor([stop], device=scores.device), float("-inf")).flatten()
     highest, indices = live.topk(min(width, len(live)))
     highest, indices = highest[highest.isfinite()], indices[highest.isfinite()]

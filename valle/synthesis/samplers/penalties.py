@@ -33,6 +33,7 @@ def penalize_length(logits: Tensor, stop: int, num_frames: int, exponent: float)
 
     An exponent above 0 makes speech longer, one below 0 shorter.
     """
+    # The logarithm of one frame is 0.
     if exponent == 0 or num_frames < 2:
         return logits
     penalty = torch.zeros_like(logits)

@@ -1,4 +1,4 @@
-"""The codec that is shipped on two clips of the demo corpus, judged by the models that come with the project."""
+"""The embedded codec on two clips of the demo corpus, scored by the embedded metric models."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,10 +79,10 @@ def test_the_figures_of_a_header_are_those_of_the_report_and_say_what_they_are_o
     assert figures["wer"] == pytest.approx(eight.wer.value, abs=1e-4)
     assert figures["wer_of_recordings"] == pytest.approx(recorded.wer.value, abs=1e-4)
     assert figures["speaker_cosine"] == pytest.approx(eight.cosine.value, abs=1e-4)
-    assert "distillmos" not in figures  # nobody was asked
+    assert "distillmos" not in figures  # not among the scorers
 
 
-def test_every_row_goes_into_the_lake_and_its_audio_can_be_heard(measurement, tmp_path):
+def test_every_row_goes_into_the_lake_and_its_audio_is_a_file(measurement, tmp_path):
     lake = Lake(tmp_path)
     lake.append(ScoreRow, measurement.rows, "scores:codec-report-test")
     assert len(measurement.rows) == 2 * 3
@@ -91,7 +91,7 @@ def test_every_row_goes_into_the_lake_and_its_audio_can_be_heard(measurement, tm
         assert row.protocol == "resynthesis"
 
 
-def test_the_report_tells_rate_use_and_difference_and_shows_its_plots(measurement, tmp_path):
+def test_the_report_has_rate_use_and_difference_and_shows_its_plots(measurement, tmp_path):
     report = write_codec_report([measurement], (8, 1), tmp_path / "report", title="Codecs: mini")
     text = report.markdown_path.read_text()
     assert "| codec_mini_8 | 6,000 |" in text
@@ -109,7 +109,7 @@ def test_use_counts_entries_and_the_bits_of_an_even_use():
     assert (single.num_entries, abs(single.entropy)) == (1, 0.0)
 
 
-def test_fidelity_falls_with_noise_and_too_little_speech_says_nothing():
+def test_fidelity_falls_with_noise_and_is_zero_for_too_little_speech():
     rng = np.random.default_rng(0)
     row = items_of_the_demo(1)[0]
     speech = read_audio(row.location, FIDELITY_RATE).samples

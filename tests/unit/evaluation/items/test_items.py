@@ -101,7 +101,7 @@ def test_utterances_without_speaker_or_words_are_left_out():
     assert {item.utterance for item in choose_items(rows, count=2, seed=0)} == {"ann-0", "ann-1"}
 
 
-def test_a_speaker_with_one_utterance_gives_no_item_and_the_error_says_how_many_there_are():
+def test_a_speaker_with_one_utterance_gives_no_item_and_the_error_counts_the_others():
     rows = [utterance("ann", 0), utterance("bob", 0), utterance("bob", 1)]
     with pytest.raises(ConfigurationError, match="Only 2 of 3 utterances can be evaluated"):
         choose_items(rows, count=3, seed=0)

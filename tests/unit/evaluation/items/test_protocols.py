@@ -145,6 +145,9 @@ def test_the_hash_of_a_list_is_the_same_on_every_machine_and_changes_with_its_co
     assert here.items != there.items
     assert here.hash == there.hash
     assert here.with_trials(3).hash != here.hash
+    right = dataclasses.replace(here.items[0].location, channel=1)
+    of_channel = dataclasses.replace(here, items=(dataclasses.replace(here.items[0], location=right),))
+    assert of_channel.hash != here.hash
     other = dataclasses.replace(here, items=(dataclasses.replace(here.items[0], text="Other."),))
     assert other.hash != here.hash
 
@@ -161,7 +164,7 @@ def test_a_list_survives_its_file_and_a_changed_file_is_refused(tmp_path, libris
         read_list(path)
 
 
-def test_a_protocol_says_what_it_needs(tmp_path):
+def test_a_protocol_names_what_it_needs(tmp_path):
     with pytest.raises(ConfigurationError, match="librispeech_pc needs a list"):
         resolve_protocol("librispeech_pc", listing=None, audio=tmp_path)
     with pytest.raises(ConfigurationError, match="librispeech_continuation needs the LibriSpeech folder"):

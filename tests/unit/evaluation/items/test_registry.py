@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from manifests.reading.inspection import inspect_file
+from manifests.audio.inspection import inspect_file
 from tests.unit.warehouse.rows_for_tests import NOW, recording, segment
 from valle.audio import AudioLocation
 from valle.evaluation.items.items import EvaluationItem
@@ -78,7 +78,7 @@ def test_a_member_of_an_archive_has_the_hash_of_its_own_bytes(item, audio, tmp_p
     assert (spoken["start"], spoken["duration"]) == (0.0, 1.0)
 
 
-def test_what_has_no_recording_or_no_voice_is_registered_by_what_it_has(item, tmp_path):
+def test_items_without_a_recording_or_a_prompt_are_registered_by_the_rest(item, tmp_path):
     lake = Lake(tmp_path / "lake")
     bare = replace(item, location=None, duration=None, prompt="", prompt_location=None)
     gone = replace(item, utterance="u3", location=AudioLocation(str(tmp_path / "gone.wav")), prompt="")

@@ -44,7 +44,7 @@ def test_nothing_is_all_silence(audio):
         ("one two three", "four five six", 0),
     ],
 )
-def test_the_longest_run_that_is_said_too_often(reference, hypothesis, expected):
+def test_the_longest_run_that_is_repeated_too_often(reference, hypothesis, expected):
     assert count_repeated_words(reference, hypothesis) == expected
 
 

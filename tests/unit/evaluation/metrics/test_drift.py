@@ -31,9 +31,9 @@ def test_short_lines_and_silence_lose_no_error():
 def test_quarters_add_up_to_the_errors_and_words_of_the_line():
     generator = random.Random(0)
     for _ in range(200):
-        said = " ".join(generator.choices("abcdef", k=generator.randint(1, 30)))
-        heard = " ".join(generator.choices("abcdef", k=generator.randint(0, 30)))
-        counted, whole = quarter_errors(said, heard), count_word_errors(said, heard)
+        reference = " ".join(generator.choices("abcdef", k=generator.randint(1, 30)))
+        hypothesis = " ".join(generator.choices("abcdef", k=generator.randint(0, 30)))
+        counted, whole = quarter_errors(reference, hypothesis), count_word_errors(reference, hypothesis)
         assert (sum(counted.errors), sum(counted.words)) == (whole.errors, whole.length)
         assert max(counted.words) - min(counted.words) <= 1
 

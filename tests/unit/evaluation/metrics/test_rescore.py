@@ -17,11 +17,11 @@ def spoken(make_row):
     """Two utterances whose raw texts are kept, scored under our own normaliser."""
     own = get_normaliser("valle-en")
 
-    def row(utterance, said, heard):
+    def row(utterance, text, transcription):
         made = make_row(
-            utterance=utterance, reference=own(said), hypothesis=own(heard), normaliser=own.label, path="a.wav"
+            utterance=utterance, reference=own(text), hypothesis=own(transcription), normaliser=own.label, path="a.wav"
         )
-        return dataclasses.replace(made, reference_raw=said, hypothesis_raw=heard, language="en")
+        return dataclasses.replace(made, reference_raw=text, hypothesis_raw=transcription, language="en")
 
     return [row("u0", "The well-known 50 men", "the well known fifty men"), row("u1", "Don't go!", "Do not go.")]
 

@@ -41,13 +41,13 @@ def item(name="u0", text="Four, seven, two.", trial=0, language="en"):
     )
 
 
-def output(name="u0", heard="472", trial=0, embedding=(0.6, 0.8)):
+def output(name="u0", transcription="472", trial=0, embedding=(0.6, 0.8)):
     return Output(
         utterance=name,
         trial=trial,
         path=f"{name}.wav",
         duration=1.5,
-        transcription=heard,
+        transcription=transcription,
         embedding=None if embedding is None else np.array(embedding, dtype=np.float32),
         generation_seconds=3.0,
     )
@@ -63,13 +63,13 @@ def test_digits_that_the_asr_wrote_are_no_errors():
 
 
 def test_a_row_keeps_the_texts_as_they_were_and_what_else_was_measured():
-    heard = dataclasses.replace(
-        output(heard="4 7 2 4 7 2"),
+    made = dataclasses.replace(
+        output(transcription="4 7 2 4 7 2"),
         silence=Silence(0.4, 0.25),
         quality=QualityScores(model="dnsmos@1", dnsmos_ovrl=3.1),
     )
     run = dataclasses.replace(RUN, items_hash="abc", phonemizer="letters")
-    (row,) = score([item()], [heard], prompts=PROMPTS, run=run, phonemize=lambda text, language: text.replace(" ", ""))
+    (row,) = score([item()], [made], prompts=PROMPTS, run=run, phonemize=lambda text, language: text.replace(" ", ""))
     assert (row.reference_raw, row.hypothesis_raw, row.language) == ("Four, seven, two.", "4 7 2 4 7 2", "en")
     assert row.repeated_words == 3
     assert (row.longest_silence, row.silence_share) == (0.4, 0.25)
@@ -86,7 +86,7 @@ def test_digits_that_the_asr_wrote_are_no_phoneme_errors():
     assert (row.num_phonemes, row.phoneme_errors) == (12, 0)
 
 
-def test_why_there_is_no_speech_stands_in_the_row():
+def test_the_row_has_the_reason_of_missing_speech():
     (row,) = score([item()], [], prompts=PROMPTS, run=RUN, failures={("u0", 0): "it did not answer in time"})
     assert (row.failure, row.word_errors, row.sim_r) == ("it did not answer in time", 3, 0.0)
 
@@ -96,19 +96,19 @@ def test_a_missing_output_is_a_row_with_every_word_wrong_and_similarity_zero():
     assert (row.path, row.hypothesis, row.word_errors, row.character_errors, row.sim_o) == (None, "", 3, 14, 0.0)
 
 
-def test_audio_whose_voice_could_not_be_taken_has_similarity_zero():
-    (row,) = score([item()], [output(heard="", embedding=None)], prompts=PROMPTS, run=RUN)
+def test_audio_without_an_embedding_has_similarity_zero():
+    (row,) = score([item()], [output(transcription="", embedding=None)], prompts=PROMPTS, run=RUN)
     assert (row.path, row.word_errors, row.sim_o) == ("u0.wav", 3, 0.0)
 
 
-def test_without_a_prompt_voice_similarity_is_not_measured():
+def test_without_a_prompt_embedding_similarity_is_not_measured():
     (row,) = score([item()], [output()], prompts=PromptEmbeddings(recorded={}), run=RUN)
     assert row.sim_o is None
 
 
 def test_rows_come_in_the_order_of_the_items_with_ids_of_their_own():
     items = [item("b"), item("a", trial=1), item("a")]
-    outputs = [output("a"), output("b"), output("a", heard="four seven three", trial=1)]
+    outputs = [output("a"), output("b"), output("a", transcription="four seven three", trial=1)]
     rows = score(items, outputs, prompts=PROMPTS, run=RUN)
     assert [(row.utterance, row.trial, row.word_errors) for row in rows] == [("b", 0, 0), ("a", 1, 1), ("a", 0, 0)]
     assert len({row.score_id for row in rows}) == 3
@@ -126,7 +126,7 @@ def test_scores_fit_their_table():
     assert to_table(ScoreRow, rows).num_rows == 2
 
 
-def test_speech_that_nobody_asked_for_is_refused():
+def test_speech_without_an_item_is_refused():
     with pytest.raises(ConfigurationError, match="trial 0 of stranger"):
         score([item()], [output("stranger")], prompts=PromptEmbeddings(recorded={}), run=RUN)
 

@@ -103,7 +103,7 @@ def test_only_the_chosen_normaliser_is_shown_until_another_is_chosen(page):
     }
 
 
-def test_nothing_that_was_heard_becomes_markup(page, report):
+def test_no_transcription_becomes_markup(page, report):
     scripts = page.all("script")
     assert len(scripts) == 1
     assert "alert" not in scripts[0].text
@@ -125,7 +125,7 @@ def test_every_player_leads_to_a_file_that_exists(page, report, rows):
         assert player.attributes["aria-label"]
 
 
-def test_missing_speech_has_no_player_and_says_so(page):
+def test_missing_speech_has_a_reason_and_no_player(page):
     lines = page.by_id("table", "utterances").all("tbody")[0].all("tr")
     (missing,) = [line for line in lines if not line.all("audio")]
     assert "missing" in [cell.text for cell in missing.all("td")]
@@ -162,7 +162,7 @@ def test_the_errors_of_an_utterance_are_marked_by_their_kind(make_row, tmp_path)
     assert [child.name for child in texts.all("span")[0].children] == ["del", "ins"]
 
 
-def test_every_number_of_a_system_says_where_it_comes_from(page, rows):
+def test_every_number_of_a_system_has_its_origin(page, rows):
     row = rows[0]
     lines = page.by_id("table", "systems").all("tbody")[0].all("tr")
     (line,) = [tr for tr in lines if tr.attributes["data-system"] == "model"]
@@ -181,7 +181,7 @@ def test_headers_can_be_reached_by_keyboard_and_pictures_have_a_text(page):
     assert page.all("html")[0].attributes["lang"] == "en"
 
 
-def test_a_long_evaluation_lists_its_worst_utterances_and_says_so(rows, tmp_path):
+def test_a_long_evaluation_lists_its_worst_utterances_and_their_number(rows, tmp_path):
     chosen = [row for row in rows if row.normaliser == "zip-ls/1"]
     content = ReportContent(
         title="t",

@@ -98,7 +98,7 @@ def test_a_report_shows_the_plots_it_draws(report):
         assert f"({plot.path.relative_to(report.markdown_path.parent).as_posix()})" in text
 
 
-def test_a_report_says_which_of_two_models_is_better_and_what_is_a_tie(report):
+def test_a_report_has_the_better_of_two_models_and_ties(report):
     line = line_of(report, "| `bad` - `good` |")
     assert line.count("worse") == 2
     assert "| 0.00 |" in line

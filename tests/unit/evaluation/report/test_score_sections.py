@@ -21,7 +21,7 @@ EIGHT = "one two three four five six seven eight"
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(20.0, 0), (20.5, 1)])
-def test_the_table_says_how_many_lines_are_long(make_row, seconds, expected):
+def test_the_table_counts_long_speech(make_row, seconds, expected):
     row = dataclasses.replace(make_row(reference=EIGHT, hypothesis="one"), duration=seconds)
     made = word_drift_section({"model": [row]}, FAST)
     assert made.rows == (("`model`", "50.00", "100.00", "100.00", "100.00", "2.00", expected),)
@@ -33,12 +33,12 @@ def test_only_long_speech_is_cut(spoken):
     assert speaker_drift_sections(rows) == []
 
 
-def test_the_voice_is_never_measured_by_another_encoder_than_the_scores(spoken):
+def test_speaker_drift_is_never_measured_by_another_encoder_than_the_scores(spoken):
     rows = [spoken("prompt_copied", [0.5], 3), spoken("model", [0.5], 24)]
     (other,) = speaker_drift_sections([replace(row, speaker_model="resemblyzer@another") for row in rows])
     assert other.rows == () and "installed is `resemblyzer@" in other.intro
     (unknown,) = speaker_drift_sections([replace(row, speaker_model="given") for row in rows])
-    assert unknown.intro.startswith("Not measured: there is no speaker encoder called 'given'")
+    assert unknown.intro.startswith("Not measured: unknown speaker encoder 'given'")
 
 
 def test_the_encoder_of_the_scores_is_opened_by_their_label(spoken):

@@ -46,12 +46,12 @@ def test_a_system_that_fails_on_hard_lines_does_not_score_better(make_row):
     assert aggregate(silent, options=FAST)[0].wer.value > aggregate(honest, options=FAST)[0].wer.value
 
 
-def test_a_system_that_said_nothing_at_all_has_similarity_zero(make_row):
+def test_a_system_without_any_speech_has_similarity_zero(make_row):
     (scores,) = aggregate([make_row(hypothesis="", path=None, sim_o=None)], options=FAST)
     assert (scores.wer.value, scores.sim_o.value) == (1.0, 0.0)
 
 
-def test_a_voice_that_nobody_measured_has_no_similarity(make_row):
+def test_speech_without_a_measured_similarity_has_none(make_row):
     (scores,) = aggregate([make_row(sim_o=None)], options=FAST)
     assert scores.sim_o is None
 

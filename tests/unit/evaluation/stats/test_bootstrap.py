@@ -33,8 +33,8 @@ def test_intervals_of_eight_speakers_cover_the_true_mean_in_93_to_97_percent():
     names = speaker_names(8, 5)
     covered = 0
     for _ in range(800):
-        voices = generator.normal(0.4, 0.1, size=(8, 1))
-        values = (voices + generator.normal(0, 0.05, size=(8, 5))).ravel()
+        levels = generator.normal(0.4, 0.1, size=(8, 1))
+        values = (levels + generator.normal(0, 0.05, size=(8, 5))).ravel()
         estimate = estimate_mean(values, clusters=names, options=COVERAGE)
         covered += estimate.low <= 0.4 <= estimate.high
     assert 0.93 <= covered / 800 <= 0.97

@@ -55,7 +55,7 @@ def test_the_sentence_turns_around_with_the_systems(systems):
     assert back.paired.wer.difference == pytest.approx(-forth.paired.wer.difference)
 
 
-def test_a_tie_says_why_it_is_one(systems, make_row):
+def test_the_sentence_of_a_tie_has_its_reason(systems, make_row):
     equal = compare_systems(systems["good"], under(systems["good"], system="twin"), options=FAST)
     assert "good and twin tie in word errors" in equal.sentence
     assert "+0.00 points, 95 % interval +0.00 to +0.00, which includes zero" in equal.sentence

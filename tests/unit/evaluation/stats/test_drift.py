@@ -33,7 +33,7 @@ def test_a_quarter_without_words_and_a_first_quarter_without_errors_have_no_rate
     assert drift.ratio is None
 
 
-def test_a_voice_that_wanders_off_is_seen_in_its_quarters(spoken):
+def test_a_changing_speaker_is_visible_in_the_quarters(spoken):
     rows = [
         spoken("prompt_copied", [0.5], 3),
         spoken("model", [0.5, 0.5, 0.5, 0.1], 6),

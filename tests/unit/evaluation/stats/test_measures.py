@@ -48,7 +48,7 @@ def values(rows):
     return {name: estimate.value for name, estimate in estimate_measures(rows, options=FAST).items()}
 
 
-def test_every_measure_is_what_its_definition_says(measured):
+def test_every_measure_follows_its_definition(measured):
     found = values([measured])
     assert found == pytest.approx(
         {
@@ -85,7 +85,7 @@ def test_missing_speech_has_the_worst_value_of_every_scale(measured, missing):
     )
 
 
-def test_what_nobody_measured_has_no_value(make_row, missing):
+def test_measures_that_no_row_has_are_omitted(make_row, missing):
     assert values([make_row()]) == {"early_end": 0.0}  # the duration alone says so
     assert set(values([missing])) == {"per", "sim_r"}
 
@@ -107,7 +107,7 @@ def test_speech_is_faulty_that_repeats_or_ends_early_or_is_missing(measured, mis
     assert values([sound, sound, measured, early])["faulty"] == 0.5
 
 
-def test_a_short_duration_is_as_wrong_as_a_long_one_and_a_word_said_twice_is_no_loop(measured):
+def test_a_short_duration_is_as_wrong_as_a_long_one_and_one_repeated_word_is_no_loop(measured):
     short = replace(measured, duration=1.0, repeated_words=1, longest_silence=2.0)
     found = values([short])
     assert (found["duration_error"], found["repetition"], found["long_silence"]) == (0.5, 0.0, 1.0)

@@ -109,7 +109,7 @@ def test_what_is_lost_when_it_ends_in_the_third_utterance_is_one_batch(system, m
     assert len(list((tmp_path / "speech" / system.name).glob("*.flac"))) == kept
 
 
-def test_what_is_said_does_not_depend_on_the_batch(system, make_item, tmp_path):
+def test_speech_does_not_depend_on_the_batch(system, make_item, tmp_path):
     items = [make_item(name) for name in "abc"]
     alone = speak(system, items, tmp_path / "alone")
     together = speak(dataclasses.replace(system, batch=3), items, tmp_path / "together")
@@ -145,12 +145,12 @@ def test_a_continuation_is_its_prompt_and_what_follows(system, make_item, tmp_pa
     assert np.allclose(whole[: len(prompt)], prompt, atol=1 / 32)
 
 
-def test_an_item_without_a_prompt_is_spoken_in_any_voice(system, make_item, tmp_path):
+def test_an_item_without_a_prompt_is_synthesized(system, make_item, tmp_path):
     item = dataclasses.replace(make_item("a"), prompt="", prompt_location=None)
     assert speak(system, [item], tmp_path / "speech")["a", 0].failure is None
 
 
-def test_the_summary_of_a_checkpoint_says_what_its_card_says(system):
+def test_the_summary_of_a_checkpoint_follows_its_card(system):
     card = read_card(system.checkpoint)
     assert latest_checkpoint(system.checkpoint.parent.parent) == system.checkpoint
     for field in dataclasses.fields(system.summary):

@@ -1,4 +1,4 @@
-"""The control rows stand in the order that they must, whatever the speech: else no number of the judges means anything.
+"""The control rows have the required order, without which no metric means anything.
 
 On the demo clips, with the checkpoint that comes along between them, and on recordings of people beside the checkout;
 with the offline models.
@@ -29,7 +29,7 @@ from valle.synthesis.options import read_sampling
 
 REAL = Path(__file__).resolve().parents[5] / "shared" / "corpus" / "real"
 NUM_ITEMS = 4
-MODEL = "words"
+MODEL = "english"
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +79,7 @@ def items_of(clips):
     ]
 
 
-def judged(items, directory, *, model=None):
+def scored(items, directory, *, model=None):
     """Scores of every control and of a checkpoint, and the mean DistillMOS of those that are speech of their own."""
     backends = Backends()
     decoders = find_decoders("mini", backends)
@@ -92,8 +92,8 @@ def judged(items, directory, *, model=None):
     for system in spoken_by:
         spoken = find_speech(items, system, directory)
         waveforms = [read_audio(AudioLocation(str(one.path)), 16_000).samples for one in spoken]
-        heard = backends.transcriber("tiny.en").transcribe(waveforms, "en")
-        voices = backends.speaker_encoder("resemblyzer").embed(waveforms)
+        transcriptions = backends.transcriber("tiny.en").transcribe(waveforms, "en")
+        embeddings = backends.speaker_encoder("resemblyzer").embed(waveforms)
         outputs[system] = [
             Output(
                 utterance=one.utterance,
@@ -101,13 +101,13 @@ def judged(items, directory, *, model=None):
                 path=str(one.path),
                 duration=len(samples) / 16_000,
                 transcription=text.text,
-                embedding=voice,
+                embedding=embedding,
             )
-            for one, samples, text, voice in zip(spoken, waveforms, heard, voices, strict=True)
+            for one, samples, text, embedding in zip(spoken, waveforms, transcriptions, embeddings, strict=True)
         ]
         if available_scorers(("distillmos",)):
-            opinions = backends.quality_scorer("distillmos").score(waveforms)
-            naturalness[system] = sum(opinion["distillmos"] for opinion in opinions) / len(opinions)
+            quality = backends.quality_scorer("distillmos").score(waveforms)
+            naturalness[system] = sum(scores["distillmos"] for scores in quality) / len(quality)
     prompt_of = {item.utterance: item.prompt for item in items}
     prompts = PromptEmbeddings(recorded={prompt_of[one.utterance]: one.embedding for one in outputs[PROMPT_COPIED]})
     rows = [row for system in outputs for row in score(items, outputs[system], prompts=prompts, run=run(system))]
@@ -147,7 +147,7 @@ def test_controls_are_ranked_as_they_must_be(clips, tmp_path):
     items = items_of(clips())
     assert len({item.speaker for item in items}) == NUM_ITEMS
     model = newest_checkpoint(tmp_path, EMBEDDED) if clips is synthetic else None
-    systems, naturalness = judged(items, tmp_path, model=model)
+    systems, naturalness = scored(items, tmp_path, model=model)
     wer = {name: system.wer.value for name, system in systems.items()}
     sim = {name: system.sim_o.value for name, system in systems.items()}
     assert wer[GROUND_TRUTH] <= wer[CODEC] < wer[PROMPT_COPIED]

@@ -1,0 +1,1 @@
+"""Decode audio files: lengths, channels and formats whose headers only estimate."""

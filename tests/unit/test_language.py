@@ -1,0 +1,66 @@
+"""The language of docstrings and pages: imperative, in the words of docs/glossary.md."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("flows", "valle", "manifests", "warehouse")
+QUESTION = re.compile(r"(what|how|who|where|which|those|whether|whatever|whoever|why)\b", re.IGNORECASE)
+
+
+def refused_words() -> list[str]:
+    """Return the words in code font of the *never* columns and of the last section of the glossary."""
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[-2] for line in text.splitlines() if line.startswith("|")]
+    rest = text.split("Never:")[1]
+    return re.findall(r"`([^`]+)`", " ".join([*rows, rest]))
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    """Yield the place and the text of every docstring of the product."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                    text = ast.get_docstring(node)
+                    if text:
+                        line = getattr(node, "lineno", 1)
+                        yield f"{path.relative_to(ROOT)}:{line}", text
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Yield the name and the prose of every page: no code, no history, not the glossary itself."""
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        if path.name not in ("glossary.md", "log.md"):
+            text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+            yield str(path.relative_to(ROOT)), re.sub(r"`[^`]*`", "", text)
+
+
+def test_the_glossary_refuses_words() -> None:
+    words = refused_words()
+    assert {"heard", "station", "leash", "nobody"} <= set(words)
+    assert "corpus" not in words
+
+
+def test_no_docstring_opens_with_a_question_word() -> None:
+    assert [place for place, text in docstrings() if QUESTION.match(text)] == []
+
+
+def test_docstrings_and_pages_use_the_terms_of_the_glossary() -> None:
+    words = re.compile(r"\b(" + "|".join(map(re.escape, refused_words())) + r")\b", re.IGNORECASE)
+    found = [
+        f"{place}: {match[0]}"
+        for place, text in [*docstrings(), *pages()]
+        for match in words.finditer(re.sub(r"`[^`]*`", "", text))
+    ]
+    assert found == []
+
+
+def test_no_folder_holds_more_than_14_modules() -> None:
+    folders = [folder for package in PACKAGES for folder in [ROOT / package, *(ROOT / package).rglob("*/")]]
+    wide = {
+        str(folder.relative_to(ROOT)): count for folder in folders if (count := len(list(folder.glob("*.py")))) > 14
+    }
+    assert wide == {}

@@ -1,0 +1,138 @@
+"""The tree of commands. Modules of commands are imported when their command is given."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Group, Parameter
+
+from valle.cli.arguments import read_options_from, run_command
+from valle.cli.cyclopts_patches import read_pydantic_fields
+from valle.cli.terminal import set_verbosity
+
+_HELP = "Speech corpora in, a zero-shot text-to-speech model and its measured quality out."
+_Commands = Mapping[str, tuple[str, str]]
+"""Module and function below `valle.cli`, and the first line of the help, by name."""
+_PANELS: Mapping[str, _Commands] = {
+    "Pipeline": {
+        "prepare": ("flow:prepare", "Process a corpus from raw audio to codes."),
+        "select": ("flow:select", "Select a training set by SQL."),
+        "train": ("flow:train", "Train a model on a training set."),
+        "evaluate": ("evaluate:app", "Measure WER and SIM-O of a checkpoint, a folder or a command."),
+        "speak": ("speak:speak", "Synthesize a text in the voice of a prompt."),
+        "demo": ("flow:demo", "Run the whole pipeline on the demo corpus."),
+    },
+    "Data and questions": {
+        "sql": ("warehouse:sql", "Query the catalogue."),
+        "stats": ("warehouse:stats", "Write tables and plots of everything in the catalogue."),
+    },
+    "Local server": {
+        "up": ("server:up", "Start the Prefect server, its workers and all deployments on this machine."),
+        "down": ("server:down", "Stop the server and workers of `valle up`."),
+        "doctor": ("server:doctor", "List what is installed and what is missing, with the command that fixes it."),
+    },
+    "Checkpoints": {
+        "export": ("checkpoints:export", "Write a checkpoint to publish: weights in half precision."),
+        "adapt-codec": ("checkpoints:adapt_codec", "Move a checkpoint to the codes of another codec."),
+    },
+}
+_GROUPS: Mapping[str, tuple[str, _Commands]] = {
+    "data": (
+        "Run the stages of the pipeline one by one.",
+        {
+            "plan": ("flow:plan", "Show what `valle prepare` would do, without doing it."),
+            "ingest": ("flow:ingest", "Read the new recordings of a corpus."),
+            "segment": ("flow:segment", "Find speech in recordings."),
+            "transcribe": ("flow:transcribe", "Transcribe segments."),
+            "phonemize": ("flow:phonemize", "Convert transcripts to phonemes."),
+            "quality": ("flow:quality", "Score the audio quality of segments."),
+            "speakers": ("flow:speakers", "Embed the speakers of segments."),
+            "quantize": ("flow:quantize", "Encode segments as codes."),
+            "retry": ("warehouse:retry", "Remove dropped rows, so that the next run processes them again."),
+        },
+    ),
+    "lake": (
+        "Check and maintain the lake.",
+        {
+            "catalogue": ("warehouse:catalogue", "Rebuild the DuckDB file."),
+            "fsck": ("warehouse:fsck", "Check every promise of the lake."),
+            "compact": ("warehouse:compact", "Merge small files of the lake."),
+            "vacuum": ("warehouse:vacuum", "Remove files that no table refers to."),
+        },
+    ),
+    "codec": (
+        "Train and measure codecs.",
+        {
+            "train": ("flow:train_codec", "Train the embedded codec on audio."),
+            "report": ("flow:codec_report", "Measure what codecs change in speech."),
+        },
+    ),
+}
+
+
+def command_names() -> list[str]:
+    """Return the names of all commands, such as `speak` and `data plan`."""
+    return [
+        *(name for commands in _PANELS.values() for name in commands),
+        *(f"{group} {name}" for group, (_, commands) in _GROUPS.items() for name in commands),
+    ]
+
+
+def build_app() -> App:
+    """Build the tree of commands; `build_app().meta(tokens)` runs one and returns its exit code."""
+    read_pydantic_fields()
+    app = App(
+        name="valle",
+        help=_HELP,
+        version=_version,
+        result_action="return_value",
+        default_parameter=Parameter(show_default=_show_default),
+        group_parameters=Group("Options", sort_key=0),
+    )
+    for number, (panel, commands) in enumerate(_PANELS.items(), 1):
+        _add(app, commands, Group(panel, sort_key=number))
+    groups = Group("Groups of commands", sort_key=len(_PANELS) + 1)
+    for name, (help_text, commands) in _GROUPS.items():
+        group = App(name=name, help=help_text, group=groups)
+        _add(group, commands)
+        app.command(group)
+    app.register_install_completion_command(name="--install-completion", help="Install completion for this shell.")
+    app.meta.group_parameters = Group("Options of every command", sort_key=len(_PANELS) + 2)
+    app.meta.default(_launcher(app))
+    return app
+
+
+def _add(app: App, commands: Mapping[str, tuple[str, str]], panel: Group | None = None) -> None:
+    for name, (function, help_text) in commands.items():
+        # By import path: the module is imported when its command runs, and the help needs no module at all.
+        app.command(f"valle.cli.{function}", name=name, help=help_text, group=panel)
+
+
+def _launcher(app: App) -> Callable[..., int]:
+    """Return the function that handles the options of every command and then runs the command."""
+
+    def launch(
+        *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        config: Annotated[Path | None, Parameter(help="YAML file with options of the command.")] = None,
+        quiet: Annotated[bool, Parameter(negative="", help="Show warnings and errors only.")] = False,
+        verbose: Annotated[bool, Parameter(negative="", help="Show every line of the log.")] = False,
+        debug: Annotated[bool, Parameter(negative="", help="Show the traceback of an error.")] = False,
+    ) -> int:
+        read_options_from(app, config)
+        set_verbosity(quiet=quiet, verbose=verbose, debug=debug)
+        return run_command(app, tokens)
+
+    return launch
+
+
+def _show_default(value: Any) -> str | None:
+    """Return a default for the help as a flag takes it, None for no default."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value)) or "none"
+    return None if value is None else str(value)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("valle")
