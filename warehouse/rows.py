@@ -182,7 +182,7 @@ class QualityPayload(Payload):
     dnsmos_p808: Annotated[Float32 | None, "DNSMOS P.808, 1 to 5"]
     distillmos: Annotated[Float32 | None, "DistillMOS, 1 to 5; null where it is not installed"]
     snr: Annotated[Float32 | None, "decibels, speech against pauses"]
-    bandwidth: Annotated[Float32 | None, "Hz below which 99.9 % of the energy above the noise floor lies"]
+    bandwidth: Annotated[Float32 | None, "upper edge in Hz of 99.9 % of the energy above the noise floor"]
     loudness: Annotated[Float32 | None, "decibels relative to full scale, RMS"]
     clipping: Annotated[Float32 | None, "fraction of samples at full scale"]
 

@@ -1,6 +1,6 @@
 -- Audio and texts that evaluations have used. A model that was trained on them cannot be evaluated by them.
 
--- Segments that share audio with a registered sentence or prompt, whatever corpus they came with. Neighbours that
+-- Segments that share audio with a registered sentence or prompt, in any corpus. Neighbours that
 -- were cut apart may touch, so the first and last 50 ms do not count.
 CREATE VIEW evaluated_segments AS
 SELECT DISTINCT s.segment_id, e.items_hash, e.role
