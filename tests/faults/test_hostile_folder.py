@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -227,9 +228,13 @@ def test_a_tree_deeper_than_the_stack_is_listed(tmp_path):
             os.chdir("d")
     finally:
         os.chdir(here)
-    sources = open_corpus("folder", tmp_path / "corpus").find()
-    assert next(sources).relative_path == "a.wav"
-    assert list(sources) == []
+    try:
+        sources = open_corpus("folder", tmp_path / "corpus").find()
+        assert next(sources).relative_path == "a.wav"
+        assert list(sources) == []
+    finally:
+        # pytest removes its folders by recursion, which a tree this deep would end.
+        subprocess.run(["rm", "-rf", str(tmp_path / "corpus")], check=True)
 
 
 @pytest.mark.parametrize("kind", ["librilight", "emilia", "emilia-raw"])
