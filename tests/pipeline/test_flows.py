@@ -138,7 +138,7 @@ def test_the_report_of_an_evaluation_shows_its_plots(data: Path) -> None:
     assert len(plots) == 3
     assert any(key.endswith("-wer-similarity") for key in plots)
     assert "](plots/" not in report
-    (page,) = re.findall(r"to sort and to listen to: `([^`]+)`", report)
+    (page,) = re.findall(r"sortable and with players: `([^`]+)`", report)
     assert Path(page).name == "report.html" and Path(page).is_file()
 
 
