@@ -1,1 +1,1 @@
-"""What runs, on which shards, with which retries. The only home of Prefect."""
+"""Prefect flows of the pipeline. The only package that imports Prefect."""

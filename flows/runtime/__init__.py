@@ -1,1 +1,1 @@
-"""What every flow uses at run time: the shard runner, progress, artifacts, events, subprocesses, shutdown."""
+"""Run-time support of the flows: the shard runner, progress, artifacts, events, subprocesses, shutdown."""

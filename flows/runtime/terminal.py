@@ -38,7 +38,7 @@ valle demo: raw audio to scores in a few minutes, with models that come with the
 
 
 class Verbosity(StrEnum):
-    """How much a command prints on standard error."""
+    """Amount of output of a command on standard error."""
 
     QUIET = "quiet"
     """Warnings and errors."""
@@ -52,7 +52,7 @@ class Verbosity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressUpdate:
-    """How much of a step is done; `rate` is per second, `seconds_left` None while no rate is known."""
+    """Progress of a step; `rate` is per second, `seconds_left` None while no rate is known."""
 
     name: str
     done: float
@@ -69,7 +69,7 @@ class ProgressUpdate:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all is done."""
+        """True when all is done."""
         return self.done >= self.total
 
     def describe(self) -> str:
@@ -100,7 +100,7 @@ def introduce(command: str, verbosity: Verbosity, *, stream: TextIO | None = Non
 
 
 def configure_terminal(verbosity: Verbosity, *, stream: TextIO | None = None) -> "TerminalHandler":
-    """Let Prefect's log records of this process go to the terminal as `verbosity` says. Return the handler.
+    """Let Prefect's log records of this process go to the terminal with `verbosity`. Return the handler.
 
     Call it before the flow is imported. `stream` is standard error by default.
     """
