@@ -97,7 +97,7 @@ class IngestParameters(Located):
     corpus: CorpusChoice
     """The corpus."""
     workers: Workers = Workers()
-    """How shards are distributed."""
+    """Distribution of shards."""
 
 
 class PrepareParameters(IngestParameters):
@@ -145,7 +145,7 @@ class StageParameters(Located):
     corpus: str
     """Name of the corpus."""
     workers: Workers = Workers()
-    """How shards are distributed."""
+    """Distribution of shards."""
 
 
 class SegmentParameters(StageParameters):
@@ -296,7 +296,7 @@ class EvaluateParameters(EvaluationOptions, Located):
     """
 
     workers: Workers = Workers()
-    """How shards are distributed."""
+    """Distribution of shards."""
 
 
 class DemoParameters(Located):
@@ -309,4 +309,4 @@ class DemoParameters(Located):
     evaluate_count: int = Field(default=6, ge=1)
     """Utterances of the evaluation."""
     workers: Workers = Workers(width=2)
-    """How shards are distributed."""
+    """Distribution of shards."""
