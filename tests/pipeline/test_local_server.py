@@ -48,7 +48,7 @@ def client_of(server: LocalServer) -> Iterator[SyncPrefectClient]:
 
 @pytest.fixture(scope="module")
 def two_ups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, list[tuple[int, str, str]]]]:
-    """What two `valle up` at the same moment print, on one data root and one port."""
+    """Return the output of two `valle up` at the same moment, on one data root and one port."""
     data, port = tmp_path_factory.mktemp("up"), free_port()
     processes = [valle("up", "--data", str(data), "--port", str(port)) for _ in range(2)]
     try:

@@ -37,7 +37,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_installed(installed: Path, folder: Path, code: str) -> str:
-    """What a Python program prints that sees the installed wheel and not the checkout."""
+    """Return the output of a Python program that imports the installed wheel, not the checkout."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("VALLE_", "PREFECT_"))}
     finished = subprocess.run(
         [sys.executable, "-P", "-c", code],

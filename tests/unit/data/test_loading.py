@@ -130,7 +130,7 @@ def test_a_batch_takes_the_slots_that_were_planned_for_it(toy, config, group):
 
 
 def expected_of(toy, batch, index):
-    """What a row holds, from the codes and symbols of its utterance: by field, and its labels."""
+    """Return the expected fields and labels of a row from the codes and symbols of its utterance."""
     rows, layout = batch.rows, batch.layout
     codebook, row, codes = int(rows.codebook[index]), *truth(toy, int(rows.item[index]) + 4)  # the first four are dev
     symbols = [SYMBOLS.index(symbol) for symbol in row["symbols"]]

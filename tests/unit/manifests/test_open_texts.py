@@ -184,7 +184,7 @@ def test_sentences_of_numbers_and_names_are_words_alone_and_hardly_ever_the_same
 
 
 def pairs_of(texts_of, phonemizer):
-    """How often each sound follows another; stress, length, punctuation and spaces left out."""
+    """Count how often each sound follows another, without stress, length, punctuation and spaces."""
     counts = Counter()
     for symbols in phonemizer.phonemize(texts_of, "en"):
         sounds = [symbol for symbol in symbols if symbol not in "ˈˌː.,!?;: "]

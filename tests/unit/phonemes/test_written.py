@@ -37,7 +37,7 @@ def _rows() -> list[tuple[str, str, list[str]]]:
 
 
 def _number_in_words(match: re.Match[str], language: str) -> str:
-    """What espeak-ng makes of a number that `verbalise` leaves to it."""
+    """Return the words of a number that `verbalise` leaves to espeak-ng."""
     groups, point = (" .", ",") if language in _COMMA_LANGUAGES else (",", ".")
     whole, _, part = match[0].partition(point)
     whole = "".join(digit for digit in whole if digit not in groups)

@@ -1,4 +1,4 @@
-"""Which checkpoint speaks when none is named."""
+"""The choice of the checkpoint when none is named."""
 
 import json
 from datetime import UTC, datetime

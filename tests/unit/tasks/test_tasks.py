@@ -1,4 +1,4 @@
-"""What every task promises, and that a new one needs nothing but its own module and a place in the registry."""
+"""The promises of every task; a new one needs its own module and a line in the registry, nothing else."""
 
 import dataclasses
 

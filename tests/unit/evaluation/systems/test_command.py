@@ -25,7 +25,7 @@ HOUR = 3600.0
 
 
 def is_alive(marker):
-    """Whether the process that left a marker before it hung is still there."""
+    """Return whether the process that left a marker before it hung still exists."""
     try:
         os.kill(int(marker.name.removeprefix("hang-")), 0)
     except ProcessLookupError:
