@@ -26,7 +26,7 @@ class Phonemize(Stage):
     """Options of phonemization."""
 
     name: ClassVar[str] = "phonemize"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[InputView] = "transcripts"
     writes: ClassVar[type[StageRow]] = PhonemeRow
 
