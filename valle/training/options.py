@@ -74,8 +74,9 @@ class ComputeOptions(BaseModel):
     gradient_checkpointing: bool = Field(
         default=False, description="Recompute activations instead of storing them: less memory, more arithmetic."
     )
-    attention: Literal["sdpa", "flex"] = Field(
-        default="sdpa", description="Kernel of attention: sdpa, or flex for long batches on GPUs."
+    attention: Literal["sdpa", "matmul", "flex"] = Field(
+        default="sdpa",
+        description="Kernel of attention: sdpa, matmul for bf16 on CPUs, or flex for long batches on GPUs.",
     )
     engine: Literal["plain", "deepspeed"] = Field(default="plain", description="plain: one process. deepspeed: any.")
     zero_stage: Literal[0, 1, 2, 3] = Field(default=1, description="What DeepSpeed partitions over the ranks.")
