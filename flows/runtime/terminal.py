@@ -21,6 +21,8 @@ from warehouse.catalogue.display import format_time
 
 PROGRESS = "valle_progress"
 NOTICE = "valle_notice"
+LOCAL_LOGGER = "valle.run"
+"""Logger of a flow without a server."""
 _SECONDS_BETWEEN_LINES = 5.0
 _ENGINE = ("flow_engine", "task_engine")
 """Modules of Prefect that log an exception which the command also raises."""
@@ -117,6 +119,7 @@ def configure_terminal(verbosity: Verbosity, *, stream: TextIO | None = None) ->
         root.removeHandler(old)
     root.addHandler(handler)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger(LOCAL_LOGGER).setLevel(logging.INFO)
     return handler
 
 

@@ -35,6 +35,11 @@ def connect_to_prefect(data: Path) -> Iterator[None]:
         yield
 
 
+def is_server_configured() -> bool:
+    """Return whether the environment or Prefect's profile names a server."""
+    return PREFECT_API_URL.value() is not None
+
+
 def _require_answer(url: str) -> None:
     """Ask before the flow does: it would end in Prefect's own exceptions."""
     with get_client(sync_client=True) as client:
