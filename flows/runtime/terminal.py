@@ -102,16 +102,13 @@ def introduce(command: str, verbosity: Verbosity, *, stream: TextIO | None = Non
 
 
 def configure_terminal(verbosity: Verbosity, *, stream: TextIO | None = None) -> "TerminalHandler":
-    """Let Prefect's log records of this process go to the terminal, filtered by `verbosity`. Return the handler.
+    """Let log records of this process go to the terminal, filtered by `verbosity`. Return the handler.
 
-    Call it before the flow is imported. `stream` is standard error by default.
+    Call it before Prefect is imported: it reads its log levels then. `stream` is standard error by default.
     """
     # Prefect's own console handler stays silent, here and in worker processes; its API handler still gets every line.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-    from prefect.logging.configuration import setup_logging
-
-    setup_logging()
     handler = TerminalHandler(verbosity, stream or sys.stderr)
     root = logging.getLogger()
     # A second command in one process, as in tests, replaces the handler of the first.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.logging.configuration import setup_logging
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
@@ -28,6 +29,7 @@ def connect_to_prefect(data: Path) -> Iterator[None]:
 
     Raises DependencyError when the server does not answer or refuses the password.
     """
+    setup_logging()
     with temporary_settings(connection_settings(data)):
         url = PREFECT_API_URL.value()
         if url is not None:
