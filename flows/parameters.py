@@ -56,6 +56,11 @@ class Workers(Parameters):
     address: str | None = None
     """Address of a running Dask scheduler or Ray head; by default a cluster is started on this machine."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether threads or processes of this machine do the work."""
+        return self.runner in ("threads", "processes")
+
 
 class CorpusChoice(Parameters):
     """A corpus and its layout."""
