@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from typing import Annotated, Any
 
 from flows.parameters import (
+    AlignParameters,
     CodecReportParameters,
     DemoParameters,
     IngestParameters,
@@ -55,6 +56,14 @@ def transcribe(*, options: Annotated[TranscribeParameters, FIELDS]) -> int:
     """Transcribe segments."""
     with prefect_session(options):
         from flows.stages import transcribe as flow
+
+        return show_result(flow(options))
+
+
+def align(*, options: Annotated[AlignParameters, FIELDS]) -> int:
+    """Locate the words of transcripts in the audio."""
+    with prefect_session(options):
+        from flows.stages import align as flow
 
         return show_result(flow(options))
 

@@ -10,7 +10,7 @@ from valle.backends.asr import SAMPLE_RATE, Transcriber, Transcription, transcri
 from valle.backends.registry import Backends
 from valle.phonemes.text import LANGUAGES
 from valle.stages.base import STRICT, AudioNeed, Drop, Stage, StageInput, WorkItem, audio_at
-from valle.stages.plausibility import (
+from valle.stages.rules.plausibility import (
     ConfidenceRules,
     characters_per_second,
     disagreement,
