@@ -13,6 +13,7 @@ from valle.codec.base import CodesToLearn
 from valle.data.selection.select import Selection
 from valle.data_root import DataRoot, open_data_root
 from valle.evaluation.options import EvaluationOptions
+from valle.stages.align import Align
 from valle.stages.base import Stage
 from valle.stages.phonemize import Phonemize
 from valle.stages.quality import Quality
@@ -82,6 +83,9 @@ class Stages(Parameters):
     """Segmentation of recordings; durations in seconds."""
     transcribe: Transcribe = Transcribe()
     """Transcription of segments."""
+    align: Align | None = None
+    """Words of the transcripts in time, which speech editing is trained on; off, as it costs nearly as much as
+    transcription."""
     phonemize: Phonemize = Phonemize()
     """Encoding of texts as phonemes."""
     quality: Quality = Quality()
@@ -93,7 +97,8 @@ class Stages(Parameters):
 
     def in_order(self) -> tuple[Stage, ...]:
         """Return the stages in the order of the pipeline."""
-        return (self.segment, self.transcribe, self.phonemize, self.quality, self.speakers, self.quantize)
+        aligned = () if self.align is None else (self.align,)
+        return (self.segment, self.transcribe, *aligned, self.phonemize, self.quality, self.speakers, self.quantize)
 
 
 class IngestParameters(Located):
@@ -164,6 +169,13 @@ class TranscribeParameters(StageParameters):
     """Transcribe segments."""
 
     options: Transcribe = Transcribe()
+    """Options of the stage."""
+
+
+class AlignParameters(StageParameters):
+    """Locate the words of transcripts in the audio."""
+
+    options: Align = Align()
     """Options of the stage."""
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 from flows.parameters import (
+    AlignParameters,
     CodecReportParameters,
     DemoParameters,
     IngestParameters,
@@ -47,6 +48,14 @@ def segment(*, options: Annotated[SegmentParameters, FIELDS]) -> int:
 def transcribe(*, options: Annotated[TranscribeParameters, FIELDS]) -> int:
     """Transcribe segments."""
     return run_flow("flows.stages:transcribe", options)
+
+
+def align(*, options: Annotated[AlignParameters, FIELDS]) -> int:
+    """Locate the words of transcripts in the audio."""
+    with prefect_session(options):
+        from flows.stages import align as flow
+
+        return show_result(flow(options))
 
 
 def phonemize(*, options: Annotated[PhonemizeParameters, FIELDS]) -> int:

@@ -63,7 +63,7 @@ def select(
     with data_root.lake.pinned_snapshot() as snapshot, connect(snapshot) as connection:
         chosen = _chosen(connection, selection, data_root.lake)
         _check_codec(chosen, codec)
-        chosen = _with_similar(chosen, connection)
+        chosen = _with_word_times(_with_similar(chosen, connection), connection)
         set_id = f"{selection.name}-{_content_hash(chosen)}"
         if (directory / "set.json").exists():
             return _same_or_raise(directory, set_id, selection)
@@ -150,6 +150,22 @@ def _with_similar(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa
     return chosen.append_column("similar", similar["similar"].take(positions))
 
 
+def _with_word_times(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Add the times of the words of each utterance where any has been aligned."""
+    times = run_query(
+        connection,
+        """
+        SELECT segment_id, flatten(list_transform(words, lambda w: [w."start", w."end"]))::FLOAT[] AS word_times
+        FROM current_alignments WHERE drop_reason IS NULL
+        """,
+    )
+    positions = pc.index_in(chosen["segment_id"], times["segment_id"])
+    # Without any, the content of a set and with it its id are what they were before words had times.
+    if positions.null_count == len(positions):
+        return chosen
+    return chosen.append_column("word_times", times["word_times"].take(positions))
+
+
 def _registered(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> list[str]:
     """List the segments of train and dev that share audio with an evaluation item (`evaluated_segments`)."""
     if run_query(connection, "SELECT 1 FROM evaluation_items LIMIT 1").num_rows == 0:
@@ -221,6 +237,8 @@ def _items(chosen: pa.Table, locations: pa.Table, set_id: str) -> pa.Table:
     if items.num_rows != chosen.num_rows:
         raise TrainingError(f"{chosen.num_rows} utterances have {items.num_rows} rows of codes; run `valle lake fsck`.")
     schema = schema_of(TrainingItemRow)
+    if "word_times" not in items.column_names:
+        items = items.append_column("word_times", pa.nulls(items.num_rows, pa.list_(pa.float32())))
     return items.select(schema.names).cast(schema)
 
 
