@@ -52,10 +52,7 @@ def transcribe(*, options: Annotated[TranscribeParameters, FIELDS]) -> int:
 
 def align(*, options: Annotated[AlignParameters, FIELDS]) -> int:
     """Locate the words of transcripts in the audio."""
-    with prefect_session(options):
-        from flows.stages import align as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.stages:align", options)
 
 
 def phonemize(*, options: Annotated[PhonemizeParameters, FIELDS]) -> int:
