@@ -108,7 +108,7 @@ class Synthesizer:
         if not requests:
             return []
         started = time.monotonic()
-        conditions = [self._condition(request) for request in requests]
+        conditions = [self.condition(request) for request in requests]
         decoded = decode(self.model, conditions, [request.options for request in requests])
         # One call for all: the codec decodes a batch faster than its clips one by one.
         waveforms = self._waveforms([utterance.codes for utterance in decoded])
@@ -153,7 +153,8 @@ class Synthesizer:
         table = PhonemeTable(self.card.phoneme_symbols)
         return [tuple(table.decode(row)) for row in numbers]
 
-    def _condition(self, request: Request) -> Condition:
+    def condition(self, request: Request) -> Condition:
+        """Return the input of the decoding of a request. Errors as `speak_many`."""
         if not request.symbols:
             raise ConfigurationError("There is nothing to say: the text has no phonemes.")
         prompt = request.prompt
