@@ -63,7 +63,7 @@ def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
 
 def _numpy_names() -> dict[tuple[str, str], Any]:
     # Where numpy keeps these two changed with version 2; both names are in files.
-    reconstruct, (scalar, _) = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()
+    reconstruct, scalar = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
     names: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
     for module in ("numpy._core.multiarray", "numpy.core.multiarray"):
         names |= {(module, "_reconstruct"): reconstruct, (module, "scalar"): scalar}

@@ -36,10 +36,10 @@ def decode(model: ValleModel, conditions: Sequence[Condition], options: Sequence
 def _decode_group(model: ValleModel, utterances: Sequence[Utterance], *, decoding: str) -> list[Decoded]:
     """Decode utterances of one task and one way of decoding."""
     decode_first = decode_autoregressively if decoding == "ar" else decode_masked
-    return _decode_rest(model, utterances, decode_first(model, utterances))
+    return decode_rest(model, utterances, decode_first(model, utterances))
 
 
-def _decode_rest(model: ValleModel, utterances: Sequence[Utterance], first: Sequence[Decoded]) -> list[Decoded]:
+def decode_rest(model: ValleModel, utterances: Sequence[Utterance], first: Sequence[Decoded]) -> list[Decoded]:
     """Decode codebooks 1 and up given codebook 0: codes [K, T] each. Utterances without a frame stay empty."""
     num_codebooks = model.config.num_codebooks
     targets = [
