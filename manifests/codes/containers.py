@@ -5,7 +5,6 @@ phonemes and language. A `.qnt.pt` is a tensor of codes alone; its phonemes are 
 """
 
 import io
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +45,12 @@ def read_container(path: Path) -> CodesContainer:
         if path.name.endswith(".qnt.pt"):
             return CodesContainer(checked_codes(load_torch(content)), {})
         return _from_dictionary(load_npy(content))
-    except (OSError, pickle.UnpicklingError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise UnreadableCodes(f"{path} cannot be read: {error}") from error
 
 
 def load_npy(content: bytes) -> Any:
-    """Read a .npy file: its array, or the object that it pickles. Raises ValueError and UnpicklingError."""
+    """Read a .npy file: its array, or the object that it pickles. Raises ValueError."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -44,6 +44,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "ingest": ("flow:ingest", "Read the new recordings of a corpus."),
             "segment": ("flow:segment", "Find speech in recordings."),
             "transcribe": ("flow:transcribe", "Transcribe segments."),
+            "align": ("flow:align", "Locate the words of transcripts in the audio."),
             "phonemize": ("flow:phonemize", "Convert transcripts to phonemes."),
             "quality": ("flow:quality", "Score the audio quality of segments."),
             "speakers": ("flow:speakers", "Embed the speakers of segments."),

@@ -8,7 +8,7 @@ from itertools import islice
 import pyarrow as pa
 
 from valle.data.codebook_schedule import codebook_schedule
-from valle.data.codes_reader import CodesReader
+from valle.data.codes_reader import CodesReader, SpilledGroups
 from valle.data.collate import Collator
 from valle.data.cursor import Cursor
 from valle.data.items import Items, load_items
@@ -55,12 +55,18 @@ class RunData:
         return Collator(items, self.reader, self.sampler.config)
 
 
+def _open_reader(training_set: TrainingSet, options: TrainOptions) -> CodesReader:
+    spilled = SpilledGroups(training_set.directory / "decoded", int(options.disk_cache_gigabytes * 1e9))
+    return CodesReader(training_set.lake, cache_bytes=options.cache_megabytes << 20, spilled=spilled)
+
+
 def open_data(
     training_set: TrainingSet, config: ModelConfig, options: TrainOptions, table: AnyTable | None = None
 ) -> RunData:
     """Read the items of a training set, encoded by its own phoneme table unless another is given.
 
-    Raises TrainingError when there is nothing to train on."""
+    Raises TrainingError when there is nothing to train on.
+    """
     encode = partial(_load_items, table or PhonemeTable(training_set.card.phoneme_symbols), config)
     splits = {name: training_set.split(name) for name in ("train", "dev")}
     if splits["train"].num_rows == 0:
@@ -71,7 +77,7 @@ def open_data(
     return RunData(
         train=encode(splits["train"]),
         dev=encode(splits["dev"]) if splits["dev"].num_rows else None,
-        reader=CodesReader(training_set.lake, cache_bytes=options.cache_megabytes << 20),
+        reader=_open_reader(training_set, options),
         sampler=SamplerOptions(rows=options, batch_tokens=options.batch_tokens, config=config),
     )
 

@@ -17,7 +17,7 @@ from valle.interchange.verify.modes import Arrays
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance
-from valle.synthesis.decoding.decode import decode_rest
+from valle.synthesis.decoding.rest import Span, decode_rest, rest_generator
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.options import SamplingOptions
 from valle.tasks.length import LENGTH
@@ -137,9 +137,12 @@ def _ar(model: ValleModel, conditions: Sequence[Condition], steps: int) -> list[
 def _upper(
     model: ValleModel, conditions: Sequence[Condition], first: Sequence[NDArray[np.generic]]
 ) -> list[NDArray[np.int16]]:
-    utterances = [Utterance(one, SamplingOptions()) for one in conditions]
-    decoded = [Decoded(codes[None].astype(np.int16), is_complete=True) for codes in first]
-    return [one.codes for one in decode_rest(model, utterances, decoded)]
+    spans = []
+    for one, codes in zip(conditions, first, strict=True):
+        utterance = Utterance(one, SamplingOptions())
+        spans.append(Span(utterance, one.prefix, codes[None].astype(np.int16), rest_generator(utterance)))
+    return decode_rest(model, spans)
+
 
 
 def _lengths(model: ValleModel, conditions: Sequence[Condition]) -> list[int]:
