@@ -42,8 +42,8 @@ def import_weights(
     options: Annotated[ImportWeightsOptions, FIELDS],
 ) -> int:
     """Make a run of a file of weights of e-c-k-e-r/vall-e; `valle speak --run NAME` speaks with it."""
+    from valle.codec.specs import codec_spec
     from valle.data_root import open_data_root
-    from valle.interchange.codecs import codec_spec
     from valle.interchange.weights.description import parse_era
     from valle.interchange.weights.importing import convert, open_weights, save_import
     from valle.interchange.weights.sentence import read_sentence
@@ -90,7 +90,7 @@ def verify(
     options: Annotated[VerifyOptions, FIELDS] = VerifyOptions(),
 ) -> int:
     """Compare weights with what the original program computes, or speak a sentence; 1 when a tolerance is missed."""
-    from valle.interchange.codecs import codec_spec
+    from valle.codec.specs import codec_spec
     from valle.interchange.verify.fixtures import verify_fixtures
     from valle.interchange.verify.report import lines_of
     from valle.interchange.verify.spoken import speak_once

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unit.interchange.vall_e_files import FIXTURES
-from valle.interchange.codecs import codec_spec
+from valle.codec.specs import codec_spec
 from valle.interchange.verify.fixtures import verify_fixtures
 from valle.interchange.weights.description import Era
 

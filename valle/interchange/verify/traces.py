@@ -144,7 +144,6 @@ def _upper(
     return decode_rest(model, spans)
 
 
-
 def _lengths(model: ValleModel, conditions: Sequence[Condition]) -> list[int]:
     rows = [LENGTH.row(one.symbol_ids, one.language_id, one.prompt, at_once=False) for one in conditions]
     digits = decode_tokens(model, LENGTH.digit_by_digit, rows, longest=DIGITS)
