@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.task_runners import TaskRunner
 
 from flows.parameters import (
+    AlignParameters,
     PhonemizeParameters,
     QualityParameters,
     QuantizeParameters,
@@ -85,6 +86,12 @@ def segment(parameters: SegmentParameters) -> list[ShardReport]:
 @flow(name="transcribe", flow_run_name="transcribe {parameters.corpus}")
 def transcribe(parameters: TranscribeParameters) -> list[ShardReport]:
     """Transcribe segments."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
+
+
+@flow(name="align", flow_run_name="align {parameters.corpus}")
+def align(parameters: AlignParameters) -> list[ShardReport]:
+    """Locate the words of transcripts in the audio."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 

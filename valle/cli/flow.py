@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 from flows.parameters import (
+    AlignParameters,
     CodecReportParameters,
     DemoParameters,
     IngestParameters,
@@ -47,6 +48,11 @@ def segment(*, options: Annotated[SegmentParameters, FIELDS]) -> int:
 def transcribe(*, options: Annotated[TranscribeParameters, FIELDS]) -> int:
     """Transcribe segments."""
     return run_flow("flows.stages:transcribe", options)
+
+
+def align(*, options: Annotated[AlignParameters, FIELDS]) -> int:
+    """Locate the words of transcripts in the audio."""
+    return run_flow("flows.stages:align", options)
 
 
 def phonemize(*, options: Annotated[PhonemizeParameters, FIELDS]) -> int:
@@ -103,7 +109,7 @@ def plan(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
 
     choice, lake = options.corpus, options.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
-    result = forecast(options.stages.in_order(), choice.name, lake, unread=find_unread(corpus, lake))
+    result = forecast(options.stages_in_order(), choice.name, lake, unread=find_unread(corpus, lake))
     say(format_table(result.table(width=options.workers.width)))
     for note in result.notes:
         say(note)
