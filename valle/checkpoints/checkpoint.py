@@ -61,8 +61,8 @@ def state_path(checkpoint: Path) -> Path:
 
 
 def weights_path(checkpoint: Path) -> Path:
-    """Return the file of the weights inside a checkpoint."""
-    return checkpoint / _WEIGHTS
+    """Return the file of the weights inside a checkpoint, which may be that file itself."""
+    return checkpoint if checkpoint.is_file() else checkpoint / _WEIGHTS
 
 
 def read_card(checkpoint: Path) -> CheckpointCard:
