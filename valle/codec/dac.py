@@ -51,12 +51,9 @@ class DacCodec(NetworkCodec):
     def codebooks(self) -> NDArray[np.float32]:
         """Return the projected vectors [K, 1024, 1024] of all entries."""
         with torch.inference_mode():
-            vectors = [layer.out_proj(layer.codebook.weight.T[None])[0].T for layer in self._quantizers]
+            layers = self._model.quantizer.quantizers
+            vectors = [layer.out_proj(layer.codebook.weight.T[None])[0].T for layer in layers]
             return torch.stack(vectors).cpu().numpy()
-
-    @property
-    def _quantizers(self) -> list[torch.nn.Module]:
-        return list(self._model.quantizer.quantizers)
 
     def _encode(self, waveforms: Tensor) -> Tensor:
         codes: Tensor = self._model.encode(waveforms[:, None]).audio_codes

@@ -56,14 +56,14 @@ class Encodec48Codec(NetworkCodec):
             self._model.quantizer.encode(
                 self._model.encoder(chunk[:, None].expand(-1, 2, -1)), self._model.frame_rate, kilobits
             )
-            for chunk in waveforms.split(CHUNK_FRAMES * HOP_LENGTH, dim=1)
+            for chunk in torch.split(waveforms, CHUNK_FRAMES * HOP_LENGTH, dim=1)
         ]
         return torch.cat(chunks, 2).transpose(0, 1)
 
     def _decode(self, codes: Tensor) -> Tensor:
         chunks = [
             self._model.decoder(self._model.quantizer.decode(chunk.transpose(0, 1))).mean(1)
-            for chunk in codes.split(CHUNK_FRAMES, dim=2)
+            for chunk in torch.split(codes, CHUNK_FRAMES, dim=2)
         ]
         return torch.cat(chunks, 1) * DECODED_RMS
 

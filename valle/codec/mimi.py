@@ -1,7 +1,7 @@
 """Mimi behind the `Codec` protocol: 24 kHz, 12.5 frames a second, codebooks of 2048.
 
-Source: Defossez et al. 2024 (arXiv 2410.00037). The network is that of the `transformers` package. The first codebook is semantic, the others are a residual
-quantizer of their own; the sum of both is a frame.
+Source: Defossez et al. 2024 (arXiv 2410.00037). The network is that of the `transformers` package. The first codebook
+is semantic, the others are a residual quantizer of their own; the sum of both is a frame.
 """
 
 from pathlib import Path

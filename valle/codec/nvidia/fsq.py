@@ -40,7 +40,7 @@ class GroupedFsq(nn.Module):
 
     def encode(self, latents: Tensor) -> Tensor:
         """Quantize latents [B, G * D, T] as codes [B, G, T] in 0..N-1."""
-        grouped = latents.unflatten(1, (self.num_groups, len(self.levels)))  # [B, G, D, T]
+        grouped = latents.reshape(len(latents), self.num_groups, len(self.levels), -1)  # [B, G, D, T]
         half = (self.counts - 1) / 2 * (1 - _MARGIN)
         # An even number of levels has none at zero: shifted by half a level, the bound stays symmetric in the input.
         offset = torch.where(self.counts % 2 == 0, 0.5, 0.0)

@@ -1,6 +1,7 @@
 """Encoder and decoder of NVIDIA's audio codec, in the manner of HiFi-GAN.
 
-Sources: Kong et al. 2020 (arXiv 2010.05646), Langman et al. 2024 (arXiv 2406.05298). The names of modules follow the tensors of NeMo's checkpoints, so that those load without a table of names.
+Sources: Kong et al. 2020 (arXiv 2010.05646), Langman et al. 2024 (arXiv 2406.05298). The names of modules follow the
+tensors of NeMo's checkpoints, so that those load without a table of names.
 """
 
 import math
@@ -40,7 +41,8 @@ class HalfSnake(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map [B, C, T] to the same shape."""
-        first, second = inputs.split([inputs.shape[1] // 2, inputs.shape[1] - inputs.shape[1] // 2], 1)
+        half = inputs.shape[1] // 2
+        first, second = inputs[:, :half], inputs[:, half:]
         return torch.cat([self.snake_act(first), self.lrelu(second)], 1)
 
 
@@ -70,7 +72,7 @@ class Convolution(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map [B, C, T] to [B, C', T / stride]."""
         # Reflection needs more frames than it adds; shorter clips repeat their last frame until there are enough.
-        missing = int(self.conv.padding[0]) + 1 - inputs.shape[2]  # type: ignore[arg-type]
+        missing = int(self.conv.padding[0]) + 1 - inputs.shape[2]
         if missing <= 0:
             outputs: Tensor = self.conv(inputs)
             return outputs
