@@ -1,39 +1,25 @@
 """The contract of every codec adapter, on random weights of its architecture with few channels."""
 
-import io
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import save_file
 from transformers import DacModel, MimiConfig, MimiModel
 
+from tests.nemo import NEMO, write_nemo
 from valle.codec.base import Codec
 from valle.codec.dac import DacCodec, dac_config, decoder_context
 from valle.codec.encodec_48khz import DECODED_RMS, Encodec48Codec, build_encodec_48khz
 from valle.codec.mimi import MimiCodec, load_mimi
 from valle.codec.nvidia.codec import NvidiaCodec, NvidiaNetwork, load_network
 from valle.codec.nvidia.fsq import GroupedFsq
-from valle.codec.nvidia.nemo_file import NemoConfig
 from warehouse.errors import DependencyError
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
-NEMO = NemoConfig(
-    sample_rate=44_100,
-    strides=(2, 4, 8, 8),
-    upsampling=(8, 8, 4, 2),
-    encoder_channels=4,
-    decoder_channels=64,
-    encoder_activation="lrelu",
-    decoder_activation="half_snake",
-    num_groups=8,
-    levels=(8, 5, 5, 5),
-)
 MIMI = MimiConfig(
     hidden_size=32,
     num_filters=4,
@@ -205,52 +191,6 @@ class TestFsq:
         assert quantizer.middle == 500 - 4 + 4 == 500
         assert quantizer.decode(torch.full((1, 1, 1), quantizer.middle)).flatten().tolist() == [0] * 4
         assert quantizer.encode(torch.zeros(1, 4, 1)).item() == quantizer.middle
-
-
-def write_nemo(path: Path, encoder: str = "HiFiGANEncoder") -> NvidiaNetwork:
-    """Write a checkpoint in NeMo's form, with the weight normalization of torch before 2.0."""
-    torch.manual_seed(0)
-    network = NvidiaNetwork(NEMO)
-    state = {}
-    for name, tensor in network.state_dict().items():
-        if name.endswith("conv.weight"):
-            norm = tensor.norm(dim=(1, 2), keepdim=True)
-            state |= {f"{name}_g": norm, f"{name}_v": 3 * tensor}
-        else:
-            state[name] = tensor
-    state["discriminator.unused"] = torch.zeros(1)
-    modules = "nemo.collections.tts.modules.audio_codec_modules."
-    config = {
-        "sample_rate": 44_100,
-        "audio_encoder": {
-            "_target_": modules + encoder,
-            "down_sample_rates": [2, 4, 8, 8],
-            "base_channels": 4,
-            "activation": "lrelu",
-        },
-        "audio_decoder": {
-            "_target_": modules + "HiFiGANDecoder",
-            "up_sample_rates": [8, 8, 4, 2],
-            "base_channels": 64,
-            "activation": "half_snake",
-        },
-        "vector_quantizer": {
-            "_target_": modules + "GroupFiniteScalarQuantizer",
-            "num_groups": 8,
-            "num_levels_per_group": [8, 5, 5, 5],
-        },
-    }
-    weights = io.BytesIO()
-    torch.save(state, weights)
-    with tarfile.open(path, "w") as archive:
-        for name, content in (
-            ("model_config.yaml", yaml.safe_dump(config).encode()),
-            ("model_weights.ckpt", weights.getvalue()),
-        ):
-            member = tarfile.TarInfo(f"./{name}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return network
 
 
 class TestFiles:
