@@ -9,12 +9,15 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from manifests import CorpusKind, CorpusOptions
+from manifests.corpora.vall_e import CODES_KINDS
 from valle.codec.base import CodesToLearn
+from valle.codec.specs import ENCODEC
 from valle.data.selection.select import Selection
 from valle.data_root import DataRoot, open_data_root
 from valle.evaluation.options import EvaluationOptions
 from valle.stages.align import Align
 from valle.stages.base import Stage
+from valle.stages.given_codes import GivenCodes, GivenPhonemes, GivenText
 from valle.stages.phonemize import Phonemize
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
@@ -115,6 +118,18 @@ class PrepareParameters(IngestParameters):
 
     stages: Stages = Stages()
     """Options of the stages."""
+
+    def stages_in_order(self) -> tuple[Stage, ...]:
+        """Return the stages of the corpus; of one that is codes already, those that need no audio."""
+        if self.corpus.kind in CODES_KINDS:
+            return (self.stages.segment, GivenText(), GivenPhonemes(), GivenCodes(codec=self.codes_codec))
+        return self.stages.in_order()
+
+    @property
+    def codes_codec(self) -> str:
+        """Codec of the codes of a corpus that is codes already; `quantize.codec` names it unless it is the default."""
+        chosen = self.stages.quantize.codec
+        return ENCODEC if chosen == Quantize().codec else chosen
 
 
 class PlanParameters(PrepareParameters):

@@ -65,6 +65,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
         "Bring weights and configuration of e-c-k-e-r/vall-e.",
         {
             "weights": ("interchange:import_weights", "Make a run of a file of weights."),
+            "verify": ("interchange:verify", "Compare weights with what the original program computes."),
         },
     ),
     "codec": (

@@ -114,7 +114,7 @@ class Synthesizer:
         if not requests:
             return []
         started = time.monotonic()
-        conditions = [self._condition(request) for request in requests]
+        conditions = [self.condition(request) for request in requests]
         decoded = decode(self.model, conditions, [request.options for request in requests])
         # One call for all: the codec decodes a batch faster than its clips one by one.
         waveforms = self._waveforms([utterance.codes for utterance in decoded])
@@ -158,7 +158,8 @@ class Synthesizer:
         numbers = transcribe_codes(self.model, speech, [self.card.model.language_id(language)] * len(speech))
         return [tuple(self._table.decode(row)) for row in numbers]
 
-    def _condition(self, request: Request) -> Condition:
+    def condition(self, request: Request) -> Condition:
+        """Return the input of the decoding of a request. Errors as `speak_many`."""
         if not request.symbols:
             raise ConfigurationError("There is nothing to say: the text has no phonemes.")
         prompt = request.prompt

@@ -88,6 +88,12 @@ class ComputeOptions(BaseModel):
     threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 leaves the choice to torch.")
     prefetch: int = Field(default=4, ge=1, le=1024, description="Batches prepared ahead.")
     cache_megabytes: int = Field(default=256, ge=1, le=1_000_000, description="Memory for decoded row groups of codes.")
+    disk_cache_gigabytes: float = Field(
+        default=100,
+        ge=0,
+        le=1_000_000,
+        description="Disk beside the training set for decoded codes that the memory does not hold.",
+    )
 
 
 class ReportOptions(BaseModel):
