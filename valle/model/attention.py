@@ -73,14 +73,21 @@ class Attend:
         return cls(columns=mask.columns(length, device), is_causal=mask.kind is MaskKind.CAUSAL)
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attend with queries, keys and values [B, heads, L, size]; returns the same shape."""
+        """Attend with queries [B, heads, L, size], and keys and values of as many heads or of a divisor of them.
+
+        Returns the shape of the queries. Several query heads share a key head in order (Ainslie et al.,
+        arXiv 2305.13245).
+        """
+        is_grouped = query.shape[1] != key.shape[1]
         if self.blocks is not None:
-            attended: Tensor = _flex(query.device.type)(query, key, value, block_mask=self.blocks)
+            attended: Tensor = _flex(query.device.type)(
+                query, key, value, block_mask=self.blocks, enable_gqa=is_grouped
+            )
             return attended
         # No dropout on attention weights: drawing it is slower than the attention itself, and no fused CPU kernel has
         # it. The output of the layer has dropout.
         return functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=self.columns, is_causal=self.is_causal
+            query, key, value, attn_mask=self.columns, is_causal=self.is_causal, enable_gqa=is_grouped
         )
 
 

@@ -35,7 +35,13 @@ class ModelConfig(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     text_stride: float = Field(default=1.0, gt=0, description="Frames that a symbol lasts on average.")
     group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
+    kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
     rope_base: float = Field(default=10_000.0, gt=1, description="Base of the rotary positions.")
+
+    @property
+    def num_kv_heads(self) -> int:
+        """Return the heads of keys and values."""
+        return self.kv_heads or self.heads
 
     @property
     def stop(self) -> int:

@@ -5,11 +5,11 @@ from torch import Tensor, nn
 
 from valle.model.attention import Mask
 from valle.model.batch import Batch
-from valle.model.cache import Cache
 from valle.model.config import NUM_BYTES, NUM_DIGITS, ModelConfig
 from valle.model.embeddings import CodeTables, Heads, IdTables
-from valle.model.layout import Layout, LayoutField, Marker, MaskKind, Table
-from valle.model.trunk import LlamaTrunk
+from valle.model.layout import CODEBOOK, Layout, LayoutField, Marker, MaskKind, Table
+from valle.model.trunks.base import DecodingCache
+from valle.model.trunks.llama import LlamaTrunk
 
 
 class ValleModel(nn.Module):
@@ -40,7 +40,7 @@ class ValleModel(nn.Module):
         self.heads = Heads(config.head_sizes, width)
         self.trunk = LlamaTrunk(config)
 
-    def forward(self, batch: Batch, cache: Cache | None = None) -> Tensor:
+    def forward(self, batch: Batch, cache: DecodingCache | None = None) -> Tensor:
         """Compute the logits of every predicted element, [M, outputs of the layout's head].
 
         The last output of an AR row is the stop. An empty `cache` is filled; only causal rows may have one.
@@ -56,16 +56,21 @@ class ValleModel(nn.Module):
         grid = pieces[0].new_zeros(rows * longest, self.config.width)
         x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces)).view(rows, longest, -1)
         mask = Mask(layout.mask, batch.row_lengths if batch.is_padded else None)
-        hidden = self.trunk(x, mask, batch.positions, cache).flatten(0, 1)[batch.predictions]
+        codebooks = batch.elements[CODEBOOK.name]  # one of each row
+        hidden = self.trunk(x, mask, batch.positions, cache, codebooks).flatten(0, 1)[batch.predictions]
         return self.heads(layout.head, hidden, batch.heads)
 
-    def prefill(self, batch: Batch, cache: Cache) -> Tensor:
+    def new_cache(self, capacity: int = 0) -> DecodingCache:
+        """Return an empty cache for causal rows, with room for `capacity` slots."""
+        return self.trunk.new_cache(capacity)
+
+    def prefill(self, batch: Batch, cache: DecodingCache) -> Tensor:
         """Fill `cache` with causal rows and compute the logits of their next elements, [B, group, outputs]."""
         logits = self(batch, cache)
         group = torch.arange(self.config.group_of(batch.layout), device=logits.device)
         return logits[batch.last_predictions[:, None] + group]
 
-    def step(self, layout: Layout, elements: Tensor, indices: Tensor, cache: Cache) -> Tensor:
+    def step(self, layout: Layout, elements: Tensor, indices: Tensor, cache: DecodingCache) -> Tensor:
         """Append an element to each row, ids [B] or a group of codes [B, group], and predict the one after it.
 
         `indices` [B] are its indices in the output. Returns logits [B, group, outputs].
@@ -77,7 +82,7 @@ class ValleModel(nn.Module):
             counts = torch.full_like(indices, elements.shape[1])
             x = self.target_codes(elements, counts, self.config.first_table(output.table))[:, None]
         positions = (indices * self.config.position_stride.of(output))[:, None]
-        hidden = self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache)
+        hidden = self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache, torch.zeros_like(indices))
         group = self.config.group_of(layout)
         numbers = torch.tensor(self.config.frame_heads[:group], device=hidden.device).repeat(len(hidden))
         logits = self.heads(layout.head, hidden.expand(-1, group, -1).flatten(0, 1), numbers)

@@ -8,7 +8,7 @@ from tests.unit.model.rows import small_config
 from valle.model.attention import AttentionKernel, Mask
 from valle.model.cache import Cache
 from valle.model.layout import MaskKind
-from valle.model.trunk import LlamaTrunk
+from valle.model.trunks.llama import LlamaTrunk
 from warehouse.errors import ConfigurationError
 
 
@@ -18,7 +18,11 @@ def with_flex_attention(config):
     return trunk
 
 
-TRUNKS = {"llama": LlamaTrunk, "llama, flex attention": with_flex_attention}
+TRUNKS = {
+    "llama": LlamaTrunk,
+    "llama, flex attention": with_flex_attention,
+    "llama, grouped queries": lambda config: LlamaTrunk(config.model_copy(update={"kv_heads": 1})),
+}
 WIDTH, LENGTH = 32, 11
 
 

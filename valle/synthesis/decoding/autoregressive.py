@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from valle.model.cache import Cache
 from valle.model.layout import Mode
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
@@ -70,7 +69,7 @@ class _CachedRows:
         if self._is_guided:
             conditions += [condition.without_text() for condition in conditions]
         batch = speech_batch(model, Mode.AR, [condition.row(0, condition.prefix[:1]) for condition in conditions])
-        self._cache = Cache(model.config.depth, capacity=batch.positions.shape[1] + _INITIAL_FRAMES)
+        self._cache = model.new_cache(batch.positions.shape[1] + _INITIAL_FRAMES)
         self.logits = self._guided(model.prefill(batch, self._cache))  # [rows, group, V]
 
     def _guided(self, logits: Tensor) -> Tensor:

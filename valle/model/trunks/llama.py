@@ -1,4 +1,4 @@
-"""The transformer between embeddings and heads: its protocol, and the default llama-style stack.
+"""The default trunk: a llama-style stack.
 
 Pre-norm residual blocks with rotary positions (Su et al., arXiv 2104.09864), RMSNorm (Zhang and Sennrich,
 arXiv 1910.07467) and a gated MLP (Shazeer, arXiv 2002.05202), without biases.
@@ -6,7 +6,6 @@ arXiv 1910.07467) and a gated MLP (Shazeer, arXiv 2002.05202), without biases.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +15,6 @@ from torch.utils.checkpoint import checkpoint
 from valle.model.attention import Attend, AttentionKernel, Mask
 from valle.model.cache import Cache
 from valle.model.config import ModelConfig
-
-
-class Trunk(Protocol):
-    """Map vectors to hidden states, both [B, L, width]; positions are [B, L].
-
-    A causal call fills an empty cache; with a filled cache L is 1 and each row continues at its end.
-    """
-
-    def __call__(self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None) -> Tensor:
-        """Compute the normalised hidden states of x."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +32,16 @@ class _Rotation:
 class _Attention(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.heads = config.heads
-        self.inputs = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.heads, self.kv_heads = config.heads, config.num_kv_heads
+        self.size = config.width // config.heads
+        # Queries of all heads, then keys, then values.
+        self.inputs = nn.Linear(config.width, (self.heads + 2 * self.kv_heads) * self.size, bias=False)
         self.output = nn.Linear(config.width, config.width, bias=False)
 
     def forward(self, x: Tensor, rotation: _Rotation, attend: Attend, layer: int, cache: Cache | None) -> Tensor:
         rows, length, width = x.shape
-        query, key, value = self.inputs(x).view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        projected = self.inputs(x).view(rows, length, -1, self.size).transpose(1, 2)
+        query, key, value = projected.split((self.heads, self.kv_heads, self.kv_heads), dim=1)
         query, key = rotation(query), rotation(key)
         if cache is not None and cache.is_empty:
             cache.fill(layer, key, value)
@@ -84,7 +76,7 @@ class _Block(nn.Module):
 
 
 class LlamaTrunk(nn.Module):
-    """Pre-norm transformer with rotary positions; see `Trunk`."""
+    """Pre-norm transformer with rotary positions and, with fewer `kv_heads`, grouped queries; see `Trunk`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -103,7 +95,13 @@ class LlamaTrunk(nn.Module):
             elif parameter.dim() == 2:
                 nn.init.normal_(parameter, std=1 / math.sqrt(config.width))
 
-    def forward(self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None = None) -> Tensor:
+    def new_cache(self, capacity: int) -> Cache:
+        """See `Trunk`."""
+        return Cache(len(self.blocks), capacity)
+
+    def forward(
+        self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None = None, codebooks: Tensor | None = None
+    ) -> Tensor:
         """Compute the hidden states of x; see `Trunk`."""
         if cache is not None and not cache.is_empty:
             attend = Attend(columns=cache.step_mask())

@@ -1,0 +1,39 @@
+"""The protocol of trunks and of the caches of their causal rows."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from valle.model.attention import AttentionKernel, Mask
+
+
+class DecodingCache(Protocol):
+    """What a trunk keeps of causal rows, so that one more element costs one slot."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing has been written."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Select rows by index [B'], in that order; a row may be repeated."""
+
+
+class Trunk(Protocol):
+    """Map vectors to normalised hidden states, both [B, L, width].
+
+    `kernel` and `gradient_checkpointing` change how a trunk computes, not what.
+    """
+
+    kernel: AttentionKernel
+    gradient_checkpointing: bool
+
+    def __call__(
+        self, x: Tensor, mask: Mask, positions: Tensor, cache: DecodingCache | None, codebooks: Tensor
+    ) -> Tensor:
+        """Compute the hidden states of x at `positions` [B, L], of rows that predict `codebooks` [B].
+
+        A causal call fills an empty cache; with a filled cache L is 1 and each row continues at its end.
+        """
+
+    def new_cache(self, capacity: int) -> DecodingCache:
+        """Return an empty cache with room for `capacity` slots; more are added on demand."""
