@@ -16,7 +16,7 @@ from flows.runtime.events import start_once
 from flows.runtime.notices import notify
 from flows.runtime.subprocesses import run_module
 from flows.runtime.training_progress import TrainingProgress
-from valle.checkpoints.runs import latest_checkpoint, read_content
+from valle.checkpoints.runs import latest_checkpoint, newest_checkpoint, read_content
 from valle.data_root import DataRoot
 from valle.reporting import write_text
 from valle.statistics.training import plot_training
@@ -34,7 +34,7 @@ def train(parameters: TrainParameters) -> "CheckpointCard":
     root = parameters.data_root
     run_dir = root.runs / parameters.run
     options = TrainOptions(
-        **parameters.options.model_dump(),
+        **parameters.options.model_dump() | {"start_from": _find_start(root, parameters.options.start_from)},
         training_set=root.training_sets / parameters.training_set,
         run_dir=run_dir,
         run_id=parameters.run,
@@ -54,6 +54,13 @@ def train(parameters: TrainParameters) -> "CheckpointCard":
         changes = {"run": parameters.run, "data": str(root.root)}
         start_once("evaluate/evaluate", changes, key=f"evaluate {card.checkpoint_id}")
     return card
+
+
+def _find_start(root: DataRoot, start_from: Path | None) -> Path | None:
+    """Return the checkpoint directory that a run starts from, given by its path or by the name of a run."""
+    if start_from is None or start_from.is_dir():
+        return start_from
+    return newest_checkpoint(root.runs, str(start_from))
 
 
 def is_finished(run_dir: Path, max_steps: int, max_seconds: float | None = None) -> bool:

@@ -16,15 +16,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from valle.checkpoints.adapters import FILE as ADAPTER_FILE
+from valle.checkpoints.adapters import attach_adapter, find_base, hash_weights, read_adapter
 from valle.checkpoints.runs import CARD, CheckpointSummary, mention_older, read_content, unreadable
 from valle.codec.base import CodecSpec
 from valle.data.cursor import Cursor
+from valle.model.adapters.lora import merge_adapter
 from valle.model.config import ModelConfig
 from valle.model.valle import ValleModel
 from warehouse.errors import CheckpointError
 
 _WEIGHTS = "model.safetensors"
 _STATE = "trainer.safetensors"
+OWN_ADAPTER = "own"
+"""Name of the adapter of a checkpoint of a run with `lora`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,11 @@ def state_path(checkpoint: Path) -> Path:
 def weights_path(checkpoint: Path) -> Path:
     """Return the file of the weights inside a checkpoint."""
     return checkpoint / _WEIGHTS
+
+
+def adapter_path(checkpoint: Path) -> Path:
+    """Return the file of the adapter inside a checkpoint; it replaces the weights in that of a run with `lora`."""
+    return checkpoint / ADAPTER_FILE
 
 
 def read_card(checkpoint: Path) -> CheckpointCard:
@@ -95,7 +105,16 @@ def _hash_file(path: Path) -> str:
 
 
 def read_weights(checkpoint: Path) -> dict[str, Tensor]:
-    """Read the weights of a checkpoint. Raises CheckpointError when they are missing or damaged."""
+    """Read the weights of a checkpoint, an adapter merged into those of its base.
+
+    Raises CheckpointError when they are missing or damaged, and ConfigurationError for an adapter of some codebooks.
+    """
+    if adapter_path(checkpoint).exists():
+        card, tensors = read_adapter(adapter_path(checkpoint))
+        base = read_weights(find_base(card))
+        if hash_weights(base) != card.base_hash:
+            raise CheckpointError(f"The base {card.base} of {checkpoint} has changed; put the former weights back.")
+        return merge_adapter(base, tensors, card.lora)
     try:
         return load_file(weights_path(checkpoint))
     except (OSError, SafetensorError) as error:
@@ -116,10 +135,23 @@ def load_weights(checkpoint: Path, model: ValleModel) -> None:
         raise CheckpointError(f"The weights of {checkpoint} do not fit its card ({reason}).") from error
 
 
-def load_model(checkpoint: Path) -> tuple[ValleModel, CheckpointCard]:
-    """Load the model of a checkpoint, in evaluation mode on the CPU, and its card. Raises CheckpointError."""
+def load_model(checkpoint: Path, adapters: Mapping[str, Path] | None = None) -> tuple[ValleModel, CheckpointCard]:
+    """Load the model of a checkpoint, in evaluation mode on the CPU, and its card.
+
+    `adapters` are attached by their names, not yet in use; the checkpoint's own adapter is in use. Raises
+    CheckpointError, also for an adapter of another base.
+    """
     card = read_card(checkpoint)
+    own = adapter_path(checkpoint)
+    base = find_base(read_adapter(own)[0]) if own.exists() else checkpoint
     with torch.random.fork_rng(devices=[]):  # the random initial weights must not advance the caller's generator
         model = ValleModel(card.model)
-    load_weights(checkpoint, model)
+    load_weights(base, model)
+    files = {OWN_ADAPTER: own} if own.exists() else {}
+    files |= adapters or {}
+    if files:
+        base_hash = hash_weights(model.state_dict())
+        for name, path in files.items():
+            attach_adapter(model, path, base_hash, name)
+        model.adapters.strengths = {OWN_ADAPTER: 1.0} if own.exists() else {}
     return model.eval(), card

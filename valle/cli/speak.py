@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +45,9 @@ class SpeakOptions(BaseModel):
     better measured word error rate on the same sentences."""
     checkpoint: Path | None = None
     """A checkpoint directory, instead of a run."""
+    lora: list[str] = []
+    """Files of adapters that were trained on this checkpoint, each with its strength if it is not 1:
+    `--lora a.safetensors --lora b.safetensors=0.5`."""
     device: str = "cpu"
     """Torch device."""
     data: Path | None = None
@@ -75,7 +78,7 @@ def speak(
     from valle.synthesis.long_form import iterate_passages
     from valle.synthesis.synthesizer import Synthesizer
 
-    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
+    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), read_adapters(options.lora))
     passages = iterate_passages(
         synthesizer,
         text,
@@ -86,6 +89,18 @@ def speak(
         best_of=options.best_of,
     )
     return _write(passages, options, synthesizer.codec.spec.sample_rate)
+
+
+def read_adapters(values: Sequence[str]) -> list[tuple[Path, float]]:
+    """Return files and strengths of values such as `b.safetensors=0.5`. Raises ConfigurationError."""
+    adapters = []
+    for value in values:
+        path, equals, strength = value.rpartition("=")
+        try:
+            adapters.append((Path(path), float(strength)) if equals else (Path(value), 1.0))
+        except ValueError as error:
+            raise ConfigurationError(f"--lora {value}: the strength after = must be a number.") from error
+    return adapters
 
 
 def _check_suffixes(options: SpeakOptions) -> None:

@@ -125,6 +125,18 @@ PRESETS: Mapping[str, Size] = MappingProxyType(
 shapes of the published quarter and full models."""
 
 
+def find_size(name: str) -> Size:
+    """Return a size by its name. Raises ConfigurationError for an unknown one."""
+    if name not in PRESETS:
+        raise ConfigurationError(f"There is no model size {name!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def size_of(config: ModelConfig) -> Size:
+    """Return the size of a configuration."""
+    return Size(config.width, config.depth, config.heads, config.feed_forward)
+
+
 def preset(
     name: str,
     spec: CodecSpec,
@@ -139,9 +151,7 @@ def preset(
 
     Raises ConfigurationError for an unknown name.
     """
-    if name not in PRESETS:
-        raise ConfigurationError(f"There is no model size {name!r}; choose one of {', '.join(PRESETS)}.")
-    size = PRESETS[name]
+    size = find_size(name)
     return ModelConfig(
         num_codebooks=spec.num_codebooks,
         codebook_size=spec.codebook_size,

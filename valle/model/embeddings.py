@@ -25,7 +25,11 @@ class IdTables(nn.Module):
 
     def forward(self, table: str, ids: Tensor) -> Tensor:
         """Embed ids [n] of one table: [n, width]."""
-        return functional.embedding(ids + self.first[table], self.weight)
+        return self.look_up(self.weight, table, ids)
+
+    def look_up(self, weight: Tensor, table: str, ids: Tensor) -> Tensor:
+        """Embed ids with another weight of the same shape."""
+        return functional.embedding(ids + self.first[table], weight)
 
 
 class CodeTables(nn.Module):
@@ -41,12 +45,16 @@ class CodeTables(nn.Module):
 
         Codebook k is embedded by table first_table + k.
         """
+        return self.look_up(self.weight, codes, counts, first_table)
+
+    def look_up(self, weight: Tensor, codes: Tensor, counts: Tensor, first_table: int = 0) -> Tensor:
+        """Embed codes with another weight of the same shape."""
         columns = torch.arange(codes.shape[1], device=codes.device)
         index = codes + (columns + first_table) * self.entries
         if codes.shape[1] == 1 or len(codes) == 0:
-            return functional.embedding(index[:, 0], self.weight)
+            return functional.embedding(index[:, 0], weight)
         index = index[columns < counts[:, None]]
-        return functional.embedding_bag(index, self.weight, counts.cumsum(0) - counts, mode="sum")
+        return functional.embedding_bag(index, weight, counts.cumsum(0) - counts, mode="sum")
 
 
 class Heads(nn.Module):

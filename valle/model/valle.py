@@ -1,13 +1,16 @@
 """The network of all tasks and modes: one trunk, with tables, heads and masks selected by the layout of a batch."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
+from valle.model.adapters.lora import Adapters
 from valle.model.attention import Mask
 from valle.model.batch import Batch
 from valle.model.config import NUM_BYTES, NUM_DIGITS, ModelConfig
 from valle.model.embeddings import CodeTables, Heads, IdTables
-from valle.model.layout import CODEBOOK, Layout, LayoutField, Marker, MaskKind, Table
+from valle.model.layout import CODEBOOK, Layout, LayoutField, Marker, MaskKind, Mode, Table
 from valle.model.trunks.base import DecodingCache
 from valle.model.trunks.llama import LlamaTrunk
 
@@ -39,6 +42,7 @@ class ValleModel(nn.Module):
         self.target_codes = CodeTables(num_codebooks + config.group, size + 2, width)
         self.heads = Heads(config.head_sizes, width)
         self.trunk = LlamaTrunk(config)
+        self.adapters = Adapters()
 
     def forward(self, batch: Batch, cache: DecodingCache | None = None) -> Tensor:
         """Compute the logits of every predicted element, [M, outputs of the layout's head].
@@ -48,6 +52,8 @@ class ValleModel(nn.Module):
         layout = batch.layout
         assert cache is None or layout.mask is MaskKind.CAUSAL, "only causal rows can be cached"
         rows, longest = batch.positions.shape
+        codebooks = batch.elements[CODEBOOK.name]  # one of each row
+        self.adapters.select(codebooks, is_speech=layout.mode is not Mode.TOKENS)
         pieces = [self._embed(field, batch) for field in layout.fields]
         slots = [batch.slots[field.name] for field in layout.fields]
         pieces.append(self.separator.expand(len(batch.separators), -1).to(pieces[0].dtype))
@@ -56,7 +62,6 @@ class ValleModel(nn.Module):
         grid = pieces[0].new_zeros(rows * longest, self.config.width)
         x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces)).view(rows, longest, -1)
         mask = Mask(layout.mask, batch.row_lengths if batch.is_padded else None)
-        codebooks = batch.elements[CODEBOOK.name]  # one of each row
         hidden = self.trunk(x, mask, batch.positions, cache, codebooks).flatten(0, 1)[batch.predictions]
         return self.heads(layout.head, hidden, batch.heads)
 
@@ -75,18 +80,31 @@ class ValleModel(nn.Module):
 
         `indices` [B] are its indices in the output. Returns logits [B, group, outputs].
         """
-        output = layout.output
+        output, codebooks = layout.output, torch.zeros_like(indices)
+        self.adapters.select(codebooks, is_speech=layout.mode is not Mode.TOKENS)
         if output.codebooks is None:
             x = self.ids(output.table, elements)[:, None]
         else:
             counts = torch.full_like(indices, elements.shape[1])
             x = self.target_codes(elements, counts, self.config.first_table(output.table))[:, None]
         positions = (indices * self.config.position_stride.of(output))[:, None]
-        hidden = self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache, torch.zeros_like(indices))
+        hidden = self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache, codebooks)
         group = self.config.group_of(layout)
         numbers = torch.tensor(self.config.frame_heads[:group], device=hidden.device).repeat(len(hidden))
         logits = self.heads(layout.head, hidden.expand(-1, group, -1).flatten(0, 1), numbers)
         return logits.unflatten(0, (-1, group))
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Return the state that training changes: of the adapter that is trained, or else of the whole model."""
+        state = self.state_dict()
+        trained = {name for name, parameter in self.adapters.named_parameters("adapters") if parameter.requires_grad}
+        return {name: state[name] for name in trained} if trained else state
+
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
+        """Load a state of `trained_state`. Raises RuntimeError for other names or shapes."""
+        if state.keys() != self.trained_state().keys():
+            raise RuntimeError("its parameters are others")
+        self.load_state_dict(state, strict=False)
 
     def _embed(self, field: LayoutField, batch: Batch) -> Tensor:
         elements = batch.elements[field.name]

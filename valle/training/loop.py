@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from valle.checkpoints.checkpoint import CheckpointCard, read_weights, state_path
+from valle.checkpoints.adapters import AdapterCard, read_adapter
+from valle.checkpoints.checkpoint import OWN_ADAPTER, CheckpointCard, adapter_path, read_weights, state_path
 from valle.checkpoints.runs import checkpoint_directory
 from valle.checkpoints.saving import remove_temporary_directories, save_checkpoint, set_aside
 from valle.data.cursor import Cursor
 from valle.data.selection.training_set import load_training_set
+from valle.model.adapters.lora import file_tensors
 from valle.model.batch import Batch
 from valle.model.valle import ValleModel
 from valle.prefetch import Prefetcher
@@ -31,7 +34,7 @@ from valle.training.engines.engine import Engine
 from valle.training.engines.schedule import learning_rate
 from valle.training.engines.selection import open_engine
 from valle.training.examples import speak_examples
-from valle.training.initialization import check_card, initialize, model_config
+from valle.training.initialization import base_hash, check_card, choose_trained, initialize, model_config
 from valle.training.metrics import MetricsFile, Window
 from valle.training.options import TrainOptions
 from valle.training.resume import ResumePoint, check_options, find_resume_point
@@ -81,9 +84,8 @@ class _Run:
         self.commands = commands
         self.training_set = load_training_set(options.training_set)
         resume_point = find_resume_point(options.run_dir)
-        # Positions of the text must stay those that the weights were trained with.
-        earlier = resume_point.checkpoint if resume_point else options.start_from
-        self.config = model_config(self.training_set, options, earlier)
+        self.config = model_config(self.training_set, options, resume_point.card if resume_point else None)
+        self.base_hash = base_hash(options) if options.lora.rank else ""
         # Before data and engine, which need minutes: a refusal should come at once.
         if resume_point is not None:
             self._check_resume_point(resume_point)
@@ -99,8 +101,10 @@ class _Run:
     def _open_engine(self, *, is_new: bool) -> Engine:
         torch.manual_seed(self.options.seed)
         model = ValleModel(self.config)
-        if is_new:
+        # The state of an adapter does not have the weights of its base.
+        if is_new or self.options.lora.rank:
             initialize(model, self.training_set, self.options)
+        choose_trained(model, self.options)
         return open_engine(model, self.options)
 
     def _check_resume_point(self, point: ResumePoint) -> None:
@@ -111,12 +115,19 @@ class _Run:
                 f"The run in {self.options.run_dir} used the training set {point.card.training_set}; "
                 "train in a new run directory."
             )
+        if self.options.lora.rank and read_adapter(adapter_path(point.checkpoint))[0].base_hash != self.base_hash:
+            raise CheckpointError(
+                f"The weights of {self.options.start_from} are not those that {self.options.run_dir} adapts; put them "
+                "back, or train in a new run directory."
+            )
         for name, (before, after) in check_options(point.card, self.options).items():
             log.warning("Run %s continues with %s %s instead of %s.", point.card.run_id, name, after, before)
 
     def _resume(self, point: ResumePoint) -> _Progress:
         card = point.card
-        self.engine.load_state(read_state(state_path(point.checkpoint)), read_weights(point.checkpoint))
+        # The state of an adapter is whole without the merged weights.
+        weights = {} if self.options.lora.rank else read_weights(point.checkpoint)
+        self.engine.load_state(read_state(state_path(point.checkpoint)), weights)
         if card.ranks != self.engine.world_size:
             log.warning("Run %s continues on %d ranks instead of %d.", card.run_id, self.engine.world_size, card.ranks)
         self.engine.barrier()  # every rank has read the damaged ones before one renames them
@@ -297,13 +308,27 @@ class _Run:
         if engine.rank == 0:
             checkpoint = checkpoint_directory(options.run_dir, progress.step)
             try:
-                save_checkpoint(checkpoint, self._card(), weights, state, keep=options.keep_checkpoints)
+                self._write(checkpoint, weights, state)
             except CheckpointError as error:
                 failure = error
         # Also a barrier: no rank continues before the checkpoint exists, or after it failed.
         if engine.sum(failure is not None):
             raise failure or CheckpointError("Rank 0 could not write the checkpoint; see its message.")
         progress.last_saved = progress.step
+
+    def _write(self, checkpoint: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        options, adapter = self.options, None
+        if options.lora.rank:
+            assert options.start_from is not None, "options refuse an adapter without start_from"
+            adapter = AdapterCard(
+                lora=options.lora,
+                base=options.start_from.absolute(),
+                base_hash=self.base_hash,
+                run_id=options.name,
+                step=self.progress.step,
+            )
+            weights = file_tensors(weights, f"adapters.loaded.{OWN_ADAPTER}.")
+        save_checkpoint(checkpoint, self._card(), weights, state, keep=options.keep_checkpoints, adapter=adapter)
 
     def _card(self) -> CheckpointCard:
         progress, card = self.progress, self.training_set.card

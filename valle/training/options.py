@@ -6,17 +6,28 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.data.options import RowOptions
+from valle.model.adapters.options import LoraOptions
 from valle.synthesis.options import SamplingOptions
 
 
 class ModelOptions(BaseModel):
     """The model and its initial weights."""
 
-    model: str = Field(default="tiny", description="Size of the model: nano, tiny, 7m, 20m or 220m.")
+    model: str = Field(
+        default="tiny",
+        description="Size of the model: nano, tiny, 7m, 20m or 220m; with start_from it is that of the checkpoint.",
+    )
     group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     start_from: Path | None = Field(
-        default=None, description="Checkpoint whose weights initialize a new run; empty starts from random weights."
+        default=None,
+        description="Checkpoint, or name of a run, whose weights initialize a new run; empty starts from random ones.",
+    )
+    lora: LoraOptions = Field(
+        default=LoraOptions(), description="Low-rank adapter that is trained in place of the weights of start_from."
+    )
+    freeze: tuple[str, ...] = Field(
+        default=(), description="Names of parameters that stay as they are, such as trunk.*; * stands for any text."
     )
     init_code_embeddings: Literal["codec", "random"] = Field(
         default="random",
@@ -109,6 +120,12 @@ class TrainSettings(ReportOptions, ComputeOptions, RowOptions, OptimizerOptions,
             raise ValueError(
                 "DeepSpeed shards the weights, so only the plain engine has other optimizers and averages."
             )
+        if self.lora.rank and self.start_from is None:
+            raise ValueError("An adapter needs weights to adapt; set start_from to a checkpoint or a run.")
+        if self.lora.rank and self.freeze:
+            raise ValueError("An adapter freezes every weight; leave out freeze.")
+        if self.engine == "deepspeed" and (self.lora.rank or self.freeze):
+            raise ValueError("DeepSpeed trains every weight; adapters and frozen weights need the plain engine.")
         if self.optimizer == "schedule-free" and self.schedule != "constant":
             raise ValueError("The schedule-free optimizer replaces the schedule; set schedule to constant.")
         if self.engine == "deepspeed" and self.precision != "fp32" and self.zero_stage == 0:

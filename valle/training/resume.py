@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 _FIXED = {
     "engine": "each engine has its own training state",
     "optimizer": "its state is that of another optimizer",
+    "lora": "its state is that of other parameters",
+    "freeze": "its state is that of other parameters",
     "seed": "the order of the data depends on it",
 }
 """Options that cannot change within a run, with the reason. The model itself is compared by its configuration."""

@@ -1,6 +1,6 @@
 """Decode codes from conditions: codebook 0 frame by frame or from masks, then one pass per further codebook."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -28,15 +28,18 @@ def decode(model: ValleModel, conditions: Sequence[Condition], options: Sequence
     utterances = [Utterance(*pair) for pair in zip(conditions, options, strict=True)]
     return apply_by_group(
         utterances,
-        lambda utterance: (utterance.condition.task, utterance.options.decoding),
-        lambda key, group: _decode_group(model, group, decoding=key[1]),
+        lambda utterance: (utterance.condition.task, utterance.options.decoding, utterance.condition.adapters),
+        lambda key, group: _decode_group(model, group, decoding=key[1], adapters=dict(key[2])),
     )
 
 
-def _decode_group(model: ValleModel, utterances: Sequence[Utterance], *, decoding: str) -> list[Decoded]:
-    """Decode utterances of one task and one way of decoding."""
+def _decode_group(
+    model: ValleModel, utterances: Sequence[Utterance], *, decoding: str, adapters: Mapping[str, float]
+) -> list[Decoded]:
+    """Decode utterances of one task, one way of decoding and the same adapters."""
     decode_first = decode_autoregressively if decoding == "ar" else decode_masked
-    return _decode_rest(model, utterances, decode_first(model, utterances))
+    with model.adapters.using(adapters):
+        return _decode_rest(model, utterances, decode_first(model, utterances))
 
 
 def _decode_rest(model: ValleModel, utterances: Sequence[Utterance], first: Sequence[Decoded]) -> list[Decoded]:

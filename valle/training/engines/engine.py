@@ -138,17 +138,17 @@ class PlainEngine:
     def weights(self) -> dict[str, Tensor]:
         """See `Engine`."""
         with evaluation_weights(self._model, self._optimizer):
-            source = self._model if self._average is None else self._average.module
-            return {name: tensor.detach().float().cpu().clone() for name, tensor in source.state_dict().items()}
+            source = self._model if self._average is None else self._averaged
+            return {name: tensor.detach().float().cpu().clone() for name, tensor in source.trained_state().items()}
 
     def state(self) -> dict[str, Any]:
         """See `Engine`."""
         return {
             # A checkpoint may hold averaged weights; training continues from these.
-            "model": dict(self._model.state_dict()),
+            "model": self._model.trained_state(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
-            "average": None if self._average is None else dict(self._average.state_dict()),
+            "average": None if self._average is None else self._average_state(),
         }
 
     def load_state(self, state: dict[str, Any], weights: dict[str, Tensor]) -> None:
@@ -161,14 +161,26 @@ class PlainEngine:
             ) from error
 
     def _load(self, state: dict[str, Any]) -> None:
-        self._model.load_state_dict(state["model"])
+        self._model.load_trained_state(state["model"])
         load_optimizer_state(self._optimizer, state["optimizer"])
         if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
         if self._average is not None and state["average"] is not None:
-            self._average.load_state_dict(state["average"])
+            self._average.n_averaged.copy_(state["average"]["n_averaged"])
+            self._averaged.load_trained_state(state["average"]["model"])
         elif self._average is not None:  # switched on for this part of the run
-            self._average.module.load_state_dict(state["model"])
+            self._averaged.load_trained_state(state["model"])
+
+    @property
+    def _averaged(self) -> ValleModel:
+        """Return the averaged model."""
+        assert self._average is not None
+        assert isinstance(self._average.module, ValleModel)
+        return self._average.module
+
+    def _average_state(self) -> dict[str, Any]:
+        assert self._average is not None
+        return {"n_averaged": self._average.n_averaged, "model": self._averaged.trained_state()}
 
     def _loss(self, model: torch.nn.Module, batch: Batch) -> LossReport:
         model.eval()

@@ -16,8 +16,8 @@ _GROUP_OPTIONS = ("weight_decay", "betas", "eps")
 
 
 def parameter_groups(model: ValleModel, weight_decay: float) -> list[dict[str, object]]:
-    """Group the parameters: matrices with weight decay; norms, biases and the separator without."""
-    named = list(model.named_parameters())
+    """Group the parameters that are trained: matrices with weight decay; norms, biases and the separator without."""
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     # Decaying norms and biases towards 0 shrinks activations without regularizing the model.
     is_matrix = {name: parameter.dim() >= 2 and not name.endswith("bias") for name, parameter in named}
     return [
