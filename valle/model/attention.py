@@ -39,6 +39,10 @@ class Mask:
             return None
         return (torch.arange(length, device=device) < self.lengths[:, None])[:, None, None]
 
+    def valid(self, rows: int, length: int, device: torch.device) -> Tensor | None:
+        """Return which slots are no padding, [rows, length]; None for all."""
+        return None if self.lengths is None else torch.arange(length, device=device) < self.lengths[:, None]
+
     def blocks(self, rows: int, length: int, device: torch.device) -> BlockMask:
         """Return the mask as a rule for flex attention."""
         lengths, is_causal = self.lengths, self.kind is MaskKind.CAUSAL

@@ -3,19 +3,30 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.codec.base import CodecSpec
 from valle.model.layout import Head, Layout, Mode, Table
 from valle.model.placement import PositionStride
 from warehouse.errors import ConfigurationError
 
+TrunkName = Literal["llama", "transformer", "retnet", "mixtral", "bitnet", "mamba"]
 UNKNOWN_LANGUAGE = "<unk>"
 NUM_DIGITS = 10
 NUM_BYTES = 256
 END_SYMBOL = 2
 """`<eos>` of the phoneme table, in every version of it."""
+
+
+def expert_problem(trunk: str, experts: int) -> str | None:
+    """Return what is wrong with a number of experts in a trunk, in one sentence; None for nothing."""
+    if experts == 1 or (trunk == "mixtral" and not experts):
+        return f"A router of the trunk {trunk} needs two experts at least; set experts, such as 8."
+    if experts and trunk not in ("mixtral", "retnet"):
+        return f"The trunk {trunk} has no experts; leave experts at 0."
+    return None
 
 
 class ModelConfig(BaseModel):
@@ -35,8 +46,17 @@ class ModelConfig(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     text_stride: float = Field(default=1.0, gt=0, description="Frames that a symbol lasts on average.")
     group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
+    trunk: TrunkName = Field(default="llama", description="Kind of the layers between embeddings and heads.")
+    experts: int = Field(default=0, ge=0, le=64, description="MLPs of a layer, two of which compute a slot; 0: one.")
+    router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
     kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
     rope_base: float = Field(default=10_000.0, gt=1, description="Base of the rotary positions.")
+
+    @model_validator(mode="after")
+    def _check_trunk(self) -> Self:
+        if (problem := expert_problem(self.trunk, self.experts)) is not None:
+            raise ValueError(problem)
+        return self
 
     @property
     def num_kv_heads(self) -> int:
@@ -146,12 +166,23 @@ def preset(
     text_stride: float = 1.0,
     group: int = 1,
     dropout: float = 0.0,
+    trunk: TrunkName = "llama",
+    experts: int = 0,
+    router_loss: float = 0.01,
+    kv_heads: int = 0,
 ) -> ModelConfig:
     """Build the configuration of a named size for a codec, a phoneme table and a set of languages.
 
-    Raises ConfigurationError for an unknown name.
+    Raises ConfigurationError for an unknown name, and for experts or heads that the trunk cannot have.
     """
     size = find_size(name)
+    if kv_heads and (size.heads % kv_heads or trunk in ("retnet", "mamba")):
+        raise ConfigurationError(
+            f"{kv_heads} heads of keys and values do not divide the {size.heads} of {name}, or {trunk} has none; "
+            "choose another kv_heads."
+        )
+    if (problem := expert_problem(trunk, experts)) is not None:
+        raise ConfigurationError(problem)
     return ModelConfig(
         num_codebooks=spec.num_codebooks,
         codebook_size=spec.codebook_size,
@@ -165,4 +196,8 @@ def preset(
         text_stride=text_stride,
         group=group,
         dropout=dropout,
+        trunk=trunk,
+        experts=experts,
+        router_loss=router_loss,
+        kv_heads=kv_heads,
     )

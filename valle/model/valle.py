@@ -12,7 +12,7 @@ from valle.model.config import NUM_BYTES, NUM_DIGITS, ModelConfig
 from valle.model.embeddings import CodeTables, Heads, IdTables
 from valle.model.layout import CODEBOOK, Layout, LayoutField, Marker, MaskKind, Mode, Table
 from valle.model.trunks.base import DecodingCache
-from valle.model.trunks.llama import LlamaTrunk
+from valle.model.trunks.registry import make_trunk
 
 
 class ValleModel(nn.Module):
@@ -41,7 +41,7 @@ class ValleModel(nn.Module):
         # Every table of the output reserves the ids of stop and mask, also where its mode never uses them.
         self.target_codes = CodeTables(num_codebooks + config.group, size + 2, width)
         self.heads = Heads(config.head_sizes, width)
-        self.trunk = LlamaTrunk(config)
+        self.trunk = make_trunk(config)
         self.adapters = Adapters()
 
     def forward(self, batch: Batch, cache: DecodingCache | None = None) -> Tensor:

@@ -46,14 +46,19 @@ def model_config(
         text_stride=stride,
         group=options.group,
         dropout=options.dropout,
+        trunk=options.trunk,
+        experts=options.experts,
+        router_loss=options.router_loss,
+        kv_heads=options.kv_heads,
     )
 
 
 def _check_base(config: ModelConfig, options: TrainOptions, languages: Sequence[str]) -> ModelConfig:
     """Return the configuration of the base. Raises CheckpointError when options or languages are not those of it."""
-    given = {name: getattr(options, name) for name in ("model", "group") if name in _given(options)}
+    names = ("model", "trunk", "experts", "kv_heads", "group")
+    given = {name: getattr(options, name) for name in names if name in _given(options)}
     is_other_size = "model" in given and size_of(config) != find_size(given["model"])
-    if is_other_size or given.get("group", config.group) != config.group:
+    if is_other_size or any(getattr(config, name) != given[name] for name in given if name != "model"):
         shown = " and ".join(f"{name} {value}" for name, value in given.items())
         raise CheckpointError(f"The checkpoint that the run starts from has another {shown}; leave them out.")
     if unknown := sorted(set(languages) - set(config.languages)):

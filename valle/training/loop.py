@@ -263,6 +263,7 @@ class _Run:
             "max_steps": options.max_steps,
             "epoch": progress.cursor.epoch,
             **window.quality(),
+            **window.experts(),
             **window.speed(),
             "learning_rate": self._learning_rate(progress.step),
             "elapsed": round(progress.seconds, 2),

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.data.options import RowOptions
 from valle.model.adapters.options import LoraOptions
+from valle.model.config import TrunkName
 from valle.synthesis.options import SamplingOptions
 
 
@@ -17,6 +18,14 @@ class ModelOptions(BaseModel):
         default="tiny",
         description="Size of the model: nano, tiny, 7m, 20m or 220m; with start_from it is that of the checkpoint.",
     )
+    trunk: TrunkName = Field(
+        default="llama", description="Kind of the layers: llama, transformer, retnet, mixtral, bitnet or mamba."
+    )
+    experts: int = Field(
+        default=0, ge=0, le=64, description="MLPs of a layer of mixtral or retnet, two of which compute a slot; 0: one."
+    )
+    router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
+    kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
     group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     start_from: Path | None = Field(

@@ -5,6 +5,7 @@ from typing import Protocol
 from torch import Tensor
 
 from valle.model.attention import AttentionKernel, Mask
+from valle.model.trunks.experts import RouterReport
 
 
 class DecodingCache(Protocol):
@@ -34,6 +35,9 @@ class Trunk(Protocol):
 
         A causal call fills an empty cache; with a filled cache L is 1 and each row continues at its end.
         """
+
+    def router_report(self) -> RouterReport | None:
+        """Return how evenly the last forward used its experts; None for a trunk without any."""
 
     def new_cache(self, capacity: int) -> DecodingCache:
         """Return an empty cache with room for `capacity` slots; more are added on demand."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from valle.model.batch import Batch
-from valle.model.loss import LossReport, sequence_loss
+from valle.model.loss import LossReport, model_loss
 from valle.model.valle import ValleModel
 from valle.state_files import to_device
 from valle.training.engines.optimizer import evaluation_weights, load_optimizer_state, make_average, make_optimizer
@@ -92,10 +92,7 @@ class PlainEngine:
     def accumulate(self, batch: Batch, divisor: float) -> LossReport:
         """See `Engine`."""
         self._model.train()
-        batch = batch.to(self._device)
-        with self._autocast():
-            logits = self._model(batch)
-        report = sequence_loss(logits, batch)
+        report = model_loss(self._model, batch.to(self._device), self._forward)
         torch.autograd.backward(self._scaler.scale(report.total / divisor))
         return report
 
@@ -118,7 +115,7 @@ class PlainEngine:
     def evaluate(self, batch: Batch) -> LossReport:
         """See `Engine`."""
         with evaluation_weights(self._model, self._optimizer):
-            return self._loss(self._model if self._average is None else self._average, batch)
+            return self._loss(self._model if self._average is None else self._averaged, batch)
 
     def probe(self, batch: Batch) -> LossReport:
         """See `Engine`."""
@@ -182,12 +179,15 @@ class PlainEngine:
         assert self._average is not None
         return {"n_averaged": self._average.n_averaged, "model": self._averaged.trained_state()}
 
-    def _loss(self, model: torch.nn.Module, batch: Batch) -> LossReport:
+    def _loss(self, model: ValleModel, batch: Batch) -> LossReport:
         model.eval()
-        batch = batch.to(self._device)
-        with torch.no_grad(), self._autocast():
-            logits = model(batch)
-        return sequence_loss(logits, batch)
+        with torch.no_grad():
+            return model_loss(model, batch.to(self._device), self._forward)
+
+    def _forward(self, model: ValleModel, batch: Batch) -> Tensor:
+        with self._autocast():
+            logits: Tensor = model(batch)
+        return logits
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self._device.type, dtype=self._dtype) if self._dtype else nullcontext()
