@@ -5,7 +5,7 @@ that exists is complete; the card holds the hash of every other file, so damage 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,13 +123,16 @@ def read_weights(checkpoint: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def load_weights(checkpoint: Path, model: ValleModel) -> None:
-    """Copy the weights of a checkpoint into `model`.
+def load_weights(checkpoint: Path, model: ValleModel, *, allow_new: Sequence[str] = ()) -> None:
+    """Copy the weights of a checkpoint into `model`, which may have new ones that start with a prefix of `allow_new`.
 
     Raises CheckpointError for unreadable weights and for other names or shapes.
     """
+    weights = read_weights(checkpoint)
+    own = model.state_dict()
+    new = {name: own[name] for name in own if name not in weights and name.startswith(tuple(allow_new))}
     try:
-        model.load_state_dict(read_weights(checkpoint))
+        model.load_state_dict(weights | new)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise CheckpointError(f"The weights of {checkpoint} do not fit its card ({reason}).") from error

@@ -13,6 +13,8 @@ from valle.model.placement import PositionStride
 from warehouse.errors import ConfigurationError
 
 TrunkName = Literal["llama", "transformer", "retnet", "mixtral", "bitnet", "mamba"]
+RECURRENT = ("retnet", "mamba")
+"""Trunks with a state instead of a cache."""
 UNKNOWN_LANGUAGE = "<unk>"
 NUM_DIGITS = 10
 NUM_BYTES = 256
@@ -50,12 +52,15 @@ class ModelConfig(BaseModel):
     experts: int = Field(default=0, ge=0, le=64, description="MLPs of a layer, two of which compute a slot; 0: one.")
     router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
     kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
+    lookahead: int = Field(default=0, ge=0, le=8, description="Heads that guess groups after the next one; 0: none.")
     rope_base: float = Field(default=10_000.0, gt=1, description="Base of the rotary positions.")
 
     @model_validator(mode="after")
     def _check_trunk(self) -> Self:
         if (problem := expert_problem(self.trunk, self.experts)) is not None:
             raise ValueError(problem)
+        if self.lookahead and self.trunk in RECURRENT:
+            raise ValueError(f"The trunk {self.trunk} cannot take frames back; set lookahead to 0.")
         return self
 
     @property
@@ -170,13 +175,14 @@ def preset(
     experts: int = 0,
     router_loss: float = 0.01,
     kv_heads: int = 0,
+    lookahead: int = 0,
 ) -> ModelConfig:
     """Build the configuration of a named size for a codec, a phoneme table and a set of languages.
 
     Raises ConfigurationError for an unknown name, and for experts or heads that the trunk cannot have.
     """
     size = find_size(name)
-    if kv_heads and (size.heads % kv_heads or trunk in ("retnet", "mamba")):
+    if kv_heads and (size.heads % kv_heads or trunk in RECURRENT):
         raise ConfigurationError(
             f"{kv_heads} heads of keys and values do not divide the {size.heads} of {name}, or {trunk} has none; "
             "choose another kv_heads."
@@ -200,4 +206,5 @@ def preset(
         experts=experts,
         router_loss=router_loss,
         kv_heads=kv_heads,
+        lookahead=lookahead,
     )

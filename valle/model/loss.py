@@ -35,14 +35,14 @@ Forward = Callable[[ValleModel, Batch], Tensor]
 
 
 def model_loss(model: ValleModel, batch: Batch, forward: Forward = ValleModel.__call__) -> LossReport:
-    """Compute the loss of a batch, with that of the router where there is one."""
+    """Compute the loss of a batch; in training `total` includes that of guesses and routers, where there are any."""
     report = sequence_loss(forward(model, batch), batch)
-    router = model.trunk.router_report()
-    if router is None:
-        return report
-    # Per label, as the rest of the sum.
-    total = report.total + model.config.router_loss * batch.num_labels * router.balance
-    return replace(report, total=total, load=router.load)
+    total, router = report.total, model.trunk.router_report()
+    if model.training and model.lookahead_loss is not None:
+        total = total + model.lookahead_loss
+    if router is not None:  # per label, as the rest of the sum
+        total = total + model.config.router_loss * batch.num_labels * router.balance
+    return replace(report, total=total, load=None if router is None else router.load)
 
 
 def sequence_loss(logits: Tensor, batch: Batch) -> LossReport:

@@ -11,6 +11,7 @@ from valle.model.batch import Batch
 from valle.model.config import NUM_BYTES, NUM_DIGITS, ModelConfig
 from valle.model.embeddings import CodeTables, Heads, IdTables
 from valle.model.layout import CODEBOOK, Layout, LayoutField, Marker, MaskKind, Mode, Table
+from valle.model.lookahead import Lookahead
 from valle.model.trunks.base import DecodingCache
 from valle.model.trunks.registry import make_trunk
 
@@ -42,6 +43,9 @@ class ValleModel(nn.Module):
         self.target_codes = CodeTables(num_codebooks + config.group, size + 2, width)
         self.heads = Heads(config.head_sizes, width)
         self.trunk = make_trunk(config)
+        self.lookahead = Lookahead(config.lookahead, width) if config.lookahead else None
+        self.lookahead_loss: Tensor | None = None
+        """Summed loss of the guesses of the last forward in training."""
         self.adapters = Adapters()
 
     def forward(self, batch: Batch, cache: DecodingCache | None = None) -> Tensor:
@@ -63,6 +67,10 @@ class ValleModel(nn.Module):
         x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces)).view(rows, longest, -1)
         mask = Mask(layout.mask, batch.row_lengths if batch.is_padded else None)
         hidden = self.trunk(x, mask, batch.positions, cache, codebooks).flatten(0, 1)[batch.predictions]
+        if self.lookahead is not None and self.training:
+            is_guessed = layout.mode is Mode.AR and batch.labels is not None
+            loss = self.lookahead.loss(hidden, batch, self.heads, self.config.group) if is_guessed else None
+            self.lookahead_loss = self.lookahead.no_loss() if loss is None else loss
         return self.heads(layout.head, hidden, batch.heads)
 
     def new_cache(self, capacity: int = 0) -> DecodingCache:
@@ -80,19 +88,38 @@ class ValleModel(nn.Module):
 
         `indices` [B] are its indices in the output. Returns logits [B, group, outputs].
         """
-        output, codebooks = layout.output, torch.zeros_like(indices)
+        hidden = self.append(layout, elements[:, None], indices[:, None], cache)
+        return self.group_logits(layout, hidden[:, 0])
+
+    def append(self, layout: Layout, elements: Tensor, indices: Tensor, cache: DecodingCache) -> Tensor:
+        """Append n elements to each row: ids [B, n], or groups of codes [B, n, group].
+
+        `indices` [B, n] are their indices in the output. Returns hidden states [B, n, width].
+        """
+        output, codebooks = layout.output, torch.zeros_like(indices[:, 0])
         self.adapters.select(codebooks, is_speech=layout.mode is not Mode.TOKENS)
         if output.codebooks is None:
-            x = self.ids(output.table, elements)[:, None]
+            x = self.ids(output.table, elements.flatten())
         else:
-            counts = torch.full_like(indices, elements.shape[1])
-            x = self.target_codes(elements, counts, self.config.first_table(output.table))[:, None]
-        positions = (indices * self.config.position_stride.of(output))[:, None]
-        hidden = self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache, codebooks)
-        group = self.config.group_of(layout)
-        numbers = torch.tensor(self.config.frame_heads[:group], device=hidden.device).repeat(len(hidden))
-        logits = self.heads(layout.head, hidden.expand(-1, group, -1).flatten(0, 1), numbers)
-        return logits.unflatten(0, (-1, group))
+            codes = elements.flatten(0, 1)
+            counts = codes.new_full((len(codes),), codes.shape[1])
+            x = self.target_codes(codes, counts, self.config.first_table(output.table))
+        positions = indices * self.config.position_stride.of(output)
+        x = x.unflatten(0, indices.shape)
+        return self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache, codebooks)
+
+    def group_logits(self, layout: Layout, hidden: Tensor) -> Tensor:
+        """Compute the logits of the next elements, [..., group, outputs], from hidden states [..., width]."""
+        group, flat = self.config.group_of(layout), hidden.flatten(0, -2)
+        numbers = torch.tensor(self.config.frame_heads[:group], device=hidden.device).repeat(len(flat))
+        logits = self.heads(layout.head, flat[:, None].expand(-1, group, -1).flatten(0, 1), numbers)
+        return logits.unflatten(0, (*hidden.shape[:-1], group))
+
+    def guess_logits(self, layout: Layout, hidden: Tensor) -> Tensor:
+        """Compute the logits of the groups after the next one, [B, guesses, group, outputs], from [B, width]."""
+        assert self.lookahead is not None, "the model has no heads for guesses"
+        guessed = [self.lookahead(hidden, guess) for guess in range(self.lookahead.guesses)]
+        return self.group_logits(layout, torch.stack(guessed, 1))
 
     def trained_state(self) -> dict[str, Tensor]:
         """Return the state that training changes: of the adapter that is trained, or else of the whole model."""

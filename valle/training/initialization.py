@@ -30,10 +30,9 @@ def model_config(
     items = training_set.items
     languages = items["language"].unique().to_pylist()
     if options.start_from is not None:
-        config = read_card(options.start_from).model.model_copy(update={"dropout": options.dropout})
-        return _check_base(config, options, languages)
+        return _based_on(read_card(options.start_from).model, options, languages)
     if resumed is not None and resumed.options.get("start_from"):
-        return _check_base(resumed.model.model_copy(update={"dropout": options.dropout}), options, languages)
+        return _based_on(resumed.model, options, languages)
     num_symbols = max(1, pc.sum(pc.list_value_length(items["symbols"])).as_py() or 0)
     num_frames = pc.sum(items["num_frames"]).as_py() or 0
     stride = max(0.01, round(num_frames / num_symbols, 2)) if resumed is None else resumed.model.text_stride
@@ -50,11 +49,15 @@ def model_config(
         experts=options.experts,
         router_loss=options.router_loss,
         kv_heads=options.kv_heads,
+        lookahead=options.lookahead,
     )
 
 
-def _check_base(config: ModelConfig, options: TrainOptions, languages: Sequence[str]) -> ModelConfig:
-    """Return the configuration of the base. Raises CheckpointError when options or languages are not those of it."""
+def _based_on(config: ModelConfig, options: TrainOptions, languages: Sequence[str]) -> ModelConfig:
+    """Return the configuration of a run on a base: the base's, and what may be added to its weights.
+
+    Raises CheckpointError when options or languages are not those of the base.
+    """
     names = ("model", "trunk", "experts", "kv_heads", "group")
     given = {name: getattr(options, name) for name in names if name in _given(options)}
     is_other_size = "model" in given and size_of(config) != find_size(given["model"])
@@ -66,7 +69,7 @@ def _check_base(config: ModelConfig, options: TrainOptions, languages: Sequence[
             f"The checkpoint that the run starts from has no language {', '.join(unknown)}; select others, or train "
             "without start_from."
         )
-    return config
+    return config.model_copy(update={"dropout": options.dropout, "lookahead": options.lookahead or config.lookahead})
 
 
 def _given(options: TrainOptions) -> set[str]:
@@ -106,7 +109,7 @@ def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptio
     spec = training_set.card.codec
     if options.start_from is not None:
         check_card(read_card(options.start_from), options.start_from, model.config, training_set)
-        load_weights(options.start_from, model)
+        load_weights(options.start_from, model, allow_new=("lookahead.",))
     elif options.init_code_embeddings == "codec":
         codec = open_codec(spec.name)
         if codec.spec != spec:
@@ -119,8 +122,9 @@ def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptio
 
 def check_card(card: CheckpointCard, checkpoint: Path, config: ModelConfig, training_set: TrainingSet) -> None:
     """Compare a checkpoint with a run. Raises CheckpointError for another model, codec or phoneme table."""
-    # Dropout changes training, not the shapes of the weights.
-    model = card.model.model_copy(update={"dropout": config.dropout})
+    # Dropout changes training, not the shapes of the weights, and heads for guesses are added to them.
+    added = {"lookahead": config.lookahead} if not card.model.lookahead else {}
+    model = card.model.model_copy(update={"dropout": config.dropout, **added})
     pairs = {
         "model": (model, config),
         "codec": (card.codec, training_set.card.codec),

@@ -26,6 +26,9 @@ class ModelOptions(BaseModel):
     )
     router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
     kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
+    lookahead: int = Field(
+        default=0, ge=0, le=8, description="Heads that guess groups after the next one, for fewer steps; 0: none."
+    )
     group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     start_from: Path | None = Field(

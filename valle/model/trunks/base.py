@@ -15,6 +15,9 @@ class DecodingCache(Protocol):
     def is_empty(self) -> bool:
         """Return whether nothing has been written."""
 
+    def shorten(self, columns: Tensor) -> None:
+        """Take back the last `columns` [B] slots of each row; a recurrent trunk cannot."""
+
     def keep(self, rows: Tensor) -> None:
         """Select rows by index [B'], in that order; a row may be repeated."""
 
@@ -33,7 +36,8 @@ class Trunk(Protocol):
     ) -> Tensor:
         """Compute the hidden states of x at `positions` [B, L], of rows that predict `codebooks` [B].
 
-        A causal call fills an empty cache; with a filled cache L is 1 and each row continues at its end.
+        A causal call fills an empty cache; with a filled cache the L slots continue each row at its end. A recurrent
+        trunk continues by one slot at a time.
         """
 
     def router_report(self) -> RouterReport | None:

@@ -130,9 +130,9 @@ class Stack(nn.Module):
 
 
 def attend_with(kernel: AttentionKernel, mask: Mask, x: Tensor, cache: Cache | None) -> Attend:
-    """Prepare the attention of one pass: over x [B, L, width], or of one slot over a filled cache."""
+    """Prepare the attention of one pass: over x [B, L, width], or of its new slots over a filled cache."""
     if cache is not None and not cache.is_empty:
-        return Attend(columns=cache.step_mask())
+        return Attend(columns=cache.step_mask(x.shape[1]))
     return Attend.by(kernel, mask, x)
 
 
@@ -144,4 +144,4 @@ def row_lengths(x: Tensor, mask: Mask) -> Tensor:
 def grow(cache: Cache | None, x: Tensor, mask: Mask) -> None:
     """Count the slots that a pass has written."""
     if cache is not None:
-        cache.grow(row_lengths(x, mask) if cache.lengths is None else cache.lengths + 1)
+        cache.grow(row_lengths(x, mask) if cache.lengths is None else cache.lengths + x.shape[1])

@@ -93,6 +93,10 @@ class StateCache:
         """Replace the tensors of a layer, each [B, ...]."""
         self._layers[layer] = tensors
 
+    def shorten(self, columns: Tensor) -> None:
+        """Refuse: a state cannot forget its last slot."""
+        raise AssertionError("a state cannot take slots back")
+
     def keep(self, rows: Tensor) -> None:
         """Select rows by index [B'], in that order."""
         self._layers = [tuple(tensor[rows] for tensor in layer) for layer in self._layers]

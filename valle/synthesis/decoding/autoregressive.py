@@ -38,6 +38,20 @@ class _ActiveUtterance:
     max_frames: int  # without the prefix
     is_complete: bool = False
 
+    def sample(self, logits: Tensor, guesses: Sequence[list[int]], stop: int) -> int:
+        """Sample groups from logits [n, group, V] as long as the guess of each was right.
+
+        The logits after the first are those after each guess. Returns how many of them were used, 0 at the end of the
+        speech. So the frames, and the random numbers they need, are those of decoding without guesses.
+        """
+        group = logits.shape[1]
+        for used, group_logits in enumerate(logits, 1):
+            if not self.sample_group(group_logits, stop):
+                return 0
+            if used > len(guesses) or self.frames[-group:] != guesses[used - 1]:
+                return used
+        return len(logits)
+
     def sample_group(self, logits: Tensor, stop: int) -> bool:
         """Sample the missing frames of the next group from its logits [group, V]; return whether speech continues."""
         # The prefix may end within a group, whose first frames are then known.
@@ -70,7 +84,10 @@ class _CachedRows:
             conditions += [condition.without_text() for condition in conditions]
         batch = speech_batch(model, Mode.AR, [condition.row(0, condition.prefix[:1]) for condition in conditions])
         self._cache = model.new_cache(batch.positions.shape[1] + _INITIAL_FRAMES)
-        self.logits = self._guided(model.prefill(batch, self._cache))  # [rows, group, V]
+        self._hidden: Tensor | None = None  # of the fed groups [rows, n, width]
+        self.guesses: list[list[list[int]]] = [[] for _ in utterances]
+        """Groups that are fed after the last drawn one: by row and guess, codes."""
+        self.logits = self._guided(model.prefill(batch, self._cache))[:, None]  # [rows, n, group, V]
 
     def _guided(self, logits: Tensor) -> Tensor:
         logits = logits.float()
@@ -84,15 +101,34 @@ class _CachedRows:
     def keep(self, rows: Sequence[int]) -> None:
         """Keep these rows only, in this order; a row may be repeated."""
         doubled = [*rows, *(len(self._options) + row for row in rows)] if self._is_guided else rows
-        self._cache.keep(torch.tensor(doubled, device=self.logits.device))
+        chosen = torch.tensor(doubled, device=self.logits.device)
+        self._cache.keep(chosen)
+        if self._hidden is not None:
+            self._hidden = self._hidden[chosen]
+        self.guesses = [self.guesses[row] for row in rows]
         self._options = [self._options[row] for row in rows]
 
+    def take_back(self, used: Tensor) -> None:
+        """Keep the first `used` [rows] of the groups that the last step fed, and guess what follows them."""
+        if self._hidden is None or self._model.lookahead is None:
+            return
+        used = self._double(used)
+        self._cache.shorten(self._hidden.shape[1] - used)
+        last = self._hidden[torch.arange(len(used), device=used.device), used - 1]
+        logits = self._guided(self._model.guess_logits(_LAYOUT, last))
+        self.guesses = logits[..., : self._model.config.stop].argmax(-1).tolist()
+
     def step(self, groups: Tensor, indices: Tensor) -> None:
-        """Feed the next group of codes [rows, group], which is group number `indices` [rows] of its target."""
-        copies = 2 if self._is_guided else 1
-        device = self.logits.device
-        codes, indices = groups.to(device).repeat(copies, 1), indices.to(device).repeat(copies)
-        self.logits = self._guided(self._model.step(_LAYOUT, codes, indices, self._cache))
+        """Feed groups of codes [rows, group], number `indices` [rows] of their targets, and the guesses after them."""
+        guesses = torch.tensor(self.guesses, dtype=torch.long)
+        fed = torch.cat([groups[:, None], guesses.view(len(groups), len(self.guesses[0]), groups.shape[1])], 1)
+        numbers = indices[:, None] + torch.arange(fed.shape[1])
+        self._hidden = self._model.append(_LAYOUT, self._double(fed), self._double(numbers), self._cache)
+        self.logits = self._guided(self._model.group_logits(_LAYOUT, self._hidden))
+
+    def _double(self, rows: Tensor) -> Tensor:
+        """Copy rows to the device of the model, twice when unconditional rows follow."""
+        return torch.cat([rows, rows] if self._is_guided else [rows]).to(self.logits.device)
 
 
 def _without_stop(logits: Tensor, stop: int) -> Tensor:
@@ -131,12 +167,14 @@ def _draw(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
     while True:
         # Sampling is many small operations per row, which a GPU runs slower than a CPU.
         logits = rows.logits.cpu()
-        kept = [row for row, index in enumerate(active) if states[index].sample_group(logits[row], stop)]
+        used = [states[index].sample(logits[row], rows.guesses[row], stop) for row, index in enumerate(active)]
+        kept = [row for row, count in enumerate(used) if count]
         if not kept:
             break
         if len(kept) < len(active):
             rows.keep(kept)
             active = [active[row] for row in kept]
+        rows.take_back(torch.tensor([used[row] for row in kept]))
         groups = torch.tensor([states[index].frames[-group:] for index in active])
         rows.step(groups, torch.tensor([len(states[index].frames) // group - 1 for index in active]))
     return [
@@ -167,7 +205,7 @@ def _search(model: ValleModel, utterance: Utterance) -> Decoded:
     beams = beam.start_beams(torch.from_numpy(condition.prefix[0].astype(np.int64)), options.beam)
     rows = _CachedRows(model, [utterance])
     while True:
-        logits = rows.logits[:, 0].cpu()
+        logits = rows.logits[:, 0, 0].cpu()
         if beams.histories.shape[1] - num_prefix < min_frames:
             logits = _without_stop(logits, stop)
         penalized = [
