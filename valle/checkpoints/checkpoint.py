@@ -7,6 +7,7 @@ that exists is complete; the card holds the hash of every other file, so damage 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -123,16 +124,21 @@ def read_weights(checkpoint: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def load_weights(checkpoint: Path, model: ValleModel, *, allow_new: Sequence[str] = ()) -> None:
-    """Copy the weights of a checkpoint into `model`, which may have new ones that start with a prefix of `allow_new`.
+def load_weights(
+    weights: Mapping[str, Tensor], checkpoint: Path, model: ValleModel, *, allow_new: Sequence[str] = ()
+) -> None:
+    """Copy the weights of a checkpoint into `model`, which may have others whose names match a pattern of `allow_new`.
 
-    Raises CheckpointError for unreadable weights and for other names or shapes.
+    Raises CheckpointError for other names or shapes.
     """
-    weights = read_weights(checkpoint)
     own = model.state_dict()
-    new = {name: own[name] for name in own if name not in weights and name.startswith(tuple(allow_new))}
+    new = {
+        name: own[name]
+        for name in own
+        if name not in weights and any(fnmatchcase(name, f"{pattern}*") for pattern in allow_new)
+    }
     try:
-        model.load_state_dict(weights | new)
+        model.load_state_dict({**weights, **new})
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise CheckpointError(f"The weights of {checkpoint} do not fit its card ({reason}).") from error
@@ -149,7 +155,7 @@ def load_model(checkpoint: Path, adapters: Mapping[str, Path] | None = None) -> 
     base = find_base(read_adapter(own)[0]) if own.exists() else checkpoint
     with torch.random.fork_rng(devices=[]):  # the random initial weights must not advance the caller's generator
         model = ValleModel(card.model)
-    load_weights(base, model)
+    load_weights(read_weights(base), base, model)
     files = {OWN_ADAPTER: own} if own.exists() else {}
     files |= adapters or {}
     if files:

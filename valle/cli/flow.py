@@ -6,7 +6,11 @@ Each flow is imported by its command alone, inside `prefect_session`.
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Annotated, Any
+
+import yaml
+from pydantic import ValidationError
 
 from flows.parameters import (
     CodecReportParameters,
@@ -20,11 +24,13 @@ from flows.parameters import (
     SegmentParameters,
     SelectParameters,
     SpeakersParameters,
+    SweepParameters,
     TrainCodecParameters,
     TrainParameters,
     TranscribeParameters,
 )
 from valle.cli.arguments import FIELDS, say
+from warehouse.errors import ConfigurationError
 
 
 def prepare(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
@@ -102,9 +108,31 @@ def select(*, options: Annotated[SelectParameters, FIELDS]) -> int:
 def train(*, options: Annotated[TrainParameters, FIELDS]) -> int:
     """Train a model on a training set."""
     with prefect_session(options):
-        from flows.train import train as flow
+        from flows.training.train import train as flow
 
         return show_result(flow(options))
+
+
+def sweep(file: Path, /, *, data: Path | None = None) -> int:
+    """Train the variants of a YAML file on the same rows and report them side by side."""
+    parameters = read_sweep(file, data)
+    with prefect_session(parameters):
+        from flows.training.sweep import sweep as flow
+
+        return show_result(flow(parameters))
+
+
+def read_sweep(file: Path, data: Path | None) -> SweepParameters:
+    """Read the parameters of a sweep. Raises ConfigurationError for a file without them."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        given = {} if data is None else {"data": data}
+        return SweepParameters.model_validate({**content, **given})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        raise ConfigurationError(f"The sweep in {file} cannot be read: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))} {p['msg']}".strip() for p in error.errors())
+        raise ConfigurationError(f"The sweep in {file} is refused: {problems}") from error
 
 
 def train_codec(*, options: Annotated[TrainCodecParameters, FIELDS]) -> int:

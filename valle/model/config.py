@@ -171,6 +171,8 @@ def preset(
     text_stride: float = 1.0,
     group: int = 1,
     dropout: float = 0.0,
+    depth: int = 0,
+    feed_forward: int = 0,
     trunk: TrunkName = "llama",
     experts: int = 0,
     router_loss: float = 0.01,
@@ -178,6 +180,8 @@ def preset(
     lookahead: int = 0,
 ) -> ModelConfig:
     """Build the configuration of a named size for a codec, a phoneme table and a set of languages.
+
+    `depth` and `feed_forward` replace those of the size, unless they are 0.
 
     Raises ConfigurationError for an unknown name, and for experts or heads that the trunk cannot have.
     """
@@ -196,9 +200,9 @@ def preset(
         num_symbols=num_symbols,
         languages=(UNKNOWN_LANGUAGE, *sorted(set(languages) - {UNKNOWN_LANGUAGE})),
         width=size.width,
-        depth=size.depth,
+        depth=depth or size.depth,
         heads=size.heads,
-        feed_forward=size.feed_forward,
+        feed_forward=feed_forward or size.feed_forward,
         text_stride=text_stride,
         group=group,
         dropout=dropout,

@@ -34,10 +34,19 @@ Forward = Callable[[ValleModel, Batch], Tensor]
 """Computes the logits of a batch with a model, in any precision."""
 
 
-def model_loss(model: ValleModel, batch: Batch, forward: Forward = ValleModel.__call__) -> LossReport:
+Mix = Callable[[Tensor, Tensor, Batch], Tensor]
+"""Mixes the summed loss of labels with another of the logits [M, V] of a batch."""
+
+
+def model_loss(
+    model: ValleModel, batch: Batch, forward: Forward = ValleModel.__call__, mix: Mix | None = None
+) -> LossReport:
     """Compute the loss of a batch; in training `total` includes that of guesses and routers, where there are any."""
-    report = sequence_loss(forward(model, batch), batch)
+    logits = forward(model, batch)
+    report = sequence_loss(logits, batch)
     total, router = report.total, model.trunk.router_report()
+    if mix is not None:
+        total = mix(total, logits, batch)
     if model.training and model.lookahead_loss is not None:
         total = total + model.lookahead_loss
     if router is not None:  # per label, as the rest of the sum

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 import torch
@@ -15,8 +16,13 @@ from valle.model.adapters.options import match_names
 from valle.model.code_initialization import init_code_embeddings
 from valle.model.config import ModelConfig, find_size, preset, size_of
 from valle.model.valle import ValleModel
+from valle.training.growth import grow_weights
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
+
+_OF_THE_BASE = ("depth", "feed_forward", "trunk", "experts", "kv_heads", "group", "lookahead")
+"""Options of the model that a checkpoint to start from decides, or that it can grow into."""
+_TABLES = ("ids.weight", "prompt_codes.weight", "target_codes.weight", "separator")
 
 
 def model_config(
@@ -33,9 +39,13 @@ def model_config(
         return _based_on(read_card(options.start_from).model, options, languages)
     if resumed is not None and resumed.options.get("start_from"):
         return _based_on(resumed.model, options, languages)
+    teacher = options.distillation.teacher
+    taught = read_card(teacher).model if teacher is not None else None
     num_symbols = max(1, pc.sum(pc.list_value_length(items["symbols"])).as_py() or 0)
     num_frames = pc.sum(items["num_frames"]).as_py() or 0
     stride = max(0.01, round(num_frames / num_symbols, 2)) if resumed is None else resumed.model.text_stride
+    if taught is not None:  # positions and outputs must be those of the teacher
+        stride, languages = taught.text_stride, list(taught.languages)
     card = training_set.card
     return preset(
         options.model,
@@ -45,6 +55,8 @@ def model_config(
         text_stride=stride,
         group=options.group,
         dropout=options.dropout,
+        depth=options.depth,
+        feed_forward=options.feed_forward,
         trunk=options.trunk,
         experts=options.experts,
         router_loss=options.router_loss,
@@ -54,22 +66,35 @@ def model_config(
 
 
 def _based_on(config: ModelConfig, options: TrainOptions, languages: Sequence[str]) -> ModelConfig:
-    """Return the configuration of a run on a base: the base's, and what may be added to its weights.
+    """Return the configuration of a run on a base: the base's, with what may be added to its weights.
 
-    Raises CheckpointError when options or languages are not those of the base.
+    Raises CheckpointError when options or languages contradict the base.
     """
-    names = ("model", "trunk", "experts", "kv_heads", "group")
-    given = {name: getattr(options, name) for name in names if name in _given(options)}
-    is_other_size = "model" in given and size_of(config) != find_size(given["model"])
-    if is_other_size or any(getattr(config, name) != given[name] for name in given if name != "model"):
-        shown = " and ".join(f"{name} {value}" for name, value in given.items())
-        raise CheckpointError(f"The checkpoint that the run starts from has another {shown}; leave them out.")
     if unknown := sorted(set(languages) - set(config.languages)):
         raise CheckpointError(
             f"The checkpoint that the run starts from has no language {', '.join(unknown)}; select others, or train "
             "without start_from."
         )
-    return config.model_copy(update={"dropout": options.dropout, "lookahead": options.lookahead or config.lookahead})
+    given = _given(options)
+    wanted = {name: getattr(options, name) for name in _OF_THE_BASE if name in given}
+    size = {"model": options.model} if "model" in given and find_size(options.model) != size_of(config) else {}
+    other = size | {name: value for name, value in wanted.items() if not _may_become(name, config, value)}
+    if other:
+        shown = " and ".join(f"{name} {value}" for name, value in other.items())
+        raise CheckpointError(f"The checkpoint that the run starts from has another {shown}; leave them out.")
+    return config.model_copy(update={"dropout": options.dropout, **wanted})
+
+
+def _may_become(name: str, config: ModelConfig, value: Any) -> bool:
+    """Return whether the weights of a base can be used for another value of an option, as `grow_weights` does."""
+    before = getattr(config, name)
+    grows = {
+        "depth": lambda: value > config.depth,
+        "trunk": lambda: (before, value) == ("llama", "mixtral"),
+        "experts": lambda: not before,
+        "lookahead": lambda: not before,
+    }
+    return bool(before == value or (name in grows and grows[name]()))
 
 
 def _given(options: TrainOptions) -> set[str]:
@@ -108,8 +133,7 @@ def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptio
     """
     spec = training_set.card.codec
     if options.start_from is not None:
-        check_card(read_card(options.start_from), options.start_from, model.config, training_set)
-        load_weights(options.start_from, model, allow_new=("lookahead.",))
+        _start_from(options.start_from, model, training_set)
     elif options.init_code_embeddings == "codec":
         codec = open_codec(spec.name)
         if codec.spec != spec:
@@ -118,13 +142,40 @@ def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptio
                 "init_code_embeddings to random."
             )
         init_code_embeddings(model, torch.from_numpy(codec.codebooks), seed=options.seed)
+    if options.embeddings_from is not None:
+        _copy_tables(options.embeddings_from, model, training_set)
+
+
+def _start_from(checkpoint: Path, model: ValleModel, training_set: TrainingSet) -> None:
+    card = read_card(checkpoint)
+    check_card(card, checkpoint, model.config.model_copy(update=_grown(card.model)), training_set)
+    weights = grow_weights(read_weights(checkpoint), card.model, model.config)
+    load_weights(weights, checkpoint, model, allow_new=("lookahead.", "trunk.blocks.*.router."))
+
+
+def _grown(before: ModelConfig) -> dict[str, Any]:
+    """Return the fields in which a model may have grown, with their values before."""
+    return {name: getattr(before, name) for name in ("depth", "trunk", "experts", "lookahead", "router_loss")}
+
+
+def _copy_tables(checkpoint: Path, model: ValleModel, training_set: TrainingSet) -> None:
+    """Copy the tables of ids and codes of a model with any trunk. Raises CheckpointError for other shapes."""
+    card, weights, own = read_card(checkpoint), read_weights(checkpoint), model.state_dict()
+    if (card.codec, card.phoneme_symbols) != (training_set.card.codec, training_set.card.phoneme_symbols):
+        raise CheckpointError(f"The tables of {checkpoint} are for another codec or phoneme table; choose another.")
+    for name in _TABLES:
+        if weights[name].shape != own[name].shape:
+            raise CheckpointError(
+                f"{name} of {checkpoint} has the shape {tuple(weights[name].shape)}, this model "
+                f"{tuple(own[name].shape)}; choose a checkpoint of the same width, group and languages."
+            )
+        own[name].copy_(weights[name])
 
 
 def check_card(card: CheckpointCard, checkpoint: Path, config: ModelConfig, training_set: TrainingSet) -> None:
     """Compare a checkpoint with a run. Raises CheckpointError for another model, codec or phoneme table."""
-    # Dropout changes training, not the shapes of the weights, and heads for guesses are added to them.
-    added = {"lookahead": config.lookahead} if not card.model.lookahead else {}
-    model = card.model.model_copy(update={"dropout": config.dropout, **added})
+    # Dropout changes training, not the shapes of the weights.
+    model = card.model.model_copy(update={"dropout": config.dropout})
     pairs = {
         "model": (model, config),
         "codec": (card.codec, training_set.card.codec),

@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,10 +34,12 @@ from valle.training.data import open_data
 from valle.training.engines.engine import Engine
 from valle.training.engines.schedule import learning_rate
 from valle.training.engines.selection import open_engine
-from valle.training.examples import speak_examples
 from valle.training.initialization import base_hash, check_card, choose_trained, initialize, model_config
-from valle.training.metrics import MetricsFile, Window
 from valle.training.options import TrainOptions
+from valle.training.reports.examples import speak_examples
+from valle.training.reports.metrics import MetricsFile, Window
+from valle.training.reports.profiler import StepProfiler
+from valle.training.reports.trackers import Trackers
 from valle.training.resume import ResumePoint, check_options, find_resume_point
 from warehouse.errors import CheckpointError, TrainingError
 
@@ -70,6 +73,7 @@ class _Progress:
     step: int = 0
     cursor: Cursor = field(default_factory=Cursor)
     seconds: float = 0.0  # of earlier processes of the run and this one
+    tokens: int = 0  # slots trained on by all ranks
     last_saved: int | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
@@ -90,12 +94,14 @@ class _Run:
         if resume_point is not None:
             self._check_resume_point(resume_point)
         self.data = open_data(self.training_set, self.config, options)
+        self.num_parameters = 0
         self.engine = self._open_engine(is_new=resume_point is None)
         self.progress = _Progress() if resume_point is None else self._resume(resume_point)
         if self.engine.rank == 0:
             remove_temporary_directories(options.run_dir)
         self.last_batch: Batch | None = None  # of this process
         self.checked_step = self.progress.step
+        self.trackers = Trackers(options if self.engine.rank == 0 else None, step=self.progress.step)
         self.metrics_file = MetricsFile(options.run_dir / "metrics.jsonl", step=self.progress.step)
 
     def _open_engine(self, *, is_new: bool) -> Engine:
@@ -105,6 +111,7 @@ class _Run:
         if is_new or self.options.lora.rank:
             initialize(model, self.training_set, self.options)
         choose_trained(model, self.options)
+        self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
         return open_engine(model, self.options)
 
     def _check_resume_point(self, point: ResumePoint) -> None:
@@ -135,7 +142,8 @@ class _Run:
             for damaged in point.damaged:
                 log.warning("The damaged checkpoint is now called %s.", set_aside(damaged))
         log.info("Run %s continues at step %d.", card.run_id, card.step)
-        return _Progress(card.step, card.cursor, card.seconds, card.step, card.metrics)
+        tokens = int(card.metrics.get("tokens", 0))
+        return _Progress(card.step, card.cursor, card.seconds, tokens, card.step, card.metrics)
 
     def run(self, flag: StopFlag) -> str:
         """Train until there is a reason to stop, and return it."""
@@ -143,9 +151,17 @@ class _Run:
         batches = self.data.batches(
             progress.cursor, rank=engine.rank, world_size=engine.world_size, prefetch=options.prefetch
         )
-        window = Window()
+        # The thread of the batches would keep the process alive.
+        with closing(batches), closing(self.trackers):
+            reason = self._steps(batches, flag)
+        self._save()
+        return reason
+
+    def _steps(self, batches: _Batches, flag: StopFlag) -> str:
+        """Step until there is a reason to stop, and return it."""
+        options, progress, engine, window = self.options, self.progress, self.engine, Window()
         began, earlier_seconds = time.monotonic(), progress.seconds
-        try:
+        with StepProfiler(options.profile_steps if engine.rank == 0 else 0, options.run_dir / "profile") as profiler:
             while True:
                 typed = self.commands.poll() if engine.rank == 0 else []
                 if engine.sum("save" in typed):
@@ -155,13 +171,11 @@ class _Run:
                     break
                 started = time.monotonic()
                 self._step(batches, window)
+                profiler.step()
                 now = time.monotonic()
                 window.seconds += now - started
                 progress.seconds = earlier_seconds + now - began
                 window = self._report_step(window)
-        finally:
-            batches.close()  # the thread would keep the process alive
-        self._save()
         return reason
 
     def _reason_to_stop(self, flag: StopFlag, typed: list[str], seconds: float) -> str:
@@ -258,10 +272,13 @@ class _Run:
     def _log(self, window: Window) -> None:
         progress, options = self.progress, self.options
         seconds_per_step = window.seconds / max(window.steps, 1)
+        progress.tokens += round(self.engine.sum(window.tokens))
         line = {
             "step": progress.step,
             "max_steps": options.max_steps,
             "epoch": progress.cursor.epoch,
+            "tokens": progress.tokens,
+            "parameters": self.num_parameters,
             **window.quality(),
             **window.experts(),
             **window.speed(),
@@ -291,6 +308,7 @@ class _Run:
         self.progress.metrics = {**self.progress.metrics, **line}
         if self.engine.rank == 0:
             self.metrics_file.write(line)
+            self.trackers.log(line)
             if self.on_step is not None:
                 self.on_step(line)
 

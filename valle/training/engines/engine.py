@@ -10,11 +10,12 @@ from valle.model.batch import Batch
 from valle.model.loss import LossReport, model_loss
 from valle.model.valle import ValleModel
 from valle.state_files import to_device
+from valle.training.distillation import Teacher
 from valle.training.engines.optimizer import evaluation_weights, load_optimizer_state, make_average, make_optimizer
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError
 
-_HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16}
 
 
 class Engine(Protocol):
@@ -81,6 +82,9 @@ class PlainEngine:
     world_size = 1
 
     def __init__(self, model: ValleModel, options: TrainOptions) -> None:
+        teacher = options.distillation.teacher
+        device = torch.device(options.device)
+        self._mix = Teacher(teacher, model.config, options.distillation).to(device).mix if teacher else None
         self._device = torch.device(options.device)
         self._model = model.to(self._device)
         self._optimizer = make_optimizer(model, options)
@@ -92,7 +96,7 @@ class PlainEngine:
     def accumulate(self, batch: Batch, divisor: float) -> LossReport:
         """See `Engine`."""
         self._model.train()
-        report = model_loss(self._model, batch.to(self._device), self._forward)
+        report = model_loss(self._model, batch.to(self._device), self._forward, self._mix)
         torch.autograd.backward(self._scaler.scale(report.total / divisor))
         return report
 
