@@ -15,6 +15,7 @@ from flows.evaluate import evaluate
 from flows.parameters import EvaluateParameters, SweepParameters, SweepRun, TrainParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
+from flows.runtime.where import call
 from flows.training.train import train
 from valle.data_root import DataRoot
 from valle.reporting import Plot, Report, markdown_rows, write_text
@@ -31,17 +32,18 @@ def sweep(parameters: SweepParameters) -> Report:
     runs = parameters.runs()
     for number, run in enumerate(runs, 1):
         notify("sweep %s: run %d of %d, %s", parameters.name, number, len(runs), run.name)
-        train(
+        call(
+            train,
             TrainParameters(
                 data=parameters.data,
                 training_set=parameters.training_set,
                 run=run.name,
                 options=run.options,
                 evaluate=False,
-            )
+            ),
         )
         if parameters.evaluate:
-            evaluate(EvaluateParameters(data=parameters.data, run=run.name, count=parameters.count))
+            call(evaluate, EvaluateParameters(data=parameters.data, run=run.name, count=parameters.count))
     return _report(parameters, runs)
 
 

@@ -48,11 +48,20 @@ class ValleModel(nn.Module):
         """Summed loss of the guesses of the last forward in training."""
         self.adapters = Adapters()
 
-    def forward(self, batch: Batch, cache: DecodingCache | None = None) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """Compute the logits of every predicted element, [M, outputs of the layout's head].
 
-        The last output of an AR row is the stop. An empty `cache` is filled; only causal rows may have one.
+        The last output of an AR row is the stop.
         """
+        layout, hidden = batch.layout, self._hidden(batch)
+        if self.lookahead is not None and self.training:
+            is_guessed = layout.mode is Mode.AR and batch.labels is not None
+            loss = self.lookahead.loss(hidden, batch, self.heads, self.config.group) if is_guessed else None
+            self.lookahead_loss = self.lookahead.no_loss() if loss is None else loss
+        return self.heads(layout.head, hidden, batch.heads)
+
+    def _hidden(self, batch: Batch, cache: DecodingCache | None = None) -> Tensor:
+        """Compute the hidden state of every predicted element, [M, width], and fill an empty `cache` of causal rows."""
         layout = batch.layout
         assert cache is None or layout.mask is MaskKind.CAUSAL, "only causal rows can be cached"
         rows, longest = batch.positions.shape
@@ -65,13 +74,8 @@ class ValleModel(nn.Module):
         pieces += self._empty_codes(batch.separators)
         grid = pieces[0].new_zeros(rows * longest, self.config.width)
         x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces)).view(rows, longest, -1)
-        mask = Mask(layout.mask, batch.row_lengths if batch.is_padded else None)
-        hidden = self.trunk(x, mask, batch.positions, cache, codebooks).flatten(0, 1)[batch.predictions]
-        if self.lookahead is not None and self.training:
-            is_guessed = layout.mode is Mode.AR and batch.labels is not None
-            loss = self.lookahead.loss(hidden, batch, self.heads, self.config.group) if is_guessed else None
-            self.lookahead_loss = self.lookahead.no_loss() if loss is None else loss
-        return self.heads(layout.head, hidden, batch.heads)
+        mask = Mask(self.config.mask_of_rows(layout), batch.row_lengths if batch.is_padded else None)
+        return self.trunk(x, mask, batch.positions, cache, codebooks).flatten(0, 1)[batch.predictions]
 
     def new_cache(self, capacity: int = 0) -> DecodingCache:
         """Return an empty cache for causal rows, with room for `capacity` slots."""
@@ -79,9 +83,11 @@ class ValleModel(nn.Module):
 
     def prefill(self, batch: Batch, cache: DecodingCache) -> Tensor:
         """Fill `cache` with causal rows and compute the logits of their next elements, [B, group, outputs]."""
-        logits = self(batch, cache)
-        group = torch.arange(self.config.group_of(batch.layout), device=logits.device)
-        return logits[batch.last_predictions[:, None] + group]
+        return self.group_logits(batch.layout, self.read(batch, cache))
+
+    def read(self, batch: Batch, cache: DecodingCache) -> Tensor:
+        """Fill `cache` with causal rows; returns the state that predicts the next element of each, [B, width]."""
+        return self._hidden(batch, cache)[batch.last_predictions]
 
     def step(self, layout: Layout, elements: Tensor, indices: Tensor, cache: DecodingCache) -> Tensor:
         """Append an element to each row, ids [B] or a group of codes [B, group], and predict the one after it.
@@ -103,8 +109,9 @@ class ValleModel(nn.Module):
         else:
             codes = elements.flatten(0, 1)
             counts = codes.new_full((len(codes),), codes.shape[1])
-            x = self.target_codes(codes, counts, self.config.first_table(output.table))
-        positions = indices * self.config.position_stride.of(output)
+            tables = torch.arange(codes.shape[1], device=codes.device) + self.config.first_table(output.table)
+            x = self.target_codes(codes, counts, tables)
+        positions = self._next_positions(layout, indices, cache)
         x = x.unflatten(0, indices.shape)
         return self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache, codebooks)
 
@@ -133,14 +140,22 @@ class ValleModel(nn.Module):
             raise RuntimeError("its parameters are others")
         self.load_state_dict(state, strict=False)
 
+    def _next_positions(self, layout: Layout, indices: Tensor, cache: DecodingCache) -> Tensor:
+        """Return the positions [B, n] of elements number `indices` [B, n] of each output."""
+        stride = self.config.position_stride
+        if stride.restarts:
+            return (indices + stride.num_begin(layout)) * stride.of(layout.output)
+        assert cache.lengths is not None, "a step needs a prefill"
+        return cache.lengths[:, None] + torch.arange(indices.shape[1], device=indices.device)
+
     def _embed(self, field: LayoutField, batch: Batch) -> Tensor:
         elements = batch.elements[field.name]
         if field.codebooks is None:
             return self.ids(field.table, elements)
-        tables = self.prompt_codes if field.table is Table.PROMPT_CODES else self.target_codes
-        return tables(elements, batch.counts[field.name], self.config.first_table(field.table))
+        embed = self.prompt_codes if self.config.is_prompt(field) else self.target_codes
+        return embed(elements, batch.counts[field.name], batch.tables[field.name])
 
     def _empty_codes(self, like: Tensor) -> list[Tensor]:
         """Embed no codes with each code table, so that tasks without codes give the tables a gradient of zeros."""
-        codes = like.new_zeros(0, 1)
-        return [tables(codes, like.new_zeros(0)) for tables in (self.prompt_codes, self.target_codes)]
+        codes, none = like.new_zeros(0, 1), like.new_zeros(1)
+        return [embed(codes, like.new_zeros(0), none) for embed in (self.prompt_codes, self.target_codes)]

@@ -16,6 +16,8 @@ from valle.model.adapters.options import match_names
 from valle.model.code_initialization import init_code_embeddings
 from valle.model.config import ModelConfig, find_size, preset, size_of
 from valle.model.valle import ValleModel
+from valle.phonemes import PhonemeTable
+from valle.phonemes.pieces import AnyTable
 from valle.training.growth import grow_weights
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
@@ -126,6 +128,12 @@ def choose_trained(model: ValleModel, options: TrainOptions) -> None:
         raise ConfigurationError("Every parameter is frozen; leave one out of freeze.")
 
 
+def phoneme_table_of(training_set: TrainingSet, earlier: Path | None) -> AnyTable:
+    """Return the phoneme table of a run: that of the training set, or of imported weights that it continues."""
+    card = None if earlier is None else read_card(earlier)
+    return card.phoneme_table if card and card.phoneme_strings else PhonemeTable(training_set.card.phoneme_symbols)
+
+
 def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptions) -> None:
     """Replace the random weights of a new run: by a checkpoint's, or those of codes by the codec's vectors.
 
@@ -148,7 +156,8 @@ def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptio
 
 def _start_from(checkpoint: Path, model: ValleModel, training_set: TrainingSet) -> None:
     card = read_card(checkpoint)
-    check_card(card, checkpoint, model.config.model_copy(update=_grown(card.model)), training_set)
+    table = phoneme_table_of(training_set, checkpoint)
+    check_card(card, checkpoint, model.config.model_copy(update=_grown(card.model)), training_set, table)
     weights = grow_weights(read_weights(checkpoint), card.model, model.config)
     load_weights(weights, checkpoint, model, allow_new=("lookahead.", "trunk.blocks.*.router."))
 
@@ -172,14 +181,16 @@ def _copy_tables(checkpoint: Path, model: ValleModel, training_set: TrainingSet)
         own[name].copy_(weights[name])
 
 
-def check_card(card: CheckpointCard, checkpoint: Path, config: ModelConfig, training_set: TrainingSet) -> None:
+def check_card(
+    card: CheckpointCard, checkpoint: Path, config: ModelConfig, training_set: TrainingSet, table: AnyTable
+) -> None:
     """Compare a checkpoint with a run. Raises CheckpointError for another model, codec or phoneme table."""
     # Dropout changes training, not the shapes of the weights.
     model = card.model.model_copy(update={"dropout": config.dropout})
     pairs = {
         "model": (model, config),
         "codec": (card.codec, training_set.card.codec),
-        "phoneme table": (card.phoneme_symbols, training_set.card.phoneme_symbols),
+        "phoneme table": (card.phoneme_symbols[: len(table)], table.symbols),
     }
     for name, (found, expected) in pairs.items():
         if found != expected:

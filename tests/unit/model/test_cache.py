@@ -83,4 +83,4 @@ def test_a_nar_batch_cannot_be_cached():
     model = small_model()
     batch = speech(Mode.NAR, [random_row(np.random.default_rng(0), codebook=2)])
     with pytest.raises(AssertionError):
-        model(batch, model.new_cache())
+        model.prefill(batch, model.new_cache())

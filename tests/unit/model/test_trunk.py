@@ -13,21 +13,18 @@ from valle.model.trunks.registry import TRUNKS, make_trunk
 from warehouse.errors import ConfigurationError
 
 
-def trunk_of(name, **changes):
+def trunk_of(name, kernel=AttentionKernel.SDPA, **changes):
     torch.manual_seed(0)
     config = small_config(width=WIDTH, trunk=name, experts=8 if name == "mixtral" else 0).model_copy(update=changes)
-    return make_trunk(config).eval()
-
-
-def with_flex_attention():
-    trunk = trunk_of("llama")
-    trunk.kernel = AttentionKernel.FLEX
+    trunk = make_trunk(config).eval()
+    trunk.kernel = kernel
     return trunk
 
 
 CASES = {
     **{name: partial(trunk_of, name) for name in TRUNKS},
-    "llama, flex attention": with_flex_attention,
+    "llama, flex attention": partial(trunk_of, "llama", AttentionKernel.FLEX),
+    "llama, matrix products": partial(trunk_of, "llama", AttentionKernel.MATMUL),
     "llama, grouped queries": partial(trunk_of, "llama", kv_heads=1),
     "retnet, experts": partial(trunk_of, "retnet", experts=4),
 }
@@ -130,20 +127,34 @@ def test_positions_matter_for_every_trunk(name):
 
 
 @pytest.mark.parametrize("kind", list(MaskKind))
-def test_both_kernels_of_attention_see_the_same(kind):
-    torch.manual_seed(0)
-    trunk = trunk_of("llama")
+@pytest.mark.parametrize("kv_heads", [0, 1])
+@pytest.mark.parametrize("kernel", [AttentionKernel.FLEX, AttentionKernel.MATMUL])
+def test_all_kernels_of_attention_see_the_same(kernel, kv_heads, kind):
+    trunk = trunk_of("llama", kv_heads=kv_heads)
     x, positions = inputs(rows=3)
     lengths = torch.tensor([LENGTH, 7, 2])
-    by_kernel = []
-    for kernel in AttentionKernel:
-        trunk.kernel = kernel
-        by_kernel.append(run(trunk, x, positions, kind, lengths))
+    expected = run(trunk, x, positions, kind, lengths)
+    trunk.kernel = kernel
+    hidden = run(trunk, x, positions, kind, lengths)
     for row, length in enumerate(lengths):
-        torch.testing.assert_close(by_kernel[0][row, :length], by_kernel[1][row, :length], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(hidden[row, :length], expected[row, :length], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", list(MaskKind))
+def test_matrix_products_learn_as_the_fused_kernel_does(kind):
+    gradients = []
+    for kernel in (AttentionKernel.SDPA, AttentionKernel.MATMUL):
+        trunk = trunk_of("llama", kernel).train()
+        x, positions = inputs(rows=3)
+        hidden = trunk(x, Mask(kind, torch.tensor([LENGTH, 7, 2])), positions)
+        (hidden[0].square().sum() + hidden[2, :2].square().sum()).backward()
+        gradients.append([parameter.grad for parameter in trunk.parameters()])
+    assert any(gradient.abs().max() > 0.1 for gradient in gradients[0])
+    for expected, gradient in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-3)
 
 
 def test_flex_attention_says_that_it_cannot_learn_on_a_cpu():
     x, positions = inputs()
     with pytest.raises(ConfigurationError, match="leave `attention` at sdpa"):
-        with_flex_attention()(x, Mask(MaskKind.FULL, None), positions)
+        trunk_of("llama", AttentionKernel.FLEX)(x, Mask(MaskKind.FULL, None), positions)

@@ -25,7 +25,7 @@ def test_tensorboard_has_the_metrics_of_a_run_and_the_profiler_its_updates(optio
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
 def test_other_trackers_write_offline_below_the_run(options, name, monkeypatch):
-    pytest.importorskip(name)
+    pytest.importorskip(name, exc_type=ImportError)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     trackers = Trackers(options.model_copy(update={"trackers": (name,)}), step=0)
     for step in (1, 2):

@@ -1,6 +1,6 @@
 """The protocol of trunks and of the caches of their causal rows."""
 
-from typing import Protocol
+from typing import Protocol, Self
 
 from torch import Tensor
 
@@ -14,6 +14,13 @@ class DecodingCache(Protocol):
     @property
     def is_empty(self) -> bool:
         """Return whether nothing has been written."""
+
+    @property
+    def lengths(self) -> Tensor | None:
+        """Return the slots that each row has, [B]; None while it is empty."""
+
+    def join(self, other: Self) -> None:
+        """Append the rows of another filled cache of the same trunk."""
 
     def shorten(self, columns: Tensor) -> None:
         """Take back the last `columns` [B] slots of each row; a recurrent trunk cannot."""

@@ -15,6 +15,7 @@ from valle.model.cache import Cache
 from valle.model.config import ModelConfig
 from valle.model.trunks.bit_linear import BitLinear
 from valle.model.trunks.experts import ExpertsMlp, RouterReport, mean_report
+from valle.model.trunks.recurrence import StateCache
 
 Rotate = Callable[[Tensor], Tensor]
 """Rotates queries or keys [B, heads, L, size] by their positions."""
@@ -84,11 +85,12 @@ class GatedMlp(nn.Module):
         super().__init__()
         self.inputs = linear(config, config.width, 2 * config.feed_forward)
         self.output = linear(config, config.feed_forward, config.width)
+        self.activate = functional.gelu if config.activation == "gelu" else functional.silu
 
     def forward(self, x: Tensor, mask: Mask) -> Tensor:
         """Compute the MLP of x [B, L, width]."""
         gate, up = self.inputs(x).chunk(2, dim=-1)
-        return self.output(functional.silu(gate) * up)
+        return self.output(self.activate(gate) * up)
 
 
 def make_mlp(config: ModelConfig) -> nn.Module:
@@ -141,7 +143,7 @@ def row_lengths(x: Tensor, mask: Mask) -> Tensor:
     return mask.lengths if mask.lengths is not None else torch.full((x.shape[0],), x.shape[1], device=x.device)
 
 
-def grow(cache: Cache | None, x: Tensor, mask: Mask) -> None:
+def grow(cache: Cache | StateCache | None, x: Tensor, mask: Mask) -> None:
     """Count the slots that a pass has written."""
     if cache is not None:
         cache.grow(row_lengths(x, mask) if cache.lengths is None else cache.lengths + x.shape[1])

@@ -15,7 +15,7 @@ from valle.model.attention import Mask
 from valle.model.config import ModelConfig
 from valle.model.layout import MaskKind
 from valle.model.trunks import recurrence
-from valle.model.trunks.blocks import Stack, linear, row_lengths
+from valle.model.trunks.blocks import Stack, grow, linear, row_lengths
 from valle.model.trunks.recurrence import StateCache
 from valle.model.trunks.transformer import sinusoids
 
@@ -103,4 +103,6 @@ class MambaTrunk(Stack):
     ) -> Tensor:
         """Compute the hidden states of x; see `Trunk`."""
         x = x + sinusoids(positions, x.shape[-1]).to(x.dtype)
-        return self.norm(self.run(x, mask, cache))
+        hidden = self.run(x, mask, cache)
+        grow(cache, x, mask)
+        return self.norm(hidden)

@@ -79,6 +79,7 @@ class StateCache:
 
     def __init__(self, depth: int) -> None:
         self._layers: list[tuple[Tensor, ...]] = [()] * depth
+        self.lengths: Tensor | None = None  # [B], slots of each row
 
     @property
     def is_empty(self) -> bool:
@@ -93,12 +94,26 @@ class StateCache:
         """Replace the tensors of a layer, each [B, ...]."""
         self._layers[layer] = tensors
 
+    def grow(self, lengths: Tensor) -> None:
+        """Set the number of slots of each row, [B]."""
+        self.lengths = lengths
+
+    def join(self, other: "StateCache") -> None:
+        """Append the rows of another filled cache of the same trunk."""
+        assert self.lengths is not None, "rows join a filled cache"
+        assert other.lengths is not None, "the rows that join have a prefill"
+        pairs = zip(self._layers, other._layers, strict=True)
+        self._layers = [tuple(torch.cat(both) for both in zip(mine, theirs, strict=True)) for mine, theirs in pairs]
+        self.lengths = torch.cat([self.lengths, other.lengths])
+
     def shorten(self, columns: Tensor) -> None:
         """Refuse: a state cannot forget its last slot."""
         raise AssertionError("a state cannot take slots back")
 
     def keep(self, rows: Tensor) -> None:
         """Select rows by index [B'], in that order."""
+        assert self.lengths is not None, "nothing to keep"
+        self.lengths = self.lengths[rows]
         self._layers = [tuple(tensor[rows] for tensor in layer) for layer in self._layers]
 
     @property

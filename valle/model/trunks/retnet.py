@@ -12,7 +12,7 @@ from valle.model.attention import Mask
 from valle.model.config import ModelConfig
 from valle.model.layout import MaskKind
 from valle.model.trunks import recurrence
-from valle.model.trunks.blocks import Rotation, Stack, linear, make_mlp, row_lengths
+from valle.model.trunks.blocks import Rotation, Stack, grow, linear, make_mlp, row_lengths
 from valle.model.trunks.recurrence import StateCache
 
 _VALUE_FACTOR = 2
@@ -91,4 +91,6 @@ class RetNetTrunk(Stack):
         codebooks: Tensor | None = None,
     ) -> Tensor:
         """Compute the hidden states of x; see `Trunk`."""
-        return self.norm(self.run(x, Rotation.at(positions, self.head_size, self.rope_base), mask, cache))
+        hidden = self.run(x, Rotation.at(positions, self.head_size, self.rope_base), mask, cache)
+        grow(cache, x, mask)
+        return self.norm(hidden)
