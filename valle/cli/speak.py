@@ -13,7 +13,14 @@ from pydantic import BaseModel, ConfigDict
 
 from valle.cli.arguments import FIELDS, CommandLineError, say
 from valle.cli.terminal import SentenceProgress
-from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions, StreamOptions, read_sampling
+from valle.synthesis.options import (
+    BestOfOptions,
+    LongFormOptions,
+    Precision,
+    SamplingOptions,
+    StreamOptions,
+    read_sampling,
+)
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -57,6 +64,8 @@ class SpeakOptions(BaseModel):
     `--lora a.safetensors --lora b.safetensors=0.5`."""
     device: str = "cpu"
     """Torch device."""
+    precision: Precision = "fp32"
+    """Number type of the weights: fp32, or bf16 or fp16 for half of the memory."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
     sampling: SamplingOptions | None = None
@@ -96,7 +105,9 @@ def speak(
     from valle.backends.registry import Backends
     from valle.synthesis.synthesizer import Synthesizer
 
-    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), read_adapters(options.lora))
+    synthesizer = Synthesizer.load(
+        checkpoint, Backends(device=options.device), read_adapters(options.lora), options.precision
+    )
     prompt = _read_prompt(options, synthesizer)
     sampling = (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
     return _write(_speak(synthesizer, text, prompt, sampling, options), options, synthesizer.codec.spec.sample_rate)

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from valle.audio import Audio, Samples, resample
 from valle.backends.registry import Backends
@@ -20,10 +21,12 @@ from valle.process import torch_device
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.tokens import transcribe_codes
-from valle.synthesis.options import DEFAULT_SAMPLING, SamplingOptions
+from valle.synthesis.options import DEFAULT_SAMPLING, Precision, SamplingOptions
 from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS
 from warehouse.errors import CheckpointError, ConfigurationError
+
+_TYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,14 @@ class Synthesizer:
         return self.card.phoneme_table
 
     @classmethod
-    def load(cls, checkpoint: Path, backends: Backends, adapters: Sequence[tuple[Path, float]] = ()) -> "Synthesizer":
-        """Open a checkpoint directory, and files of adapters with their strengths.
+    def load(
+        cls,
+        checkpoint: Path,
+        backends: Backends,
+        adapters: Sequence[tuple[Path, float]] = (),
+        precision: Precision = "fp32",
+    ) -> "Synthesizer":
+        """Open a checkpoint directory, and files of adapters with their strengths; weights get the `precision`.
 
         An adapter is named after the run that trained it. Raises CheckpointError when there is no checkpoint, when
         another revision of its codec is installed and for an adapter of another checkpoint, and ConfigurationError for
@@ -101,7 +110,9 @@ class Synthesizer:
                 f"{checkpoint} was trained on codes of {card.codec.label}, but "
                 f"{codec.spec.label} is installed; quantize and train again, or install the other."
             )
-        return cls(model.to(device), card, codec, backends, {**model.adapters.strengths, **strengths})
+        return cls(
+            model.to(device, _TYPES[precision]), card, codec, backends, {**model.adapters.strengths, **strengths}
+        )
 
     def speak(
         self,

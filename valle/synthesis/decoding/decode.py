@@ -9,6 +9,7 @@ from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.masked import decode_masked
+from valle.synthesis.decoding.refine import refine
 from valle.synthesis.decoding.rest import Span, decode_rest, rest_generator
 from valle.synthesis.options import SamplingOptions
 
@@ -27,6 +28,10 @@ def decode(model: ValleModel, conditions: Sequence[Condition], options: Sequence
     )
 
 
+def _refined(model: ValleModel, pairs: Sequence[tuple[Utterance, Decoded]]) -> list[Decoded]:
+    return refine(model, [utterance for utterance, _ in pairs], [decoded for _, decoded in pairs])
+
+
 def _decode_group(
     model: ValleModel, utterances: Sequence[Utterance], *, decoding: str, adapters: Mapping[str, float]
 ) -> list[Decoded]:
@@ -34,6 +39,11 @@ def _decode_group(
     decode_first = decode_autoregressively if decoding == "ar" else decode_masked
     with model.adapters.using(adapters):
         first = decode_first(model, utterances)
+        first = apply_by_group(
+            list(zip(utterances, first, strict=True)),
+            lambda pair: pair[0].options.refine,
+            lambda is_refined, pairs: _refined(model, pairs) if is_refined else [decoded for _, decoded in pairs],
+        )
     spans = [
         Span(utterance, utterance.condition.prefix, decoded.codes, rest_generator(utterance))
         for utterance, decoded in zip(utterances, first, strict=True)
