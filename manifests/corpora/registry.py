@@ -11,6 +11,7 @@ from manifests.corpora.libriheavy import LibriHeavy
 from manifests.corpora.librilight import LibriLight
 from manifests.corpora.librilight_cut import LibriLightCut
 from manifests.corpora.libritts import LibriSpeech, LibriTts
+from manifests.corpora.noise import Noise
 from manifests.corpora.synthetic import Synthetic
 from manifests.corpus import Corpus, CorpusOptions
 from warehouse.errors import ConfigurationError
@@ -26,6 +27,7 @@ CorpusKind = Literal[
     "librilight-cut",
     "librispeech",
     "libritts",
+    "noise",
     "synthetic",
 ]
 """Every layout that has a reader."""
@@ -41,6 +43,7 @@ _READERS = (
     LibriLightCut,
     LibriSpeech,
     LibriTts,
+    Noise,
     Synthetic,
 )
 

@@ -14,6 +14,7 @@ from flows.parameters import (
     DemoParameters,
     IngestParameters,
     Located,
+    MixParameters,
     PhonemizeParameters,
     PrepareParameters,
     QualityParameters,
@@ -96,6 +97,14 @@ def quantize(*, options: Annotated[QuantizeParameters, FIELDS]) -> int:
     """Encode segments as codes."""
     with prefect_session(options):
         from flows.stages import quantize as flow
+
+        return show_result(flow(options))
+
+
+def mix(*, options: Annotated[MixParameters, FIELDS]) -> int:
+    """Mix segments with noise, rooms, second speakers and other voices."""
+    with prefect_session(options):
+        from flows.stages import mix as flow
 
         return show_result(flow(options))
 

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict
 
 from valle.cli.arguments import FIELDS, CommandLineError, say
+from valle.cli.tasks.options import check_suffixes, find_checkpoint
 from valle.cli.terminal import SentenceProgress
 from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions, read_sampling
 from warehouse.errors import ConfigurationError
@@ -68,9 +69,9 @@ def speak(
     """Synthesize a text in the voice of a prompt; 1 when a sentence is missing from the speech."""
     if text.startswith("--"):  # a leading hyphen is allowed for `-`, and for texts such as "-5 degrees"
         raise CommandLineError(f"Unknown option: {text}.")
-    _check_suffixes(options)
+    check_suffixes(options.out, options.codes)
     text = _read_text(text, options)
-    checkpoint = _find_checkpoint(options)
+    checkpoint = find_checkpoint(options)
     from valle.backends.registry import Backends
     from valle.synthesis.long_form import iterate_passages
     from valle.synthesis.synthesizer import Synthesizer
@@ -86,13 +87,6 @@ def speak(
         best_of=options.best_of,
     )
     return _write(passages, options, synthesizer.codec.spec.sample_rate)
-
-
-def _check_suffixes(options: SpeakOptions) -> None:
-    if options.out.suffix not in (".wav", ".flac", ".ogg"):
-        raise ConfigurationError(f"--out must end in .wav, .flac or .ogg, not {options.out.name!r}.")
-    if options.codes is not None and options.codes.suffix != ".npy":
-        raise ConfigurationError(f"--codes must end in .npy, not {options.codes.name!r}.")
 
 
 def _read_text(text: str, options: SpeakOptions) -> str:
@@ -167,19 +161,3 @@ def _advice(piece: Piece) -> str:
     if not piece.symbols:
         return "leave it out, or set --language."
     return "set --sampling.max-seconds higher." if piece.is_spoken else "try another --sampling.seed."
-
-
-def _find_checkpoint(options: SpeakOptions) -> Path:
-    if options.checkpoint is not None:
-        return options.checkpoint
-    from valle.checkpoints.runs import newest_checkpoint
-    from valle.data_root import open_data_root
-    from valle.synthesis.default_checkpoint import choose_checkpoint
-
-    data_root = open_data_root(options.data)
-    if options.run is not None:
-        return newest_checkpoint(data_root.runs, options.run)
-    # On standard error: standard output has the file and scores only.
-    default = choose_checkpoint(data_root)
-    sys.stderr.write(f"valle: {default.reason}\n")
-    return default.directory

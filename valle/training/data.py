@@ -16,6 +16,7 @@ from valle.model.batch import Batch
 from valle.model.config import ModelConfig
 from valle.phonemes import PhonemeTable
 from valle.prefetch import Prefetcher
+from valle.tasks.registry import TASKS
 from valle.training.options import TrainOptions
 from warehouse.errors import TrainingError
 
@@ -60,8 +61,12 @@ def open_data(training_set: TrainingSet, config: ModelConfig, options: TrainOpti
             f"The training set {training_set.card.id} has no utterance in `train`; widen its condition or split policy."
         )
     codebook_schedule(options, config.num_codebooks)  # refuses wrong weights before any work
+    train = load_items(splits["train"], table.encode, config.language_id)
+    for task in TASKS.tasks:
+        if task.ratio(options) > 0 and (lack := task.missing(train)) is not None:
+            raise TrainingError(f"{training_set.card.id} cannot train {task.name}: {lack}.")
     return RunData(
-        train=load_items(splits["train"], table.encode, config.language_id),
+        train=train,
         dev=load_items(splits["dev"], table.encode, config.language_id) if splits["dev"].num_rows else None,
         reader=CodesReader(training_set.lake, cache_bytes=options.cache_megabytes << 20),
         sampler=SamplerOptions(rows=options, batch_tokens=options.batch_tokens, config=config),

@@ -69,7 +69,8 @@ class _CachedRows:
         # In one batch with the conditional rows: two forwards of half the size cost more.
         if self._is_guided:
             conditions += [condition.without_text() for condition in conditions]
-        batch = speech_batch(model, Mode.AR, [condition.row(0, condition.prefix[:1]) for condition in conditions])
+        given = [condition.row(0, condition.first_prefix) for condition in conditions]
+        batch = speech_batch(model, conditions[0].task, Mode.AR, given)
         self._cache = Cache(model.config.depth, capacity=batch.positions.shape[1] + _INITIAL_FRAMES)
         self.logits = self._guided(model.prefill(batch, self._cache))  # [rows, group, V]
 
@@ -150,8 +151,8 @@ def _activate(model: ValleModel, condition: Condition, options: SamplingOptions)
         options=options,
         state=start(options),
         generator=seeded_generator(options.seed),
-        frames=condition.prefix[0].tolist(),
-        num_prefix=condition.num_prefix,
+        frames=condition.first_prefix[0].tolist(),
+        num_prefix=condition.first_prefix.shape[1],
         min_frames=_min_frames(model, condition, options),
         max_frames=_max_frames(model, options),
     )
@@ -163,9 +164,9 @@ def _search(model: ValleModel, utterance: Utterance) -> Decoded:
     if model.config.group > 1:
         raise ConfigurationError("Beam search needs a model that predicts one frame a step; set beam.width to 0.")
     condition, options = utterance.condition, utterance.options
-    stop, num_prefix = model.config.stop, condition.num_prefix
+    stop, num_prefix = model.config.stop, condition.first_prefix.shape[1]
     min_frames = _min_frames(model, condition, options)
-    beams = beam.start_beams(torch.from_numpy(condition.prefix[0].astype(np.int64)), options.beam)
+    beams = beam.start_beams(torch.from_numpy(condition.first_prefix[0].astype(np.int64)), options.beam)
     rows = _CachedRows(model, [utterance])
     while True:
         logits = rows.logits[:, 0].cpu()

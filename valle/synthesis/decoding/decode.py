@@ -43,7 +43,7 @@ def _decode_rest(model: ValleModel, utterances: Sequence[Utterance], first: Sequ
     """Decode codebooks 1 and up given codebook 0: codes [K, T] each. Utterances without a frame stay empty."""
     num_codebooks = model.config.num_codebooks
     targets = [
-        np.concatenate([utterance.condition.prefix[:1], decoded.codes], axis=1)
+        np.concatenate([utterance.condition.prefix[:1], decoded.codes, utterance.condition.given_end[:1]], axis=1)
         for utterance, decoded in zip(utterances, first, strict=True)
     ]
     # A row without a frame has nothing to predict.
@@ -55,14 +55,19 @@ def _decode_rest(model: ValleModel, utterances: Sequence[Utterance], first: Sequ
         for index, logits in zip(spoken, _guided_logits(model, pairs, codebook), strict=True):
             utterance = utterances[index]
             codes = draw(logits, utterance.options.nar_temperature, generators[index]).numpy().astype(np.int16)
-            # Given frames keep their codes: only the frames after them are new.
-            known = utterance.condition.prefix[codebook : codebook + 1]
-            codes[: known.shape[1]] = known[0]
+            # Given frames keep their codes: only the frames between them are new.
+            start, end = utterance.condition.prefix[codebook], utterance.condition.given_end[codebook]
+            codes[: len(start)] = start
+            codes[len(codes) - len(end) :] = end
             targets[index] = np.concatenate([targets[index], codes[None]])
     return [
-        Decoded(_with_all_codebooks(target, num_codebooks)[:, utterance.condition.num_prefix :], decoded.is_complete)
+        Decoded(_new_frames(_with_all_codebooks(target, num_codebooks), utterance.condition), decoded.is_complete)
         for target, utterance, decoded in zip(targets, utterances, first, strict=True)
     ]
+
+
+def _new_frames(target: Codes, condition: Condition) -> Codes:
+    return target[:, condition.num_prefix : target.shape[1] - condition.given_end.shape[1]]
 
 
 def _guided_logits(model: ValleModel, pairs: Sequence[tuple[Utterance, Codes]], codebook: int) -> list[Tensor]:
@@ -86,7 +91,7 @@ def _logits(
     model: ValleModel, conditions: Sequence[Condition], targets: Sequence[Codes], codebook: int
 ) -> list[Tensor]:
     rows = [condition.row(codebook, target) for condition, target in zip(conditions, targets, strict=True)]
-    logits = model(speech_batch(model, Mode.NAR, rows)).float().cpu()
+    logits = model(speech_batch(model, conditions[0].task, Mode.NAR, rows)).float().cpu()
     ends = np.cumsum([target.shape[1] for target in targets])
     return list(logits.tensor_split(torch.from_numpy(ends[:-1])))
 
