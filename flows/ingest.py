@@ -7,7 +7,8 @@ from prefect.tasks import exponential_backoff
 from flows.parameters import CorpusChoice, IngestParameters
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
-from flows.runtime.runner import Work, run_all, run_id, task_runner
+from flows.runtime.runner import Work, run_all, task_runner
+from flows.runtime.where import run_id
 from manifests.corpora.registry import open_corpus
 from valle.data_root import DataRoot
 from valle.stages.ingest import export_manifests, ingest_shard, plan_ingest
@@ -56,5 +57,5 @@ def ingest_corpus(parameters: IngestParameters) -> list[ShardReport]:
     if reports or plan.is_moved:
         export_manifests(choice.name, root.lake, root.manifests)
     if reports:
-        publish_shard_reports(f"ingest {choice.name}", reports)
+        publish_shard_reports(f"ingest {choice.name}", reports, folder=root.reports)
     return reports

@@ -49,14 +49,19 @@ class Workers(Parameters):
 
     runner: Literal["threads", "processes", "dask", "ray"] = "threads"
     """Threads or processes of this machine, or a Dask or Ray cluster."""
-    width: int = Field(default=1, ge=1)
+    width: int = Field(default=1, ge=1, le=1024)
     """Shards at a time."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """CPU threads of each model."""
     device: str = "cpu"
     """Torch device of the models, such as `cpu` or `cuda:0`."""
     address: str | None = None
     """Address of a running Dask scheduler or Ray head; by default a cluster is started on this machine."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether threads or processes of this machine do the work."""
+        return self.runner in ("threads", "processes")
 
 
 class CorpusChoice(Parameters):
@@ -247,18 +252,18 @@ class TrainCodecParameters(Located):
     """Name of a training set, for the audio of its train split."""
     audio: list[Path] = []
     """Folders of audio, instead of a training set."""
-    hours: float = Field(default=1.5, gt=0)
+    hours: float = Field(default=1.5, gt=0, le=10_000)
     """Length of the schedule in hours, over all sessions."""
     codes: CodesToLearn = "new"
     """New codes fitted to this speech, or those of the embedded codec: then only the decoder is trained, and stored
     codes stay valid."""
     adversarial_from: float = Field(default=1.0, ge=0, le=1)
     """Part of the schedule after which training is adversarial; 1 is never."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, le=100)
     """Peak learning rate; a third of it suits a trained decoder."""
     asr_encoder: str | None = None
     """ASR model whose encoder features are compared between recording and reconstruction, such as `tiny.en`."""
-    asr_loss_weight: float = Field(default=30.0, ge=0)
+    asr_loss_weight: float = Field(default=30.0, ge=0, le=1e6)
     """Weight of that feature loss."""
     repulsion: float = Field(default=0.25, ge=0, le=1)
     """Weight of the repulsive term of the energy distance; at 1 noise masks some words."""
@@ -266,7 +271,7 @@ class TrainCodecParameters(Located):
     """Range of the speed perturbation."""
     half_backbones: bool = False
     """Compute in bfloat16: 0.7 of the time on CPUs that support it."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """CPU threads."""
 
 
@@ -275,7 +280,7 @@ class CodecReportParameters(Located):
 
     codecs: tuple[str, ...] = ("mini",)
     """Codecs, such as `mini`, `encodec_24khz` or `encodec_24khz+vocos`."""
-    levels: tuple[int, ...] = (8, 4, 2, 1)
+    levels: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (8, 4, 2, 1)
     """Numbers of codebooks to decode from."""
     where: str = "true"
     """SQL condition on the utterances of the lake."""
@@ -285,9 +290,9 @@ class CodecReportParameters(Located):
     """Split of that folder, which the codec was not trained on."""
     into_header: bool = False
     """Write the figures of `mini`, with the most codebooks of `levels`, into the header of its weights."""
-    count: int = Field(default=30, ge=1)
+    count: int = Field(default=30, ge=1, le=1_000_000)
     """Number of clips."""
-    longest: float = Field(default=10.0, gt=0)
+    longest: float = Field(default=10.0, gt=0, le=3_600)
     """Seconds of the longest clip."""
     asr: str = "tiny.en"
     """ASR model of the word error rate."""
@@ -297,7 +302,7 @@ class CodecReportParameters(Located):
     """Models of naturalness; distillmos is left out where it is not installed."""
     device: str = "cpu"
     """Torch device of the models."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """CPU threads of each model."""
 
     @model_validator(mode="after")
@@ -325,11 +330,11 @@ class EvaluateParameters(EvaluationOptions, Located):
 class DemoParameters(Located):
     """Run the pipeline on the demo corpora."""
 
-    train_seconds: float = Field(default=120, gt=0)
+    train_seconds: float = Field(default=120, gt=0, le=1e7)
     """Maximum duration of the training in seconds."""
-    train_steps: int = Field(default=160, ge=1)
+    train_steps: int = Field(default=160, ge=1, le=1_000_000_000)
     """Steps of the training, if the time suffices."""
-    evaluate_count: int = Field(default=6, ge=1)
+    evaluate_count: int = Field(default=6, ge=1, le=1_000_000)
     """Utterances of the evaluation."""
     workers: Workers = Workers(width=2)
     """Distribution of shards."""

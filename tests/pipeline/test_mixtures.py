@@ -44,7 +44,7 @@ def test_mixtures_are_the_same_bytes_on_a_second_machine_and_only_new_clips_are_
     assert len(found) == 5 and {row["drop_reason"] for row in found} == {None}
     assert rows_of(_road(tmp_path / "there", clips), "mixtures") == found
     assert run_road(folder_corpus(clips), here, [STAGE]) == []
-    write_folder(clips, 6, per_voice=3)
+    write_folder(clips, 6, per_voice=2)
     assert by_stage(run_road(folder_corpus(clips), here, [Segment(), STAGE]))["mix"] == 1
     kept = {row["segment_id"]: row for row in rows_of(here, "mixtures")}
     assert all(kept[row["segment_id"]] == row for row in found)

@@ -133,6 +133,17 @@ def test_a_set_outlives_compaction_and_vacuum(data_root: DataRoot, chosen: Train
     assert all((data_root.lake.root / part).exists() for part in set(reopened.items["codes_part"].to_pylist()))
 
 
+def test_a_selection_that_fails_at_its_end_leaves_neither_pin_nor_directory(data_root: DataRoot) -> None:
+    directory = data_root.training_sets / "failing"
+    (directory / ".set.json.tmp").mkdir(parents=True)  # where the card is written first
+    before = data_root.lake.pins()
+    with pytest.raises(OSError, match=r"set\.json"):
+        _select(data_root, name="failing")
+    assert data_root.lake.pins() == before
+    assert not directory.exists()
+    assert _select(data_root, name="failing").card.name == "failing"
+
+
 def test_a_condition_that_selects_nothing_is_one_sentence(data_root: DataRoot) -> None:
     with pytest.raises(TrainingError, match="No utterance"):
         _select(data_root, name="none", where="duration > 1000")

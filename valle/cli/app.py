@@ -71,6 +71,12 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "vacuum": ("warehouse:vacuum", "Remove files that no table refers to."),
         },
     ),
+    "import": (
+        "Bring weights and configuration of e-c-k-e-r/vall-e.",
+        {
+            "weights": ("interchange:import_weights", "Make a run of a file of weights."),
+        },
+    ),
     "codec": (
         "Train and measure codecs.",
         {

@@ -9,9 +9,9 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from valle.audio import Audio, AudioLocation, Samples
 from valle.backends.registry import Backends
@@ -21,6 +21,10 @@ from warehouse.rows import Payload, Span, StageRow
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 """Of the options of every stage: unknown names are refused, the string under a field is its help text."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Decibels = Annotated[float, Field(ge=-200, le=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ def audio_at(sample_rate: int) -> AudioNeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interferer:
-    """What is mixed with a segment: a noise, a room or a second speaker, and the part of its audio that is used."""
+    """A noise, a room or a second speaker that is mixed with a segment, and the part of its audio that is used."""
 
     id: str
     kind: str
@@ -53,7 +57,7 @@ class Interferer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterfererDraw:
-    """How interferers are drawn: keyed by (seed, id), from noise corpora and from the other speakers of a shard.
+    """Rules of the draw of interferers: keyed by (seed, id), from noise corpora and from other speakers of a shard.
 
     `ratios` are the shares of the kinds `noise`, `reverb`, `speaker` and `voice`, which needs no interferer.
     """

@@ -120,6 +120,10 @@ class RawTextTask(SpeechTask):
         """Return the bytes of a text as the task's own field."""
         return {BYTES.name: text_bytes(text)}
 
+    def without_text(self, context: Mapping[str, Elements]) -> Mapping[str, Elements]:
+        """Return no field: the bytes are the text."""
+        return {}
+
     def ratio(self, options: SpellingOptions) -> float:
         """Return the probability of the task among all rows."""
         return options.raw_text_ratio

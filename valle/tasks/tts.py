@@ -83,7 +83,9 @@ class SpeechTask:
 
         `masked` [T] marks the hidden frames of a NAR-len row, `context` has the elements of the task's own fields.
         """
-        fields: dict[str, Elements] = {"text": symbol_ids, "language": np.array([language_id]), "target": target}
+        fields: dict[str, Elements] = {"language": np.array([language_id]), "target": target}
+        if len(symbol_ids):  # an empty field is no field, and a task without phonemes has none
+            fields["text"] = symbol_ids
         if prompt is not None:
             fields["prompt"] = prompt
         return Row(codebook, fields | self._marker() | dict(context), masked)
@@ -91,6 +93,10 @@ class SpeechTask:
     def missing(self, items: TaskItems) -> str | None:
         """Return None: every training set has texts and codes."""
         return None
+
+    def without_text(self, context: Mapping[str, Elements]) -> Mapping[str, Elements]:
+        """Return the part of the task's own fields that the unconditional input of guidance keeps: all, by default."""
+        return context
 
     def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
         """Accept every row."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from valle.data.codebook_schedule import codebook_schedule
-from valle.data.codes_reader import CodesReader
+from valle.data.codes_reader import CodesReader, SpilledGroups
 from valle.data.collate import Collator
 from valle.data.cursor import Cursor
 from valle.data.items import Items, load_items
@@ -52,6 +52,11 @@ class RunData:
         return Collator(items, self.reader, self.sampler.config)
 
 
+def _open_reader(training_set: TrainingSet, options: TrainOptions) -> CodesReader:
+    spilled = SpilledGroups(training_set.directory / "decoded", int(options.disk_cache_gigabytes * 1e9))
+    return CodesReader(training_set.lake, cache_bytes=options.cache_megabytes << 20, spilled=spilled)
+
+
 def open_data(training_set: TrainingSet, config: ModelConfig, options: TrainOptions) -> RunData:
     """Read the items of a training set. Raises TrainingError when there is nothing to train on."""
     table = PhonemeTable(training_set.card.phoneme_symbols)
@@ -68,6 +73,6 @@ def open_data(training_set: TrainingSet, config: ModelConfig, options: TrainOpti
     return RunData(
         train=train,
         dev=load_items(splits["dev"], table.encode, config.language_id) if splits["dev"].num_rows else None,
-        reader=CodesReader(training_set.lake, cache_bytes=options.cache_megabytes << 20),
+        reader=_open_reader(training_set, options),
         sampler=SamplerOptions(rows=options, batch_tokens=options.batch_tokens, config=config),
     )

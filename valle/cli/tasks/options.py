@@ -61,9 +61,9 @@ class SpeechOptions(CheckpointOptions):
     """Sampling; what is left open is as the training of the checkpoint set it."""
 
 
-def check_suffixes(out: Path, codes: Path | None) -> None:
+def check_suffixes(out: Path | None, codes: Path | None) -> None:
     """Return if the files can be written by their suffixes. Raises ConfigurationError."""
-    if out.suffix not in (".wav", ".flac", ".ogg"):
+    if out is not None and out.suffix not in (".wav", ".flac", ".ogg"):
         raise ConfigurationError(f"--out must end in .wav, .flac or .ogg, not {out.name!r}.")
     if codes is not None and codes.suffix != ".npy":
         raise ConfigurationError(f"--codes must end in .npy, not {codes.name!r}.")

@@ -7,7 +7,8 @@ can trace a checkpoint to its sources, and Lhotse manifests of its cuts are writ
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from valle.data.selection.splits import SplitPolicy, assign_splits
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
 from valle.data_root import DataRoot
 from warehouse.catalogue.views import check_expression, connect, run_query, run_select
-from warehouse.errors import CommitConflict, TrainingError
+from warehouse.errors import CommitConflict, LakeError, TrainingError
 from warehouse.fingerprints import short_hash
 from warehouse.lake.arrow import schema_of
 from warehouse.lake.data_files import write_table
@@ -82,19 +83,7 @@ def select(
             raise TrainingError(_refusal(registered))
         places = {table: _locations(connection, snapshot, data_root, table) for table in ("codes", "mixtures")}
         items = _items(chosen, places["codes"], places["mixtures"], set_id)
-        directory.mkdir(parents=True, exist_ok=True)
-        # Pinned before anything refers to the files: a vacuum in between would remove them.
-        data_root.lake.pin(selection.name, snapshot.versions)
-        part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow, items)
-        with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content has an equal name.
-            data_root.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
-        from valle.data.selection.cuts import (
-            export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
-        )
-
-        export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec)
-    save_card(
-        _card(
+        card = _card(
             selection,
             set_id,
             items,
@@ -102,12 +91,35 @@ def select(
             codec=codec,
             phoneme_symbols=phoneme_symbols,
             evaluation_items=len(registered),
-        ),
-        directory,
-        lake=_lake_from(directory, data_root.lake.root),
-        items_part=f"{TrainingItemRow.table}/{part.name}",
-    )
+        )
+        with _new_directory(directory, data_root.lake):
+            # Pinned before anything refers to the files: a vacuum in between would remove them.
+            data_root.lake.pin(selection.name, snapshot.versions)
+            part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow, items)
+            with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content, equal name.
+                data_root.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
+            from valle.data.selection.cuts import (
+                export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
+            )
+
+            export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec)
+            lake = _lake_from(directory, data_root.lake.root)
+            save_card(card, directory, lake=lake, items_part=f"{TrainingItemRow.table}/{part.name}")
     return load_training_set(directory)
+
+
+@contextlib.contextmanager
+def _new_directory(directory: Path, lake: Lake) -> Iterator[None]:
+    """Make the directory of a set; where the body raises, remove it and its pin, which would keep old files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not (directory / "set.json").exists():  # Another process may have made the same set meanwhile.
+            shutil.rmtree(directory, ignore_errors=True)
+            with contextlib.suppress(OSError, LakeError):
+                lake.unpin(directory.name)
+        raise
 
 
 def _lake_from(directory: Path, lake: Location) -> str:

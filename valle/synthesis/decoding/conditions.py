@@ -59,7 +59,8 @@ class Condition:
     def without_text(self) -> "Condition":
         """Return the unconditional input of guidance: no text and no prompt, except a prompt that is continued."""
         prompt = self.prompt if self.task is CONTINUATION else None
-        return replace(self, symbol_ids=self.symbol_ids[:0], prompt=prompt)
+        context = self.task.without_text(self.context)
+        return replace(self, symbol_ids=self.symbol_ids[:0], prompt=prompt, context=context)
 
     def row(self, codebook: int, target: Codes, masked: NDArray[np.bool_] | None = None) -> Row:
         """Build the row that predicts one codebook."""
