@@ -81,12 +81,6 @@ class MaskedOptions(SynthesisOptions):
     """Options of masked decoding of codebook 0."""
 
     steps: int = Field(default=25, ge=1, le=1000, description="Rounds; fewer are faster.")
-    start: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Part of the schedule that is skipped where given codes are drawn over; 0 keeps nothing of them.",
-    )
     score: Literal["likeliest", "drawn", "entropy", "random"] = Field(
         default="likeliest",
         description="What settles a frame: the probability of the likeliest or of the drawn code, entropy, or chance.",

@@ -11,7 +11,7 @@ import numpy as np
 from valle.audio import Audio, Samples, resample
 from valle.codec.base import Codes
 from valle.phonemes import PhonemeTable
-from valle.synthesis.decoding.conditions import Condition
+from valle.synthesis.decoding.conditions import Condition, Draft
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
 from valle.synthesis.options import SamplingOptions
@@ -123,10 +123,9 @@ def convert_draft(
         prompt=voice.codes,
         prefix=codes[:, :0],
         task=TTS,
-        draft=codes[:1],
+        draft=Draft(codes[:1], kept),
     )
-    masked = options.masked.model_copy(update={"start": kept})
-    sampling = options.model_copy(update={"decoding": "nar-len", "masked": masked})
+    sampling = options.model_copy(update={"decoding": "nar-len"})
     return _spoken(synthesizer, [condition], [codes], sampling, started)
 
 

@@ -23,7 +23,8 @@ class Condition:
 
     `prefix` [K, n] are given frames that the target starts with, `suffix` [K, m] those that it ends with. In the task
     `tts-c` the text begins with the text of the prompt, and the target continues the prompt. `context` has the codes of
-    fields that only `task` has, `draft` [1, T] the frames that masked decoding may start from (`masked.start`).
+    fields that only `task` has, `draft` the codes that masked decoding starts from.
+    The first `num_silent` frames of the prefix are no speech.
     """
 
     symbol_ids: NDArray[np.int64]
@@ -33,7 +34,8 @@ class Condition:
     task: SpeechTask = TTS
     suffix: Codes | None = None
     context: Mapping[str, Elements] = field(default_factory=dict)
-    draft: Codes | None = None
+    draft: "Draft | None" = None
+    num_silent: int = 0
 
     @property
     def num_prefix(self) -> int:
@@ -53,7 +55,7 @@ class Condition:
     @property
     def num_spoken(self) -> int:
         """Number of frames already spoken of the text: the given ones, and in a continuation the prompt."""
-        given = self.num_prefix + self.given_end.shape[1]
+        given = self.num_prefix - self.num_silent + self.given_end.shape[1]
         return given + (self.prompt.shape[1] if self.task is CONTINUATION and self.prompt is not None else 0)
 
     def without_text(self) -> "Condition":
@@ -67,6 +69,17 @@ class Condition:
         return self.task.row(
             self.symbol_ids, self.language_id, codebook, self.prompt, target, masked, context=self.context
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Codebook 0 that masked decoding draws over, [1, T], and the part of the schedule that is skipped (0 to 1).
+
+    The more is skipped, the fewer frames are masked in the first round: 0 keeps nothing of the draft.
+    """
+
+    codes: Codes
+    skipped: float
 
 
 @dataclass(frozen=True, slots=True)

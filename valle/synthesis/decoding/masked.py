@@ -94,7 +94,7 @@ def _canvas(utterance: Utterance, length: int) -> _Canvas:
     if draft is None:
         codes, scores, start = torch.zeros(length, dtype=torch.long), torch.zeros(length), 0.0
     else:
-        codes, start = torch.from_numpy(draft[0].astype(np.int64)), options.start
+        codes, start = torch.from_numpy(draft.codes[0].astype(np.int64)), draft.skipped
         # No score of the model is known yet: chance decides which frames are drawn first.
         scores = torch.rand(len(codes), generator=generator)
     return _Canvas(utterance, generator, codes, scores, mask_counts(len(codes), options.steps, start))
