@@ -16,7 +16,7 @@ def plan(parameters: PlanParameters) -> Forecast:
     choice, lake = parameters.corpus, parameters.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     found = forecast(
-        parameters.stages.in_order(),
+        parameters.stages_in_order(),
         choice.name,
         lake,
         unread=find_unread(corpus, lake),

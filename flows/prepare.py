@@ -16,7 +16,7 @@ def prepare(parameters: PrepareParameters) -> list[ShardReport]:
     """Prepare a corpus from raw audio to codes; run only what is missing."""
     corpus, root = parameters.corpus.name, parameters.data_root
     reports = ingest_corpus(parameters)
-    for stage in parameters.stages.in_order():
+    for stage in parameters.stages_in_order():
         reports += run_stage(stage, corpus, root, parameters.workers)
     root.catalogue.refresh()
     if reports:

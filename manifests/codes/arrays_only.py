@@ -28,32 +28,32 @@ _STORAGES = {
 }
 
 
-class UnsafePickle(pickle.UnpicklingError):
-    """A pickle that names something other than an array."""
+class UnreadableArrays(ValueError):
+    """A file that is damaged, or that names something other than an array."""
 
 
 def load_arrays(content: bytes) -> Any:
-    """Unpickle arrays, scalars and plain values. Raises UnpicklingError for anything else and for damaged content."""
+    """Unpickle arrays, scalars and plain values. Raises UnreadableArrays for anything else and for damaged content."""
     return _load(_ArraysOnly(io.BytesIO(content)))
 
 
 def load_torch(content: bytes) -> Any:
-    """Read what `torch.save` wrote, tensors as arrays. Raises UnpicklingError as `load_arrays`."""
+    """Read what `torch.save` wrote, tensors as arrays. Raises UnreadableArrays as `load_arrays`."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             name = next(entry for entry in archive.namelist() if entry.endswith("/data.pkl"))
             return _load(_TensorsOnly(archive, name.removesuffix("/data.pkl"), archive.read(name)))
     except (zipfile.BadZipFile, StopIteration, KeyError) as error:
-        raise pickle.UnpicklingError("it is no file of torch tensors, or damaged") from error
+        raise UnreadableArrays("it is no file of torch tensors, or damaged") from error
 
 
 def _load(unpickler: pickle.Unpickler) -> Any:
     try:
         return unpickler.load()
-    except pickle.UnpicklingError:
+    except UnreadableArrays:
         raise
     except Exception as error:
-        raise pickle.UnpicklingError(f"it is damaged ({error})") from error
+        raise UnreadableArrays(f"it is damaged ({error})") from error
 
 
 def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
@@ -63,7 +63,7 @@ def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
 
 def _numpy_names() -> dict[tuple[str, str], Any]:
     # Where numpy keeps these two changed with version 2; both names are in files.
-    reconstruct, (scalar, _) = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()
+    reconstruct, scalar = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
     names: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
     for module in ("numpy._core.multiarray", "numpy.core.multiarray"):
         names |= {(module, "_reconstruct"): reconstruct, (module, "scalar"): scalar}
@@ -72,10 +72,10 @@ def _numpy_names() -> dict[tuple[str, str], Any]:
 
 class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """Return one of the functions that rebuild arrays. Raises UnsafePickle for every other name."""
+        """Return one of the functions that rebuild arrays. Raises UnreadableArrays for every other name."""
         found = _numpy_names().get((module, name))
         if found is None:
-            raise UnsafePickle(f"it wants to run {module}.{name}, which is no array")
+            raise UnreadableArrays(f"it wants to run {module}.{name}, which is no array")
         return found
 
 
@@ -101,9 +101,9 @@ class _TensorsOnly(_ArraysOnly):
 
 
 def _rebuild(storage: Array, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Array:
-    """Return the tensor of a storage, as an array. Raises UnpicklingError where it exceeds its storage."""
+    """Return the tensor of a storage, as an array. Raises UnreadableArrays where it exceeds its storage."""
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
     if min(size, default=1) > 0 and not 0 <= last < len(storage):
-        raise pickle.UnpicklingError("a tensor is larger than its storage")
+        raise UnreadableArrays("a tensor is larger than its storage")
     steps = tuple(step * storage.itemsize for step in stride)
     return np.lib.stride_tricks.as_strided(storage[offset:], size, steps).copy()

@@ -5,7 +5,6 @@ phonemes and language. A `.qnt.pt` is a tensor of codes alone; its phonemes are 
 """
 
 import io
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,14 +43,14 @@ def read_container(path: Path) -> CodesContainer:
     try:
         content = path.read_bytes()
         if path.name.endswith(".qnt.pt"):
-            return CodesContainer(_checked(load_torch(content)), {})
+            return CodesContainer(checked_codes(load_torch(content)), {})
         return _from_dictionary(load_npy(content))
-    except (OSError, pickle.UnpicklingError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise UnreadableCodes(f"{path} cannot be read: {error}") from error
 
 
 def load_npy(content: bytes) -> Any:
-    """Read a .npy file: its array, or the object that it pickles. Raises ValueError and UnpicklingError."""
+    """Read a .npy file: its array, or the object that it pickles. Raises ValueError."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -73,18 +72,18 @@ def _from_dictionary(content: Any) -> CodesContainer:
     if not isinstance(content, dict) or "codes" not in content:
         raise ValueError("it holds no codes")
     metadata = content.get("metadata")
-    return CodesContainer(_checked(content["codes"]), metadata if isinstance(metadata, Mapping) else {})
+    return CodesContainer(checked_codes(content["codes"]), metadata if isinstance(metadata, Mapping) else {})
 
 
-def _checked(codes: Any) -> NDArray[np.int16]:
+def checked_codes(codes: Any) -> NDArray[np.int16]:
     """Return codes as [K, T] int16. Raises ValueError for another shape and for codes that cannot be right."""
     if not isinstance(codes, np.ndarray) or codes.dtype.kind not in "iu":
         raise ValueError("its codes are no integers")
     squeezed = codes[0] if codes.ndim == 3 and codes.shape[0] == 1 else codes
     if squeezed.ndim != 2 or 0 in squeezed.shape:
         raise ValueError(f"its codes have the shape {codes.shape}")
-    # The codebooks are first in every writer; a file with frames first has far more rows.
-    if squeezed.shape[0] > _LARGEST_CODEBOOKS >= squeezed.shape[1]:
+    # Two axes do not tell which is which; no codec has more codebooks than this, and three axes have frames last.
+    if codes.ndim == 2 and squeezed.shape[0] > _LARGEST_CODEBOOKS >= squeezed.shape[1]:
         squeezed = squeezed.T
     if squeezed.min() < 0 or squeezed.max() > np.iinfo(np.int16).max:
         raise ValueError("its codes are out of range")

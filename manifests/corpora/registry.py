@@ -13,6 +13,7 @@ from manifests.corpora.librilight_cut import LibriLightCut
 from manifests.corpora.libritts import LibriSpeech, LibriTts
 from manifests.corpora.noise import Noise
 from manifests.corpora.synthetic import Synthetic
+from manifests.corpora.vall_e import VallE, VallEHdf5
 from manifests.corpus import Corpus, CorpusOptions
 from warehouse.errors import ConfigurationError
 
@@ -29,6 +30,8 @@ CorpusKind = Literal[
     "libritts",
     "noise",
     "synthetic",
+    "vall-e",
+    "vall-e-hdf5",
 ]
 """Every layout that has a reader."""
 
@@ -45,6 +48,8 @@ _READERS = (
     LibriTts,
     Noise,
     Synthetic,
+    VallE,
+    VallEHdf5,
 )
 
 

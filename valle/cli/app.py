@@ -18,6 +18,7 @@ _PANELS: Mapping[str, _Commands] = {
         "prepare": ("flow:prepare", "Process a corpus from raw audio to codes."),
         "select": ("flow:select", "Select a training set by SQL."),
         "train": ("flow:train", "Train a model on a training set."),
+        "sweep": ("flow:sweep", "Train variants of a run on the same rows and compare them."),
         "evaluate": ("evaluate:app", "Measure WER and SIM-O of a checkpoint, a folder or a command."),
         "speak": ("speak:speak", "Synthesize a text in the voice of a prompt."),
         "demo": ("flow:demo", "Run the whole pipeline on the demo corpus."),
@@ -33,6 +34,7 @@ _PANELS: Mapping[str, _Commands] = {
     },
     "Data and questions": {
         "sql": ("warehouse:sql", "Query the catalogue."),
+        "plot": ("plot:plot", "Plot metrics of several training runs."),
         "stats": ("warehouse:stats", "Write tables and plots of everything in the catalogue."),
     },
     "Local server": {
@@ -75,6 +77,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
         "Bring weights and configuration of e-c-k-e-r/vall-e.",
         {
             "weights": ("interchange:import_weights", "Make a run of a file of weights."),
+            "verify": ("interchange:verify", "Compare weights with what the original program computes."),
         },
     ),
     "codec": (
@@ -82,6 +85,14 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
         {
             "train": ("flow:train_codec", "Train the embedded codec on audio."),
             "report": ("flow:codec_report", "Measure what codecs change in speech."),
+        },
+    ),
+    "models": (
+        "Fetch the weights that no wheel contains.",
+        {
+            "list": ("models:list_models", "List weights, licences and stored files."),
+            "fetch": ("models:fetch", "Fetch weights by name."),
+            "verify": ("models:verify", "Compare stored weights with their hashes."),
         },
     ),
 }

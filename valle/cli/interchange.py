@@ -42,8 +42,8 @@ def import_weights(
     options: Annotated[ImportWeightsOptions, FIELDS],
 ) -> int:
     """Make a run of a file of weights of e-c-k-e-r/vall-e; `valle speak --run NAME` speaks with it."""
+    from valle.codec.specs import codec_spec
     from valle.data_root import open_data_root
-    from valle.interchange.codecs import codec_spec
     from valle.interchange.weights.description import parse_era
     from valle.interchange.weights.importing import convert, open_weights, save_import
     from valle.interchange.weights.sentence import read_sentence
@@ -64,3 +64,45 @@ def import_weights(
         say(f"Left out, since no task uses them: {', '.join(model.converted.unused)}.")
     say(f"{checkpoint}: `valle speak --run {options.name}` speaks with it.")
     return 0
+
+
+class VerifyOptions(BaseModel):
+    """Options of `valle import verify`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    fixtures: Path | None = None
+    """Folder of numbers that the original program computed with this file."""
+    yaml: Path | None = None
+    """YAML file of the weights, where the file itself has no configuration."""
+    text: str = "The birch canoe slid on the smooth planks."
+    """Sentence that is spoken without fixtures."""
+    era: str = "auto"
+    """Sums of levels 2 and up, as in `valle import weights`."""
+    codec: str | None = None
+    """Codec of the weights; by default EnCodec at 24 kHz."""
+
+
+def verify(
+    file: Annotated[Path, Parameter(help="File of weights: .sft or .pth.")],
+    /,
+    *,
+    options: Annotated[VerifyOptions, FIELDS] = VerifyOptions(),
+) -> int:
+    """Compare weights with what the original program computes, or speak a sentence; 1 when a tolerance is missed."""
+    from valle.codec.specs import codec_spec
+    from valle.interchange.verify.fixtures import verify_fixtures
+    from valle.interchange.verify.report import lines_of
+    from valle.interchange.verify.spoken import speak_once
+    from valle.interchange.weights.description import parse_era
+
+    codec = codec_spec(options.codec)
+    if options.fixtures is None:
+        spoken = speak_once(file, options.text, codec, parse_era(options.era), config=options.yaml)
+        for line in spoken.lines:
+            say(line)
+        return 0
+    report = verify_fixtures(file, options.fixtures, codec, options.yaml)
+    for line in lines_of(report):
+        say(line)
+    return 0 if report.is_within_tolerance else 1

@@ -15,7 +15,14 @@ from valle.cli.arguments import FIELDS, CommandLineError, say
 from valle.cli.tasks.batch import read_batch, run_all
 from valle.cli.tasks.options import check_suffixes, find_checkpoint
 from valle.cli.terminal import SentenceProgress
-from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions, StreamOptions, read_sampling
+from valle.synthesis.options import (
+    BestOfOptions,
+    LongFormOptions,
+    Precision,
+    SamplingOptions,
+    StreamOptions,
+    read_sampling,
+)
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -68,8 +75,13 @@ class SpeakOptions(BaseModel):
     better measured word error rate on the same sentences."""
     checkpoint: Path | None = None
     """A checkpoint directory, instead of a run."""
+    lora: list[str] = []
+    """Files of adapters that were trained on this checkpoint, each with its strength if it is not 1:
+    `--lora a.safetensors --lora b.safetensors=0.5`."""
     device: str = "cpu"
     """Torch device."""
+    precision: Precision = "fp32"
+    """Number type of the weights: fp32, or bf16 or fp16 for half of the memory."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
     sampling: SamplingOptions | None = None
@@ -109,7 +121,9 @@ def speak(
     from valle.backends.registry import Backends
     from valle.synthesis.synthesizer import Synthesizer
 
-    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
+    synthesizer = Synthesizer.load(
+        checkpoint, Backends(device=options.device), read_adapters(options.lora), options.precision
+    )
     return run_all([lambda one=one: _speak_one(synthesizer, checkpoint, *one) for one in requests])
 
 
@@ -166,6 +180,18 @@ def _speak(
         best_of=options.best_of,
         speech_language=options.speech_language,
     )
+
+
+def read_adapters(values: Sequence[str]) -> list[tuple[Path, float]]:
+    """Return files and strengths of values such as `b.safetensors=0.5`. Raises ConfigurationError."""
+    adapters = []
+    for value in values:
+        path, equals, strength = value.rpartition("=")
+        try:
+            adapters.append((Path(path), float(strength)) if equals else (Path(value), 1.0))
+        except ValueError as error:
+            raise ConfigurationError(f"--lora {value}: the strength after = must be a number.") from error
+    return adapters
 
 
 def _check(options: SpeakOptions) -> None:

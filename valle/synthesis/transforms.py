@@ -125,7 +125,9 @@ def convert_draft(
         task=TTS,
         draft=Draft(codes[:1], kept),
     )
-    sampling = options.model_copy(update={"decoding": "nar-len"})
+    # The draft takes the place of frames that are decoded first.
+    masked = options.masked.model_copy(update={"prefix_seconds": 0.0})
+    sampling = options.model_copy(update={"decoding": "nar-len", "masked": masked})
     return _spoken(synthesizer, [condition], [codes], sampling, started)
 
 

@@ -18,8 +18,8 @@ from valle.model.valle import ValleModel
 from valle.tasks.editing import EDITING
 from valle.tasks.registry import TASKS, TaskRegistry
 from valle.tasks.tts import TTS
-from valle.training.metrics import Window
 from valle.training.options import TrainSettings
+from valle.training.reports.metrics import Window
 
 RATIOS = (
     *("length_ratio", "transcription_ratio", "continuation_ratio", "editing_ratio", "noisy_editing_ratio"),

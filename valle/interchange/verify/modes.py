@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from valle.model.batch import make_batch
-from valle.model.layout import Layout, Mode
+from valle.model.layout import SPEECH, Layout, Mode
 from valle.model.row import Elements, Row
 from valle.model.valle import ValleModel
 from valle.tasks.length import LENGTH
-from valle.tasks.transcription import SPEECH, TRANSCRIPTION
+from valle.tasks.transcription import TRANSCRIPTION
 from valle.tasks.tts import TTS
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -87,7 +87,7 @@ def largest_difference(ours: NDArray[np.float32], theirs: NDArray[np.generic]) -
     if ours.shape[1] != theirs.shape[1]:
         return float("inf")
     count = min(len(ours), len(theirs))
-    return float(np.abs(ours[-count:] - theirs[-count:]).max())
+    return float(np.abs(ours[-count:] - theirs[-count:].astype(np.float32)).max())
 
 
 @torch.inference_mode()

@@ -108,14 +108,14 @@ def _card(model: ImportedModel, codec: CodecSpec, name: str) -> CheckpointCard:
         cursor=Cursor(),
         seconds=0.0,
         saved_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        options={"run_id": name, "sampling": _sampling(model)},
+        options={"run_id": name, "sampling": default_sampling(model.file)},
         metrics={},
     )
 
 
-def _sampling(model: ImportedModel) -> dict[str, Any]:
-    """Return the sampling that the model needs: masked decoding with guidance when it has no AR."""
-    capabilities = model.file.config.get("capabilities", ["ar", "nar"])
+def default_sampling(file: WeightsFile) -> dict[str, Any]:
+    """Return the sampling that weights need: masked decoding with guidance when they have no AR."""
+    capabilities = file.config.get("capabilities", ["ar", "nar"])
     if "ar" in capabilities:
         return {}
     return {"decoding": "nar-len", "guidance": 3.0, "temperature": 1.0}

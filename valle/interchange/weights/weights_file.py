@@ -6,7 +6,6 @@ weights under `module`.
 """
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +69,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
         raise CheckpointError(f"{path} is no file of weights; its name ends in one of {', '.join(SUFFIXES)}.")
     try:
         return _read_safetensors(path) if path.suffix in _SAFETENSORS else _read_pickled(path)
-    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path} cannot be read ({reason}); download or export it again.") from error
 
@@ -83,7 +82,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]
 
 def _read_pickled(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
     # Nothing but tensors and plain values: a pickle may run any program.
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files raise almost any error
+        raise ValueError(str(error)) from error
     if not isinstance(content, dict):
         raise ValueError("it is no checkpoint")
     module = content.get("module") or content.get("lora") or content

@@ -22,9 +22,9 @@ class Condition:
     """Input of one utterance: phoneme ids, language id, prompt codes [K, P] or None.
 
     `prefix` [K, n] are given frames that the target starts with, `suffix` [K, m] those that it ends with. In the task
-    `tts-c` the text begins with the text of the prompt, and the target continues the prompt. `context` has the codes of
-    fields that only `task` has, `draft` the codes that masked decoding starts from.
-    The first `num_silent` frames of the prefix are no speech.
+    `tts-c` the text begins with the text of the prompt, and the target continues the prompt. `context` has the elements
+    of fields that only `task` has, `draft` the codes that masked decoding starts from, `adapters` those in use with
+    their strengths. The first `num_silent` frames of the prefix are no speech.
     """
 
     symbol_ids: NDArray[np.int64]
@@ -32,6 +32,7 @@ class Condition:
     prompt: Codes | None
     prefix: Codes
     task: SpeechTask = TTS
+    adapters: tuple[tuple[str, float], ...] = ()
     suffix: Codes | None = None
     context: Mapping[str, Elements] = field(default_factory=dict)
     draft: "Draft | None" = None
