@@ -23,6 +23,15 @@ _PANELS: Mapping[str, _Commands] = {
         "speak": ("speak:speak", "Synthesize a text in the voice of a prompt."),
         "demo": ("flow:demo", "Run the whole pipeline on the demo corpus."),
     },
+    "Recorded speech": {
+        "edit": ("tasks.edit:edit", "Replace words of recorded speech."),
+        "convert": ("tasks.transform:convert", "Give recorded speech another voice."),
+        "denoise": ("tasks.transform:denoise", "Remove noise and reverberation from recorded speech."),
+        "remove-speech": ("tasks.transform:remove_speech", "Remove the speech from a recording and keep its noise."),
+        "extract": ("tasks.transform:extract", "Extract one speaker from a recording of two."),
+        "transcribe-speech": ("tasks.tokens:transcribe_speech", "Print the phonemes of recorded speech."),
+        "phonemize-text": ("tasks.tokens:phonemize_text", "Print the phonemes of a text."),
+    },
     "Data and questions": {
         "sql": ("warehouse:sql", "Query the catalogue."),
         "plot": ("plot:plot", "Plot metrics of several training runs."),
@@ -51,6 +60,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "quality": ("flow:quality", "Score the audio quality of segments."),
             "speakers": ("flow:speakers", "Embed the speakers of segments."),
             "quantize": ("flow:quantize", "Encode segments as codes."),
+            "mix": ("flow:mix", "Mix segments with noise, rooms, second speakers and other voices."),
             "retry": ("warehouse:retry", "Remove dropped rows, so that the next run processes them again."),
         },
     ),
