@@ -77,6 +77,14 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "report": ("flow:codec_report", "Measure what codecs change in speech."),
         },
     ),
+    "models": (
+        "Fetch the weights that no wheel contains.",
+        {
+            "list": ("models:list_models", "List weights, licences and stored files."),
+            "fetch": ("models:fetch", "Fetch weights by name."),
+            "verify": ("models:verify", "Compare stored weights with their hashes."),
+        },
+    ),
 }
 
 

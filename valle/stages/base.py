@@ -109,6 +109,11 @@ class Stage(ABC):
     writes: ClassVar[type[StageRow]]
 
     @property
+    def variant(self) -> str | None:
+        """The name under which rows of this stage are current beside those of other options; None for one at a time."""
+        return None
+
+    @property
     @abstractmethod
     def audio(self) -> AudioNeed:
         """The audio that `process` needs."""

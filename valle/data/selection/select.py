@@ -61,8 +61,7 @@ def select(
     directory = data_root.training_sets / selection.name
     # Pinned while it is read: a vacuum beside it must not remove what a compaction replaces meanwhile.
     with data_root.lake.pinned_snapshot() as snapshot, connect(snapshot) as connection:
-        chosen = _chosen(connection, selection, data_root.lake)
-        _check_codec(chosen, codec)
+        chosen = _chosen(connection, selection, data_root.lake, codec)
         chosen = _with_word_times(_with_similar(chosen, connection), connection)
         set_id = f"{selection.name}-{_content_hash(chosen)}"
         if (directory / "set.json").exists():
@@ -115,8 +114,8 @@ def _lake_from(directory: Path, lake: Location) -> str:
     return os.path.relpath(lake, directory) if isinstance(lake, Path) else str(lake)
 
 
-def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: Lake) -> pa.Table:
-    """Select utterances and assign their splits, in the order of their ids."""
+def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: Lake, codec: CodecSpec) -> pa.Table:
+    """Select utterances with codes of the codec and assign their splits, in the order of their ids."""
     weight = check_expression(selection.weight, option="weight")
     where = check_expression(selection.where, option="where")
     test_where = check_expression(selection.split_policy.test_where, option="split_policy.test_where")
@@ -127,12 +126,13 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
                coalesce(corpus || ':' || book, recording_id) AS source, coalesce(language, 'und') AS language, licence,
                ({weight})::FLOAT AS weight, duration, text, symbols, num_frames, codec, codes_fingerprint,
                coalesce(({test_where})::BOOLEAN, false) AS in_test
-        FROM utterances WHERE origin <> 'generated' AND ({where}) ORDER BY segment_id
+        FROM coded_utterances WHERE origin <> 'generated' AND ({where}) ORDER BY segment_id
         """,
         lake=lake,
     )
     if table.num_rows == 0:
         raise TrainingError(f"No utterance matches {selection.where!r}; see what there is with `valle stats`.")
+    table = _coded_by(table, codec)
     splits = assign_splits(
         table["speaker"].to_pylist(),
         table["source"].to_pylist(),
@@ -184,13 +184,16 @@ def _refusal(registered: list[str]) -> str:
     )
 
 
-def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
-    used = pc.unique(chosen["codec"]).to_pylist()
-    if used != [codec.label]:
+def _coded_by(chosen: pa.Table, codec: CodecSpec) -> pa.Table:
+    """Keep the rows of one codec. Raises TrainingError, which names the codecs there are, when none is left."""
+    kept = chosen.filter(pc.equal(chosen["codec"], codec.label))
+    if kept.num_rows == 0:
+        used = ", ".join(sorted(pc.unique(chosen["codec"]).to_pylist()))
         raise TrainingError(
-            f"The selected codes were made by {', '.join(used)}, not by {codec.label}; "
-            "run `valle data quantize` again, or narrow the condition on `codec`."
+            f"The selected codes were made by {used}, not by {codec.label}: select with `--codec`, or run `valle data "
+            f"quantize --options.codec {codec.name}`."
         )
+    return kept
 
 
 def _code_locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot) -> pa.Table:
