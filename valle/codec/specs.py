@@ -1,30 +1,41 @@
-"""Numbers of codecs without their weights: of codes that were computed elsewhere, or are only read."""
+"""Numbers of codecs without opening them: of codes that were computed elsewhere, whose decoder may not be here."""
 
-from valle.codec import NAMES, open_codec
+from collections.abc import Mapping
+from dataclasses import replace
+
+from valle.codec import codec_names, codec_revision, open_codec
 from valle.codec.base import CodecSpec
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, DependencyError
 
 ENCODEC = "encodec_24khz"
-_FOREIGN = {
-    "dac_44khz": CodecSpec("dac_44khz", "given", 44_100, 512, 9, 1024),
-    "nemo_44khz": CodecSpec("nemo_44khz", "given", 44_100, 512, 8, 1000),
-}
-"""Codecs whose codes are read and trained on, but that no decoder of this project is for."""
+_UNKNOWN_REVISION = "given"
+"""Revision of codes whose codec is not here."""
+
+
+def _numbers() -> Mapping[str, CodecSpec]:
+    """Return the codecs whose containers are read, with an unknown revision."""
+    unknown = _UNKNOWN_REVISION
+    specs = (
+        CodecSpec(ENCODEC, unknown, 24_000, 320, 8, 1024),
+        CodecSpec(f"{ENCODEC}+vocos", unknown, 24_000, 320, 8, 1024),
+        CodecSpec("dac_44khz", unknown, 44_100, 512, 9, 1024),
+        CodecSpec("nvidia_44khz", unknown, 44_100, 512, 8, 1000, "parallel"),
+    )
+    return {spec.name: spec for spec in specs}
 
 
 def codec_spec(name: str | None = None) -> CodecSpec:
-    """Return the numbers of a codec by name, by default EnCodec, which needs no weights for it.
+    """Return the numbers of a codec by name, by default EnCodec; those above need no weights for it.
 
     Raises ConfigurationError for an unknown name and DependencyError for a codec whose weights are missing.
     """
     chosen = name or ENCODEC
-    if chosen in _FOREIGN and chosen not in NAMES:
-        return _FOREIGN[chosen]
-    if chosen not in NAMES:
-        names = ", ".join((*NAMES, *_FOREIGN))
-        raise ConfigurationError(f"There is no codec named {chosen!r}; choose one of {names}.")
-    if not chosen.startswith(ENCODEC):
+    if chosen not in codec_names():
+        raise ConfigurationError(f"unknown codec {chosen!r}: use one of {', '.join(codec_names())}.")
+    known = _numbers().get(chosen)
+    if known is None:
         return open_codec(chosen).spec
-    from valle.codec.encodec import CODEBOOK_SIZE, HOP_LENGTH, NUM_CODEBOOKS, SAMPLE_RATE, encodec_revision
-
-    return CodecSpec(chosen, encodec_revision(), SAMPLE_RATE, HOP_LENGTH, NUM_CODEBOOKS, CODEBOOK_SIZE)
+    try:
+        return replace(known, revision=codec_revision(chosen).partition("@")[2])
+    except DependencyError:
+        return known

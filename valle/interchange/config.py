@@ -15,7 +15,7 @@ _SIZES = {"quarter": "20m", "full": "220m"}
 _SCHEDULES = {"auto": "triangular", "equal": "uniform", "normal": "bell"}
 _OPTIMIZERS = {"adamw": "adamw", "prodigy": "prodigy"}
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
-_CODECS = {"encodec": "encodec_24khz", "vocos": "encodec_24khz+vocos", "dac": "dac_44khz", "nemo": "nemo_44khz"}
+_CODECS = {"encodec": "encodec_24khz", "vocos": "encodec_24khz+vocos", "dac": "dac_44khz", "nemo": "nvidia_44khz"}
 _TASKS = {"tts": None, "tts-c": "continuation_ratio", "stt": "transcription_ratio", "len": "length_ratio"}
 
 

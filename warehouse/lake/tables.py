@@ -25,7 +25,7 @@ from deltalake.transaction import AddAction
 from warehouse.errors import CommitConflict, LakeError
 from warehouse.lake.arrow import Row, RowT, schema_of, spread_in
 from warehouse.lake.data_files import DataFile, write_rows
-from warehouse.lake.format import note_format, require_format
+from warehouse.lake.format import note_format, read_format, require_format
 from warehouse.lake.store import Location, delete, files_below, read_text, storage_options, write_text
 from warehouse.rows import TABLES
 
@@ -195,13 +195,13 @@ class Lake:
         if spread is None:
             return []
         column = f"max.{spread.count}"
-        if column not in actions.schema.names:
-            if actions.num_rows and f"null_count.{spread.count}" not in actions.schema.names:
-                raise LakeError(
-                    f"Table {row_class.table} of {self.root} has format 1; convert it with `valle migrate {self.root}`."
-                )
-            return [0] * actions.num_rows  # Every row of every file was dropped.
-        return [largest or 0 for largest in actions.column(column).to_pylist()]
+        values = actions.column(column).to_pylist() if column in actions.schema.names else [None] * actions.num_rows
+        # In format 1 no file has the statistic, later only those whose every row was dropped.
+        if None in values and read_format(self.root) is None:
+            raise LakeError(
+                f"Table {row_class.table} of {self.root} has format 1; convert it with `valle migrate {self.root}`."
+            )
+        return [largest or 0 for largest in values]
 
     def stored_bytes(self, table: str) -> int:
         """Return the bytes of the newest version of a table; 0 when nothing was ever committed to it."""

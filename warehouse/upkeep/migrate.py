@@ -11,7 +11,7 @@ from deltalake.exceptions import DeltaError
 from warehouse.errors import LakeError
 from warehouse.lake.arrow import Row, from_table, spread_in
 from warehouse.lake.data_files import write_rows
-from warehouse.lake.format import LAKE_FORMAT, note_format
+from warehouse.lake.format import LAKE_FORMAT, note_format, read_format
 from warehouse.lake.store import read_parquet
 from warehouse.lake.tables import Lake, add_action, one_line
 from warehouse.rows import TABLES
@@ -35,8 +35,7 @@ def _migrate_table(lake: Lake, row_class: type[Row]) -> int:
         if table is None:
             return 0
         actions: Any = table.get_add_actions(flatten=True)
-        known = {f"max.{spread.count}", f"null_count.{spread.count}"} & set(actions.schema.names)
-        if known or not actions.num_rows:
+        if not actions.num_rows or read_format(lake.root) is not None:
             return 0
         folder = lake.folder(row_class.table)
         paths = actions.column("path").to_pylist()

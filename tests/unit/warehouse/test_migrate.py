@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Schema
 from deltalake.transaction import AddAction
 
 from tests.unit.warehouse.test_codebooks import codes
 from warehouse.errors import LakeError
+from warehouse.lake.arrow import schema_of
+from warehouse.lake.data_files import write_rows
 from warehouse.lake.format import LAKE_FORMAT, read_format
 from warehouse.lake.store import read_parquet
 from warehouse.lake.tables import Lake
@@ -18,19 +20,13 @@ from warehouse.upkeep.migrate import migrate_lake
 
 def old_lake(root: Path) -> Lake:
     """Return a lake of format 1 with two data files."""
-    lake = Lake(root)
+    schema = Schema.from_arrow(schema_of(CodesRow, 8))
+    table = DeltaTable.create(str(root / "codes"), schema)
     for name in ("a", "b"):
-        lake.append(CodesRow, [codes(f"{name}{number}", frames=3) for number in range(4)], name)
-    table = DeltaTable(str(root / "codes"))
-    actions = table.get_add_actions(flatten=True)
-    for path, size in zip(actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist(), strict=True):
-        (root / "codes" / f"old-{path}").write_bytes((root / "codes" / path).read_bytes())
-        action = AddAction(f"old-{path}", size, {}, 0, True, json.dumps({"numRecords": 4}))
-        mode = "overwrite" if path == actions.column("path").to_pylist()[0] else "append"
-        newest = DeltaTable(str(root / "codes"))
-        newest.create_write_transaction([action], mode=mode, schema=newest.schema())
-    (root / "format.json").unlink()
-    return lake
+        written = write_rows(root / "codes", CodesRow, [codes(f"{name}{number}", frames=3) for number in range(4)])
+        action = AddAction(written.name, written.size, {}, 0, True, json.dumps({"numRecords": 4}))
+        DeltaTable(str(root / "codes")).create_write_transaction([action], mode="append", schema=table.schema())
+    return Lake(root)
 
 
 def rows_of(lake: Lake) -> list[dict]:
@@ -47,7 +43,7 @@ def test_a_new_lake_has_the_number(tmp_path: Path) -> None:
 
 def test_an_old_lake_is_refused_and_converted_with_every_row(tmp_path: Path) -> None:
     lake = old_lake(tmp_path)
-    before = [read_parquet(path).to_pylist() for path in sorted((tmp_path / "codes").glob("old-*.parquet"))]
+    before = [read_parquet(path).to_pylist() for path in sorted((tmp_path / "codes").glob("*.parquet"))]
     with pytest.raises(LakeError, match=r"valle migrate"):
         lake.snapshot()
     assert migrate_lake(lake) == 2
