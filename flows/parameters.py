@@ -3,15 +3,17 @@
 Do not import Prefect here.
 """
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from manifests import CorpusKind, CorpusOptions
 from manifests.corpora.vall_e import CODES_KINDS
 from valle.codec.base import CodesToLearn
-from valle.codec.specs import ENCODEC
+from valle.codec.catalogue import ENCODEC
 from valle.data.selection.select import Selection
 from valle.data_root import DataRoot, open_data_root
 from valle.evaluation.options import EvaluationOptions
@@ -242,6 +244,60 @@ class TrainParameters(Located):
     """Options of the model and the training."""
     evaluate: bool = True
     """Evaluate the finished model in a run of its own; runs from a shell do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRun:
+    """One run of a sweep: its name, its variant, and all of its options."""
+
+    name: str
+    variant: str
+    options: TrainSettings
+
+
+class SweepParameters(Located):
+    """Train variants of a run on the same training set and compare them."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    """Name of the sweep; its runs are called `<name>-<variant>-s<seed>`."""
+    training_set: str
+    """Name of the training set."""
+    options: TrainSettings = TrainSettings()
+    """Options of every run."""
+    variants: dict[str, dict[str, Any]]
+    """Options of each variant that differ from these, by the name of the variant."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the runs of each variant."""
+    slots: int | None = Field(default=None, ge=64)
+    """Slots of every run, from which the steps follow, so that batches of other sizes see as many; overrides
+    `max_steps`."""
+    evaluate: bool = False
+    """Measure WER and SIM-O of every run, too."""
+    count: int = Field(default=20, ge=1)
+    """Utterances of each evaluation."""
+
+    def runs(self) -> list[SweepRun]:
+        """Return all runs, the seeds of a variant together. Raises ValidationError for options that do not exist."""
+        base = self.options.model_dump()
+        found = []
+        for variant, changes in self.variants.items():
+            for seed in self.seeds:
+                options = TrainSettings.model_validate(base | {"seed": seed} | changes)
+                if self.slots is not None:
+                    steps = max(1, round(self.slots / (options.batch_tokens * options.accumulate)))
+                    options = options.model_copy(update={"max_steps": steps})
+                found.append(SweepRun(f"{self.name}-{variant}-s{seed}", variant, options))
+        return found
+
+    @model_validator(mode="after")
+    def _check_variants(self) -> Self:
+        for variant in self.variants:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", variant):
+                raise ValueError(f"The variant {variant!r} must be a name of small letters, digits, - and _.")
+        if not self.variants or not self.seeds:
+            raise ValueError("A sweep needs a variant and a seed at least.")
+        self.runs()  # a wrong option should not wait for the variant before it
+        return self
 
 
 Speed = Annotated[float, Field(ge=0.5, le=2)]

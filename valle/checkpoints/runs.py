@@ -19,7 +19,7 @@ FILE_CARD = "valle"
 EMBEDDED = "english"
 """The run that is part of the package: English sentences. A run of the data root with that name hides it."""
 
-_EMBEDDED_RUNS = Path(__file__).with_name("embedded")
+EMBEDDED_RUNS = Path(__file__).with_name("embedded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class CheckpointSummary:
 def find_run(runs: Path, name: str) -> Path:
     """Return the directory of a run by its name: below `runs`, or of the one that is part of the package."""
     found = runs / name
-    return _EMBEDDED_RUNS / name if name == EMBEDDED and not found.exists() else found
+    return EMBEDDED_RUNS / name if name == EMBEDDED and not found.exists() else found
 
 
 def newest_checkpoint(runs: Path, name: str) -> Path:

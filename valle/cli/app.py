@@ -18,12 +18,14 @@ _PANELS: Mapping[str, _Commands] = {
         "prepare": ("flow:prepare", "Process a corpus from raw audio to codes."),
         "select": ("flow:select", "Select a training set by SQL."),
         "train": ("flow:train", "Train a model on a training set."),
+        "sweep": ("flow:sweep", "Train variants of a run on the same rows and compare them."),
         "evaluate": ("evaluate:app", "Measure WER and SIM-O of a checkpoint, a folder or a command."),
         "speak": ("speak:speak", "Synthesize a text in the voice of a prompt."),
         "demo": ("flow:demo", "Run the whole pipeline on the demo corpus."),
     },
     "Data and questions": {
         "sql": ("warehouse:sql", "Query the catalogue."),
+        "plot": ("plot:plot", "Plot metrics of several training runs."),
         "stats": ("warehouse:stats", "Write tables and plots of everything in the catalogue."),
     },
     "Local server": {

@@ -44,6 +44,10 @@ class Mask:
             return None
         return (torch.arange(length, device=device) < self.lengths[:, None])[:, None, None]
 
+    def valid(self, rows: int, length: int, device: torch.device) -> Tensor | None:
+        """Return which slots are no padding, [rows, length]; None for all."""
+        return None if self.lengths is None else torch.arange(length, device=device) < self.lengths[:, None]
+
     def bias(self, x: Tensor) -> Tensor:
         """Return what is added to the scores of x [B, L, width]: 0 or -inf, [B or 1, 1 or L, L]."""
         length, columns = x.shape[1], self.columns(x.shape[1], x.device)
@@ -90,22 +94,31 @@ class Attend:
         return cls(columns=mask.columns(length, device), is_causal=mask.kind is MaskKind.CAUSAL)
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attend with queries, keys and values [B, heads, L, size]; returns the same shape."""
+        """Attend with queries [B, heads, L, size], and keys and values of as many heads or of a divisor of them.
+
+        Returns the shape of the queries. Several query heads share a key head in order (Ainslie et al.,
+        arXiv 2305.13245).
+        """
+        is_grouped = query.shape[1] != key.shape[1]
         if self.blocks is not None:
-            attended: Tensor = _flex(query.device.type)(query, key, value, block_mask=self.blocks)
+            attended: Tensor = _flex(query.device.type)(
+                query, key, value, block_mask=self.blocks, enable_gqa=is_grouped
+            )
             return attended
         if self.bias is not None:
             return _multiply(query, key, value, self.bias)
         # No dropout on attention weights: drawing it is slower than the attention itself, and no fused CPU kernel has
         # it. The output of the layer has dropout.
         return functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=self.columns, is_causal=self.is_causal
+            query, key, value, attn_mask=self.columns, is_causal=self.is_causal, enable_gqa=is_grouped
         )
 
 
 def _multiply(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Attend by two batched matrix products; see `Attend.__call__` and `Mask.bias` for the shapes."""
     rows, heads, length, size = query.shape
+    if key.shape[1] != heads:
+        key, value = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (key, value))
     queries, keys, values = (x.reshape(rows * heads, length, size) for x in (query, key, value))
     if len(bias) == rows:
         bias = bias.repeat_interleave(heads, dim=0)

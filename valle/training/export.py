@@ -12,7 +12,7 @@ from warehouse.errors import CheckpointError
 
 LARGEST = 65_504.0
 """The largest number in half precision."""
-_LOCAL_OPTIONS = ("training_set", "run_dir", "start_from")
+_LOCAL_OPTIONS = ("training_set", "run_dir", "start_from", "embeddings_from", "distillation")
 """Options that are paths of the machine that trained it."""
 
 
