@@ -44,6 +44,7 @@ _PANELS: Mapping[str, _Commands] = {
     },
     "Checkpoints": {
         "export": ("checkpoints:export", "Write a checkpoint to publish: weights in half precision."),
+        "migrate": ("interchange:migrate", "Convert checkpoints and lakes of the previous format."),
         "adapt-codec": ("checkpoints:adapt_codec", "Move a checkpoint to the codes of another codec."),
     },
 }
@@ -77,6 +78,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
         "Bring weights and configuration of e-c-k-e-r/vall-e.",
         {
             "weights": ("interchange:import_weights", "Make a run of a file of weights."),
+            "config": ("interchange:import_config", "Turn a config.yaml into options of ours."),
             "verify": ("interchange:verify", "Compare weights with what the original program computes."),
         },
     ),
