@@ -1,10 +1,12 @@
 """Numbers of codecs without their weights: of codes that were computed elsewhere, or are only read."""
 
-from valle.codec import NAMES, open_codec
+from valle.codec import codec_names, codec_revision, open_codec
 from valle.codec.base import CodecSpec
 from warehouse.errors import ConfigurationError
 
 ENCODEC = "encodec_24khz"
+_NUM_CODEBOOKS = 8
+"""At 6 kbit/s."""
 _FOREIGN = {
     "dac_44khz": CodecSpec("dac_44khz", "given", 44_100, 512, 9, 1024),
     "nemo_44khz": CodecSpec("nemo_44khz", "given", 44_100, 512, 8, 1000),
@@ -18,13 +20,14 @@ def codec_spec(name: str | None = None) -> CodecSpec:
     Raises ConfigurationError for an unknown name and DependencyError for a codec whose weights are missing.
     """
     chosen = name or ENCODEC
-    if chosen in _FOREIGN and chosen not in NAMES:
+    if chosen in _FOREIGN and chosen not in codec_names():
         return _FOREIGN[chosen]
-    if chosen not in NAMES:
-        names = ", ".join((*NAMES, *_FOREIGN))
+    if chosen not in codec_names():
+        names = ", ".join((*codec_names(), *_FOREIGN))
         raise ConfigurationError(f"There is no codec named {chosen!r}; choose one of {names}.")
-    if not chosen.startswith(ENCODEC):
+    if chosen not in (ENCODEC, f"{ENCODEC}+vocos"):
         return open_codec(chosen).spec
-    from valle.codec.encodec import CODEBOOK_SIZE, HOP_LENGTH, NUM_CODEBOOKS, SAMPLE_RATE, encodec_revision
+    from valle.codec.encodec import CODEBOOK_SIZE, HOP_LENGTH, SAMPLE_RATE
 
-    return CodecSpec(chosen, encodec_revision(), SAMPLE_RATE, HOP_LENGTH, NUM_CODEBOOKS, CODEBOOK_SIZE)
+    revision = codec_revision(chosen).partition("@")[2]
+    return CodecSpec(chosen, revision, SAMPLE_RATE, HOP_LENGTH, _NUM_CODEBOOKS, CODEBOOK_SIZE)
