@@ -1,6 +1,6 @@
 """How decoding with each trunk scales with the length of the speech, as ratios within one run.
 
-`python benchmarks/trunks.py [--frames 1500] [--size nano]` decodes F and 2F frames after a prompt of 3 s, on one thread,
+`python benchmarks/trunks.py [--frames 1500] [--size nano]` decodes F and 2F frames after a prompt of 3 s, on a thread,
 and prints the ratio of the times and the memory that decoding keeps. A trunk with a state of constant size must need
 at most 2.02 times as long and no more memory; it fails otherwise.
 """
