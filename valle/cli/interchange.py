@@ -42,7 +42,8 @@ def import_weights(
     options: Annotated[ImportWeightsOptions, FIELDS],
 ) -> int:
     """Make a run of a file of weights of e-c-k-e-r/vall-e; `valle speak --run NAME` speaks with it."""
-    from valle.codec.specs import codec_spec
+    from valle.codec import codec_spec
+    from valle.codec.catalogue import ENCODEC
     from valle.data_root import open_data_root
     from valle.interchange.weights.description import parse_era
     from valle.interchange.weights.importing import convert, open_weights, save_import
@@ -50,7 +51,7 @@ def import_weights(
     from valle.phonemes.pieces import piece_table
 
     era = parse_era(options.era)
-    codec = codec_spec(options.codec)
+    codec = codec_spec(options.codec or ENCODEC)
     weights = open_weights(file, config=options.yaml, adapters=options.lora)
     sentence = None
     if options.sentence is not None:
@@ -90,13 +91,14 @@ def verify(
     options: Annotated[VerifyOptions, FIELDS] = VerifyOptions(),
 ) -> int:
     """Compare weights with what the original program computes, or speak a sentence; 1 when a tolerance is missed."""
-    from valle.codec.specs import codec_spec
+    from valle.codec import codec_spec
+    from valle.codec.catalogue import ENCODEC
     from valle.interchange.verify.fixtures import verify_fixtures
     from valle.interchange.verify.report import lines_of
     from valle.interchange.verify.spoken import speak_once
     from valle.interchange.weights.description import parse_era
 
-    codec = codec_spec(options.codec)
+    codec = codec_spec(options.codec or ENCODEC)
     if options.fixtures is None:
         spoken = speak_once(file, options.text, codec, parse_era(options.era), config=options.yaml)
         for line in spoken.lines:
