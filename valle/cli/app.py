@@ -19,8 +19,11 @@ _PANELS: Mapping[str, _Commands] = {
         "select": ("flow:select", "Select a training set by SQL."),
         "train": ("flow:train", "Train a model on a training set."),
         "evaluate": ("evaluate:app", "Measure WER and SIM-O of a checkpoint, a folder or a command."),
-        "speak": ("speak:speak", "Synthesize a text in the voice of a prompt."),
+        "speak": ("speech.speak:speak", "Synthesize a text in the voice of a prompt."),
         "demo": ("flow:demo", "Run the whole pipeline on the demo corpus."),
+    },
+    "Speech for others": {
+        "serve": ("speech.serve:serve", "Serve speech by the interface of OpenAI's speech endpoint."),
     },
     "Data and questions": {
         "sql": ("warehouse:sql", "Query the catalogue."),
@@ -37,6 +40,13 @@ _PANELS: Mapping[str, _Commands] = {
     },
 }
 _GROUPS: Mapping[str, tuple[str, _Commands]] = {
+    "watermark": (
+        "Find or add the mark of synthetic speech.",
+        {
+            "detect": ("speech.watermark:detect", "Report whether audio files are marked as synthetic."),
+            "add": ("speech.watermark:add", "Write an audio file with the mark."),
+        },
+    ),
     "data": (
         "Run the stages of the pipeline one by one.",
         {

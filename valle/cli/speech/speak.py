@@ -64,6 +64,8 @@ class SpeakOptions(BaseModel):
     """How one of several candidates is chosen."""
     streaming: StreamOptions = StreamOptions()
     """The windows of `--stream`."""
+    watermark: bool = False
+    """Mark the speech as synthetic, inaudibly; `valle watermark detect` finds the mark."""
 
     @property
     def is_stream(self) -> bool:
@@ -170,7 +172,9 @@ def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate
     """Write speech as it is finished: an interruption loses what is not yet synthesized only."""
     num_spoken = num_done = num_pieces = 0
     with ExitStack() as stack:
-        outputs = [stack.enter_context(closing(output)) for output in _open_outputs(options, sample_rate)]
+        outputs = _open_outputs(options, sample_rate)
+        for output in outputs:
+            stack.enter_context(closing(output))
         progress = stack.enter_context(SentenceProgress())
         try:
             for part in spoken:
@@ -201,6 +205,11 @@ def _open_outputs(options: SpeakOptions, sample_rate: int) -> Sequence[SpeechOut
         if options.is_piped
         else SpeechFile(options.out, sample_rate, codes=options.codes)
     )
+    if options.watermark:
+        from valle.synthesis.streaming.outputs import MarkedOutput
+        from valle.watermark import open_watermark
+
+        first = MarkedOutput(first, open_watermark(sample_rate))
     return [first, Loudspeaker(sample_rate)] if options.play else [first]
 
 
@@ -230,16 +239,9 @@ def _advice(piece: Piece) -> str:
 
 
 def _find_checkpoint(options: SpeakOptions) -> Path:
-    if options.checkpoint is not None:
-        return options.checkpoint
-    from valle.checkpoints.runs import newest_checkpoint
-    from valle.data_root import open_data_root
-    from valle.synthesis.default_checkpoint import choose_checkpoint
+    from valle.synthesis.default_checkpoint import find_checkpoint
 
-    data_root = open_data_root(options.data)
-    if options.run is not None:
-        return newest_checkpoint(data_root.runs, options.run)
-    # On standard error: standard output has the file and scores only.
-    default = choose_checkpoint(data_root)
-    sys.stderr.write(f"valle: {default.reason}\n")
-    return default.directory
+    directory, reason = find_checkpoint(data=options.data, run=options.run, checkpoint=options.checkpoint)
+    if reason is not None:  # on standard error: standard output has the file and scores only
+        sys.stderr.write(f"valle: {reason}\n")
+    return directory
