@@ -3,17 +3,23 @@
 Do not import Prefect here.
 """
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from manifests import CorpusKind, CorpusOptions
+from manifests.corpora.vall_e import CODES_KINDS
 from valle.codec.base import CodesToLearn
+from valle.codec.specs import ENCODEC
 from valle.data.selection.select import Selection
 from valle.data_root import DataRoot, open_data_root
 from valle.evaluation.options import EvaluationOptions
+from valle.stages.align import Align
 from valle.stages.base import Stage
+from valle.stages.given_codes import GivenCodes, GivenPhonemes, GivenText
 from valle.stages.phonemize import Phonemize
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
@@ -47,14 +53,19 @@ class Workers(Parameters):
 
     runner: Literal["threads", "processes", "dask", "ray"] = "threads"
     """Threads or processes of this machine, or a Dask or Ray cluster."""
-    width: int = Field(default=1, ge=1)
+    width: int = Field(default=1, ge=1, le=1024)
     """Shards at a time."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """CPU threads of each model."""
     device: str = "cpu"
     """Torch device of the models, such as `cpu` or `cuda:0`."""
     address: str | None = None
     """Address of a running Dask scheduler or Ray head; by default a cluster is started on this machine."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether threads or processes of this machine do the work."""
+        return self.runner in ("threads", "processes")
 
 
 class CorpusChoice(Parameters):
@@ -77,6 +88,9 @@ class Stages(Parameters):
     """Segmentation of recordings; durations in seconds."""
     transcribe: Transcribe = Transcribe()
     """Transcription of segments."""
+    align: Align | None = None
+    """Words of the transcripts in time, which speech editing is trained on; off, as it costs nearly as much as
+    transcription."""
     phonemize: Phonemize = Phonemize()
     """Encoding of texts as phonemes."""
     quality: Quality = Quality()
@@ -88,7 +102,8 @@ class Stages(Parameters):
 
     def in_order(self) -> tuple[Stage, ...]:
         """Return the stages in the order of the pipeline."""
-        return (self.segment, self.transcribe, self.phonemize, self.quality, self.speakers, self.quantize)
+        aligned = () if self.align is None else (self.align,)
+        return (self.segment, self.transcribe, *aligned, self.phonemize, self.quality, self.speakers, self.quantize)
 
 
 class IngestParameters(Located):
@@ -105,6 +120,18 @@ class PrepareParameters(IngestParameters):
 
     stages: Stages = Stages()
     """Options of the stages."""
+
+    def stages_in_order(self) -> tuple[Stage, ...]:
+        """Return the stages of the corpus; of one that is codes already, those that need no audio."""
+        if self.corpus.kind in CODES_KINDS:
+            return (self.stages.segment, GivenText(), GivenPhonemes(), GivenCodes(codec=self.codes_codec))
+        return self.stages.in_order()
+
+    @property
+    def codes_codec(self) -> str:
+        """Codec of the codes of a corpus that is codes already; `quantize.codec` names it unless it is the default."""
+        chosen = self.stages.quantize.codec
+        return ENCODEC if chosen == Quantize().codec else chosen
 
 
 class PlanParameters(PrepareParameters):
@@ -162,6 +189,13 @@ class TranscribeParameters(StageParameters):
     """Options of the stage."""
 
 
+class AlignParameters(StageParameters):
+    """Locate the words of transcripts in the audio."""
+
+    options: Align = Align()
+    """Options of the stage."""
+
+
 class PhonemizeParameters(StageParameters):
     """Encode transcripts as phonemes."""
 
@@ -212,6 +246,60 @@ class TrainParameters(Located):
     """Evaluate the finished model in a run of its own; runs from a shell do not."""
 
 
+@dataclass(frozen=True, slots=True)
+class SweepRun:
+    """One run of a sweep: its name, its variant, and all of its options."""
+
+    name: str
+    variant: str
+    options: TrainSettings
+
+
+class SweepParameters(Located):
+    """Train variants of a run on the same training set and compare them."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    """Name of the sweep; its runs are called `<name>-<variant>-s<seed>`."""
+    training_set: str
+    """Name of the training set."""
+    options: TrainSettings = TrainSettings()
+    """Options of every run."""
+    variants: dict[str, dict[str, Any]]
+    """Options of each variant that differ from these, by the name of the variant."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the runs of each variant."""
+    slots: int | None = Field(default=None, ge=64)
+    """Slots of every run, from which the steps follow, so that batches of other sizes see as many; overrides
+    `max_steps`."""
+    evaluate: bool = False
+    """Measure WER and SIM-O of every run, too."""
+    count: int = Field(default=20, ge=1)
+    """Utterances of each evaluation."""
+
+    def runs(self) -> list[SweepRun]:
+        """Return all runs, the seeds of a variant together. Raises ValidationError for options that do not exist."""
+        base = self.options.model_dump()
+        found = []
+        for variant, changes in self.variants.items():
+            for seed in self.seeds:
+                options = TrainSettings.model_validate(base | {"seed": seed} | changes)
+                if self.slots is not None:
+                    steps = max(1, round(self.slots / (options.batch_tokens * options.accumulate)))
+                    options = options.model_copy(update={"max_steps": steps})
+                found.append(SweepRun(f"{self.name}-{variant}-s{seed}", variant, options))
+        return found
+
+    @model_validator(mode="after")
+    def _check_variants(self) -> Self:
+        for variant in self.variants:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", variant):
+                raise ValueError(f"The variant {variant!r} must be a name of small letters, digits, - and _.")
+        if not self.variants or not self.seeds:
+            raise ValueError("A sweep needs a variant and a seed at least.")
+        self.runs()  # a wrong option should not wait for the variant before it
+        return self
+
+
 Speed = Annotated[float, Field(ge=0.5, le=2)]
 
 
@@ -224,18 +312,18 @@ class TrainCodecParameters(Located):
     """Name of a training set, for the audio of its train split."""
     audio: list[Path] = []
     """Folders of audio, instead of a training set."""
-    hours: float = Field(default=1.5, gt=0)
+    hours: float = Field(default=1.5, gt=0, le=10_000)
     """Length of the schedule in hours, over all sessions."""
     codes: CodesToLearn = "new"
     """New codes fitted to this speech, or those of the embedded codec: then only the decoder is trained, and stored
     codes stay valid."""
     adversarial_from: float = Field(default=1.0, ge=0, le=1)
     """Part of the schedule after which training is adversarial; 1 is never."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, le=100)
     """Peak learning rate; a third of it suits a trained decoder."""
     asr_encoder: str | None = None
     """ASR model whose encoder features are compared between recording and reconstruction, such as `tiny.en`."""
-    asr_loss_weight: float = Field(default=30.0, ge=0)
+    asr_loss_weight: float = Field(default=30.0, ge=0, le=1e6)
     """Weight of that feature loss."""
     repulsion: float = Field(default=0.25, ge=0, le=1)
     """Weight of the repulsive term of the energy distance; at 1 noise masks some words."""
@@ -243,7 +331,7 @@ class TrainCodecParameters(Located):
     """Range of the speed perturbation."""
     half_backbones: bool = False
     """Compute in bfloat16: 0.7 of the time on CPUs that support it."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """CPU threads."""
 
 
@@ -252,7 +340,7 @@ class CodecReportParameters(Located):
 
     codecs: tuple[str, ...] = ("mini",)
     """Codecs, such as `mini`, `encodec_24khz` or `encodec_24khz+vocos`."""
-    levels: tuple[int, ...] = (8, 4, 2, 1)
+    levels: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (8, 4, 2, 1)
     """Numbers of codebooks to decode from."""
     where: str = "true"
     """SQL condition on the utterances of the lake."""
@@ -262,9 +350,9 @@ class CodecReportParameters(Located):
     """Split of that folder, which the codec was not trained on."""
     into_header: bool = False
     """Write the figures of `mini`, with the most codebooks of `levels`, into the header of its weights."""
-    count: int = Field(default=30, ge=1)
+    count: int = Field(default=30, ge=1, le=1_000_000)
     """Number of clips."""
-    longest: float = Field(default=10.0, gt=0)
+    longest: float = Field(default=10.0, gt=0, le=3_600)
     """Seconds of the longest clip."""
     asr: str = "tiny.en"
     """ASR model of the word error rate."""
@@ -274,7 +362,7 @@ class CodecReportParameters(Located):
     """Models of naturalness; distillmos is left out where it is not installed."""
     device: str = "cpu"
     """Torch device of the models."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """CPU threads of each model."""
 
     @model_validator(mode="after")
@@ -302,11 +390,11 @@ class EvaluateParameters(EvaluationOptions, Located):
 class DemoParameters(Located):
     """Run the pipeline on the demo corpora."""
 
-    train_seconds: float = Field(default=120, gt=0)
+    train_seconds: float = Field(default=120, gt=0, le=1e7)
     """Maximum duration of the training in seconds."""
-    train_steps: int = Field(default=160, ge=1)
+    train_steps: int = Field(default=160, ge=1, le=1_000_000_000)
     """Steps of the training, if the time suffices."""
-    evaluate_count: int = Field(default=6, ge=1)
+    evaluate_count: int = Field(default=6, ge=1, le=1_000_000)
     """Utterances of the evaluation."""
     workers: Workers = Workers(width=2)
     """Distribution of shards."""

@@ -18,6 +18,7 @@ _PANELS: Mapping[str, _Commands] = {
         "prepare": ("flow:prepare", "Process a corpus from raw audio to codes."),
         "select": ("flow:select", "Select a training set by SQL."),
         "train": ("flow:train", "Train a model on a training set."),
+        "sweep": ("flow:sweep", "Train variants of a run on the same rows and compare them."),
         "evaluate": ("evaluate:app", "Measure WER and SIM-O of a checkpoint, a folder or a command."),
         "speak": ("speech.speak:speak", "Synthesize a text in the voice of a prompt."),
         "demo": ("flow:demo", "Run the whole pipeline on the demo corpus."),
@@ -27,6 +28,7 @@ _PANELS: Mapping[str, _Commands] = {
     },
     "Data and questions": {
         "sql": ("warehouse:sql", "Query the catalogue."),
+        "plot": ("plot:plot", "Plot metrics of several training runs."),
         "stats": ("warehouse:stats", "Write tables and plots of everything in the catalogue."),
     },
     "Local server": {
@@ -54,6 +56,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "ingest": ("flow:ingest", "Read the new recordings of a corpus."),
             "segment": ("flow:segment", "Find speech in recordings."),
             "transcribe": ("flow:transcribe", "Transcribe segments."),
+            "align": ("flow:align", "Locate the words of transcripts in the audio."),
             "phonemize": ("flow:phonemize", "Convert transcripts to phonemes."),
             "quality": ("flow:quality", "Score the audio quality of segments."),
             "speakers": ("flow:speakers", "Embed the speakers of segments."),
@@ -70,11 +73,26 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "vacuum": ("warehouse:vacuum", "Remove files that no table refers to."),
         },
     ),
+    "import": (
+        "Bring weights and configuration of e-c-k-e-r/vall-e.",
+        {
+            "weights": ("interchange:import_weights", "Make a run of a file of weights."),
+            "verify": ("interchange:verify", "Compare weights with what the original program computes."),
+        },
+    ),
     "codec": (
         "Train and measure codecs.",
         {
             "train": ("flow:train_codec", "Train the embedded codec on audio."),
             "report": ("flow:codec_report", "Measure what codecs change in speech."),
+        },
+    ),
+    "models": (
+        "Fetch the weights that no wheel contains.",
+        {
+            "list": ("models:list_models", "List weights, licences and stored files."),
+            "fetch": ("models:fetch", "Fetch weights by name."),
+            "verify": ("models:verify", "Compare stored weights with their hashes."),
         },
     ),
 }

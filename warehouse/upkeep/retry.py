@@ -14,6 +14,7 @@ from warehouse.errors import ConfigurationError, LakeError
 from warehouse.lake.data_files import writer_properties
 from warehouse.lake.tables import GENERATION, Lake, one_line
 from warehouse.rows import (
+    AlignmentRow,
     CodesRow,
     PhonemeRow,
     QualityRow,
@@ -29,6 +30,7 @@ from warehouse.upkeep.journal import forget_unfinished
 TABLE_OF_STAGE = {
     "segment": SegmentRow.table,
     "transcribe": TranscriptRow.table,
+    "align": AlignmentRow.table,
     "phonemize": PhonemeRow.table,
     "quality": QualityRow.table,
     "speakers": SpeakerRow.table,

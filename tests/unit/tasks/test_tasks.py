@@ -16,8 +16,8 @@ from valle.model.placement import row_length
 from valle.model.valle import ValleModel
 from valle.tasks.registry import TASKS, TaskRegistry
 from valle.tasks.tts import TTS
-from valle.training.metrics import Window
 from valle.training.options import TrainSettings
+from valle.training.reports.metrics import Window
 
 MIX = {"nar_len_ratio": 0.5, "continuation_ratio": 0.25, "length_ratio": 0.25, "transcription_ratio": 0.25}
 

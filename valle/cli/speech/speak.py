@@ -13,7 +13,14 @@ from pydantic import BaseModel, ConfigDict
 
 from valle.cli.arguments import FIELDS, CommandLineError, say
 from valle.cli.terminal import SentenceProgress
-from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions, StreamOptions, read_sampling
+from valle.synthesis.options import (
+    BestOfOptions,
+    LongFormOptions,
+    Precision,
+    SamplingOptions,
+    StreamOptions,
+    read_sampling,
+)
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -52,8 +59,13 @@ class SpeakOptions(BaseModel):
     better measured word error rate on the same sentences."""
     checkpoint: Path | None = None
     """A checkpoint directory, instead of a run."""
+    lora: list[str] = []
+    """Files of adapters that were trained on this checkpoint, each with its strength if it is not 1:
+    `--lora a.safetensors --lora b.safetensors=0.5`."""
     device: str = "cpu"
     """Torch device."""
+    precision: Precision = "fp32"
+    """Number type of the weights: fp32, or bf16 or fp16 for half of the memory."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
     sampling: SamplingOptions | None = None
@@ -95,7 +107,9 @@ def speak(
     from valle.backends.registry import Backends
     from valle.synthesis.synthesizer import Synthesizer
 
-    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
+    synthesizer = Synthesizer.load(
+        checkpoint, Backends(device=options.device), read_adapters(options.lora), options.precision
+    )
     prompt = _read_prompt(options, synthesizer)
     sampling = (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
     return _write(_speak(synthesizer, text, prompt, sampling, options), options, synthesizer.codec.spec.sample_rate)
@@ -128,6 +142,18 @@ def _speak(
         options=long_form,
         best_of=options.best_of,
     )
+
+
+def read_adapters(values: Sequence[str]) -> list[tuple[Path, float]]:
+    """Return files and strengths of values such as `b.safetensors=0.5`. Raises ConfigurationError."""
+    adapters = []
+    for value in values:
+        path, equals, strength = value.rpartition("=")
+        try:
+            adapters.append((Path(path), float(strength)) if equals else (Path(value), 1.0))
+        except ValueError as error:
+            raise ConfigurationError(f"--lora {value}: the strength after = must be a number.") from error
+    return adapters
 
 
 def _check(options: SpeakOptions) -> None:

@@ -21,8 +21,8 @@ from valle.tasks.tts import TTS, SpeechTask
 class Condition:
     """Input of one utterance: phoneme ids, language id, prompt codes [K, P] or None.
 
-    `prefix` [K, n] are given frames that the target starts with. In the task `tts-c` the text begins with the text of
-    the prompt, and the target continues the prompt.
+    `prefix` [K, n] are given frames that the target starts with, `adapters` those in use with their strengths. In the
+    task `tts-c` the text begins with the text of the prompt, and the target continues the prompt.
     """
 
     symbol_ids: NDArray[np.int64]
@@ -30,6 +30,7 @@ class Condition:
     prompt: Codes | None
     prefix: Codes
     task: SpeechTask = TTS
+    adapters: tuple[tuple[str, float], ...] = ()
 
     @property
     def num_prefix(self) -> int:

@@ -4,15 +4,17 @@ MaskGIT (Chang et al., arXiv 2202.04200) with the cosine schedule, as in MaskGCT
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from valle.codec.base import Codes
 from valle.model.layout import Mode
 from valle.model.valle import ValleModel
+from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Decoded, Utterance, speech_batch
 from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.groups import apply_by_group
@@ -78,8 +80,45 @@ def _score(logits: Tensor, codes: Tensor, options: MaskedOptions, generator: tor
 
 @torch.inference_mode()
 def decode_masked(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
-    """Decode codebook 0 of several utterances at given or predicted lengths: codes [1, T] in their order."""
-    lengths = predict_lengths(model, utterances)
+    """Decode codebook 0 of several utterances at given or predicted lengths: codes [1, T] in their order.
+
+    With `prefix_seconds` the first frames are decoded autoregressively, and the masked ones follow them.
+    """
+    begun = _begin(model, utterances)
+    lengths = [length - codes.shape[1] for length, codes in zip(predict_lengths(model, utterances), begun, strict=True)]
+    open_rows = [index for index, length in enumerate(lengths) if length > 0]
+    followed = [_followed(utterances[index], begun[index]) for index in open_rows]
+    masked = iter(_decode_masked(model, followed, [lengths[index] for index in open_rows]))
+    return [
+        Decoded(np.concatenate([codes, next(masked)], axis=1) if length > 0 else codes, is_complete=True)
+        for codes, length in zip(begun, lengths, strict=True)
+    ]
+
+
+def _begin(model: ValleModel, utterances: Sequence[Utterance]) -> list[Codes]:
+    """Decode the first frames of each utterance that asks for it: codes [1, n], else [1, 0]."""
+
+    def decode(has_prefix: bool, group: Sequence[Utterance]) -> list[Codes]:
+        if not has_prefix:
+            return [np.zeros((1, 0), dtype=np.int16) for _ in group]
+        shortened = [
+            replace(one, options=one.options.model_copy(update={"max_seconds": one.options.masked.prefix_seconds}))
+            for one in group
+        ]
+        return [decoded.codes for decoded in decode_autoregressively(model, shortened)]
+
+    return apply_by_group(utterances, lambda one: one.options.masked.prefix_seconds > 0, decode)
+
+
+def _followed(utterance: Utterance, codes: Codes) -> Utterance:
+    """Return the utterance with codes [1, n] at the end of its prefix; masked rows read codebook 0 of it alone."""
+    prefix = utterance.condition.prefix
+    added = np.zeros((len(prefix), codes.shape[1]), dtype=prefix.dtype)
+    added[:1] = codes
+    return replace(utterance, condition=replace(utterance.condition, prefix=np.concatenate([prefix, added], axis=1)))
+
+
+def _decode_masked(model: ValleModel, utterances: Sequence[Utterance], lengths: Sequence[int]) -> list[Codes]:
     canvases = [
         _Canvas(
             utterance=utterance,
@@ -94,7 +133,7 @@ def decode_masked(model: ValleModel, utterances: Sequence[Utterance]) -> list[De
         active = [(canvas, canvas.masked(step)) for canvas in canvases if step < len(canvas.counts)]
         for (canvas, mask), logits in zip(active, _guided_logits(model, active, step), strict=True):
             canvas.fill(logits, mask, step)
-    return [Decoded(canvas.codes.numpy().astype(np.int16)[None], is_complete=True) for canvas in canvases]
+    return [canvas.codes.numpy().astype(np.int16)[None] for canvas in canvases]
 
 
 def _guided_logits(model: ValleModel, pairs: Sequence[tuple[_Canvas, Tensor]], step: int) -> list[Tensor]:

@@ -18,6 +18,8 @@ from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.seeds import seeded_generator
 from valle.synthesis.samplers.draws import draw
 
+_Adapters = tuple[tuple[str, float], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -77,7 +79,15 @@ def _guided_logits(model: ValleModel, pairs: Sequence[tuple[Span, Codes]], codeb
             for logits, null, one in zip(conditional, nulls, options, strict=True)
         ]
 
-    return apply_by_group(pairs, lambda pair: pair[0].utterance.options.nar_guidance != 1, compute)
+    def compute_adapted(key: tuple[bool, _Adapters], group: Sequence[tuple[Span, Codes]]) -> list[Tensor]:
+        with model.adapters.using(dict(key[1])):
+            return compute(key[0], group)
+
+    return apply_by_group(
+        pairs,
+        lambda pair: (pair[0].utterance.options.nar_guidance != 1, pair[0].utterance.condition.adapters),
+        compute_adapted,
+    )
 
 
 def _logits(

@@ -49,6 +49,7 @@ class Window:
     waited: float = 0.0
     steps: int = 0
     norms: list[float] = field(default_factory=list)
+    loads: list[list[float]] = field(default_factory=list)  # of the experts, by batch
 
     def add(self, report: LossReport, batch: Batch, tasks: TaskRegistry = TASKS) -> None:
         """Add a batch and its loss."""
@@ -58,6 +59,8 @@ class Window:
             # Heads that had no label must not appear with a loss of 0.
             if count:
                 self.sums.setdefault((name, head), Sums()).add(Sums(loss, hits, count))
+        if report.load is not None:
+            self.loads.append(report.load.tolist())
         self.tokens += batch.num_tokens
         self.slots += batch.num_slots
 
@@ -75,6 +78,13 @@ class Window:
                 str(head): sums.top10 for (name, head), sums in sorted(self.sums.items()) if name == "nar"
             },
         }
+
+    def experts(self) -> dict[str, Any]:
+        """Return the mean load of each expert, and the largest in units of an even one; nothing without experts."""
+        if not self.loads:
+            return {}
+        load = [sum(column) / len(self.loads) for column in zip(*self.loads, strict=True)]
+        return {"expert_load": [round(x, 4) for x in load], "largest_expert_load": round(max(load) * len(load), 3)}
 
     def speed(self) -> dict[str, Any]:
         """Compute throughput, padding, the fraction of time spent waiting for data, and the mean gradient norm."""

@@ -6,7 +6,7 @@ Do not import torch here: Prefect imports this module to deploy it and again whe
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 
@@ -16,11 +16,10 @@ from flows.runtime.events import start_once
 from flows.runtime.notices import notify
 from flows.runtime.subprocesses import run_module
 from flows.runtime.training_progress import TrainingProgress
-from valle.checkpoints.runs import latest_checkpoint, read_content
+from valle.checkpoints.runs import latest_checkpoint, newest_checkpoint, read_content
 from valle.data_root import DataRoot
 from valle.reporting import write_text
-from valle.statistics.training import plot_training
-from valle.training.options import TrainOptions
+from valle.training.options import TrainOptions, TrainSettings
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.rows import CheckpointRow
 
@@ -34,7 +33,7 @@ def train(parameters: TrainParameters) -> "CheckpointCard":
     root = parameters.data_root
     run_dir = root.runs / parameters.run
     options = TrainOptions(
-        **parameters.options.model_dump(),
+        **parameters.options.model_dump() | _checkpoints(root, parameters.options),
         training_set=root.training_sets / parameters.training_set,
         run_dir=run_dir,
         run_id=parameters.run,
@@ -56,6 +55,19 @@ def train(parameters: TrainParameters) -> "CheckpointCard":
     return card
 
 
+def _checkpoints(root: DataRoot, options: TrainSettings) -> dict[str, Any]:
+    """Return the options that name checkpoints, by a directory or by a run, with directories."""
+
+    def find(given: Path | None) -> Path | None:
+        return given if given is None or given.is_dir() else newest_checkpoint(root.runs, str(given))
+
+    return {
+        "start_from": find(options.start_from),
+        "embeddings_from": find(options.embeddings_from),
+        "distillation": options.distillation.model_copy(update={"teacher": find(options.distillation.teacher)}),
+    }
+
+
 def is_finished(run_dir: Path, max_steps: int, max_seconds: float | None = None) -> bool:
     """Return whether a run has its steps, or its seconds over all sessions."""
     checkpoint = latest_checkpoint(run_dir)
@@ -72,6 +84,9 @@ def _read_card(checkpoint: Path) -> "CheckpointCard":
 
 
 def _report(root: DataRoot, card: "CheckpointCard") -> None:
+    # Matplotlib takes a second to import, which the start of a training need not wait for.
+    from valle.statistics.training import plot_training
+
     folder = root.reports / f"train-{card.run_id}"
     plot = plot_training(root.runs / card.run_id / "metrics.jsonl", folder / "loss.png", fields=("loss", "dev_loss"))
     lines = [f"| {name} | {value} |" for name, value in card.metrics.items()]
