@@ -12,7 +12,7 @@ from valle.cli.tasks.options import check_suffixes
 from warehouse.errors import ConfigurationError, PipelineError
 
 if TYPE_CHECKING:
-    from valle.cli.speak import SpeakOptions
+    from valle.cli.speech.speak import SpeakOptions
 
 _NEEDED = ("out", "text")
 _OPTIONAL = ("prompt", "language")
