@@ -8,7 +8,6 @@ from flows.parameters import CorpusChoice, IngestParameters
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
 from flows.runtime.runner import Work, run_all, run_id, task_runner
-from manifests.corpora.registry import open_corpus
 from valle.data_root import DataRoot
 from valle.stages.ingest import export_manifests, ingest_shard, plan_ingest
 from warehouse.shard_runs import ShardReport
@@ -24,7 +23,7 @@ from warehouse.shard_runs import ShardReport
 )
 def ingest_task(choice: CorpusChoice, shard: str, root: DataRoot, run: str) -> ShardReport:
     """Read the sources of one shard."""
-    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
+    corpus = choice.open()
     return ingest_shard(corpus, shard=shard, lake=root.lake, run_id=run)
 
 
@@ -41,7 +40,7 @@ def ingest(parameters: IngestParameters) -> list[ShardReport]:
 def ingest_corpus(parameters: IngestParameters) -> list[ShardReport]:
     """Ingest a corpus within a flow that does more."""
     choice, root = parameters.corpus, parameters.data_root
-    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
+    corpus = choice.open()
     plan = plan_ingest(corpus, root.lake)
     run = run_id()
     with task_runner(parameters.workers) as runner:

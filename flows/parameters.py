@@ -4,14 +4,14 @@ Do not import Prefect here.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from manifests import CorpusKind, CorpusOptions
+from flows.runtime.workers import Workers
+from manifests.corpus import CorpusKind, CorpusOptions
 from valle.codec.base import CodesToLearn
-from valle.data.selection.select import Selection
-from valle.data_root import DataRoot, open_data_root
+from valle.data.selection.options import Selection
 from valle.evaluation.options import EvaluationOptions
 from valle.stages.base import Stage
 from valle.stages.phonemize import Phonemize
@@ -22,6 +22,10 @@ from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from valle.training.options import TrainSettings
 from warehouse.catalogue.answers import AnswerFormat
+
+if TYPE_CHECKING:
+    from manifests.corpus import Corpus
+    from valle.data_root import DataRoot
 
 
 class Parameters(BaseModel):
@@ -37,24 +41,12 @@ class Located(Parameters):
     """Data root; by default `VALLE_DATA`, or `data` in the current folder."""
 
     @property
-    def data_root(self) -> DataRoot:
+    def data_root(self) -> "DataRoot":
         """The data root with its folders."""
+        # The command line reads this module on every start; the lake is loaded by the flows.
+        from valle.data_root import open_data_root
+
         return open_data_root(self.data)
-
-
-class Workers(Parameters):
-    """Distribution of shards over the machine or a cluster."""
-
-    runner: Literal["threads", "processes", "dask", "ray"] = "threads"
-    """Threads or processes of this machine, or a Dask or Ray cluster."""
-    width: int = Field(default=1, ge=1)
-    """Shards at a time."""
-    threads: int = Field(default=1, ge=1)
-    """CPU threads of each model."""
-    device: str = "cpu"
-    """Torch device of the models, such as `cpu` or `cuda:0`."""
-    address: str | None = None
-    """Address of a running Dask scheduler or Ray head; by default a cluster is started on this machine."""
 
 
 class CorpusChoice(Parameters):
@@ -68,6 +60,12 @@ class CorpusChoice(Parameters):
     """Name of the corpus in every table."""
     options: CorpusOptions = CorpusOptions()
     """Properties that the corpus itself does not declare."""
+
+    def open(self) -> "Corpus":
+        """Return the reader of the corpus. Raises ConfigurationError for a name that cannot be part of a file name."""
+        from manifests.corpora.registry import open_corpus
+
+        return open_corpus(self.kind, self.root, name=self.name, options=self.options)
 
 
 class Stages(Parameters):

@@ -5,7 +5,6 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.parameters import PlanParameters
 from flows.runtime.artifacts import artifact_key
-from manifests.corpora.registry import open_corpus
 from valle.reporting import markdown_table
 from valle.stages.dry_run import Forecast, forecast
 from valle.stages.ingest import find_unread
@@ -15,7 +14,7 @@ from valle.stages.ingest import find_unread
 def plan(parameters: PlanParameters) -> Forecast:
     """Forecast the work, time and bytes of `prepare` with these parameters; write nothing to the lake."""
     choice, lake = parameters.corpus, parameters.data_root.lake
-    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
+    corpus = choice.open()
     found = forecast(
         parameters.stages.in_order(),
         choice.name,

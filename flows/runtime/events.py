@@ -3,9 +3,11 @@
 Only runs of deployments start others; a flow run from a shell starts nothing else. The triggers are in `prefect.yaml`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
@@ -13,7 +15,8 @@ from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment
 
-from valle.data_root import DataRoot
+if TYPE_CHECKING:
+    from valle.data_root import DataRoot
 
 
 def announce(step: str, subject: str, data_root: DataRoot, rows: int) -> None:

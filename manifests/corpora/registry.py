@@ -1,7 +1,7 @@
 """Open a corpus by the name of its kind."""
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from manifests.corpora.cutset import LhotseCuts
 from manifests.corpora.emilia import Emilia, EmiliaYodas
@@ -12,23 +12,8 @@ from manifests.corpora.librilight import LibriLight
 from manifests.corpora.librilight_cut import LibriLightCut
 from manifests.corpora.libritts import LibriSpeech, LibriTts
 from manifests.corpora.synthetic import Synthetic
-from manifests.corpus import Corpus, CorpusOptions
+from manifests.corpus import Corpus, CorpusKind, CorpusOptions
 from warehouse.errors import ConfigurationError
-
-CorpusKind = Literal[
-    "cutset",
-    "emilia",
-    "emilia-raw",
-    "emilia-yodas",
-    "folder",
-    "libriheavy",
-    "librilight",
-    "librilight-cut",
-    "librispeech",
-    "libritts",
-    "synthetic",
-]
-"""Every layout that has a reader."""
 
 _READERS = (
     Emilia,

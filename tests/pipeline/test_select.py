@@ -12,7 +12,8 @@ from lhotse import CutSet
 import valle.data.codes_reader  # noqa: F401 - registers the reader of codes with Lhotse
 from tests.pipeline.road import folder_corpus, run_road, write_folder
 from valle.backends.registry import Backends
-from valle.data.selection.select import Selection, select
+from valle.data.selection.options import Selection
+from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy, assign_splits
 from valle.data.selection.training_set import TrainingSet, load_training_set
 from valle.data_root import DataRoot

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
-from valle.data.options import RowOptions, ScheduleName
 from warehouse.errors import ConfigurationError
 
 Weights = tuple[float, ...]
+
+ScheduleName = Literal["triangular", "uniform", "bell"]
 
 
 def codebook_weights(schedule: str | Sequence[float], num_codebooks: int) -> Weights:
@@ -52,12 +53,3 @@ class CodebookSchedule:
         fraction = max(0.0, (epoch - self.first) / (self.last - self.first))
         pairs = zip(self.early, self.late, strict=True)
         return tuple((1 - fraction) * early + fraction * late for early, late in pairs)
-
-
-def codebook_schedule(options: RowOptions, num_codebooks: int) -> CodebookSchedule:
-    """Build the schedule of the options for a codec. Raises ConfigurationError for a wrong number of weights."""
-    early = codebook_weights(options.codebook_weights or options.codebook_schedule, num_codebooks)
-    if options.later_codebook_schedule is None:
-        return CodebookSchedule(early, early)
-    late = codebook_weights(options.later_codebook_schedule, num_codebooks)
-    return CodebookSchedule(early, late, *options.codebook_schedule_epochs)

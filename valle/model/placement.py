@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.model.layout import CodebookRange, Layout, LayoutField
-
-Ints = NDArray[np.int64]
+from valle.model.layout import CodebookRange, Ints, Layout, LayoutField
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,11 @@ class ValleModel(nn.Module):
         self.heads = Heads(config.head_sizes, width)
         self.trunk = LlamaTrunk(config)
 
+    @property
+    def device(self) -> torch.device:
+        """Return the device of the weights."""
+        return self.separator.device
+
     def forward(self, batch: Batch, cache: Cache | None = None) -> Tensor:
         """Compute the logits of every predicted element, [M, outputs of the layout's head].
 

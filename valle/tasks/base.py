@@ -5,21 +5,27 @@ metrics and decoding use it through this interface; a new task is a module besid
 `registry.py`.
 """
 
+from __future__ import annotations
+
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.codec.base import Codes
-from valle.model.layout import Layout
-from valle.model.placement import Ints
-from valle.model.row import Elements
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.model.layout import Ints, Layout
+    from valle.model.row import Elements
 
-ReadCodes = Callable[[int, int | None], Codes]
-"""Read at least that many codebooks of an item, all for None: codes [K', T] of (item, number of codebooks)."""
+
+class ReadCodes(Protocol):
+    """A reader of the codes of the items of a training split."""
+
+    def __call__(self, item: int, num_codebooks: int | None, /) -> Codes:
+        """Return codes [K', T] of an item: at least `num_codebooks` codebooks, all for None."""
 
 
 class TaskItems(Protocol):
@@ -63,7 +69,7 @@ class EpochRows:
     def __len__(self) -> int:
         return len(self.item)
 
-    def take(self, index: NDArray[np.int64]) -> "EpochRows":
+    def take(self, index: NDArray[np.int64]) -> EpochRows:
         """Select rows by index."""
         return EpochRows(**{column.name: getattr(self, column.name)[index] for column in dataclasses.fields(self)})
 

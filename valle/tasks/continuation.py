@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 from pydantic import Field
 
-from valle.model.layout import TASK_MARKER, Layout, Marker
-from valle.model.placement import Ints
+from valle.model.layout import TASK_MARKER, Ints, Layout, Marker
 from valle.model.row import Elements
 from valle.tasks.base import EpochRows, RowDraws, TaskItems, ones
 from valle.tasks.tts import SpeechTask, TtsOptions

@@ -6,8 +6,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from valle.codec.base import Codes
-from valle.model.layout import CODEBOOK, DIGITS, LANGUAGE, PROMPT, TEXT, Head, Layout, Mode
-from valle.model.placement import Ints
+from valle.model.layout import CODEBOOK, DIGITS, LANGUAGE, PROMPT, TEXT, Head, Ints, Layout, Mode
 from valle.model.row import Elements, Row
 from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, condition_lengths, prompt_field, text_fields
 

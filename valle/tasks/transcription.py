@@ -6,8 +6,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from valle.codec.base import Codes
-from valle.model.layout import CODEBOOK, LANGUAGE, TEXT, CodebookRange, Head, Layout, LayoutField, Mode, Table
-from valle.model.placement import Ints
+from valle.model.layout import CODEBOOK, LANGUAGE, TEXT, CodebookRange, Head, Ints, Layout, LayoutField, Mode, Table
 from valle.model.row import Elements, Row
 from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, ones
 

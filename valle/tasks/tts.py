@@ -14,11 +14,11 @@ from valle.model.layout import (
     PROMPT,
     TEXT,
     Head,
+    Ints,
     Layout,
     LayoutField,
     Mode,
 )
-from valle.model.placement import Ints
 from valle.model.row import Elements, Row
 from valle.tasks.base import (
     EpochRows,

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from valle.data.codebook_schedule import codebook_schedule
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
 from valle.data.cursor import Cursor
@@ -59,7 +58,7 @@ def open_data(training_set: TrainingSet, config: ModelConfig, options: TrainOpti
         raise TrainingError(
             f"The training set {training_set.card.id} has no utterance in `train`; widen its condition or split policy."
         )
-    codebook_schedule(options, config.num_codebooks)  # refuses wrong weights before any work
+    options.make_codebook_schedule(config.num_codebooks)  # refuses wrong weights before any work
     return RunData(
         train=load_items(splits["train"], table.encode, config.language_id),
         dev=load_items(splits["dev"], table.encode, config.language_id) if splits["dev"].num_rows else None,

@@ -30,7 +30,6 @@ from valle.training.data import open_data
 from valle.training.engines.engine import Engine
 from valle.training.engines.schedule import learning_rate
 from valle.training.engines.selection import open_engine
-from valle.training.examples import speak_examples
 from valle.training.initialization import check_card, initialize, model_config
 from valle.training.metrics import MetricsFile, Window
 from valle.training.options import TrainOptions
@@ -270,6 +269,9 @@ class _Run:
         """Synthesize examples with the checkpoint of this step, which must be saved."""
         options = self.options
         if self.engine.rank == 0:
+            # Synthesis is loaded by the runs that ask for examples, and by the one process that speaks.
+            from valle.training.examples import speak_examples
+
             checkpoint = checkpoint_directory(options.run_dir, self.progress.step)
             folder = options.run_dir / "audio"
             speak_examples(checkpoint, self.training_set, folder, count=options.examples, device=options.device)

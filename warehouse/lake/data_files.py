@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from deltalake import ColumnProperties, WriterProperties
 
 from warehouse.files import publish, temporary_beside
-from warehouse.lake.arrow import Row, num_spread_of, to_table
+from warehouse.lake.arrow import TableRow, num_spread_of, to_table
 from warehouse.lake.store import Location, upload
 
 ROW_GROUP = {"codes": 1600}
@@ -43,7 +43,7 @@ class DataFile:
     num_spread: int = 0
 
 
-def write_rows(folder: Location, row_class: type[Row], rows: Sequence[Row]) -> DataFile:
+def write_rows(folder: Location, row_class: type[TableRow], rows: Sequence[TableRow]) -> DataFile:
     """Write `rows`, sorted by the key of their class, as one data file below `folder`.
 
     The name is the hash of the content, so writing the same rows again gives the same file. Raises StorageError when
@@ -53,7 +53,7 @@ def write_rows(folder: Location, row_class: type[Row], rows: Sequence[Row]) -> D
     return write_table(folder, row_class, to_table(row_class, ordered))
 
 
-def write_table(folder: Location, row_class: type[Row], table: pa.Table) -> DataFile:
+def write_table(folder: Location, row_class: type[TableRow], table: pa.Table) -> DataFile:
     """Write an Arrow table with rows of `row_class` as one data file; see `write_rows`."""
     if isinstance(folder, Path):
         return _write_table(folder, row_class, table)
@@ -63,7 +63,7 @@ def write_table(folder: Location, row_class: type[Row], table: pa.Table) -> Data
     return written
 
 
-def _write_table(folder: Path, row_class: type[Row], table: pa.Table) -> DataFile:
+def _write_table(folder: Path, row_class: type[TableRow], table: pa.Table) -> DataFile:
     with temporary_beside(folder / "part.parquet") as temporary:
         pq.write_table(
             table,

@@ -23,7 +23,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction
 
 from warehouse.errors import CommitConflict, LakeError
-from warehouse.lake.arrow import Row, RowT, schema_of, spread_in
+from warehouse.lake.arrow import RowT, TableRow, schema_of, spread_in
 from warehouse.lake.data_files import DataFile, write_rows
 from warehouse.lake.store import Location, delete, files_below, read_text, storage_options, write_text
 from warehouse.rows import TABLES
@@ -124,7 +124,7 @@ class Lake:
         self.commit(row_class, [written], unit)
         return written
 
-    def commit(self, row_class: type[Row], written: Sequence[DataFile], unit: str) -> None:
+    def commit(self, row_class: type[TableRow], written: Sequence[DataFile], unit: str) -> None:
         """Make written data files visible, all or none; see `append`."""
         while True:
             try:
@@ -132,7 +132,7 @@ class Lake:
             except _MetadataChanged:
                 continue  # Another process created or extended the table at the same moment: read it again.
 
-    def _commit_once(self, row_class: type[Row], written: Sequence[DataFile], unit: str) -> None:
+    def _commit_once(self, row_class: type[TableRow], written: Sequence[DataFile], unit: str) -> None:
         num_spread = max((file.num_spread for file in written), default=0)
         with self.newest(row_class.table) as found:
             table = self._create(row_class, num_spread) if found is None else found
@@ -187,7 +187,7 @@ class Lake:
                     snapshot.num_spread.update(zip(files, self._num_spread(row_classes[name], actions), strict=False))
         return snapshot
 
-    def _num_spread(self, row_class: type[Row], actions: Any) -> list[int]:
+    def _num_spread(self, row_class: type[TableRow], actions: Any) -> list[int]:
         """Return the most inner lists of a row per data file, as the statistics in the log have it."""
         spread = spread_in(row_class)
         if spread is None:
@@ -232,7 +232,7 @@ class Lake:
         found = [file.location for file in files_below(self.root / _PINS) if file.location.name.endswith(".json")]
         return {path.name.removesuffix(".json"): json.loads(read_text(path)) for path in found}
 
-    def _create(self, row_class: type[Row], num_spread: int) -> DeltaTable:
+    def _create(self, row_class: type[TableRow], num_spread: int) -> DeltaTable:
         folder, options = str(self.folder(row_class.table)), storage_options(self.root)
         interval = _CHECKPOINT_IN_FOLDER if isinstance(self.root, Path) else _CHECKPOINT_ON_STORE
         try:
@@ -249,7 +249,7 @@ class Lake:
             raise LakeError(f"Could not create table {row_class.table} below {self.root}: {one_line(error)}") from error
         return DeltaTable(folder, storage_options=options)
 
-    def _with_columns(self, table: DeltaTable, row_class: type[Row], num_spread: int) -> DeltaTable:
+    def _with_columns(self, table: DeltaTable, row_class: type[TableRow], num_spread: int) -> DeltaTable:
         """Return the table with the columns that its row class has gained; they are null in older data files."""
         known = {field.name for field in table.schema().fields}
         fields = Schema.from_arrow(schema_of(row_class, num_spread)).fields
@@ -281,7 +281,7 @@ def _in_generation(table: DeltaTable, unit: str) -> str:
     return unit if generation is None else f"{unit}#{generation}"
 
 
-def _add_action(row_class: type[Row], file: DataFile) -> AddAction:
+def _add_action(row_class: type[TableRow], file: DataFile) -> AddAction:
     stats: dict[str, Any] = {"numRecords": file.rows}
     if (spread := spread_in(row_class)) is not None and file.num_spread:
         # Readers learn from the log, without opening the file, which columns it has.

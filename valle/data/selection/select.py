@@ -4,23 +4,25 @@ The set is pinned to the versions of the tables it was selected from, its items 
 can trace a checkpoint to its sources, and Lhotse manifests of its cuts are written beside it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
+from valle.data.selection.options import Selection
 from valle.data.selection.similar import similar_segments
-from valle.data.selection.splits import SplitPolicy, assign_splits
+from valle.data.selection.splits import assign_splits
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
-from valle.data_root import DataRoot
 from warehouse.catalogue.views import check_expression, connect, run_query, run_select
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.fingerprints import short_hash
@@ -30,22 +32,8 @@ from warehouse.lake.store import Location, open_parquet, relative_name
 from warehouse.lake.tables import Lake, Snapshot
 from warehouse.rows import TrainingItemRow
 
-
-class Selection(BaseModel):
-    """Name, conditions and splits of a training set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
-    """Name of the set; each name is used once."""
-    where: str = "true"
-    """SQL condition on the view `utterances`."""
-    weight: str = "1.0"
-    """SQL expression for the sampling weight of an utterance."""
-    split_policy: SplitPolicy = SplitPolicy()
-    """Division into train, dev and test."""
-    allow_evaluation_items: bool = False
-    """Train on audio that evaluations have used; their scores are then invalid for the model."""
+if TYPE_CHECKING:
+    from valle.data_root import DataRoot
 
 
 def select(

@@ -15,14 +15,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from valle.audio import AudioLocation, UnreadableAudio, read_header
 from valle.evaluation.items.item_list import ItemList, check_utterances
-from valle.evaluation.items.items import CONTINUATION_SECONDS, EvaluationItem, hash_order
+from valle.evaluation.items.items import CONTINUATION_SECONDS, EvaluationItem, PublishedProtocol, hash_order
 from warehouse.errors import ConfigurationError
 
-PublishedProtocol = Literal["librispeech_pc", "seed_tts_eval", "librispeech_cross_sentence", "librispeech_continuation"]
 _MIN_SECONDS, _MAX_SECONDS = 4.0, 10.0
 _LIBRISPEECH_PC_COLUMNS = 6
 

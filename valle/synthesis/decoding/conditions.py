@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from valle.codec.base import Codes
@@ -43,6 +42,11 @@ class Condition:
             return self.num_prefix
         return self.prompt.shape[1] + self.num_prefix
 
+    def average_frames(self, text_stride: float) -> float:
+        """Return the average number of frames of a text with as many symbols, of `text_stride` frames each."""
+        # `<bos>` and `<eos>` are not spoken.
+        return max(1, len(self.symbol_ids) - 2) * text_stride
+
     def without_text(self) -> "Condition":
         """Return the unconditional input of guidance: no text and no prompt, except a prompt that is continued."""
         prompt = self.prompt if self.task is CONTINUATION else None
@@ -72,9 +76,4 @@ class Decoded:
 def speech_batch(model: ValleModel, mode: Mode, rows: Sequence[Row]) -> Batch:
     """Collate rows of one task on the device of the model."""
     task = CONTINUATION if TASK_MARKER.name in rows[0].fields else TTS
-    return make_batch(task.layout(mode), rows, model.config).to(device_of(model))
-
-
-def device_of(model: ValleModel) -> torch.device:
-    """Return the device of the model."""
-    return model.separator.device
+    return make_batch(task.layout(mode), rows, model.config).to(model.device)

@@ -11,6 +11,7 @@ from valle.model.layout import Mode
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
+from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.masked import decode_masked
@@ -35,8 +36,11 @@ def decode(model: ValleModel, conditions: Sequence[Condition], options: Sequence
 
 def _decode_group(model: ValleModel, utterances: Sequence[Utterance], *, decoding: str) -> list[Decoded]:
     """Decode utterances of one task and one way of decoding."""
-    decode_first = decode_autoregressively if decoding == "ar" else decode_masked
-    return _decode_rest(model, utterances, decode_first(model, utterances))
+    if decoding == "ar":
+        first = decode_autoregressively(model, utterances)
+    else:
+        first = decode_masked(model, utterances, predict_lengths(model, utterances))
+    return _decode_rest(model, utterances, first)
 
 
 def _decode_rest(model: ValleModel, utterances: Sequence[Utterance], first: Sequence[Decoded]) -> list[Decoded]:

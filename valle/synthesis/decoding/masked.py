@@ -14,7 +14,6 @@ from torch import Tensor
 from valle.model.layout import Mode
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Decoded, Utterance, speech_batch
-from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.seeds import seeded_generator
@@ -77,9 +76,8 @@ def _score(logits: Tensor, codes: Tensor, options: MaskedOptions, generator: tor
 
 
 @torch.inference_mode()
-def decode_masked(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
-    """Decode codebook 0 of several utterances at given or predicted lengths: codes [1, T] in their order."""
-    lengths = predict_lengths(model, utterances)
+def decode_masked(model: ValleModel, utterances: Sequence[Utterance], lengths: Sequence[int]) -> list[Decoded]:
+    """Decode codebook 0 of several utterances at their lengths in frames: codes [1, T] in their order."""
     canvases = [
         _Canvas(
             utterance=utterance,

@@ -1,15 +1,19 @@
 """Optimizers, and the moving average of the weights."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from valle.model.valle import ValleModel
-from valle.training.options import TrainOptions
+
+if TYPE_CHECKING:
+    from valle.training.options import TrainOptions
 
 _GROUP_OPTIONS = ("weight_decay", "betas", "eps")
 """Entries of parameter groups that come from the options, not from the optimizer's own progress."""

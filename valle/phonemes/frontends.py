@@ -47,7 +47,7 @@ class LanguagePhonemizer:
         return [symbols + found for symbols, found in zip(spoken, unread, strict=True)]
 
 
-def readers_revision(language: str | None = None) -> str:
+def frontends_revision(language: str | None = None) -> str:
     """Return the versions of the frontend of `language`, or of all; raise DependencyError for a missing one."""
     if language == _JAPANESE:
         return japanese_revision()
