@@ -250,7 +250,7 @@ class CodecReportParameters(Located):
 
     codecs: tuple[str, ...] = ("mini",)
     """Codecs, such as `mini`, `encodec_24khz` or `encodec_24khz+vocos`."""
-    levels: tuple[int, ...] = (8, 4, 2, 1)
+    num_codebooks: tuple[int, ...] = (8, 4, 2, 1)
     """Numbers of codebooks to decode from."""
     where: str = "true"
     """SQL condition on the utterances of the lake."""
@@ -259,7 +259,7 @@ class CodecReportParameters(Located):
     split: str = "heldout"
     """Split of that folder, which the codec was not trained on."""
     into_header: bool = False
-    """Write the figures of `mini`, with the most codebooks of `levels`, into the header of its weights."""
+    """Write the figures of `mini`, with the most of `num_codebooks`, into the header of its weights."""
     count: int = Field(default=30, ge=1)
     """Number of clips."""
     longest: float = Field(default=10.0, gt=0)

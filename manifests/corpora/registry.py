@@ -13,7 +13,7 @@ from manifests.corpora.librilight_cut import LibriLightCut
 from manifests.corpora.libritts import LibriSpeech, LibriTts
 from manifests.corpora.synthetic import Synthetic
 from manifests.corpus import Corpus, CorpusKind, CorpusOptions
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, unknown_name
 
 _READERS = (
     Emilia,
@@ -37,9 +37,7 @@ def open_corpus(kind: str, root: Path, name: str | None = None, *, options: Corp
     """
     reader = next((reader for reader in _READERS if reader.kind == kind), None)
     if reader is None:
-        raise ConfigurationError(
-            f"There is no corpus kind {kind!r}; the kinds are {', '.join(sorted(get_args(CorpusKind)))}."
-        )
+        raise unknown_name("corpus kind", kind, sorted(get_args(CorpusKind)))
     name = kind if name is None else name
     if not name[:1].isalnum() or not all(letter.isalnum() or letter in "-_." for letter in name):
         raise ConfigurationError(f"A corpus name has letters, digits, '-', '_' and '.' only, not {name!r}.")

@@ -50,7 +50,7 @@ SECONDS_TO_START = 600.0
 
 @dataclass(slots=True)
 class Tally:
-    """What was killed, and what came of it."""
+    """The process that was killed, and the state of the lake afterwards."""
 
     kills: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)

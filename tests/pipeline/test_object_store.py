@@ -36,7 +36,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def in_folder(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """What the road leaves in a folder."""
+    """Return the rows of a pipeline whose lake is a folder."""
     lake = Lake(tmp_path_factory.mktemp("in_folder"))
     run_road(folder_corpus(clips), lake)
     return lake

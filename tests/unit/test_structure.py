@@ -101,3 +101,18 @@ def test_no_two_public_classes_share_a_name() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(name)
     assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
+def test_files_are_renamed_into_place_by_one_function() -> None:
+    """Elsewhere only folders are renamed: a checkpoint, and the joined weights of a model."""
+    # `Path.replace` and `Path.rename` have one argument, the other methods of these names have more or none.
+    found = {
+        name
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("replace", "rename")
+        and (len(node.args), len(node.keywords)) == (1, 0)
+    }
+    assert found == {"warehouse.files", "valle.checkpoints.saving", "valle.backends.weights"}

@@ -1,14 +1,14 @@
 """Codecs by name: `mini` (embedded), `encodec_24khz` and `encodec_24khz+vocos` (fetched on first use)."""
 
 from valle.codec.base import Codec
-from warehouse.errors import ConfigurationError
+from warehouse.errors import unknown_name
 
 NAMES = ("mini", "encodec_24khz", "encodec_24khz+vocos")
 
 
 def _check(name: str) -> None:
     if name not in NAMES:
-        raise ConfigurationError(f"there is no codec named {name!r}; choose one of {', '.join(NAMES)}")
+        raise unknown_name("codec", name, NAMES)
 
 
 def open_codec(name: str, device: str = "cpu") -> Codec:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, unknown_name
 
 Weights = tuple[float, ...]
 
@@ -20,8 +20,7 @@ def codebook_weights(schedule: str | Sequence[float], num_codebooks: int) -> Wei
     """
     if isinstance(schedule, str):
         if schedule not in get_args(ScheduleName):
-            names = ", ".join(get_args(ScheduleName))
-            raise ConfigurationError(f"There is no codebook schedule {schedule!r}; choose one of {names}.")
+            raise unknown_name("codebook schedule", schedule, get_args(ScheduleName))
         weights = {
             "triangular": [num_codebooks - codebook for codebook in range(num_codebooks)],
             "uniform": [1] * num_codebooks,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from valle.codec.base import CodecSpec
 from valle.model.layout import Head, Layout, Mode, Table
 from valle.model.placement import PositionStride
-from warehouse.errors import ConfigurationError
+from warehouse.errors import unknown_name
 
 UNKNOWN_LANGUAGE = "<unk>"
 NUM_DIGITS = 10
@@ -134,7 +134,7 @@ def preset(
     Raises ConfigurationError for an unknown name.
     """
     if name not in PRESETS:
-        raise ConfigurationError(f"There is no model size {name!r}; choose one of {', '.join(PRESETS)}.")
+        raise unknown_name("model size", name, PRESETS)
     size = PRESETS[name]
     return ModelConfig(
         num_codebooks=spec.num_codebooks,

@@ -6,7 +6,7 @@ from typing import Protocol
 from valle.phonemes.symbols import SPACE
 from valle.phonemes.table import PhonemeTable, phoneme_table
 from valle.phonemes.text import LANGUAGES, normalise, wrong_script
-from warehouse.errors import ConfigurationError
+from warehouse.errors import unknown_name
 
 __all__ = [
     "LANGUAGES",
@@ -30,7 +30,7 @@ class Phonemizer(Protocol):
 
 def _check_name(name: str) -> None:
     if name != "espeak":
-        raise ConfigurationError(f"there is no phonemizer called {name!r}: use `espeak`.")
+        raise unknown_name("phonemizer", name, ["espeak"])
 
 
 def open_phonemizer(name: str) -> Phonemizer:

@@ -57,7 +57,7 @@ def named_query(name: str) -> NamedQuery:
     """Return a named query. Raises CatalogueError naming the ones that exist."""
     queries = named_queries()
     if name not in queries:
-        raise CatalogueError(f"There is no query named {name!r}; the queries are {', '.join(queries)}.")
+        raise CatalogueError(f"Unknown query {name!r}; choose one of {', '.join(queries)}.")
     return queries[name]
 
 

@@ -24,7 +24,7 @@ class SineSpeaker:
     def __init__(self, *, loudness: float = 0.5, strength: int = 10**9) -> None:
         self.loudness = loudness
         self.strength = strength
-        """How many texts it says before it breaks."""
+        """Number of texts that it synthesizes before it breaks."""
 
     def speak(self, text: str, *, voice: str, speed: float) -> SynthesizedSpeech:
         if self.strength == 0:

@@ -1,4 +1,4 @@
-"""What every trunk must do, whatever it is made of; a new one is a new line in TRUNKS."""
+"""The promises of every trunk; a new one is a new line in TRUNKS."""
 
 import numpy as np
 import pytest
