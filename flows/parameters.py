@@ -4,16 +4,19 @@ Do not import Prefect here.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from flows.runtime.workers import Workers
+from manifests.corpora.vall_e import CODES_KINDS
 from manifests.corpus import CorpusKind, CorpusOptions
 from valle.codec.base import CodesToLearn
+from valle.codec.specs import ENCODEC
 from valle.data.selection.options import Selection
 from valle.evaluation.options import EvaluationOptions
+from valle.stages.align import Align
 from valle.stages.base import Stage
+from valle.stages.given_codes import GivenCodes, GivenPhonemes, GivenText
 from valle.stages.phonemize import Phonemize
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
@@ -49,6 +52,26 @@ class Located(Parameters):
         return open_data_root(self.data)
 
 
+class Workers(Parameters):
+    """Distribution of shards over the machine or a cluster."""
+
+    runner: Literal["threads", "processes", "dask", "ray"] = "threads"
+    """Threads or processes of this machine, or a Dask or Ray cluster."""
+    width: int = Field(default=1, ge=1, le=1024)
+    """Shards at a time."""
+    threads: int = Field(default=1, ge=1, le=1024)
+    """CPU threads of each model."""
+    device: str = "cpu"
+    """Torch device of the models, such as `cpu` or `cuda:0`."""
+    address: str | None = None
+    """Address of a running Dask scheduler or Ray head; by default a cluster is started on this machine."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether threads or processes of this machine do the work."""
+        return self.runner in ("threads", "processes")
+
+
 class CorpusChoice(Parameters):
     """A corpus and its layout."""
 
@@ -75,6 +98,9 @@ class Stages(Parameters):
     """Segmentation of recordings; durations in seconds."""
     transcribe: Transcribe = Transcribe()
     """Transcription of segments."""
+    align: Align | None = None
+    """Words of the transcripts in time, which speech editing is trained on; off, as it costs nearly as much as
+    transcription."""
     phonemize: Phonemize = Phonemize()
     """Encoding of texts as phonemes."""
     quality: Quality = Quality()
@@ -86,7 +112,8 @@ class Stages(Parameters):
 
     def in_order(self) -> tuple[Stage, ...]:
         """Return the stages in the order of the pipeline."""
-        return (self.segment, self.transcribe, self.phonemize, self.quality, self.speakers, self.quantize)
+        aligned = () if self.align is None else (self.align,)
+        return (self.segment, self.transcribe, *aligned, self.phonemize, self.quality, self.speakers, self.quantize)
 
 
 class IngestParameters(Located):
@@ -103,6 +130,18 @@ class PrepareParameters(IngestParameters):
 
     stages: Stages = Stages()
     """Options of the stages."""
+
+    def stages_in_order(self) -> tuple[Stage, ...]:
+        """Return the stages of the corpus; of one that is codes already, those that need no audio."""
+        if self.corpus.kind in CODES_KINDS:
+            return (self.stages.segment, GivenText(), GivenPhonemes(), GivenCodes(codec=self.codes_codec))
+        return self.stages.in_order()
+
+    @property
+    def codes_codec(self) -> str:
+        """Codec of the codes of a corpus that is codes already; `quantize.codec` names it unless it is the default."""
+        chosen = self.stages.quantize.codec
+        return ENCODEC if chosen == Quantize().codec else chosen
 
 
 class PlanParameters(PrepareParameters):
@@ -157,6 +196,13 @@ class TranscribeParameters(StageParameters):
     """Transcribe segments."""
 
     options: Transcribe = Transcribe()
+    """Options of the stage."""
+
+
+class AlignParameters(StageParameters):
+    """Locate the words of transcripts in the audio."""
+
+    options: Align = Align()
     """Options of the stage."""
 
 
@@ -222,18 +268,18 @@ class TrainCodecParameters(Located):
     """Name of a training set, for the audio of its train split."""
     audio: list[Path] = []
     """Folders of audio, instead of a training set."""
-    hours: float = Field(default=1.5, gt=0)
+    hours: float = Field(default=1.5, gt=0, le=10_000)
     """Length of the schedule in hours, over all sessions."""
     codes: CodesToLearn = "new"
     """New codes fitted to this speech, or those of the embedded codec: then only the decoder is trained, and stored
     codes stay valid."""
     adversarial_from: float = Field(default=1.0, ge=0, le=1)
     """Part of the schedule after which training is adversarial; 1 is never."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, le=100)
     """Peak learning rate; a third of it suits a trained decoder."""
     asr_encoder: str | None = None
     """ASR model whose encoder features are compared between recording and reconstruction, such as `tiny.en`."""
-    asr_loss_weight: float = Field(default=30.0, ge=0)
+    asr_loss_weight: float = Field(default=30.0, ge=0, le=1e6)
     """Weight of that feature loss."""
     repulsion: float = Field(default=0.25, ge=0, le=1)
     """Weight of the repulsive term of the energy distance; at 1 noise masks some words."""
@@ -241,7 +287,7 @@ class TrainCodecParameters(Located):
     """Range of the speed perturbation."""
     half_backbones: bool = False
     """Compute in bfloat16: 0.7 of the time on CPUs that support it."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """CPU threads."""
 
 
@@ -250,7 +296,7 @@ class CodecReportParameters(Located):
 
     codecs: tuple[str, ...] = ("mini",)
     """Codecs, such as `mini`, `encodec_24khz` or `encodec_24khz+vocos`."""
-    num_codebooks: tuple[int, ...] = (8, 4, 2, 1)
+    num_codebooks: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (8, 4, 2, 1)
     """Numbers of codebooks to decode from."""
     where: str = "true"
     """SQL condition on the utterances of the lake."""
@@ -260,9 +306,9 @@ class CodecReportParameters(Located):
     """Split of that folder, which the codec was not trained on."""
     into_header: bool = False
     """Write the figures of `mini`, with the most of `num_codebooks`, into the header of its weights."""
-    count: int = Field(default=30, ge=1)
+    count: int = Field(default=30, ge=1, le=1_000_000)
     """Number of clips."""
-    longest: float = Field(default=10.0, gt=0)
+    longest: float = Field(default=10.0, gt=0, le=3_600)
     """Seconds of the longest clip."""
     asr: str = "tiny.en"
     """ASR model of the word error rate."""
@@ -272,7 +318,7 @@ class CodecReportParameters(Located):
     """Models of naturalness; distillmos is left out where it is not installed."""
     device: str = "cpu"
     """Torch device of the models."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """CPU threads of each model."""
 
     @model_validator(mode="after")
@@ -300,11 +346,11 @@ class EvaluateParameters(EvaluationOptions, Located):
 class DemoParameters(Located):
     """Run the pipeline on the demo corpora."""
 
-    train_seconds: float = Field(default=120, gt=0)
+    train_seconds: float = Field(default=120, gt=0, le=1e7)
     """Maximum duration of the training in seconds."""
-    train_steps: int = Field(default=160, ge=1)
+    train_steps: int = Field(default=160, ge=1, le=1_000_000_000)
     """Steps of the training, if the time suffices."""
-    evaluate_count: int = Field(default=6, ge=1)
+    evaluate_count: int = Field(default=6, ge=1, le=1_000_000)
     """Utterances of the evaluation."""
     workers: Workers = Workers(width=2)
     """Distribution of shards."""

@@ -3,17 +3,18 @@
 from prefect import flow
 
 from flows.parameters import (
+    AlignParameters,
     PhonemizeParameters,
     QualityParameters,
     QuantizeParameters,
     SegmentParameters,
     SpeakersParameters,
     TranscribeParameters,
+    Workers,
 )
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
 from flows.runtime.runner import run_stage
-from flows.runtime.workers import Workers
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
 from warehouse.shard_runs import ShardReport
@@ -22,7 +23,7 @@ from warehouse.shard_runs import ShardReport
 def _run_alone(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
     reports = run_stage(stage, corpus, root, workers)
     if reports:
-        publish_shard_reports(f"{stage.name} {corpus}", reports)
+        publish_shard_reports(f"{stage.name} {corpus}", reports, folder=root.reports)
     root.catalogue.refresh()
     announce(stage.name, corpus, root, sum(report.rows_out for report in reports))
     return reports
@@ -37,6 +38,12 @@ def segment(parameters: SegmentParameters) -> list[ShardReport]:
 @flow(name="transcribe", flow_run_name="transcribe {parameters.corpus}")
 def transcribe(parameters: TranscribeParameters) -> list[ShardReport]:
     """Transcribe segments."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
+
+
+@flow(name="align", flow_run_name="align {parameters.corpus}")
+def align(parameters: AlignParameters) -> list[ShardReport]:
+    """Locate the words of transcripts in the audio."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 

@@ -19,7 +19,6 @@ from flows.runtime.training_progress import TrainingProgress
 from valle.checkpoints.runs import latest_checkpoint, read_content
 from valle.data_root import DataRoot
 from valle.reporting import write_text
-from valle.statistics.training import plot_training
 from valle.training.options import TrainOptions
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.rows import CheckpointRow
@@ -72,6 +71,9 @@ def _read_card(checkpoint: Path) -> "CheckpointCard":
 
 
 def _report(root: DataRoot, card: "CheckpointCard") -> None:
+    # Matplotlib takes a second to import, which the start of a training need not wait for.
+    from valle.statistics.training import plot_training
+
     folder = root.reports / f"train-{card.run_id}"
     plot = plot_training(root.runs / card.run_id / "metrics.jsonl", folder / "loss.png", fields=("loss", "dev_loss"))
     lines = [f"| {name} | {value} |" for name, value in card.metrics.items()]

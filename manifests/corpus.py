@@ -32,6 +32,8 @@ CorpusKind = Literal[
     "librispeech",
     "libritts",
     "synthetic",
+    "vall-e",
+    "vall-e-hdf5",
 ]
 """Every layout that has a reader."""
 
@@ -52,7 +54,7 @@ class CorpusOptions:
     """Language of the items that declare none: an ISO 639-1 code such as `en`."""
     origin: Origin = "recorded"
     """Origin of the speech: `recorded`, `synthetic`, or `generated` by a checkpoint under evaluation."""
-    shard_megabytes: float = Field(default=64, gt=0)
+    shard_megabytes: float = Field(default=64, gt=0, le=1_000_000)
     """Encoded audio in a shard, the unit of work; also the size of the byte ranges of big archives."""
     channels: ChannelMode = "auto"
     """Channels that are read: `auto` (one recording for each channel that differs), `mix`, `split` or `first`."""

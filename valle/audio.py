@@ -15,7 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from manifests.audio.decoding import AudioDecoder, UndecodableAudio
-from manifests.audio.headers import open_range
+from manifests.audio.ranges import open_range
 from manifests.reading.regular import NotRegularFile, open_regular
 from warehouse.files import atomic_write
 

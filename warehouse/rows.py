@@ -151,6 +151,34 @@ class TranscriptRow(TranscriptPayload, SegmentStageRow):
     key: ClassVar[str] = "segment_id"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Word:
+    """A word of a transcript and its time."""
+
+    word: Annotated[str, "the word with its punctuation, as the text in use has it"]
+    start: Annotated[float, "seconds from the start of the segment"]
+    end: Annotated[float, "seconds from the start of the segment"]
+    confidence: Annotated[Float32, "mean probability of its tokens, 0 to 1"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignmentPayload(Payload):
+    """The words of a transcript in time."""
+
+    model: Annotated[str, "ASR model and revision that located the words"]
+    words: Annotated[list[Word], "every word of the text in use, in order"]
+    num_words: Annotated[Int32, "length of `words`"]
+    confidence: Annotated[Float32, "mean confidence of the words, 0 to 1"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignmentRow(AlignmentPayload, SegmentStageRow):
+    """The words of a transcript in time; the view `words` has a row for each word."""
+
+    table: ClassVar[str] = "alignments"
+    key: ClassVar[str] = "segment_id"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PhonemePayload(Payload):
     """The phonemes of a transcript."""
@@ -259,6 +287,9 @@ class TrainingItemRow:
     similar: Annotated[list[str] | None, "segments of its speaker with the most similar embeddings, nearest first"] = (
         None
     )
+    word_times: Annotated[
+        list[Float32] | None, "start and end of each word in turn, seconds; null where `align` has not run"
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -399,6 +430,7 @@ TABLES: tuple[type[TableRow], ...] = (
     RecordingRow,
     SegmentRow,
     TranscriptRow,
+    AlignmentRow,
     PhonemeRow,
     QualityRow,
     SpeakerRow,

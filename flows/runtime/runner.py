@@ -11,19 +11,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
+from flows.runtime.local_tasks import LocalTaskRunner
 from flows.runtime.notices import notify
 from flows.runtime.progress import ProgressReporter
 from flows.runtime.shutdown import leave_shards_when_stopped
-from flows.runtime.workers import Workers
+from flows.runtime.where import is_on_server, run_id, run_logger
 from valle.backends.registry import Backends
 from valle.stages.base import Stage
 from valle.stages.runner import Job, plan, set_active_configurations, try_shard
@@ -32,6 +31,7 @@ from warehouse.errors import DependencyError, StageError
 from warehouse.shard_runs import ShardReport
 
 if TYPE_CHECKING:
+    from flows.parameters import Workers
     from valle.data_root import DataRoot
 
 _RETRIES = 3
@@ -47,7 +47,14 @@ class Work:
 
     label: str
     audio_seconds: float
-    submit: Callable[[bool], PrefectFuture[ShardReport | None]]
+    submit: Callable[[bool], FutureReport]
+
+
+class FutureReport(Protocol):
+    """The report of a shard to come."""
+
+    def result(self, raise_on_failure: bool) -> Any:
+        """Wait for the report; without `raise_on_failure` return what it failed with."""
 
 
 @cache
@@ -59,8 +66,13 @@ def process_backends(device: str, threads: int) -> Backends:
     return Backends(device=device, threads=threads)
 
 
-def task_runner(workers: Workers) -> TaskRunner[Any]:
-    """Return the Prefect task runner of `workers`. Raises DependencyError when its library is not installed."""
+def task_runner(workers: Workers) -> TaskRunner[Any] | LocalTaskRunner:
+    """Return the task runner of `workers`: Prefect's, or that of a command without a server.
+
+    Raises DependencyError when its library is not installed.
+    """
+    if workers.is_local and not is_on_server():
+        return LocalTaskRunner(width=workers.width, in_processes=workers.runner == "processes")
     if workers.runner == "processes":
         return ProcessPoolTaskRunner(max_workers=workers.width)
     if workers.runner == "dask":
@@ -94,11 +106,6 @@ def _import_optional(library: str, *, extra: str) -> Any:
         raise DependencyError(f"{library} is not installed; `pip install '.[{extra}]'`.") from error
 
 
-def run_id() -> str:
-    """Return the id of the flow run, or `local` outside of one."""
-    return str(flow_run.id or "local")
-
-
 @task(
     task_run_name="{stage.name} {shard}",
     retries=_RETRIES,
@@ -125,7 +132,7 @@ def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -
     plans = [plan(job.stage, job.corpus, root.catalogue.connection()) for job in jobs]
     outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_active]
     for job in set_active_configurations(outdated, root.lake):
-        get_run_logger().info("%s %s: new active configuration", job.stage.name, job.corpus)
+        run_logger().info("%s %s: new active configuration", job.stage.name, job.corpus)
     run = run_id()
     with task_runner(workers) as runner:
         work = [
@@ -136,7 +143,9 @@ def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -
         return run_all(name, work, width=workers.width)
 
 
-def _work(runner: TaskRunner[Any], job: Job, shard: ShardPlan, root: DataRoot, workers: Workers, run: str) -> Work:
+def _work(
+    runner: TaskRunner[Any] | LocalTaskRunner, job: Job, shard: ShardPlan, root: DataRoot, workers: Workers, run: str
+) -> Work:
     arguments = {
         "stage": job.stage,
         "corpus": job.corpus,
@@ -191,7 +200,7 @@ def run_all(name: str, work: Sequence[Work], *, width: int) -> list[ShardReport]
 
 def _outcomes(work: Iterable[Work], width: int, *, wait: bool) -> Iterator[tuple[Work, Any]]:
     """Yield each item with its report, None for a claimed shard, or the exception or failed state of its task."""
-    submitted: deque[tuple[Work, PrefectFuture[ShardReport | None]]] = deque()
+    submitted: deque[tuple[Work, FutureReport]] = deque()
     for item in work:
         submitted.append((item, item.submit(wait)))
         # Twice the width: a worker that finishes finds its next shard submitted.
@@ -201,6 +210,6 @@ def _outcomes(work: Iterable[Work], width: int, *, wait: bool) -> Iterator[tuple
         yield _finished(*submitted.popleft())
 
 
-def _finished(item: Work, future: PrefectFuture[ShardReport | None]) -> tuple[Work, Any]:
+def _finished(item: Work, future: FutureReport) -> tuple[Work, Any]:
     # A failed shard must not end the others.
     return item, future.result(raise_on_failure=False)

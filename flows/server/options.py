@@ -15,11 +15,11 @@ class UpOptions(Located):
     """Port of the server and its UI."""
     names: tuple[str, ...] = ()
     """Further host names by which browsers and workers reach the server; requests for other names are refused."""
-    cpu: int = Field(default=2, ge=1)
+    cpu: int = Field(default=2, ge=1, le=1024)
     """Runs at a time in the pool `cpu`, on all machines together."""
-    gpu: int = Field(default=1, ge=1)
+    gpu: int = Field(default=1, ge=1, le=1024)
     """Runs at a time in the pool `gpu`."""
-    train: int = Field(default=1, ge=1)
+    train: int = Field(default=1, ge=1, le=1024)
     """Runs at a time in the pool `train`."""
     allow_commands: bool = False
     """Let runs of the deployment `evaluate` start the command line in their parameters."""

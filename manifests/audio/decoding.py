@@ -13,7 +13,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from manifests.audio.containers import CONTAINERS, mend_container
 from manifests.audio.headers import has_counted_frames, mend_header
+from manifests.audio.ranges import MendedHeader
 
 Block = NDArray[np.float32]
 """Decoded samples [time, channels]."""
@@ -62,7 +64,11 @@ class AudioDecoder:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._sound = _open_sound(file)
+        self._mended: MendedHeader | None = None
+        try:
+            self._sound = _open_sound(file)
+        except UndecodableAudio:
+            self._file, self._sound = self._open_mended(file)
         self._is_displaced = False  # libsndfile does not notice when others read its file
         self.sample_rate: int = self._sound.samplerate
         self.num_channels: int = self._sound.channels
@@ -74,10 +80,13 @@ class AudioDecoder:
         decoded.
         """
         declared, is_mpeg = self._sound.frames, self._sound.format == "MP3"
+        if self._mended is not None:
+            return AudioLength(declared, self._mended.declared_samples)
         # One seek to the end finds truncated files without decoding them.
         is_plausible = not is_mpeg and _has_last_sample(self._own_sound())
         self._is_displaced = True
-        if is_mpeg and has_counted_frames(self._file):
+        is_counted = has_counted_frames(self._file) if is_mpeg else None
+        if is_counted:
             return AudioLength(declared, declared)
         mended = mend_header(self._file)
         if mended is None and is_plausible:
@@ -86,8 +95,8 @@ class AudioDecoder:
         if mended is not None and not is_mpeg:
             header = mended.declared_samples
         decoded = _count(self._file if mended is None else mended.file)
-        # The declared length leaves out the padding of the last frame, and is the better one.
-        if is_mpeg and 0 < decoded - declared <= _MPEG_PADDING:
+        # A length that is estimated from the bytes leaves out the padding of the last frame, and is the better one.
+        if is_mpeg and is_counted is None and 0 < decoded - declared <= _MPEG_PADDING:
             decoded = declared
         return AudioLength(decoded, header)
 
@@ -119,6 +128,14 @@ class AudioDecoder:
             yield from _read(_open_sound(source, _SequentialSound), start + done, num_samples - done, block_size)
         except _FAILURES as error:
             raise UndecodableAudio(_describe(error)) from error
+
+    def _open_mended(self, file: BinaryIO) -> tuple[BinaryIO, soundfile.SoundFile]:
+        """Open audio that libsndfile refuses for the size in its header, as CAF of unknown length."""
+        file.seek(0)
+        self._mended = mend_container(file) if file.read(4) in CONTAINERS else None
+        if self._mended is None:
+            return file, _open_sound(file)
+        return self._mended.file, _open_sound(self._mended.file)
 
     def _own_sound(self) -> soundfile.SoundFile:
         if self._is_displaced:
@@ -191,15 +208,24 @@ def _read(sound: soundfile.SoundFile, start: int, num_samples: int, block_size: 
             return
 
 
-def is_cut_short(file: BinaryIO) -> bool:
-    """Return whether Ogg ends without the page that marks the end of a stream (RFC 3533, 6)."""
+def describe_ogg(file: BinaryIO) -> tuple[str, ...]:
+    """Return what is wrong with the streams of an Ogg file (RFC 3533, 6), nothing for another format.
+
+    It ends without the page that marks the end of a stream, or other streams follow the first: libsndfile decodes
+    the first only.
+    """
     file.seek(0)
-    if file.read(4) != b"OggS":
-        return False
-    size = file.seek(0, io.SEEK_END)
+    first = file.read(18)
+    if first[:4] != b"OggS":
+        return ()
+    size = file.seek(0, 2)
     file.seek(max(0, size - (1 << 17)))  # A page has at most 65,307 bytes.
     tail = file.read()
     page = tail[max(0, tail.rfind(b"OggS\0")) :]
     lacing = page[27 : 27 + page[26]] if len(page) > 27 else b""
     is_whole = len(page) >= 27 + len(lacing) + sum(lacing)
-    return not (lacing and is_whole and page[5] & 4)
+    if not (lacing and is_whole and page[5] & 4):
+        return ("the stream has no last page: it was cut short",)
+    if page[14:18] != first[14:18]:
+        return ("other streams follow the first one, which alone was read",)
+    return ()

@@ -5,133 +5,94 @@ then decodes no further. `mend_header` shows it the same audio behind a header t
 encode, so that decoding ends with the audio.
 """
 
-import io
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from manifests.audio.containers import CONTAINERS, mend_container
+from manifests.audio.ranges import MendedHeader, open_range
+
 _SEARCHED = 1 << 20
 """Bytes at the beginning of a file in which its header must end."""
+
+_FLAC_TAIL = 1 << 17
+"""Bytes at the end of a FLAC in which its last frame begins: 32 channels of 24 bits need no more per 1,152 samples."""
 
 _MANY_FRAMES = 10_000_000
 """MPEG frames that a mended header declares: three days at 24 kHz."""
 
 
-class FileRange(io.RawIOBase):
-    """A range of bytes of an open file, behind a `head` that replaces the bytes before it."""
-
-    def __init__(self, file: BinaryIO, offset: int, size: int, head: bytes = b"") -> None:
-        self._file, self._offset, self._head = file, offset, head
-        self._size = len(head) + size
-        self._position = 0
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to `offset` bytes from the start, the position or the end, and return the position."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Fill `buffer` from the position on and return the bytes that were read."""
-        count = min(len(buffer), max(0, self._size - self._position))
-        if self._position < len(self._head):
-            data = self._head[self._position : self._position + count]
-        else:
-            self._file.seek(self._offset + self._position - len(self._head))
-            data = self._file.read(count)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-
-def open_range(file: BinaryIO, offset: int, size: int, head: bytes = b"") -> BinaryIO:
-    """Return a buffered reader of a range of bytes behind `head`; `file` must stay open."""
-    return io.BufferedReader(FileRange(file, offset, size, head), 1 << 16)
-
-
-@dataclass(frozen=True, slots=True)
-class MendedHeader:
-    """The audio behind a header that declares all of it, and the samples that its own header declares, if any."""
-
-    file: BinaryIO
-    declared_samples: int | None = None
-
-
 def mend_header(file: BinaryIO) -> MendedHeader | None:
     """Return the audio of `file` behind a mended header; None where the header can be trusted or is of another kind.
 
-    WAV: only when the size of the data is more or less than there is. FLAC: only without a length. MP3: always, since
-    its header is an estimate or somebody's note.
+    WAV, RF64, AIFF, AU and CAF: only when the size of the data is more or less than there is. FLAC: without a length
+    or with one that its last frame contradicts. MP3: always, since its header is an estimate or somebody's note.
     """
-    size = file.seek(0, io.SEEK_END)
+    size = file.seek(0, 2)
     file.seek(0)
-    start = file.read(12)
-    if start[:4] == b"RIFF" and start[8:] == b"WAVE":
-        return _mend_wav(file, size)
-    if start[:4] == b"fLaC":
+    mark = file.read(4)
+    if mark in CONTAINERS:
+        return mend_container(file)
+    if mark == b"fLaC":
         return _mend_flac(file, size)
     return _mend_mp3(file, size)
 
 
-def _mend_wav(file: BinaryIO, size: int) -> MendedHeader | None:
-    """Declare the data of a WAV to end with the file, unless its chunks fit the file."""
-    position, block_align = 12, 0
-    while position + 8 <= min(size, _SEARCHED):
-        file.seek(position)
-        name, length = file.read(4), int.from_bytes(file.read(4), "little")
-        if name == b"fmt ":
-            block_align = int.from_bytes(file.read(14)[12:14], "little")
-        if name == b"data":
-            return _mend_wav_data(file, position + 8, length, size, block_align)
-        position += 8 + length + length % 2
-    return None
-
-
-def _mend_wav_data(file: BinaryIO, start: int, length: int, size: int, block_align: int) -> MendedHeader | None:
-    # What follows the data must be a chunk; where it is not, the size is wrong and it is audio.
-    end = start + length
-    if block_align == 0 or end == size or (end < size and _is_chunk(file, end + length % 2, size)):
-        return None
-    available = min(size - start, 0xFFFFFFFF)
-    file.seek(0)
-    head = bytearray(file.read(start))
-    head[4:8] = min(size - 8, 0xFFFFFFFF).to_bytes(4, "little")
-    head[start - 4 : start] = available.to_bytes(4, "little")
-    # A stream that was never finished declares nothing, or the largest number there is.
-    declared = None if length == 0 or length >= 0x7FFFF000 else length // block_align
-    return MendedHeader(open_range(file, start, size - start, bytes(head)), declared)
-
-
-def _is_chunk(file: BinaryIO, position: int, size: int) -> bool:
-    """Return whether a chunk of a RIFF file begins at `position`, or the file ends there."""
-    if position >= size:
-        return True
-    file.seek(position)
-    name, length = file.read(4), file.read(4)
-    is_name = len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name)
-    return is_name and len(length) == 4 and position + 8 + int.from_bytes(length, "little") <= size
-
-
 def _mend_flac(file: BinaryIO, size: int) -> MendedHeader | None:
-    """Declare the most samples that STREAMINFO can hold, when it declares none (RFC 9639, 8.2)."""
+    """Declare the most samples that STREAMINFO can hold, when it declares none or too few (RFC 9639, 8.2)."""
     file.seek(0)
     head = bytearray(file.read(26))
-    if len(head) < 26 or head[21] & 0x0F or any(head[22:26]):
+    if len(head) < 26:
+        return None
+    total = int.from_bytes(head[21:26], "big") & 0xF_FFFF_FFFF
+    block_size = int.from_bytes(head[10:12], "big")
+    if total and _last_flac_sample(file, size, block_size) < total:
         return None
     head[21] |= 0x0F
     head[22:26] = b"\xff" * 4
-    return MendedHeader(open_range(file, len(head), size - len(head), bytes(head)))
+    return MendedHeader(open_range(file, len(head), size - len(head), bytes(head)), total or None)
+
+
+def _last_flac_sample(file: BinaryIO, size: int, block_size: int) -> int:
+    """Return the first sample of the last frame of a FLAC, 0 where no frame is found (RFC 9639, 9.1)."""
+    start = max(0, size - _FLAC_TAIL)
+    file.seek(start)
+    tail = file.read()
+    at = len(tail)
+    while (at := tail.rfind(b"\xff", 0, at)) >= 0:
+        header = tail[at : at + 16]
+        length = _coded_length(header)
+        if length is None or header[1] & 0xFE != 0xF8:
+            continue
+        end = 4 + length + {6: 1, 7: 2}.get(header[2] >> 4, 0) + {12: 1, 13: 2, 14: 2}.get(header[2] & 15, 0)
+        if end < len(header) and _crc8(header[:end]) == header[end]:
+            number = _coded_number(header[4 : 4 + length])
+            return number if header[1] & 1 else number * block_size
+    return 0
+
+
+def _coded_length(header: bytes) -> int | None:
+    """Return the bytes of the number in a frame header, which is coded as in UTF-8; None where it is none."""
+    if len(header) < 6:
+        return None
+    ones = 8 - (~header[4] & 0xFF).bit_length()
+    return None if ones in (1, 8) else max(1, ones)
+
+
+def _coded_number(coded: bytes) -> int:
+    number = coded[0] & (0x7F >> (0 if len(coded) == 1 else len(coded)))
+    for byte in coded[1:]:
+        number = number << 6 | byte & 0x3F
+    return number
+
+
+def _crc8(content: bytes) -> int:
+    """Return the checksum of a frame header, polynomial x^8 + x^2 + x + 1."""
+    value = 0
+    for byte in content:
+        value ^= byte
+        for _ in range(8):
+            value = (value << 1 ^ 0x07 if value & 0x80 else value << 1) & 0xFF
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +155,8 @@ def _mend_mp3(file: BinaryIO, size: int) -> MendedHeader | None:
     return MendedHeader(open_range(file, rest, max(0, size - rest), bytes(head)))
 
 
-def has_counted_frames(file: BinaryIO) -> bool:
-    """Return whether an MP3 declares its number of frames, and exactly these frames are there.
+def has_counted_frames(file: BinaryIO) -> bool | None:
+    """Return whether an MP3 has exactly the frames that it declares; None where it declares no number.
 
     Only the headers of the frames are read, in a tenth of the time of decoding.
     """
@@ -204,13 +165,13 @@ def has_counted_frames(file: BinaryIO) -> bool:
     file.seek(skipped)
     found = _first_frame(file.read(_SEARCHED))
     if found is None:
-        return False
+        return None
     at, frame = found
     file.seek(skipped + at)
     information = file.read(frame.length)
     mark = information[frame.information_offset :]
     if mark[:4] not in (b"Xing", b"Info") or len(mark) < 12 or not mark[7] & 1:
-        return False
+        return None
     return _count_frames(file) == int.from_bytes(mark[8:12], "big")
 
 

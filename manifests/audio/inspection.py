@@ -3,11 +3,13 @@
 import hashlib
 import io
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import BinaryIO
 
 from manifests.audio.channels import ChannelComparison, ChannelMode
-from manifests.audio.decoding import AudioDecoder, UndecodableAudio, is_cut_short
-from manifests.audio.headers import open_range
+from manifests.audio.decoding import AudioDecoder, UndecodableAudio, describe_ogg
+from manifests.audio.ranges import open_range
+from manifests.audio.suffixes import UNSUPPORTED_SUFFIXES
 from manifests.reading.regular import NotRegularFile, open_regular
 
 _HASHED_AT_ONCE = 1 << 20
@@ -52,7 +54,11 @@ def inspect_file(path: str, channels: ChannelMode = "mix") -> Inspection:
     """Inspect an audio file, which is read as a whole; only headers that may be wrong make it decode."""
     try:
         with open_regular(path) as file:
-            return _inspect(file, channels)
+            inspection = _inspect(file, channels)
+        suffix = Path(path).suffix.lower()
+        if inspection.fault == "undecodable" and suffix in UNSUPPORTED_SUFFIXES:
+            return replace(inspection, detail=f"libsndfile does not decode {suffix}; convert it to FLAC")
+        return inspection
     except NotRegularFile as error:
         return Inspection(fault="not_a_file", detail=f"{path} is {error.strerror}")
     except FileNotFoundError:
@@ -95,7 +101,7 @@ def _inspect(file: BinaryIO, channels: ChannelMode) -> Inspection:
         num_samples=length.num_samples,
         declared_samples=None if is_as_declared else length.declared_samples or 0,
         channels=chosen,
-        notes=("the stream has no last page: it was cut short",) if is_cut_short(file) else (),
+        notes=describe_ogg(file),
     )
 
 

@@ -3,9 +3,15 @@
 import os
 
 AUDIO_SUFFIXES = frozenset(
-    {".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd", ".w64", ".wav"}
+    {
+        *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".rf64", ".snd"),
+        *(".sph", ".w64", ".wav", ".wave"),
+    }
 )
 """Suffixes, in lower case, of the formats that libsndfile decodes."""
+
+UNSUPPORTED_SUFFIXES = frozenset({".aac", ".amr", ".ape", ".m4a", ".m4b", ".mka", ".webm", ".wma", ".wv"})
+"""Suffixes of audio that libsndfile does not decode; a folder lists it, so that each file is a row with a reason."""
 
 
 def is_audio_name(name: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from manifests.audio.inspection import inspect_file
-from manifests.audio.suffixes import AUDIO_SUFFIXES
+from manifests.audio.suffixes import AUDIO_SUFFIXES, UNSUPPORTED_SUFFIXES
 from manifests.corpus import CorpusOptions, Source
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
@@ -33,7 +33,7 @@ class Folder:
     def find(self) -> Iterator[Source]:
         """Yield every audio file below the root; see `manifests.corpus.Corpus`."""
         require_folder(self.root, self.name)
-        for found in walk(self.root, AUDIO_SUFFIXES):
+        for found in walk(self.root, AUDIO_SUFFIXES | UNSUPPORTED_SUFFIXES):
             yield file_source(found, _text_path(found.path))
 
     def read(self, source: SourceRow) -> Iterator[RecordingRow]:

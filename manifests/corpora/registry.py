@@ -12,6 +12,7 @@ from manifests.corpora.librilight import LibriLight
 from manifests.corpora.librilight_cut import LibriLightCut
 from manifests.corpora.libritts import LibriSpeech, LibriTts
 from manifests.corpora.synthetic import Synthetic
+from manifests.corpora.vall_e import VallE, VallEHdf5
 from manifests.corpus import Corpus, CorpusKind, CorpusOptions
 from warehouse.errors import ConfigurationError, unknown_name
 
@@ -27,6 +28,8 @@ _READERS = (
     LibriSpeech,
     LibriTts,
     Synthetic,
+    VallE,
+    VallEHdf5,
 )
 
 

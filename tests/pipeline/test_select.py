@@ -10,7 +10,7 @@ import pytest
 from lhotse import CutSet
 
 import valle.data.codes_reader  # noqa: F401 - registers the reader of codes with Lhotse
-from tests.pipeline.road import folder_corpus, run_road, write_folder
+from tests.pipeline.road import by_stage, folder_corpus, run_road, write_folder
 from valle.backends.registry import Backends
 from valle.data.selection.options import Selection
 from valle.data.selection.select import select
@@ -22,6 +22,7 @@ from valle.evaluation.items.items import choose_items
 from valle.evaluation.items.registry import register_items
 from valle.evaluation.plan import items_of_training_set
 from valle.phonemes import Phonemizer, open_phonemizer, phoneme_table
+from valle.stages.align import Align
 from valle.stages.phonemize import Phonemize
 from valle.stages.speakers import Speakers
 from warehouse.catalogue.views import connect
@@ -131,6 +132,17 @@ def test_a_set_outlives_compaction_and_vacuum(data_root: DataRoot, chosen: Train
     reopened = load_training_set(chosen.directory)
     assert reopened.items.equals(chosen.items)
     assert all((data_root.lake.root / part).exists() for part in set(reopened.items["codes_part"].to_pylist()))
+
+
+def test_a_selection_that_fails_at_its_end_leaves_neither_pin_nor_directory(data_root: DataRoot) -> None:
+    directory = data_root.training_sets / "failing"
+    (directory / ".set.json.tmp").mkdir(parents=True)  # where the card is written first
+    before = data_root.lake.pins()
+    with pytest.raises(OSError, match=r"set\.json"):
+        _select(data_root, name="failing")
+    assert data_root.lake.pins() == before
+    assert not directory.exists()
+    assert _select(data_root, name="failing").card.name == "failing"
 
 
 def test_a_condition_that_selects_nothing_is_one_sentence(data_root: DataRoot) -> None:
@@ -246,3 +258,23 @@ def test_sql_from_a_form_reads_only_the_lake(
 
 def test_a_condition_may_end_in_a_comment(data_root: DataRoot) -> None:
     assert clips_of_lake(data_root.lake, where="duration > 0 -- all of them", count=1, longest=10)
+
+
+def test_words_in_time_are_in_the_items_and_the_cuts_and_make_another_set(tmp_path: Path) -> None:
+    clips, root = write_folder(tmp_path / "clips", 3), DataRoot(tmp_path)
+    run_road(folder_corpus(clips), root.lake)
+    before = _select(root, name="before", split_policy=SplitPolicy(dev=0, test=0))
+    assert before.items["word_times"].null_count == 3
+    assert by_stage(run_road(folder_corpus(clips), root.lake, [Align()])) == {"align": 3}
+    assert run_road(folder_corpus(clips), root.lake, [Align()]) == []
+    after = _select(root, name="after", split_policy=SplitPolicy(dev=0, test=0))
+    assert before.card.id.removeprefix("before") != after.card.id.removeprefix("after")
+    cuts = {cut.id: cut for cut in CutSet.from_file(root.training_sets / "after" / "cuts_train.jsonl.gz")}
+    for row in after.items.to_pylist():
+        times = row["word_times"]
+        assert len(times) == 2 * len(row["text"].split()) and times == sorted(times)
+        assert times[0] >= 0 and times[-1] <= row["duration"] + 0.05
+        (supervision,) = cuts[row["segment_id"]].supervisions
+        words = supervision.alignment["word"]
+        assert [word.symbol for word in words] == row["text"].split()
+        assert [word.start for word in words] == pytest.approx(times[::2])

@@ -21,6 +21,7 @@ from valle.codec.base import CodecSpec
 from valle.data.cursor import Cursor
 from valle.model.config import ModelConfig
 from valle.model.valle import ValleModel
+from valle.phonemes.pieces import AnyTable, open_table
 from warehouse.errors import CheckpointError
 
 _WEIGHTS = "model.safetensors"
@@ -31,7 +32,8 @@ _STATE = "trainer.safetensors"
 class CheckpointCard(CheckpointSummary):
     """The content of `checkpoint.json`.
 
-    `options` are the training options, `metrics` the latest metrics, `ranks` the processes that trained it, `files` the
+    `phoneme_strings` are the strings of a table of pieces, empty for one of single symbols; `options` are the training
+    options, `metrics` the latest metrics, `ranks` the processes that trained it, `files` the
     SHA-256 of every other file by its path.
     """
 
@@ -45,6 +47,12 @@ class CheckpointCard(CheckpointSummary):
     metrics: Mapping[str, Any]
     ranks: int = 1
     files: Mapping[str, str] = field(default_factory=dict)
+    phoneme_strings: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def phoneme_table(self) -> AnyTable:
+        """Return the table that encodes phonemes for this model."""
+        return open_table(self.phoneme_symbols, self.phoneme_strings)
 
 
 def state_path(checkpoint: Path) -> Path:

@@ -44,6 +44,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "ingest": ("flow:ingest", "Read the new recordings of a corpus."),
             "segment": ("flow:segment", "Find speech in recordings."),
             "transcribe": ("flow:transcribe", "Transcribe segments."),
+            "align": ("flow:align", "Locate the words of transcripts in the audio."),
             "phonemize": ("flow:phonemize", "Convert transcripts to phonemes."),
             "quality": ("flow:quality", "Score the audio quality of segments."),
             "speakers": ("flow:speakers", "Embed the speakers of segments."),
@@ -58,6 +59,13 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "fsck": ("warehouse:fsck", "Check every promise of the lake."),
             "compact": ("warehouse:compact", "Merge small files of the lake."),
             "vacuum": ("warehouse:vacuum", "Remove files that no table refers to."),
+        },
+    ),
+    "import": (
+        "Bring weights and configuration of e-c-k-e-r/vall-e.",
+        {
+            "weights": ("interchange:import_weights", "Make a run of a file of weights."),
+            "verify": ("interchange:verify", "Compare weights with what the original program computes."),
         },
     ),
     "codec": (

@@ -25,9 +25,9 @@ class CompareOptions(BaseModel):
     """Text normaliser; by default one under which both are stored."""
     format: Literal["text", "json"] = "text"
     """One sentence, or everything that was computed; rates in JSON are fractions."""
-    replicas: int = Field(default=10_000, ge=100)
+    replicas: int = Field(default=10_000, ge=100, le=10_000_000)
     """Replicas of the bootstrap."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the bootstrap."""
 
 

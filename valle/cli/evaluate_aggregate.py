@@ -30,9 +30,9 @@ class AggregateOptions(BaseModel):
     """How to print the scores; rates in JSON are fractions."""
     clustering: Clustering = "speaker"
     """What the bootstrap draws: speakers, or single lines."""
-    replicas: int = Field(default=10_000, ge=100)
+    replicas: int = Field(default=10_000, ge=100, le=10_000_000)
     """Replicas of the bootstrap."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the bootstrap."""
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,13 @@ from pydantic import BaseModel, ConfigDict
 
 from valle.cli.arguments import FIELDS, CommandLineError, say
 from valle.cli.terminal import SentenceProgress
-from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions, read_sampling
+from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions, StreamOptions, read_sampling
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from valle.synthesis.long_form import Passage, Piece
+    from valle.synthesis.streaming.narration import Chunk
+    from valle.synthesis.streaming.outputs import SpeechOutput
     from valle.synthesis.synthesizer import Prompt, Synthesizer
 
 
@@ -34,8 +37,12 @@ class SpeakOptions(BaseModel):
     """Recording of the speaker; 3 to 6 seconds are best. Without it the seed chooses a voice."""
     prompt_text: str = ""
     """Text of the prompt; needed to continue it (`--sampling.continues-prompt`)."""
-    out: Path = Path("speech.wav")
-    """Audio file: .wav, .flac or .ogg."""
+    out: Annotated[Path, Parameter(allow_leading_hyphen=True)] = Path("speech.wav")
+    """Audio file: .wav, .flac or .ogg; - is standard output, as a WAV, with `--stream`."""
+    stream: bool = False
+    """Emit speech while its sentence is still synthesized."""
+    play: bool = False
+    """Play the speech, too; it includes `--stream`."""
     codes: Path | None = None
     """File for the codes, too: .npy, int16 [codebooks, frames]."""
     language: str = "en"
@@ -55,6 +62,18 @@ class SpeakOptions(BaseModel):
     """How a long text is split and joined."""
     best_of: BestOfOptions = BestOfOptions()
     """How one of several candidates is chosen."""
+    streaming: StreamOptions = StreamOptions()
+    """The windows of `--stream`."""
+
+    @property
+    def is_stream(self) -> bool:
+        """Return whether speech is emitted while its sentence is still synthesized."""
+        return self.stream or self.play
+
+    @property
+    def is_piped(self) -> bool:
+        """Return whether the speech is written to standard output."""
+        return str(self.out) == "-"
 
 
 def speak(
@@ -68,28 +87,53 @@ def speak(
     """Synthesize a text in the voice of a prompt; 1 when a sentence is missing from the speech."""
     if text.startswith("--"):  # a leading hyphen is allowed for `-`, and for texts such as "-5 degrees"
         raise CommandLineError(f"Unknown option: {text}.")
-    _check_suffixes(options)
+    _check(options)
     text = _read_text(text, options)
     checkpoint = _find_checkpoint(options)
     from valle.backends.registry import Backends
-    from valle.synthesis.long_form import iterate_passages
     from valle.synthesis.synthesizer import Synthesizer
 
     synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
-    passages = iterate_passages(
+    prompt = _read_prompt(options, synthesizer)
+    sampling = (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
+    return _write(_speak(synthesizer, text, prompt, sampling, options), options, synthesizer.codec.spec.sample_rate)
+
+
+def _speak(
+    synthesizer: Synthesizer, text: str, prompt: Prompt | None, sampling: SamplingOptions, options: SpeakOptions
+) -> Iterator[Passage | Chunk]:
+    language, long_form = options.language, options.long_form
+    if options.is_stream:
+        from valle.synthesis.streaming.engine import iterate_chunks
+
+        return iterate_chunks(
+            synthesizer,
+            text,
+            prompt,
+            language=language,
+            sampling=sampling,
+            long_form=long_form,
+            options=options.streaming,
+        )
+    from valle.synthesis.long_form import iterate_passages
+
+    return iterate_passages(
         synthesizer,
         text,
-        _read_prompt(options, synthesizer),
-        language=options.language,
-        sampling=(options.sampling or SamplingOptions()).over(read_sampling(checkpoint)),
-        options=options.long_form,
+        prompt,
+        language=language,
+        sampling=sampling,
+        options=long_form,
         best_of=options.best_of,
     )
-    return _write(passages, options, synthesizer.codec.spec.sample_rate)
 
 
-def _check_suffixes(options: SpeakOptions) -> None:
-    if options.out.suffix not in (".wav", ".flac", ".ogg"):
+def _check(options: SpeakOptions) -> None:
+    if options.is_stream and options.best_of.count > 1:
+        raise ConfigurationError("Best-of-n compares whole sentences; leave --stream and --play or --best-of out.")
+    if options.is_piped and not options.is_stream:
+        raise ConfigurationError("--out - needs --stream.")
+    if not options.is_piped and options.out.suffix not in (".wav", ".flac", ".ogg"):
         raise ConfigurationError(f"--out must end in .wav, .flac or .ogg, not {options.out.name!r}.")
     if options.codes is not None and options.codes.suffix != ".npy":
         raise ConfigurationError(f"--codes must end in .npy, not {options.codes.name!r}.")
@@ -122,26 +166,42 @@ def _read_prompt(options: SpeakOptions, synthesizer: Synthesizer) -> Prompt | No
     return synthesizer.encode_prompt(audio, options.prompt_text, options.language)
 
 
-def _write(passages: Iterator[Passage], options: SpeakOptions, sample_rate: int) -> int:
-    """Write each sentence as it is finished: an interruption loses the current one only."""
-    from valle.synthesis.speech_file import SpeechFile
-
+def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate: int) -> int:
+    """Write speech as it is finished: an interruption loses what is not yet synthesized only."""
     num_spoken = num_done = num_pieces = 0
-    with SpeechFile(options.out, sample_rate, codes=options.codes) as file, SentenceProgress() as progress:
+    with ExitStack() as stack:
+        outputs = [stack.enter_context(closing(output)) for output in _open_outputs(options, sample_rate)]
+        progress = stack.enter_context(SentenceProgress())
         try:
-            for passage in passages:
-                file.append(passage.samples, passage.codes)
-                num_spoken += passage.piece.is_spoken
-                num_done, num_pieces = passage.num_done, passage.num_pieces
-                progress.clear()
-                _report(passage.piece)
-                progress.update(num_done, num_pieces, file.seconds)
+            for part in spoken:
+                for output in outputs:
+                    output.append(part.samples, part.codes)
+                num_done, num_pieces = part.num_done, part.num_pieces
+                if part.piece is not None:
+                    num_spoken += part.piece.is_spoken
+                    progress.clear()
+                    _report(part.piece)
+                    progress.update(num_done, num_pieces, outputs[0].seconds)
         finally:  # an interruption ends with the seconds that are in the file
             progress.clear()
-            if file.seconds:
+            if seconds := outputs[0].seconds:
                 sentences = f" ({num_done} of {num_pieces} sentences)" if num_pieces > 1 else ""
-                say(f"{options.out}: {file.seconds:.2f} s of speech in {progress.elapsed:.1f} s{sentences}")
+                line = f"{options.out}: {seconds:.2f} s of speech in {progress.elapsed:.1f} s{sentences}"
+                # Standard output has the speech itself then.
+                sys.stderr.write(f"{line}\n") if options.is_piped else say(line)
     return 0 if num_spoken == num_pieces else 1
+
+
+def _open_outputs(options: SpeakOptions, sample_rate: int) -> Sequence[SpeechOutput]:
+    from valle.synthesis.speech_file import SpeechFile
+    from valle.synthesis.streaming.outputs import Loudspeaker, SpeechPipe
+
+    first: SpeechOutput = (
+        SpeechPipe(sys.stdout.buffer, sample_rate, {})
+        if options.is_piped
+        else SpeechFile(options.out, sample_rate, codes=options.codes)
+    )
+    return [first, Loudspeaker(sample_rate)] if options.play else [first]
 
 
 def _report(piece: Piece) -> None:

@@ -38,7 +38,7 @@ class SqlOptions(LakeOptions):
     """Format of the result."""
     out: Path | None = None
     """File for the whole result; needed for parquet."""
-    limit: int = Field(default=100, ge=1)
+    limit: int = Field(default=100, ge=1, le=1_000_000_000)
     """Most rows that a table prints."""
 
 
@@ -52,7 +52,7 @@ class StatsOptions(LakeOptions):
 class VacuumOptions(LakeOptions):
     """Options of `valle lake vacuum`."""
 
-    grace_hours: float = Field(default=24.0, ge=0, allow_inf_nan=False)
+    grace_hours: float = Field(default=24.0, ge=0, le=1e6)
     """Files written or replaced since are kept: a writer may be about to commit them, a reader may read them."""
     dry_run: bool = False
     """Only print what would be removed."""

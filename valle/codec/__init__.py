@@ -28,7 +28,7 @@ def codec_revision(name: str) -> str:
     """Return `name@hash` of the weights that define the codes, without loading them; errors as `open_codec`."""
     _check(name)
     if name == "mini":
-        from valle.codec.mini.codec import mini_revision
+        from valle.codec.mini.revision import mini_revision
 
         return f"{name}@{mini_revision()}"
     from valle.codec.encodec import encodec_revision

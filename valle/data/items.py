@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -68,6 +69,15 @@ def _encoded(
     return encoded, starts
 
 
+def _encoded_whole(
+    column: pa.ChunkedArray, encode: Callable[[Sequence[str]], list[int]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Concatenate the ids of all utterances as `_encoded`, each encoded as a whole, since pieces join symbols."""
+    rows = [encode(symbols) for symbols in column.to_pylist()]
+    starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    return np.fromiter(chain.from_iterable(rows), np.int64, count=int(starts[-1])), starts
+
+
 def _similar(table: pa.Table) -> NDArray[np.int32]:
     """Convert lists of segments to indices of items; segments outside the table are left out."""
     lists = table["similar"].combine_chunks() if "similar" in table.column_names else pa.nulls(table.num_rows)
@@ -85,18 +95,23 @@ def _similar(table: pa.Table) -> NDArray[np.int32]:
 
 
 def load_items(
-    table: pa.Table, encode: Callable[[Sequence[str]], list[int]], language_id: Callable[[str], int]
+    table: pa.Table,
+    encode: Callable[[Sequence[str]], list[int]],
+    language_id: Callable[[str], int],
+    *,
+    joins_symbols: bool = False,
 ) -> Items:
     """Load items from a table with the columns of `TrainingItemRow`.
 
-    `encode` maps phonemes to ids, symbol by symbol, between the ids of `<bos>` and `<eos>`. Raises TrainingError for
+    `encode` maps phonemes to ids, symbol by symbol, between the ids of `<bos>` and `<eos>`; with `joins_symbols` an id
+    may be that of several symbols. Raises TrainingError for
     an empty table.
     """
     if table.num_rows == 0:
         raise TrainingError(
             "The training set has no item in this split; widen the selection or change its split policy."
         )
-    symbol_ids, symbol_starts = _encoded(table["symbols"], encode)
+    symbol_ids, symbol_starts = (_encoded_whole if joins_symbols else _encoded)(table["symbols"], encode)
     parts, part = _coded(table["codes_part"])
     speakers, speaker = _coded(table["speaker"])
     # Stable, so that the order of a speaker's items, and with it every draw, is the same on every machine.

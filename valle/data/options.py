@@ -1,34 +1,40 @@
 """Options of the rows of an epoch: the training mix, the codebook schedule and the prompts."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from valle.data.codebook_schedule import CodebookSchedule, ScheduleName, codebook_weights
 from valle.tasks.registry import TASKS, TaskOptions
 
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+Epoch = Annotated[int, Field(ge=0, le=1_000_000)]
+PromptSeconds = Annotated[float, Field(gt=0, le=3_600)]
+
 
 class RowOptions(TaskOptions):
     """Options of the rows of an epoch, independent of the model and of the size of its batches."""
 
-    seed: int = Field(default=0, ge=0, description="Fixes the initial weights, the order of the data and every draw.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="Fixes the initial weights, the order of the data and every draw."
+    )
     codebook_schedule: ScheduleName = Field(
         default="triangular", description="How often each codebook is the target: triangular, uniform or bell."
     )
-    codebook_weights: tuple[float, ...] | None = Field(
+    codebook_weights: tuple[Weight, ...] | None = Field(
         default=None,
         description="Weight of each codebook instead of a schedule, for instance 1 and seven zeros: AR only.",
     )
     later_codebook_schedule: ScheduleName | None = Field(
         default=None, description="Another schedule for later epochs; empty keeps the first."
     )
-    codebook_schedule_epochs: tuple[int, int] = Field(
+    codebook_schedule_epochs: tuple[Epoch, Epoch] = Field(
         default=(1, 5), description="Epochs between which the first schedule is blended into the later one."
     )
     mask_ratio: float = Field(
         default=0.8, ge=0, le=1, description="Ratio of frames that a NAR-len row hides; 0 draws it for each row."
     )
-    prompt_seconds: tuple[float, float] = Field(
+    prompt_seconds: tuple[PromptSeconds, PromptSeconds] = Field(
         default=(3.0, 6.0), description="Shortest and longest prompt; of a shorter utterance all of it is used."
     )
     similar_prompt_ratio: float = Field(

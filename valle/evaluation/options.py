@@ -25,7 +25,7 @@ class EvaluationOptions(BaseModel):
     the server was started with `valle up --allow-commands`."""
     command_version: str = ""
     """Version of that system, such as a commit; part of the identity of the evaluation."""
-    timeout: float = Field(default=120.0, gt=0)
+    timeout: float = Field(default=120.0, gt=0, le=1e6)
     """Seconds that the command may use per utterance; ten minutes for its first."""
     name: str | None = None
     """Name of the folder or the command in the report; by default the folder's name or the program's."""
@@ -39,13 +39,13 @@ class EvaluationOptions(BaseModel):
     """ISO 639-1 code of the published list."""
     training_set: str | None = None
     """Name of the training set that the utterances come from; by default that of the run."""
-    count: int | None = Field(default=None, ge=1)
+    count: int | None = Field(default=None, ge=1, le=1_000_000)
     """Utterances, spread over the speakers; by default 20 of a training set, all of a published list."""
-    trials: int = Field(default=1, ge=1)
+    trials: int = Field(default=1, ge=1, le=1_000)
     """Syntheses of each utterance, each with another seed."""
     where: str = "split = 'test'"
     """SQL condition on the items of the training set."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the choice of utterances and prompts."""
     sampling: SamplingOptions | None = None
     """Sampling of the checkpoint; options left open are those of its training."""
@@ -63,7 +63,7 @@ class EvaluationOptions(BaseModel):
     """Text normaliser of the report's first table; by default the built-in one of the language."""
     codes: bool = True
     """Quantize the speech too, with the codec of the control rows, so that SQL sees its codes."""
-    batch: int = Field(default=1, ge=1)
+    batch: int = Field(default=1, ge=1, le=1_024)
     """Utterances that a checkpoint synthesizes at a time; with 1, the metric models also process one at a time. A kill
     loses at most the current batch; more than one is faster on an accelerator."""
 

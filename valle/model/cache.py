@@ -73,6 +73,18 @@ class Cache:
                 assert tensor is not None
                 entries[layer] = tensor[rows]
 
+    def join(self, other: "Cache") -> None:
+        """Append the rows of another filled cache of the same depth."""
+        assert self.lengths is not None, "rows join a filled cache"
+        assert other.lengths is not None, "the rows that join have a prefill"
+        for mine, theirs in ((self._keys, other._keys), (self._values, other._values)):
+            for layer, (tensor, joined) in enumerate(zip(mine, theirs, strict=True)):
+                assert tensor is not None
+                assert joined is not None
+                columns = max(tensor.shape[2], joined.shape[2])
+                mine[layer] = torch.cat([self._with_room(tensor, columns), self._with_room(joined, columns)])
+        self.grow(torch.cat([self.lengths, other.lengths]))
+
     def _with_room(self, tensor: Tensor, columns: int) -> Tensor:
         columns = max(columns, self._capacity)
         if tensor.shape[2] >= columns:

@@ -3,19 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
-from valle.model.layout import Head, Layout, Mode, Table
+from valle.model.conventions import OURS, Column, Conventions, SpeechSum, speech_columns
+from valle.model.layout import SPEECH, CodebookRange, Head, Layout, LayoutField, MaskKind, Mode, Table
 from valle.model.placement import PositionStride
 from warehouse.errors import unknown_name
 
 UNKNOWN_LANGUAGE = "<unk>"
 NUM_DIGITS = 10
 NUM_BYTES = 256
-END_SYMBOL = 2
-"""`<eos>` of the phoneme table, in every version of it."""
+BEGIN_SYMBOL, END_SYMBOL = 1, 2
+"""`<bos>` and `<eos>` of the phoneme table, in every version of it."""
 
 
 class ModelConfig(BaseModel):
@@ -27,7 +29,9 @@ class ModelConfig(BaseModel):
     codebook_size: int = Field(ge=2, description="Entries per codebook (N); stop is N, mask N + 1.")
     frame_rate: float = Field(gt=0, description="Frames a second of the codec.")
     num_symbols: int = Field(ge=4, description="Entries of the phoneme table, special symbols included.")
-    languages: tuple[str, ...] = Field(min_length=1, description="Languages by id; the first is the unknown one.")
+    languages: tuple[str, ...] = Field(
+        min_length=1, description="Languages by id; the first also takes the place of unknown ones."
+    )
     width: int = Field(ge=8, description="Size of a hidden state.")
     depth: int = Field(ge=1, description="Transformer layers.")
     heads: int = Field(ge=1, description="Attention heads.")
@@ -37,6 +41,12 @@ class ModelConfig(BaseModel):
     group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
     rope_base: float = Field(default=10_000.0, gt=1, description="Base of the rotary positions.")
 
+    activation: Literal["silu", "gelu"] = Field(default="silu", description="Function of the gate of the MLP.")
+    symbol_frames: float | None = Field(
+        default=None, gt=0, description="Frames that a symbol lasts on average; none for `text_stride`."
+    )
+    conventions: Conventions = Field(default=OURS, description="What differs between families of weights.")
+
     @property
     def stop(self) -> int:
         """Return the id that ends codebook 0."""
@@ -44,8 +54,56 @@ class ModelConfig(BaseModel):
 
     @property
     def position_stride(self) -> PositionStride:
-        """Return the frames by which positions advance."""
-        return PositionStride(self.text_stride, self.group)
+        """Return the frames by which positions advance, and the slots that every row has beside its elements."""
+        conventions = self.conventions
+        return PositionStride(
+            self.text_stride,
+            self.group,
+            null_text=2 if conventions.has_null_text else 0,
+            begin=int(conventions.has_begin),
+            joins_marker=conventions.joins_marker,
+            restarts=conventions.positions == "field",
+        )
+
+    @property
+    def average_symbol(self) -> float:
+        """Return the frames that a symbol lasts on average."""
+        return self.text_stride if self.symbol_frames is None else self.symbol_frames
+
+    def mask_of_rows(self, layout: Layout) -> MaskKind:
+        """Return the attention mask of rows of a layout."""
+        return layout.mask if self.conventions.full_nar_mask else MaskKind.CAUSAL
+
+    def columns(self, field: LayoutField, codebook: int) -> list[Column]:
+        """Return the codebooks of a field of codes that are summed, and their tables, in a row that predicts one.
+
+        The codebooks of grouped codes are the frames of the group.
+        """
+        conventions, first = self.conventions, self.first_table(field.table)
+        if field is SPEECH:
+            return speech_columns(conventions.speech_sum, self.num_codebooks, self.first_table(Table.NEXT_CODES))
+        match field.codebooks:
+            case CodebookRange.GROUP:
+                chosen: Sequence[int] = range(self.group)
+            case CodebookRange.FIRST:
+                chosen = range(1)
+            case CodebookRange.BELOW:
+                chosen = conventions.target_sum.codebooks(codebook, self.num_codebooks)
+            case _:
+                chosen = conventions.prompt_sum.codebooks(codebook, self.num_codebooks)
+        return [(number, first + number) for number in chosen]
+
+    def is_prompt(self, field: LayoutField) -> bool:
+        """Return whether the tables of prompts embed a field of codes, and not those of the output."""
+        if field is SPEECH:
+            return self.conventions.speech_sum is SpeechSum.PROMPT
+        return field.table is Table.PROMPT_CODES
+
+    def begin_of(self, layout: Layout) -> tuple[int, ...]:
+        """Return the ids that are given before the output of a layout; none for most models."""
+        if not self.position_stride.num_begin(layout):
+            return ()
+        return (BEGIN_SYMBOL,) if layout.head is Head.SYMBOLS else (0,)
 
     def first_table(self, table: Table) -> int:
         """Return which code table embeds the first codebook of a field.

@@ -36,16 +36,15 @@ class CodeTables(nn.Module):
         self.entries = entries
         self.weight = nn.Parameter(torch.randn(num_tables * entries, width) * 0.5)
 
-    def forward(self, codes: Tensor, counts: Tensor, first_table: int = 0) -> Tensor:
-        """Embed codes [n, K'] and sum the first `counts` [n] codebooks of each frame, at least 1: [n, width].
+    def forward(self, codes: Tensor, counts: Tensor, tables: Tensor) -> Tensor:
+        """Embed codes [n, K'] and sum the first `counts` [n] columns of each frame, at least 1: [n, width].
 
-        Codebook k is embedded by table first_table + k.
+        `tables` are the numbers of the tables that embed the columns, [K'], or [n, K'] where frames differ.
         """
-        columns = torch.arange(codes.shape[1], device=codes.device)
-        index = codes + (columns + first_table) * self.entries
+        index = codes + tables * self.entries
         if codes.shape[1] == 1 or len(codes) == 0:
             return functional.embedding(index[:, 0], self.weight)
-        index = index[columns < counts[:, None]]
+        index = index[torch.arange(codes.shape[1], device=codes.device) < counts[:, None]]
         return functional.embedding_bag(index, self.weight, counts.cumsum(0) - counts, mode="sum")
 
 

@@ -63,10 +63,11 @@ class _GatedMlp(nn.Module):
         super().__init__()
         self.inputs = nn.Linear(config.width, 2 * config.feed_forward, bias=False)
         self.output = nn.Linear(config.feed_forward, config.width, bias=False)
+        self.activate = functional.gelu if config.activation == "gelu" else functional.silu
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.inputs(x).chunk(2, dim=-1)
-        return self.output(functional.silu(gate) * up)
+        return self.output(self.activate(gate) * up)
 
 
 class _Block(nn.Module):

@@ -60,7 +60,7 @@ class ValleModel(nn.Module):
         pieces += self._empty_codes(batch.separators)
         grid = pieces[0].new_zeros(rows * longest, self.config.width)
         x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces)).view(rows, longest, -1)
-        mask = Mask(layout.mask, batch.row_lengths if batch.is_padded else None)
+        mask = Mask(self.config.mask_of_rows(layout), batch.row_lengths if batch.is_padded else None)
         hidden = self.trunk(x, mask, batch.positions, cache).flatten(0, 1)[batch.predictions]
         return self.heads(layout.head, hidden, batch.heads)
 
@@ -80,22 +80,31 @@ class ValleModel(nn.Module):
             x = self.ids(output.table, elements)[:, None]
         else:
             counts = torch.full_like(indices, elements.shape[1])
-            x = self.target_codes(elements, counts, self.config.first_table(output.table))[:, None]
-        positions = (indices * self.config.position_stride.of(output))[:, None]
+            tables = torch.arange(elements.shape[1], device=elements.device) + self.config.first_table(output.table)
+            x = self.target_codes(elements, counts, tables)[:, None]
+        positions = self._next_positions(layout, indices, cache)[:, None]
         hidden = self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache)
         group = self.config.group_of(layout)
         numbers = torch.tensor(self.config.frame_heads[:group], device=hidden.device).repeat(len(hidden))
         logits = self.heads(layout.head, hidden.expand(-1, group, -1).flatten(0, 1), numbers)
         return logits.unflatten(0, (-1, group))
 
+    def _next_positions(self, layout: Layout, indices: Tensor, cache: Cache) -> Tensor:
+        """Return the position [B] of element number `indices` [B] of each output."""
+        stride = self.config.position_stride
+        if stride.restarts:
+            return (indices + stride.num_begin(layout)) * stride.of(layout.output)
+        assert cache.lengths is not None, "a step needs a prefill"
+        return cache.lengths
+
     def _embed(self, field: LayoutField, batch: Batch) -> Tensor:
         elements = batch.elements[field.name]
         if field.codebooks is None:
             return self.ids(field.table, elements)
-        tables = self.prompt_codes if field.table is Table.PROMPT_CODES else self.target_codes
-        return tables(elements, batch.counts[field.name], self.config.first_table(field.table))
+        embed = self.prompt_codes if self.config.is_prompt(field) else self.target_codes
+        return embed(elements, batch.counts[field.name], batch.tables[field.name])
 
     def _empty_codes(self, like: Tensor) -> list[Tensor]:
         """Embed no codes with each code table, so that tasks without codes give the tables a gradient of zeros."""
-        codes = like.new_zeros(0, 1)
-        return [tables(codes, like.new_zeros(0)) for tables in (self.prompt_codes, self.target_codes)]
+        codes, none = like.new_zeros(0, 1), like.new_zeros(1)
+        return [embed(codes, like.new_zeros(0), none) for embed in (self.prompt_codes, self.target_codes)]

@@ -38,8 +38,9 @@ _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _DOTS = re.compile(r"\.{2,}")
 _DASHES = re.compile(r" -+(?= )|--+")
 _LONG_DASH = re.compile(r"—{2,}")
-# A full-width mark between digits belongs to the number: １，２３４ or １２：３０.
-_NUMBER_MARKS = re.compile(r"(?<=\d)[，．：](?=\d)")
+# A full-width mark between digits belongs to the number: １２：３０ or １，２３４.
+# After ASCII digits such a comma divides a list: 110，119.
+_NUMBER_MARKS = re.compile(r"(?<=\d)[．：](?=\d)|(?<=[０-９])，(?=[０-９]{3}(?![０-９]))")
 # NFKC would make 11⁄2 of 1½, and 102 of 10².
 _VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
 _RAISED = re.compile(r"[⁰¹²³⁴-⁹]{1,9}")

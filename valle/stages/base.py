@@ -9,9 +9,9 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from valle.audio import Audio, AudioLocation, Samples
 from valle.backends.registry import Backends
@@ -21,6 +21,10 @@ from warehouse.rows import Payload, Span, StageRow
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 """Of the options of every stage: unknown names are refused, the string under a field is its help text."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Decibels = Annotated[float, Field(ge=-200, le=0)]
 
 
 @dataclass(frozen=True, slots=True)

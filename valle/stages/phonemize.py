@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass as options
 
 from valle.backends.registry import Backends
@@ -16,7 +17,7 @@ from valle.phonemes import (
     wrong_script,
 )
 from valle.phonemes.symbols import PUNCTUATION
-from valle.stages.base import NO_AUDIO, STRICT, AudioNeed, Drop, Stage, StageInput, WorkItem
+from valle.stages.base import NO_AUDIO, STRICT, AudioNeed, Drop, Seconds, Stage, StageInput, WorkItem
 from warehouse.catalogue.planning import InputView
 from warehouse.rows import PhonemePayload, PhonemeRow, StageRow
 
@@ -26,7 +27,7 @@ class Phonemize(Stage):
     """Options of phonemization."""
 
     name: ClassVar[str] = "phonemize"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[InputView] = "transcripts"
     writes: ClassVar[type[StageRow]] = PhonemeRow
 
@@ -34,9 +35,9 @@ class Phonemize(Stage):
     """Phonemizer by name; `espeak` uses haqumei for Japanese and pypinyin for Mandarin."""
     default_language: str = "en"
     """Language of a transcript that declares none."""
-    max_unknown: int = 0
+    max_unknown: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """More symbols outside the phoneme table than this, and the row is dropped as `unknown_symbols`."""
-    batch_seconds: float = field(default=3600.0, metadata={"neutral": True})
+    batch_seconds: Seconds = field(default=3600.0, metadata={"neutral": True})
     """Audio of the transcripts of one call."""
 
     @property

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as options
 from valle.audio import resample
 from valle.backends.quality import SAMPLE_RATE, Measures, ScorerOutput, measure, quality_scorer_revision
 from valle.backends.registry import Backends
-from valle.stages.base import NATIVE_RATE, STRICT, AudioNeed, Drop, Stage, WorkItem
+from valle.stages.base import NATIVE_RATE, STRICT, AudioNeed, Drop, Seconds, Stage, WorkItem
 from warehouse.catalogue.planning import InputView
 from warehouse.rows import QualityPayload, QualityRow, StageRow
 
@@ -27,7 +27,7 @@ class Quality(Stage):
 
     scorers: tuple[str, ...] = ("dnsmos",)
     """Quality models: `dnsmos`, `dnsmos_full`, `distillmos`; without any, only the signal is measured."""
-    batch_seconds: float = field(default=240.0, metadata={"neutral": True})
+    batch_seconds: Seconds = field(default=240.0, metadata={"neutral": True})
     """Audio that one call scores, padding included."""
 
     @property

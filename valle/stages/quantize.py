@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 from pydantic.dataclasses import dataclass as options
 
 from valle.backends.registry import Backends
 from valle.codec.base import Codes
-from valle.stages.base import STRICT, AudioNeed, Drop, Stage, WorkItem, audio_at
+from valle.stages.base import STRICT, AudioNeed, Decibels, Drop, Seconds, Stage, WorkItem, audio_at
 from warehouse.catalogue.planning import InputView
 from warehouse.errors import ConfigurationError
 from warehouse.rows import CodesPayload, CodesRow, StageRow
@@ -28,11 +29,11 @@ class Quantize(Stage):
 
     codec: str = "mini"
     """Codec by name: `mini`, `encodec_24khz`, ..."""
-    sample_rate: int = 24_000
+    sample_rate: Annotated[int, Field(ge=8_000, le=192_000)] = 24_000
     """Hz; must be the codec's."""
-    silence_level: float = -60.0
+    silence_level: Decibels = -60.0
     """A segment whose RMS is below this many dBFS is dropped as `silent`."""
-    batch_seconds: float = field(default=120.0, metadata={"neutral": True})
+    batch_seconds: Seconds = field(default=120.0, metadata={"neutral": True})
     """Audio that one call of the codec encodes, padding included."""
 
     @property

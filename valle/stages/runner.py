@@ -10,9 +10,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -25,9 +27,9 @@ from valle.stages.base import AudioNeed, Drop, Stage, StageInput, WorkItem
 from valle.stages.outcomes import Dropped, drop_as_failed, process_batch, stamp
 from warehouse.catalogue.planning import ShardPlan, StagePlan, missing_inputs, plan_stage
 from warehouse.catalogue.views import connect
-from warehouse.errors import CommitConflict
+from warehouse.errors import CommitConflict, ManifestError
 from warehouse.fingerprints import short_hash
-from warehouse.rows import ConfigurationRow, Span, StageRow
+from warehouse.rows import ConfigurationRow, RecordingRow, SourceRow, Span, StageRow
 from warehouse.shard_runs import ShardReport, Stopwatch, report_of, write_shard_report
 from warehouse.upkeep.claims import claimed
 from warehouse.upkeep.journal import Journal, open_journal
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _BATCHES_AHEAD = 2
+_TABLES_OF_ROOTS = (SourceRow.table, RecordingRow.table, ConfigurationRow.table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Ba
             connection, corpus=corpus, shard=shard, configuration=stage.configuration, tables=stage.tables
         )
     inputs = [_stage_input(record) for record in records]
+    if stage.audio.is_decoded or stage.reads == "recordings":
+        _check_folder(corpus, shard, inputs, lake)
     with open_journal(lake, stage.writes, shard_unit(stage, corpus, shard)) as journal:
         rows = _process_all(stage, inputs, backends, shard, journal) if inputs else []
         is_new = bool(inputs) and _commit(stage, rows, shard, inputs, lake)
@@ -118,6 +123,34 @@ def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Ba
         write_shard_report(report, lake, run_id=run_id, started_at=started, options=options)
     logger.info("%s", json.dumps(dataclasses.asdict(report)))
     return report
+
+
+def _check_folder(corpus: str, shard: str, inputs: Sequence[StageInput], lake: Lake) -> None:
+    """Raise a ManifestError when a shard has none of its files because the folder of the corpus is gone or empty.
+
+    A corpus that was moved, or whose disk is not mounted, must not become a table of missing files.
+    """
+    if not inputs or any(os.path.lexists(source.location.path) for source in inputs):
+        return
+    with connect(lake.snapshot(tables=_TABLES_OF_ROOTS), threads=1, extent="current") as connection:
+        roots = connection.execute(
+            """
+            SELECT DISTINCT coalesce(m.new_root || substr(s.root, length(m.old_root) + 1), s.root)
+            FROM (
+                SELECT corpus, rtrim(left(path, length(path) - length(relative_path)), '/') AS root FROM sources
+                WHERE corpus = ? AND shard = ? AND ends_with(path, '/' || relative_path)
+            ) s
+            LEFT JOIN moved_roots m ON m.corpus = s.corpus AND starts_with(s.root || '/', m.old_root || '/')
+            ORDER BY 1
+            """,
+            [corpus, shard],
+        ).fetchall()
+    for (root,) in roots:
+        if not Path(root).is_dir() or not any(Path(root).iterdir()):
+            raise ManifestError(
+                f"No audio of shard {shard} is there: {root}, the folder of corpus {corpus}, does not exist or is "
+                "empty; mount it, or run `valle data ingest` with its new folder, then run the same command again."
+            )
 
 
 def shard_unit(stage: Stage, corpus: str, shard: str) -> str:

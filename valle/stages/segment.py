@@ -6,10 +6,11 @@ as it is, and declared spans need no audio unless one of them is too long.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from pydantic.dataclasses import dataclass as options
 
 from valle.audio import AudioLocation, Samples, UnreadableAudio, read_blocks
@@ -23,8 +24,8 @@ from valle.backends.vad import (
     spans_from_probabilities,
     voice_activity_revision,
 )
-from valle.stages.base import NO_AUDIO, STRICT, AudioNeed, Drop, Several, Stage, StageInput, WorkItem
-from valle.stages.cutting import CutSpan, CuttingRules, cut
+from valle.stages.base import NO_AUDIO, STRICT, AudioNeed, Decibels, Drop, Seconds, Several, Stage, StageInput, WorkItem
+from valle.stages.rules.cutting import CutSpan, CuttingRules, cut
 from warehouse.catalogue.planning import InputView
 from warehouse.rows import SegmentPayload, SegmentRow, Span, StageRow
 
@@ -81,19 +82,19 @@ class Segment(Stage):
 
     detector: str = "silero"
     """Voice activity detector."""
-    min_duration: float = 1.0
+    min_duration: Seconds = 1.0
     """Shorter pieces of speech are joined to a neighbour or dropped as `too_short`."""
-    max_duration: float = 20.0
+    max_duration: Seconds = 20.0
     """Longer stretches are split at their longest pause, repeatedly."""
-    max_pause: float = 1.0
+    max_pause: Annotated[float, Field(ge=0, le=86_400)] = 1.0
     """A longer pause always ends a segment."""
-    margin: float = 0.1
+    margin: Annotated[float, Field(ge=0, le=60)] = 0.1
     """Silence kept on either side; covers the 80 ms by which declared spans may be off."""
     use_given: bool = True
     """Trust the corpus: an utterance with its text is one segment, declared spans replace detection."""
-    min_given_duration: float = 0.2
+    min_given_duration: Annotated[float, Field(ge=0, le=86_400)] = 0.2
     """Shorter utterances with text are dropped as `too_short`."""
-    silence_level: float = -60.0
+    silence_level: Decibels = -60.0
     """A recording whose loudest frame is below this many dBFS is `silent`."""
 
     def __post_init__(self) -> None:

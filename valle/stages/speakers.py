@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 from pydantic.dataclasses import dataclass as options
 
 from valle.backends.registry import Backends
 from valle.backends.speaker import speaker_encoder_revision
 from valle.backends.speaker.base import SAMPLE_RATE
-from valle.stages.base import STRICT, AudioNeed, Drop, Stage, WorkItem, audio_at
+from valle.stages.base import STRICT, AudioNeed, Drop, Seconds, Stage, WorkItem, audio_at
 from warehouse.catalogue.planning import InputView
 from warehouse.rows import SpeakerPayload, SpeakerRow, StageRow
 
@@ -26,9 +27,9 @@ class Speakers(Stage):
 
     encoder: str = "resemblyzer"
     """Speaker encoder by name."""
-    min_duration: float = 0.4
+    min_duration: Annotated[float, Field(ge=0, le=86_400)] = 0.4
     """Seconds; shorter segments do not define a speaker and are dropped as `too_short`."""
-    batch_seconds: float = field(default=240.0, metadata={"neutral": True})
+    batch_seconds: Seconds = field(default=240.0, metadata={"neutral": True})
     """Audio that one call of the encoder embeds, padding included."""
 
     @property

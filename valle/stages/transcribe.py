@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass as options
 
 from valle.backends.asr import SAMPLE_RATE, Transcriber, Transcription, transcriber_revision
 from valle.backends.registry import Backends
 from valle.phonemes.text import LANGUAGES
-from valle.stages.base import STRICT, AudioNeed, Drop, Stage, StageInput, WorkItem, audio_at
-from valle.stages.plausibility import (
+from valle.stages.base import STRICT, AudioNeed, Drop, Fraction, Seconds, Stage, StageInput, WorkItem, audio_at
+from valle.stages.rules.plausibility import (
     ConfidenceRules,
     characters_per_second,
     disagreement,
@@ -48,20 +49,20 @@ class Transcribe(Stage):
     """Languages to keep; speech in another one is dropped as `wrong_language`."""
     check_given: bool = True
     """Transcribe segments whose text the corpus gives too; without it that text is used unchecked."""
-    max_disagreement: float = 0.5
+    max_disagreement: Annotated[float, Field(ge=0, le=1_000)] = 0.5
     """A given text with a higher word error rate against the transcription is dropped as `disagrees`, unless both are
     pronounced alike: their phonemes differ by no more than half of this."""
-    min_language_probability: float = 0.5
+    min_language_probability: Fraction = 0.5
     """A multilingual model must find the language at least this likely."""
-    min_logprob: float = -1.0
+    min_logprob: Annotated[float, Field(ge=-1_000, le=0)] = -1.0
     """A lower mean log-probability of the tokens is dropped as `low_logprob`."""
-    max_compression_ratio: float = 2.4
+    max_compression_ratio: Annotated[float, Field(gt=0, le=1_000)] = 2.4
     """Text that compresses better is dropped as `repetitive`."""
-    max_no_speech: float = 0.6
+    max_no_speech: Fraction = 0.6
     """A higher no-speech probability makes a doubtful transcript `no_speech`."""
     recheck: bool = True
     """Transcribe the segment of a faulty transcript once more, alone and with five beams."""
-    batch_seconds: float = field(default=240.0, metadata={"neutral": True})
+    batch_seconds: Seconds = field(default=240.0, metadata={"neutral": True})
     """Audio of one call, padding included."""
 
     @property

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import CheckpointCard, load_model
 from valle.codec.base import Codec, Codes
 from valle.model.valle import ValleModel
-from valle.phonemes import SPACE, PhonemeTable
+from valle.phonemes import SPACE
+from valle.phonemes.pieces import AnyTable
 from valle.process import torch_device
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
@@ -61,7 +63,7 @@ class Speech:
         return len(self.audio.samples) / self.audio.sample_rate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Synthesizer:
     """A loaded checkpoint with its codec and phonemizer."""
 
@@ -69,6 +71,10 @@ class Synthesizer:
     card: CheckpointCard
     codec: Codec
     backends: Backends
+
+    @cached_property
+    def _table(self) -> AnyTable:
+        return self.card.phoneme_table
 
     @classmethod
     def load(cls, checkpoint: Path, backends: Backends) -> "Synthesizer":
@@ -108,7 +114,7 @@ class Synthesizer:
         if not requests:
             return []
         started = time.monotonic()
-        conditions = [self._condition(request) for request in requests]
+        conditions = [self.condition(request) for request in requests]
         decoded = decode(self.model, conditions, [request.options for request in requests])
         # One call for all: the codec decodes a batch faster than its clips one by one.
         waveforms = self._waveforms([utterance.codes for utterance in decoded])
@@ -150,10 +156,10 @@ class Synthesizer:
         if not speech:
             return []
         numbers = transcribe_codes(self.model, speech, [self.card.model.language_id(language)] * len(speech))
-        table = PhonemeTable(self.card.phoneme_symbols)
-        return [tuple(table.decode(row)) for row in numbers]
+        return [tuple(self._table.decode(row)) for row in numbers]
 
-    def _condition(self, request: Request) -> Condition:
+    def condition(self, request: Request) -> Condition:
+        """Return the input of the decoding of a request. Errors as `speak_many`."""
         if not request.symbols:
             raise ConfigurationError("There is nothing to say: the text has no phonemes.")
         prompt = request.prompt
@@ -165,7 +171,7 @@ class Synthesizer:
         given = context if is_task else [*continued, *context]
         empty = np.zeros((self.card.model.num_codebooks, 0), dtype=np.int16)
         return Condition(
-            symbol_ids=np.array(PhonemeTable(self.card.phoneme_symbols).encode((*symbols, *request.symbols))),
+            symbol_ids=np.array(self._table.encode((*symbols, *request.symbols))),
             language_id=self.card.model.language_id(request.language),
             prompt=None if prompt is None else self._checked(prompt.codes),
             prefix=np.concatenate([empty, *(self._checked(earlier.codes) for earlier in given)], axis=1),

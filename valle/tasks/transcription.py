@@ -6,11 +6,9 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from valle.codec.base import Codes
-from valle.model.layout import CODEBOOK, LANGUAGE, TEXT, CodebookRange, Head, Ints, Layout, LayoutField, Mode, Table
+from valle.model.layout import CODEBOOK, LANGUAGE, SPEECH, TEXT, Head, Ints, Layout, Mode
 from valle.model.row import Elements, Row
 from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, ones
-
-SPEECH = LayoutField("speech", Table.PROMPT_CODES, CodebookRange.ALL)
 
 
 class TranscriptionOptions(BaseModel):

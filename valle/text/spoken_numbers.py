@@ -50,10 +50,17 @@ def ordinal(value: int) -> str:
     return " ".join((*front, last))
 
 
+def plural(number: str) -> str:
+    """Return the plural of a number in words: `nineteen eighties`, `fives`, `hundreds`."""
+    if number.endswith("six"):
+        return number + "es"
+    return number.removesuffix("y") + "ies" if number.endswith("y") else number + "s"
+
+
 def year(value: int) -> str:
     """Return a year of four digits in words: 1905 is "nineteen oh five", 2007 "two thousand seven"."""
     century, rest = divmod(value, 100)
-    if value % 1000 < 10 or century < 11:
+    if value % 1000 < 10 or century < 10:
         return cardinal(value)
     if rest == 0:
         return f"{cardinal(century)} hundred"
@@ -93,8 +100,7 @@ def _plain(match: re.Match[str]) -> str:
 
 def _decade(match: re.Match[str]) -> str:
     value = int(match.group(1))
-    *front, last = (year(value) if value >= 1100 else cardinal(value)).split()
-    return " ".join((*front, last.removesuffix("y") + "ies" if last.endswith("y") else last + "s"))
+    return plural(year(value) if value >= 1100 else cardinal(value))
 
 
 def verbalise_numbers(text: str) -> str:

@@ -11,6 +11,8 @@ from valle.data.selection.training_set import TrainingSet
 from valle.model.code_initialization import init_code_embeddings
 from valle.model.config import ModelConfig, preset
 from valle.model.valle import ValleModel
+from valle.phonemes import PhonemeTable
+from valle.phonemes.pieces import AnyTable
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, TrainingError
 
@@ -18,10 +20,15 @@ from warehouse.errors import CheckpointError, TrainingError
 def model_config(training_set: TrainingSet, options: TrainOptions, earlier: Path | None = None) -> ModelConfig:
     """Build the configuration of a run: its size from the options, everything else from the training set.
 
-    The text stride of an `earlier` checkpoint is kept: its weights were trained with these positions.
+    The text stride of an `earlier` checkpoint is kept: its weights were trained with these positions. Of imported
+    weights everything is kept, and TrainingError is raised for a language that they lack.
     """
     items = training_set.items
     languages = items["language"].unique().to_pylist()
+    if earlier is not None and (imported := read_card(earlier)).phoneme_strings:
+        if missing := sorted(set(languages) - set(imported.model.languages)):
+            raise TrainingError(f"{earlier} does not know {', '.join(missing)}; select other languages.")
+        return imported.model.model_copy(update={"dropout": options.dropout})
     num_symbols = max(1, pc.sum(pc.list_value_length(items["symbols"])).as_py() or 0)
     num_frames = pc.sum(items["num_frames"]).as_py() or 0
     stride = max(0.01, round(num_frames / num_symbols, 2)) if earlier is None else read_card(earlier).model.text_stride
@@ -37,6 +44,12 @@ def model_config(training_set: TrainingSet, options: TrainOptions, earlier: Path
     )
 
 
+def phoneme_table_of(training_set: TrainingSet, earlier: Path | None) -> AnyTable:
+    """Return the phoneme table of a run: that of the training set, or of imported weights that it continues."""
+    card = None if earlier is None else read_card(earlier)
+    return card.phoneme_table if card and card.phoneme_strings else PhonemeTable(training_set.card.phoneme_symbols)
+
+
 def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptions) -> None:
     """Replace the random weights of a new run: by a checkpoint's, or those of codes by the codec's vectors.
 
@@ -44,7 +57,8 @@ def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptio
     """
     spec = training_set.card.codec
     if options.start_from is not None:
-        check_card(read_card(options.start_from), options.start_from, model.config, training_set)
+        card, table = read_card(options.start_from), phoneme_table_of(training_set, options.start_from)
+        check_card(card, options.start_from, model.config, training_set, table)
         load_weights(options.start_from, model)
     elif options.init_code_embeddings == "codec":
         codec = open_codec(spec.name)
@@ -56,14 +70,16 @@ def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptio
         init_code_embeddings(model, torch.from_numpy(codec.codebooks), seed=options.seed)
 
 
-def check_card(card: CheckpointCard, checkpoint: Path, config: ModelConfig, training_set: TrainingSet) -> None:
+def check_card(
+    card: CheckpointCard, checkpoint: Path, config: ModelConfig, training_set: TrainingSet, table: AnyTable
+) -> None:
     """Compare a checkpoint with a run. Raises CheckpointError for another model, codec or phoneme table."""
     # Dropout changes training, not the shapes of the weights.
     model = card.model.model_copy(update={"dropout": config.dropout})
     pairs = {
         "model": (model, config),
         "codec": (card.codec, training_set.card.codec),
-        "phoneme table": (card.phoneme_symbols, training_set.card.phoneme_symbols),
+        "phoneme table": (card.phoneme_symbols[: len(table)], table.symbols),
     }
     for name, (found, expected) in pairs.items():
         if found != expected:

@@ -30,7 +30,7 @@ from valle.training.data import open_data
 from valle.training.engines.engine import Engine
 from valle.training.engines.schedule import learning_rate
 from valle.training.engines.selection import open_engine
-from valle.training.initialization import check_card, initialize, model_config
+from valle.training.initialization import check_card, initialize, model_config, phoneme_table_of
 from valle.training.metrics import MetricsFile, Window
 from valle.training.options import TrainOptions
 from valle.training.resume import ResumePoint, check_options, find_resume_point
@@ -83,10 +83,11 @@ class _Run:
         # Positions of the text must stay those that the weights were trained with.
         earlier = resume_point.checkpoint if resume_point else options.start_from
         self.config = model_config(self.training_set, options, earlier)
+        self.table = phoneme_table_of(self.training_set, earlier)
         # Before data and engine, which need minutes: a refusal should come at once.
         if resume_point is not None:
             self._check_resume_point(resume_point)
-        self.data = open_data(self.training_set, self.config, options)
+        self.data = open_data(self.training_set, self.config, options, self.table)
         self.engine = self._open_engine(is_new=resume_point is None)
         self.progress = _Progress() if resume_point is None else self._resume(resume_point)
         if self.engine.rank == 0:
@@ -104,7 +105,7 @@ class _Run:
 
     def _check_resume_point(self, point: ResumePoint) -> None:
         """Refuse to continue another run, and name the options that changed."""
-        check_card(point.card, point.checkpoint, self.config, self.training_set)
+        check_card(point.card, point.checkpoint, self.config, self.training_set, self.table)
         if point.card.training_set != self.training_set.card.id:
             raise CheckpointError(
                 f"The run in {self.options.run_dir} used the training set {point.card.training_set}; "
@@ -315,7 +316,8 @@ class _Run:
             training_set=card.id,
             model=self.config,
             codec=card.codec,
-            phoneme_symbols=card.phoneme_symbols,
+            phoneme_symbols=self.table.symbols,
+            phoneme_strings=self.table.strings,
             engine=self.options.engine,
             ranks=self.engine.world_size,
             cursor=progress.cursor,

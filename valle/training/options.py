@@ -1,12 +1,14 @@
 """Options of a training run. Prefect shows them as a form, and their JSON starts `python -m valle.training`."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.data.options import RowOptions
 from valle.synthesis.options import SamplingOptions
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class ModelOptions(BaseModel):
@@ -31,27 +33,32 @@ class OptimizerOptions(BaseModel):
     """Length of the run, batches, optimizer and learning rate."""
 
     max_steps: int = Field(
-        default=1000, ge=1, description="Optimizer updates in all; the learning rate decays until then."
+        default=1000,
+        ge=1,
+        le=1_000_000_000,
+        description="Optimizer updates in all; the learning rate decays until then.",
     )
     max_seconds: float | None = Field(
-        default=None, gt=0, description="Save and end after this many seconds, even before the last step."
+        default=None, gt=0, le=1e9, description="Save and end after this many seconds, even before the last step."
     )
-    batch_tokens: int = Field(default=4096, ge=64, description="Slots of a batch, padding included.")
-    accumulate: int = Field(default=1, ge=1, description="Batches per optimizer update and rank.")
+    batch_tokens: int = Field(default=4096, ge=64, le=1 << 24, description="Slots of a batch, padding included.")
+    accumulate: int = Field(default=1, ge=1, le=1_000_000, description="Batches per optimizer update and rank.")
     optimizer: Literal["adamw", "schedule-free", "prodigy"] = Field(
         default="adamw", description="schedule-free needs the constant schedule, prodigy a learning_rate of 1."
     )
-    learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate.")
+    learning_rate: float = Field(default=1e-3, gt=0, le=100, description="Peak learning rate.")
     schedule: Literal["cosine", "linear", "constant"] = Field(
         default="cosine", description="Decay of the learning rate after its warm-up."
     )
     final_learning_rate: float = Field(
         default=0.1, ge=0, le=1, description="Final learning rate, as a fraction of the peak."
     )
-    warmup_steps: int = Field(default=50, ge=0, description="Updates over which the learning rate rises from 0.")
-    weight_decay: float = Field(default=0.01, ge=0, description="Decoupled weight decay on matrices.")
-    betas: tuple[float, float] = Field(default=(0.9, 0.96), description="Decay rates of AdamW's moments.")
-    gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
+    warmup_steps: int = Field(
+        default=50, ge=0, le=1_000_000_000, description="Updates over which the learning rate rises from 0."
+    )
+    weight_decay: float = Field(default=0.01, ge=0, le=100, description="Decoupled weight decay on matrices.")
+    betas: tuple[Beta, Beta] = Field(default=(0.9, 0.96), description="Decay rates of AdamW's moments.")
+    gradient_clip: float = Field(default=1.0, gt=0, le=1e6, description="Largest norm of the gradient.")
     average_decay: float = Field(
         default=0.0,
         ge=0,
@@ -67,8 +74,9 @@ class ComputeOptions(BaseModel):
     gradient_checkpointing: bool = Field(
         default=False, description="Recompute activations instead of storing them: less memory, more arithmetic."
     )
-    attention: Literal["sdpa", "flex"] = Field(
-        default="sdpa", description="Kernel of attention: sdpa, or flex for long batches on GPUs."
+    attention: Literal["sdpa", "matmul", "flex"] = Field(
+        default="sdpa",
+        description="Kernel of attention: sdpa, matmul for bf16 on CPUs, or flex for long batches on GPUs.",
     )
     engine: Literal["plain", "deepspeed"] = Field(default="plain", description="plain: one process. deepspeed: any.")
     zero_stage: Literal[0, 1, 2, 3] = Field(default=1, description="What DeepSpeed partitions over the ranks.")
@@ -77,24 +85,33 @@ class ComputeOptions(BaseModel):
         description="Arithmetic of the forward pass; weights stay fp32. fp16 scales the loss dynamically.",
     )
     device: str = Field(default="cpu", description="Torch device of the plain engine; DeepSpeed chooses its own.")
-    threads: int = Field(default=0, ge=0, description="CPU threads; 0 leaves the choice to torch.")
-    prefetch: int = Field(default=4, ge=1, description="Batches prepared ahead.")
-    cache_megabytes: int = Field(default=256, ge=1, description="Memory for decoded row groups of codes.")
+    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 leaves the choice to torch.")
+    prefetch: int = Field(default=4, ge=1, le=1024, description="Batches prepared ahead.")
+    cache_megabytes: int = Field(default=256, ge=1, le=1_000_000, description="Memory for decoded row groups of codes.")
+    disk_cache_gigabytes: float = Field(
+        default=100,
+        ge=0,
+        le=1_000_000,
+        description="Disk beside the training set for decoded codes that the memory does not hold.",
+    )
 
 
 class ReportOptions(BaseModel):
     """Metrics, evaluations, examples and checkpoints."""
 
-    log_every: int = Field(default=10, ge=1, description="Updates between lines of metrics.")
-    evaluate_every: int = Field(default=200, ge=1, description="Updates between evaluations on the dev split.")
-    evaluate_batches: int = Field(default=8, ge=1, description="Batches of an evaluation, at most.")
+    log_every: int = Field(default=10, ge=1, le=1_000_000_000, description="Updates between lines of metrics.")
+    evaluate_every: int = Field(
+        default=200, ge=1, le=1_000_000_000, description="Updates between evaluations on the dev split."
+    )
+    evaluate_batches: int = Field(default=8, ge=1, le=1_000_000, description="Batches of an evaluation, at most.")
     examples: int = Field(
         default=0,
         ge=0,
+        le=1_000,
         description="Utterances of dev that are synthesized at each evaluation, into audio/ of the run; 0: none.",
     )
-    save_every: int = Field(default=500, ge=1, description="Updates between checkpoints.")
-    keep_checkpoints: int = Field(default=2, ge=1, description="Newest checkpoints to keep.")
+    save_every: int = Field(default=500, ge=1, le=1_000_000_000, description="Updates between checkpoints.")
+    keep_checkpoints: int = Field(default=2, ge=1, le=1_000_000, description="Newest checkpoints to keep.")
 
 
 # Fields of the last base come first, as in the form: model, optimizer, data, compute, reports.

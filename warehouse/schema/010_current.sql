@@ -59,6 +59,13 @@ JOIN active_configurations c ON c.corpus = t.corpus AND c.stage = 'transcribe'
 JOIN current_segments s ON s.segment_id = t.segment_id
 WHERE s.drop_reason IS NULL AND t.fingerprint = md5(c.configuration || ':' || s.fingerprint);
 
+CREATE VIEW current_alignments AS
+SELECT a.*
+FROM alignments a
+JOIN active_configurations c ON c.corpus = a.corpus AND c.stage = 'align'
+JOIN current_transcripts t ON t.segment_id = a.segment_id
+WHERE t.drop_reason IS NULL AND a.fingerprint = md5(c.configuration || ':' || t.fingerprint);
+
 CREATE VIEW current_phonemes AS
 SELECT p.*
 FROM phonemes p

@@ -18,6 +18,15 @@ LEFT JOIN current_quality q ON q.segment_id = s.segment_id
 LEFT JOIN current_speakers v ON v.segment_id = s.segment_id
 WHERE s.drop_reason IS NULL;
 
+-- Every aligned word of every segment, with the pause before it; `number` counts from 1, seconds are those of the segment.
+CREATE VIEW words AS
+SELECT segment_id, corpus, number, w.word, w."start", w."end", w.confidence, w."end" - w."start" AS duration,
+       w."start" - lag(w."end") OVER (PARTITION BY segment_id ORDER BY number) AS pause_before
+FROM (
+    SELECT segment_id, corpus, unnest(words) AS w, unnest(range(1, len(words) + 1)) AS number
+    FROM current_alignments WHERE drop_reason IS NULL
+);
+
 -- Every current row that was dropped, with its stage. A recording that was dropped whole has its own duration.
 CREATE VIEW drops AS
 SELECT 'ingest' AS stage, corpus, recording_id AS id, drop_reason, drop_detail, duration
@@ -28,6 +37,9 @@ FROM current_segments s JOIN current_recordings r USING (recording_id) WHERE s.d
 UNION ALL
 SELECT 'transcribe', t.corpus, t.segment_id, t.drop_reason, t.drop_detail, s.duration
 FROM current_transcripts t JOIN current_segments s USING (segment_id) WHERE t.drop_reason IS NOT NULL
+UNION ALL
+SELECT 'align', a.corpus, a.segment_id, a.drop_reason, a.drop_detail, s.duration
+FROM current_alignments a JOIN current_segments s USING (segment_id) WHERE a.drop_reason IS NOT NULL
 UNION ALL
 SELECT 'phonemize', p.corpus, p.segment_id, p.drop_reason, p.drop_detail, s.duration
 FROM current_phonemes p JOIN current_segments s USING (segment_id) WHERE p.drop_reason IS NOT NULL

@@ -15,6 +15,7 @@ from warehouse.lake.arrow import TableRow
 from warehouse.lake.data_files import writer_properties
 from warehouse.lake.tables import GENERATION, Lake, one_line
 from warehouse.rows import (
+    AlignmentRow,
     CodesRow,
     PhonemeRow,
     QualityRow,
@@ -30,6 +31,7 @@ from warehouse.upkeep.journal import forget_unfinished
 _ROW_OF_STAGE: dict[str, type[TableRow]] = {
     "segment": SegmentRow,
     "transcribe": TranscriptRow,
+    "align": AlignmentRow,
     "phonemize": PhonemeRow,
     "quality": QualityRow,
     "speakers": SpeakerRow,

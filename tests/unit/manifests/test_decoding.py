@@ -9,7 +9,7 @@ from corpora import encoded, put, put_tar, single_row, tone, utterance, wav
 
 from manifests import open_corpus
 from manifests.audio.decoding import AudioDecoder
-from manifests.audio.headers import open_range
+from manifests.audio.ranges import open_range
 
 SECONDS = 4
 SAMPLES = SECONDS * 24_000
@@ -99,6 +99,64 @@ def test_a_wav_with_a_wrong_size_is_read_to_its_end(tmp_path, size, declared):
     assert (length.num_samples, length.declared_samples, decoded) == (SECONDS * 16_000, declared, SECONDS * 16_000)
     put(tmp_path / "a.wav", wav_with_size(size))
     assert single_row(open_corpus("folder", tmp_path)).declared_samples == (declared or 0)
+
+
+SIZES = {  # container: position of the size, its bytes and order, and what it counts besides the data
+    "RF64": (lambda content: content.find(b"ds64") + 16, 8, "little", 0),
+    "AIFF": (lambda content: content.find(b"SSND") + 4, 4, "big", 8),
+    "AU": (lambda content: 8, 4, "big", 0),
+    "CAF": (lambda content: content.find(b"data") + 4, 8, "big", 4),
+}
+
+
+@pytest.mark.parametrize(("size", "declared"), [(0, None), (-1, None), (64_000, 32_000), (256_000, 128_000)])
+@pytest.mark.parametrize("container", SIZES)
+def test_a_container_with_a_wrong_size_is_read_to_its_end(tmp_path, container, size, declared):
+    find, width, order, added = SIZES[container]
+    content = bytearray(wav(tone(SECONDS)[:, 0], container=container))
+    position = find(content)
+    number = (size + (added if size > 0 else 0)) % (1 << 8 * width)
+    if container == "RF64" and size == -1:
+        number = 0  # a size that was never filled in
+    content[position : position + width] = number.to_bytes(width, order)
+    length, decoded = decode_all(bytes(content))
+    assert (length.num_samples, decoded) == (SECONDS * 16_000, SECONDS * 16_000)
+    put(tmp_path / "a.au", bytes(content))
+    assert single_row(open_corpus("folder", tmp_path)).declared_samples == (declared or 0)
+
+
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "GSM610"])
+def test_a_block_of_compressed_wav_declares_all_its_samples(subtype):
+    rate = 8_000
+    content = wav(tone(2, rate=rate)[:, 0], rate, subtype=subtype)
+    length, decoded = decode_all(content[: len(content) // 2])
+    assert length.declared_samples == pytest.approx(2 * rate, abs=1_100)
+    assert length.num_samples == decoded == pytest.approx(rate, abs=1_100)
+
+
+@pytest.mark.parametrize("more", [-3, -1, 1, 3])
+def test_a_few_frames_too_many_or_too_few_are_recorded(more):
+    content = bytearray(mp3())
+    at = max(content.find(b"Xing"), content.find(b"Info")) + 8
+    content[at : at + 4] = (int.from_bytes(content[at : at + 4], "big") + more).to_bytes(4, "big")
+    length, decoded = decode_all(bytes(content))
+    assert length.num_samples == decoded >= SAMPLES
+    assert length.declared_samples == SAMPLES + more * 576
+
+
+def test_a_flac_that_declares_too_little_is_read_to_its_end():
+    content = bytearray(encoded("FLAC", seconds=SECONDS))
+    content[22:26] = (20_000).to_bytes(4, "big")
+    length, decoded = decode_all(bytes(content))
+    assert (length.num_samples, length.declared_samples, decoded) == (64_000, 20_000, 64_000)
+
+
+def test_streams_of_an_ogg_that_are_not_read_are_noted(tmp_path):
+    streams = [wav(np.random.default_rng(n).normal(0, 0.1, 48_000), 24_000, container="OGG") for n in (1, 2)]
+    put(tmp_path / "chained.ogg", b"".join(streams))
+    row = single_row(open_corpus("folder", tmp_path))
+    assert (row.num_samples, row.drop_reason) == (48_000, None)
+    assert "other streams follow" in row.extra
 
 
 def test_chunks_behind_the_data_of_a_wav_are_no_audio():

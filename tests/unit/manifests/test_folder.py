@@ -1,6 +1,7 @@
 """A folder of audio in any format."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,15 @@ def test_every_format_is_read(tmp_path, name, container, rate):
     row = single_row(open_corpus("folder", tmp_path))
     assert (row.sample_rate, row.num_samples, row.text) == (rate, rate // 2, "Some text.")
     assert (row.drop_reason, row.speaker, row.licence, row.language) == (None, None, "unknown", None)
+
+
+def test_audio_that_libsndfile_does_not_decode_is_a_row_that_tells_what_to_do(tmp_path):
+    put(tmp_path / "a.M4A", b"\0\0\0\x20ftypM4A " + bytes(100))
+    put(tmp_path / "b.wma", encoded("WAV"))
+    rows = {Path(row.path).name: row for row in rows_of(open_corpus("folder", tmp_path))}
+    assert rows["a.M4A"].drop_reason == "undecodable"
+    assert "libsndfile does not decode .m4a; convert it to FLAC" in rows["a.M4A"].drop_detail
+    assert rows["b.wma"].drop_reason is None, "the bytes decide, not the name"
 
 
 def test_a_file_with_the_suffix_of_another_format_is_read_by_its_content(tmp_path):

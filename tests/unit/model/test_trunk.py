@@ -12,13 +12,21 @@ from valle.model.trunk import LlamaTrunk
 from warehouse.errors import ConfigurationError
 
 
-def with_flex_attention(config):
-    trunk = LlamaTrunk(config)
-    trunk.kernel = AttentionKernel.FLEX
-    return trunk
+def with_kernel(kernel):
+    def build(config):
+        trunk = LlamaTrunk(config)
+        trunk.kernel = kernel
+        return trunk
+
+    return build
 
 
-TRUNKS = {"llama": LlamaTrunk, "llama, flex attention": with_flex_attention}
+with_flex_attention = with_kernel(AttentionKernel.FLEX)
+TRUNKS = {
+    "llama": LlamaTrunk,
+    "llama, flex attention": with_flex_attention,
+    "llama, matrix products": with_kernel(AttentionKernel.MATMUL),
+}
 WIDTH, LENGTH = 32, 11
 
 
@@ -109,17 +117,32 @@ def test_the_order_of_the_rows_is_the_order_of_the_results(trunk):
 
 
 @pytest.mark.parametrize("kind", list(MaskKind))
-def test_both_kernels_of_attention_see_the_same(kind):
+@pytest.mark.parametrize("kernel", [AttentionKernel.FLEX, AttentionKernel.MATMUL])
+def test_all_kernels_of_attention_see_the_same(kernel, kind):
     torch.manual_seed(0)
     trunk = LlamaTrunk(small_config(width=WIDTH)).eval()
     x, positions = inputs(rows=3)
     lengths = torch.tensor([LENGTH, 7, 2])
-    by_kernel = []
-    for kernel in AttentionKernel:
-        trunk.kernel = kernel
-        by_kernel.append(run(trunk, x, positions, kind, lengths))
+    expected = run(trunk, x, positions, kind, lengths)
+    trunk.kernel = kernel
+    hidden = run(trunk, x, positions, kind, lengths)
     for row, length in enumerate(lengths):
-        torch.testing.assert_close(by_kernel[0][row, :length], by_kernel[1][row, :length], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(hidden[row, :length], expected[row, :length], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", list(MaskKind))
+def test_matrix_products_learn_as_the_fused_kernel_does(kind):
+    gradients = []
+    for kernel in (AttentionKernel.SDPA, AttentionKernel.MATMUL):
+        torch.manual_seed(0)
+        trunk = with_kernel(kernel)(small_config(width=WIDTH))
+        x, positions = inputs(rows=3)
+        hidden = trunk(x, Mask(kind, torch.tensor([LENGTH, 7, 2])), positions)
+        (hidden[0].square().sum() + hidden[2, :2].square().sum()).backward()
+        gradients.append([parameter.grad for parameter in trunk.parameters()])
+    assert any(gradient.abs().max() > 0.1 for gradient in gradients[0])
+    for expected, gradient in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-3)
 
 
 def test_flex_attention_says_that_it_cannot_learn_on_a_cpu():

@@ -12,6 +12,7 @@ from warehouse.catalogue.views import codebooks_macro
 from warehouse.lake.arrow import schema_of, to_table
 from warehouse.rows import (
     TABLES,
+    AlignmentRow,
     CheckpointRow,
     CodesRow,
     ConfigurationRow,
@@ -24,10 +25,11 @@ from warehouse.rows import (
     SpeakerRow,
     TrainingItemRow,
     TranscriptRow,
+    Word,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-STAGES = ("segment", "transcribe", "phonemize", "quality", "speakers", "quantize")
+STAGES = ("segment", "transcribe", "align", "phonemize", "quality", "speakers", "quantize")
 
 # name, corpus, speaker, language, licence, seconds, drop_reason of the recording, drop_reason of its transcript
 RECORDINGS = (
@@ -119,6 +121,19 @@ def stage_rows(name, corpus, language, seconds, transcript_reason):
         drop_detail=transcript_reason and "0.9 above 0.6",
     )
     if transcript_reason is None:
+        # Four words of half a second each, with a pause of 0.3 s before the third.
+        yield AlignmentRow(
+            **common,
+            **kept,
+            fingerprint=chained("align", transcript),
+            model="tiny",
+            words=[
+                Word(word=word, start=start, end=start + 0.5, confidence=0.5 + start / 8)
+                for word, start in (("Text", 0.0), ("of", 0.5), (f"{name},", 1.3), ("text", 1.8))
+            ],
+            num_words=4,
+            confidence=0.5,
+        )
         yield PhonemeRow(
             **common,
             **kept,

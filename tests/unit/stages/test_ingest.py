@@ -13,8 +13,13 @@ import pytest
 import soundfile
 
 from manifests import open_corpus
+from valle.backends.registry import Backends
 from valle.stages.ingest import export_manifests, ingest_shard, plan_ingest
+from valle.stages.quantize import Quantize
+from valle.stages.runner import Job, plan, run_shards, set_active_configurations
+from valle.stages.segment import Segment
 from warehouse.catalogue.views import connect
+from warehouse.errors import ManifestError
 from warehouse.lake.tables import Lake
 from warehouse.rows import ConfigurationRow
 
@@ -162,6 +167,32 @@ def test_files_that_were_copied_or_touched_keep_their_fingerprints(tmp_path, lak
     ingest("folder", root, lake)
     changed = [one != two for one, two in zip(before, current(lake, "recording_id, fingerprint"), strict=True)]
     assert sum(changed) == 1
+
+
+@pytest.mark.parametrize("stage", [Segment(use_given=False), Quantize()])
+def test_a_stage_refuses_a_corpus_whose_folder_is_gone_until_it_is_ingested_again(tmp_path, lake, stage):
+    root = put_folder(tmp_path / "here")
+    ingest("folder", root, lake)
+    if isinstance(stage, Quantize):
+        run(Segment(), lake)
+    root.rename(tmp_path / "there")
+    for _ in range(2):
+        with pytest.raises(ManifestError, match="mount it, or run `valle data ingest` with its new folder"):
+            run(stage, lake)
+        root.mkdir(exist_ok=True)  # an empty mount point
+    root.rmdir()
+    ingest("folder", tmp_path / "there", lake)
+    (tmp_path / "there/reader/u1.wav").unlink()
+    rows = run(stage, lake)
+    assert sum(report.drops.get("missing_file", 0) for report in rows) == 1
+    assert sum(report.rows_in for report in rows) == 3
+
+
+def run(stage, lake):
+    set_active_configurations([Job(stage, "mine")], lake)
+    with connect(lake.snapshot()) as connection:
+        shards = plan(stage, "mine", connection).shards
+    return run_shards(stage, shards, corpus="mine", lake=lake, backends=Backends(), run_id="test")
 
 
 def test_a_corpus_that_never_moved_leaves_no_configuration(tmp_path, lake):

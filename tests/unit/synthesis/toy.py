@@ -6,6 +6,7 @@ import torch
 from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, SYMBOLS
 from valle.backends.asr import SAMPLE_RATE, Transcription
 from valle.checkpoints.checkpoint import CheckpointCard
+from valle.codec.streaming import WindowStream
 from valle.data.cursor import Cursor
 from valle.model.config import preset
 from valle.model.valle import ValleModel
@@ -22,6 +23,9 @@ class ToyCodec:
 
     def decode(self, codes):
         return [np.repeat(block[0].astype(np.float32) / 32, SPEC.hop_length) for block in codes]
+
+    def stream(self):
+        return WindowStream(lambda codes: self.decode([codes])[0], hop_length=SPEC.hop_length, context=2)
 
 
 class ToyPhonemizer:

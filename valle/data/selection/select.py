@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from valle.data.selection.similar import similar_segments
 from valle.data.selection.splits import assign_splits
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
 from warehouse.catalogue.views import check_expression, connect, run_query, run_select
-from warehouse.errors import CommitConflict, TrainingError
+from warehouse.errors import CommitConflict, LakeError, TrainingError
 from warehouse.fingerprints import short_hash
 from warehouse.lake.arrow import schema_of
 from warehouse.lake.data_files import write_table
@@ -50,7 +51,7 @@ def select(
     with data_root.lake.pinned_snapshot() as snapshot, connect(snapshot) as connection:
         chosen = _chosen(connection, selection, data_root.lake)
         _check_codec(chosen, codec)
-        chosen = _with_similar(chosen, connection)
+        chosen = _with_word_times(_with_similar(chosen, connection), connection)
         set_id = f"{selection.name}-{_content_hash(chosen)}"
         if (directory / "set.json").exists():
             return _same_or_raise(directory, set_id, selection)
@@ -58,19 +59,7 @@ def select(
         if registered and not selection.allow_evaluation_items:
             raise TrainingError(_refusal(registered))
         items = _items(chosen, _code_locations(connection, snapshot, data_root), set_id)
-        directory.mkdir(parents=True, exist_ok=True)
-        # Pinned before anything refers to the files: a vacuum in between would remove them.
-        data_root.lake.pin(selection.name, snapshot.versions)
-        part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow, items)
-        with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content has an equal name.
-            data_root.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
-        from valle.data.selection.cuts import (
-            export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
-        )
-
-        export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec)
-    save_card(
-        _card(
+        card = _card(
             selection,
             set_id,
             items,
@@ -78,12 +67,35 @@ def select(
             codec=codec,
             phoneme_symbols=phoneme_symbols,
             evaluation_items=len(registered),
-        ),
-        directory,
-        lake=_lake_from(directory, data_root.lake.root),
-        items_part=f"{TrainingItemRow.table}/{part.name}",
-    )
+        )
+        with _new_directory(directory, data_root.lake):
+            # Pinned before anything refers to the files: a vacuum in between would remove them.
+            data_root.lake.pin(selection.name, snapshot.versions)
+            part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow, items)
+            with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content, equal name.
+                data_root.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
+            from valle.data.selection.cuts import (
+                export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
+            )
+
+            export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec)
+            lake = _lake_from(directory, data_root.lake.root)
+            save_card(card, directory, lake=lake, items_part=f"{TrainingItemRow.table}/{part.name}")
     return load_training_set(directory)
+
+
+@contextlib.contextmanager
+def _new_directory(directory: Path, lake: Lake) -> Iterator[None]:
+    """Make the directory of a set; where the body raises, remove it and its pin, which would keep old files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not (directory / "set.json").exists():  # Another process may have made the same set meanwhile.
+            shutil.rmtree(directory, ignore_errors=True)
+            with contextlib.suppress(OSError, LakeError):
+                lake.unpin(directory.name)
+        raise
 
 
 def _lake_from(directory: Path, lake: Location) -> str:
@@ -124,6 +136,22 @@ def _with_similar(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa
     similar = similar_segments(connection, chosen)
     positions = pc.index_in(chosen["segment_id"], similar["segment_id"])
     return chosen.append_column("similar", similar["similar"].take(positions))
+
+
+def _with_word_times(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Add the times of the words of each utterance where any has been aligned."""
+    times = run_query(
+        connection,
+        """
+        SELECT segment_id, flatten(list_transform(words, lambda w: [w."start", w."end"]))::FLOAT[] AS word_times
+        FROM current_alignments WHERE drop_reason IS NULL
+        """,
+    )
+    positions = pc.index_in(chosen["segment_id"], times["segment_id"])
+    # Without any, the content of a set and with it its id are what they were before words had times.
+    if positions.null_count == len(positions):
+        return chosen
+    return chosen.append_column("word_times", times["word_times"].take(positions))
 
 
 def _registered(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -197,6 +225,8 @@ def _items(chosen: pa.Table, locations: pa.Table, set_id: str) -> pa.Table:
     if items.num_rows != chosen.num_rows:
         raise TrainingError(f"{chosen.num_rows} utterances have {items.num_rows} rows of codes; run `valle lake fsck`.")
     schema = schema_of(TrainingItemRow)
+    if "word_times" not in items.column_names:
+        items = items.append_column("word_times", pa.nulls(items.num_rows, pa.list_(pa.float32())))
     return items.select(schema.names).cast(schema)
 
 

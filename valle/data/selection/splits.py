@@ -24,7 +24,7 @@ class SplitPolicy(BaseModel):
     """Fraction of the audio for test, in addition to `test_where`."""
     test_where: str = "false"
     """SQL condition on utterances; a speaker or recording with any such utterance is test as a whole."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the assignment of speakers to dev and test."""
 
 

@@ -113,10 +113,11 @@ _SENTENCE_STARTS = {
 _NO_STREETS = _SENTENCE_STARTS | {"Lake", "Port", "Mount"}
 
 _DOMAINS = "com|org|net|edu|gov|mil|int|info|biz|io|ai|dev|uk|us|eu|de|fr|ca|au|jp|kr|cn|tv"
+_FILES = "js|py|md|txt|csv|json|xml|html|pdf|docx|xlsx|jpg|png|gif|mp3|mp4|wav|flac|zip|exe|sh|cpp"
 _HOST = r"(?:[A-Za-z0-9-]{1,63}\.){1,4}"
 _SPOKEN_MARKS = {".": "dot", "@": "at", "/": "slash", "_": "underscore", "-": "dash", "+": "plus"}
 _PARTS = re.compile(r"\w+|\W")
-_WORD_BEFORE = re.compile(r"[\w'&]+(?=,? $)")
+_WORD_BEFORE = re.compile(r"[\w'&]+,?(?= $)")
 _WORD_AFTER = re.compile(r" ([\w']+)")
 _CONTEXT = 40
 
@@ -126,7 +127,7 @@ def _address(match: re.Match[str]) -> str:
 
 
 def _before(match: re.Match[str]) -> str:
-    """Return the word before a match, or nothing."""
+    """Return the word before a match, with the comma after it, or nothing."""
     found = _WORD_BEFORE.search(match.string, max(0, match.start() - _CONTEXT), match.start())
     return found[0] if found else ""
 
@@ -139,15 +140,19 @@ def _after(match: re.Match[str]) -> str:
 
 def _end(match: re.Match[str]) -> str:
     """Return the full stop of an abbreviation that probably ends a sentence: the next word starts like one."""
+    if match.string[match.end() : match.end() + 1] in (",", ";", ":", "?", "!"):
+        return ""
     return match["dot"] if not _after(match) or _after(match) in _SENTENCE_STARTS else ""
 
 
 def _place_or_title(match: re.Match[str]) -> str:
     """Return Saint or Street, Doctor or Drive: a street has its name before it."""
     before, after = _before(match), _after(match)
-    is_named = (before[:1].isupper() and before not in _NO_STREETS) or re.fullmatch(r"\d+(?:st|nd|rd|th)", before)
+    is_named = (before[:1].isupper() and before[-1] != "," and before not in _NO_STREETS) or re.fullmatch(
+        r"\d+(?:st|nd|rd|th)", before
+    )
     title, place = ("Saint", "Street") if match["short"] == "St" else ("Doctor", "Drive")
-    is_title = after.removesuffix("'s") in _SAINTS if title == "Saint" else after[:1].isupper()
+    is_title = re.sub("'s?$", "", after) in _SAINTS if title == "Saint" else after[:1].isupper()
     if is_named and not is_title:
         return place + _end(match)
     return title if after[:1].isupper() else match[0]
@@ -168,6 +173,8 @@ def _letters(match: re.Match[str]) -> str:
     """Return single letters; their last dot remains at the end of the text, and for hours before a capital."""
     letters = " ".join(match["letters"].replace(".", ""))
     after = _after(match)
+    if match.string[match.end() : match.end() + 1] in tuple(",;:?!"):
+        return letters
     return letters + ("." if not after or (letters.lower() in ("a m", "p m") and after[0].isupper()) else "")
 
 
@@ -183,6 +190,11 @@ def _numeral(match: re.Match[str]) -> str:
     return (match["heading"] or "") + cardinal(value)
 
 
+def _ordinal_numeral(match: re.Match[str]) -> str:
+    value = roman_value(match["roman"])
+    return match[0] if value is None else ordinal(value)
+
+
 _NAME = any_of((*_BEFORE_NAMES, *_AFTER_NAMES))
 
 ADDRESSES: tuple[Rule, ...] = (
@@ -195,7 +207,13 @@ ADDRESSES: tuple[Rule, ...] = (
 )
 NAMES: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\w.])(?:{any_of(_ANYWHERE)})(?!\w)"), lambda m: _ANYWHERE[m[0]]),
-    (re.compile(r"\betc\b"), "et cetera"),
+    (re.compile(r"\betc\b(?P<dot>\.?)"), lambda m: f"et cetera{_end(m)}"),
+    (re.compile(r"(?<=\d) ?([mkr])\.p\.([hm])\b(?P<dot>\.?)"), lambda m: f" {m[1]}p{m[2]}{_end(m)}"),
+    (re.compile(r"\bvs\b"), "versus"),
+    (re.compile(rf"\b({any_of(_DAYS)})[-—]({any_of(_DAYS)})\b"), lambda m: f"{_DAYS[m[1]]} to {_DAYS[m[2]]}"),
+    (re.compile(rf"\b({any_of(_MONTHS)})[-—]({any_of(_MONTHS)})\b"), lambda m: f"{_MONTHS[m[1]]} to {_MONTHS[m[2]]}"),
+    (re.compile(r"(?<=\w)\+\+"), " plus plus"),
+    (re.compile(rf"(?<=\w)\.(?=(?:{_FILES})\b(?!\.\w))"), " dot "),
     (re.compile(r"(?<![\w.°])c\. ?(?=\d{3,4}\b)"), "circa "),
     (re.compile(r"\bWW(?=I{1,2}\b)"), "World War "),
     (re.compile(r"\b(?P<short>St|Dr)\b(?P<dot>\.?)"), _place_or_title),
@@ -218,6 +236,7 @@ ROMAN_NUMERALS: tuple[Rule, ...] = (
         ),
         _ruler,
     ),
+    (re.compile(r"\b(?P<roman>[IVX]{1,7})(?= [Cc]entur)"), _ordinal_numeral),
     (re.compile(r"(?<![\w'.-])(?P<heading>(?!))?(?P<roman>[IVXL]{2,7})(?![\w'-]|\.\w)"), _numeral),
 )
 INITIALS: tuple[Rule, ...] = (

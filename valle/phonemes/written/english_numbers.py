@@ -3,7 +3,7 @@
 import re
 
 from valle.phonemes.written.rules import VULGAR_FRACTION, Rule, any_of
-from valle.text.spoken_numbers import cardinal, ordinal, year
+from valle.text.spoken_numbers import cardinal, ordinal, plural, year
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:\.\d{1,9})?"
 START = r"(?<![\w.,])"
@@ -95,8 +95,7 @@ def _time(match: re.Match[str]) -> str:
 
 def _decade(match: re.Match[str]) -> str:
     value = int(match["decade"])
-    *front, last = (year(value) if value >= 1100 else cardinal(value)).split()
-    return " ".join((*front, last.removesuffix("y") + "ies" if last.endswith("y") else last + "s"))
+    return plural(year(value) if value >= 1100 else cardinal(value))
 
 
 def _range(match: re.Match[str]) -> str:
@@ -133,6 +132,14 @@ DATES: tuple[Rule, ...] = (
     ),
 )
 TIMES: tuple[Rule, ...] = (
+    (re.compile(rf"(?<![\w:.,])(\d{{1,2}})\.([0-5]\d)(?= ?{_HALF.replace('?P<half>', '?:')})"), r"\1:\2"),
+    (
+        re.compile(
+            r"(?<![\w:.,-])(\d{1,2}(?::[0-5]\d)?(?: ?[AaPp]\.?[Mm]\.?)?|noon|midnight) ?[-—] ?"
+            r"(?=\d{1,2}(?::[0-5]\d(?!\d)| ?[AaPp]\.?[Mm]\b))"
+        ),
+        r"\1 to ",
+    ),
     (re.compile(rf"(?<![\d:.,])(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?![\d:])(?: ?{_HALF})?"), _time),
     (re.compile(rf"(?<![\d:.,])(?P<hour>\d{{1,2}}) ?{_HALF}"), _time),
     (re.compile(r"(?<![\d:])(\d{1,2}):(\d\d):(\d\d)(?![\d:])"), r"\1 \2 \3"),
@@ -154,7 +161,10 @@ YEARS: tuple[Rule, ...] = (
         lambda m: year(int(m["year"])),
     ),
     (
-        re.compile(r"(?<=\b(?:in|of|by|to) )(?P<year>10\d\d)(?![\w/%]|[.,:]\d| [a-z]+s\b)"),
+        re.compile(
+            r"(?:(?<=\b(?:[Ii]n|[Oo]f|[Bb]y|to) )|(?<=\b(?:[Ff]rom|year) )|(?<=\b(?:[Ss]ince|[Uu]ntil|[Aa]fter) ))"
+            r"(?P<year>10\d\d)(?![\w/%]|[.,:]\d| [a-z]+s\b)"
+        ),
         lambda m: year(int(m["year"])),
     ),
 )

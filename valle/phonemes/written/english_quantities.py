@@ -7,6 +7,7 @@ import re
 
 from valle.phonemes.written.english_numbers import NUMBER, START
 from valle.phonemes.written.rules import Rule, any_of
+from valle.text.spoken_numbers import cardinal, plural
 
 # fmt: off
 _CURRENCIES = {
@@ -40,7 +41,7 @@ _UNITS = {
     "mpg": "mile per gallon", "bpm": "beat per minute",
     "°C": "degree Celsius", "°F": "degree Fahrenheit", "° C": "degree Celsius", "° F": "degree Fahrenheit",
     "sq ft": "square foot", "sq. ft.": "square foot", "sq km": "square kilometer", "sq mi": "square mile",
-    "cu ft": "cubic foot",
+    "cu ft": "cubic foot", "tsp": "teaspoon", "tbsp": "tablespoon", "gal": "gallon", "qt": "quart",
 }
 _PER = {"h": "hour", "hr": "hour", "hour": "hour", "s": "second", "sec": "second", "second": "second",
         "min": "minute", "minute": "minute", "d": "day", "day": "day", "week": "week", "month": "month", "mo": "month",
@@ -51,6 +52,11 @@ _SAME_PLURAL = ("hertz", "kilohertz", "megahertz", "gigahertz")
 # fmt: on
 _PART = r"[a-z]{3,9} (?:half|quarters?|thirds?|fifths?|eighths?)"
 _AN = r"(?:\b(?P<article>[Aa]n?) )?"
+_SCALE = rf"{any_of((*_SCALES, *_SCALE_WORDS))}"
+_CODES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+_EUROPEAN = r"\d{1,3}(?:\.\d{3}){0,4},\d\d(?!\d|[.,]\d)"
+_OF_A_VALUE = r" (?:bill|note|coin|stamp|ticket|banknote)s?\b"
+"""Nouns after an amount that is their value, so that the currency is singular: `two 20 dollar bills`."""
 
 
 def _is_one(number: str) -> bool:
@@ -71,14 +77,29 @@ def _money(match: re.Match[str]) -> str:
     one, many = _CURRENCIES[match["sign"]]
     country = _COUNTRIES.get(found.get("country") or "", "")
     number, to, scale, article = match["number"], found.get("to"), found.get("scale"), match["article"]
-    is_adjective = bool(article) and re.match(r"[ -][a-z]", match.string[match.end() : match.end() + 2]) is not None
+    if found.get("plural"):
+        return " ".join(filter(None, (article, plural(cardinal(int(number))))))
     whole, _, part = number.partition(".")
     if not (to or scale) and len(part) == 2:
         words = _with_cents(whole, int(part), match["sign"], country)
     else:
-        amount = " ".join(filter(None, (f"{number} to {to}" if to else number, _SCALES.get(scale or "", scale))))
-        words = f"{amount} {country}{one if is_adjective or _is_one(amount) else many}"
+        low = (
+            number if found.get("first") in (None, scale) else f"{number} {_SCALES.get(found['first'], found['first'])}"
+        )
+        amount = " ".join(filter(None, (f"{low} to {to}" if to else low, _SCALES.get(scale or "", scale))))
+        words = f"{amount} {country}{one if _is_adjective(match) or _is_one(amount) else many}"
     return " ".join(filter(None, (article, words, _PER_WORDS.get(found.get("per") or ""))))
+
+
+def _is_adjective(match: re.Match[str]) -> bool:
+    """Decide whether an amount belongs to a noun: `a $5 tip`, `a $15-an-hour job`, `$20 bills`, `million-dollar`."""
+    after = match.string[match.end() : match.end() + 12]
+    is_before_noun = re.match(rf"-[a-z]|{_OF_A_VALUE}", after) is not None
+    return (
+        is_before_noun
+        or match[0].endswith("-dollar")
+        or (bool(match["article"]) and re.match(" [a-z]", after) is not None)
+    )
 
 
 def _with_cents(whole: str, part: int, sign: str, country: str) -> str:
@@ -105,17 +126,38 @@ def _measure(match: re.Match[str]) -> str:
         unit = f"{'square' if match['power'] == '2' else 'cubic'} {unit}"
     is_single = _is_one(number) or number.startswith("one ") or match["gap"] == "-" or bool(match["article"])
     article = f"{match['article']} " if match["article"] else ""
-    per = f" {_PER_WORDS[match['per']]}" if match["per"] else ""
-    per += " squared" if match["squared"] else ""
+    per = _per(match["per"], match["per_power"]) if match["per"] else ""
     return f"{article}{number} {unit if is_single else _plural(unit)}{per}"
 
 
+def _with_point(match: re.Match[str]) -> str:
+    """Return an amount with a decimal comma as English writes it."""
+    return match[0].translate(str.maketrans(".,", ",."))
+
+
+def _per(unit: str, power: str | None) -> str:
+    """Return the divisor of a measure: ` per second squared`, ` per cubic meter`."""
+    name = {"2": "square", "3": "cubic"}.get(power or "", "")
+    if not name or _PER[unit] == "second":
+        return f" per {_PER[unit]}{' squared' if power else ''}"
+    return f" per {name} {_PER[unit]}"
+
+
 MONEY: tuple[Rule, ...] = (
+    (re.compile(rf"\b({any_of(_CODES)}) ?(?=\d)"), lambda m: _CODES[m[1]]),
+    (re.compile(rf"(?<=\d) ?({any_of(_CODES)})\b"), lambda m: _CODES[m[1]]),
+    (re.compile(rf"([{''.join(_CURRENCIES)}])- ?(?=\.?\d)"), r"-\1"),
+    (re.compile(rf"([{''.join(_CURRENCIES)}])(?=\.\d)"), r"\g<1>0"),
+    # A comma before two digits is a decimal point: `€1,50`, `1.000,50 €`.
+    # A comma before two digits is a decimal point beside a euro: `€1,50`, `1.000,50 €`.
+    (re.compile(rf"€ ?{_EUROPEAN}"), _with_point),
+    (re.compile(rf"(?<![\d.,€]){_EUROPEAN}(?= ?€)"), _with_point),
     (
         re.compile(
             rf"{_AN}(?:\b(?P<country>{any_of(_COUNTRIES)}))?(?P<sign>[{''.join(_CURRENCIES)}]) ?(?P<number>{NUMBER})"
-            rf"(?: ?[-—] ?(?P=sign)?(?P<to>{NUMBER}))?(?:[ -]?(?P<scale>{any_of((*_SCALES, *_SCALE_WORDS))})\b)?"
-            rf"(?:/(?P<per>{any_of(_PER)})\b)?(?: (?:dollars|pounds|euros|yen)\b)?"
+            rf"(?P<plural>'?s\b)?(?:(?:[ -]?(?P<first>{_SCALE}))? ?[-—] ?(?P=sign)?(?P<to>{NUMBER}))?"
+            rf"(?:[ -]?(?P<scale>{_SCALE})\b)?"
+            rf"(?:/(?P<per>{any_of(_PER)})\b)?(?:-dollar\b| (?:dollars|pounds|euros|yen)\b)?"
         ),
         _money,
     ),
@@ -131,12 +173,13 @@ MONEY: tuple[Rule, ...] = (
 MEASURES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.,])(\d{1,2})' ?(\d{1,2})\""), r"\1 foot \2"),
     (re.compile(r"(?<=\d) ?(?:ft|feet)\.? (\d{1,2}) ?in\b"), r" feet \1 inches"),
-    (re.compile(r"(?<=\d)in\b"), " inches"),
+    (re.compile(r"(?<=\d)in\b|(?<=\d) ?in\.(?= [a-z])"), " inches"),
+    (re.compile(r"(?<=\d) ?h(?:rs?)? ?(\d{1,2}) ?m(?:in)?\b"), r" hours \1 minutes"),
     (
         re.compile(
             rf"{_AN}{START}(?P<number>{NUMBER}|{_PART})(?P<gap>[ -]?)"
             rf"(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?"
-            rf"(?: ?/ ?(?P<per>{any_of(_PER)})(?P<squared>\^2)?)?(?![\w^'])(?:\.(?= [a-z]))?"
+            rf"(?: ?/ ?(?P<per>{any_of(_PER)})(?:\^?(?P<per_power>[23]))?)?(?![\w^'])(?:\.(?= [a-z]))?"
         ),
         _measure,
     ),

@@ -10,6 +10,7 @@ from num2words import num2words
 from valle.phonemes.written.rules import (
     VULGAR_FRACTION,
     Rule,
+    addresses,
     any_of,
     ends_sentence,
     rewrite,
@@ -25,7 +26,8 @@ _BEFORE_NAMES = {"M.": "Monsieur", "MM.": "Messieurs", "Mme": "Madame", "Mmes": 
                  "Mlles": "Mesdemoiselles", "Dr": "Docteur", "Pr": "Professeur", "Me": "Maître", "Mgr": "Monseigneur"}
 _ANYWHERE = {"av. J.-C.": "avant Jésus-Christ", "ap. J.-C.": "après Jésus-Christ", "J.-C.": "Jésus-Christ",
              "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ", "cf.": "confer", "tél.": "téléphone",
-             "max.": "maximum", "min.": "minimum", "svp": "s'il vous plaît", "s.v.p.": "s'il vous plaît"}
+             "p. ex.": "par exemple", "max.": "maximum", "min.": "minimum", "svp": "s'il vous plaît",
+             "s.v.p.": "s'il vous plaît"}
 _BEFORE_NUMBERS = {"n°": "numéro", "no": "numéro", "nos": "numéros", "n°s": "numéros", "p.": "page", "pp.": "pages",
                    "art.": "article", "chap.": "chapitre", "vol.": "volume", "fig.": "figure", "t.": "tome"}
 _MONTHS = ("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
@@ -96,8 +98,8 @@ def _written_ordinal(match: re.Match[str]) -> str:
     number, plural = int(match["number"]), match["plural"]
     if match["ending"] in ("re", "ère"):
         word = "première"
-    elif match["ending"] in ("nd", "nde"):
-        word = "seconde" if match["ending"] == "nde" else "second"
+    elif match["ending"] in ("nd", "nde", "de"):
+        word = "second" if match["ending"] == "nd" else "seconde"
     else:
         word = _ordinal(number)
     return word + plural
@@ -154,14 +156,13 @@ def _money(match: re.Match[str]) -> str:
 
 
 _NAMES: tuple[Rule, ...] = (
-    (
-        re.compile(r"\b[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,4}[A-Za-z]{2,20}\b"),
-        lambda m: m[0].replace(".", " point ").replace("@", " arobase "),
-    ),
+    addresses(at="arobase", dot="point", slash="slash"),
     (re.compile(rf"(?<![\w.])(?:{any_of(_ANYWHERE)})(?!\w)"), _long_form),
     (re.compile(rf"(?<![\w.])({any_of(_BEFORE_NAMES)})\.?(?= [A-ZÀ-Ý])"), lambda m: _BEFORE_NAMES[m[1]]),
     (re.compile(r"\b(?:Mme|Mlle)s?\b\.?"), lambda m: _BEFORE_NAMES[m[0].rstrip(".")]),
-    (re.compile(r"\bSt(e?)[ -](?=[A-ZÀ-Ý])"), r"Saint\1 "),
+    (re.compile(r"\bSt(e?)\.?[ -](?=[A-ZÀ-Ý])"), r"Saint\1 "),
+    (re.compile(r"\b([Aa])v\. (?=[A-ZÀ-Ýd])"), r"\1venue "),
+    (re.compile(r"\b([Bb])(?:d|oul\.) (?=[A-ZÀ-Ýd])"), r"\1oulevard "),
     (re.compile(r"\b(?P<roman>[IVX]{1,6})(?:e|ème|ᵉ|è)s?(?= |$|[,.;:!?)])"), _roman_ordinal),
     (re.compile(r"\bIer\b"), "premier"),
     (re.compile(r"\b(?:Ire|Ière)\b"), "première"),
@@ -178,13 +179,17 @@ _NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w/.-])(?P<year>[12]\d{3})-(?P<month>\d{2})-(?P<day>\d{2})(?![\w-])"), _date),
     (re.compile(rf"(?<![\w.,])1(?= (?:{any_of(_MONTHS)})\b)"), "premier"),
     (
-        re.compile(r"(?<![\w.,])(?P<number>\d{1,4})(?P<ending>er|ère|re|nde|nd|ème|eme|è|e)(?P<plural>s?)\b"),
+        re.compile(r"(?<![\w.,])(?P<number>\d{1,4})(?P<ending>er|ère|re|nde|nd|de|ème|eme|è|e)(?P<plural>s?)\b"),
         _written_ordinal,
     ),
+    (re.compile(r"(?<=\d) ?[hH](\d\d)? ?[-—] ?(?=\d{1,2} ?[hH])"), r"h\1 à "),
+    (re.compile(r"(?<=\d) ?j ?/ ?7\b"), " jours sur 7"),
+    (re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3}){2,5}(?![.,]?\d)"), lambda m: m[0].replace(".", " ")),
     (re.compile(r"(?<![\d/.,:])(?P<hour>[01]?\d|2[0-4]) ?[hH](?: ?(?P<minute>[0-5]\d))?\b"), _time),
     (re.compile(r"(?<![\w.,:])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\w:])"), _time),
     (re.compile(r"(?<=heures)/(?=24)"), " sur "),
     (re.compile(VULGAR_FRACTION), _fraction),
+    (re.compile(r"\bEUR ?(?=\d)|(?<=\d) ?EUR\b"), "€"),
     (re.compile(rf"(?P<sign>[€$£¥]) ?{_START}(?P<number>{_NUMBER})(?P<scale> (?:million|milliard)s?\b)?"), _money),
     (
         re.compile(
@@ -206,7 +211,7 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r" ?& ?"), " et "),
     (re.compile(r" ?\+ ?(?=\w)"), " plus "),
     (re.compile(r" ?= ?"), " égale "),
-    (re.compile(r" ?× ?|(?<=\d) ?\* ?(?=\d)"), " fois "),
+    (re.compile(r" ?× ?|(?<=\d) ?[*x] ?(?=\d)"), " fois "),
     (re.compile(r" ?÷ ?"), " divisé par "),
     (re.compile(r"± ?"), "plus ou moins "),
     (re.compile(r" ?≈ ?| ?~ ?(?=\d)"), " environ "),

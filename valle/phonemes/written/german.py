@@ -12,6 +12,7 @@ from valle.phonemes.written.rules import (
     SPACED_GROUPS,
     VULGAR_FRACTION,
     Rule,
+    addresses,
     any_of,
     ends_sentence,
     rewrite,
@@ -30,7 +31,8 @@ _ABBREVIATIONS = {
     "usw.": "und so weiter", "bzw.": "beziehungsweise", "bspw.": "beispielsweise", "ca.": "circa",
     "evtl.": "eventuell", "ggf.": "gegebenenfalls", "inkl.": "inklusive", "exkl.": "exklusive",
     "zzgl.": "zuzüglich", "etc.": "et cetera", "vgl.": "vergleiche", "sog.": "sogenannt", "geb.": "geboren",
-    "gest.": "gestorben", "max.": "maximal", "Hr.": "Herr", "Hrn.": "Herrn", "Dr.": "Doktor", "Prof.": "Professor",
+    "gest.": "gestorben", "max.": "maximal", "mind.": "mindestens",
+    "Hr.": "Herr", "Hrn.": "Herrn", "Dr.": "Doktor", "Prof.": "Professor",
     "Dipl.-Ing.": "Diplomingenieur", "Std.": "Stunden", "Min.": "Minuten", "Sek.": "Sekunden", "Jh.": "Jahrhundert",
     "Jhd.": "Jahrhundert", "Tel.": "Telefon", "Hbf.": "Hauptbahnhof", "Mio.": "Millionen", "Mrd.": "Milliarden",
 }
@@ -43,7 +45,7 @@ _MONTHS_SHORT = {"Jan.": "Januar", "Feb.": "Februar", "Aug.": "August", "Sept.":
                  "Nov.": "November", "Dez.": "Dezember"}
 _MASCULINE = ("Januar", "Jänner", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober",
               "November", "Dezember", "Weltkrieg", "Platz", "Stock", "Tag", "Geburtstag", "Todestag", "Band", "Akt",
-              "Teil", "Spieltag", "Advent", "Grad", "Rang", "Versuch", "Satz")
+              "Teil", "FC", "FSV", "SC", "Spieltag", "Advent", "Grad", "Rang", "Versuch", "Satz")
 _FEMININE = ("Klasse", "Bundesliga", "Liga", "Auflage", "Runde", "Etappe", "Minute", "Stunde", "Woche", "Etage",
              "Person", "Staffel", "Folge", "Generation", "Reihe", "Ausgabe", "Sinfonie", "Symphonie", "Szene",
              "Armee", "Division", "Republik", "Dynastie")
@@ -66,6 +68,8 @@ _UNITS = {
 _PER = {"h": "Stunde", "s": "Sekunde", "min": "Minute", "Tag": "Tag", "Monat": "Monat", "Jahr": "Jahr",
         "kg": "Kilogramm", "l": "Liter", "m": "Meter", "km": "Kilometer"}
 _CURRENCIES = {"€": "Euro", "$": "Dollar", "£": "Pfund", "¥": "Yen"}
+_DAYS = {"Mo": "Montag", "Di": "Dienstag", "Mi": "Mittwoch", "Do": "Donnerstag", "Fr": "Freitag", "Sa": "Samstag",
+         "So": "Sonntag"}
 # fmt: on
 _ALWAYS_PAIRS = {"24/7", "9/11", "50/50"}
 _INFLECTING = {
@@ -179,6 +183,25 @@ def _ruler(match: re.Match[str]) -> str:
     return f"{match['name']}{match['genitive'] or ''} {word}{dot}"
 
 
+def _after_article(match: re.Match[str]) -> str:
+    """Return a Roman ordinal with the ending of its article: `der Vierzehnte`, `dem Vierzehnten`."""
+    value = roman_value(match["roman"])
+    if value is None:
+        return match[0]
+    is_nominative = match["article"].lower() in ("der", "die", "das")
+    return f"{match['article']} {_ordinal(value)}{'' if is_nominative else 'n'}{_dot(match)}"
+
+
+def _last_ordinal(match: re.Match[str]) -> str:
+    """Return an ordinal whose full stop also ends the sentence: `am 5.`, `der 1.`."""
+    ending = _ending(match.string[max(0, match.start() - _CONTEXT) : match.start("number")], "")
+    return f"{match['before']} {_ordinal(int(match['number']))}{ending}."
+
+
+def _dot(match: re.Match[str]) -> str:
+    return "." if ends_sentence(match, _SENTENCE_STARTS) else ""
+
+
 def _numeral(match: re.Match[str]) -> str:
     value = None if match[0] in _NO_NUMERALS else roman_value(match[0])
     return match[0] if value is None else str(value)
@@ -250,7 +273,7 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r" ?& ?"), " und "),
     (re.compile(r" ?\+ ?(?=\w)"), " plus "),
     (re.compile(r" ?= ?"), " gleich "),
-    (re.compile(r" ?× ?|(?<=\d) ?\* ?(?=\d)"), " mal "),
+    (re.compile(r" ?× ?|(?<=\d) ?[*x] ?(?=\d)"), " mal "),
     (re.compile(r" ?÷ ?"), " geteilt durch "),
     (re.compile(r"± ?"), "plus minus "),
     (re.compile(r" ?≈ ?| ?~ ?(?=\d)"), " etwa "),
@@ -265,10 +288,7 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r" {2,}"), " "),
 )
 _NAMES: tuple[Rule, ...] = (
-    (
-        re.compile(r"\b[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,4}[A-Za-z]{2,20}\b"),
-        lambda m: m[0].replace(".", " Punkt ").replace("@", " ät "),
-    ),
+    addresses(at="ät", dot="Punkt", slash="Schrägstrich"),
     (re.compile(rf"(?<![\w.])(?:{_SHORT})"), _long_form),
     (re.compile(rf"\b(?:{any_of(_WITHOUT_DOT)})\b"), lambda m: _WITHOUT_DOT[m[0]]),
     (re.compile(rf"\b(?:{any_of(_BEFORE_NAMES)})(?= [A-ZÄÖÜ])"), lambda m: _BEFORE_NAMES[m[0]]),
@@ -279,7 +299,9 @@ _NAMES: tuple[Rule, ...] = (
         ),
         _ruler,
     ),
+    (re.compile(r"\b(?P<article>(?i:der|die|das|dem|den|des)) (?P<roman>[IVX]{1,6})\."), _after_article),
     (re.compile(rf"\b[IVX]{{1,6}}(?=\. (?:{_NOUNS}))"), _numeral),
+    (re.compile(rf"\b({any_of(_DAYS)})[-—]({any_of(_DAYS)})\b"), lambda m: f"{_DAYS[m[1]]} bis {_DAYS[m[2]]}"),
     (re.compile(r"(?<![\w'.-])[IVXL]{2,6}(?![\w'-]|\.\w)"), _numeral),
     (re.compile(r"(?<=\bKapitel )[VX]\b"), _numeral),
     *separate_letters(_SENTENCE_STARTS),
@@ -287,12 +309,21 @@ _NAMES: tuple[Rule, ...] = (
 _NUMBERS: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\w.])({any_of(_BEFORE_NUMBERS)}) ?(?=\d)"), lambda m: f"{_BEFORE_NUMBERS[m[1]]} "),
     (re.compile(rf"(?<=\d\. )({any_of(_MONTHS_SHORT)})"), lambda m: _MONTHS_SHORT[m[1]]),
+    (re.compile(rf"\b({any_of(_MONTHS_SHORT)})(?= [12]\d{{3}}\b)"), lambda m: _MONTHS_SHORT[m[1]]),
     (SPACED_GROUPS, lambda m: m[0].replace(" ", ".")),
     (re.compile(r"(?<![\w.,/-])0\d{2,5}[ /-]\d{3,10}(?![\w-])|(?<![\w.,])\d{11,30}(?![\d.,]\d|\w)"),
      lambda m: _digits(m[0])),
     (re.compile(r"(?<![\w.-])(?P<year>[12]\d{3})-(?P<month>\d{2})-(?P<day>\d{2})(?![\w-])"), _date),
     (re.compile(r"(?<![\w.,])(?P<day>\d{1,2})\. ?(?P<month>\d{1,2})\. ?(?P<year>[12]\d{3})(?![\w,]|\.\d)"), _date),
+    (re.compile(r"(?<![\w.,])(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d\d)(?![\w,]|\.\d)"), _date),
     (re.compile(r"(?<![\w.,])(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?![\w,]|\.)"), _date),
+    (
+        re.compile(
+            r"\b(?P<before>(?i:am|vom|zum|beim|ab|der|dem|den)) (?P<number>[12]?\d|3[01])\."
+            rf"(?=[\"')]{{0,2}}(?:$| (?:{_SENTENCE_STARTS})\b))"
+        ),
+        _last_ordinal,
+    ),
     (re.compile(r"(?<![\w.,])\d{1,3}\.(?:,? (?:und |oder |bis |bis zum )?\d{1,3}\.){0,3} (?=[a-zäöüA-ZÄÖÜ])"),
      _ordinals),
     (re.compile(r"(?<![\w.:,])(?P<hour>\d{1,2})[:.](?P<minute>[0-5]\d) Uhr\b"), _time),
@@ -302,10 +333,14 @@ _NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.,])1 Milliarden?\b"), "eine Milliarde"),
     (re.compile(r"(?<=\d),[-—]+"), ""),
     (re.compile(VULGAR_FRACTION), _fraction),
+    (re.compile(rf"\bUS-?\$ ?({_NUMBER})"), r"\1 US-Dollar"),
+    (re.compile(r"(?<=\d) ?US-?\$"), " US-Dollar"),
+    (re.compile(r"\bEUR ?(?=\d)|(?<=\d) ?EUR\b"), "€"),
     (re.compile(rf"(?P<sign>[€$£¥]) ?{_START}(?P<number>{_NUMBER})(?P<scale> (?:Million|Milliarde)(?:n|en)?\b)?"),
      _money),
     (re.compile(rf"{_START}(?P<number>{_NUMBER})(?P<scale> (?:Million|Milliarde)(?:n|en)?)? ?(?P<sign>[€$£¥])"),
      _money),
+    (re.compile(r"(?<=[a-z]) ?([€$£¥])(?!\w)"), lambda m: f" {_CURRENCIES[m[1]]}"),
     (re.compile(rf"{_START}(?P<low>{_NUMBER})(?P<gap> ?)[-—] ?(?P<high>{_NUMBER})(?![\d-]|[.,]\d)"), _range),
     (
         re.compile(

@@ -41,6 +41,7 @@ _RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<!\d)(?P<year>\d{4})(?P<mark>[/-])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})(?!\d)"), _date),
     (re.compile(VULGAR_FRACTION), _fraction),
     (re.compile(rf"(?<![\d-])({_NUMBER}[{_COUNTERS}]?)[-〜~](?={_NUMBER}(?![\d-]))"), r"\1から"),
+    (re.compile(r"(?<=\d):(?=\d)"), "対"),
     (re.compile(r"(?<=[ぁ-んァ-ヶー])[〜~]{1,9}"), "ー"),
     (re.compile(r"(?<![0-9A-Za-z-])-(?=\d)"), "マイナス"),
     (re.compile(r"(?<![\d.,])20[歳才]"), "二十歳"),

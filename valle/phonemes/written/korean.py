@@ -5,7 +5,7 @@ espeak-ng reads whole numbers in Sino-Korean, which fits years, minutes, money a
 
 import re
 
-from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, any_of, rewrite
+from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, addresses, any_of, rewrite
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:\.\d{1,9})?"
 _START = r"(?<![\w.,])"
@@ -52,6 +52,13 @@ def _native(number: int) -> str:
 
 def _count(match: re.Match[str]) -> str:
     return f"{_native(int(match[0]))} "
+
+
+def _count_range(match: re.Match[str]) -> str:
+    """Return a range of a count: one word for neighbours, else both numbers with their counter."""
+    low, high, counter = match.groups()
+    pair = _PAIRS.get(f"{low}~{high}")
+    return f"{pair} {counter}" if pair else f"{_native(int(low))} {counter}에서 {_native(int(high))} {counter}"
 
 
 def _time(match: re.Match[str]) -> str:
@@ -110,12 +117,12 @@ _NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.,:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])"), _time),
     (re.compile(r"(?<![\w.,])(?:0\d{1,19}|\d{12,30})(?![\d]|[.,]\d)"), lambda m: _digit_names(m[0])),
     (re.compile(VULGAR_FRACTION), _fraction),
-    (re.compile(rf"(?P<sign>[$€£¥₩]) ?(?P<number>{_NUMBER})(?P<scale> ?[천만억조]{{1,2}})?"), _money),
-    (re.compile(rf"{_START}(?P<number>{_NUMBER})(?P<scale> ?[천만억조]{{1,2}})? ?(?P<sign>[$€£¥₩])"), _money),
+    (re.compile(rf"(?P<sign>[$€£¥₩]) ?(?P<number>{_NUMBER})(?P<scale> ?[십백천만억조]{{1,3}})?"), _money),
+    (re.compile(rf"{_START}(?P<number>{_NUMBER})(?P<scale> ?[십백천만억조]{{1,3}})? ?(?P<sign>[$€£¥₩])"), _money),
     (re.compile(rf"(?<![\w.,])-({_NUMBER}) ?(?:° ?C(?![A-Za-z])|도)"), r"영하 \1 도"),
     (re.compile(r"(?<![\w.,)])-(?=\d)"), "마이너스 "),
-    (re.compile(r"(?<![\d.,~])([1-7])[~-](\d)(?=(?: ?)(?:" + _COUNTERS + r"|시간))"),
-     lambda m: _PAIRS.get(f"{m[1]}~{m[2]}", f"{m[1]}에서 {m[2]}") + " "),
+    (re.compile(r"(?<![\d.,~])([1-9])[~-]([1-9]) ?((?:" + _COUNTERS + r"|시간))"), _count_range),
+    (re.compile(r"(?<=\d):(?=\d)"), " 대 "),
     (re.compile(r"(?<=\d)[~—-](?=\d)"), "에서 "),
     (re.compile(rf"(?:[시초]속 ?)?{_START}(?P<number>{_NUMBER}) ?(?P<unit>km/h|m/s|mph)(?![A-Za-z])"), _speed),
     (re.compile(rf"(?:섭씨 ?)?{_START}(?P<number>{_NUMBER}) ?° ?C(?![A-Za-z])"), r"섭씨 \g<number> 도"),
@@ -135,6 +142,7 @@ _NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(\d) ?= ?"), _equals),
 )  # fmt: skip
 _SIGNS: tuple[Rule, ...] = (
+    addresses(at="골뱅이", dot="점", slash="슬래시"),
     (re.compile(r"\b(Dr|Mr|Mrs|Ms|Prof)\.(?= )"), r"\1"),
     (re.compile(r"\bvs\b\.?"), "대"),
     (re.compile(r" ?& ?"), " 앤드 "),

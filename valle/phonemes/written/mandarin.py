@@ -8,7 +8,7 @@ _DIGITS = "零一二三四五六七八九"
 _PLACES = ("", "十", "百", "千")
 _MYRIADS = ("", "万", "亿", "万亿")
 _LONGEST_VALUE = 8  # digits; a longer number without commas is a telephone number or an identity card
-_NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,40})(?:\.\d{1,20})?"
+_NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,40})(?:\.\d{1,20})?"
 _CURRENCIES = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元", "￥": "元"}
 _MEASURES = "个個只隻條条張张位本次天种種岁歲点點年人件家名块塊元倍千万萬百米公斤吨辆座套份双瓶杯碗句步"
 # fmt: off
@@ -91,14 +91,20 @@ def _time(match: re.Match[str]) -> str:
 
 _RULES: tuple[Rule, ...] = (
     (SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),
-    (re.compile(rf"([$€£¥￥]) ?({_NUMBER})( ?[万亿])?"), lambda m: _value(m[2]) + (m[3] or "") + _CURRENCIES[m[1]]),
+    (
+        re.compile(rf"([$€£¥￥]) ?({_NUMBER})( ?[百千]?[万亿]|[百千])?"),
+        lambda m: _value(m[2]) + (m[3] or "") + _CURRENCIES[m[1]],
+    ),
     (re.compile(r"(?<!\d)(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?!\d)"), lambda m: _date(m)),
-    (re.compile(r"(?<!\d)(\d{4})(?= ?年|[-~到至]\d{4} ?年)"), lambda m: _by_digit(m[1])),
+    (re.compile(r"(?<!\d)(\d{4})[-~—](\d{4})(?= ?年)"), lambda m: f"{_by_digit(m[1])}到{_by_digit(m[2])}"),
+    (re.compile(r"(?<!\d)(\d{4})(?= ?年|[到至]\d{4} ?年)"), lambda m: _by_digit(m[1])),
     (
         re.compile(r"(?<![\d-])(?:0\d{2,3}-\d{7,8}|1\d{2}-\d{4}-\d{4})(?![\d-])"),
         lambda m: _by_digit(m[0].replace("-", "")),
     ),
     (re.compile(r"(?<!\d)(\d{1,2}):([0-5]\d)(?![\d:])"), lambda m: _time(m)),
+    (re.compile(r"(?<=\d):(?=\d)"), "比"),
+    (re.compile(r"(?<=[里米克斤升元吨次个])/(?=(?:小时|分钟|秒|天|人|年|月|公里|公斤|升))"), "每"),
     (re.compile(rf"({_NUMBER}) ?%"), lambda m: "百分之" + _value(m[1])),
     (re.compile(VULGAR_FRACTION), _fraction),
     (re.compile(rf"(?<![0-9A-Za-z-])-(?={_NUMBER})"), "负"),

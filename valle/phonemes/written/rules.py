@@ -24,6 +24,16 @@ def rewrite(text: str, rules: Sequence[Rule]) -> str:
     return text
 
 
+def addresses(at: str, dot: str, slash: str) -> Rule:
+    """Return the rule that puts the marks of `name@example.com` and `www.example.com/page` in words."""
+    words = {"@": f" {at} ", ".": f" {dot} ", "/": f" {slash} "}
+    host = r"(?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,20}"
+    return (
+        re.compile(rf"(?<![\w.@-])(?:https?://)?((?:[\w.+-]{{1,64}}@|www\.){host}(?:/[\w./-]{{0,100}}\b)?)/?"),
+        lambda match: re.sub("[@./]", lambda mark: words[mark[0]], match[1]),
+    )
+
+
 def any_of(words: Iterable[str]) -> str:
     """Return a pattern that matches any of `words`, the longest first."""
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))

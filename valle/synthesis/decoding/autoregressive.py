@@ -25,8 +25,8 @@ _INITIAL_FRAMES = 128
 """Frames of the cache at first; it grows for longer speech."""
 
 
-@dataclass(slots=True)
-class _ActiveUtterance:
+@dataclass(slots=True, eq=False)
+class ActiveUtterance:
     """One utterance being decoded; its draws depend on its own options only."""
 
     options: SamplingOptions
@@ -37,9 +37,11 @@ class _ActiveUtterance:
     min_frames: int  # without the prefix
     max_frames: int  # without the prefix
     is_complete: bool = False
+    is_over: bool = False
+    """Whether no frame follows; setting it removes the utterance from its batch."""
 
-    def sample_group(self, logits: Tensor, stop: int) -> bool:
-        """Sample the missing frames of the next group from its logits [group, V]; return whether speech continues."""
+    def sample_group(self, logits: Tensor, stop: int) -> None:
+        """Sample the missing frames of the next group from its logits [group, V]."""
         # The prefix may end within a group, whose first frames are then known.
         for frame_logits in logits[len(self.frames) % len(logits) :]:
             history = torch.tensor(self.frames, dtype=torch.long)
@@ -49,12 +51,12 @@ class _ActiveUtterance:
                 frame_logits, history, self.options, self.state, self.generator, stop=stop
             )
             if chosen == stop:
-                self.is_complete = True
-                return False
+                self.is_complete = self.is_over = True
+                return
             self.frames.append(chosen)
             if len(self.frames) - self.num_prefix >= self.max_frames:
-                return False
-        return True
+                self.is_over = True
+                return
 
 
 class _CachedRows:
@@ -87,6 +89,17 @@ class _CachedRows:
         self._cache.keep(torch.tensor(doubled, device=self.logits.device))
         self._options = [self._options[row] for row in rows]
 
+    def join(self, other: "_CachedRows") -> None:
+        """Append rows that are guided, or not, as these are."""
+        assert self._is_guided == other._is_guided, "guided rows have unconditional ones"
+        first, second = len(self._options), len(other._options)
+        self._cache.join(other._cache)
+        if self._is_guided:  # conditional rows of both, then the unconditional ones
+            order = torch.arange(2 * (first + second)).tensor_split([first, 2 * first, 2 * first + second])
+            self._cache.keep(torch.cat([order[0], order[2], order[1], order[3]]).to(self.logits.device))
+        self._options += other._options
+        self.logits = torch.cat([self.logits, other.logits])
+
     def step(self, groups: Tensor, indices: Tensor) -> None:
         """Feed the next group of codes [rows, group], which is group number `indices` [rows] of its target."""
         copies = 2 if self._is_guided else 1
@@ -102,7 +115,9 @@ def _without_stop(logits: Tensor, stop: int) -> Tensor:
 
 def _min_frames(model: ValleModel, condition: Condition, options: SamplingOptions) -> int:
     """Return the frames after the prefix that must precede an end."""
-    return round(options.min_duration_ratio * condition.average_frames(model.config.text_stride)) - condition.num_spoken
+    return (
+        round(options.min_duration_ratio * condition.average_frames(model.config.average_symbol)) - condition.num_spoken
+    )
 
 
 def _max_frames(model: ValleModel, options: SamplingOptions) -> int:
@@ -123,29 +138,72 @@ def decode_autoregressively(model: ValleModel, utterances: Sequence[Utterance]) 
     )
 
 
+class FrameBatch:
+    """Utterances whose codebook 0 is decoded together; more may join at any time, and each leaves when it is over.
+
+    Guided utterances have unconditional rows beside their own, so they are in a batch apart.
+    """
+
+    def __init__(self, model: ValleModel) -> None:
+        self._model = model
+        self._lanes: dict[bool, tuple[_CachedRows, list[ActiveUtterance]]] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether every utterance is over."""
+        return not self._lanes
+
+    @torch.inference_mode()
+    def add(self, utterances: Sequence[Utterance]) -> list[ActiveUtterance]:
+        """Start utterances without beams; return their states, in their order."""
+        return apply_by_group(
+            utterances,
+            lambda utterance: (utterance.options.guidance != 1, utterance.condition.task),
+            lambda key, group: self._add(group, is_guided=key[0]),
+        )
+
+    def _add(self, utterances: Sequence[Utterance], *, is_guided: bool) -> list[ActiveUtterance]:
+        started = [_activate(self._model, utterance.condition, utterance.options) for utterance in utterances]
+        rows = _CachedRows(self._model, utterances)
+        if is_guided in self._lanes:
+            self._lanes[is_guided][0].join(rows)
+            self._lanes[is_guided][1].extend(started)
+        else:
+            self._lanes[is_guided] = rows, [*started]
+        return started
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """Sample the next group of frames of every utterance."""
+        group, stop = self._model.config.group, self._model.config.stop
+        for is_guided, (rows, active) in list(self._lanes.items()):
+            # Sampling is many small operations per row, which a GPU runs slower than a CPU.
+            for utterance, logits in zip(active, rows.logits.cpu(), strict=True):
+                if not utterance.is_over:
+                    utterance.sample_group(logits, stop)
+            kept = [row for row, utterance in enumerate(active) if not utterance.is_over]
+            if not kept:
+                del self._lanes[is_guided]
+                continue
+            if len(kept) < len(active):
+                rows.keep(kept)
+                active[:] = [active[row] for row in kept]
+            groups = torch.tensor([utterance.frames[-group:] for utterance in active])
+            rows.step(groups, torch.tensor([len(utterance.frames) // group - 1 for utterance in active]))
+
+
 def _draw(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
-    states = [_activate(model, utterance.condition, utterance.options) for utterance in utterances]
-    group, stop = model.config.group, model.config.stop
-    rows = _CachedRows(model, utterances)
-    active = list(range(len(states)))
-    while True:
-        # Sampling is many small operations per row, which a GPU runs slower than a CPU.
-        logits = rows.logits.cpu()
-        kept = [row for row, index in enumerate(active) if states[index].sample_group(logits[row], stop)]
-        if not kept:
-            break
-        if len(kept) < len(active):
-            rows.keep(kept)
-            active = [active[row] for row in kept]
-        groups = torch.tensor([states[index].frames[-group:] for index in active])
-        rows.step(groups, torch.tensor([len(states[index].frames) // group - 1 for index in active]))
+    batch = FrameBatch(model)
+    states = batch.add(utterances)
+    while not batch.is_empty:
+        batch.step()
     return [
         Decoded(np.array([state.frames[state.num_prefix :]], dtype=np.int16), state.is_complete) for state in states
     ]
 
 
-def _activate(model: ValleModel, condition: Condition, options: SamplingOptions) -> _ActiveUtterance:
-    return _ActiveUtterance(
+def _activate(model: ValleModel, condition: Condition, options: SamplingOptions) -> ActiveUtterance:
+    return ActiveUtterance(
         options=options,
         state=start(options),
         generator=seeded_generator(options.seed),

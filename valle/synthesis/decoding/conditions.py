@@ -42,10 +42,10 @@ class Condition:
             return self.num_prefix
         return self.prompt.shape[1] + self.num_prefix
 
-    def average_frames(self, text_stride: float) -> float:
-        """Return the average number of frames of a text with as many symbols, of `text_stride` frames each."""
+    def average_frames(self, frames_per_symbol: float) -> float:
+        """Return the average number of frames of a text with as many symbols."""
         # `<bos>` and `<eos>` are not spoken.
-        return max(1, len(self.symbol_ids) - 2) * text_stride
+        return max(1, len(self.symbol_ids) - 2) * frames_per_symbol
 
     def without_text(self) -> "Condition":
         """Return the unconditional input of guidance: no text and no prompt, except a prompt that is continued."""

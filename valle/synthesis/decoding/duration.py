@@ -19,7 +19,7 @@ SHORTEST, LONGEST = 0.4, 2.5
 def num_frames(model: ValleModel, condition: Condition, predicted: int | None) -> int:
     """Clamp a predicted duration to the plausible range of the text; None is the average duration."""
     # A wrong leading digit is off by a factor of ten; no text is spoken ten times slower than the average.
-    average = condition.average_frames(model.config.text_stride)
+    average = condition.average_frames(model.config.average_symbol)
     frames = average if predicted is None else predicted
     return max(1, round(min(max(frames, SHORTEST * average), LONGEST * average)))
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from flows.parameters import Workers
 from flows.runtime.runner import task_runner
-from flows.runtime.workers import Workers
 from warehouse.errors import DependencyError
 
 
