@@ -6,16 +6,15 @@ Do not import Prefect here.
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from manifests import CorpusKind, CorpusOptions
 from manifests.corpora.vall_e import CODES_KINDS
+from manifests.corpus import CorpusKind, CorpusOptions
 from valle.codec.base import CodesToLearn
 from valle.codec.catalogue import ENCODEC
-from valle.data.selection.select import Selection
-from valle.data_root import DataRoot, open_data_root
+from valle.data.selection.options import Selection
 from valle.evaluation.options import EvaluationOptions
 from valle.stages.align import Align
 from valle.stages.base import Stage
@@ -29,6 +28,10 @@ from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from valle.training.options import TrainSettings
 from warehouse.catalogue.answers import AnswerFormat
+
+if TYPE_CHECKING:
+    from manifests.corpus import Corpus
+    from valle.data_root import DataRoot
 
 
 class Parameters(BaseModel):
@@ -44,8 +47,11 @@ class Located(Parameters):
     """Data root; by default `VALLE_DATA`, or `data` in the current folder."""
 
     @property
-    def data_root(self) -> DataRoot:
+    def data_root(self) -> "DataRoot":
         """The data root with its folders."""
+        # The command line reads this module on every start; the lake is loaded by the flows.
+        from valle.data_root import open_data_root
+
         return open_data_root(self.data)
 
 
@@ -80,6 +86,12 @@ class CorpusChoice(Parameters):
     """Name of the corpus in every table."""
     options: CorpusOptions = CorpusOptions()
     """Properties that the corpus itself does not declare."""
+
+    def open(self) -> "Corpus":
+        """Return the reader of the corpus. Raises ConfigurationError for a name that cannot be part of a file name."""
+        from manifests.corpora.registry import open_corpus
+
+        return open_corpus(self.kind, self.root, name=self.name, options=self.options)
 
 
 class Stages(Parameters):
@@ -351,7 +363,7 @@ class CodecReportParameters(Located):
 
     codecs: tuple[str, ...] = ("mini",)
     """Codecs, such as `mini`, `encodec_24khz` or `encodec_24khz+vocos`."""
-    levels: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (8, 4, 2, 1)
+    num_codebooks: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (8, 4, 2, 1)
     """Numbers of codebooks to decode from."""
     where: str = "true"
     """SQL condition on the utterances of the lake."""
@@ -360,7 +372,7 @@ class CodecReportParameters(Located):
     split: str = "heldout"
     """Split of that folder, which the codec was not trained on."""
     into_header: bool = False
-    """Write the figures of `mini`, with the most codebooks of `levels`, into the header of its weights."""
+    """Write the figures of `mini`, with the most of `num_codebooks`, into the header of its weights."""
     count: int = Field(default=30, ge=1, le=1_000_000)
     """Number of clips."""
     longest: float = Field(default=10.0, gt=0, le=3_600)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from manifests.audio.decoding import AudioDecoder, UndecodableAudio
 from manifests.audio.ranges import open_range
 from manifests.reading.regular import NotRegularFile, open_regular
+from warehouse.files import atomic_write
 
 Samples = NDArray[np.float32]
 
@@ -208,8 +209,7 @@ def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
 
 def write_audio(path: Path, audio: Audio) -> None:
     """Write 16-bit audio in the format of the suffix (`.wav`, `.flac`, `.ogg`), atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
     subtype = "OPUS" if path.suffix == ".ogg" else "PCM_16"
-    soundfile.write(temporary, np.clip(audio.samples, -1, 1), audio.sample_rate, subtype=subtype)
-    temporary.replace(path)
+    # An evaluation writes thousands of files, all of which it can make again: a flush of each would cost more.
+    with atomic_write(path, durable=False) as temporary:
+        soundfile.write(temporary, np.clip(audio.samples, -1, 1), audio.sample_rate, subtype=subtype)

@@ -8,6 +8,11 @@ computes the slots of a batch. The layouts themselves are declared by the tasks 
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
 
 class Mode(StrEnum):
     """Decoding mode of the output of a row."""

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.model.layout import PROMPT, TASK_MARKER, TEXT, CodebookRange, Layout, LayoutField, Mode
-
-Ints = NDArray[np.int64]
+from valle.model.layout import PROMPT, TASK_MARKER, TEXT, CodebookRange, Ints, Layout, LayoutField, Mode
 
 
 @dataclass(frozen=True, slots=True)

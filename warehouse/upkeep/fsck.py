@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 
 from warehouse.catalogue.views import connect
 from warehouse.errors import LakeError
-from warehouse.lake.arrow import Row
+from warehouse.lake.arrow import TableRow
 from warehouse.lake.data_files import hash_in_name
 from warehouse.lake.store import Location, StoredFile, files_below, open_parquet, read_bytes
 from warehouse.lake.tables import Lake, Snapshot
@@ -151,7 +151,7 @@ def _decoded_rows(location: Location) -> int:
         return sum(batch.num_rows for batch in file.iter_batches())
 
 
-def _identity(row_class: type[Row]) -> str:
+def _identity(row_class: type[TableRow]) -> str:
     """Return the columns of which no two rows may share the values."""
     columns: Mapping[str, Any] = row_class.__dataclass_fields__
     made_by = next((name for name in ("fingerprint", "etag") if name in columns), None)

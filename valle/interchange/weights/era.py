@@ -7,9 +7,8 @@ import torch
 from valle.codec.base import Codes
 from valle.interchange.weights.description import Era
 from valle.model.batch import make_batch
-from valle.model.layout import Mode
+from valle.model.layout import Ints, Mode
 from valle.model.loss import sequence_loss
-from valle.model.placement import Ints
 from valle.model.valle import ValleModel
 from valle.tasks.tts import TTS
 

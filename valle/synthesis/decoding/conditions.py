@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from valle.codec.base import Codes
@@ -59,6 +58,11 @@ class Condition:
         given = self.num_prefix - self.num_silent + self.given_end.shape[1]
         return given + (self.prompt.shape[1] if self.task is CONTINUATION and self.prompt is not None else 0)
 
+    def average_frames(self, frames_per_symbol: float) -> float:
+        """Return the average number of frames of a text with as many symbols."""
+        # `<bos>` and `<eos>` are not spoken.
+        return max(1, len(self.symbol_ids) - 2) * frames_per_symbol
+
     def without_text(self) -> "Condition":
         """Return the unconditional input of guidance: no text and no prompt, except a prompt that is continued."""
         prompt = self.prompt if self.task is CONTINUATION else None
@@ -101,9 +105,4 @@ class Decoded:
 
 def speech_batch(model: ValleModel, task: SpeechTask, mode: Mode, rows: Sequence[Row]) -> Batch:
     """Collate rows of one task on the device of the model."""
-    return make_batch(task.layout(mode), rows, model.config).to(device_of(model))
-
-
-def device_of(model: ValleModel) -> torch.device:
-    """Return the device of the model."""
-    return model.separator.device
+    return make_batch(task.layout(mode), rows, model.config).to(model.device)

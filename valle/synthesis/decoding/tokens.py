@@ -10,7 +10,6 @@ from valle.model.batch import make_batch
 from valle.model.layout import Layout
 from valle.model.row import Row
 from valle.model.valle import ValleModel
-from valle.synthesis.decoding.conditions import device_of
 from valle.tasks.transcription import TRANSCRIPTION
 
 
@@ -18,7 +17,7 @@ from valle.tasks.transcription import TRANSCRIPTION
 def decode_tokens(model: ValleModel, layout: Layout, rows: Sequence[Row], *, longest: int) -> list[list[int]]:
     """Decode the likeliest ids of rows with an empty output, without the stop: at most `longest` each, in order."""
     stop = model.config.stop_of(layout.head)
-    batch = make_batch(layout, rows, model.config).to(device_of(model))
+    batch = make_batch(layout, rows, model.config).to(model.device)
     # Rows that end leave the cache, as in the decoding of frames.
     cache = model.new_cache(batch.positions.shape[1] + longest)
     logits = model.prefill(batch, cache)
