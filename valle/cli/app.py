@@ -72,6 +72,13 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "verify": ("interchange:verify", "Compare weights with what the original program computes."),
         },
     ),
+    "hub": (
+        "Exchange checkpoints and training sets by the Hugging Face hub.",
+        {
+            "push": ("interchange:push", "Upload a checkpoint or a training set."),
+            "pull": ("interchange:pull", "Download a checkpoint or a training set."),
+        },
+    ),
     "codec": (
         "Train and measure codecs.",
         {
