@@ -1,4 +1,4 @@
-"""What the data root has about a checkpoint for its model card: the training set, and scores with intervals."""
+"""Facts of the data root about a checkpoint, for its model card: the training set, and scores with intervals."""
 
 import duckdb
 
