@@ -21,8 +21,9 @@ from flows.parameters import (
 from flows.prepare import prepare
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
+from flows.runtime.where import call
 from flows.select import select
-from flows.train import is_finished, train
+from flows.training.train import is_finished, train
 from manifests import CorpusKind, CorpusOptions
 from manifests.demo.clips import HELD_OUT, demo_clips
 from manifests.demo.layout import DemoLayout, lay_out_demo
@@ -87,24 +88,26 @@ def demo(parameters: DemoParameters) -> DemoResult:
     """Run the pipeline from raw audio to scores on the demo corpora; skip what exists."""
     root = parameters.data_root
     prompt = next(clip.path for clip in demo_clips() if clip.split == HELD_OUT and 3 <= clip.duration <= 4)
-    speeches = [speak_once(root, EMBEDDED, prompt)]
+    speeches = [call(speak_once, root, EMBEDDED, prompt)]
     layout = lay_out_demo(root.corpora / "demo")
     done: list[ShardReport] = []
     for corpus, stages in (
         (_corpus("librilight", layout.librilight), Stages()),
         (_corpus("emilia", layout.emilia), _QUICK_STAGES),
     ):
-        done += prepare(
-            PrepareParameters(data=parameters.data, corpus=corpus, stages=stages, workers=parameters.workers)
+        done += call(
+            prepare, PrepareParameters(data=parameters.data, corpus=corpus, stages=stages, workers=parameters.workers)
         )
-    select(SelectParameters(data=parameters.data, selection=_selection(layout)))
+    call(select, SelectParameters(data=parameters.data, selection=_selection(layout)))
     if is_finished(root.runs / "demo", parameters.train_steps, parameters.train_seconds):
         notify("train demo: nothing to do")
     else:
-        train(TrainParameters(data=parameters.data, training_set="demo", run="demo", options=_settings(parameters)))
-    speeches.append(speak_once(root, "demo", prompt))
+        settings = _settings(parameters)
+        call(train, TrainParameters(data=parameters.data, training_set="demo", run="demo", options=settings))
+    speeches.append(call(speak_once, root, "demo", prompt))
     evaluations = [
-        evaluate(
+        call(
+            evaluate,
             EvaluateParameters(
                 data=parameters.data,
                 run=run,
@@ -113,7 +116,7 @@ def demo(parameters: DemoParameters) -> DemoResult:
                 # Naturalness of six systems would cost more than all the rest of the evaluation.
                 scorers=(),
                 workers=parameters.workers,
-            )
+            ),
         )
         for run in (EMBEDDED, "demo")
     ]

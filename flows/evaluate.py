@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import deployment
 
@@ -18,6 +18,7 @@ from flows.parameters import CorpusChoice, EvaluateParameters, IngestParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
 from flows.runtime.runner import process_backends
+from flows.runtime.where import call, run_logger, submit
 from flows.stages import run_jobs
 from manifests.corpus import CorpusOptions
 from valle.evaluation.evaluate import score_evaluation, stored_scores
@@ -61,10 +62,10 @@ def evaluate(parameters: EvaluateParameters) -> Report:
     if rows:
         notify("evaluate %s: nothing to do, its scores are in the lake", plan.name)
     else:
-        controls = speak_controls.submit(plan, parameters)
+        wait_for_controls = submit(speak_controls, plan, parameters)
         require_valid_models(plan.models, backends)
-        controls.result()
-        speak_system(plan, parameters)  # alone: its speed is one of the scores
+        wait_for_controls()
+        call(speak_system, plan, parameters)  # alone: its speed is one of the scores
         _run_metric_stages(plan, parameters)
         rows = score_evaluation(plan, root, backends)
         root.catalogue.refresh()
@@ -105,7 +106,7 @@ def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     write_continuations(items, (plan.system.name,), directory)
     for speech in find_speech(items, plan.system.name, directory):
         if speech.failure is not None:
-            get_run_logger().warning("No speech of %s, trial %d: %s", speech.utterance, speech.trial, speech.failure)
+            run_logger().warning("No speech of %s, trial %d: %s", speech.utterance, speech.trial, speech.failure)
 
 
 def _run_metric_stages(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:

@@ -7,8 +7,10 @@ from prefect.tasks import exponential_backoff
 from flows.parameters import CorpusChoice, IngestParameters
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
-from flows.runtime.runner import Work, run_all, run_id, task_runner
+from flows.runtime.runner import Work, run_all, task_runner
+from flows.runtime.where import run_id
 from manifests.corpora.registry import open_corpus
+from manifests.corpora.vall_e import CODES_KINDS
 from valle.data_root import DataRoot
 from valle.stages.ingest import export_manifests, ingest_shard, plan_ingest
 from warehouse.shard_runs import ShardReport
@@ -53,8 +55,9 @@ def ingest_corpus(parameters: IngestParameters) -> list[ShardReport]:
         reports = run_all(
             f"ingest {choice.name}", [work(shard) for shard in plan.shards], width=parameters.workers.width
         )
-    if reports or plan.is_moved:
+    # Lhotse's manifests name audio, which a corpus of codes lacks.
+    if (reports or plan.is_moved) and choice.kind not in CODES_KINDS:
         export_manifests(choice.name, root.lake, root.manifests)
     if reports:
-        publish_shard_reports(f"ingest {choice.name}", reports)
+        publish_shard_reports(f"ingest {choice.name}", reports, folder=root.reports)
     return reports

@@ -3,17 +3,24 @@
 Do not import Prefect here.
 """
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from manifests import CorpusKind, CorpusOptions
+from manifests.corpora.vall_e import CODES_KINDS
 from valle.codec.base import CodesToLearn
+from valle.codec.catalogue import ENCODEC
 from valle.data.selection.select import Selection
 from valle.data_root import DataRoot, open_data_root
 from valle.evaluation.options import EvaluationOptions
+from valle.stages.align import Align
 from valle.stages.base import Stage
+from valle.stages.given_codes import GivenCodes, GivenPhonemes, GivenText
+from valle.stages.mix import Mix
 from valle.stages.phonemize import Phonemize
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
@@ -56,6 +63,11 @@ class Workers(Parameters):
     address: str | None = None
     """Address of a running Dask scheduler or Ray head; by default a cluster is started on this machine."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether threads or processes of this machine do the work."""
+        return self.runner in ("threads", "processes")
+
 
 class CorpusChoice(Parameters):
     """A corpus and its layout."""
@@ -77,6 +89,9 @@ class Stages(Parameters):
     """Segmentation of recordings; durations in seconds."""
     transcribe: Transcribe = Transcribe()
     """Transcription of segments."""
+    align: Align | None = None
+    """Words of the transcripts in time, which speech editing is trained on; off, as it costs nearly as much as
+    transcription."""
     phonemize: Phonemize = Phonemize()
     """Encoding of texts as phonemes."""
     quality: Quality = Quality()
@@ -85,10 +100,14 @@ class Stages(Parameters):
     """Speaker embeddings."""
     quantize: Quantize = Quantize()
     """Encoding of segments with a codec."""
+    mix: Mix | None = None
+    """Mixtures with noise, rooms, second speakers and other voices, for the tasks that are trained on them; off."""
 
     def in_order(self) -> tuple[Stage, ...]:
         """Return the stages in the order of the pipeline."""
-        return (self.segment, self.transcribe, self.phonemize, self.quality, self.speakers, self.quantize)
+        aligned = () if self.align is None else (self.align,)
+        before = (self.segment, self.transcribe, *aligned, self.phonemize, self.quality, self.speakers, self.quantize)
+        return before if self.mix is None else (*before, self.mix)
 
 
 class IngestParameters(Located):
@@ -105,6 +124,18 @@ class PrepareParameters(IngestParameters):
 
     stages: Stages = Stages()
     """Options of the stages."""
+
+    def stages_in_order(self) -> tuple[Stage, ...]:
+        """Return the stages of the corpus; of one that is codes already, those that need no audio."""
+        if self.corpus.kind in CODES_KINDS:
+            return (self.stages.segment, GivenText(), GivenPhonemes(), GivenCodes(codec=self.codes_codec))
+        return self.stages.in_order()
+
+    @property
+    def codes_codec(self) -> str:
+        """Codec of the codes of a corpus that is codes already; `quantize.codec` names it unless it is the default."""
+        chosen = self.stages.quantize.codec
+        return ENCODEC if chosen == Quantize().codec else chosen
 
 
 class PlanParameters(PrepareParameters):
@@ -162,6 +193,13 @@ class TranscribeParameters(StageParameters):
     """Options of the stage."""
 
 
+class AlignParameters(StageParameters):
+    """Locate the words of transcripts in the audio."""
+
+    options: Align = Align()
+    """Options of the stage."""
+
+
 class PhonemizeParameters(StageParameters):
     """Encode transcripts as phonemes."""
 
@@ -190,6 +228,13 @@ class QuantizeParameters(StageParameters):
     """Options of the stage."""
 
 
+class MixParameters(StageParameters):
+    """Mix segments with noise, rooms, second speakers and other voices."""
+
+    options: Mix = Mix()
+    """Options of the stage."""
+
+
 class SelectParameters(Located):
     """Select a training set by SQL."""
 
@@ -210,6 +255,60 @@ class TrainParameters(Located):
     """Options of the model and the training."""
     evaluate: bool = True
     """Evaluate the finished model in a run of its own; runs from a shell do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRun:
+    """One run of a sweep: its name, its variant, and all of its options."""
+
+    name: str
+    variant: str
+    options: TrainSettings
+
+
+class SweepParameters(Located):
+    """Train variants of a run on the same training set and compare them."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    """Name of the sweep; its runs are called `<name>-<variant>-s<seed>`."""
+    training_set: str
+    """Name of the training set."""
+    options: TrainSettings = TrainSettings()
+    """Options of every run."""
+    variants: dict[str, dict[str, Any]]
+    """Options of each variant that differ from these, by the name of the variant."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the runs of each variant."""
+    slots: int | None = Field(default=None, ge=64)
+    """Slots of every run, from which the steps follow, so that batches of other sizes see as many; overrides
+    `max_steps`."""
+    evaluate: bool = False
+    """Measure WER and SIM-O of every run, too."""
+    count: int = Field(default=20, ge=1)
+    """Utterances of each evaluation."""
+
+    def runs(self) -> list[SweepRun]:
+        """Return all runs, the seeds of a variant together. Raises ValidationError for options that do not exist."""
+        base = self.options.model_dump()
+        found = []
+        for variant, changes in self.variants.items():
+            for seed in self.seeds:
+                options = TrainSettings.model_validate(base | {"seed": seed} | changes)
+                if self.slots is not None:
+                    steps = max(1, round(self.slots / (options.batch_tokens * options.accumulate)))
+                    options = options.model_copy(update={"max_steps": steps})
+                found.append(SweepRun(f"{self.name}-{variant}-s{seed}", variant, options))
+        return found
+
+    @model_validator(mode="after")
+    def _check_variants(self) -> Self:
+        for variant in self.variants:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", variant):
+                raise ValueError(f"The variant {variant!r} must be a name of small letters, digits, - and _.")
+        if not self.variants or not self.seeds:
+            raise ValueError("A sweep needs a variant and a seed at least.")
+        self.runs()  # a wrong option should not wait for the variant before it
+        return self
 
 
 Speed = Annotated[float, Field(ge=0.5, le=2)]

@@ -1,10 +1,9 @@
 """Dry run of `prepare` as a flow."""
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 
 from flows.parameters import PlanParameters
-from flows.runtime.artifacts import artifact_key
+from flows.runtime.artifacts import publish_markdown
 from manifests.corpora.registry import open_corpus
 from valle.reporting import markdown_table
 from valle.stages.dry_run import Forecast, forecast
@@ -17,16 +16,12 @@ def plan(parameters: PlanParameters) -> Forecast:
     choice, lake = parameters.corpus, parameters.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     found = forecast(
-        parameters.stages.in_order(),
+        parameters.stages_in_order(),
         choice.name,
         lake,
         unread=find_unread(corpus, lake),
     )
-    create_markdown_artifact(
-        markdown=_describe(found, parameters),
-        key=artifact_key(f"plan {choice.name}"),
-        description=f"What prepare would do on {choice.name}",
-    )
+    publish_markdown(f"plan {choice.name}", _describe(found, parameters), f"What prepare would do on {choice.name}")
     return found
 
 

@@ -7,7 +7,6 @@ from flows.parameters import PrepareParameters
 from flows.runtime.artifacts import publish_card, publish_shard_reports
 from flows.runtime.events import announce
 from flows.stages import run_stage
-from valle.statistics.prepared import corpus_plots, coverage_table
 from warehouse.catalogue.views import connect
 from warehouse.shard_runs import ShardReport
 
@@ -17,7 +16,7 @@ def prepare(parameters: PrepareParameters) -> list[ShardReport]:
     """Prepare a corpus from raw audio to codes; run only what is missing."""
     corpus, root = parameters.corpus.name, parameters.data_root
     reports = ingest_corpus(parameters)
-    for stage in parameters.stages.in_order():
+    for stage in parameters.stages_in_order():
         reports += run_stage(stage, corpus, root, parameters.workers)
     root.catalogue.refresh()
     if reports:
@@ -27,6 +26,9 @@ def prepare(parameters: PrepareParameters) -> list[ShardReport]:
 
 
 def _report(parameters: PrepareParameters, reports: list[ShardReport]) -> None:
+    # Matplotlib takes a second to import, and a run with nothing to do draws nothing.
+    from valle.statistics.prepared import corpus_plots, coverage_table
+
     corpus, root = parameters.corpus.name, parameters.data_root
     with connect(root.lake.snapshot()) as connection:
         coverage = coverage_table(connection, corpus)
@@ -37,6 +39,7 @@ def _report(parameters: PrepareParameters, reports: list[ShardReport]) -> None:
     publish_shard_reports(
         f"prepare {corpus}",
         reports,
+        folder=root.reports,
         sections=sections,
         plots=plots,
         next_step="`valle stats` for all corpora, then `valle select` for a training set",

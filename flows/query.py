@@ -4,10 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 
 from flows.parameters import QueryParameters
-from flows.runtime.artifacts import artifact_key
+from flows.runtime.artifacts import publish_table
 from flows.runtime.notices import notify
 from warehouse.catalogue.answers import write_answer
 from warehouse.catalogue.numbers import json_rows
@@ -30,10 +29,7 @@ def query(parameters: QueryParameters) -> Path:
     write_answer(answer, path, parameters.format)
     left_out = answer.num_rows - _SHOWN
     description = f"{sql.strip()}\n\n{answer.num_rows:,} rows: {path}"
-    create_table_artifact(
-        table=json_rows(answer.slice(0, _SHOWN)),
-        key=artifact_key(f"query {parameters.subject}"),
-        description=description + (f" (the last {left_out:,} rows only there)" if left_out > 0 else ""),
-    )
+    description += f" (the last {left_out:,} rows only there)" if left_out > 0 else ""
+    publish_table(f"query {parameters.subject}", json_rows(answer.slice(0, _SHOWN)), description)
     notify("%d rows: %s", answer.num_rows, path)
     return path

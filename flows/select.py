@@ -1,12 +1,11 @@
 """Selection of a training set as a flow."""
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 
 from flows.parameters import SelectParameters
-from flows.runtime.artifacts import artifact_key
+from flows.runtime.artifacts import publish_markdown
 from flows.runtime.events import announce
-from valle.backends.registry import Backends
+from valle.codec import spec_of_given_codes
 from valle.data.selection.select import select as select_set
 from valle.data.selection.training_set import TrainingSetCard
 from valle.phonemes import phoneme_table
@@ -20,15 +19,12 @@ def select(parameters: SelectParameters) -> TrainingSetCard:
     training_set = select_set(
         parameters.selection,
         root,
-        codec=Backends().codec(parameters.codec).spec,
+        codec=spec_of_given_codes(parameters.codec),
         phoneme_symbols=phoneme_table().symbols,
     )
     root.catalogue.refresh()
-    create_markdown_artifact(
-        markdown=_describe(training_set.card),
-        key=artifact_key(f"training set {training_set.card.name}"),
-        description=training_set.card.id,
-    )
+    card = training_set.card
+    publish_markdown(f"training set {card.name}", _describe(card), card.id)
     announce("select", training_set.card.name, root, sum(training_set.card.utterances.values()))
     return training_set.card
 

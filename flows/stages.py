@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import flow, get_run_logger
+from prefect import flow
 from prefect.task_runners import TaskRunner
 
 from flows.parameters import (
+    AlignParameters,
+    MixParameters,
     PhonemizeParameters,
     QualityParameters,
     QuantizeParameters,
@@ -17,7 +19,9 @@ from flows.parameters import (
 )
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
-from flows.runtime.runner import Work, run_all, run_id, shard_task, task_runner
+from flows.runtime.local_tasks import LocalTaskRunner
+from flows.runtime.runner import Work, run_all, shard_task, task_runner
+from flows.runtime.where import run_id, run_logger
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
 from valle.stages.runner import Job, plan, set_active_configurations
@@ -35,7 +39,7 @@ def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -
     plans = [plan(job.stage, job.corpus, root.catalogue.connection()) for job in jobs]
     outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_active]
     for job in set_active_configurations(outdated, root.lake):
-        get_run_logger().info("%s %s: new active configuration", job.stage.name, job.corpus)
+        run_logger().info("%s %s: new active configuration", job.stage.name, job.corpus)
     run = run_id()
     with task_runner(workers) as runner:
         work = [
@@ -46,7 +50,9 @@ def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -
         return run_all(name, work, width=workers.width)
 
 
-def _work(runner: TaskRunner[Any], job: Job, shard: ShardPlan, root: DataRoot, workers: Workers, run: str) -> Work:
+def _work(
+    runner: TaskRunner[Any] | LocalTaskRunner, job: Job, shard: ShardPlan, root: DataRoot, workers: Workers, run: str
+) -> Work:
     arguments = {
         "stage": job.stage,
         "corpus": job.corpus,
@@ -66,7 +72,7 @@ def _work(runner: TaskRunner[Any], job: Job, shard: ShardPlan, root: DataRoot, w
 def _run_alone(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
     reports = run_stage(stage, corpus, root, workers)
     if reports:
-        publish_shard_reports(f"{stage.name} {corpus}", reports)
+        publish_shard_reports(f"{stage.name} {corpus}", reports, folder=root.reports)
     root.catalogue.refresh()
     announce(stage.name, corpus, root, sum(report.rows_out for report in reports))
     return reports
@@ -81,6 +87,12 @@ def segment(parameters: SegmentParameters) -> list[ShardReport]:
 @flow(name="transcribe", flow_run_name="transcribe {parameters.corpus}")
 def transcribe(parameters: TranscribeParameters) -> list[ShardReport]:
     """Transcribe segments."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
+
+
+@flow(name="align", flow_run_name="align {parameters.corpus}")
+def align(parameters: AlignParameters) -> list[ShardReport]:
+    """Locate the words of transcripts in the audio."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
 
 
@@ -105,4 +117,10 @@ def speakers(parameters: SpeakersParameters) -> list[ShardReport]:
 @flow(name="quantize", flow_run_name="quantize {parameters.corpus}")
 def quantize(parameters: QuantizeParameters) -> list[ShardReport]:
     """Encode segments with a codec."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
+
+
+@flow(name="mix", flow_run_name="mix {parameters.corpus}")
+def mix(parameters: MixParameters) -> list[ShardReport]:
+    """Mix segments with noise, rooms, second speakers and other voices."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)

@@ -7,7 +7,7 @@ them. Files are written line by line under a temporary name and depend on the ro
 import gzip
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,9 @@ from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.array import Array, TemporalArray
 from lhotse.audio import AudioSource
 from lhotse.cut import Cut
+from lhotse.supervision import AlignmentItem
 
-from warehouse.rows import RecordingRow, Span, TrainingItemRow
+from warehouse.rows import RecordingRow, Span, TrainingItemRow, Word
 
 CODES_STORAGE = "parquet_codes"
 """Storage type of codes in a cut; the reader of that name is registered by `valle.data.codes_reader`."""
@@ -54,6 +55,8 @@ class CodesPlace:
     path: str
     num_codebooks: int
     frame_rate: float
+    codec: str
+    """Name and revision of the codec."""
 
 
 def facts_of(row: RecordingRow) -> AudioFacts:
@@ -156,8 +159,10 @@ def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: st
     return paths
 
 
-def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace) -> MonoCut:
+def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace, words: Sequence[Word] = ()) -> MonoCut:
     """Return the cut of a training item: its audio, its text, and its codes [T, Q] as the field `codes`.
+
+    The supervision has `words` as its alignment `word`, where there are any.
 
     `cut.load_codes()` needs `valle.data.codes_reader` to be imported. The codes begin with the cut; a truncated cut
     loads the frames of its own span. Lhotse rounds the frames of a span: a last frame that is less than
@@ -186,16 +191,22 @@ def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace) -> Mo
                 text=item.text,
                 speaker=item.speaker,
                 language=item.language,
+                alignment={"word": [_aligned(word) for word in words]} if words else None,
                 custom={"symbols": list(item.symbols), "licence": item.licence, "weight": item.weight},
             )
         ],
         custom={
             "codes": TemporalArray(array, temporal_dim=0, frame_shift=1 / codes.frame_rate, start=facts.start),
+            "codec": codes.codec,
             "corpus": item.corpus,
             "split": item.split,
             "training_set": item.training_set,
         },
     )
+
+
+def _aligned(word: Word) -> AlignmentItem:
+    return AlignmentItem(word.word, word.start, round(word.end - word.start, 3), word.confidence)
 
 
 def write_cuts(cuts: Iterable[MonoCut], path: Path) -> int:

@@ -1,15 +1,22 @@
-"""Artifacts of a flow run in the Prefect UI: Markdown reports with their plots, and each plot as an image."""
+"""Reports of a flow run: files below the data root, and artifacts in the Prefect UI.
+
+Markdown reports are published with their plots, and each plot as an image. A command without a server writes the files
+only.
+"""
 
 import base64
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from prefect.artifacts import create_image_artifact, create_markdown_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
+from flows.runtime.where import is_on_server
 from manifests.cards import card, card_kinds
-from valle.reporting import Plot
+from valle.reporting import Plot, write_text
 from warehouse.catalogue.display import format_time
 from warehouse.shard_runs import ShardReport
 
@@ -60,21 +67,24 @@ def publish_shard_reports(
     name: str,
     reports: Sequence[ShardReport],
     *,
+    folder: Path,
     sections: Sequence[str] = (),
     plots: Sequence[Plot] = (),
     next_step: str = "",
 ) -> None:
-    """Publish the report of a run: yield per stage, drops, further sections, plots, and the next command."""
+    """Publish the report of a run: yield per stage, drops, further sections, plots, and the next command.
+
+    Its file is `<name>.md` in `folder`, the reports of the data root.
+    """
     parts = [f"# {name}", shard_report_table(reports)]
     if drops := drops_table(reports):
         parts += ["## Dropped", drops, 'Every dropped row: `valle sql "SELECT * FROM drops"`']
     parts += sections
-    parts += [f"{plot.caption}\n\n{_picture(plot.path, plot.caption)}" for plot in plots]
-    if next_step:
-        parts.append(f"Next: {next_step}")
-    create_markdown_artifact(
-        markdown="\n\n".join(parts) + "\n", key=artifact_key(f"report {name}"), description=_summary(reports)
-    )
+    ending = [f"Next: {next_step}"] if next_step else []
+    links = [f"{plot.caption}\n\n![{plot.caption}]({os.path.relpath(plot.path, folder)})" for plot in plots]
+    write_text(folder / f"{artifact_key(name)}.md", "\n\n".join([*parts, *links, *ending]) + "\n")
+    pictures = [f"{plot.caption}\n\n{_picture(plot.path, plot.caption)}" for plot in plots]
+    publish_markdown(f"report {name}", "\n\n".join([*parts, *pictures, *ending]) + "\n", _summary(reports))
     _publish_plots(name, [plot.path for plot in plots])
 
 
@@ -90,7 +100,7 @@ def publish_report(name: str, markdown: Path, plots: Iterable[Path]) -> None:
     for plot in plots:
         text = _embed_plot(text, plot, plot.relative_to(markdown.parent).as_posix())
     text = _with_paths(text, markdown.parent)
-    create_markdown_artifact(markdown=text, key=artifact_key(f"report {name}"), description=name)
+    publish_markdown(f"report {name}", text, name)
     _publish_plots(name, plots)
 
 
@@ -98,8 +108,11 @@ def publish_card(kind: str) -> str:
     """Publish the dataset card of a corpus and return a sentence that links to it, or that there is no card."""
     if kind not in card_kinds():
         return f"There is no dataset card for corpora of kind {kind}."
-    key = artifact_key(f"dataset card {kind}")
-    create_markdown_artifact(markdown=card(kind), key=key, description=f"Licence, size and faults of {kind}")
+    name = f"dataset card {kind}"
+    publish_markdown(name, card(kind), f"Licence, size and faults of {kind}")
+    key = artifact_key(name)
+    if not is_on_server():
+        return f"Licence, size and faults of this corpus: `manifests/cards/{kind}.md`"
     return f"Licence, size and faults of this corpus: [dataset card of {kind}](/artifacts/key/{key})"
 
 
@@ -128,7 +141,21 @@ def _embedded(plot: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(plot.read_bytes()).decode('ascii')}"
 
 
+def publish_markdown(name: str, markdown: str, description: str) -> None:
+    """Publish a text in the UI, if there is a server."""
+    if is_on_server():
+        create_markdown_artifact(markdown=markdown, key=artifact_key(name), description=description)
+
+
+def publish_table(name: str, table: list[Mapping[str, Any]], description: str) -> None:
+    """Publish a table in the UI, if there is a server."""
+    if is_on_server():
+        create_table_artifact(table=[dict(row) for row in table], key=artifact_key(name), description=description)
+
+
 def _publish_plots(name: str, plots: Iterable[Path]) -> None:
+    if not is_on_server():
+        return
     # The image itself as URL: the browser cannot open files of this machine.
     for plot in plots:
         create_image_artifact(

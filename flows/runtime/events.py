@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment
 
+from flows.runtime.where import run_logger
 from valle.data_root import DataRoot
 
 
@@ -44,7 +44,7 @@ def start_once(name: str, changes: Mapping[str, Any], *, key: str) -> None:
     """
     if deployment.id is None:
         return
-    logger = get_run_logger()
+    logger = run_logger()
     with get_client(sync_client=True) as client:
         try:
             found = client.read_deployment_by_name(name)

@@ -1,10 +1,9 @@
 """Notices: log records of a flow that the user of a terminal reads too."""
 
-from prefect import get_run_logger
-
 from flows.runtime.terminal import NOTICE
+from flows.runtime.where import run_logger
 
 
 def notify(message: str, *arguments: object) -> None:
     """Log `message % arguments` in the run and show it on the terminal."""
-    get_run_logger().info(message, *arguments, extra={NOTICE: True})
+    run_logger().info(message, *arguments, extra={NOTICE: True})

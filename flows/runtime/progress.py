@@ -1,16 +1,15 @@
 """Progress of a flow run: one Prefect artifact that is updated in place, and log records for the terminal."""
 
-import logging
 import time
 from contextlib import suppress
 from uuid import UUID
 
 import httpx
-from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.terminal import PROGRESS, ProgressUpdate
+from flows.runtime.where import is_on_server, run_logger
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 
@@ -63,7 +62,9 @@ class ProgressReporter:
         )
 
     def _report(self, update: ProgressUpdate) -> None:
-        self._logger().info("%s: %s", self.name, update.describe(), extra={PROGRESS: update})
+        run_logger().info("%s: %s", self.name, update.describe(), extra={PROGRESS: update})
+        if not is_on_server():
+            return
         # Prefect raises RuntimeError for a server that it cannot reach at all.
         with suppress(httpx.HTTPError, RuntimeError):
             self._update_artifact(update)
@@ -75,6 +76,3 @@ class ProgressReporter:
             self._artifact = created
         else:
             update_progress_artifact(artifact_id=self._artifact, progress=update.percent, description=update.describe())
-
-    def _logger(self) -> "logging.Logger | logging.LoggerAdapter[logging.Logger]":
-        return get_run_logger()

@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
 from flows.parameters import Workers
+from flows.runtime.local_tasks import LocalTaskRunner
 from flows.runtime.notices import notify
 from flows.runtime.progress import ProgressReporter
 from flows.runtime.shutdown import leave_shards_when_stopped
+from flows.runtime.where import is_on_server
 from valle.backends.registry import Backends
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
@@ -42,7 +42,14 @@ class Work:
 
     label: str
     audio_seconds: float
-    submit: Callable[[bool], PrefectFuture[ShardReport | None]]
+    submit: Callable[[bool], "FutureReport"]
+
+
+class FutureReport(Protocol):
+    """The report of a shard to come."""
+
+    def result(self, raise_on_failure: bool) -> Any:
+        """Wait for the report; without `raise_on_failure` return what it failed with."""
 
 
 @cache
@@ -54,8 +61,13 @@ def process_backends(device: str, threads: int) -> Backends:
     return Backends(device=device, threads=threads)
 
 
-def task_runner(workers: Workers) -> TaskRunner[Any]:
-    """Return the Prefect task runner of `workers`. Raises DependencyError when its library is not installed."""
+def task_runner(workers: Workers) -> TaskRunner[Any] | LocalTaskRunner:
+    """Return the task runner of `workers`: Prefect's, or that of a command without a server.
+
+    Raises DependencyError when its library is not installed.
+    """
+    if workers.is_local and not is_on_server():
+        return LocalTaskRunner(width=workers.width, in_processes=workers.runner == "processes")
     if workers.runner == "processes":
         return ProcessPoolTaskRunner(max_workers=workers.width)
     if workers.runner == "dask":
@@ -87,11 +99,6 @@ def _import_optional(library: str, *, extra: str) -> Any:
         return import_module(library)
     except ImportError as error:
         raise DependencyError(f"{library} is not installed; `pip install '.[{extra}]'`.") from error
-
-
-def run_id() -> str:
-    """Return the id of the flow run, or `local` outside of one."""
-    return str(flow_run.id or "local")
 
 
 @task(
@@ -148,7 +155,7 @@ def run_all(name: str, work: Sequence[Work], *, width: int) -> list[ShardReport]
 
 def _outcomes(work: Iterable[Work], width: int, *, wait: bool) -> Iterator[tuple[Work, Any]]:
     """Yield each item with its report, None for a claimed shard, or the exception or failed state of its task."""
-    submitted: deque[tuple[Work, PrefectFuture[ShardReport | None]]] = deque()
+    submitted: deque[tuple[Work, FutureReport]] = deque()
     for item in work:
         submitted.append((item, item.submit(wait)))
         # Twice the width: a worker that finishes finds its next shard submitted.
@@ -158,6 +165,6 @@ def _outcomes(work: Iterable[Work], width: int, *, wait: bool) -> Iterator[tuple
         yield _finished(*submitted.popleft())
 
 
-def _finished(item: Work, future: PrefectFuture[ShardReport | None]) -> tuple[Work, Any]:
+def _finished(item: Work, future: FutureReport) -> tuple[Work, Any]:
     # A failed shard must not end the others.
     return item, future.result(raise_on_failure=False)

@@ -39,9 +39,10 @@ def leave_shards_when_stopped() -> Iterator[None]:
     try:
         with watch_for_cancellation():
             yield
-    except (TerminationSignal, KeyboardInterrupt) as stop:
+    # SystemExit: `exit_on_sigterm` in a command without a server, where Prefect raises nothing.
+    except (TerminationSignal, KeyboardInterrupt, SystemExit) as stop:
         number = signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM
-        timer = threading.Timer(_SECONDS_FOR_SHARDS, _leave, (number, flow_run.id))
+        timer = threading.Timer(_SECONDS_FOR_SHARDS, _leave, (number, flow_run.id, isinstance(stop, SystemExit)))
         # A daemon: a process that ends earlier does not wait for it.
         timer.daemon = True
         timer.start()
@@ -58,15 +59,16 @@ def exit_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def _leave(number: int, run: str | None) -> None:
-    """End the process now: report to Prefect, stop worker processes and the private server, abandon the threads."""
+def _leave(number: int, run: str | None, is_announced: bool) -> None:
+    """End the process now: report to Prefect, stop worker processes and a private server, abandon the threads."""
     if run:
         report = threading.Thread(target=_report_crash, args=(run,), daemon=True)
         report.start()
         report.join(_SECONDS_TO_REPORT)
     for worker in multiprocessing.active_children():
         worker.terminate()
-    _print_stopped()
+    if not is_announced:
+        _print_stopped()
     logging.disable()  # an abandoned thread may hold the lock of a handler's stream
     # `os._exit` skips the exit handlers, one of which ends the private server. There is no public function for them.
     atexit._run_exitfuncs()

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psutil
-from prefect import get_run_logger
 
 from flows.runtime.cancellation import watch_for_cancellation
 from flows.runtime.parent_death import dependent_command, dependent_environment
+from flows.runtime.where import run_logger
 from warehouse.errors import TrainingError
 
 _SECONDS_TO_SAVE = 8.0
@@ -28,7 +28,7 @@ def run_module(
 
     Raises TrainingError with the last line when the module fails; `what` is the subject of its sentence.
     """
-    logger = get_run_logger()
+    logger = run_logger()
     last = ""
     with _subprocess(module, arguments) as process, watch_for_cancellation():
         assert process.stdout is not None

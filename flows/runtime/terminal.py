@@ -21,6 +21,8 @@ from warehouse.catalogue.display import format_time
 
 PROGRESS = "valle_progress"
 NOTICE = "valle_notice"
+LOCAL_LOGGER = "valle.run"
+"""Logger of a flow without a server."""
 _SECONDS_BETWEEN_LINES = 5.0
 _ENGINE = ("flow_engine", "task_engine")
 """Modules of Prefect that log an exception which the command also raises."""
@@ -100,16 +102,13 @@ def introduce(command: str, verbosity: Verbosity, *, stream: TextIO | None = Non
 
 
 def configure_terminal(verbosity: Verbosity, *, stream: TextIO | None = None) -> "TerminalHandler":
-    """Let Prefect's log records of this process go to the terminal, filtered by `verbosity`. Return the handler.
+    """Let log records of this process go to the terminal, filtered by `verbosity`. Return the handler.
 
-    Call it before the flow is imported. `stream` is standard error by default.
+    Call it before Prefect is imported: it reads its log levels then. `stream` is standard error by default.
     """
     # Prefect's own console handler stays silent, here and in worker processes; its API handler still gets every line.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-    from prefect.logging.configuration import setup_logging
-
-    setup_logging()
     handler = TerminalHandler(verbosity, stream or sys.stderr)
     root = logging.getLogger()
     # A second command in one process, as in tests, replaces the handler of the first.
@@ -117,6 +116,7 @@ def configure_terminal(verbosity: Verbosity, *, stream: TextIO | None = None) ->
         root.removeHandler(old)
     root.addHandler(handler)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger(LOCAL_LOGGER).setLevel(logging.INFO)
     return handler
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.logging.configuration import setup_logging
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
@@ -28,11 +29,17 @@ def connect_to_prefect(data: Path) -> Iterator[None]:
 
     Raises DependencyError when the server does not answer or refuses the password.
     """
+    setup_logging()
     with temporary_settings(connection_settings(data)):
         url = PREFECT_API_URL.value()
         if url is not None:
             _require_answer(url)
         yield
+
+
+def is_server_configured() -> bool:
+    """Return whether the environment or Prefect's profile names a server."""
+    return PREFECT_API_URL.value() is not None
 
 
 def _require_answer(url: str) -> None:

@@ -11,7 +11,9 @@ from manifests.corpora.libriheavy import LibriHeavy
 from manifests.corpora.librilight import LibriLight
 from manifests.corpora.librilight_cut import LibriLightCut
 from manifests.corpora.libritts import LibriSpeech, LibriTts
+from manifests.corpora.noise import Noise
 from manifests.corpora.synthetic import Synthetic
+from manifests.corpora.vall_e import VallE, VallEHdf5
 from manifests.corpus import Corpus, CorpusOptions
 from warehouse.errors import ConfigurationError
 
@@ -26,7 +28,10 @@ CorpusKind = Literal[
     "librilight-cut",
     "librispeech",
     "libritts",
+    "noise",
     "synthetic",
+    "vall-e",
+    "vall-e-hdf5",
 ]
 """Every layout that has a reader."""
 
@@ -41,7 +46,10 @@ _READERS = (
     LibriLightCut,
     LibriSpeech,
     LibriTts,
+    Noise,
     Synthetic,
+    VallE,
+    VallEHdf5,
 )
 
 

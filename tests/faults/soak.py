@@ -31,7 +31,8 @@ from prefect.settings import (
 )
 
 from flows.parameters import Workers
-from flows.runtime.runner import Work, run_all, run_id, shard_task, task_runner
+from flows.runtime.runner import Work, run_all, shard_task, task_runner
+from flows.runtime.where import run_id
 from flows.server.local_server import HEARTBEAT_SECONDS, LocalServer
 from flows.server.password import read_password
 from tests.local_server import throwaway_server, wait_until

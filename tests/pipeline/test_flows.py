@@ -28,7 +28,7 @@ from flows.parameters import (
 from flows.prepare import prepare
 from flows.select import select
 from flows.stages import quantize, segment
-from flows.train import train
+from flows.training.train import train
 from manifests.corpus import CorpusOptions
 from tests.artifacts import pictures_of
 from tests.pipeline.road import by_stage, rows_of, write_folder
@@ -159,8 +159,8 @@ def test_every_flow_has_a_deployment_whose_parameters_it_accepts() -> None:
 
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     names = {deployment["name"] for deployment in deployments}
-    assert {"prepare", "ingest", "segment", "transcribe", "phonemize", "quality", "speakers", "quantize", "select",
-            "train", "evaluate", "demo"} <= names  # fmt: skip
+    assert {"prepare", "ingest", "segment", "transcribe", "align", "phonemize", "quality", "speakers", "quantize",
+            "select", "train", "evaluate", "demo"} <= names  # fmt: skip
     for deployment in deployments:
         path, name = deployment["entrypoint"].split(":")
         flow = getattr(import_module(path.removesuffix(".py").replace("/", ".")), name)

@@ -32,7 +32,7 @@ from flows.server.local_server import (
     supervisor_pid,
 )
 from flows.server.password import create_password
-from valle.cli.flow import prefect_session
+from valle.cli.flow import flow_session
 from valle.data_root import DataRoot
 from warehouse.errors import ConfigurationError
 
@@ -186,7 +186,7 @@ def test_a_flow_of_a_shell_says_that_it_lives_as_often_as_the_automation_wants(
 ) -> None:
     monkeypatch.setenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "180")  # so that it is put back
     monkeypatch.delenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY")
-    with prefect_session(DemoParameters()):
+    with flow_session(DemoParameters()):
         pass
     dead, _ = automations()
     assert isinstance(dead.trigger, EventTrigger)

@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 
 from valle.audio import Samples
 from valle.backends import weights
+from valle.backends.alignment import Piece, TimedWord, group_pieces, trim_silence
 from warehouse.errors import DependencyError
 
 SAMPLE_RATE = 16_000
 _WINDOW_SECONDS = 30.0
+LONGEST_ALIGNED_SECONDS = _WINDOW_SECONDS
 _LEAD_SECONDS = 0.1  # Whisper loses the first word of very short clips that start at once
 _LEAD_BELOW_SECONDS = 3.0
 _TAIL_SECONDS = 3.0
@@ -35,6 +37,7 @@ _CONCURRENT_CALLS_ON_CPU = 8  # the calls share the weights, and an idle one cos
 _LOOP_RATIO = 2.4  # Whisper's own threshold
 _BEAMS = 5
 _MAX_TOKENS_PER_SECOND = 12  # the fastest speakers reach about eight, in digit strings
+_HOP_SECONDS = 0.01  # of the features
 _SPARE_TOKENS = 8  # for timestamps and the end
 _BATCH = 8
 _BATCH_ON_CPU = 2  # a batch of eight is a sixth slower on a CPU: it exceeds the caches
@@ -70,6 +73,12 @@ class Transcriber(Protocol):
 
         With `language` None the model detects the language (ISO 639-1) of each clip. `careful` decodes clip by clip
         with five beams: slower, for clips whose first transcription is implausible.
+        """
+
+    def align(self, waveforms: Sequence[Samples], texts: Sequence[str], language: str) -> list[list[TimedWord]]:
+        """Locate the words of each text in its waveform, mono 16 kHz and at most 30 s.
+
+        The list of a text that the model cannot spell is empty.
         """
 
 
@@ -127,6 +136,41 @@ class FasterWhisper:
             known.update((i, result) for i, result in zip(batch, results, strict=True) if result is not None)
         return [self._retry_if_repetitive(known.get(i), samples, language) for i, samples in enumerate(waveforms)]
 
+    def align(self, waveforms: Sequence[Samples], texts: Sequence[str], language: str) -> list[list[TimedWord]]:
+        """Align a batch, as `Transcriber` defines it."""
+        tokenizer = self._tokenizer(language)
+        aligned: list[list[TimedWord]] = []
+        for batch in _batches(list(range(len(texts))), self._batch_size):
+            encoded = self._model.encode(np.stack([self._features(waveforms[i]) for i in batch]))
+            for row, i in enumerate(batch):
+                pieces = self._pieces(encoded, row, waveforms[i], texts[i], tokenizer)
+                words = group_pieces(texts[i], pieces)
+                aligned.append(trim_silence(words, waveforms[i], SAMPLE_RATE))
+        return aligned
+
+    def _pieces(self, encoded: Any, row: int, samples: Samples, text: str, tokenizer: Any) -> list[Piece]:
+        """Align the tokens of one text with row `row` of the encoder's output."""
+        import ctranslate2
+
+        lead = _lead_seconds(samples)
+        tokens = tokenizer.encode(" " + " ".join(text.split()))
+        if not tokens or len(tokens) >= _LENGTH_LIMIT - _SPARE_TOKENS:
+            return []
+        # Alone: in a batch the alignment of a clip would depend on the longest one.
+        own = ctranslate2.StorageView.from_array(np.ascontiguousarray(np.array(encoded)[row : row + 1]))
+        frames = round((len(samples) / SAMPLE_RATE + lead) / _HOP_SECONDS)
+        (found,) = self._model.find_alignment(tokenizer, [tokens], own, frames)
+        return [
+            Piece(
+                word["word"],
+                max(0.0, float(word["start"]) - lead),
+                max(0.0, float(word["end"]) - lead),
+                float(word["probability"]),
+                len(word["tokens"]),
+            )
+            for word in found
+        ]
+
     def _retry_if_repetitive(
         self, greedy: Transcription | None, samples: Samples, language: str | None
     ) -> Transcription:
@@ -149,8 +193,7 @@ class FasterWhisper:
     def _features(self, samples: Samples) -> NDArray[np.float32]:
         from faster_whisper.audio import pad_or_trim
 
-        if len(samples) < _LEAD_BELOW_SECONDS * SAMPLE_RATE:
-            samples = np.pad(samples, (int(_LEAD_SECONDS * SAMPLE_RATE), 0))
+        samples = np.pad(samples, (round(_lead_seconds(samples) * SAMPLE_RATE), 0))
         features: NDArray[np.float32] = pad_or_trim(self._model.feature_extractor(samples)[..., :-1])
         return features  # [mels, 3000]
 
@@ -234,6 +277,11 @@ class FasterWhisper:
     def _language_probability(self, samples: Samples, language: str) -> float:
         encoded = self._model.encode(self._features(samples[: int(_WINDOW_SECONDS * SAMPLE_RATE)])[None])
         return dict(self._model.model.detect_language(encoded)[0]).get(f"<|{language}|>", 0.0)
+
+
+def _lead_seconds(samples: Samples) -> float:
+    """Return the silence that is put before a clip."""
+    return _LEAD_SECONDS if len(samples) < _LEAD_BELOW_SECONDS * SAMPLE_RATE else 0.0
 
 
 def _less_repetitive(first: Transcription, second: Transcription) -> Transcription:

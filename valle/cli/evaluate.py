@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.parameters import EvaluateParameters
 from valle.cli.arguments import FIELDS, say
-from valle.cli.flow import prefect_session, show_result
+from valle.cli.flow import run_flow
 
 app = App(name="evaluate", help="Measure WER and SIM-O of a checkpoint, a folder or a command.")
 app.command("valle.cli.evaluate_aggregate:aggregate", name="aggregate", help="Score tables of transcripts.")
@@ -27,10 +27,7 @@ def evaluate(*, options: Annotated[EvaluateParameters | None, FIELDS] = None) ->
     if report is not None:
         say(f"Nothing to do, the scores are in the lake. {report.summary}. Report: {report.markdown_path}")
         return 0
-    with prefect_session(options):
-        from flows.evaluate import evaluate as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.evaluate:evaluate", options)
 
 
 class EvaluateDoctorOptions(BaseModel):

@@ -1,18 +1,26 @@
 """Commands that run a flow, and `valle data plan`: the parameters of the flow are the options of the command.
 
-Each flow is imported by its command alone, inside `prefect_session`.
+Each flow is imported by its command alone, inside `flow_session`. Where a Prefect server is configured a command is a
+run of it; elsewhere the function of the flow runs in this process, and no server is started.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
+from pydantic import ValidationError
+
 from flows.parameters import (
+    AlignParameters,
     CodecReportParameters,
     DemoParameters,
     IngestParameters,
     Located,
+    MixParameters,
     PhonemizeParameters,
     PrepareParameters,
     QualityParameters,
@@ -20,115 +28,106 @@ from flows.parameters import (
     SegmentParameters,
     SelectParameters,
     SpeakersParameters,
+    SweepParameters,
     TrainCodecParameters,
     TrainParameters,
     TranscribeParameters,
 )
 from valle.cli.arguments import FIELDS, say
+from warehouse.errors import ConfigurationError
 
 
 def prepare(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
     """Process a corpus from raw audio to codes."""
-    with prefect_session(options):
-        from flows.prepare import prepare as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.prepare:prepare", options)
 
 
 def ingest(*, options: Annotated[IngestParameters, FIELDS]) -> int:
     """Read the new recordings of a corpus."""
-    with prefect_session(options):
-        from flows.ingest import ingest as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.ingest:ingest", options)
 
 
 def segment(*, options: Annotated[SegmentParameters, FIELDS]) -> int:
     """Find speech in recordings."""
-    with prefect_session(options):
-        from flows.stages import segment as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.stages:segment", options)
 
 
 def transcribe(*, options: Annotated[TranscribeParameters, FIELDS]) -> int:
     """Transcribe segments."""
-    with prefect_session(options):
-        from flows.stages import transcribe as flow
+    return run_flow("flows.stages:transcribe", options)
 
-        return show_result(flow(options))
+
+def align(*, options: Annotated[AlignParameters, FIELDS]) -> int:
+    """Locate the words of transcripts in the audio."""
+    return run_flow("flows.stages:align", options)
 
 
 def phonemize(*, options: Annotated[PhonemizeParameters, FIELDS]) -> int:
     """Convert transcripts to phonemes."""
-    with prefect_session(options):
-        from flows.stages import phonemize as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.stages:phonemize", options)
 
 
 def quality(*, options: Annotated[QualityParameters, FIELDS]) -> int:
     """Score the audio quality of segments."""
-    with prefect_session(options):
-        from flows.stages import quality as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.stages:quality", options)
 
 
 def speakers(*, options: Annotated[SpeakersParameters, FIELDS]) -> int:
     """Embed the speakers of segments."""
-    with prefect_session(options):
-        from flows.stages import speakers as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.stages:speakers", options)
 
 
 def quantize(*, options: Annotated[QuantizeParameters, FIELDS]) -> int:
     """Encode segments as codes."""
-    with prefect_session(options):
-        from flows.stages import quantize as flow
+    return run_flow("flows.stages:quantize", options)
 
-        return show_result(flow(options))
+
+def mix(*, options: Annotated[MixParameters, FIELDS]) -> int:
+    """Mix segments with noise, rooms, second speakers and other voices."""
+    return run_flow("flows.stages:mix", options)
 
 
 def select(*, options: Annotated[SelectParameters, FIELDS]) -> int:
     """Select a training set by SQL."""
-    with prefect_session(options):
-        from flows.select import select as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.select:select", options)
 
 
 def train(*, options: Annotated[TrainParameters, FIELDS]) -> int:
     """Train a model on a training set."""
-    with prefect_session(options):
-        from flows.train import train as flow
+    return run_flow("flows.training.train:train", options)
 
-        return show_result(flow(options))
+
+def sweep(file: Path, /, *, data: Path | None = None) -> int:
+    """Train the variants of a YAML file on the same rows and report them side by side."""
+    return run_flow("flows.training.sweep:sweep", read_sweep(file, data))
+
+
+def read_sweep(file: Path, data: Path | None) -> SweepParameters:
+    """Read the parameters of a sweep. Raises ConfigurationError for a file without them."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        given = {} if data is None else {"data": data}
+        return SweepParameters.model_validate({**content, **given})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        raise ConfigurationError(f"The sweep in {file} cannot be read: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))} {p['msg']}".strip() for p in error.errors())
+        raise ConfigurationError(f"The sweep in {file} is refused: {problems}") from error
 
 
 def train_codec(*, options: Annotated[TrainCodecParameters, FIELDS]) -> int:
     """Train the embedded codec on audio."""
-    with prefect_session(options):
-        from flows.codec import train_codec as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.codec:train_codec", options)
 
 
 def codec_report(*, options: Annotated[CodecReportParameters, FIELDS] = CodecReportParameters()) -> int:
     """Measure what codecs change in speech."""
-    with prefect_session(options):
-        from flows.codec import codec_report as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.codec:codec_report", options)
 
 
 def demo(*, options: Annotated[DemoParameters, FIELDS] = DemoParameters()) -> int:
     """Run the whole pipeline on the demo corpus."""
-    with prefect_session(options, command="demo"):
-        from flows.demo import demo as flow
-
-        return show_result(flow(options))
+    return run_flow("flows.demo:demo", options, command="demo")
 
 
 def plan(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
@@ -140,19 +139,30 @@ def plan(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
 
     choice, lake = options.corpus, options.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
-    result = forecast(options.stages.in_order(), choice.name, lake, unread=find_unread(corpus, lake))
+    result = forecast(options.stages_in_order(), choice.name, lake, unread=find_unread(corpus, lake))
     say(format_table(result.table(width=options.workers.width)))
     for note in result.notes:
         say(note)
     return 0
 
 
-@contextmanager
-def prefect_session(options: Located, *, command: str = "") -> Iterator[None]:
-    """Let the body run a flow in this process, on the configured Prefect server or on a private one.
+def run_flow(name: str, options: Located, *, command: str = "") -> int:
+    """Run the flow MODULE:NAME on the configured Prefect server, or in this process; print what it returned.
 
-    `command` has an introduction to print. The body imports the flow: Prefect takes seconds to import, and it reads its
-    environment and log levels when it is imported.
+    `command` has an introduction to print.
+    """
+    with flow_session(options, command=command) as is_on_server:
+        module, _, attribute = name.partition(":")
+        flow = getattr(import_module(module), attribute)
+        return show_result(flow(options) if is_on_server else flow.fn(options))
+
+
+@contextmanager
+def flow_session(options: Located, *, command: str = "") -> Iterator[bool]:
+    """Let the body run a flow in this process; yields whether as a run of a Prefect server.
+
+    A cluster needs a server: without a configured one Prefect starts a private one. The body imports the flow: Prefect
+    takes seconds to import, and it reads its environment and log levels when it is imported.
     """
     from flows.runtime.terminal import configure_terminal, introduce, verbosity_of
     from flows.server.local_server import HEARTBEAT_SECONDS
@@ -167,11 +177,17 @@ def prefect_session(options: Located, *, command: str = "") -> Iterator[None]:
     introduce(command, verbosity)
     handler = configure_terminal(verbosity)
     from flows.runtime.shutdown import exit_on_sigterm
-    from flows.server.connection import connect_to_prefect
+    from flows.server.connection import connect_to_prefect, is_server_configured
 
     exit_on_sigterm()
-    with closing(handler), connect_to_prefect(options.data_root.root):
-        yield
+    workers = getattr(options, "workers", None)
+    needs_server = workers is not None and not workers.is_local
+    with closing(handler):
+        if not (needs_server or is_server_configured()):
+            yield False
+            return
+        with connect_to_prefect(options.data_root.root):
+            yield True
 
 
 def show_result(result: Any) -> int:

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from valle.model.config import ModelConfig
-from valle.model.layout import CODEBOOK, CodebookRange, Layout, LayoutField, Mode
+from valle.model.config import BEGIN_SYMBOL, END_SYMBOL, ModelConfig
+from valle.model.layout import CODEBOOK, TEXT, CodebookRange, Layout, LayoutField, Mode
 from valle.model.placement import Ints, layout_batch
 from valle.model.row import Elements, Row
 
 IGNORED = -100
-"""Label of an element that has no loss: a frame of a masked row that was not masked."""
+"""Label of an element that has no loss: a frame of a masked row that was not masked, or outside an edited span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,14 @@ class Batch:
     """Rows of one layout as flat tensors; `slots` and the like are flat indices into the padded grid [B * L].
 
     `elements` holds by field what each slot of all rows embeds: ids [n], or codes [n, K'] of which the first `counts`
-    [n] are summed. Every predicting slot has as many predictions as a group has frames.
+    [n] are summed; `tables` are the numbers of their tables, [K'], or [n, K'] where rows differ. Every predicting slot
+    has as many predictions as a group has frames.
     """
 
     layout: Layout
     elements: Mapping[str, Tensor]
     counts: Mapping[str, Tensor]
+    tables: Mapping[str, Tensor]
     row_lengths: Tensor  # [B]
     positions: Tensor  # [B, L]
     slots: Mapping[str, Tensor]
@@ -88,9 +90,19 @@ def _elements(row: Row, field: LayoutField) -> Elements:
     return row.fields.get(field.name, empty)
 
 
+def _completed(row: Row, field: LayoutField, layout: Layout, config: ModelConfig) -> Elements:
+    """Return the elements of a field, with those that the conventions of the model add."""
+    elements = _elements(row, field)
+    if field is layout.output and (begin := config.begin_of(layout)):
+        return np.concatenate([np.array(begin), elements])
+    if field is TEXT and field is not layout.output and not len(elements) and config.conventions.has_null_text:
+        return np.array([BEGIN_SYMBOL, END_SYMBOL])
+    return elements
+
+
 def _inputs(row: Row, field: LayoutField, layout: Layout, config: ModelConfig) -> Elements:
     """Return what the slots of a field embed: ids [n], or as many codes [K', n] as are summed."""
-    elements = _elements(row, field)
+    elements = _completed(row, field, layout, config)
     if row.masked is not None and field is layout.output:
         first = elements if elements.ndim == 1 else elements[:1]
         elements = np.where(row.masked, config.mask_of(layout.head), first)
@@ -99,20 +111,31 @@ def _inputs(row: Row, field: LayoutField, layout: Layout, config: ModelConfig) -
         return elements[0, :frames].reshape(-1, config.group).T
     if field.codebooks is None:
         return elements
-    needed = {
-        CodebookRange.FIRST: 1,
-        CodebookRange.BELOW: row.codebook,
-        CodebookRange.ALL: config.num_codebooks,
-    }[field.codebooks]
-    assert len(elements) >= needed or elements.shape[1] == 0, f"{field.name} lacks codebooks"
-    return elements[:needed]
+    chosen = [codebook for codebook, _ in config.columns(field, row.codebook)]
+    if elements.shape[1] == 0:
+        return elements[:1]
+    assert len(elements) > max(chosen), f"{field.name} lacks codebooks"
+    return elements[chosen]
+
+
+def _tables(rows: Sequence[Row], field: LayoutField, slots: Ints, config: ModelConfig) -> Ints:
+    """Return the table of each column of codes: [K'], or [sum of `slots`, K'] where rows embed by different tables."""
+    tables = [[table for _, table in config.columns(field, row.codebook)] for row in rows]
+    longest = max(tables, key=len)
+    if all(longest[: len(row)] == row for row in tables):
+        return np.array(longest)
+    padded = np.array([row + [0] * (len(longest) - len(row)) for row in tables])
+    return np.repeat(padded, slots, axis=0)
 
 
 def _labels(row: Row, layout: Layout, config: ModelConfig) -> Ints | None:
     """Return the ids to predict; None for a NAR row without the codebook that it predicts."""
-    output = _elements(row, layout.output)
+    output = _completed(row, layout.output, layout, config)
     if layout.mode is Mode.NAR:
-        return output[row.codebook].astype(np.int64) if len(output) > row.codebook else None
+        if len(output) <= row.codebook:
+            return None
+        codes = output[row.codebook].astype(np.int64)
+        return codes if row.labelled is None else np.where(row.labelled, codes, IGNORED)
     ids = (output if output.ndim == 1 else output[0]).astype(np.int64)
     if row.masked is not None:
         return np.where(row.masked, ids, IGNORED)
@@ -135,6 +158,7 @@ def _check(rows: Sequence[Row], layout: Layout) -> None:
         is_nar = layout.mode is Mode.NAR
         assert (row.codebook > 0) == is_nar, f"a row of codebook {row.codebook} cannot have the layout {layout.name}"
         assert (row.masked is not None) == (layout.mode is Mode.NAR_LEN), "exactly the NAR-len rows have a mask"
+        assert row.labelled is None or is_nar, "only a NAR row has elements without a label"
         assert set(row.fields) <= names, f"{layout.name} has no field {', '.join(sorted(set(row.fields) - names))}"
 
 
@@ -146,7 +170,7 @@ def make_batch(layout: Layout, rows: Sequence[Row], config: ModelConfig) -> Batc
     _check(rows, layout)
     lengths = {field.name: np.array([_elements(row, field).shape[-1] for row in rows]) for field in layout.fields}
     placement = layout_batch(layout, lengths, config.position_stride)
-    elements, counts = {}, {}
+    elements, counts, tables = {}, {}, {}
     for field in layout.fields:
         inputs = [_inputs(row, field, layout, config) for row in rows]
         if field.codebooks is None:
@@ -155,12 +179,16 @@ def make_batch(layout: Layout, rows: Sequence[Row], config: ModelConfig) -> Batc
             elements[field.name] = torch.from_numpy(_flatten_codes(inputs))
             sizes = [(len(block), block.shape[1]) for block in inputs]
             counts[field.name] = torch.from_numpy(np.repeat(*np.array(sizes, dtype=np.int64).T))
+            slots = np.array([block.shape[1] for block in inputs])
+            columns = _tables(rows, field, slots, config)[..., : elements[field.name].shape[1]]
+            tables[field.name] = torch.from_numpy(columns)
     per_slot = config.group_of(layout)
     labels = [ids for row in rows if (ids := _labels(row, layout, config)) is not None]
     return Batch(
         layout=layout,
         elements=elements,
         counts=counts,
+        tables=tables,
         row_lengths=torch.from_numpy(placement.row_lengths),
         positions=torch.from_numpy(placement.positions),
         slots={name: torch.from_numpy(slots) for name, slots in placement.slots.items()},

@@ -25,7 +25,11 @@ class IdTables(nn.Module):
 
     def forward(self, table: str, ids: Tensor) -> Tensor:
         """Embed ids [n] of one table: [n, width]."""
-        return functional.embedding(ids + self.first[table], self.weight)
+        return self.look_up(self.weight, table, ids)
+
+    def look_up(self, weight: Tensor, table: str, ids: Tensor) -> Tensor:
+        """Embed ids with another weight of the same shape."""
+        return functional.embedding(ids + self.first[table], weight)
 
 
 class CodeTables(nn.Module):
@@ -36,17 +40,20 @@ class CodeTables(nn.Module):
         self.entries = entries
         self.weight = nn.Parameter(torch.randn(num_tables * entries, width) * 0.5)
 
-    def forward(self, codes: Tensor, counts: Tensor, first_table: int = 0) -> Tensor:
-        """Embed codes [n, K'] and sum the first `counts` [n] codebooks of each frame, at least 1: [n, width].
+    def forward(self, codes: Tensor, counts: Tensor, tables: Tensor) -> Tensor:
+        """Embed codes [n, K'] and sum the first `counts` [n] columns of each frame, at least 1: [n, width].
 
-        Codebook k is embedded by table first_table + k.
+        `tables` are the numbers of the tables that embed the columns, [K'], or [n, K'] where frames differ.
         """
-        columns = torch.arange(codes.shape[1], device=codes.device)
-        index = codes + (columns + first_table) * self.entries
+        return self.look_up(self.weight, codes, counts, tables)
+
+    def look_up(self, weight: Tensor, codes: Tensor, counts: Tensor, tables: Tensor) -> Tensor:
+        """Embed codes with another weight of the same shape."""
+        index = codes + tables * self.entries
         if codes.shape[1] == 1 or len(codes) == 0:
-            return functional.embedding(index[:, 0], self.weight)
-        index = index[columns < counts[:, None]]
-        return functional.embedding_bag(index, self.weight, counts.cumsum(0) - counts, mode="sum")
+            return functional.embedding(index[:, 0], weight)
+        index = index[torch.arange(codes.shape[1], device=codes.device) < counts[:, None]]
+        return functional.embedding_bag(index, weight, counts.cumsum(0) - counts, mode="sum")
 
 
 class Heads(nn.Module):

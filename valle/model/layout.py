@@ -33,7 +33,7 @@ class Table(StrEnum):
     """
 
     SYMBOLS = "symbols"
-    BYTES = "bytes"  # reserved: part of the weights, used by no task yet
+    BYTES = "bytes"  # UTF-8 bytes of a written text
     LANGUAGES = "languages"
     CODEBOOKS = "codebooks"
     TASKS = "tasks"
@@ -45,7 +45,10 @@ class Table(StrEnum):
 
 
 class CodebookRange(StrEnum):
-    """Codebooks of a field that are embedded, summed per frame, in a row that predicts codebook q."""
+    """Codebooks of a field that are embedded, summed per frame, in a row that predicts codebook q.
+
+    The conventions of a model may narrow BELOW and ALL; see `conventions.py`.
+    """
 
     FIRST = "first"  # codebook 0
     GROUP = "group"  # codebook 0 of several consecutive frames, which share a slot
@@ -60,7 +63,7 @@ class Head(StrEnum):
     MASKED = "masked"
     DIGITS = "digits"
     SYMBOLS = "symbols"
-    BYTES = "bytes"  # reserved: part of the weights, used by no task yet
+    BYTES = "bytes"
 
 
 class Marker(StrEnum):
@@ -143,6 +146,8 @@ PROMPT = LayoutField("prompt", Table.PROMPT_CODES, CodebookRange.ALL)
 TASK_MARKER = LayoutField("<task>", Table.TASKS)
 """Names the task where the other fields do not tell it apart."""
 DIGITS = LayoutField("digits", Table.DIGITS)
+SPEECH = LayoutField("speech", Table.PROMPT_CODES, CodebookRange.ALL)
+"""Speech that is transcribed."""
 NEXT_TARGET = LayoutField("target", Table.NEXT_CODES, CodebookRange.GROUP)
 MASKED_TARGET = LayoutField("target", Table.MASKED_CODES, CodebookRange.FIRST)
 LOWER_TARGET = LayoutField("target", Table.LOWER_CODES, CodebookRange.BELOW)

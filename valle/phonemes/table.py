@@ -32,6 +32,11 @@ class PhonemeTable:
         return len(self.symbols)
 
     @property
+    def strings(self) -> dict[str, int]:
+        """Return nothing: the symbols are the whole table, unlike one of pieces."""
+        return {}
+
+    @property
     def revision(self) -> str:
         """Eight hex digits of a hash of the content; checkpoints store it."""
         return hashlib.sha256("\n".join(self.symbols).encode()).hexdigest()[:8]

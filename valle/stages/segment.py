@@ -25,7 +25,7 @@ from valle.backends.vad import (
     voice_activity_revision,
 )
 from valle.stages.base import NO_AUDIO, STRICT, AudioNeed, Decibels, Drop, Seconds, Several, Stage, StageInput, WorkItem
-from valle.stages.cutting import CutSpan, CuttingRules, cut
+from valle.stages.rules.cutting import CutSpan, CuttingRules, cut
 from warehouse.catalogue.planning import InputView
 from warehouse.rows import SegmentPayload, SegmentRow, Span, StageRow
 

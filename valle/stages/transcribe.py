@@ -11,7 +11,7 @@ from valle.backends.asr import SAMPLE_RATE, Transcriber, Transcription, transcri
 from valle.backends.registry import Backends
 from valle.phonemes.text import LANGUAGES
 from valle.stages.base import STRICT, AudioNeed, Drop, Fraction, Seconds, Stage, StageInput, WorkItem, audio_at
-from valle.stages.plausibility import (
+from valle.stages.rules.plausibility import (
     ConfidenceRules,
     characters_per_second,
     disagreement,

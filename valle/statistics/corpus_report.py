@@ -88,6 +88,12 @@ def _sections() -> tuple[_Section, ...]:
             "Confidence of the ASR model: thin 5 to 95 %, thick 25 to 75 %, dot the median.",
             _draw_confidence,
         ),
+        _Section(
+            "Speaking rate and pauses",
+            "speaking_rate",
+            "Words per second, pauses included.",
+            _bars(labels=("corpus",), values="words_per_second", title="Speaking rate", x="words per second"),
+        ),
         _Section("Given texts and transcriptions", "given_text_disagreement"),
         _Section("Phonemes", "phoneme_frequencies"),
         _Section("Longest and shortest utterances", "longest_and_shortest"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from valle.audio import Audio, Samples
-from valle.codec.base import Codes
+from valle.codec.base import Codec, Codes
 from valle.phonemes import LANGUAGES, SPACE, wrong_script
 from valle.synthesis.best_of import Candidates, speak_best_of
 from valle.synthesis.decoding.seeds import sentence_seed
@@ -104,22 +104,36 @@ def iterate_passages(
     sampling: SamplingOptions = DEFAULT_SAMPLING,
     options: LongFormOptions = DEFAULT_LONG_FORM,
     best_of: BestOfOptions = DEFAULT_BEST_OF,
+    speech_language: str | None = None,
 ) -> Iterator[Passage]:
     """Synthesize a text of any length in one voice, one sentence per iteration, in bounded memory.
 
     Each sentence has its own seed, derived from the seed of `sampling`; a text of one sentence equals
     `Synthesizer.speak_text`. Without a prompt the first sentence without a problem is the prompt of the others. With
-    `continues_prompt` the prompt is the first of the earlier sentences. Raises ConfigurationError for a text without
+    `continues_prompt` the prompt is the first of the earlier sentences. With `speech_language` the text is read in
+    `language` and spoken with the accent of the other. Raises ConfigurationError for a text without
     anything to speak, for a given duration of several sentences, and as `speak_best_of` does.
     """
-    # All sentences before the first synthesis: a text that cannot be spoken is refused at once, not after an hour.
+    sentences = prepare_text(synthesizer, text, language=language, sampling=sampling, options=options)
+    narrator = Narrator(synthesizer, prompt, speech_language or language, sampling, options)
+    return _iterate(narrator, sentences, best_of)
+
+
+def prepare_text(
+    synthesizer: Synthesizer, text: str, *, language: str, sampling: SamplingOptions, options: LongFormOptions
+) -> "list[Sentence]":
+    """Return the sentences of a text with their phonemes. Raises ConfigurationError as `iterate_passages`.
+
+    All sentences are prepared before the first synthesis: a text that cannot be spoken is refused at once, not after
+    an hour.
+    """
     sentences = [_prepare(synthesizer, sentence, language) for sentence in split_text(text, language, options)]
     _check(sentences, sampling)
-    return _Narrator(synthesizer, prompt, language, sampling, options, best_of).iterate(sentences)
+    return sentences
 
 
 @dataclass(frozen=True, slots=True)
-class _Sentence:
+class Sentence:
     """A sentence with its phonemes, or with the reason why it cannot be spoken."""
 
     text: str
@@ -127,15 +141,15 @@ class _Sentence:
     problem: str | None
 
 
-def _prepare(synthesizer: Synthesizer, text: str, language: str) -> _Sentence:
+def _prepare(synthesizer: Synthesizer, text: str, language: str) -> Sentence:
     # As `prepare` drops them: phonemes of a foreign script are letter names at best.
     if language in LANGUAGES and (fault := wrong_script(text, language)) is not None:
-        return _Sentence(text, (), f"it has {fault}")
+        return Sentence(text, (), f"it has {fault}")
     symbols = synthesizer.phonemize(text, language)
-    return _Sentence(text, symbols, None if symbols else "it has no phonemes")
+    return Sentence(text, symbols, None if symbols else "it has no phonemes")
 
 
-def _check(sentences: Sequence[_Sentence], sampling: SamplingOptions) -> None:
+def _check(sentences: Sequence[Sentence], sampling: SamplingOptions) -> None:
     if not any(sentence.symbols for sentence in sentences):
         first = next((sentence for sentence in sentences if sentence.problem), None)
         reason = "the text has no phonemes" if first is None else f"{first.text[:40]!r}: {first.problem}"
@@ -187,86 +201,104 @@ def rolling_context(history: Sequence[Prompt], max_frames: int) -> Prompt | None
 
 
 @dataclass(slots=True)
-class _Narrator:
-    """State of a long text between its sentences."""
+class Narrator:
+    """State of a long text between its sentences: the voice, and the speech that the next sentence continues."""
 
     synthesizer: Synthesizer
     prompt: Prompt | None
     language: str
     sampling: SamplingOptions
     options: LongFormOptions
-    best_of: BestOfOptions
     history: list[Prompt] = field(default_factory=list)
-    overlap: Codes | None = None
-    """Last codes of the speech so far, None before its first sentence."""
 
-    def iterate(self, sentences: Sequence[_Sentence]) -> Iterator[Passage]:
+    def __post_init__(self) -> None:
         if self.prompt is not None and self.sampling.continues_prompt:
             self.history.append(self.prompt)
-        for index, sentence in enumerate(sentences):
-            piece = self._speak(sentence, index)
-            # Codes of a sentence with a problem do not match its text, and the next one would continue the mismatch.
-            if piece.problem is None:
-                self._continue_from(piece)
-            codes, samples = self._render(piece)
-            yield Passage(piece, codes, samples, index + 1, len(sentences))
 
-    def _speak(self, sentence: _Sentence, index: int) -> Piece:
-        sampling = self.sampling.model_copy(update={"seed": sentence_seed(self.sampling.seed, index)})
-        if not sentence.symbols:
-            empty = np.zeros((self.synthesizer.codec.spec.num_codebooks, 0), dtype=np.int16)
-            return Piece(sentence.text, (), empty, sampling.seed, problem=sentence.problem)
+    def request(self, sentence: Sentence, index: int) -> Request:
+        """Return the request of the `index`-th sentence of the text."""
+        sampling = self.sampling.model_copy(update={"seed": self.seed(index)})
         context = None
         if index:
             # The prompt is in the history already, and as a prefix it would be there twice.
             sampling = sampling.model_copy(update={"continues_prompt": False})
-            context = rolling_context(self.history, self._frames(self.options.context_seconds))
-        request = Request(sentence.symbols, self.prompt, self.language, sampling, context)
-        return _speak_piece(self.synthesizer, request, sentence.text, self.best_of)
+            context = rolling_context(self.history, self.frames(self.options.context_seconds))
+        return Request(sentence.symbols, self.prompt, self.language, sampling, context)
 
-    def _continue_from(self, piece: Piece) -> None:
+    def finish(self, piece: Piece) -> None:
+        """Let the next sentence continue a piece."""
+        # Codes of a sentence with a problem do not match its text, and the next one would continue the mismatch.
+        if piece.problem is not None:
+            return
         self.history.append(Prompt(piece.codes, piece.symbols))
-        longest = self._frames(self.options.context_seconds)
+        longest = self.frames(self.options.context_seconds)
         while len(self.history) > 1 and sum(prompt.codes.shape[1] for prompt in self.history[1:]) >= longest:
             del self.history[0]  # never part of a context again
         # Without a prompt each sentence would draw a speaker of its own.
         if self.prompt is None:
-            self.prompt = Prompt(piece.codes[:, : self._frames(_VOICE_SECONDS)])
+            self.prompt = Prompt(piece.codes[:, : self.frames(_VOICE_SECONDS)])
 
-    def _render(self, piece: Piece) -> tuple[Codes, Samples]:
-        """Return the codes of a piece after a pause, and their samples.
+    def seed(self, index: int) -> int:
+        """Return the seed of the `index`-th sentence."""
+        return sentence_seed(self.sampling.seed, index)
 
-        The pause is the codes of silence. The codec decodes the end of the earlier speech once more in front of them:
-        a decoder without its history would start each sentence with a click.
-        """
-        if not piece.is_spoken:
-            return piece.codes, np.zeros(0, dtype=np.float32)
-        codec = self.synthesizer.codec
-        overlap = self.overlap if self.overlap is not None else piece.codes[:, :0]
-        codes = piece.codes
-        if self.overlap is not None and (pause := self._frames(self.options.pause_seconds)):
-            (silence,) = codec.encode([np.zeros(pause * codec.spec.hop_length, dtype=np.float32)])
-            codes = np.concatenate([silence, codes], axis=1)
-        history_and_codes = np.concatenate([overlap, codes], axis=1)
-        (samples,) = codec.decode([history_and_codes])
-        self.overlap = history_and_codes[:, -self._frames(_OVERLAP_SECONDS) :]
-        return codes, samples[overlap.shape[1] * codec.spec.hop_length :]
+    def pause(self) -> Codes:
+        """Return the codes [K, T] of the silence between two sentences."""
+        frames = self.frames(self.options.pause_seconds)
+        (silence,) = self.synthesizer.codec.encode(
+            [np.zeros(frames * self.synthesizer.codec.spec.hop_length, dtype=np.float32)]
+        )
+        return silence
 
-    def _frames(self, seconds: float) -> int:
+    def frames(self, seconds: float) -> int:
+        """Return the frames of a duration."""
         return round(seconds * self.synthesizer.codec.spec.frame_rate)
 
 
-def _speak_piece(synthesizer: Synthesizer, request: Request, text: str, best_of: BestOfOptions) -> Piece:
+def _iterate(narrator: Narrator, sentences: Sequence[Sentence], best_of: BestOfOptions) -> Iterator[Passage]:
+    overlap: Codes | None = None  # last codes of the speech so far, None before its first sentence
+    for index, sentence in enumerate(sentences):
+        request = narrator.request(sentence, index)
+        piece = _speak_piece(narrator.synthesizer, request, sentence, best_of)
+        narrator.finish(piece)
+        if not piece.is_spoken:
+            yield Passage(piece, piece.codes, np.zeros(0, dtype=np.float32), index + 1, len(sentences))
+            continue
+        codes = piece.codes if overlap is None else np.concatenate([narrator.pause(), piece.codes], axis=1)
+        samples = _decode_after(narrator.synthesizer.codec, overlap, codes)
+        so_far = codes if overlap is None else np.concatenate([overlap, codes], axis=1)
+        overlap = so_far[:, -narrator.frames(_OVERLAP_SECONDS) :]
+        yield Passage(piece, codes, samples, index + 1, len(sentences))
+
+
+def _decode_after(codec: Codec, overlap: Codes | None, codes: Codes) -> Samples:
+    """Decode codes [K, T]; the codec decodes the end of the earlier speech once more in front of them.
+
+    A decoder without its history would start each sentence with a click.
+    """
+    if overlap is None:
+        return codec.decode([codes])[0]
+    (samples,) = codec.decode([np.concatenate([overlap, codes], axis=1)])
+    return samples[overlap.shape[1] * codec.spec.hop_length :]
+
+
+def _speak_piece(synthesizer: Synthesizer, request: Request, sentence: Sentence, best_of: BestOfOptions) -> Piece:
     candidates = None
     seed = request.options.seed
+    if not sentence.symbols:
+        empty = np.zeros((synthesizer.codec.spec.num_codebooks, 0), dtype=np.int16)
+        return Piece(sentence.text, (), empty, seed, problem=sentence.problem)
     if best_of.count == 1:
         [speech] = synthesizer.speak_many([request])
     else:
-        candidates = speak_best_of(synthesizer, request, text, options=best_of)
+        candidates = speak_best_of(synthesizer, request, sentence.text, options=best_of)
         speech, seed = candidates.best.speech, candidates.best.seed
-    problem = None
-    if not speech.codes.shape[1]:
-        problem = "the model ended it before the first frame"
-    elif not speech.is_complete:
-        problem = f"it was cut after {speech.duration:.1f} s"
-    return Piece(text, request.symbols, speech.codes, seed, candidates, problem)
+    problem = find_problem(speech.codes, speech.duration, is_complete=speech.is_complete)
+    return Piece(sentence.text, request.symbols, speech.codes, seed, candidates, problem)
+
+
+def find_problem(codes: Codes, seconds: float, *, is_complete: bool) -> str | None:
+    """Return what went wrong with the speech of a sentence, None for nothing."""
+    if not codes.shape[1]:
+        return "the model ended it before the first frame"
+    return None if is_complete else f"it was cut after {seconds:.1f} s"

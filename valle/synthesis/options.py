@@ -17,12 +17,18 @@ NUM_SEEDS = 2**64
 LONGEST_PIECE = 2000
 """Characters of a text that are synthesized at a time."""
 
+_SHORTEST_WINDOW = 24
+
 _ONLY_AR = (
     *("min_temperature", "repetition_penalty", "length_penalty", "min_duration_ratio"),
-    *("dry", "mirostat", "repetition_aware", "adaptive", "beam"),
+    *("dry", "mirostat", "repetition_aware", "adaptive", "beam", "refine"),
 )
 _DRAWS = ("mirostat", "repetition_aware", "adaptive", "beam")
 _ONLY_NAR_LEN = ("masked", "duration", "seconds", "duration_scale")
+
+
+Precision = Literal["fp32", "bf16", "fp16"]
+"""Number type of the weights of a model that speaks."""
 
 
 class SynthesisOptions(BaseModel):
@@ -84,6 +90,9 @@ class MaskedOptions(SynthesisOptions):
         description="What settles a frame: the probability of the likeliest or of the drawn code, entropy, or chance.",
     )
     remask: bool = Field(default=False, description="Whether settled frames may be masked again; it tends to stutter.")
+    prefix_seconds: float = Field(
+        default=0.0, ge=0, le=120, description="Seconds at the beginning that are decoded frame by frame instead."
+    )
     anneals_guidance: bool = Field(default=False, description="Increase guidance from round to round.")
 
 
@@ -144,6 +153,9 @@ class SamplingOptions(SynthesisOptions):
     )
     adaptive: AdaptiveOptions = Field(default=AdaptiveOptions(), description="Draws that adapt to uncertainty.")
     beam: BeamOptions = Field(default=BeamOptions(), description="Beam search.")
+    refine: bool = Field(
+        default=False, description="Replace each frame by the likeliest after those before it, once all are decoded."
+    )
     decoding: Literal["ar", "nar-len"] = Field(
         default="ar", description="Codebook 0 frame by frame (ar), or at once by masked decoding (nar-len)."
     )
@@ -254,6 +266,40 @@ class LongFormOptions(SynthesisOptions):
     pause_seconds: float = Field(default=0.0, ge=0, le=60, description="Silence between sentences or lines.")
 
 
+class StreamOptions(SynthesisOptions):
+    """Options of speech that is emitted while its sentence is still decoded.
+
+    Codebooks 1 and up are decoded window by window. Windows grow with the text to half of its frames so far: a short
+    one is early, and a long one costs less. NAR-len and beams know a sentence only when it is whole, so their window is
+    the sentence.
+    """
+
+    window: int = Field(
+        default=96, ge=0, le=10_000, description="Most frames of a window; 0 is the sentence, as without a stream."
+    )
+    first_window: int = Field(
+        default=62,
+        ge=1,
+        le=10_000,
+        description="Frames of the first window; sound is what exceeds the look-ahead of the codec (38 for mini).",
+    )
+    lookahead: int = Field(
+        default=8, ge=0, le=1000, description="Frames after a window whose codebook 0 its other codebooks see."
+    )
+    history: int = Field(
+        default=150, ge=0, le=10_000, description="Frames before a window, earlier sentences included, that it sees."
+    )
+
+    def window_after(self, num_frames: int) -> int | None:
+        """Return the frames of the window after `num_frames` of the text; None for the whole sentence."""
+        if not self.window:
+            return None
+        if not num_frames:
+            return self.first_window
+        return min(self.window, max(_SHORTEST_WINDOW, num_frames // 2))
+
+
+DEFAULT_STREAM = StreamOptions()
 DEFAULT_SAMPLING = SamplingOptions()
 DEFAULT_LONG_FORM = LongFormOptions()
 DEFAULT_BEST_OF = BestOfOptions()

@@ -40,16 +40,18 @@ class SpeechFile:
         return self._num_samples / self._sample_rate
 
     def append(self, samples: Samples, codes: Codes) -> None:
-        """Append samples [N] and codes [K, T]. Raises ConfigurationError when they cannot be written."""
-        if not len(samples):
-            return
+        """Append samples [N] and codes [K, T], either of which may have none.
+
+        Raises ConfigurationError when they cannot be written.
+        """
         try:
-            if self._audio is None:
+            if len(samples) and self._audio is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._audio = _WaveFile(self._growing, self._sample_rate)
-            # Beyond full scale integers would wrap around to clicks.
-            self._audio.append(np.clip(samples, -1, 1))
-            if self._codes_path is not None:
+            if self._audio is not None:
+                # Beyond full scale integers would wrap around to clicks.
+                self._audio.append(np.clip(samples, -1, 1))
+            if self._codes_path is not None and codes.shape[1]:
                 self._codes = self._codes or _CodesFile(self._codes_path, len(codes))
                 self._codes.append(codes)
         except (OSError, soundfile.LibsndfileError) as error:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
+import pyarrow as pa
+
 from valle.data.codebook_schedule import codebook_schedule
-from valle.data.codes_reader import CodesReader
+from valle.data.codes_reader import CodesReader, SpilledGroups
 from valle.data.collate import Collator
 from valle.data.cursor import Cursor
 from valle.data.items import Items, load_items
@@ -15,7 +18,9 @@ from valle.data.selection.training_set import TrainingSet
 from valle.model.batch import Batch
 from valle.model.config import ModelConfig
 from valle.phonemes import PhonemeTable
+from valle.phonemes.pieces import AnyTable, PieceTable
 from valle.prefetch import Prefetcher
+from valle.tasks.registry import TASKS
 from valle.training.options import TrainOptions
 from warehouse.errors import TrainingError
 
@@ -51,18 +56,36 @@ class RunData:
         return Collator(items, self.reader, self.sampler.config)
 
 
-def open_data(training_set: TrainingSet, config: ModelConfig, options: TrainOptions) -> RunData:
-    """Read the items of a training set. Raises TrainingError when there is nothing to train on."""
-    table = PhonemeTable(training_set.card.phoneme_symbols)
+def _open_reader(training_set: TrainingSet, options: TrainOptions) -> CodesReader:
+    spilled = SpilledGroups(training_set.directory / "decoded", int(options.disk_cache_gigabytes * 1e9))
+    return CodesReader(training_set.lake, cache_bytes=options.cache_megabytes << 20, spilled=spilled)
+
+
+def open_data(
+    training_set: TrainingSet, config: ModelConfig, options: TrainOptions, table: AnyTable | None = None
+) -> RunData:
+    """Read the items of a training set, encoded by its own phoneme table unless another is given.
+
+    Raises TrainingError when there is nothing to train on.
+    """
+    encode = partial(_load_items, table or PhonemeTable(training_set.card.phoneme_symbols), config)
     splits = {name: training_set.split(name) for name in ("train", "dev")}
     if splits["train"].num_rows == 0:
         raise TrainingError(
             f"The training set {training_set.card.id} has no utterance in `train`; widen its condition or split policy."
         )
     codebook_schedule(options, config.num_codebooks)  # refuses wrong weights before any work
+    train = encode(splits["train"])
+    for task in TASKS.tasks:
+        if task.ratio(options) > 0 and (lack := task.missing(train)) is not None:
+            raise TrainingError(f"{training_set.card.id} cannot train {task.name}: {lack}.")
     return RunData(
-        train=load_items(splits["train"], table.encode, config.language_id),
-        dev=load_items(splits["dev"], table.encode, config.language_id) if splits["dev"].num_rows else None,
-        reader=CodesReader(training_set.lake, cache_bytes=options.cache_megabytes << 20),
+        train=train,
+        dev=encode(splits["dev"]) if splits["dev"].num_rows else None,
+        reader=_open_reader(training_set, options),
         sampler=SamplerOptions(rows=options, batch_tokens=options.batch_tokens, config=config),
     )
+
+
+def _load_items(table: AnyTable, config: ModelConfig, items: pa.Table) -> Items:
+    return load_items(items, table.encode, config.language_id, joins_symbols=isinstance(table, PieceTable))

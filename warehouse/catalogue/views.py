@@ -79,7 +79,9 @@ def connect(snapshot: Snapshot, *, threads: int | None = None, extent: Extent = 
 def run_query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
     """Return the answer to one SQL query as an Arrow table. Raises CatalogueError with DuckDB's first line."""
     try:
-        return connection.execute(sql, list(parameters)).to_arrow_table()
+        # DuckDB imports pandas to bind parameters, even none; a query without any does not wait for it.
+        answer = connection.execute(sql, list(parameters)) if parameters else connection.execute(sql)
+        return answer.to_arrow_table()
     except duckdb.Error as error:
         raise CatalogueError(f"The query failed: {_first_line(error)}") from error
 
@@ -160,8 +162,12 @@ def _first_line(error: Exception) -> str:
 
 def _snapshot_table(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
     connection.execute("CREATE TABLE snapshot (table_name VARCHAR, version BIGINT, data_files BIGINT)")
-    for table, version in snapshot.versions.items():
-        connection.execute("INSERT INTO snapshot VALUES (?, ?, ?)", [table, version, len(snapshot.data_files[table])])
+    # Names of our tables and numbers, so they are part of the text: to bind parameters DuckDB imports pandas.
+    rows = [
+        f"('{table}', {version}, {len(snapshot.data_files[table])})" for table, version in snapshot.versions.items()
+    ]
+    if rows:
+        connection.execute(f"INSERT INTO snapshot VALUES {', '.join(rows)}")
 
 
 def codebooks_macro(num_codebooks: int) -> str:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from warehouse.errors import LakeError
 from warehouse.files import atomic_write
-from warehouse.lake.block_cache import CachedFile, CachedObject, CachedStore
+from warehouse.lake.block_cache import CachedFile, CachedObject
 
 SCHEME = "s3://"
 _REGION = "us-east-1"
@@ -200,6 +200,8 @@ def delete(location: Location) -> None:
 
 def let_read(connection: duckdb.DuckDBPyConnection) -> None:
     """Let a DuckDB connection read `s3://` through this module; DuckDB's own extension would be a download."""
+    from warehouse.lake.cached_store import CachedStore  # fsspec, which a lake in a folder does not need
+
     connection.register_filesystem(CachedStore(_cached))
 
 

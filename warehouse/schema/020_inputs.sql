@@ -21,9 +21,9 @@ WHERE drop_reason IS NULL;
 
 CREATE VIEW input_transcripts AS
 SELECT t.segment_id AS id, s.recording_id, t.corpus, t.shard, t.fingerprint,
-       '' AS path, 0::BIGINT AS "offset", 0::BIGINT AS size, s.start_sample, s.num_samples, 0::INTEGER AS sample_rate,
+       s.path, s."offset", s.size, s.start_sample, s.num_samples, s.sample_rate,
        s.duration, t.text, t.language, NULL::STRUCT("start" DOUBLE, "end" DOUBLE)[] AS spans,
-       NULL::VARCHAR[] AS span_texts, NULL::INTEGER AS channel
+       NULL::VARCHAR[] AS span_texts, s.channel
 FROM current_transcripts t
-JOIN current_segments s ON s.segment_id = t.segment_id
+JOIN segments_of_recordings s ON s.segment_id = t.segment_id
 WHERE t.drop_reason IS NULL;

@@ -14,7 +14,9 @@ from warehouse.errors import ConfigurationError, LakeError
 from warehouse.lake.data_files import writer_properties
 from warehouse.lake.tables import GENERATION, Lake, one_line
 from warehouse.rows import (
+    AlignmentRow,
     CodesRow,
+    MixtureRow,
     PhonemeRow,
     QualityRow,
     RecordingRow,
@@ -29,10 +31,12 @@ from warehouse.upkeep.journal import forget_unfinished
 TABLE_OF_STAGE = {
     "segment": SegmentRow.table,
     "transcribe": TranscriptRow.table,
+    "align": AlignmentRow.table,
     "phonemize": PhonemeRow.table,
     "quality": QualityRow.table,
     "speakers": SpeakerRow.table,
     "quantize": CodesRow.table,
+    "mix": MixtureRow.table,
 }
 
 

@@ -16,7 +16,7 @@ from valle.backends.asr import (
     open_transcriber,
     transcriber_revision,
 )
-from valle.stages.plausibility import disagreement
+from valle.stages.rules.plausibility import disagreement
 from warehouse.errors import DependencyError
 
 

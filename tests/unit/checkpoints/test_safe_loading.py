@@ -35,10 +35,18 @@ def test_the_check_finds_unsafe_calls(code):
     assert list(unsafe_calls(ast.parse(code)))
 
 
+ARRAYS_ONLY = "manifests/codes/arrays_only.py"
+"""The unpickler that resolves nothing but arrays; tests/unit/manifests/test_codes.py holds it to that."""
+WRITES_PICKLES = "manifests/codes/containers.py"
+"""The writer of containers that another project reads: it saves and never loads."""
+
+
 def test_no_source_file_reads_a_pickle():
     found = {
         str(path.relative_to(ROOT)): calls
         for path in SOURCES
         if (calls := list(unsafe_calls(ast.parse(path.read_text()))))
     }
+    assert found.pop(ARRAYS_ONLY) == ["import of pickle"]
+    assert found.pop(WRITES_PICKLES) == ["np.save with allow_pickle"]
     assert found == {}

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from flows.parameters import DemoParameters, PrepareParameters, TrainParameters
+from tests.pipeline.road import write_folder
 from tests.unit.cli.parsing import parse_options
 from valle.cli import main
 from valle.cli.app import build_app, command_names
@@ -141,6 +142,38 @@ def test_a_file_that_holds_no_options_is_one_sentence(tmp_path, capsys, content,
 def test_help_imports_neither_torch_nor_prefect(tokens):
     code = f"import sys, valle.cli; valle.cli.main({tokens}); print(sorted({{'torch', 'prefect'}} & set(sys.modules)))"
     assert run_python(code).splitlines()[-1] == "[]"
+
+
+HEAVY = {
+    "torch",
+    "prefect",
+    "lhotse",
+    "transformers",
+    "matplotlib",
+    "gradio",
+    "fastapi",
+    "onnxruntime",
+    "faster_whisper",
+}
+
+
+def test_a_query_imports_nothing_that_takes_seconds(tmp_path):
+    query = ["sql", "select 1", "--data", str(tmp_path)]
+    loaded = run_python(f"import sys, valle.cli; valle.cli.main({query}); print(sorted({HEAVY} & set(sys.modules)))")
+    assert loaded.splitlines()[-1] == "[]"
+
+
+def test_a_flow_of_a_command_starts_no_server_and_leaves_its_report(tmp_path):
+    clips = write_folder(tmp_path / "clips", 1)
+    corpus = ["--corpus.kind", "folder", "--corpus.root", str(clips), "--corpus.name", "clips"]
+    flow = ["data", "ingest", *corpus, "--corpus.options.language", "en", "--data", str(tmp_path / "data")]
+    home = tmp_path / "prefect"
+    code = f"import sys, valle.cli; print(valle.cli.main({flow}), 'prefect.server' in sys.modules)"
+    told = run_python(code, PREFECT_HOME=str(home), HOME=str(tmp_path))
+    assert told.splitlines()[-1] == "0 False"
+    assert not list(home.glob("*.db"))
+    report = (tmp_path / "data" / "reports" / "ingest-clips.md").read_text(encoding="utf-8")
+    assert "| ingest | 1 | 1 | 1 |" in report
 
 
 def test_the_help_of_speak_needs_no_audio_library():

@@ -241,3 +241,26 @@ def test_progress_is_shown_between_sentences(speak, monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert "sentence 1 of 3, 1.0 s of speech" in shown
     assert "sentence 2 of 3, 2.0 s of speech" in shown
+
+
+def test_a_stream_in_a_pipe_is_the_speech_of_the_growing_file(speak, checkpoint, monkeypatch, tmp_path):
+    codes = tmp_path / "codes.npy"
+    endless = ("--sampling.suppressed-codes", "1024")
+    whole = ("--stream", "--streaming.window", "0")
+    assert speak("One two. Three.", *whole, *endless, "--codes", str(codes)) == 0
+    streamed = soundfile.read(speak.out)[0]
+    assert np.load(codes).shape == (8, len(streamed) // 320)
+    [decoded] = open_codec("mini").decode([np.load(codes)])
+    np.testing.assert_allclose(streamed, decoded, atol=1e-3)
+    pipe = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe))
+    piped = ["--checkpoint", str(checkpoint), "--sampling.max-seconds", "1", "--out", "-"]
+    assert run_command(build_app().meta, ["speak", "One two. Three.", *whole, *endless, *piped]) == 0
+    np.testing.assert_allclose(soundfile.read(io.BytesIO(pipe.getvalue()))[0], streamed, atol=1e-4)
+
+
+def test_a_stream_that_makes_no_sense_is_refused(speak):
+    with pytest.raises(ConfigurationError, match="whole sentences"):
+        speak("One.", "--stream", "--best-of.count", "2")
+    with pytest.raises(ConfigurationError, match="--out - needs --stream"):
+        run_command(build_app().meta, ["speak", "One.", "--out", "-"])

@@ -191,7 +191,7 @@ def test_the_loss_counts_per_level_and_sums_the_cross_entropy():
 def test_code_tables_sum_the_first_codebooks_of_each_frame():
     tables = CodeTables(5, 7, 4)
     codes, counts = torch.randint(0, 7, (6, 3)), torch.tensor([1, 2, 3, 3, 1, 2])
-    vectors = tables(codes, counts, first_table=2)
+    vectors = tables(codes, counts, torch.arange(3) + 2)
     for frame, (row, count) in enumerate(zip(codes, counts, strict=True)):
         expected = sum(tables.weight[(2 + k) * 7 + int(row[k])] for k in range(int(count)))
         torch.testing.assert_close(vectors[frame], expected)

@@ -12,9 +12,11 @@ from warehouse.catalogue.views import codebooks_macro
 from warehouse.lake.arrow import schema_of, to_table
 from warehouse.rows import (
     TABLES,
+    AlignmentRow,
     CheckpointRow,
     CodesRow,
     ConfigurationRow,
+    MixtureRow,
     PhonemeRow,
     QualityRow,
     RecordingRow,
@@ -24,10 +26,11 @@ from warehouse.rows import (
     SpeakerRow,
     TrainingItemRow,
     TranscriptRow,
+    Word,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-STAGES = ("segment", "transcribe", "phonemize", "quality", "speakers", "quantize")
+STAGES = ("segment", "transcribe", "align", "phonemize", "quality", "speakers", "quantize", "mix")
 
 # name, corpus, speaker, language, licence, seconds, drop_reason of the recording, drop_reason of its transcript
 RECORDINGS = (
@@ -119,6 +122,19 @@ def stage_rows(name, corpus, language, seconds, transcript_reason):
         drop_detail=transcript_reason and "0.9 above 0.6",
     )
     if transcript_reason is None:
+        # Four words of half a second each, with a pause of 0.3 s before the third.
+        yield AlignmentRow(
+            **common,
+            **kept,
+            fingerprint=chained("align", transcript),
+            model="tiny",
+            words=[
+                Word(word=word, start=start, end=start + 0.5, confidence=0.5 + start / 8)
+                for word, start in (("Text", 0.0), ("of", 0.5), (f"{name},", 1.3), ("text", 1.8))
+            ],
+            num_words=4,
+            confidence=0.5,
+        )
         yield PhonemeRow(
             **common,
             **kept,
@@ -148,6 +164,22 @@ def stage_rows(name, corpus, language, seconds, transcript_reason):
     yield SpeakerRow(
         **common, **kept, fingerprint=chained("speakers", segment), model="resemblyzer", embedding=[1.0, 0.0]
     )
+    if name == "a1":
+        yield MixtureRow(
+            **common,
+            **kept,
+            fingerprint=chained("mix", segment),
+            kind="noise",
+            interferer="n1",
+            interferer_licence="CC0-1.0",
+            interferer_start=0.5,
+            snr=7.5,
+            factor=None,
+            codec="mini",
+            num_frames=1,
+            num_codebooks=2,
+            codes=[[1], [2]],
+        )
     # Codebook 0 is used evenly over four entries, codebook 1 always with the same one, the others with two.
     yield CodesRow(
         **common,

@@ -115,6 +115,27 @@ def test_asr_confidence_is_a_probability(ask):
     assert only(ask("asr_confidence"), corpus="alpha")["no_speech_share"] == 0.25
 
 
+def test_speaking_rate_counts_words_and_the_pauses_between_them(ask):
+    beta = only(ask("speaking_rate"), corpus="beta")
+    assert (beta["utterances"], beta["words"]) == (2, 8)
+    assert (beta["words_per_second"], beta["words_per_spoken_second"]) == (1.74, 2.0)
+    assert (beta["median_pause"], beta["longest_pause"], beta["pauses_per_minute"]) == (0.3, 0.3, 26.1)
+
+
+def test_mixtures_name_the_licences_of_both_sides(ask):
+    (row,) = ask("mixtures").to_pylist()
+    assert (row["corpus"], row["kind"], row["speech_licence"], row["interferer_licence"]) == (
+        *("alpha", "noise", "CC-BY-4.0", "CC0-1.0"),
+    )
+    assert (row["mixtures"], row["mean_snr"], row["interferers"]) == (1, 7.5, 1)
+
+
+def test_words_are_counted_without_case_and_punctuation(ask):
+    rows = ask("word_frequencies").to_pylist()
+    assert (rows[0]["spoken"], rows[0]["times"], rows[0]["mean_seconds"]) == ("text", 10, 0.5)
+    assert {row["spoken"] for row in rows} >= {"of", "a1", "b2"}
+
+
 def test_given_text_disagreement_names_the_worst_segment(ask):
     beta = only(ask("given_text_disagreement"), corpus="beta")
     assert (beta["worst_segment"], beta["above_half_share"], beta["mean"]) == ("b2:0", 0.5, 0.5)

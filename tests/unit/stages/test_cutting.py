@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from valle.stages.cutting import FORCED, PAUSE, CuttingRules, _split, cut
+from valle.stages.rules.cutting import FORCED, PAUSE, CuttingRules, _split, cut
 from warehouse.rows import Span
 
 RULES = CuttingRules(min_duration=1.0, max_duration=20.0, max_pause=1.0, margin=0.1)

@@ -2,7 +2,7 @@ import pytest
 
 from valle.backends.asr import Transcription, compression_ratio
 from valle.phonemes import open_phonemizer
-from valle.stages.plausibility import (
+from valle.stages.rules.plausibility import (
     ConfidenceRules,
     disagreement,
     given_fault,

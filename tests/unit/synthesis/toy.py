@@ -4,8 +4,10 @@ import numpy as np
 import torch
 
 from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, SYMBOLS
+from valle.backends.alignment import TimedWord, words_of
 from valle.backends.asr import SAMPLE_RATE, Transcription
 from valle.checkpoints.checkpoint import CheckpointCard
+from valle.codec.streaming import WindowStream
 from valle.data.cursor import Cursor
 from valle.model.config import preset
 from valle.model.valle import ValleModel
@@ -23,6 +25,9 @@ class ToyCodec:
     def decode(self, codes):
         return [np.repeat(block[0].astype(np.float32) / 32, SPEC.hop_length) for block in codes]
 
+    def stream(self):
+        return WindowStream(lambda codes: self.decode([codes])[0], hop_length=SPEC.hop_length, context=2)
+
 
 class ToyPhonemizer:
     """Letters are phonemes; nothing else is."""
@@ -38,6 +43,14 @@ class ToyTranscriber:
 
     def transcribe(self, waveforms, language=None, *, careful=False):
         return [Transcription(self._text(wave), "en", None, 0.0, 0.0, 1.0) for wave in waveforms]
+
+    def align(self, waveforms, texts, language):
+        """Words of equal length, without pauses."""
+        return [
+            [TimedWord(word, i * length, (i + 1) * length, 1.0) for i, word in enumerate(words_of(text))]
+            for wave, text in zip(waveforms, texts, strict=True)
+            for length in [len(wave) / SAMPLE_RATE / max(1, len(words_of(text)))]
+        ]
 
     def _text(self, wave):
         hop = SPEC.hop_length * SAMPLE_RATE // SPEC.sample_rate

@@ -12,8 +12,9 @@ from valle.audio import Samples
 from valle.codec.base import Codec, CodecSpec, CodecStream, Codes
 from valle.codec.batches import batch_groups
 from valle.codec.mini.network import MiniNetwork
+from valle.codec.mini.revision import EMBEDDED, mini_revision
 from valle.codec.mini.streaming import MiniStream
-from valle.codec.mini.weights_file import EMBEDDED, read_header, read_network
+from valle.codec.mini.weights_file import read_network
 
 NAME = "mini"
 
@@ -86,9 +87,4 @@ class MiniCodec:
 
 def open_mini(path: Path = EMBEDDED, *, device: str = "cpu") -> Codec:
     """Open the codec of a weights file. Raises DependencyError when the file is missing or damaged."""
-    return MiniCodec(read_network(path), revision=read_header(path).revision, device=device)
-
-
-def mini_revision(path: Path = EMBEDDED) -> str:
-    """Return the revision of the codes, read from the header of a weights file."""
-    return read_header(path).revision
+    return MiniCodec(read_network(path), revision=mini_revision(path), device=device)

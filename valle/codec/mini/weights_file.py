@@ -16,11 +16,11 @@ from torch import Tensor
 
 from valle.codec.mini.network import MiniConfig, MiniNetwork
 from valle.codec.mini.quantizer import NUM_BEAMS
+from valle.codec.mini.revision import EMBEDDED as EMBEDDED
+from valle.codec.mini.revision import unusable
 from valle.tensors import write_tensors
-from warehouse.errors import DependencyError
 from warehouse.files import atomic_write
 
-EMBEDDED = Path(__file__).with_name("weights") / "mini.safetensors"
 ENCODING_PARTS = ("transform.", "quantizer.")
 
 Figure = int | float | str
@@ -115,7 +115,7 @@ def read_header(path: Path) -> WeightsHeader:
         with safe_open(path, framework="pt") as weights:
             return WeightsHeader.from_metadata(weights.metadata() or {})
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise _unusable(path) from error
+        raise unusable(path) from error
 
 
 def read_network(path: Path) -> MiniNetwork:
@@ -126,12 +126,5 @@ def read_network(path: Path) -> MiniNetwork:
             for name, tensor in _learned_tensors(network).items():
                 tensor.copy_(weights.get_tensor(name))
     except SafetensorError as error:  # A tensor is missing: the file is of another version of the network.
-        raise _unusable(path) from error
+        raise unusable(path) from error
     return network.eval()
-
-
-def _unusable(path: Path) -> DependencyError:
-    return DependencyError(
-        f"The codec weights {path} are missing, damaged or of another version; reinstall the package with "
-        "`pip install --force-reinstall --no-deps .`"
-    )

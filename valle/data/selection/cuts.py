@@ -14,15 +14,16 @@ from valle.codec.base import CodecSpec
 from valle.data.selection.training_set import SPLITS
 from warehouse.lake.arrow import from_table
 from warehouse.lake.store import Location
-from warehouse.rows import TrainingItemRow
+from warehouse.rows import TrainingItemRow, Word
 
 _BATCH = 10_000
 _FACTS = """
-SELECT i.*, r.path, r.sample_rate, r.num_samples, r.num_channels, r.channel, r."offset",
+SELECT i.*, a.words, r.path, r.sample_rate, r.num_samples, r.num_channels, r.channel, r."offset",
        CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start
 FROM items i
 JOIN current_segments s ON s.segment_id = i.segment_id
 JOIN current_recordings r ON r.recording_id = i.recording_id
+LEFT JOIN current_alignments a ON a.segment_id = i.segment_id AND a.drop_reason IS NULL
 ORDER BY i.segment_id
 """
 
@@ -64,5 +65,7 @@ def _cuts(reader: Any, lake: Location, codec: CodecSpec) -> Iterator[MonoCut]:
                     path=str(lake / item.codes_part),
                     num_codebooks=codec.num_codebooks,
                     frame_rate=codec.frame_rate,
+                    codec=codec.label,
                 ),
+                [Word(**word) for word in facts["words"] or ()],
             )

@@ -19,7 +19,7 @@ SHORTEST, LONGEST = 0.4, 2.5
 def average_frames(model: ValleModel, condition: Condition) -> float:
     """Return the average number of frames of a text with as many symbols."""
     # `<bos>` and `<eos>` are not spoken.
-    return max(1, len(condition.symbol_ids) - 2) * model.config.text_stride
+    return max(1, len(condition.symbol_ids) - 2) * model.config.average_symbol
 
 
 def num_frames(model: ValleModel, condition: Condition, predicted: int | None) -> int:

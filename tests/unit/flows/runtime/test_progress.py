@@ -16,7 +16,8 @@ _LOGGER = logging.getLogger("tests.progress")
 @pytest.fixture
 def records(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
     """Capture the log of a run."""
-    monkeypatch.setattr("flows.runtime.progress.get_run_logger", lambda: _LOGGER)
+    monkeypatch.setattr("flows.runtime.progress.run_logger", lambda: _LOGGER)
+    monkeypatch.setattr("flows.runtime.progress.is_on_server", lambda: True)
     caplog.set_level(logging.INFO, _LOGGER.name)
     return caplog
 

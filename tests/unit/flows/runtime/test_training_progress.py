@@ -20,7 +20,7 @@ def line(step: int) -> str:
 
 @pytest.fixture
 def reported(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr("flows.runtime.progress.get_run_logger", lambda: _LOGGER)
+    monkeypatch.setattr("flows.runtime.progress.run_logger", lambda: _LOGGER)
     caplog.set_level(logging.INFO, _LOGGER.name)
     return caplog
 

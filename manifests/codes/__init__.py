@@ -1,0 +1,1 @@
+"""Files of codes of other projects, read without running anything that they contain."""

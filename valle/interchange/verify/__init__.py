@@ -1,0 +1,1 @@
+"""Verification of imported weights against numbers that the original program computed."""

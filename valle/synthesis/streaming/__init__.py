@@ -1,0 +1,1 @@
+"""Speech that is emitted while it is synthesized."""
