@@ -131,7 +131,7 @@ def read_blocks(location: AudioLocation, sample_rate: int, *, block_seconds: flo
         for block in _decode(decoder, location, left, block_seconds):
             left -= len(block)
             _measure_peak(block, location)
-            samples = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
+            samples = _mix(block)
             if stream is not None:
                 samples = stream.resample_chunk(samples, last=left == 0)
             yield _bounded(samples, location)
