@@ -20,6 +20,7 @@ from valle.evaluation.options import EvaluationOptions
 from valle.stages.align import Align
 from valle.stages.base import Stage
 from valle.stages.given_codes import GivenCodes, GivenPhonemes, GivenText
+from valle.stages.mix import Mix
 from valle.stages.phonemize import Phonemize
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
@@ -99,11 +100,14 @@ class Stages(Parameters):
     """Speaker embeddings."""
     quantize: Quantize = Quantize()
     """Encoding of segments with a codec."""
+    mix: Mix | None = None
+    """Mixtures with noise, rooms, second speakers and other voices, for the tasks that are trained on them; off."""
 
     def in_order(self) -> tuple[Stage, ...]:
         """Return the stages in the order of the pipeline."""
         aligned = () if self.align is None else (self.align,)
-        return (self.segment, self.transcribe, *aligned, self.phonemize, self.quality, self.speakers, self.quantize)
+        before = (self.segment, self.transcribe, *aligned, self.phonemize, self.quality, self.speakers, self.quantize)
+        return before if self.mix is None else (*before, self.mix)
 
 
 class IngestParameters(Located):
@@ -221,6 +225,13 @@ class QuantizeParameters(StageParameters):
     """Encode segments with a codec."""
 
     options: Quantize = Quantize()
+    """Options of the stage."""
+
+
+class MixParameters(StageParameters):
+    """Mix segments with noise, rooms, second speakers and other voices."""
+
+    options: Mix = Mix()
     """Options of the stage."""
 
 

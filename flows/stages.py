@@ -8,6 +8,7 @@ from prefect.task_runners import TaskRunner
 
 from flows.parameters import (
     AlignParameters,
+    MixParameters,
     PhonemizeParameters,
     QualityParameters,
     QuantizeParameters,
@@ -116,4 +117,10 @@ def speakers(parameters: SpeakersParameters) -> list[ShardReport]:
 @flow(name="quantize", flow_run_name="quantize {parameters.corpus}")
 def quantize(parameters: QuantizeParameters) -> list[ShardReport]:
     """Encode segments with a codec."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
+
+
+@flow(name="mix", flow_run_name="mix {parameters.corpus}")
+def mix(parameters: MixParameters) -> list[ShardReport]:
+    """Mix segments with noise, rooms, second speakers and other voices."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)

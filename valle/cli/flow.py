@@ -20,6 +20,7 @@ from flows.parameters import (
     DemoParameters,
     IngestParameters,
     Located,
+    MixParameters,
     PhonemizeParameters,
     PrepareParameters,
     QualityParameters,
@@ -79,6 +80,11 @@ def speakers(*, options: Annotated[SpeakersParameters, FIELDS]) -> int:
 def quantize(*, options: Annotated[QuantizeParameters, FIELDS]) -> int:
     """Encode segments as codes."""
     return run_flow("flows.stages:quantize", options)
+
+
+def mix(*, options: Annotated[MixParameters, FIELDS]) -> int:
+    """Mix segments with noise, rooms, second speakers and other voices."""
+    return run_flow("flows.stages:mix", options)
 
 
 def select(*, options: Annotated[SelectParameters, FIELDS]) -> int:

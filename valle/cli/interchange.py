@@ -1,4 +1,4 @@
-"""Exchange with other projects: the commands of `valle import`."""
+"""Exchange with other projects and versions: the commands of `valle import`, and `valle migrate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict
 
 from valle.cli.arguments import FIELDS, say
+from warehouse.errors import ConfigurationError
 
 
 class ImportWeightsOptions(BaseModel):
@@ -108,3 +109,63 @@ def verify(
     for line in lines_of(report):
         say(line)
     return 0 if report.is_within_tolerance else 1
+
+
+def migrate(
+    *paths: Annotated[Path, Parameter(help="Checkpoints, runs, data roots or lakes.")],
+) -> int:
+    """Convert checkpoints and lakes of the previous format in place; what is current already stays as it is."""
+    if not paths:
+        raise ConfigurationError("Name the checkpoints, runs, data roots or lakes to convert.")
+    for path in paths:
+        say(f"{path}: {_migrate(path)}")
+    return 0
+
+
+def _migrate(path: Path) -> str:
+    from valle.checkpoints.migration import migrate_checkpoint
+    from valle.checkpoints.runs import CARD, list_checkpoints
+    from warehouse.lake.tables import Lake
+    from warehouse.upkeep.migrate import migrate_lake
+
+    if (path / CARD).is_file():
+        return "converted" if migrate_checkpoint(path) else "current already"
+    if checkpoints := list_checkpoints(path):
+        converted = sum(migrate_checkpoint(checkpoint) for checkpoint in checkpoints)
+        return f"{converted} of {len(checkpoints)} checkpoints converted"
+    lake = next((folder for folder in (path / "lake", path) if any(folder.glob("*/_delta_log"))), None)
+    if lake is None:
+        raise ConfigurationError(f"{path} is no checkpoint, run, data root or lake.")
+    count = migrate_lake(Lake(lake))
+    return f"{count} data files of codes written again" if count else "current already"
+
+
+class ImportConfigOptions(BaseModel):
+    """Options of `valle import config`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    out: Path = Path("train.yaml")
+    """New file with the options of `valle train`."""
+
+
+def import_config(
+    file: Annotated[Path, Parameter(help="Their config.yaml.")],
+    /,
+    *,
+    options: Annotated[ImportConfigOptions, FIELDS] = ImportConfigOptions(),
+) -> int:
+    """Print their keys, ours, and what has no counterpart, and write the options of `valle train`."""
+    from valle.interchange.config import read_config, write_options
+
+    if options.out.exists():
+        raise ConfigurationError(f"{options.out} exists; choose another name by --out.")
+    lines = read_config(file)
+    for line in lines:
+        ours = ", ".join(f"{name} = {value}" for name, value in line.ours.items())
+        say(f"{line.key} = {line.value}: {ours or 'no counterpart'}")
+    elsewhere = write_options(lines, options.out)
+    say(f"{options.out}: options of `valle train --config {options.out}`.")
+    for line in elsewhere:
+        say(f"For `valle prepare` and `valle select`: {line}")
+    return 0

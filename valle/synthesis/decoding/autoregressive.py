@@ -87,7 +87,8 @@ class _CachedRows:
         # In one batch with the conditional rows: two forwards of half the size cost more.
         if self._is_guided:
             conditions += [condition.without_text() for condition in conditions]
-        batch = speech_batch(model, Mode.AR, [condition.row(0, condition.prefix[:1]) for condition in conditions])
+        given = [condition.row(0, condition.first_prefix) for condition in conditions]
+        batch = speech_batch(model, conditions[0].task, Mode.AR, given)
         self._cache = model.new_cache(batch.positions.shape[1] + _INITIAL_FRAMES)
         self._hidden = model.read(batch, self._cache)[:, None]  # of the groups that were fed, [cached rows, n, width]
         self._fed = torch.ones(len(self._hidden), dtype=torch.long, device=self._hidden.device)
@@ -272,8 +273,8 @@ def _activate(model: ValleModel, condition: Condition, options: SamplingOptions)
         options=options,
         state=start(options),
         generator=seeded_generator(options.seed),
-        frames=condition.prefix[0].tolist(),
-        num_prefix=condition.num_prefix,
+        frames=condition.first_prefix[0].tolist(),
+        num_prefix=condition.first_prefix.shape[1],
         min_frames=_min_frames(model, condition, options),
         max_frames=_max_frames(model, options),
     )
@@ -285,9 +286,9 @@ def _search(model: ValleModel, utterance: Utterance) -> Decoded:
     if model.config.group > 1:
         raise ConfigurationError("Beam search needs a model that predicts one frame a step; set beam.width to 0.")
     condition, options = utterance.condition, utterance.options
-    stop, num_prefix = model.config.stop, condition.num_prefix
+    stop, num_prefix = model.config.stop, condition.first_prefix.shape[1]
     min_frames = _min_frames(model, condition, options)
-    beams = beam.start_beams(torch.from_numpy(condition.prefix[0].astype(np.int64)), options.beam)
+    beams = beam.start_beams(torch.from_numpy(condition.first_prefix[0].astype(np.int64)), options.beam)
     rows = _CachedRows(model, [utterance])
     while True:
         logits = rows.logits[:, 0, 0].cpu()

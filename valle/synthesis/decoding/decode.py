@@ -45,7 +45,13 @@ def _decode_group(
             lambda is_refined, pairs: _refined(model, pairs) if is_refined else [decoded for _, decoded in pairs],
         )
     spans = [
-        Span(utterance, utterance.condition.prefix, decoded.codes, rest_generator(utterance))
+        Span(
+            utterance,
+            utterance.condition.prefix,
+            decoded.codes,
+            rest_generator(utterance),
+            after=utterance.condition.given_end,
+        )
         for utterance, decoded in zip(utterances, first, strict=True)
     ]
     return [
