@@ -37,7 +37,7 @@ _PANELS: Mapping[str, _Commands] = {
     },
     "Data and questions": {
         "sql": ("warehouse:sql", "Query the catalogue."),
-        "plot": ("plot:plot", "Plot metrics of several training runs."),
+        "plot": ("warehouse:plot", "Plot metrics of several training runs."),
         "stats": ("warehouse:stats", "Write tables and plots of everything in the catalogue."),
     },
     "Local server": {

@@ -25,7 +25,7 @@ _INITIAL_FRAMES = 128
 
 
 _Lane = tuple[bool, tuple[tuple[str, float], ...]]
-"""Whether utterances are guided, and their adapters with strengths."""
+"""Guided or not, and adapters with their strengths: what utterances of one batch have in common."""
 
 
 @dataclass(slots=True, eq=False)
