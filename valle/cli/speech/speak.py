@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -54,6 +55,8 @@ class SpeakOptions(BaseModel):
     """File for the codes, too: .npy, int16 [codebooks, frames]."""
     language: str = "en"
     """ISO 639-1 code."""
+    lexicon: Path | None = None
+    """Pronunciations, a word, a tab and its IPA per line; by default `lexicon.tsv` of the data root, if it exists."""
     run: str | None = None
     """Name of a training run, whose newest checkpoint speaks. By default the embedded checkpoint, or a run with a
     better measured word error rate on the same sentences."""
@@ -105,11 +108,15 @@ def speak(
     text = _read_text(text, options)
     checkpoint = _find_checkpoint(options)
     from valle.backends.registry import Backends
+    from valle.data_root import open_data_root
     from valle.synthesis.synthesizer import Synthesizer
+    from valle.text.lexicon import find_lexicon
 
     synthesizer = Synthesizer.load(
         checkpoint, Backends(device=options.device), read_adapters(options.lora), options.precision
     )
+    lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
+    synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
     prompt = _read_prompt(options, synthesizer)
     sampling = (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
     return _write(_speak(synthesizer, text, prompt, sampling, options), options, synthesizer.codec.spec.sample_rate)
