@@ -38,7 +38,7 @@ class Watched:
     def __enter__(self):
         compute = self._model._hidden
 
-        def record(batch, cache):
+        def record(batch, cache=None):
             self.batches.append(batch)
             return compute(batch, cache)
 
