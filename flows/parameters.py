@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from manifests import CorpusKind, CorpusOptions
 from manifests.corpora.vall_e import CODES_KINDS
-from valle.codec.specs import ENCODEC
+from valle.codec.catalogue import ENCODEC
 from valle.data.selection.select import Selection
 from valle.data_root import DataRoot, open_data_root
 from valle.evaluation.options import EvaluationOptions

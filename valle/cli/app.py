@@ -20,7 +20,7 @@ _PANELS: Mapping[str, _Commands] = {
         "train": ("flow:train", "Train a model on a training set."),
         "sweep": ("flow:sweep", "Train variants of a run on the same rows and compare them."),
         "evaluate": ("evaluate:app", "Measure WER and SIM-O of a checkpoint, a folder or a command."),
-        "speak": ("speak:speak", "Synthesize a text in the voice of a prompt."),
+        "speak": ("speech.speak:speak", "Synthesize a text in the voice of a prompt."),
         "demo": ("flow:demo", "Run the whole pipeline on the demo corpus."),
     },
     "Recorded speech": {
@@ -31,6 +31,9 @@ _PANELS: Mapping[str, _Commands] = {
         "extract": ("tasks.transform:extract", "Extract one speaker from a recording of two."),
         "transcribe-speech": ("tasks.tokens:transcribe_speech", "Print the phonemes of recorded speech."),
         "phonemize-text": ("tasks.tokens:phonemize_text", "Print the phonemes of a text."),
+    },
+    "Speech for others": {
+        "serve": ("speech.serve:serve", "Serve speech by the interface of OpenAI's speech endpoint."),
     },
     "Data and questions": {
         "sql": ("warehouse:sql", "Query the catalogue."),
@@ -44,10 +47,18 @@ _PANELS: Mapping[str, _Commands] = {
     },
     "Checkpoints": {
         "export": ("checkpoints:export", "Write a checkpoint to publish: weights in half precision."),
+        "migrate": ("interchange:migrate", "Convert checkpoints and lakes of the previous format."),
         "adapt-codec": ("checkpoints:adapt_codec", "Move a checkpoint to the codes of another codec."),
     },
 }
 _GROUPS: Mapping[str, tuple[str, _Commands]] = {
+    "watermark": (
+        "Find or add the mark of synthetic speech.",
+        {
+            "detect": ("speech.watermark:detect", "Report whether audio files are marked as synthetic."),
+            "add": ("speech.watermark:add", "Write an audio file with the mark."),
+        },
+    ),
     "data": (
         "Run the stages of the pipeline one by one.",
         {
@@ -77,6 +88,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
         "Bring weights and configuration of e-c-k-e-r/vall-e.",
         {
             "weights": ("interchange:import_weights", "Make a run of a file of weights."),
+            "config": ("interchange:import_config", "Turn a config.yaml into options of ours."),
             "verify": ("interchange:verify", "Compare weights with what the original program computes."),
         },
     ),

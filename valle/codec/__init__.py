@@ -1,6 +1,6 @@
 """Codecs by name: `mini` is embedded, the weights of the others are fetched on first use."""
 
-from valle.codec.base import Codec
+from valle.codec.base import Codec, CodecSpec
 from valle.codec.catalogue import CodecEntry, all_codecs
 from warehouse.errors import ConfigurationError, DependencyError
 
@@ -23,6 +23,24 @@ def open_codec(name: str, device: str = "cpu") -> Codec:
 def codec_revision(name: str) -> str:
     """Return `name@hash` of the weights that define the codes, without loading them; errors as `open_codec`."""
     return f"{name}@{_entry(name).revision()}"
+
+
+def codec_spec(name: str) -> CodecSpec:
+    """Return the numbers of a codec without opening it; errors as `codec_revision`."""
+    entry = _entry(name)
+    return entry.spec(entry.revision())
+
+
+def spec_of_given_codes(name: str) -> CodecSpec:
+    """Return the numbers of the codec of codes that were computed elsewhere.
+
+    They need no weights here: without a known revision it is `given`. Raises ConfigurationError for an unknown name.
+    """
+    entry = _entry(name)
+    try:
+        return entry.spec(entry.revision())
+    except DependencyError:
+        return entry.spec("given")
 
 
 def codec_sample_rate(name: str) -> int:

@@ -133,9 +133,10 @@ class ComputeOptions(BaseModel):
     gradient_checkpointing: bool = Field(
         default=False, description="Recompute activations instead of storing them: less memory, more arithmetic."
     )
-    attention: Literal["sdpa", "matmul", "flex"] = Field(
+    attention: Literal["sdpa", "matmul", "flex", "flash", "efficient", "cudnn", "math"] = Field(
         default="sdpa",
-        description="Kernel of attention: sdpa, matmul for bf16 on CPUs, or flex for long batches on GPUs.",
+        description="Kernel of attention: sdpa, matmul for bf16 on CPUs, flex for long batches on GPUs, or one of the "
+        "kernels that sdpa chooses from.",
     )
     compile: bool = Field(
         default=False, description="Compile the trunk with torch.compile: minutes first, then faster steps on GPUs."

@@ -10,7 +10,7 @@ from tests.unit.synthesis.toy import ToyBackends
 from tests.unit.training.toy import make_toy_set
 from valle.checkpoints.adapters import attach_adapter, hash_weights, read_adapter, write_adapter
 from valle.checkpoints.checkpoint import load_model, read_weights
-from valle.cli.speak import read_adapters
+from valle.cli.speech.speak import read_adapters
 from valle.model.adapters.lora import LoraAdapter, merge_adapter
 from valle.model.adapters.options import LoraOptions
 from valle.synthesis.options import SamplingOptions

@@ -70,20 +70,15 @@ def check_suffixes(out: Path | None, codes: Path | None) -> None:
 
 
 def find_checkpoint(options: CheckpointChoice) -> Path:
-    """Return the directory of the checkpoint that the options name, or of the default one."""
-    if options.checkpoint is not None:
-        return options.checkpoint
-    from valle.checkpoints.runs import newest_checkpoint
-    from valle.data_root import open_data_root
-    from valle.synthesis.default_checkpoint import choose_checkpoint
+    """Return the directory of the checkpoint that the options name, or of the default one, whose reason is printed."""
+    from valle.synthesis import default_checkpoint
 
-    data_root = open_data_root(options.data)
-    if options.run is not None:
-        return newest_checkpoint(data_root.runs, options.run)
-    # On standard error: standard output has the file and scores only.
-    default = choose_checkpoint(data_root)
-    sys.stderr.write(f"valle: {default.reason}\n")
-    return default.directory
+    directory, reason = default_checkpoint.find_checkpoint(
+        data=options.data, run=options.run, checkpoint=options.checkpoint
+    )
+    if reason is not None:  # on standard error: standard output has the file and scores only
+        sys.stderr.write(f"valle: {reason}\n")
+    return directory
 
 
 def open_synthesizer(options: SpeechOptions) -> tuple[Synthesizer, SamplingOptions]:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from flows.server.request_checks import guard, names_of_machine
+from valle.web.request_checks import guard, names_of_machine
 
 
 async def answer(request: Request) -> PlainTextResponse:

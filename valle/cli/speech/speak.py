@@ -92,6 +92,8 @@ class SpeakOptions(BaseModel):
     """How one of several candidates is chosen."""
     streaming: StreamOptions = StreamOptions()
     """The windows of `--stream`."""
+    watermark: bool = False
+    """Mark the speech as synthetic, inaudibly; `valle watermark detect` finds the mark."""
 
     @property
     def is_stream(self) -> bool:
@@ -250,7 +252,9 @@ def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate
     """Write speech as it is finished: an interruption loses what is not yet synthesized only."""
     num_spoken = num_done = num_pieces = 0
     with ExitStack() as stack:
-        outputs = [stack.enter_context(closing(output)) for output in _open_outputs(options, sample_rate)]
+        outputs = _open_outputs(options, sample_rate)
+        for output in outputs:
+            stack.enter_context(closing(output))
         progress = stack.enter_context(SentenceProgress())
         try:
             for part in spoken:
@@ -281,6 +285,11 @@ def _open_outputs(options: SpeakOptions, sample_rate: int) -> Sequence[SpeechOut
         if options.is_piped
         else SpeechFile(options.out, sample_rate, codes=options.codes)
     )
+    if options.watermark:
+        from valle.synthesis.streaming.outputs import MarkedOutput
+        from valle.watermark import open_watermark
+
+        first = MarkedOutput(first, open_watermark(sample_rate))
     return [first, Loudspeaker(sample_rate)] if options.play else [first]
 
 
