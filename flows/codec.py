@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.parameters import CodecReportParameters, TrainCodecParameters
+from flows.codec_parameters import CodecReportParameters, TrainCodecParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
 from flows.runtime.runner import process_backends

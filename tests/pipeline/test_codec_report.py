@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 import flows.codec
-from flows.parameters import CodecReportParameters
+from flows.codec_parameters import CodecReportParameters
 from manifests.demo.clips import demo_clips
 from valle.codec.mini.weights_file import EMBEDDED, read_header
 from valle.data_root import DataRoot

@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import ValidationError
 
+from flows.codec_parameters import CodecReportParameters, TrainCodecParameters
 from flows.parameters import (
     AlignParameters,
-    CodecReportParameters,
     DemoParameters,
     IngestParameters,
     Located,
@@ -29,7 +29,6 @@ from flows.parameters import (
     SelectParameters,
     SpeakersParameters,
     SweepParameters,
-    TrainCodecParameters,
     TrainParameters,
     TranscribeParameters,
 )
