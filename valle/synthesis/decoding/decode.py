@@ -10,7 +10,7 @@ from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance
 from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.masked import decode_masked
-from valle.synthesis.decoding.rest import Span, decode_rest, rest_generator
+from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
 from valle.synthesis.options import SamplingOptions
 
 
@@ -35,7 +35,7 @@ def _decode_group(model: ValleModel, utterances: Sequence[Utterance], *, decodin
     else:
         first = decode_masked(model, utterances, predict_lengths(model, utterances))
     spans = [
-        Span(utterance, utterance.condition.prefix, decoded.codes, rest_generator(utterance))
+        FrameSpan(utterance, utterance.condition.prefix, decoded.codes, rest_generator(utterance))
         for utterance, decoded in zip(utterances, first, strict=True)
     ]
     return [

@@ -20,7 +20,7 @@ from valle.synthesis.samplers.draws import draw
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class FrameSpan:
     """Frames of one utterance to complete: `first` [1, T] is codebook 0 of the frames after `known` [K, n].
 
     Known frames keep their codes. `start` is the index of the first known frame in the target: a window leaves out what
@@ -41,7 +41,7 @@ def rest_generator(utterance: Utterance) -> torch.Generator:
 
 
 @torch.inference_mode()
-def decode_rest(model: ValleModel, spans: Sequence[Span]) -> list[Codes]:
+def decode_rest(model: ValleModel, spans: Sequence[FrameSpan]) -> list[Codes]:
     """Decode codebooks 1 and up of spans of one task: codes [K, T] each. Spans without a frame stay empty."""
     num_codebooks = model.config.num_codebooks
     targets = [np.concatenate([span.known[:1], span.first], axis=1) for span in spans]
@@ -60,10 +60,10 @@ def decode_rest(model: ValleModel, spans: Sequence[Span]) -> list[Codes]:
     ]
 
 
-def _guided_logits(model: ValleModel, pairs: Sequence[tuple[Span, Codes]], codebook: int) -> list[Tensor]:
+def _guided_logits(model: ValleModel, pairs: Sequence[tuple[FrameSpan, Codes]], codebook: int) -> list[Tensor]:
     """Compute logits [T, V] of one codebook of each span, given its codebooks below, [codebook, T]."""
 
-    def compute(is_guided: bool, group: Sequence[tuple[Span, Codes]]) -> list[Tensor]:
+    def compute(is_guided: bool, group: Sequence[tuple[FrameSpan, Codes]]) -> list[Tensor]:
         targets = [target for _, target in group]
         starts = [span.start for span, _ in group]
         conditions = [span.utterance.condition for span, _ in group]
