@@ -9,7 +9,7 @@ from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
 from flows.runtime.runner import Work, run_all, task_runner
 from flows.runtime.where import run_id
-from manifests.corpora.vall_e import CODES_KINDS
+from manifests.corpus import CODES_KINDS
 from valle.data_root import DataRoot
 from valle.stages.ingest import export_manifests, ingest_shard, plan_ingest
 from warehouse.shard_runs import ShardReport

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from manifests.corpora.vall_e import CODES_KINDS
-from manifests.corpus import CorpusKind, CorpusOptions
+from manifests.corpus import CODES_KINDS, CorpusKind, CorpusOptions
 from valle.codec.catalogue import ENCODEC
 from valle.data.selection.options import Selection
 from valle.evaluation.options import EvaluationOptions

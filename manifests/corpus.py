@@ -38,6 +38,9 @@ CorpusKind = Literal[
 ]
 """Every layout that has a reader."""
 
+CODES_KINDS: tuple[CorpusKind, ...] = ("vall-e", "vall-e-hdf5")
+"""Kinds whose recordings are codes: there is no audio to decode."""
+
 ORIGINS = get_args(Origin)
 MEGABYTE = 1 << 20
 

@@ -4,20 +4,25 @@ A location is a span of a file, or of an archive member (a byte range), so that 
 Bad audio raises `UnreadableAudio` with a reason that becomes the `drop_reason` of a row.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from manifests.audio.decoding import AudioDecoder, UndecodableAudio
 from manifests.audio.ranges import open_range
 from manifests.reading.regular import NotRegularFile, open_regular
 from warehouse.files import atomic_write
+
+if TYPE_CHECKING:
+    from manifests.audio.decoding import AudioDecoder
 
 Samples = NDArray[np.float32]
 
@@ -77,6 +82,9 @@ class UnreadableAudio(Exception):
 @contextmanager
 def _open(location: AudioLocation) -> Iterator[AudioDecoder]:
     """Open the encoded bytes at a location. Raises UnreadableAudio, also for what fails inside the block."""
+    # Most modules that import this one compute on samples; the decoders are loaded where a file is opened.
+    from manifests.audio.decoding import AudioDecoder, UndecodableAudio
+
     try:
         with open_regular(location.path) as file:
             if location.size == 0:

@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.codec.base import CodecSpec
 from valle.model.conventions import OURS, Column, Conventions, SpeechSum, speech_columns
-from valle.model.layout import SPEECH, CodebookRange, Head, Layout, LayoutField, MaskKind, Mode, Table
-from valle.model.placement import PositionStride
+from valle.model.layout import SPEECH, CodebookRange, Head, Layout, LayoutField, MaskKind, Mode, PositionStride, Table
 from warehouse.errors import ConfigurationError, unknown_name
 
 TrunkName = Literal["llama", "transformer", "retnet", "mixtral", "bitnet", "mamba"]

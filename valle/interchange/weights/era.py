@@ -17,7 +17,7 @@ FIRST_LEVEL = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class RecordedSentence:
     """A recorded sentence: phoneme ids, language id and codes [K, T]."""
 
     symbol_ids: Ints
@@ -34,7 +34,7 @@ class EraChoice:
 
 
 @torch.inference_mode()
-def upper_loss(model: ValleModel, sentence: Sentence) -> float:
+def upper_loss(model: ValleModel, sentence: RecordedSentence) -> float:
     """Compute the mean loss of codebooks 2 and up of a sentence, in nats; the first half of it is the prompt."""
     half = sentence.codes.shape[1] // 2
     prompt, target = sentence.codes[:, :half], sentence.codes[:, half:]

@@ -1,7 +1,10 @@
 """Inputs and outputs of decoding, and the rows that the network reads."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +13,12 @@ from valle.codec.base import Codes
 from valle.model.batch import Batch, make_batch
 from valle.model.layout import Mode
 from valle.model.row import Elements, Row
-from valle.model.valle import ValleModel
 from valle.synthesis.options import SamplingOptions
 from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS, SpeechTask
+
+if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Condition:
     adapters: tuple[tuple[str, float], ...] = ()
     suffix: Codes | None = None
     context: Mapping[str, Elements] = field(default_factory=dict)
-    draft: "Draft | None" = None
+    draft: Draft | None = None
     num_silent: int = 0
 
     @property
@@ -63,7 +68,7 @@ class Condition:
         # `<bos>` and `<eos>` are not spoken.
         return max(1, len(self.symbol_ids) - 2) * frames_per_symbol
 
-    def without_text(self) -> "Condition":
+    def without_text(self) -> Condition:
         """Return the unconditional input of guidance: no text and no prompt, except a prompt that is continued."""
         prompt = self.prompt if self.task is CONTINUATION else None
         context = self.task.without_text(self.context)

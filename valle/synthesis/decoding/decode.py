@@ -11,7 +11,7 @@ from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.masked import decode_masked
 from valle.synthesis.decoding.refine import refine
-from valle.synthesis.decoding.rest import Span, decode_rest, rest_generator
+from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
 from valle.synthesis.options import SamplingOptions
 
 
@@ -48,7 +48,7 @@ def _decode_group(
             lambda is_refined, pairs: _refined(model, pairs) if is_refined else [decoded for _, decoded in pairs],
         )
     spans = [
-        Span(
+        FrameSpan(
             utterance,
             utterance.condition.prefix,
             decoded.codes,

@@ -1,6 +1,9 @@
 """Decode digits and phonemes one after the other: durations of texts and phonemes of speech."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -9,8 +12,10 @@ from valle.codec.base import Codes
 from valle.model.batch import make_batch
 from valle.model.layout import Layout
 from valle.model.row import Row
-from valle.model.valle import ValleModel
 from valle.tasks.transcription import TRANSCRIPTION
+
+if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
 
 
 @torch.inference_mode()
