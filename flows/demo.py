@@ -23,12 +23,12 @@ from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
 from flows.runtime.where import call
 from flows.select import select
-from flows.train import is_finished, train
-from manifests import CorpusKind, CorpusOptions
+from flows.training.train import is_finished, train
+from manifests.corpus import CorpusKind, CorpusOptions
 from manifests.demo.clips import HELD_OUT, demo_clips
 from manifests.demo.layout import DemoLayout, lay_out_demo
 from valle.checkpoints.runs import EMBEDDED
-from valle.data.selection.select import Selection
+from valle.data.selection.options import Selection
 from valle.data.selection.splits import SplitPolicy
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe

@@ -4,6 +4,7 @@ He et al. 2024, "Emilia: An Extensive, Multilingual, and Diverse Speech Dataset 
 Tars are in `Emilia/<LANG>/<LANG>-B000000.tar` and `Emilia-YODAS/<LANG>/...`; any other layout of tars works too.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from manifests.audio.channels import ChannelMode
 from manifests.audio.inspection import Inspection, inspect_range
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.archive import ArchiveFault, ByteRange, read_member, split_archive
-from manifests.reading.groups import ArchiveIndex, Utterance, group_members
+from manifests.reading.groups import ArchiveIndex, UtteranceMembers, group_members
 from manifests.reading.languages import read_language
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
 from manifests.reading.recording import AudioSource, CorpusMetadata, build_rows
@@ -24,6 +25,7 @@ from manifests.reading.sidecar import MAX_BYTES, Sidecar, parse_json
 from manifests.reading.values import MetadataValues, clean, label_of, number_of, text_of
 from warehouse.rows import RecordingRow, SourceRow
 
+_COMPRESSED = (".bz2", ".gz", ".xz", ".zst")
 _UTTERANCE = re.compile(r"^(?P<session>.+)_W\d+$")
 
 
@@ -33,9 +35,9 @@ class Emilia:
 
     A tar is listed as byte ranges of about `options.shard_megabytes`. Tars below a folder `Emilia-YODAS` are
     CC BY 4.0, all others CC BY-NC 4.0, unless the options or the item itself name a licence.
-    Audio and JSON belong together by their stem, or by the part of their name before the first full stop, wherever in
-    the tar they are. An utterance without JSON is a row without text; JSON without audio, and the byte at which a tar
-    breaks off, are dropped rows.
+    Audio and JSON belong together by their stem, by the part of their name before the first full stop, or by their
+    last name where it is unique, wherever in the tar they are. An utterance without JSON is a row without text; JSON
+    without audio, and the byte at which a tar breaks off, are dropped rows.
     """
 
     kind: ClassVar[str] = "emilia"
@@ -50,8 +52,9 @@ class Emilia:
         """Yield the byte ranges of every tar below the root; see `manifests.corpus.Corpus`."""
         require_folder(self.root, self.name)
         size = int(self.options.shard_megabytes * MEGABYTE)
-        for found in walk(self.root, frozenset({".tar"})):
-            yield from _ranges(found, size)
+        for found in walk(self.root, frozenset({".tar", ".tgz", *_COMPRESSED})):
+            if _is_archive(found):
+                yield from _ranges(found, size)
 
     def read(self, source: SourceRow) -> Iterator[RecordingRow]:
         """Yield the utterances of one byte range, in the order of the tar."""
@@ -80,7 +83,7 @@ class Emilia:
         metadata = CorpusMetadata(subset=self._subset(source), licence=self._licence(source))
         return build_rows(self, source, audio_source, inspection, metadata)
 
-    def _utterance(self, source: SourceRow, utterance: Utterance, file: BinaryIO) -> Iterator[RecordingRow]:
+    def _utterance(self, source: SourceRow, utterance: UtteranceMembers, file: BinaryIO) -> Iterator[RecordingRow]:
         # Names may have bytes that are not UTF-8; the offset is what finds the audio again.
         name = clean(utterance.named.name)
         audio_source = AudioSource(
@@ -93,7 +96,7 @@ class Emilia:
         inspection = _inspect(utterance, file, self.options.channels)
         return build_rows(self, source, audio_source, inspection, self._metadata(source, utterance, file))
 
-    def _metadata(self, source: SourceRow, utterance: Utterance, file: BinaryIO) -> CorpusMetadata:
+    def _metadata(self, source: SourceRow, utterance: UtteranceMembers, file: BinaryIO) -> CorpusMetadata:
         json = utterance.json
         if json is None:
             sidecar = Sidecar(fault="no sidecar")
@@ -143,6 +146,14 @@ def metadata_of(sidecar: Sidecar, identity: str, *, subset: str, licence: str) -
     )
 
 
+def _is_archive(found: FoundFile) -> bool:
+    """Return whether a file is a tar; a compressed one is listed as well, to be a row that tells how to unpack it."""
+    name, suffix = os.path.splitext(found.path)  # noqa: PTH122 - plain strings
+    if suffix.lower() not in _COMPRESSED:
+        return True
+    return name.lower().endswith(".tar") and not os.path.lexists(name)
+
+
 def _ranges(found: FoundFile, size: int) -> Iterator[Source]:
     whole = file_source(found)
     try:
@@ -169,7 +180,7 @@ def _open_index(path: str, etag: str) -> ArchiveIndex:
         return ArchiveIndex(file)
 
 
-def _inspect(utterance: Utterance, file: BinaryIO, channels: ChannelMode) -> Inspection:
+def _inspect(utterance: UtteranceMembers, file: BinaryIO, channels: ChannelMode) -> Inspection:
     if utterance.audio is None:
         return Inspection(fault="missing_audio", detail=f"only {clean(utterance.named.name)}")
     inspection = inspect_range(file, utterance.audio.offset, utterance.audio.size, channels)

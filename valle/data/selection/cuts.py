@@ -65,6 +65,7 @@ def _cuts(reader: Any, lake: Location, codec: CodecSpec) -> Iterator[MonoCut]:
                     path=str(lake / item.codes_part),
                     num_codebooks=codec.num_codebooks,
                     frame_rate=codec.frame_rate,
+                    codec=codec.label,
                 ),
                 [Word(**word) for word in facts["words"] or ()],
             )
