@@ -23,7 +23,9 @@ _PANELS: Mapping[str, _Commands] = {
         "speak": ("speech.speak:speak", "Synthesize a text in the voice of a prompt."),
         "demo": ("flow:demo", "Run the whole pipeline on the demo corpus."),
     },
-    "Speech for others": {
+    "Speech in use": {
+        "ui": ("speech.ui:ui", "Speak, browse data, follow training and read scores in a browser."),
+        "listen": ("speech.listen:listen", "Play utterances of the lake, or the worst of an evaluation."),
         "serve": ("speech.serve:serve", "Serve speech by the interface of OpenAI's speech endpoint."),
     },
     "Data and questions": {
