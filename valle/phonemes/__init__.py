@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from valle.phonemes.espeak import espeak_revision
+from valle.phonemes.plain_espeak import PlainEspeakPhonemizer
 from valle.phonemes.readers import LanguagePhonemizer, readers_revision
 from valle.phonemes.symbols import SPACE
 from valle.phonemes.table import PhonemeTable, phoneme_table
@@ -11,6 +13,7 @@ from warehouse.errors import ConfigurationError
 
 __all__ = [
     "LANGUAGES",
+    "PLAIN",
     "SPACE",
     "PhonemeTable",
     "Phonemizer",
@@ -29,21 +32,28 @@ class Phonemizer(Protocol):
         """Return the IPA symbols of each text, with spaces between words and punctuation, in order."""
 
 
+PLAIN = "espeak-plain"
+"""The phonemizer of imported weights: espeak-ng alone, on the text as it is."""
+
+
 def _check_name(name: str) -> None:
-    if name != "espeak":
-        raise ConfigurationError(f"there is no phonemizer called {name!r}: use `espeak`.")
+    if name not in ("espeak", PLAIN):
+        raise ConfigurationError(f"there is no phonemizer called {name!r}: use `espeak` or `{PLAIN}`.")
 
 
 def open_phonemizer(name: str) -> Phonemizer:
     """Open the phonemizer `name`; the frontends of its languages are opened on first use.
 
-    `espeak` is haqumei for Japanese, pypinyin for Mandarin and espeak-ng for the other languages.
+    `espeak` is haqumei for Japanese, pypinyin for Mandarin and espeak-ng for the other languages; `espeak-plain` is
+    espeak-ng alone, as imported weights were trained.
     """
     _check_name(name)
+    if name == PLAIN:
+        return PlainEspeakPhonemizer()
     return LanguagePhonemizer()
 
 
 def phonemizer_revision(name: str, language: str | None = None) -> str:
     """Return names and versions of the frontend of `language` (of all frontends without one); load no model."""
     _check_name(name)
-    return readers_revision(language)
+    return f"plain-{espeak_revision()}" if name == PLAIN else readers_revision(language)
