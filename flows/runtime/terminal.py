@@ -25,8 +25,8 @@ NOTICE = "valle_notice"
 LOCAL_LOGGER = "valle.run"
 """Logger of a flow without a server."""
 _SECONDS_BETWEEN_LINES = 5.0
+# Modules of Prefect that log an exception which the command also raises.
 _ENGINE = ("flow_engine", "task_engine")
-"""Modules of Prefect that log an exception which the command also raises."""
 
 
 class Verbosity(StrEnum):

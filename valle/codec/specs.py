@@ -5,11 +5,11 @@ from valle.codec.base import CodecSpec
 from warehouse.errors import ConfigurationError
 
 ENCODEC = "encodec_24khz"
+# Codecs whose codes are read and trained on, but that no decoder of this project is for.
 _FOREIGN = {
     "dac_44khz": CodecSpec("dac_44khz", "given", 44_100, 512, 9, 1024),
     "nemo_44khz": CodecSpec("nemo_44khz", "given", 44_100, 512, 8, 1000),
 }
-"""Codecs whose codes are read and trained on, but that no decoder of this project is for."""
 
 
 def codec_spec(name: str | None = None) -> CodecSpec:

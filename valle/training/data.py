@@ -22,8 +22,8 @@ from valle.prefetch import Prefetcher
 from valle.training.options import TrainOptions
 from warehouse.errors import TrainingError
 
+# An epoch that no training reaches: every evaluation of a run has the same rows.
 _DEV_EPOCH = 1 << 40
-"""An epoch that no training reaches: every evaluation of a run has the same rows."""
 
 
 @dataclass(frozen=True, slots=True)

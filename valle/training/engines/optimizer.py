@@ -15,8 +15,8 @@ from valle.model.valle import ValleModel
 if TYPE_CHECKING:
     from valle.training.options import TrainOptions
 
+# Entries of parameter groups that come from the options, not from the optimizer's own progress.
 _GROUP_OPTIONS = ("weight_decay", "betas", "eps")
-"""Entries of parameter groups that come from the options, not from the optimizer's own progress."""
 
 
 def parameter_groups(model: ValleModel, weight_decay: float) -> list[dict[str, object]]:
