@@ -14,8 +14,8 @@ from manifests.reading.regular import NotRegularFile, open_regular
 
 _HASHED_AT_ONCE = 1 << 20
 _DECODED_AT_ONCE = 1 << 16
+# Hz; outside of it the header is wrong, and resampling would need any amount of memory.
 _SAMPLE_RATES = range(2_000, 1_000_001)
-"""Hz; outside of it the header is wrong, and resampling would need any amount of memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

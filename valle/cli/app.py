@@ -11,8 +11,8 @@ from valle.cli.cyclopts_patches import read_pydantic_fields
 from valle.cli.terminal import set_verbosity
 
 _HELP = "Speech corpora in, a zero-shot text-to-speech model and its measured quality out."
+# Module and function below `valle.cli`, and the first line of the help, by name.
 _Commands = Mapping[str, tuple[str, str]]
-"""Module and function below `valle.cli`, and the first line of the help, by name."""
 _PANELS: Mapping[str, _Commands] = {
     "Pipeline": {
         "prepare": ("flow:prepare", "Process a corpus from raw audio to codes."),

@@ -13,8 +13,8 @@ from typing import Any
 
 from valle.phonemes.table import BEGIN, END, MASK, UNKNOWN, PhonemeTable
 
+# Names of special strings elsewhere.
 _NAMES = {"</eos>": END}
-"""Names of special strings elsewhere."""
 _SPECIAL = (UNKNOWN, BEGIN, END, MASK)
 
 

@@ -23,8 +23,8 @@ from warehouse.upkeep.checksums import checksum_folder, record_checksums
 from warehouse.upkeep.fsck import orphans
 
 _TARGET_BYTES = 128 << 20
+# Training sets name the data file of their items, so those are never rewritten.
 _EXEMPT = {"training_items"}
-"""Training sets name the data file of their items, so those are never rewritten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

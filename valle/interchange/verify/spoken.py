@@ -26,8 +26,8 @@ from valle.text.normalise import default_normaliser, get_normaliser
 from warehouse.errors import DependencyError
 
 _LANGUAGE = "en"
+# Decimals of logits in the hash: those that machines agree on.
 _DIGITS = 3
-"""Decimals of logits in the hash: those that machines agree on."""
 
 
 @dataclass(frozen=True, slots=True)
