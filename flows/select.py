@@ -5,10 +5,11 @@ from prefect import flow
 from flows.parameters import SelectParameters
 from flows.runtime.artifacts import publish_markdown
 from flows.runtime.events import announce
-from valle.codec.specs import codec_spec
+from valle.codec import spec_of_given_codes
 from valle.data.selection.select import select as select_set
 from valle.data.selection.training_set import TrainingSetCard
 from valle.phonemes import phoneme_table
+from valle.reporting import markdown_rows
 
 
 @flow(name="select", flow_run_name="select {parameters.selection.name}")
@@ -18,7 +19,7 @@ def select(parameters: SelectParameters) -> TrainingSetCard:
     training_set = select_set(
         parameters.selection,
         root,
-        codec=codec_spec(parameters.codec),
+        codec=spec_of_given_codes(parameters.codec),
         phoneme_symbols=phoneme_table().symbols,
     )
     root.catalogue.refresh()
@@ -29,21 +30,17 @@ def select(parameters: SelectParameters) -> TrainingSetCard:
 
 
 def _describe(card: TrainingSetCard) -> str:
-    splits = [f"| {split} | {card.utterances[split]:,} | {card.hours[split]:.2f} |" for split in card.utterances]
-    licences = [f"| {licence} | {hours:.2f} |" for licence, hours in card.licences.items()]
+    splits = [(split, card.utterances[split], f"{card.hours[split]:.2f}") for split in card.utterances]
+    licences = [(licence, f"{hours:.2f}") for licence, hours in card.licences.items()]
     return "\n".join(
         [
             f"# Training set {card.id}",
             "",
             f"`{card.where}`, weights `{card.weight}`, codec {card.codec.label}",
             "",
-            "| split | utterances | hours |",
-            "| --- | ---: | ---: |",
-            *splits,
+            markdown_rows(("split", "utterances", "hours"), splits, numeric=(False, True, True)),
             "",
-            "| licence | hours |",
-            "| --- | ---: |",
-            *licences,
+            markdown_rows(("licence", "hours"), licences, numeric=(False, True)),
             "",
             f"Next: `valle train --training-set {card.name} --run NAME`",
         ]

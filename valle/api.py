@@ -34,7 +34,6 @@ from valle.synthesis.options import (
     read_sampling,
 )
 from valle.synthesis.prompts import read_prompt
-from valle.synthesis.streaming.engine import iterate_chunks
 from valle.synthesis.synthesizer import Prompt, Synthesizer
 from valle.text.lexicon import read_lexicon
 from warehouse.errors import ConfigurationError
@@ -133,6 +132,8 @@ class LoadedModel:
         options: StreamOptions = DEFAULT_STREAM,
     ) -> Iterator[Samples]:
         """Yield the samples [N] of a text while it is synthesized. Errors as `speak`, before the first samples."""
+        from valle.synthesis.streaming.engine import iterate_chunks
+
         chunks = iterate_chunks(
             self.synthesizer,
             text,

@@ -78,9 +78,7 @@ def read_content(checkpoint: Path) -> dict[str, Any]:
         text = read_file_card(path) if checkpoint.is_file() else path.read_text(encoding="utf-8")
         content: dict[str, Any] = json.loads(text)
         if "schema" in content:
-            raise CheckpointError(
-                f"{path} has format 1; convert it with `python -m valle.checkpoints.migration {checkpoint}`."
-            )
+            raise CheckpointError(f"{path} has format 1; convert it with `valle migrate {checkpoint}`.")
         if content.pop("format") != FORMAT:
             raise CheckpointError(f"{path} was written by another version of this project; train again.")
     except (ValueError, KeyError, TypeError, AttributeError) as error:

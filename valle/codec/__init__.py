@@ -1,8 +1,8 @@
 """Codecs by name: `mini` is embedded, the weights of the others are fetched on first use."""
 
-from valle.codec.base import Codec
+from valle.codec.base import Codec, CodecSpec
 from valle.codec.catalogue import CodecEntry, all_codecs
-from warehouse.errors import ConfigurationError, DependencyError
+from warehouse.errors import DependencyError, unknown_name
 
 
 def codec_names() -> tuple[str, ...]:
@@ -25,6 +25,24 @@ def codec_revision(name: str) -> str:
     return f"{name}@{_entry(name).revision()}"
 
 
+def codec_spec(name: str) -> CodecSpec:
+    """Return the numbers of a codec without opening it; errors as `codec_revision`."""
+    entry = _entry(name)
+    return entry.spec(entry.revision())
+
+
+def spec_of_given_codes(name: str) -> CodecSpec:
+    """Return the numbers of the codec of codes that were computed elsewhere.
+
+    They need no weights here: without a known revision it is `given`. Raises ConfigurationError for an unknown name.
+    """
+    entry = _entry(name)
+    try:
+        return entry.spec(entry.revision())
+    except DependencyError:
+        return entry.spec("given")
+
+
 def codec_sample_rate(name: str) -> int:
     """Return the sample rate of the codec in Hz, without opening it. Raises ConfigurationError for an unknown name."""
     return _entry(name).sample_rate
@@ -33,5 +51,5 @@ def codec_sample_rate(name: str) -> int:
 def _entry(name: str) -> CodecEntry:
     found = next((entry for entry in all_codecs() if entry.name == name), None)
     if found is None:
-        raise ConfigurationError(f"unknown codec {name!r}: use one of {', '.join(codec_names())}.")
+        raise unknown_name("codec", name, codec_names())
     return found

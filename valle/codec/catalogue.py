@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from valle.codec.base import Codec
+from valle.codec.base import CodebookOrder, Codec, CodecSpec
+
+ENCODEC = "encodec_24khz"
+"""The codec of the original VALL-E, and of codes that name none."""
 
 # The modules of a codec are imported when it is opened: a caller that only asks for a revision or a sample rate does
 # not pay for the libraries of all.
@@ -15,6 +18,10 @@ class CodecEntry:
 
     name: str
     sample_rate: int
+    hop_length: int
+    num_codebooks: int
+    codebook_size: int
+    order: CodebookOrder = "residual"
     open: Callable[[str], Codec]
     """Open it on a torch device."""
     revision: Callable[[], str]
@@ -22,19 +29,45 @@ class CodecEntry:
     weights: tuple[str, ...] = ()
     """Names of the fetched files that it needs; none for weights of this package."""
 
+    def spec(self, revision: str) -> CodecSpec:
+        """Return the numbers of the codec with the weights of a revision, without opening it."""
+        return CodecSpec(
+            self.name,
+            revision,
+            self.sample_rate,
+            self.hop_length,
+            self.num_codebooks,
+            self.codebook_size,
+            self.order,
+        )
+
 
 def all_codecs() -> tuple[CodecEntry, ...]:
     """Return all codecs, the embedded one first."""
     return (
-        CodecEntry(name="mini", sample_rate=24_000, open=_open_mini, revision=_mini_revision),
+        CodecEntry(
+            name="mini",
+            sample_rate=24_000,
+            hop_length=320,
+            num_codebooks=8,
+            codebook_size=1024,
+            open=_open_mini,
+            revision=_mini_revision,
+        ),
         *(_encodec(kilobits, has_vocos=False) for kilobits in (6, 1.5, 3, 12, 24)),
         # Vocos was trained for the rates up to 12 kbit/s.
         *(_encodec(kilobits, has_vocos=True) for kilobits in (6, 1.5, 3, 12)),
         *(_encodec_48khz(kilobits) for kilobits in (12, 3, 6, 24)),
-        *(_dac(rate, hertz) for rate, hertz in ((44, 44_100), (24, 24_000), (16, 16_000))),
+        _dac("dac_44khz", 44_100, hop_length=512, num_codebooks=9),
+        _dac("dac_24khz", 24_000, hop_length=320, num_codebooks=32),
+        _dac("dac_16khz", 16_000, hop_length=320, num_codebooks=12),
         CodecEntry(
             name="nvidia_44khz",
             sample_rate=44_100,
+            hop_length=512,
+            num_codebooks=8,
+            codebook_size=1000,
+            order="parallel",
             open=_open_nvidia,
             revision=lambda: _weights_revision("nvidia_44khz"),
             weights=("nvidia_44khz",),
@@ -42,6 +75,9 @@ def all_codecs() -> tuple[CodecEntry, ...]:
         CodecEntry(
             name="mimi",
             sample_rate=24_000,
+            hop_length=1920,
+            num_codebooks=8,
+            codebook_size=2048,
             open=_open_mimi,
             revision=lambda: _weights_revision("mimi"),
             weights=("mimi",),
@@ -51,17 +87,20 @@ def all_codecs() -> tuple[CodecEntry, ...]:
 
 def _encodec(kilobits: float, *, has_vocos: bool) -> CodecEntry:
     # The rate that VALL-E uses has the short name.
-    name = ("encodec_24khz" if kilobits == 6 else f"encodec_24khz_{kilobits:g}kbps") + ("+vocos" if has_vocos else "")
+    name = (ENCODEC if kilobits == 6 else f"encodec_24khz_{kilobits:g}kbps") + ("+vocos" if has_vocos else "")
+    num_codebooks = round(kilobits / 0.75)  # 75 frames a second x 10 bits
 
     def open_it(device: str) -> Codec:
-        from valle.codec.encodec import KILOBITS_PER_CODEBOOK, open_encodec
+        from valle.codec.encodec import open_encodec
 
-        num_codebooks = round(kilobits / KILOBITS_PER_CODEBOOK)
         return open_encodec(name, num_codebooks=num_codebooks, has_vocos=has_vocos, device=device)
 
     return CodecEntry(
         name=name,
         sample_rate=24_000,
+        hop_length=320,
+        num_codebooks=num_codebooks,
+        codebook_size=1024,
         open=open_it,
         revision=lambda: _weights_revision("encodec_24khz"),
         weights=("encodec_24khz", "vocos-encodec-24khz") if has_vocos else ("encodec_24khz",),
@@ -70,31 +109,40 @@ def _encodec(kilobits: float, *, has_vocos: bool) -> CodecEntry:
 
 def _encodec_48khz(kilobits: int) -> CodecEntry:
     name = "encodec_48khz" if kilobits == 12 else f"encodec_48khz_{kilobits}kbps"
+    num_codebooks = round(kilobits / 1.5)  # 150 frames a second x 10 bits
 
     def open_it(device: str) -> Codec:
-        from valle.codec.encodec_48khz import KILOBITS_PER_CODEBOOK, open_encodec_48khz
+        from valle.codec.encodec_48khz import open_encodec_48khz
 
-        return open_encodec_48khz(name, num_codebooks=round(kilobits / KILOBITS_PER_CODEBOOK), device=device)
+        return open_encodec_48khz(name, num_codebooks=num_codebooks, device=device)
 
     return CodecEntry(
         name=name,
         sample_rate=48_000,
+        hop_length=320,
+        num_codebooks=num_codebooks,
+        codebook_size=1024,
         open=open_it,
         revision=lambda: _weights_revision("encodec_48khz"),
         weights=("encodec_48khz",),
     )
 
 
-def _dac(rate: int, hertz: int) -> CodecEntry:
-    name = f"dac_{rate}khz"
-
+def _dac(name: str, sample_rate: int, *, hop_length: int, num_codebooks: int) -> CodecEntry:
     def open_it(device: str) -> Codec:
         from valle.codec.dac import open_dac
 
         return open_dac(name, device=device)
 
     return CodecEntry(
-        name=name, sample_rate=hertz, open=open_it, revision=lambda: _weights_revision(name), weights=(name,)
+        name=name,
+        sample_rate=sample_rate,
+        hop_length=hop_length,
+        num_codebooks=num_codebooks,
+        codebook_size=1024,
+        open=open_it,
+        revision=lambda: _weights_revision(name),
+        weights=(name,),
     )
 
 

@@ -32,10 +32,14 @@ _TYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Speech that defines the speaker: its codes [K, P], and its phonemes when the synthesis continues it."""
+    """Speech that defines the speaker: its codes [K, P], and its phonemes when the synthesis continues it.
+
+    `lead` are frames without speech that every utterance begins with, [K, n]: a silence.
+    """
 
     codes: Codes
     symbols: tuple[str, ...] = ()
+    lead: Codes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +154,17 @@ class Synthesizer:
 
     def phonemize(self, text: str, language: str = "en") -> tuple[str, ...]:
         """Return the phonemes of a text."""
-        return tuple(self.backends.phonemizer("espeak").phonemize([text], language)[0])
+        return tuple(self.backends.phonemizer(self.card.phonemizer).phonemize([text], language)[0])
 
     def encode_prompt(self, audio: Audio, text: str = "", language: str = "en") -> Prompt:
         """Encode recorded speech as a prompt, with the phonemes of its transcript when `text` is given."""
         samples = resample(audio.samples, audio.sample_rate, self.codec.spec.sample_rate)
         return Prompt(self.codec.encode([samples])[0], self.phonemize(text, language) if text else ())
+
+    def encode_silence(self, seconds: float) -> Codes:
+        """Encode silence, as the `lead` of a prompt."""
+        count = round(seconds * self.codec.spec.sample_rate)
+        return self.codec.encode([np.zeros(count, dtype=np.float32)])[0]
 
     def speak_text(
         self,
@@ -193,11 +202,13 @@ class Synthesizer:
         is_task = bool(continued) and request.options.continuation == "task"
         given = context if is_task else [*continued, *context]
         empty = np.zeros((self.card.model.num_codebooks, 0), dtype=np.int16)
+        lead = empty if prompt is None or prompt.lead is None else self._checked(prompt.lead)
         return Condition(
             symbol_ids=np.array(self._table.encode((*symbols, *request.symbols))),
             language_id=self.card.model.language_id(request.language),
             prompt=None if prompt is None else self._checked(prompt.codes),
-            prefix=np.concatenate([empty, *(self._checked(earlier.codes) for earlier in given)], axis=1),
+            prefix=np.concatenate([lead, *(self._checked(earlier.codes) for earlier in given)], axis=1),
+            num_silent=lead.shape[1],
             task=CONTINUATION if is_task else TTS,
             adapters=tuple(sorted((self.adapters if request.adapters is None else request.adapters).items())),
         )

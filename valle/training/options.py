@@ -53,7 +53,7 @@ class ModelOptions(BaseModel):
     experts: int = Field(
         default=0, ge=0, le=64, description="MLPs of a layer of mixtral or retnet, two of which compute a slot; 0: one."
     )
-    router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
+    router_loss: float = Field(default=0.01, ge=0, le=1e6, description="Weight of the loss for unevenly used experts.")
     kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
     lookahead: int = Field(
         default=0, ge=0, le=8, description="Heads that guess groups after the next one, for fewer steps; 0: none."
@@ -133,9 +133,10 @@ class ComputeOptions(BaseModel):
     gradient_checkpointing: bool = Field(
         default=False, description="Recompute activations instead of storing them: less memory, more arithmetic."
     )
-    attention: Literal["sdpa", "matmul", "flex"] = Field(
+    attention: Literal["sdpa", "matmul", "flex", "flash", "efficient", "cudnn", "math"] = Field(
         default="sdpa",
-        description="Kernel of attention: sdpa, matmul for bf16 on CPUs, or flex for long batches on GPUs.",
+        description="Kernel of attention: sdpa, matmul for bf16 on CPUs, flex for long batches on GPUs, or one of the "
+        "kernels that sdpa chooses from.",
     )
     compile: bool = Field(
         default=False, description="Compile the trunk with torch.compile: minutes first, then faster steps on GPUs."

@@ -23,14 +23,15 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction
 
 from warehouse.errors import CommitConflict, LakeError
-from warehouse.lake.arrow import Row, RowT, schema_of, spread_in
+from warehouse.lake.arrow import RowT, TableRow, schema_of, spread_in
 from warehouse.lake.data_files import DataFile, write_rows
+from warehouse.lake.format import note_format, read_format, require_format
 from warehouse.lake.store import Location, delete, files_below, read_text, storage_options, write_text
 from warehouse.rows import TABLES
 
 _CHECKPOINT_IN_FOLDER = "100"
+# Commits between two checkpoints: on a store every commit since the last one is a request or two of each reader.
 _CHECKPOINT_ON_STORE = "10"
-"""Commits between two checkpoints: on a store every commit since the last one is a request or two of each reader."""
 _DELTA_OPTIONS = {
     # A training set may pin a version for years, so the log is never cut.
     "delta.logRetentionDuration": "interval 36500 days",
@@ -124,7 +125,7 @@ class Lake:
         self.commit(row_class, [written], unit)
         return written
 
-    def commit(self, row_class: type[Row], written: Sequence[DataFile], unit: str) -> None:
+    def commit(self, row_class: type[TableRow], written: Sequence[DataFile], unit: str) -> None:
         """Make written data files visible, all or none; see `append`."""
         while True:
             try:
@@ -132,7 +133,7 @@ class Lake:
             except _MetadataChanged:
                 continue  # Another process created or extended the table at the same moment: read it again.
 
-    def _commit_once(self, row_class: type[Row], written: Sequence[DataFile], unit: str) -> None:
+    def _commit_once(self, row_class: type[TableRow], written: Sequence[DataFile], unit: str) -> None:
         num_spread = max((file.num_spread for file in written), default=0)
         with self.newest(row_class.table) as found:
             table = self._create(row_class, num_spread) if found is None else found
@@ -147,7 +148,7 @@ class Lake:
             )
             try:
                 table.create_write_transaction(
-                    [_add_action(row_class, file) for file in written],
+                    [add_action(row_class, file) for file in written],
                     mode="append",
                     schema=table.schema(),
                     commit_properties=properties,
@@ -172,6 +173,7 @@ class Lake:
 
         `tables` limits the newest ones to some, since each costs a few reads; a catalogue shows the others empty.
         """
+        require_format(self.root)
         snapshot = Snapshot({}, {})
         row_classes = {row_class.table: row_class for row_class in TABLES}
         names = list(versions) if versions is not None else list(tables or row_classes)
@@ -187,20 +189,19 @@ class Lake:
                     snapshot.num_spread.update(zip(files, self._num_spread(row_classes[name], actions), strict=False))
         return snapshot
 
-    def _num_spread(self, row_class: type[Row], actions: Any) -> list[int]:
+    def _num_spread(self, row_class: type[TableRow], actions: Any) -> list[int]:
         """Return the most inner lists of a row per data file, as the statistics in the log have it."""
         spread = spread_in(row_class)
         if spread is None:
             return []
         column = f"max.{spread.count}"
-        if column not in actions.schema.names:
-            if actions.num_rows and f"null_count.{spread.count}" not in actions.schema.names:
-                raise LakeError(
-                    f"Table {row_class.table} of {self.root} was written by an older version of valle; start a new "
-                    "data root with `valle prepare`."
-                )
-            return [0] * actions.num_rows  # Every row of every file was dropped.
-        return [largest or 0 for largest in actions.column(column).to_pylist()]
+        values = actions.column(column).to_pylist() if column in actions.schema.names else [None] * actions.num_rows
+        # In format 1 no file has the statistic, later only those whose every row was dropped.
+        if None in values and read_format(self.root) is None:
+            raise LakeError(
+                f"Table {row_class.table} of {self.root} has format 1; convert it with `valle migrate {self.root}`."
+            )
+        return [largest or 0 for largest in values]
 
     def stored_bytes(self, table: str) -> int:
         """Return the bytes of the newest version of a table; 0 when nothing was ever committed to it."""
@@ -232,8 +233,10 @@ class Lake:
         found = [file.location for file in files_below(self.root / _PINS) if file.location.name.endswith(".json")]
         return {path.name.removesuffix(".json"): json.loads(read_text(path)) for path in found}
 
-    def _create(self, row_class: type[Row], num_spread: int) -> DeltaTable:
+    def _create(self, row_class: type[TableRow], num_spread: int) -> DeltaTable:
         folder, options = str(self.folder(row_class.table)), storage_options(self.root)
+        if not any(self.open_table(other.table) for other in TABLES):
+            note_format(self.root, is_new=True)
         interval = _CHECKPOINT_IN_FOLDER if isinstance(self.root, Path) else _CHECKPOINT_ON_STORE
         try:
             DeltaTable.create(
@@ -249,7 +252,7 @@ class Lake:
             raise LakeError(f"Could not create table {row_class.table} below {self.root}: {one_line(error)}") from error
         return DeltaTable(folder, storage_options=options)
 
-    def _with_columns(self, table: DeltaTable, row_class: type[Row], num_spread: int) -> DeltaTable:
+    def _with_columns(self, table: DeltaTable, row_class: type[TableRow], num_spread: int) -> DeltaTable:
         """Return the table with the columns that its row class has gained; they are null in older data files."""
         known = {field.name for field in table.schema().fields}
         fields = Schema.from_arrow(schema_of(row_class, num_spread)).fields
@@ -281,7 +284,8 @@ def _in_generation(table: DeltaTable, unit: str) -> str:
     return unit if generation is None else f"{unit}#{generation}"
 
 
-def _add_action(row_class: type[Row], file: DataFile) -> AddAction:
+def add_action(row_class: type[TableRow], file: DataFile) -> AddAction:
+    """Return the entry of a data file in the log of its table."""
     stats: dict[str, Any] = {"numRecords": file.rows}
     if (spread := spread_in(row_class)) is not None and file.num_spread:
         # Readers learn from the log, without opening the file, which columns it has.

@@ -94,6 +94,13 @@ JOIN active_configurations c ON c.corpus = v.corpus AND c.stage = 'speakers'
 JOIN current_segments s ON s.segment_id = v.segment_id
 WHERE s.drop_reason IS NULL AND v.fingerprint = md5(c.configuration || ':' || s.fingerprint);
 
+CREATE VIEW current_mixtures AS
+SELECT m.*
+FROM mixtures m
+JOIN active_configurations c ON c.corpus = m.corpus AND c.stage = 'mix'
+JOIN current_segments s ON s.segment_id = m.segment_id
+WHERE s.drop_reason IS NULL AND m.fingerprint = md5(c.configuration || ':' || s.fingerprint);
+
 -- The codes of every codec. `codec_rate` is its sample rate in Hz.
 CREATE VIEW current_codes AS
 SELECT k.*, c.is_newest, (c.options ->> '$.sample_rate')::INTEGER AS codec_rate

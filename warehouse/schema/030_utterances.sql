@@ -57,7 +57,10 @@ SELECT 'speakers', v.corpus, v.segment_id, v.drop_reason, v.drop_detail, s.durat
 FROM current_speakers v JOIN current_segments s USING (segment_id) WHERE v.drop_reason IS NOT NULL
 UNION ALL
 SELECT 'quantize', k.corpus, k.segment_id, k.drop_reason, k.drop_detail, s.duration
-FROM current_codes k JOIN current_segments s USING (segment_id) WHERE k.drop_reason IS NOT NULL;
+FROM current_codes k JOIN current_segments s USING (segment_id) WHERE k.drop_reason IS NOT NULL
+UNION ALL
+SELECT 'mix', m.corpus, m.segment_id, m.drop_reason, m.drop_detail, s.duration
+FROM current_mixtures m JOIN current_segments s USING (segment_id) WHERE m.drop_reason IS NOT NULL;
 
 -- Rows and hours of each corpus, stage by stage.
 CREATE VIEW progress AS

@@ -1,6 +1,7 @@
 """The contract of every codec adapter, on random weights of its architecture with few channels."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 from transformers import DacModel, MimiConfig, MimiModel
 
 from tests.nemo import NEMO, write_nemo
+from valle.codec import spec_of_given_codes
 from valle.codec.base import Codec
 from valle.codec.dac import DacCodec, dac_config, decoder_context
 from valle.codec.encodec_48khz import DECODED_RMS, Encodec48Codec, build_encodec_48khz
@@ -102,6 +104,7 @@ def random_codes(codec: Codec, num_frames: int) -> np.ndarray:
 def test_the_shape_is_the_published_one(codec: Codec) -> None:
     spec = codec.spec
     assert (spec.sample_rate, spec.hop_length, spec.num_codebooks, spec.codebook_size) == SHAPES[spec.name]
+    assert spec_of_given_codes(spec.name) == replace(spec, revision=spec_of_given_codes(spec.name).revision)
 
 
 def test_each_started_hop_is_a_frame_and_batches_equal_single_clips(codec: Codec) -> None:

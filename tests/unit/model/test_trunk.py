@@ -1,4 +1,4 @@
-"""What every trunk must do, whatever it is made of; a new one is a line in the registry."""
+"""The promises of every trunk; a new one is a line in the registry."""
 
 from functools import partial
 
@@ -128,13 +128,13 @@ def test_positions_matter_for_every_trunk(name):
 
 @pytest.mark.parametrize("kind", list(MaskKind))
 @pytest.mark.parametrize("kv_heads", [0, 1])
-@pytest.mark.parametrize("kernel", [AttentionKernel.FLEX, AttentionKernel.MATMUL])
+@pytest.mark.parametrize("kernel", ["flex", "matmul", "flash", "math"])
 def test_all_kernels_of_attention_see_the_same(kernel, kv_heads, kind):
     trunk = trunk_of("llama", kv_heads=kv_heads)
     x, positions = inputs(rows=3)
     lengths = torch.tensor([LENGTH, 7, 2])
     expected = run(trunk, x, positions, kind, lengths)
-    trunk.kernel = kernel
+    trunk.kernel = AttentionKernel(kernel)
     hidden = run(trunk, x, positions, kind, lengths)
     for row, length in enumerate(lengths):
         torch.testing.assert_close(hidden[row, :length], expected[row, :length], atol=1e-5, rtol=1e-4)
@@ -152,6 +152,12 @@ def test_matrix_products_learn_as_the_fused_kernel_does(kind):
     assert any(gradient.abs().max() > 0.1 for gradient in gradients[0])
     for expected, gradient in zip(*gradients, strict=True):
         torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-3)
+
+
+def test_a_kernel_that_the_device_lacks_is_one_sentence():
+    x, positions = inputs()
+    with pytest.raises(ConfigurationError, match=r"no CUDNN_ATTENTION kernel .* at sdpa"):
+        run(trunk_of("llama", AttentionKernel.CUDNN), x, positions, MaskKind.FULL)
 
 
 def test_flex_attention_says_that_it_cannot_learn_on_a_cpu():

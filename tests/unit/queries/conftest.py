@@ -16,6 +16,7 @@ from warehouse.rows import (
     CheckpointRow,
     CodesRow,
     ConfigurationRow,
+    MixtureRow,
     PhonemeRow,
     QualityRow,
     RecordingRow,
@@ -23,13 +24,14 @@ from warehouse.rows import (
     SegmentRow,
     ShardRunRow,
     SpeakerRow,
+    TaskScoreRow,
     TrainingItemRow,
     TranscriptRow,
     Word,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-STAGES = ("segment", "transcribe", "align", "phonemize", "quality", "speakers", "quantize")
+STAGES = ("segment", "transcribe", "align", "phonemize", "quality", "speakers", "quantize", "mix")
 
 # name, corpus, speaker, language, licence, seconds, drop_reason of the recording, drop_reason of its transcript
 RECORDINGS = (
@@ -163,6 +165,22 @@ def stage_rows(name, corpus, language, seconds, transcript_reason):
     yield SpeakerRow(
         **common, **kept, fingerprint=chained("speakers", segment), model="resemblyzer", embedding=[1.0, 0.0]
     )
+    if name == "a1":
+        yield MixtureRow(
+            **common,
+            **kept,
+            fingerprint=chained("mix", segment),
+            kind="noise",
+            interferer="n1",
+            interferer_licence="CC0-1.0",
+            interferer_start=0.5,
+            snr=7.5,
+            factor=None,
+            codec="mini",
+            num_frames=1,
+            num_codebooks=2,
+            codes=[[1], [2]],
+        )
     # Codebook 0 is used evenly over four entries, codebook 1 always with the same one, the others with two.
     yield CodesRow(
         **common,
@@ -269,6 +287,20 @@ def small_rows():
         metrics="{}",
         saved_at=NOW,
     )
+    for system, value in (("checkpoint", 8.0), ("input", 2.0), ("truth", 100.0)):
+        yield TaskScoreRow(
+            score_id=f"t1/ns/{system}/a3:0/si_sdr",
+            evaluation="t1",
+            task="ns",
+            system=system,
+            checkpoint_id="run/100",
+            training_set="set-1",
+            utterance="a3:0",
+            speaker="alpha/bob",
+            metric="si_sdr",
+            value=value,
+            scored_at=NOW,
+        )
     yield score("model", "a3:0", "alpha/bob", 1)
     yield score("model", "b2:0", "beta/cleo", 4, words=8, missing=True)
     yield score("ground_truth", "a3:0", "alpha/bob", 0, sim=0.9, checkpoint=None)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from valle.cli.arguments import FIELDS, CommandLineError, say
+from valle.cli.tasks.batch import read_batch, run_all
+from valle.cli.tasks.options import check_suffixes, find_checkpoint
 from valle.cli.terminal import SentenceProgress
 from valle.synthesis.options import (
     BestOfOptions,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Prompt, Synthesizer
 
 
+_CHECKED_CHARACTERS = 2000
+"""Part of a text that is checked for symbols the checkpoint does not have."""
 _TEXT = "Text of any length; - reads it from standard input."
 
 
@@ -41,8 +45,15 @@ class SpeakOptions(BaseModel):
 
     text_file: Path | None = None
     """UTF-8 file with the text, instead."""
-    prompt: Path | None = None
-    """Recording of the speaker; 3 to 6 seconds are best. Without it the seed chooses a voice."""
+    prompt: tuple[Path, ...] = ()
+    """Recording of the speaker; 3 to 6 seconds are best. Without it the seed chooses a voice. Given several times, the
+    recordings follow each other in one prompt, and several speakers give a voice between theirs."""
+    prompt_shares: tuple[float, ...] = ()
+    """Share of each prompt, such as 0.7 and 0.3."""
+    prompt_seconds: float | None = Field(default=None, gt=0, le=60)
+    """Length to which the prompt is trimmed or repeated."""
+    prefix_silence: float = Field(default=0.0, ge=0, le=5)
+    """Seconds of silence before each sentence, which the AR continues."""
     prompt_text: str = ""
     """Text of the prompt; needed to continue it (`--sampling.continues-prompt`)."""
     out: Annotated[Path, Parameter(allow_leading_hyphen=True)] = Path("speech.wav")
@@ -54,7 +65,12 @@ class SpeakOptions(BaseModel):
     codes: Path | None = None
     """File for the codes, too: .npy, int16 [codebooks, frames]."""
     language: str = "en"
-    """ISO 639-1 code."""
+    """ISO 639-1 code of the text; `auto` detects it."""
+    speech_language: str | None = None
+    """ISO 639-1 code of the accent, where it is not that of the text."""
+    batch: Path | None = None
+    """Table of several texts, instead: tab-separated lines with the columns `out` and `text`, and optionally `prompt`
+    and `language`."""
     lexicon: Path | None = None
     """Pronunciations, a word, a tab and its IPA per line; by default `lexicon.tsv` of the data root, if it exists."""
     run: str | None = None
@@ -105,8 +121,8 @@ def speak(
     if text.startswith("--"):  # a leading hyphen is allowed for `-`, and for texts such as "-5 degrees"
         raise CommandLineError(f"Unknown option: {text}.")
     _check(options)
-    text = _read_text(text, options)
-    checkpoint = _find_checkpoint(options)
+    requests = read_batch(options, text) if options.batch is not None else [(_read_text(text, options), options)]
+    checkpoint = find_checkpoint(options)
     from valle.backends.registry import Backends
     from valle.data_root import open_data_root
     from valle.synthesis.synthesizer import Synthesizer
@@ -117,9 +133,31 @@ def speak(
     )
     lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
     synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
+    return run_all([lambda one=one: _speak_one(synthesizer, checkpoint, *one) for one in requests])
+
+
+def _speak_one(synthesizer: Synthesizer, checkpoint: Path, text: str, options: SpeakOptions) -> int:
+    options = _with_language(synthesizer, text, options)
     prompt = _read_prompt(options, synthesizer)
     sampling = (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
     return _write(_speak(synthesizer, text, prompt, sampling, options), options, synthesizer.codec.spec.sample_rate)
+
+
+def _with_language(synthesizer: Synthesizer, text: str, options: SpeakOptions) -> SpeakOptions:
+    """Detect the language of the text where that is asked for, and warn of what the checkpoint has never seen."""
+    from valle.synthesis.learnt import unfamiliar
+
+    if options.language == "auto":
+        from valle.text.language import detect_language
+
+        found = detect_language(text)
+        options = options.model_copy(update={"language": found.language})
+        doubt = "" if found.is_sure else ", but the text is too short to be sure; set --language"
+        sys.stderr.write(f"valle: the language of the text is {found.language} ({found.probability:.2f}){doubt}.\n")
+    symbols = synthesizer.phonemize(text[:_CHECKED_CHARACTERS], options.language)
+    for warning in unfamiliar(synthesizer.card, symbols, options.speech_language or options.language):
+        sys.stderr.write(f"valle: {warning}\n")
+    return options
 
 
 def _speak(
@@ -137,6 +175,7 @@ def _speak(
             sampling=sampling,
             long_form=long_form,
             options=options.streaming,
+            speech_language=options.speech_language,
         )
     from valle.synthesis.long_form import iterate_passages
 
@@ -148,6 +187,7 @@ def _speak(
         sampling=sampling,
         options=long_form,
         best_of=options.best_of,
+        speech_language=options.speech_language,
     )
 
 
@@ -168,10 +208,7 @@ def _check(options: SpeakOptions) -> None:
         raise ConfigurationError("Best-of-n compares whole sentences; leave --stream and --play or --best-of out.")
     if options.is_piped and not options.is_stream:
         raise ConfigurationError("--out - needs --stream.")
-    if not options.is_piped and options.out.suffix not in (".wav", ".flac", ".ogg"):
-        raise ConfigurationError(f"--out must end in .wav, .flac or .ogg, not {options.out.name!r}.")
-    if options.codes is not None and options.codes.suffix != ".npy":
-        raise ConfigurationError(f"--codes must end in .npy, not {options.codes.name!r}.")
+    check_suffixes(None if options.is_piped else options.out, options.codes)
 
 
 def _read_text(text: str, options: SpeakOptions) -> str:
@@ -186,18 +223,35 @@ def _read_text(text: str, options: SpeakOptions) -> str:
 
 
 def _read_prompt(options: SpeakOptions, synthesizer: Synthesizer) -> Prompt | None:
-    if options.prompt is None:
+    from dataclasses import replace
+
+    from valle.synthesis.prompts import join_prompts
+
+    if not options.prompt:
+        if options.prefix_silence or options.prompt_shares or options.prompt_seconds:
+            raise ConfigurationError("Options of the prompt need --prompt.")
         return None
+    if options.prompt_text and (len(options.prompt) > 1 or options.prompt_seconds):
+        raise ConfigurationError("--prompt-text is that of one whole prompt: leave out what changes the prompt.")
+    prompts = [_encode_prompt(path, options, synthesizer) for path in options.prompt]
+    rate = synthesizer.codec.spec.frame_rate
+    frames = None if options.prompt_seconds is None else max(1, round(options.prompt_seconds * rate))
+    codes = join_prompts([prompt.codes for prompt in prompts], shares=options.prompt_shares, num_frames=frames)
+    lead = synthesizer.encode_silence(options.prefix_silence) if options.prefix_silence else None
+    return replace(prompts[0], codes=codes, lead=lead)
+
+
+def _encode_prompt(path: Path, options: SpeakOptions, synthesizer: Synthesizer) -> Prompt:
     from valle.synthesis.prompts import LONGEST_SECONDS, read_prompt
 
-    audio = read_prompt(options.prompt, synthesizer.codec.spec.sample_rate)
+    audio = read_prompt(path, synthesizer.codec.spec.sample_rate)
     if audio.duration >= LONGEST_SECONDS:
         if options.prompt_text:
             raise ConfigurationError(
-                f"{options.prompt} is longer than {LONGEST_SECONDS:g} s, so that --prompt-text does not fit what is "
-                "used of it; give a shorter prompt."
+                f"{path} is longer than {LONGEST_SECONDS:g} s, so that --prompt-text does not fit what is used of it; "
+                "give a shorter prompt."
             )
-        sys.stderr.write(f"valle: the first {LONGEST_SECONDS:g} s of {options.prompt} are the prompt.\n")
+        sys.stderr.write(f"valle: the first {LONGEST_SECONDS:g} s of {path} are the prompt.\n")
     return synthesizer.encode_prompt(audio, options.prompt_text, options.language)
 
 
@@ -269,12 +323,3 @@ def _advice(piece: Piece) -> str:
     if not piece.symbols:
         return "leave it out, or set --language."
     return "set --sampling.max-seconds higher." if piece.is_spoken else "try another --sampling.seed."
-
-
-def _find_checkpoint(options: SpeakOptions) -> Path:
-    from valle.synthesis.default_checkpoint import find_checkpoint
-
-    directory, reason = find_checkpoint(data=options.data, run=options.run, checkpoint=options.checkpoint)
-    if reason is not None:  # on standard error: standard output has the file and scores only
-        sys.stderr.write(f"valle: {reason}\n")
-    return directory

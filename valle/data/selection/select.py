@@ -4,6 +4,8 @@ The set is pinned to the versions of the tables it was selected from, its items 
 can trace a checkpoint to its sources, and Lhotse manifests of its cuts are written beside it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re
@@ -11,17 +13,17 @@ import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
+from valle.data.selection.options import Selection
 from valle.data.selection.similar import similar_segments
-from valle.data.selection.splits import SplitPolicy, assign_splits
+from valle.data.selection.splits import assign_splits
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
-from valle.data_root import DataRoot
 from warehouse.catalogue.views import check_expression, connect, run_query, run_select
 from warehouse.errors import CommitConflict, LakeError, TrainingError
 from warehouse.fingerprints import short_hash
@@ -31,22 +33,18 @@ from warehouse.lake.store import Location, open_parquet, relative_name
 from warehouse.lake.tables import Lake, Snapshot
 from warehouse.rows import TrainingItemRow
 
+if TYPE_CHECKING:
+    from valle.data_root import DataRoot
 
-class Selection(BaseModel):
-    """Name, conditions and splits of a training set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
-    """Name of the set; each name is used once."""
-    where: str = "true"
-    """SQL condition on the view `utterances`."""
-    weight: str = "1.0"
-    """SQL expression for the sampling weight of an utterance."""
-    split_policy: SplitPolicy = SplitPolicy()
-    """Division into train, dev and test."""
-    allow_evaluation_items: bool = False
-    """Train on audio that evaluations have used; their scores are then invalid for the model."""
+_NO_PLACES = pa.schema(
+    [
+        ("segment_id", pa.string()),
+        ("fingerprint", pa.string()),
+        ("part", pa.string()),
+        ("row_group", pa.int64()),
+        ("row", pa.int64()),
+    ]
+)
 
 
 def select(
@@ -63,13 +61,15 @@ def select(
     with data_root.lake.pinned_snapshot() as snapshot, connect(snapshot) as connection:
         chosen = _chosen(connection, selection, data_root.lake, codec)
         chosen = _with_word_times(_with_similar(chosen, connection), connection)
+        chosen = _with_mixtures(chosen, connection, codec)
         set_id = f"{selection.name}-{_content_hash(chosen)}"
         if (directory / "set.json").exists():
             return _same_or_raise(directory, set_id, selection)
         registered = _registered(chosen, connection)
         if registered and not selection.allow_evaluation_items:
             raise TrainingError(_refusal(registered))
-        items = _items(chosen, _code_locations(connection, snapshot, data_root), set_id)
+        places = {table: _locations(connection, snapshot, data_root, table) for table in ("codes", "mixtures")}
+        items = _items(chosen, places["codes"], places["mixtures"], set_id)
         card = _card(
             selection,
             set_id,
@@ -166,6 +166,25 @@ def _with_word_times(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) ->
     return chosen.append_column("word_times", times["word_times"].take(positions))
 
 
+def _with_mixtures(chosen: pa.Table, connection: duckdb.DuckDBPyConnection, codec: CodecSpec) -> pa.Table:
+    """Add kind, licence and fingerprint of the mixture of each utterance where any has been mixed with this codec."""
+    mixtures = run_query(
+        connection,
+        """
+        SELECT segment_id, kind AS mixture_kind, interferer_licence AS mixture_licence,
+               fingerprint AS mixture_fingerprint
+        FROM current_mixtures WHERE drop_reason IS NULL AND codec = ?
+        """,
+        [codec.label],
+    )
+    positions = pc.index_in(chosen["segment_id"], mixtures["segment_id"])
+    if positions.null_count == len(positions):
+        return chosen
+    for name in mixtures.column_names[1:]:
+        chosen = chosen.append_column(name, mixtures[name].take(positions))
+    return chosen
+
+
 def _registered(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> list[str]:
     """List the segments of train and dev that share audio with an evaluation item (`evaluated_segments`)."""
     if run_query(connection, "SELECT 1 FROM evaluation_items LIMIT 1").num_rows == 0:
@@ -196,16 +215,17 @@ def _coded_by(chosen: pa.Table, codec: CodecSpec) -> pa.Table:
     return kept
 
 
-def _code_locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot) -> pa.Table:
-    """Locate the codes of every segment: data file, row group and row."""
-    parts = snapshot.data_files.get("codes", ())
+def _locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot, table: str) -> pa.Table:
+    """Locate the rows of a table of codes: segment, fingerprint, data file, row group and row."""
+    parts = snapshot.data_files.get(table, ())
+    if not parts:
+        return _NO_PLACES.empty_table()
     connection.register("code_groups", _row_groups(parts, data_root.lake.root))
     listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in parts)
     return run_query(
         connection,
         f"""
-        SELECT k.segment_id, k.fingerprint AS codes_fingerprint, g.part AS codes_part,
-               g.row_group AS codes_row_group, (k.file_row_number - g.first_row) AS codes_row
+        SELECT k.segment_id, k.fingerprint, g.part, g.row_group, (k.file_row_number - g.first_row) AS "row"
         FROM read_parquet([{listed}], filename = true, file_row_number = true, hive_partitioning = false) k
         JOIN code_groups g
         ON g.path = k.filename AND k.file_row_number >= g.first_row AND k.file_row_number < g.first_row + g."rows"
@@ -227,21 +247,30 @@ def _row_groups(parts: Sequence[Location], lake: Location) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def _items(chosen: pa.Table, locations: pa.Table, set_id: str) -> pa.Table:
+def _items(chosen: pa.Table, codes: pa.Table, mixtures: pa.Table, set_id: str) -> pa.Table:
     """Build the rows of `training_items`, in the order of the segment ids."""
+    schema = schema_of(TrainingItemRow)
+    for name in ("word_times", "mixture_kind", "mixture_licence", "mixture_fingerprint"):
+        if name not in chosen.column_names:
+            kind = schema.field(name).type if name in schema.names else pa.string()
+            chosen = chosen.append_column(name, pa.nulls(chosen.num_rows, kind))
     with duckdb.connect() as connection:
         connection.register("chosen", chosen)
-        connection.register("locations", locations)
+        connection.register("code_places", codes)
+        connection.register("mixture_places", mixtures)
         items = connection.execute(
-            "SELECT ? AS training_set, * FROM chosen JOIN locations USING (segment_id, codes_fingerprint) "
-            "ORDER BY segment_id",
+            """
+            SELECT ? AS training_set, c.*, k.part AS codes_part, k.row_group AS codes_row_group, k."row" AS codes_row,
+                   m.part AS mixture_part, m.row_group AS mixture_row_group, m."row" AS mixture_row
+            FROM chosen c
+            JOIN code_places k ON k.segment_id = c.segment_id AND k.fingerprint = c.codes_fingerprint
+            LEFT JOIN mixture_places m ON m.segment_id = c.segment_id AND m.fingerprint = c.mixture_fingerprint
+            ORDER BY c.segment_id
+            """,
             [set_id],
         ).to_arrow_table()
     if items.num_rows != chosen.num_rows:
         raise TrainingError(f"{chosen.num_rows} utterances have {items.num_rows} rows of codes; run `valle lake fsck`.")
-    schema = schema_of(TrainingItemRow)
-    if "word_times" not in items.column_names:
-        items = items.append_column("word_times", pa.nulls(items.num_rows, pa.list_(pa.float32())))
     return items.select(schema.names).cast(schema)
 
 

@@ -13,7 +13,7 @@ from valle.interchange.sets.items import ExportItem
 from valle.phonemes import PhonemeTable
 from warehouse.errors import DependencyError
 
-_SUFFIXES = {"dac_44khz": ".dac", "nemo_44khz": ".nem"}
+_SUFFIXES = {"dac_44khz": ".dac", "nvidia_44khz": ".nem"}
 _SPLITS = {"train": "training", "dev": "validation", "test": "validation"}
 
 

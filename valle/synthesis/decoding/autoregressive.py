@@ -10,7 +10,6 @@ from torch import Tensor
 from valle.model.layout import Mode
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
-from valle.synthesis.decoding.duration import average_frames
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.seeds import seeded_generator
@@ -21,12 +20,12 @@ from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
 
 _LAYOUT = TTS.layout(Mode.AR)
+# Frames of the cache at first; it grows for longer speech.
 _INITIAL_FRAMES = 128
-"""Frames of the cache at first; it grows for longer speech."""
 
 
 _Lane = tuple[bool, tuple[tuple[str, float], ...]]
-"""Whether utterances are guided, and their adapters with strengths."""
+"""Guided or not, and adapters with their strengths: what utterances of one batch have in common."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,7 +86,8 @@ class _CachedRows:
         # In one batch with the conditional rows: two forwards of half the size cost more.
         if self._is_guided:
             conditions += [condition.without_text() for condition in conditions]
-        batch = speech_batch(model, Mode.AR, [condition.row(0, condition.prefix[:1]) for condition in conditions])
+        given = [condition.row(0, condition.first_prefix) for condition in conditions]
+        batch = speech_batch(model, conditions[0].task, Mode.AR, given)
         self._cache = model.new_cache(batch.positions.shape[1] + _INITIAL_FRAMES)
         self._hidden = model.read(batch, self._cache)[:, None]  # of the groups that were fed, [cached rows, n, width]
         self._fed = torch.ones(len(self._hidden), dtype=torch.long, device=self._hidden.device)
@@ -170,7 +170,9 @@ def _without_stop(logits: Tensor, stop: int) -> Tensor:
 
 def _min_frames(model: ValleModel, condition: Condition, options: SamplingOptions) -> int:
     """Return the frames after the prefix that must precede an end."""
-    return round(options.min_duration_ratio * average_frames(model, condition)) - condition.num_spoken
+    return (
+        round(options.min_duration_ratio * condition.average_frames(model.config.average_symbol)) - condition.num_spoken
+    )
 
 
 def _max_frames(model: ValleModel, options: SamplingOptions) -> int:
@@ -272,8 +274,8 @@ def _activate(model: ValleModel, condition: Condition, options: SamplingOptions)
         options=options,
         state=start(options),
         generator=seeded_generator(options.seed),
-        frames=condition.prefix[0].tolist(),
-        num_prefix=condition.num_prefix,
+        frames=condition.first_prefix[0].tolist(),
+        num_prefix=condition.first_prefix.shape[1],
         min_frames=_min_frames(model, condition, options),
         max_frames=_max_frames(model, options),
     )
@@ -285,9 +287,9 @@ def _search(model: ValleModel, utterance: Utterance) -> Decoded:
     if model.config.group > 1:
         raise ConfigurationError("Beam search needs a model that predicts one frame a step; set beam.width to 0.")
     condition, options = utterance.condition, utterance.options
-    stop, num_prefix = model.config.stop, condition.num_prefix
+    stop, num_prefix = model.config.stop, condition.first_prefix.shape[1]
     min_frames = _min_frames(model, condition, options)
-    beams = beam.start_beams(torch.from_numpy(condition.prefix[0].astype(np.int64)), options.beam)
+    beams = beam.start_beams(torch.from_numpy(condition.first_prefix[0].astype(np.int64)), options.beam)
     rows = _CachedRows(model, [utterance])
     while True:
         logits = rows.logits[:, 0, 0].cpu()

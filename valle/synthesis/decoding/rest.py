@@ -22,11 +22,11 @@ _Adapters = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class FrameSpan:
     """Frames of one utterance to complete: `first` [1, T] is codebook 0 of the frames after `known` [K, n].
 
-    Known frames keep their codes. `start` is the index of the first known frame in the target: a window leaves out what
-    is far before it, and its frames keep their positions.
+    Known frames keep their codes, and so do the frames `after` [K, m] the span. `start` is the index of the first known
+    frame in the target: a window leaves out what is far before it, and its frames keep their positions.
     """
 
     utterance: Utterance
@@ -34,6 +34,12 @@ class Span:
     first: Codes
     generator: torch.Generator
     start: int = 0
+    after: Codes | None = None
+
+    @property
+    def given_end(self) -> Codes:
+        """Return the frames after the span, [K, m]."""
+        return self.known[:, :0] if self.after is None else self.after
 
 
 def rest_generator(utterance: Utterance) -> torch.Generator:
@@ -43,10 +49,10 @@ def rest_generator(utterance: Utterance) -> torch.Generator:
 
 
 @torch.inference_mode()
-def decode_rest(model: ValleModel, spans: Sequence[Span]) -> list[Codes]:
+def decode_rest(model: ValleModel, spans: Sequence[FrameSpan]) -> list[Codes]:
     """Decode codebooks 1 and up of spans of one task: codes [K, T] each. Spans without a frame stay empty."""
     num_codebooks = model.config.num_codebooks
-    targets = [np.concatenate([span.known[:1], span.first], axis=1) for span in spans]
+    targets = [np.concatenate([span.known[:1], span.first, span.given_end[:1]], axis=1) for span in spans]
     # A row without a frame has nothing to predict.
     spoken = [index for index, span in enumerate(spans) if span.first.shape[1]]
     for codebook in range(1, num_codebooks if spoken else 1):
@@ -55,17 +61,18 @@ def decode_rest(model: ValleModel, spans: Sequence[Span]) -> list[Codes]:
             span = spans[index]
             codes = draw(logits, span.utterance.options.nar_temperature, span.generator).numpy().astype(np.int16)
             codes[: span.known.shape[1]] = span.known[codebook]
+            codes[len(codes) - span.given_end.shape[1] :] = span.given_end[codebook]
             targets[index] = np.concatenate([targets[index], codes[None]])
     return [
-        _with_all_codebooks(target, num_codebooks)[:, span.known.shape[1] :]
+        _with_all_codebooks(target, num_codebooks)[:, span.known.shape[1] :][:, : span.first.shape[1]]
         for target, span in zip(targets, spans, strict=True)
     ]
 
 
-def _guided_logits(model: ValleModel, pairs: Sequence[tuple[Span, Codes]], codebook: int) -> list[Tensor]:
+def _guided_logits(model: ValleModel, pairs: Sequence[tuple[FrameSpan, Codes]], codebook: int) -> list[Tensor]:
     """Compute logits [T, V] of one codebook of each span, given its codebooks below, [codebook, T]."""
 
-    def compute(is_guided: bool, group: Sequence[tuple[Span, Codes]]) -> list[Tensor]:
+    def compute(is_guided: bool, group: Sequence[tuple[FrameSpan, Codes]]) -> list[Tensor]:
         targets = [target for _, target in group]
         starts = [span.start for span, _ in group]
         conditions = [span.utterance.condition for span, _ in group]
@@ -79,7 +86,7 @@ def _guided_logits(model: ValleModel, pairs: Sequence[tuple[Span, Codes]], codeb
             for logits, null, one in zip(conditional, nulls, options, strict=True)
         ]
 
-    def compute_adapted(key: tuple[bool, _Adapters], group: Sequence[tuple[Span, Codes]]) -> list[Tensor]:
+    def compute_adapted(key: tuple[bool, _Adapters], group: Sequence[tuple[FrameSpan, Codes]]) -> list[Tensor]:
         with model.adapters.using(dict(key[1])):
             return compute(key[0], group)
 
@@ -95,7 +102,7 @@ def _logits(
 ) -> list[Tensor]:
     rows = [condition.row(codebook, target) for condition, target in zip(conditions, targets, strict=True)]
     lengths = [target.shape[1] for target in targets]
-    logits = model(_moved(speech_batch(model, Mode.NAR, rows), starts, lengths)).float().cpu()
+    logits = model(_moved(speech_batch(model, conditions[0].task, Mode.NAR, rows), starts, lengths)).float().cpu()
     return list(logits.tensor_split(torch.from_numpy(np.cumsum(lengths)[:-1])))
 
 
