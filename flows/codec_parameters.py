@@ -51,7 +51,7 @@ class CodecReportParameters(Located):
 
     codecs: tuple[str, ...] = ("mini",)
     """Codecs, such as `mini`, `encodec_24khz` or `encodec_24khz+vocos`."""
-    levels: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (8, 4, 2, 1)
+    num_codebooks: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (8, 4, 2, 1)
     """Numbers of codebooks to decode from."""
     where: str = "true"
     """SQL condition on the utterances of the lake."""
@@ -60,7 +60,7 @@ class CodecReportParameters(Located):
     split: str = "heldout"
     """Split of that folder, which the codec was not trained on."""
     into_header: bool = False
-    """Write the figures of `mini`, with the most codebooks of `levels`, into the header of its weights."""
+    """Write the figures of `mini`, with the most of `num_codebooks`, into the header of its weights."""
     count: int = Field(default=30, ge=1, le=1_000_000)
     """Number of clips."""
     longest: float = Field(default=10.0, gt=0, le=3_600)

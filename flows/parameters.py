@@ -6,15 +6,13 @@ Do not import Prefect here.
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from manifests import CorpusKind, CorpusOptions
-from manifests.corpora.vall_e import CODES_KINDS
+from manifests.corpus import CODES_KINDS, CorpusKind, CorpusOptions
 from valle.codec.catalogue import ENCODEC
-from valle.data.selection.select import Selection
-from valle.data_root import DataRoot, open_data_root
+from valle.data.selection.options import Selection
 from valle.evaluation.options import EvaluationOptions
 from valle.stages.align import Align
 from valle.stages.base import Stage
@@ -28,6 +26,10 @@ from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from valle.training.options import TrainSettings
 from warehouse.catalogue.answers import AnswerFormat
+
+if TYPE_CHECKING:
+    from manifests.corpus import Corpus
+    from valle.data_root import DataRoot
 
 
 class Parameters(BaseModel):
@@ -43,8 +45,11 @@ class Located(Parameters):
     """Data root; by default `VALLE_DATA`, or `data` in the current folder."""
 
     @property
-    def data_root(self) -> DataRoot:
+    def data_root(self) -> "DataRoot":
         """The data root with its folders."""
+        # The command line reads this module on every start; the lake is loaded by the flows.
+        from valle.data_root import open_data_root
+
         return open_data_root(self.data)
 
 
@@ -79,6 +84,12 @@ class CorpusChoice(Parameters):
     """Name of the corpus in every table."""
     options: CorpusOptions = CorpusOptions()
     """Properties that the corpus itself does not declare."""
+
+    def open(self) -> "Corpus":
+        """Return the reader of the corpus. Raises ConfigurationError for a name that cannot be part of a file name."""
+        from manifests.corpora.registry import open_corpus
+
+        return open_corpus(self.kind, self.root, name=self.name, options=self.options)
 
 
 class Stages(Parameters):

@@ -7,7 +7,7 @@ the columns of `StageRow`, which the runner fills. A column without `| None` is 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from warehouse.lake.arrow import Float32, Int16, Int32, Micros, OneColumnEach, Row
+from warehouse.lake.arrow import Float32, Int16, Int32, Micros, OneColumnEach, TableRow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -478,7 +478,7 @@ class ShardRunRow:
     code_revision: Annotated[str, "version of this project"]
 
 
-TABLES: tuple[type[Row], ...] = (
+TABLES: tuple[type[TableRow], ...] = (
     SourceRow,
     RecordingRow,
     SegmentRow,

@@ -25,8 +25,8 @@ PENDING = "valle.flow-run.found-pending"
 _EVENTS = {StateType.RUNNING: RUNNING, StateType.PENDING: PENDING}
 _PAGE = 200
 _SECONDS_TO_START = 300.0
+# From the first answer of the API until the automations receive events.
 _SECONDS_TO_LISTEN = 5.0
-"""From the first answer of the API until the automations receive events."""
 
 
 def announce_when_started(api_url: str) -> None:

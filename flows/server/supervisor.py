@@ -22,8 +22,8 @@ from warehouse.errors import ConfigurationError
 
 _LOG = logging.getLogger("supervisor")
 _LONGEST_PAUSE = 30.0
+# A worker gives its flows 30 seconds to end.
 _SECONDS_TO_FINISH = 40.0
-"""A worker gives its flows 30 seconds to end."""
 
 
 @dataclass(slots=True)

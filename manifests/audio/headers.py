@@ -11,14 +11,14 @@ from typing import BinaryIO
 from manifests.audio.containers import CONTAINERS, mend_container
 from manifests.audio.ranges import MendedHeader, open_range
 
+# Bytes at the beginning of a file in which its header must end.
 _SEARCHED = 1 << 20
-"""Bytes at the beginning of a file in which its header must end."""
 
+# Bytes at the end of a FLAC in which its last frame begins: 32 channels of 24 bits need no more per 1,152 samples.
 _FLAC_TAIL = 1 << 17
-"""Bytes at the end of a FLAC in which its last frame begins: 32 channels of 24 bits need no more per 1,152 samples."""
 
+# MPEG frames that a mended header declares: three days at 24 kHz.
 _MANY_FRAMES = 10_000_000
-"""MPEG frames that a mended header declares: three days at 24 kHz."""
 
 
 def mend_header(file: BinaryIO) -> MendedHeader | None:

@@ -22,8 +22,8 @@ FAILED = "failed"
 _MACHINE_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENODEV}
 )
+# Names of torch's errors after which every later call of the process fails as well.
 _DEVICE_ERRORS = frozenset({"AcceleratorError"})
-"""Names of torch's errors after which every later call of the process fails as well."""
 _DETAIL_LENGTH = 500
 
 Processed = tuple[StageInput, Outcome]

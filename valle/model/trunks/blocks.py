@@ -1,4 +1,4 @@
-"""What several trunks are made of: linear layers, attention, gated MLPs, and the stack that applies blocks in order."""
+"""Parts of several trunks: linear layers, attention, gated MLPs, and the stack that applies blocks in order."""
 
 import math
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from valle.model.attention import Attend, AttentionKernel, Mask
-from valle.model.cache import Cache
 from valle.model.config import ModelConfig
 from valle.model.trunks.bit_linear import BitLinear
+from valle.model.trunks.cache import Cache
 from valle.model.trunks.experts import ExpertsMlp, RouterReport, mean_report
 from valle.model.trunks.recurrence import StateCache
 

@@ -19,7 +19,7 @@ TOP = 2
 
 @dataclass(frozen=True, slots=True)
 class RouterReport:
-    """How evenly the experts are used.
+    """Evenness of the use of experts.
 
     `balance` is 1 for even use and up to their number otherwise, with gradient; `load` [experts] is the fraction of
     choices of each expert, without.

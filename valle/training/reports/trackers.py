@@ -41,7 +41,7 @@ class Trackers:
         for name, tracker in list(self._trackers.items()):
             try:
                 tracker.log(numbers, int(line["step"]))
-            except Exception as error:  # noqa: BLE001 - whatever its library raises must not end the run
+            except Exception as error:  # noqa: BLE001 - no error of its library may end the run
                 log.warning("The tracker %s failed and gets no more metrics: %s", name, error)
                 del self._trackers[name]
 
