@@ -17,9 +17,8 @@ from flows.ingest import ingest_corpus
 from flows.parameters import CorpusChoice, EvaluateParameters, IngestParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
-from flows.runtime.runner import process_backends
+from flows.runtime.runner import process_backends, run_jobs
 from flows.runtime.where import call, run_logger, submit
-from flows.stages import run_jobs
 from manifests.corpus import CorpusOptions
 from valle.evaluation.evaluate import score_evaluation, stored_scores
 from valle.evaluation.items.registry import register_items

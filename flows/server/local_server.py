@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from flows.server.password import read_password
 from warehouse.errors import ConfigurationError
+from warehouse.files import atomic_write
 
 POOLS = ("cpu", "gpu", "train")
 HEARTBEAT_SECONDS = 30
@@ -183,7 +184,5 @@ def _read_pid(home: Path) -> int | None:
 
 def write_json(path: Path, content: object) -> None:
     """Write a JSON file under a temporary name and rename it: a file that exists is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")

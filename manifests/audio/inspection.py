@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from manifests.audio.audio_files import UNSUPPORTED_SUFFIXES
 from manifests.audio.channels import ChannelComparison, ChannelMode
 from manifests.audio.decoding import AudioDecoder, UndecodableAudio, describe_ogg
 from manifests.audio.ranges import open_range
+from manifests.audio.suffixes import UNSUPPORTED_SUFFIXES
 from manifests.reading.regular import NotRegularFile, open_regular
 
 _HASHED_AT_ONCE = 1 << 20

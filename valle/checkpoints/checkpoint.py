@@ -78,13 +78,18 @@ def adapter_path(checkpoint: Path) -> Path:
 
 def read_card(checkpoint: Path) -> CheckpointCard:
     """Read the card of a checkpoint. Raises CheckpointError when there is none or it is malformed."""
-    content = read_content(checkpoint)
+    return card_of(read_content(checkpoint), checkpoint)
+
+
+def card_of(content: Mapping[str, Any], checkpoint: Path) -> CheckpointCard:
+    """Return the card with this content; its format was checked. Raises CheckpointError that names `checkpoint`."""
+    values = {name: value for name, value in content.items() if name != "format"}
     try:
-        content["model"] = ModelConfig(**content["model"])
-        content["codec"] = CodecSpec(**content["codec"])
-        content["cursor"] = Cursor(**content["cursor"])
-        content["phoneme_symbols"] = tuple(content["phoneme_symbols"])
-        return CheckpointCard(**content)
+        values["model"] = ModelConfig(**values["model"])
+        values["codec"] = CodecSpec(**values["codec"])
+        values["cursor"] = Cursor(**values["cursor"])
+        values["phoneme_symbols"] = tuple(values["phoneme_symbols"])
+        return CheckpointCard(**values)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise unreadable(checkpoint, error) from error
 

@@ -46,9 +46,9 @@ _PANELS: Mapping[str, _Commands] = {
         "doctor": ("server:doctor", "List what is installed and what is missing, with the command that fixes it."),
     },
     "Checkpoints": {
-        "export": ("checkpoints:export", "Write a checkpoint to publish: weights in half precision."),
-        "migrate": ("interchange:migrate", "Convert checkpoints and lakes of the previous format."),
-        "adapt-codec": ("checkpoints:adapt_codec", "Move a checkpoint to the codes of another codec."),
+        "export": ("exchange.checkpoints:export", "Write a checkpoint to publish: weights in half precision."),
+        "migrate": ("exchange.migrate:migrate", "Convert checkpoints and lakes of the previous format."),
+        "adapt-codec": ("exchange.checkpoints:adapt_codec", "Move a checkpoint to the codes of another codec."),
     },
 }
 _GROUPS: Mapping[str, tuple[str, _Commands]] = {
@@ -87,9 +87,16 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
     "import": (
         "Bring weights and configuration of e-c-k-e-r/vall-e.",
         {
-            "weights": ("interchange:import_weights", "Make a run of a file of weights."),
-            "config": ("interchange:import_config", "Turn a config.yaml into options of ours."),
-            "verify": ("interchange:verify", "Compare weights with what the original program computes."),
+            "weights": ("exchange.imports:import_weights", "Make a run of a file of weights."),
+            "config": ("exchange.imports:import_config", "Turn a config.yaml into options of ours."),
+            "verify": ("exchange.imports:verify", "Compare weights with what the original program computes."),
+        },
+    ),
+    "hub": (
+        "Exchange checkpoints and training sets by the Hugging Face hub.",
+        {
+            "push": ("exchange.hub:push", "Upload a checkpoint or a training set."),
+            "pull": ("exchange.hub:pull", "Download a checkpoint or a training set."),
         },
     ),
     "codec": (

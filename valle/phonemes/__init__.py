@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from valle.phonemes.readers import LanguagePhonemizer, readers_revision
 from valle.phonemes.symbols import SPACE
 from valle.phonemes.table import PhonemeTable, phoneme_table
 from valle.phonemes.text import LANGUAGES, normalise, wrong_script
-from warehouse.errors import ConfigurationError
+from warehouse.errors import unknown_name
 
 __all__ = [
     "LANGUAGES",
@@ -31,7 +30,7 @@ class Phonemizer(Protocol):
 
 def _check_name(name: str) -> None:
     if name != "espeak":
-        raise ConfigurationError(f"there is no phonemizer called {name!r}: use `espeak`.")
+        raise unknown_name("phonemizer", name, ["espeak"])
 
 
 def open_phonemizer(name: str) -> Phonemizer:
@@ -40,10 +39,15 @@ def open_phonemizer(name: str) -> Phonemizer:
     `espeak` is haqumei for Japanese, pypinyin for Mandarin and espeak-ng for the other languages.
     """
     _check_name(name)
+    # The names of languages and symbols are needed everywhere, the frontends only where text is phonemized.
+    from valle.phonemes.frontends import LanguagePhonemizer
+
     return LanguagePhonemizer()
 
 
 def phonemizer_revision(name: str, language: str | None = None) -> str:
     """Return names and versions of the frontend of `language` (of all frontends without one); load no model."""
     _check_name(name)
-    return readers_revision(language)
+    from valle.phonemes.frontends import frontends_revision
+
+    return frontends_revision(language)

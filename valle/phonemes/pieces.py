@@ -53,7 +53,7 @@ class PieceTable:
         from tokenizers.models import BPE
 
         vocabulary = dict(self.strings)
-        return Tokenizer(BPE(vocabulary, _merges(vocabulary), unk_token=UNKNOWN, fuse_unk=False))
+        return Tokenizer(BPE(vocabulary, merges_of(vocabulary), unk_token=UNKNOWN, fuse_unk=False))
 
 
 AnyTable = PhonemeTable | PieceTable
@@ -77,7 +77,7 @@ def open_table(symbols: Sequence[str], strings: Mapping[str, int]) -> AnyTable:
     return PieceTable(tuple(symbols), strings) if strings else PhonemeTable(tuple(symbols))
 
 
-def _merges(strings: Mapping[str, int]) -> list[tuple[str, str]]:
+def merges_of(strings: Mapping[str, int]) -> list[tuple[str, str]]:
     """Derive the merges, first to last: the two pieces that earlier merges leave of each string."""
     ranks: dict[tuple[str, str], int] = {}
     pieces = [string for string in strings if len(string) > 1 and string not in _SPECIAL]

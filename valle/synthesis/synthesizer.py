@@ -24,6 +24,7 @@ from valle.synthesis.decoding.tokens import transcribe_codes
 from valle.synthesis.options import DEFAULT_SAMPLING, Precision, SamplingOptions
 from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS
+from valle.text.lexicon import NO_LEXICON, Lexicon
 from warehouse.errors import CheckpointError, ConfigurationError
 
 _TYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -85,6 +86,8 @@ class Synthesizer:
     backends: Backends
     adapters: Mapping[str, float] = field(default_factory=dict)
     """Adapters by name, with the strengths of requests that name none."""
+    lexicon: Lexicon = NO_LEXICON
+    """Pronunciations of words in marked-up text."""
 
     @cached_property
     def _table(self) -> AnyTable:

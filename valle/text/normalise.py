@@ -31,7 +31,7 @@ from typing import cast
 
 from valle.text.numbers import spell_numbers
 from valle.text.spoken_numbers import verbalise_numbers
-from warehouse.errors import ConfigurationError, DependencyError
+from warehouse.errors import DependencyError, unknown_name
 
 _HANZI_PUNCTUATION = (
     "＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､　、〃〈〉《》「」『』【】〔〕〖〗〘〙〚〛〜"
@@ -165,5 +165,5 @@ def get_normaliser(name: str = DEFAULT_NORMALISER) -> Normaliser:
     """Return a normaliser by name; raise ConfigurationError for an unknown one."""
     known = normalisers()
     if name not in known:
-        raise ConfigurationError(f"unknown text normaliser {name!r}: use one of {', '.join(known)}.")
+        raise unknown_name("text normaliser", name, known)
     return known[name]

@@ -11,7 +11,7 @@ from torch import Tensor
 from valle.checkpoints.checkpoint import load_model
 from valle.checkpoints.saving import new_checkpoint, write_model
 from valle.codec.base import CodecSpec
-from valle.model.codec_adaptation import ParallelCodes, adapt_codes
+from valle.model.from_codec.adaptation import ParallelCodes, adapt_codes
 from warehouse.errors import CheckpointError
 
 MIN_FRAMES = 50_000

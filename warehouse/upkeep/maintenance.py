@@ -53,7 +53,7 @@ def compact(lake: Lake, *, target_bytes: int = _TARGET_BYTES) -> list[Compaction
             continue
         before = len(table.file_uris())
         try:
-            table.optimize.compact(target_size=target_bytes, writer_properties=writer_properties(row_class.table))
+            table.optimize.compact(target_size=target_bytes, writer_properties=writer_properties(row_class))
         except DeltaError as error:
             raise LakeError(
                 f"Could not compact table {row_class.table} ({one_line(error)}); run the same command again."

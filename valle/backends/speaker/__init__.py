@@ -4,7 +4,7 @@ from pathlib import Path
 
 from valle.backends.speaker.base import SpeakerEncoder
 from valle.backends.weights import file_revision, models_directory, package_file
-from warehouse.errors import ConfigurationError, DependencyError
+from warehouse.errors import DependencyError, unknown_name
 
 _FETCHED = {
     "wavlm_large": ("wavlm_large_finetune.pth", "UniSpeech (WavLM-Large for speaker verification)"),
@@ -19,8 +19,7 @@ def _weights_path(name: str) -> Path:
     if name == "resemblyzer":
         return package_file("resemblyzer", "pretrained.pt", command="pip install --no-deps Resemblyzer==0.1.4")
     if name not in _FETCHED:
-        known = ", ".join(("resemblyzer", *_FETCHED))
-        raise ConfigurationError(f"unknown speaker encoder {name!r}: use one of {known}.")
+        raise unknown_name("speaker encoder", name, ("resemblyzer", *_FETCHED))
     file, publisher = _FETCHED[name]
     path = models_directory() / file
     if not path.exists():

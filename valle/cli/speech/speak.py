@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -70,6 +71,8 @@ class SpeakOptions(BaseModel):
     batch: Path | None = None
     """Table of several texts, instead: tab-separated lines with the columns `out` and `text`, and optionally `prompt`
     and `language`."""
+    lexicon: Path | None = None
+    """Pronunciations, a word, a tab and its IPA per line; by default `lexicon.tsv` of the data root, if it exists."""
     run: str | None = None
     """Name of a training run, whose newest checkpoint speaks. By default the embedded checkpoint, or a run with a
     better measured word error rate on the same sentences."""
@@ -121,11 +124,15 @@ def speak(
     requests = read_batch(options, text) if options.batch is not None else [(_read_text(text, options), options)]
     checkpoint = find_checkpoint(options)
     from valle.backends.registry import Backends
+    from valle.data_root import open_data_root
     from valle.synthesis.synthesizer import Synthesizer
+    from valle.text.lexicon import find_lexicon
 
     synthesizer = Synthesizer.load(
         checkpoint, Backends(device=options.device), read_adapters(options.lora), options.precision
     )
+    lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
+    synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
     return run_all([lambda one=one: _speak_one(synthesizer, checkpoint, *one) for one in requests])
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 from valle.model.layout import Mode
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
-from valle.synthesis.decoding.duration import average_frames
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.seeds import seeded_generator
@@ -171,7 +170,9 @@ def _without_stop(logits: Tensor, stop: int) -> Tensor:
 
 def _min_frames(model: ValleModel, condition: Condition, options: SamplingOptions) -> int:
     """Return the frames after the prefix that must precede an end."""
-    return round(options.min_duration_ratio * average_frames(model, condition)) - condition.num_spoken
+    return (
+        round(options.min_duration_ratio * condition.average_frames(model.config.average_symbol)) - condition.num_spoken
+    )
 
 
 def _max_frames(model: ValleModel, options: SamplingOptions) -> int:
