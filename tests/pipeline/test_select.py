@@ -15,7 +15,8 @@ import valle.data.codes_reader  # noqa: F401 - registers the reader of codes wit
 from tests.pipeline.road import by_stage, folder_corpus, part_names, run_road, write_folder
 from valle.backends.registry import Backends
 from valle.codec.base import Codec, CodecSpec
-from valle.data.selection.select import Selection, select
+from valle.data.selection.options import Selection
+from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy, assign_splits
 from valle.data.selection.training_set import TrainingSet, load_training_set
 from valle.data_root import DataRoot

@@ -1,13 +1,15 @@
 """Plan an evaluation: system, items, metric models, and the name that identifies all of them."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from valle.data.selection.training_set import load_training_set
-from valle.data_root import DataRoot
 from valle.evaluation.items.item_list import ItemList
 from valle.evaluation.items.items import choose_items
 from valle.evaluation.metrics.models import MetricModels
@@ -19,8 +21,11 @@ from warehouse.catalogue.views import check_expression, connect, run_select
 from warehouse.errors import ConfigurationError, TrainingError
 from warehouse.fingerprints import short_hash
 
+if TYPE_CHECKING:
+    from valle.data_root import DataRoot
+
+# Upper limit on the number of utterances where no count is given.
 _DEFAULT_COUNT = 20
-"""Upper limit on the number of utterances where no count is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from valle.training.commands import NoCommands, TypedCommands
-from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import PipelineError
 
@@ -60,6 +59,9 @@ def main(arguments: Sequence[str]) -> int:
         text = sys.stdin.read() if from_stdin else Path(arguments[0]).read_text(encoding="utf-8")
         options = TrainOptions.model_validate_json(text)
         commands = NoCommands() if from_stdin else TypedCommands()
+        # Options are checked before torch and the network load, which takes seconds.
+        from valle.training.loop import train
+
         result = train(options, lambda line: _print_line(format_line(line)), commands=commands)
     except (OSError, ValidationError, PipelineError) as error:
         sys.stderr.write(f"{error}\n")

@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 
 from warehouse.catalogue.views import connect
 from warehouse.errors import LakeError
-from warehouse.lake.arrow import Row, spread_in
+from warehouse.lake.arrow import TableRow, spread_in
 from warehouse.lake.data_files import hash_in_name
 from warehouse.lake.store import Location, StoredFile, files_below, open_parquet, read_bytes
 from warehouse.lake.tables import Lake, Snapshot
@@ -104,7 +104,7 @@ def kept_files(lake: Lake) -> set[Location]:
     return kept
 
 
-def _check_version(lake: Lake, row_class: type[Row], version: int | None, findings: _Findings) -> bool:
+def _check_version(lake: Lake, row_class: type[TableRow], version: int | None, findings: _Findings) -> bool:
     """Check the data files of one version of a table; return false where there is none to be read."""
     table = row_class.table
     try:
@@ -151,7 +151,7 @@ def _check_file(table: str, location: Location, committed: int | None, checksum:
     return rows
 
 
-def _check_lists(row_class: type[Row], location: Location, declared: int) -> Fault | None:
+def _check_lists(row_class: type[TableRow], location: Location, declared: int) -> Fault | None:
     """Return the fault of a data file whose rows have more or fewer inner lists than its commit declares.
 
     Readers take the number of columns from the commit: with a smaller one they would lose codebooks.
@@ -173,7 +173,7 @@ def _decoded_rows(location: Location) -> int:
         return sum(batch.num_rows for batch in file.iter_batches())
 
 
-def _identity(row_class: type[Row]) -> str:
+def _identity(row_class: type[TableRow]) -> str:
     """Return the columns of which no two rows may share the values."""
     columns: Mapping[str, Any] = row_class.__dataclass_fields__
     made_by = next((name for name in ("fingerprint", "etag") if name in columns), None)

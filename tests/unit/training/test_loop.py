@@ -208,7 +208,7 @@ def test_codes_that_are_larger_than_the_codec_says_are_one_sentence(options, tmp
 
 
 def test_an_unknown_size_is_refused(options):
-    with pytest.raises(ConfigurationError, match="no model size 'giant'"):
+    with pytest.raises(ConfigurationError, match="Unknown model size 'giant'"):
         train(changed(options, model="giant"))
 
 
