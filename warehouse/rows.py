@@ -290,6 +290,7 @@ class TrainingItemRow:
     word_times: Annotated[
         list[Float32] | None, "start and end of each word in turn, seconds; null where `align` has not run"
     ] = None
+    codes_start: Annotated[Int32 | None, "first frame of a part of a segment; null for the whole segment"] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -39,6 +39,11 @@ class Collator:
             masked = sample_mask(batch.rows, index, length, seed=batch.seed, epoch=batch.epoch)
         return Row(int(batch.rows.codebook[index]), fields, masked)
 
+    def _stop_of(self, item: int) -> int | None:
+        """Return the end of a part of a segment; None reads a whole one, whose length is then checked."""
+        first = int(self._items.first_frame[item])
+        return first + int(self._items.num_frames[item]) if first >= 0 else None
+
     def _read_codes(self, item: int, num_codebooks: int | None) -> Codes:
         """Read at least that many codebooks of an item: one, or else all, so that the cache holds two kinds only."""
         items = self._items
@@ -47,6 +52,8 @@ class Collator:
             int(items.row_group[item]),
             int(items.row[item]),
             num_codebooks=1 if num_codebooks == 1 else self._config.num_codebooks,
+            start=max(0, int(items.first_frame[item])),
+            stop=self._stop_of(item),
         )
         if codes.shape[1] != items.num_frames[item]:
             raise TrainingError(

@@ -26,6 +26,7 @@ class Items:
     part: NDArray[np.int64]  # index into `parts`
     row_group: NDArray[np.int64]
     row: NDArray[np.int64]
+    first_frame: NDArray[np.int64]  # of a part of a segment; -1 for a whole one
     speaker: NDArray[np.int64]  # index of the speaker
     by_speaker: NDArray[np.int64]  # items sorted by speaker
     rank: NDArray[np.int64]  # index of each item in `by_speaker`
@@ -94,6 +95,13 @@ def _similar(table: pa.Table) -> NDArray[np.int32]:
     return similar
 
 
+def _first_frames(table: pa.Table) -> NDArray[np.int64]:
+    # Sets from before there were parts of segments have no such column.
+    if "codes_start" not in table.column_names:
+        return np.full(table.num_rows, -1, dtype=np.int64)
+    return table["codes_start"].fill_null(-1).to_numpy().astype(np.int64)
+
+
 def load_items(
     table: pa.Table,
     encode: Callable[[Sequence[str]], list[int]],
@@ -128,6 +136,7 @@ def load_items(
         part=part,
         row_group=table["codes_row_group"].to_numpy().astype(np.int64),
         row=table["codes_row"].to_numpy().astype(np.int64),
+        first_frame=_first_frames(table),
         speaker=speaker,
         by_speaker=by_speaker,
         rank=np.argsort(by_speaker),

@@ -18,10 +18,13 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
+from valle.data.selection.curated import Placed, curate, declared_splits, place_cuts
+from valle.data.selection.cut_list import read_cut_list
 from valle.data.selection.similar import similar_segments
 from valle.data.selection.splits import SplitPolicy, assign_splits
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
 from valle.data_root import DataRoot
+from valle.phonemes import open_phonemizer
 from warehouse.catalogue.views import check_expression, connect, run_query, run_select
 from warehouse.errors import CommitConflict, LakeError, TrainingError
 from warehouse.fingerprints import short_hash
@@ -43,6 +46,8 @@ class Selection(BaseModel):
     """SQL condition on the view `utterances`."""
     weight: str = "1.0"
     """SQL expression for the sampling weight of an utterance."""
+    cuts: tuple[Path, ...] = ()
+    """Files of a Lhotse CutSet (.jsonl.gz): the set is those cuts, with the splits and weights that they declare."""
     split_policy: SplitPolicy = SplitPolicy()
     """Division into train, dev and test."""
     allow_evaluation_items: bool = False
@@ -61,7 +66,7 @@ def select(
     directory = data_root.training_sets / selection.name
     # Pinned while it is read: a vacuum beside it must not remove what a compaction replaces meanwhile.
     with data_root.lake.pinned_snapshot() as snapshot, connect(snapshot) as connection:
-        chosen = _chosen(connection, selection, data_root.lake)
+        chosen = _chosen(connection, selection, data_root.lake, codec)
         _check_codec(chosen, codec)
         chosen = _with_word_times(_with_similar(chosen, connection), connection)
         set_id = f"{selection.name}-{_content_hash(chosen)}"
@@ -90,7 +95,8 @@ def select(
                 export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
             )
 
-            export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec)
+            in_test = chosen["segment_id"].filter(chosen["in_test"])
+            export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec, in_test=in_test)
             lake = _lake_from(directory, data_root.lake.root)
             save_card(card, directory, lake=lake, items_part=f"{TrainingItemRow.table}/{part.name}")
     return load_training_set(directory)
@@ -115,8 +121,9 @@ def _lake_from(directory: Path, lake: Location) -> str:
     return os.path.relpath(lake, directory) if isinstance(lake, Path) else str(lake)
 
 
-def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: Lake) -> pa.Table:
-    """Select utterances and assign their splits, in the order of their ids."""
+def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: Lake, codec: CodecSpec) -> pa.Table:
+    """Select utterances, or those of the cuts, and assign their splits, in the order of their ids."""
+    placed = _placed_cuts(selection, connection)
     weight = check_expression(selection.weight, option="weight")
     where = check_expression(selection.where, option="where")
     test_where = check_expression(selection.split_policy.test_where, option="split_policy.test_where")
@@ -133,7 +140,10 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
     )
     if table.num_rows == 0:
         raise TrainingError(f"No utterance matches {selection.where!r}; see what there is with `valle stats`.")
-    splits = assign_splits(
+    if placed:
+        phonemizer = open_phonemizer("espeak")
+        table = curate(table, placed, frame_rate=codec.frame_rate, phonemize=phonemizer.phonemize)
+    splits = declared_splits(placed, table["speaker"].to_pylist()) or assign_splits(
         table["speaker"].to_pylist(),
         table["source"].to_pylist(),
         table["duration"].to_pylist(),
@@ -141,6 +151,15 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
         selection.split_policy,
     )
     return table.append_column("split", pa.array(splits, pa.string()))
+
+
+def _placed_cuts(selection: Selection, connection: duckdb.DuckDBPyConnection) -> list[Placed]:
+    """Find the segments of the cuts of a selection, before the connection is locked; empty without cuts."""
+    if not selection.cuts:
+        return []
+    if selection.where != Selection.model_fields["where"].default:
+        raise TrainingError("Give either a condition (`where`) or `cuts`; filter the cuts with Lhotse.")
+    return place_cuts(read_cut_list(selection.cuts), connection)
 
 
 def _with_similar(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -160,6 +179,8 @@ def _with_word_times(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) ->
         """,
     )
     positions = pc.index_in(chosen["segment_id"], times["segment_id"])
+    if "codes_start" in chosen.column_names:  # The words of a part are not those of its segment.
+        positions = pc.if_else(pc.is_null(chosen["codes_start"]), positions, pa.scalar(None, positions.type))
     # Without any, the content of a set and with it its id are what they were before words had times.
     if positions.null_count == len(positions):
         return chosen
@@ -237,8 +258,9 @@ def _items(chosen: pa.Table, locations: pa.Table, set_id: str) -> pa.Table:
     if items.num_rows != chosen.num_rows:
         raise TrainingError(f"{chosen.num_rows} utterances have {items.num_rows} rows of codes; run `valle lake fsck`.")
     schema = schema_of(TrainingItemRow)
-    if "word_times" not in items.column_names:
-        items = items.append_column("word_times", pa.nulls(items.num_rows, pa.list_(pa.float32())))
+    for name in ("word_times", "codes_start"):
+        if name not in items.column_names:
+            items = items.append_column(name, pa.nulls(items.num_rows, schema.field(name).type))
     return items.select(schema.names).cast(schema)
 
 
