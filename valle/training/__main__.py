@@ -2,7 +2,8 @@
 
 On many devices: `deepspeed --module valle.training RUN.json`, or `torchrun`, with the engine `deepspeed`.
 
-Prints one line per line of metrics, and one at the end. Type `save` or `quit` and Enter while it runs.
+Prints one line per line of metrics, and one at the end. Commands (`save`, `eval`, `export`, `lr NUMBER`, `quit`) are
+typed while it runs, or written to the file `commands` in the directory of the run.
 """
 
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from valle.training.commands import NoCommands, TypedCommands
+from valle.training.commands import FileCommands, JoinedCommands, TypedCommands
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import PipelineError
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         text = sys.stdin.read() if from_stdin else Path(arguments[0]).read_text(encoding="utf-8")
         options = TrainOptions.model_validate_json(text)
-        commands = NoCommands() if from_stdin else TypedCommands()
+        file = FileCommands(options.run_dir / "commands")
+        commands = file if from_stdin else JoinedCommands(file, TypedCommands())
         result = train(options, lambda line: _print_line(format_line(line)), commands=commands)
     except (OSError, ValidationError, PipelineError) as error:
         sys.stderr.write(f"{error}\n")

@@ -25,12 +25,13 @@ from valle.model.valle import ValleModel
 from valle.prefetch import Prefetcher
 from valle.process import prepare_process
 from valle.state_files import read_state
-from valle.training.commands import Commands, NoCommands, StopFlag, stop_on_signals
+from valle.training.commands import Commands, NoCommands, Orders, StopFlag, parse_commands, stop_on_signals
 from valle.training.data import open_data
 from valle.training.engines.engine import Engine
 from valle.training.engines.schedule import learning_rate
 from valle.training.engines.selection import open_engine
 from valle.training.examples import speak_examples
+from valle.training.export import export_checkpoint
 from valle.training.initialization import check_card, initialize, model_config, phoneme_table_of
 from valle.training.metrics import MetricsFile, Window
 from valle.training.options import TrainOptions
@@ -137,10 +138,8 @@ class _Run:
         began, earlier_seconds = time.monotonic(), progress.seconds
         try:
             while True:
-                typed = self.commands.poll() if engine.rank == 0 else []
-                if engine.sum("save" in typed):
-                    self._save()
-                reason = self._reason_to_stop(flag, typed, time.monotonic() - began)
+                commands = self._obey_commands()
+                reason = self._reason_to_stop(flag, commands, time.monotonic() - began)
                 if reason:
                     break
                 started = time.monotonic()
@@ -154,11 +153,38 @@ class _Run:
         self._save()
         return reason
 
-    def _reason_to_stop(self, flag: StopFlag, typed: list[str], seconds: float) -> str:
+    def _obey_commands(self) -> frozenset[str]:
+        """Do what was asked for on rank 0, on all ranks; returns the commands."""
+        orders = parse_commands(self.commands.poll()) if self.engine.rank == 0 else Orders()
+        # One number, so that a step without commands exchanges one.
+        names = Orders.names_of(int(self.engine.sum(orders.code)))
+        if "lr" in names:
+            peak = self.engine.sum(orders.learning_rate)
+            log.info("The peak learning rate is %g from step %d on.", peak, self.progress.step + 1)
+            self.options = self.options.model_copy(update={"learning_rate": peak})
+        if "eval" in names:
+            self._evaluate()
+        if names & {"save", "export"}:
+            self._save()
+        if "export" in names:
+            self._export()
+        return names
+
+    def _export(self) -> None:
+        """Write the checkpoint of this step, which must be saved, in half precision beside the checkpoints."""
+        if self.engine.rank == 0:
+            checkpoint = checkpoint_directory(self.options.run_dir, self.progress.step)
+            out = self.options.run_dir / "exports" / checkpoint.name
+            if not out.exists():
+                out.parent.mkdir(exist_ok=True)
+                log.info("Exported %s: %.1f MB.", out, export_checkpoint(checkpoint, out) / 1e6)
+        self.engine.barrier()
+
+    def _reason_to_stop(self, flag: StopFlag, commands: frozenset[str], seconds: float) -> str:
         reasons = {
             "finished": self.progress.step >= self.options.max_steps,
             "signal": flag.is_set,
-            "quit": "quit" in typed,
+            "quit": "quit" in commands,
             "time": self.options.max_seconds is not None and seconds >= self.options.max_seconds,
         }
         # All ranks stop at the same step, whichever of them was asked to.

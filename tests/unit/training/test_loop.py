@@ -13,6 +13,7 @@ from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import list_checkpoints
 from valle.codec import open_codec
 from valle.codec.base import CodecSpec
+from valle.training.commands import FileCommands
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
@@ -110,6 +111,21 @@ def test_typing_save_saves_and_goes_on(options):
     result = train(options, commands=Typed("save", 3))
     assert [read_card(path).step for path in list_checkpoints(options.run_dir)] == [2, 6]
     assert result.reason == "finished"
+
+
+def test_a_run_evaluates_exports_and_changes_its_learning_rate_when_a_file_asks_for_it(options, caplog):
+    options.run_dir.mkdir(parents=True, exist_ok=True)
+    (options.run_dir / "commands").write_text("eval\nexport\nlr 5e-5\nlr many\n")
+    before = changed(options, max_steps=2, evaluate_every=2, log_every=1, warmup_steps=1)
+    result = train(before, commands=FileCommands(options.run_dir / "commands"))
+    written = lines(before)
+    assert next(line["step"] for line in written if "dev_loss" in line) == 0
+    assert max(line["learning_rate"] for line in written if "learning_rate" in line) == pytest.approx(5e-5)
+    [exported] = (options.run_dir / "exports").iterdir()
+    assert read_card(exported).step == 0
+    assert read_card(result.checkpoint).options["learning_rate"] == 5e-5
+    assert "There is no command 'lr many'" in caplog.text
+    assert not list(options.run_dir.glob("*commands*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
