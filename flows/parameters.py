@@ -6,7 +6,7 @@ Do not import Prefect here.
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from manifests import CorpusKind, CorpusOptions
 from manifests.corpora.vall_e import CODES_KINDS
@@ -14,6 +14,7 @@ from valle.codec.base import CodesToLearn
 from valle.codec.specs import ENCODEC
 from valle.data.selection.select import Selection
 from valle.data_root import DataRoot, open_data_root
+from valle.devices import expand_devices
 from valle.evaluation.options import EvaluationOptions
 from valle.stages.align import Align
 from valle.stages.base import Stage
@@ -55,15 +56,36 @@ class Workers(Parameters):
     """Shards at a time."""
     threads: int = Field(default=1, ge=1, le=1024)
     """CPU threads of each model."""
-    device: str = "cpu"
-    """Torch device of the models, such as `cpu` or `cuda:0`."""
+    devices: tuple[str, ...] = ("cpu",)
+    """Devices of the models, one set of models each: `auto` (all GPUs, or the CPU), `cpu`, `cuda` (all GPUs), a list of
+    several such as `cuda:0` and `cuda:1`, or `cpu x 2`."""
     address: str | None = None
     """Address of a running Dask scheduler or Ray head; by default a cluster is started on this machine."""
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _split(cls, devices: object) -> object:
+        return tuple(name.strip() for name in devices.split(",")) if isinstance(devices, str) else devices
 
     @property
     def is_local(self) -> bool:
         """Whether threads or processes of this machine do the work."""
         return self.runner in ("threads", "processes")
+
+    @property
+    def device_names(self) -> tuple[str, ...]:
+        """One torch device per set of models."""
+        return expand_devices(self.devices)
+
+    @property
+    def device(self) -> str:
+        """The first device, for work that is not spread over all."""
+        return self.device_names[0]
+
+    @property
+    def slots(self) -> int:
+        """Shards at a time: the width, and at least one for each device."""
+        return max(self.width, len(self.device_names))
 
 
 class CorpusChoice(Parameters):

@@ -46,7 +46,7 @@ def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -
             for job, todo in zip(jobs, plans, strict=True)
             for shard in todo.shards_for(run)
         ]
-        return run_all(name, work, width=workers.width)
+        return run_all(name, work, width=workers.slots)
 
 
 def _work(

@@ -7,7 +7,6 @@ most twice the width is submitted at a time, so a corpus of 40,000 shards is nev
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -17,12 +16,12 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 from prefect.tasks import exponential_backoff
 
 from flows.parameters import Workers
+from flows.runtime.devices import leased_backends
 from flows.runtime.local_tasks import LocalTaskRunner
 from flows.runtime.notices import notify
 from flows.runtime.progress import ProgressReporter
 from flows.runtime.shutdown import leave_shards_when_stopped
 from flows.runtime.where import is_on_server
-from valle.backends.registry import Backends
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
 from valle.stages.runner import try_shard
@@ -52,36 +51,27 @@ class FutureReport(Protocol):
         """Wait for the report; without `raise_on_failure` return what it failed with."""
 
 
-@cache
-def process_backends(device: str, threads: int) -> Backends:
-    """Return the models of this process, loaded when first used and kept until it ends."""
-    import torch  # seconds, which a flow without models should not need
-
-    torch.set_num_threads(threads)
-    return Backends(device=device, threads=threads)
-
-
 def task_runner(workers: Workers) -> TaskRunner[Any] | LocalTaskRunner:
     """Return the task runner of `workers`: Prefect's, or that of a command without a server.
 
     Raises DependencyError when its library is not installed.
     """
     if workers.is_local and not is_on_server():
-        return LocalTaskRunner(width=workers.width, in_processes=workers.runner == "processes")
+        return LocalTaskRunner(width=workers.slots, in_processes=workers.runner == "processes")
     if workers.runner == "processes":
-        return ProcessPoolTaskRunner(max_workers=workers.width)
+        return ProcessPoolTaskRunner(max_workers=workers.slots)
     if workers.runner == "dask":
         return _dask(workers)
     if workers.runner == "ray":
         return _ray(workers)
-    return ThreadPoolTaskRunner(max_workers=workers.width)
+    return ThreadPoolTaskRunner(max_workers=workers.slots)
 
 
 def _dask(workers: Workers) -> TaskRunner[Any]:
     library = _import_optional("prefect_dask", extra="cluster")
     if workers.address:
         return cast(TaskRunner[Any], library.DaskTaskRunner(address=workers.address))
-    local = {"n_workers": workers.width, "threads_per_worker": 1}
+    local = {"n_workers": workers.slots, "threads_per_worker": 1}
     return cast(TaskRunner[Any], library.DaskTaskRunner(cluster_kwargs=local))
 
 
@@ -90,7 +80,7 @@ def _ray(workers: Workers) -> TaskRunner[Any]:
     if workers.address:
         return cast(TaskRunner[Any], library.RayTaskRunner(address=workers.address))
     # Without the address `local` Ray joins any cluster that it finds on this machine.
-    local = {"num_cpus": workers.width, "include_dashboard": False}
+    local = {"num_cpus": workers.slots, "include_dashboard": False}
     return cast(TaskRunner[Any], library.RayTaskRunner(address="local", init_kwargs=local))
 
 
@@ -113,8 +103,8 @@ def shard_task(
     stage: Stage, corpus: str, shard: str, root: DataRoot, workers: Workers, run: str, *, wait: bool
 ) -> ShardReport | None:
     """Run one stage on one shard; None when another run holds the claim and `wait` is false."""
-    backends = process_backends(workers.device, workers.threads)
-    return try_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run, wait=wait)
+    with leased_backends(workers, run) as backends:
+        return try_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run, wait=wait)
 
 
 def run_all(name: str, work: Sequence[Work], *, width: int) -> list[ShardReport]:

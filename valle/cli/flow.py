@@ -110,7 +110,7 @@ def plan(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
     choice, lake = options.corpus, options.data_root.lake
     corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
     result = forecast(options.stages_in_order(), choice.name, lake, unread=find_unread(corpus, lake))
-    say(format_table(result.table(width=options.workers.width)))
+    say(format_table(result.table(width=options.workers.slots)))
     for note in result.notes:
         say(note)
     return 0
