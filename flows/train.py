@@ -99,9 +99,12 @@ def run_trainer(options: TrainOptions) -> None:
     commands = "save, eval, export, lr NUMBER or quit"
     where = "type" if has_terminal() else f"write to {options.run_dir / 'commands'}"
     notify("Commands while it trains: %s %s", where, commands)
+    module, arguments = "valle.training", [str(options_file)]
+    if options.processes > 1:
+        module, arguments = "flows.runtime.ranks", [str(options.processes), module, *arguments]
     run_module(
-        "valle.training",
-        [str(options_file)],
+        module,
+        arguments,
         what=f"Training {options.name}",
         on_output=progress.poll,
         has_commands=True,

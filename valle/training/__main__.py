@@ -1,6 +1,7 @@
 """`python -m valle.training RUN.json`: train with the options of a file; `-` reads them from standard input.
 
-On many devices: `deepspeed --module valle.training RUN.json`, or `torchrun`, with the engine `deepspeed`.
+On many devices: `python -m flows.runtime.ranks COUNT valle.training RUN.json`; on many nodes `torchrun` or
+`deepspeed --module valle.training RUN.json`; both with the engine `deepspeed`.
 
 Prints one line per line of metrics, and one at the end. Commands (`save`, `eval`, `export`, `lr NUMBER`, `quit`) are
 typed while it runs, or written to the file `commands` in the directory of the run.

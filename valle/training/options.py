@@ -79,6 +79,9 @@ class ComputeOptions(BaseModel):
         description="Kernel of attention: sdpa, matmul for bf16 on CPUs, or flex for long batches on GPUs.",
     )
     engine: Literal["plain", "deepspeed"] = Field(default="plain", description="plain: one process. deepspeed: any.")
+    processes: int = Field(
+        default=1, ge=1, le=1024, description="Ranks on this machine, one per GPU; more than one needs deepspeed."
+    )
     zero_stage: Literal[0, 1, 2, 3] = Field(default=1, description="What DeepSpeed partitions over the ranks.")
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         default="fp32",
@@ -126,6 +129,8 @@ class TrainSettings(ReportOptions, ComputeOptions, RowOptions, OptimizerOptions,
             raise ValueError(
                 "DeepSpeed shards the weights, so only the plain engine has other optimizers and averages."
             )
+        if self.processes > 1 and self.engine != "deepspeed":
+            raise ValueError("Several processes need the engine deepspeed; set engine to it, or processes to 1.")
         if self.optimizer == "schedule-free" and self.schedule != "constant":
             raise ValueError("The schedule-free optimizer replaces the schedule; set schedule to constant.")
         if self.engine == "deepspeed" and self.precision != "fp32" and self.zero_stage == 0:
