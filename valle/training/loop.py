@@ -21,6 +21,7 @@ from valle.checkpoints.saving import remove_temporary_directories, save_checkpoi
 from valle.data.cursor import Cursor
 from valle.data.selection.training_set import load_training_set
 from valle.model.batch import Batch
+from valle.model.loss import LossReport
 from valle.model.valle import ValleModel
 from valle.prefetch import Prefetcher
 from valle.process import prepare_process
@@ -31,8 +32,9 @@ from valle.training.engines.engine import Engine
 from valle.training.engines.schedule import learning_rate
 from valle.training.engines.selection import open_engine
 from valle.training.examples import speak_examples
-from valle.training.export import export_checkpoint
+from valle.training.export import export_step
 from valle.training.initialization import check_card, initialize, model_config, phoneme_table_of
+from valle.training.memory import is_out_of_memory, out_of_memory
 from valle.training.metrics import MetricsFile, Window
 from valle.training.options import TrainOptions
 from valle.training.resume import ResumePoint, check_options, find_resume_point
@@ -167,18 +169,10 @@ class _Run:
         if names & {"save", "export"}:
             self._save()
         if "export" in names:
-            self._export()
+            if self.engine.rank == 0:
+                export_step(self.options.run_dir, self.progress.step)
+            self.engine.barrier()
         return names
-
-    def _export(self) -> None:
-        """Write the checkpoint of this step, which must be saved, in half precision beside the checkpoints."""
-        if self.engine.rank == 0:
-            checkpoint = checkpoint_directory(self.options.run_dir, self.progress.step)
-            out = self.options.run_dir / "exports" / checkpoint.name
-            if not out.exists():
-                out.parent.mkdir(exist_ok=True)
-                log.info("Exported %s: %.1f MB.", out, export_checkpoint(checkpoint, out) / 1e6)
-        self.engine.barrier()
 
     def _reason_to_stop(self, flag: StopFlag, commands: frozenset[str], seconds: float) -> str:
         reasons = {
@@ -200,7 +194,7 @@ class _Run:
         torch.manual_seed(((options.seed << 32) + progress.step * 65_536 + engine.rank) % (1 << 63))
         loss = 0.0
         for batch, _ in loaded:
-            report = engine.accumulate(batch, divisor)
+            report = self._accumulate(batch, divisor)
             window.add(report, batch)
             loss += float(report.losses.sum())
         norm = engine.update(self._learning_rate(progress.step + 1))
@@ -213,6 +207,19 @@ class _Run:
         window.steps += 1
         progress.step += 1
         self.last_batch, progress.cursor = loaded[-1]
+
+    def _accumulate(self, batch: Batch, divisor: float) -> LossReport:
+        try:
+            return self.engine.accumulate(batch, divisor)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # After the handler, whose traceback keeps the tensors of the step. The weights are those of the last update;
+        # the other ranks wait in this step and would not come to save.
+        is_saved = self.engine.world_size == 1 and self.progress.step > 0
+        if is_saved:
+            self._save()
+        raise TrainingError(out_of_memory(batch, self.progress.step + 1, is_saved=is_saved))
 
     def _learning_rate(self, step: int) -> float:
         options = self.options

@@ -14,6 +14,7 @@ from valle.checkpoints.runs import list_checkpoints
 from valle.codec import open_codec
 from valle.codec.base import CodecSpec
 from valle.training.commands import FileCommands
+from valle.training.engines.engine import PlainEngine
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
@@ -221,6 +222,24 @@ def test_codes_that_are_larger_than_the_codec_says_are_one_sentence(options, tmp
     small = make_toy_set(tmp_path / "small", spec=CodecSpec("toy", "1", 800, 16, 8, 8))
     with pytest.raises(TrainingError, match="has codes outside 0 to 7"):
         train(changed(options, training_set=small))
+
+
+def test_a_batch_that_does_not_fit_is_named_and_what_there_is_is_saved(options, monkeypatch):
+    accumulate, steps = PlainEngine.accumulate, []
+
+    def exhausted(engine, batch, divisor):
+        steps.append(batch)
+        if len(steps) == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return accumulate(engine, batch, divisor)
+
+    monkeypatch.setattr(PlainEngine, "accumulate", exhausted)
+    with pytest.raises(
+        TrainingError, match=r"Out of memory in step 3: \d+ rows of \S+ padded to \d+ slots; lower batch"
+    ):
+        train(options)
+    assert read_card(list_checkpoints(options.run_dir)[-1]).step == 2
+    assert train(options).step == options.max_steps
 
 
 def test_an_unknown_size_is_refused(options):
