@@ -28,7 +28,6 @@ from valle.data.loader import collate_batches
 from valle.data.options import RowOptions
 from valle.data.sampler import SamplerOptions, iterate_batches, plan_epoch
 from valle.model.batch import Batch, make_batch
-from valle.model.cache import Cache
 from valle.model.config import ModelConfig, preset
 from valle.model.layout import Mode
 from valle.model.loss import sequence_loss
@@ -67,7 +66,7 @@ def _batch(config: ModelConfig, frames: int, rows: int = 1) -> Batch:
 def _decode(model: ValleModel, steps: int, *, rows: int = 1, start: int = 0) -> list[float]:
     """CPU seconds of every step after a prefill, in a cache with room for all of them, as synthesis decodes."""
     batch = _batch(model.config, start, rows)
-    cache = Cache(model.config.depth, capacity=batch.positions.shape[1] + steps)
+    cache = model.new_cache(batch.positions.shape[1] + steps)
     model.prefill(batch, cache)
     codes = torch.zeros(rows, 1, dtype=torch.long)
     layout = TTS.layout(Mode.AR)

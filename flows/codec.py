@@ -7,9 +7,9 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.machine.devices import process_backends
 from flows.parameters import CodecReportParameters, TrainCodecParameters, Workers
 from flows.runtime.artifacts import publish_report
-from flows.runtime.devices import process_backends
 from flows.runtime.notices import notify
 from flows.runtime.subprocesses import run_module
 from valle.codec.mini.weights_file import EMBEDDED, write_quality

@@ -23,7 +23,7 @@ from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
 from flows.runtime.where import call
 from flows.select import select
-from flows.train import is_finished, train
+from flows.training.train import is_finished, train
 from manifests import CorpusKind, CorpusOptions
 from manifests.demo.clips import HELD_OUT, demo_clips
 from manifests.demo.layout import DemoLayout, lay_out_demo

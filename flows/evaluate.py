@@ -14,9 +14,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import deployment
 
 from flows.ingest import ingest_corpus
+from flows.machine.devices import process_backends
 from flows.parameters import CorpusChoice, EvaluateParameters, IngestParameters
 from flows.runtime.artifacts import publish_report
-from flows.runtime.devices import process_backends
 from flows.runtime.notices import notify
 from flows.runtime.where import call, run_logger, submit
 from flows.stages import run_jobs

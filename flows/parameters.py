@@ -3,22 +3,25 @@
 Do not import Prefect here.
 """
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from flows.machine.workers import Workers
 from manifests import CorpusKind, CorpusOptions
 from manifests.corpora.vall_e import CODES_KINDS
 from valle.codec.base import CodesToLearn
-from valle.codec.specs import ENCODEC
+from valle.codec.catalogue import ENCODEC
 from valle.data.selection.select import Selection
 from valle.data_root import DataRoot, open_data_root
-from valle.devices import expand_devices
 from valle.evaluation.options import EvaluationOptions
 from valle.stages.align import Align
 from valle.stages.base import Stage
 from valle.stages.given_codes import GivenCodes, GivenPhonemes, GivenText
+from valle.stages.mix import Mix
 from valle.stages.phonemize import Phonemize
 from valle.stages.quality import Quality
 from valle.stages.quantize import Quantize
@@ -45,47 +48,6 @@ class Located(Parameters):
     def data_root(self) -> DataRoot:
         """The data root with its folders."""
         return open_data_root(self.data)
-
-
-class Workers(Parameters):
-    """Distribution of shards over the machine or a cluster."""
-
-    runner: Literal["threads", "processes", "dask", "ray"] = "threads"
-    """Threads or processes of this machine, or a Dask or Ray cluster."""
-    width: int = Field(default=1, ge=1, le=1024)
-    """Shards at a time."""
-    threads: int = Field(default=1, ge=1, le=1024)
-    """CPU threads of each model."""
-    devices: tuple[str, ...] = ("cpu",)
-    """Devices of the models, one set of models each: `auto` (all GPUs, or the CPU), `cpu`, `cuda` (all GPUs), a list of
-    several such as `cuda:0` and `cuda:1`, or `cpu x 2`."""
-    address: str | None = None
-    """Address of a running Dask scheduler or Ray head; by default a cluster is started on this machine."""
-
-    @field_validator("devices", mode="before")
-    @classmethod
-    def _split(cls, devices: object) -> object:
-        return tuple(name.strip() for name in devices.split(",")) if isinstance(devices, str) else devices
-
-    @property
-    def is_local(self) -> bool:
-        """Whether threads or processes of this machine do the work."""
-        return self.runner in ("threads", "processes")
-
-    @property
-    def device_names(self) -> tuple[str, ...]:
-        """One torch device per set of models."""
-        return expand_devices(self.devices)
-
-    @property
-    def device(self) -> str:
-        """The first device, for work that is not spread over all."""
-        return self.device_names[0]
-
-    @property
-    def slots(self) -> int:
-        """Shards at a time: the width, and at least one for each device."""
-        return max(self.width, len(self.device_names))
 
 
 class CorpusChoice(Parameters):
@@ -119,11 +81,14 @@ class Stages(Parameters):
     """Speaker embeddings."""
     quantize: Quantize = Quantize()
     """Encoding of segments with a codec."""
+    mix: Mix | None = None
+    """Mixtures with noise, rooms, second speakers and other voices, for the tasks that are trained on them; off."""
 
     def in_order(self) -> tuple[Stage, ...]:
         """Return the stages in the order of the pipeline."""
         aligned = () if self.align is None else (self.align,)
-        return (self.segment, self.transcribe, *aligned, self.phonemize, self.quality, self.speakers, self.quantize)
+        before = (self.segment, self.transcribe, *aligned, self.phonemize, self.quality, self.speakers, self.quantize)
+        return before if self.mix is None else (*before, self.mix)
 
 
 class IngestParameters(Located):
@@ -244,6 +209,13 @@ class QuantizeParameters(StageParameters):
     """Options of the stage."""
 
 
+class MixParameters(StageParameters):
+    """Mix segments with noise, rooms, second speakers and other voices."""
+
+    options: Mix = Mix()
+    """Options of the stage."""
+
+
 class SelectParameters(Located):
     """Select a training set by SQL."""
 
@@ -264,6 +236,60 @@ class TrainParameters(Located):
     """Options of the model and the training."""
     evaluate: bool = True
     """Evaluate the finished model in a run of its own; runs from a shell do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRun:
+    """One run of a sweep: its name, its variant, and all of its options."""
+
+    name: str
+    variant: str
+    options: TrainSettings
+
+
+class SweepParameters(Located):
+    """Train variants of a run on the same training set and compare them."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    """Name of the sweep; its runs are called `<name>-<variant>-s<seed>`."""
+    training_set: str
+    """Name of the training set."""
+    options: TrainSettings = TrainSettings()
+    """Options of every run."""
+    variants: dict[str, dict[str, Any]]
+    """Options of each variant that differ from these, by the name of the variant."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the runs of each variant."""
+    slots: int | None = Field(default=None, ge=64)
+    """Slots of every run, from which the steps follow, so that batches of other sizes see as many; overrides
+    `max_steps`."""
+    evaluate: bool = False
+    """Measure WER and SIM-O of every run, too."""
+    count: int = Field(default=20, ge=1)
+    """Utterances of each evaluation."""
+
+    def runs(self) -> list[SweepRun]:
+        """Return all runs, the seeds of a variant together. Raises ValidationError for options that do not exist."""
+        base = self.options.model_dump()
+        found = []
+        for variant, changes in self.variants.items():
+            for seed in self.seeds:
+                options = TrainSettings.model_validate(base | {"seed": seed} | changes)
+                if self.slots is not None:
+                    steps = max(1, round(self.slots / (options.batch_tokens * options.accumulate)))
+                    options = options.model_copy(update={"max_steps": steps})
+                found.append(SweepRun(f"{self.name}-{variant}-s{seed}", variant, options))
+        return found
+
+    @model_validator(mode="after")
+    def _check_variants(self) -> Self:
+        for variant in self.variants:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", variant):
+                raise ValueError(f"The variant {variant!r} must be a name of small letters, digits, - and _.")
+        if not self.variants or not self.seeds:
+            raise ValueError("A sweep needs a variant and a seed at least.")
+        self.runs()  # a wrong option should not wait for the variant before it
+        return self
 
 
 Speed = Annotated[float, Field(ge=0.5, le=2)]

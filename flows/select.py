@@ -5,7 +5,7 @@ from prefect import flow
 from flows.parameters import SelectParameters
 from flows.runtime.artifacts import publish_markdown
 from flows.runtime.events import announce
-from valle.codec.specs import codec_spec
+from valle.codec import spec_of_given_codes
 from valle.data.selection.select import select as select_set
 from valle.data.selection.training_set import TrainingSetCard
 from valle.phonemes import phoneme_table
@@ -18,7 +18,7 @@ def select(parameters: SelectParameters) -> TrainingSetCard:
     training_set = select_set(
         parameters.selection,
         root,
-        codec=codec_spec(parameters.codec),
+        codec=spec_of_given_codes(parameters.codec),
         phoneme_symbols=phoneme_table().symbols,
     )
     root.catalogue.refresh()

@@ -6,8 +6,10 @@ from typing import Any
 from prefect import flow
 from prefect.task_runners import TaskRunner
 
+from flows.machine.local_tasks import LocalTaskRunner
 from flows.parameters import (
     AlignParameters,
+    MixParameters,
     PhonemizeParameters,
     QualityParameters,
     QuantizeParameters,
@@ -18,7 +20,6 @@ from flows.parameters import (
 )
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
-from flows.runtime.local_tasks import LocalTaskRunner
 from flows.runtime.runner import Work, run_all, shard_task, task_runner
 from flows.runtime.where import run_id, run_logger
 from valle.data_root import DataRoot
@@ -116,4 +117,10 @@ def speakers(parameters: SpeakersParameters) -> list[ShardReport]:
 @flow(name="quantize", flow_run_name="quantize {parameters.corpus}")
 def quantize(parameters: QuantizeParameters) -> list[ShardReport]:
     """Encode segments with a codec."""
+    return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)
+
+
+@flow(name="mix", flow_run_name="mix {parameters.corpus}")
+def mix(parameters: MixParameters) -> list[ShardReport]:
+    """Mix segments with noise, rooms, second speakers and other voices."""
     return _run_alone(parameters.options, parameters.corpus, parameters.data_root, parameters.workers)

@@ -55,6 +55,8 @@ class CodesPlace:
     path: str
     num_codebooks: int
     frame_rate: float
+    codec: str
+    """Name and revision of the codec."""
 
 
 def facts_of(row: RecordingRow) -> AudioFacts:
@@ -200,6 +202,7 @@ def codes_cut(
         ],
         custom={
             "codes": TemporalArray(array, temporal_dim=0, frame_shift=1 / codes.frame_rate, start=facts.start),
+            "codec": codes.codec,
             "corpus": item.corpus,
             "split": item.split,
             "training_set": item.training_set,

@@ -56,7 +56,7 @@ class SpokenText:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What went wrong, a line per sentence that is missing or cut."""
+        """A line per sentence that is missing or cut."""
         return tuple(f"{piece.text!r}: {piece.problem}" for piece in self.pieces if piece.problem)
 
     def save(self, path: str | os.PathLike[str]) -> None:

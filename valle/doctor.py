@@ -131,11 +131,14 @@ def _scorer(name: str) -> Callable[[], str]:
 
 
 def _encodec() -> Finding:
-    found = sorted(weights.models_directory().glob("encodec_24khz-*.th"))
-    if found:
-        return Finding("encodec_24khz", OK, str(found[0]), is_needed=False)
-    fix = "python -c \"from valle.codec import open_codec; open_codec('encodec_24khz')\""
-    return Finding("encodec_24khz", MISSING, "fetched on first use", fix, is_needed=False)
+    from valle.backends.fetched import find_weights
+
+    path = find_weights("encodec_24khz")
+    if path is not None:
+        return Finding("encodec_24khz", OK, str(path), is_needed=False)
+    return Finding(
+        "encodec_24khz", MISSING, "fetched on first use", "valle models fetch encodec_24khz", is_needed=False
+    )
 
 
 def _data_directory(directory: Path) -> Finding:

@@ -261,6 +261,34 @@ class CodesRow(CodesPayload, SegmentStageRow):
     key: ClassVar[str] = "segment_id"
 
 
+@dataclass(frozen=True, kw_only=True)
+class MixturePayload(Payload):
+    """The codes of a segment with noise, in a room, with a second speaker or in another voice."""
+
+    kind: Annotated[str, "`noise`, `reverb`, `speaker` or `voice`"]
+    interferer: Annotated[str | None, "recording of the noise or room, segment of the second speaker; null for `voice`"]
+    interferer_licence: Annotated[str | None, "its licence; a model trained on the mixture needs both"]
+    interferer_start: Annotated[float | None, "seconds into the recording of the noise"]
+    snr: Annotated[Float32 | None, "decibels of the speech against the noise or the second speaker"]
+    factor: Annotated[Float32 | None, "pitch and formants of `voice` relative to the segment"]
+    codec: Annotated[str, "codec and revision of its weights"]
+    num_frames: Annotated[Int32, "codes per codebook, as many as the segment alone has"]
+    num_codebooks: Annotated[Int32, "codebooks of the codec; twice as many with the interference alone"]
+    codes: Annotated[
+        list[list[Int16]],
+        OneColumnEach("q", count="num_codebooks", minimum=8),
+        "the codebooks of the mixture, then those of what was added to the speech",
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureRow(MixturePayload, SegmentStageRow):
+    """A mixture of a segment, and the codes of the mixture and of what was added, one column per codebook."""
+
+    table: ClassVar[str] = "mixtures"
+    key: ClassVar[str] = "segment_id"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingItemRow:
     """One utterance of a named, immutable training set, with everything the loader needs but the codes."""
@@ -290,6 +318,11 @@ class TrainingItemRow:
     word_times: Annotated[
         list[Float32] | None, "start and end of each word in turn, seconds; null where `align` has not run"
     ] = None
+    mixture_kind: Annotated[str | None, "`noise`, `reverb`, `speaker` or `voice`; null where `mix` has not run"] = None
+    mixture_licence: Annotated[str | None, "licence of the noise or the second speaker"] = None
+    mixture_part: Annotated[str | None, "data file that holds the mixture, relative to the lake"] = None
+    mixture_row_group: Annotated[Int32 | None, "row group inside that file"] = None
+    mixture_row: Annotated[Int32 | None, "row inside that row group"] = None
     codes_start: Annotated[Int32 | None, "first frame of a part of a segment; null for the whole segment"] = None
 
 
@@ -436,6 +469,7 @@ TABLES: tuple[type[Row], ...] = (
     QualityRow,
     SpeakerRow,
     CodesRow,
+    MixtureRow,
     TrainingItemRow,
     CheckpointRow,
     ScoreRow,

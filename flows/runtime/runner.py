@@ -15,9 +15,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
+from flows.machine.devices import leased_backends
+from flows.machine.local_tasks import LocalTaskRunner
 from flows.parameters import Workers
-from flows.runtime.devices import leased_backends
-from flows.runtime.local_tasks import LocalTaskRunner
 from flows.runtime.notices import notify
 from flows.runtime.progress import ProgressReporter
 from flows.runtime.shutdown import leave_shards_when_stopped

@@ -21,7 +21,7 @@ from prefect.settings import (
 
 from flows.server.orphaned_runs import announce_when_started
 from flows.server.prefect_patches import apply_server_patches
-from flows.server.request_checks import guard, names_of_machine
+from valle.web.request_checks import guard, names_of_machine
 
 
 def main(arguments: Sequence[str]) -> None:

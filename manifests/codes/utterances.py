@@ -48,7 +48,7 @@ CODECS: Mapping[str, CodecNumbers] = {
     ".enc": ENCODEC,
     ".qnt.pt": ENCODEC,
     ".dac": CodecNumbers("dac_44khz", 44_100, 512),
-    ".nem": CodecNumbers("nemo_44khz", 44_100, 512),
+    ".nem": CodecNumbers("nvidia_44khz", 44_100, 512),
 }
 """Codecs by the suffix of a container."""
 

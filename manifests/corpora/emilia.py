@@ -4,6 +4,7 @@ He et al. 2024, "Emilia: An Extensive, Multilingual, and Diverse Speech Dataset 
 Tars are in `Emilia/<LANG>/<LANG>-B000000.tar` and `Emilia-YODAS/<LANG>/...`; any other layout of tars works too.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from manifests.reading.sidecar import MAX_BYTES, Sidecar, parse_json
 from manifests.reading.values import MetadataValues, clean, label_of, number_of, text_of
 from warehouse.rows import RecordingRow, SourceRow
 
+_COMPRESSED = (".bz2", ".gz", ".xz", ".zst")
 _UTTERANCE = re.compile(r"^(?P<session>.+)_W\d+$")
 
 
@@ -33,9 +35,9 @@ class Emilia:
 
     A tar is listed as byte ranges of about `options.shard_megabytes`. Tars below a folder `Emilia-YODAS` are
     CC BY 4.0, all others CC BY-NC 4.0, unless the options or the item itself name a licence.
-    Audio and JSON belong together by their stem, or by the part of their name before the first full stop, wherever in
-    the tar they are. An utterance without JSON is a row without text; JSON without audio, and the byte at which a tar
-    breaks off, are dropped rows.
+    Audio and JSON belong together by their stem, by the part of their name before the first full stop, or by their
+    last name where it is unique, wherever in the tar they are. An utterance without JSON is a row without text; JSON
+    without audio, and the byte at which a tar breaks off, are dropped rows.
     """
 
     kind: ClassVar[str] = "emilia"
@@ -50,8 +52,9 @@ class Emilia:
         """Yield the byte ranges of every tar below the root; see `manifests.corpus.Corpus`."""
         require_folder(self.root, self.name)
         size = int(self.options.shard_megabytes * MEGABYTE)
-        for found in walk(self.root, frozenset({".tar"})):
-            yield from _ranges(found, size)
+        for found in walk(self.root, frozenset({".tar", ".tgz", *_COMPRESSED})):
+            if _is_archive(found):
+                yield from _ranges(found, size)
 
     def read(self, source: SourceRow) -> Iterator[RecordingRow]:
         """Yield the utterances of one byte range, in the order of the tar."""
@@ -141,6 +144,14 @@ def metadata_of(sidecar: Sidecar, identity: str, *, subset: str, licence: str) -
         extra=values.rest,
         faults=(sidecar.fault, *values.faults),
     )
+
+
+def _is_archive(found: FoundFile) -> bool:
+    """Return whether a file is a tar; a compressed one is listed as well, to be a row that tells how to unpack it."""
+    name, suffix = os.path.splitext(found.path)  # noqa: PTH122 - plain strings
+    if suffix.lower() not in _COMPRESSED:
+        return True
+    return name.lower().endswith(".tar") and not os.path.lexists(name)
 
 
 def _ranges(found: FoundFile, size: int) -> Iterator[Source]:

@@ -11,6 +11,7 @@ from manifests.corpora.libriheavy import LibriHeavy
 from manifests.corpora.librilight import LibriLight
 from manifests.corpora.librilight_cut import LibriLightCut
 from manifests.corpora.libritts import LibriSpeech, LibriTts
+from manifests.corpora.noise import Noise
 from manifests.corpora.synthetic import Synthetic
 from manifests.corpora.vall_e import VallE, VallEHdf5
 from manifests.corpus import Corpus, CorpusOptions
@@ -27,6 +28,7 @@ CorpusKind = Literal[
     "librilight-cut",
     "librispeech",
     "libritts",
+    "noise",
     "synthetic",
     "vall-e",
     "vall-e-hdf5",
@@ -44,6 +46,7 @@ _READERS = (
     LibriLightCut,
     LibriSpeech,
     LibriTts,
+    Noise,
     Synthetic,
     VallE,
     VallEHdf5,

@@ -15,7 +15,7 @@ from manifests.reading.regular import open_regular
 BLOCK = 512
 _WINDOW = 1 << 20
 _END_MARK = bytes(BLOCK)
-_GZIP = b"\x1f\x8b"
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,9 @@ def _fault_at(file: BinaryIO, position: int, size: int) -> Iterator[ArchiveFault
     block = file.read(BLOCK)
     if block == _END_MARK:
         return
-    if position == 0 and block[:2] == _GZIP:
-        yield ArchiveFault(position, "it is compressed by gzip: unpack it to a plain tar")
+    compressed = next((name for mark, name in _COMPRESSIONS.items() if block.startswith(mark)), None)
+    if position == 0 and compressed:
+        yield ArchiveFault(position, f"it is compressed by {compressed}: unpack it to a plain tar")
     else:
         found = "not a tar header" if block else "no end mark"
         yield ArchiveFault(position, f"{found} at byte {position} of {size}")

@@ -27,7 +27,7 @@ class Utterance:
 
 
 class ArchiveIndex:
-    """Audio and JSON members of an archive by stem, and by WebDataset's key where that is unique."""
+    """Audio and JSON members of an archive by stem, and by WebDataset's key or its last name where that is unique."""
 
     def __init__(self, file: BinaryIO) -> None:
         size = file.seek(0, 2)
@@ -41,35 +41,50 @@ class ArchiveIndex:
                 self._audio.setdefault(member.stem, member)
             elif member.suffix == ".json":
                 self._json.setdefault(member.stem, member)
-        self._lone_audio = _unique_by_key(self._audio, self._json)
-        self._lone_json = _unique_by_key(self._json, self._audio)
+        # `./a.json` and `a.flac`, or `json/a.json` and `audio/a.flac`, have a last name in common.
+        self._lone_audio = {key: _unique(self._audio, self._json, key) for key in (_key, _last_name)}
+        self._lone_json = {key: _unique(self._json, self._audio, key) for key in (_key, _last_name)}
 
     def json_of(self, audio: Member) -> Member | None:
         """Return the JSON of an audio member: of the same stem, else the only one with its key."""
-        return self._json.get(audio.stem) or self._partner(audio, self._lone_json)
+        return self._json.get(audio.stem) or self._partner(audio, self._lone_json, self._lone_audio)
 
     def audio_of(self, json: Member) -> Member | None:
         """Return the audio of a JSON member: of the same stem, else the only one with its key."""
-        return self._audio.get(json.stem) or self._partner(json, self._lone_audio)
+        return self._audio.get(json.stem) or self._partner(json, self._lone_audio, self._lone_json)
 
     def is_repeated(self, audio: Member) -> bool:
         """Return whether an audio member of the same stem comes earlier in the archive."""
         first = self._audio.get(audio.stem)
         return first is not None and first.offset < audio.offset
 
-    def _partner(self, member: Member, partners: dict[str, Member]) -> Member | None:
+    def _partner(self, member: Member, partners: "_LoneMembers", own: "_LoneMembers") -> Member | None:
         # The key must be unique on both sides: `v1.2.flac` and `v1.3.json` share one and belong to others.
-        is_lone = self._lone_audio.get(member.key) == member or self._lone_json.get(member.key) == member
-        return partners.get(member.key) if is_lone else None
+        for key, lone in own.items():
+            if lone.get(key(member)) == member and (found := partners[key].get(key(member))) is not None:
+                return found
+        return None
 
 
-def _unique_by_key(members: dict[str, Member], partners: dict[str, Member]) -> dict[str, Member]:
+_Key = Callable[[Member], str]
+_LoneMembers = dict[_Key, dict[str, Member]]
+
+
+def _key(member: Member) -> str:
+    return member.key
+
+
+def _last_name(member: Member) -> str:
+    return member.key.rpartition("/")[2]
+
+
+def _unique(members: dict[str, Member], partners: dict[str, Member], key: _Key) -> dict[str, Member]:
     """Return the members without a partner of the same stem whose key no other such member has."""
     found: dict[str, Member | None] = {}
     for stem, member in members.items():
         if stem not in partners:
-            found[member.key] = None if member.key in found else member
-    return {key: member for key, member in found.items() if member is not None}
+            found[key(member)] = None if key(member) in found else member
+    return {name: member for name, member in found.items() if member is not None}
 
 
 def group_members(

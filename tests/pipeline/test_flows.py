@@ -28,7 +28,7 @@ from flows.parameters import (
 from flows.prepare import prepare
 from flows.select import select
 from flows.stages import quantize, segment
-from flows.train import train
+from flows.training.train import train
 from manifests.corpus import CorpusOptions
 from tests.artifacts import pictures_of
 from tests.pipeline.road import by_stage, rows_of, write_folder

@@ -92,6 +92,27 @@ def test_a_road_that_is_killed_thirty_times_ends_where_an_uninterrupted_one_does
     assert fsck(killed).is_sound
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "kills"), [(12, 5), pytest.param(60, 40, marks=pytest.mark.long)])
+def test_kills_while_codes_are_made_leave_what_an_uninterrupted_road_leaves(
+    tmp_path: Path, count: int, kills: int
+) -> None:
+    folder = write_folder(tmp_path / "clips", count, per_voice=10)
+    answer = subprocess.run(
+        [sys.executable, "-m", "tests.pipeline.killed", str(folder), str(tmp_path), str(kills), "quantize"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(answer.stdout.splitlines()[-1]) >= kills // 3, "too few kills met a child that encodes"
+    killed, undisturbed = Lake(tmp_path / "lake"), Lake(tmp_path / "undisturbed")
+    run_road(folder_corpus(folder), undisturbed)
+    assert tables_of(killed) == tables_of(undisturbed)
+    assert part_names(killed, "codes") == part_names(undisturbed, "codes")
+    assert fsck(killed).is_sound
+
+
 def _write_bad_files(folder: Path) -> None:
     rate = 16000
     tone = (0.1 * np.sin(np.arange(3 * rate) / 20)).astype(np.float32)

@@ -3,15 +3,18 @@
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from lhotse import CutSet
 from lhotse.utils import fastcopy
 
-from tests.pipeline.road import by_stage, folder_corpus, run_road, write_folder
+from tests.pipeline.road import by_stage, folder_corpus, part_names, run_road, write_folder
 from valle.backends.registry import Backends
+from valle.codec.base import Codec, CodecSpec
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
 from valle.data.items import load_items
@@ -27,6 +30,7 @@ from valle.model.config import preset
 from valle.phonemes import PhonemeTable, Phonemizer, open_phonemizer, phoneme_table
 from valle.stages.align import Align
 from valle.stages.phonemize import Phonemize
+from valle.stages.quantize import Quantize
 from valle.stages.speakers import Speakers
 from warehouse.catalogue.views import connect
 from warehouse.errors import CatalogueError, PipelineError, TrainingError
@@ -261,6 +265,59 @@ def test_sql_from_a_form_reads_only_the_lake(
 
 def test_a_condition_may_end_in_a_comment(data_root: DataRoot) -> None:
     assert clips_of_lake(data_root.lake, where="duration > 0 -- all of them", count=1, longest=10)
+
+
+_FOUR_BOOKS = CodecSpec("encodec_24khz_3kbps", "0", 24_000, 320, 4, 1024)
+
+
+class _FourBooks:
+    """A codec with four codebooks of counted frames, in the place of one whose weights are fetched."""
+
+    spec = _FOUR_BOOKS
+
+    def encode(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [np.tile(np.arange(self.spec.num_frames(len(w))) % 1024, (4, 1)).astype(np.int16) for w in waveforms]
+
+
+class _TwoCodecs(Backends):
+    """Opens `_FourBooks` under the name of EnCodec."""
+
+    def codec(self, name: str) -> Codec:
+        return cast(Codec, _FourBooks()) if name == _FOUR_BOOKS.name else super().codec(name)
+
+
+def test_codes_of_two_codecs_are_current_side_by_side(data_root: DataRoot, chosen: TrainingSet) -> None:
+    corpus = folder_corpus(data_root.root / "clips")
+    before = part_names(data_root.lake, "codes")
+    reports = run_road(corpus, data_root.lake, [Quantize(codec="encodec_24khz_3kbps")], _TwoCodecs())
+    assert by_stage(reports) == {"quantize": 24}
+    assert set(before) <= set(part_names(data_root.lake, "codes")), "codes of the other codec are redone or lost"
+    with connect(data_root.lake.snapshot()) as connection:
+        counts = connection.execute("SELECT codec, count(*) FROM current_codes GROUP BY ALL ORDER BY ALL").fetchall()
+        shown = connection.execute("SELECT codec, count(*), min(rate_ratio) FROM utterances GROUP BY ALL").fetchall()
+    label = Backends().codec("mini").spec.label
+    assert counts == [(_FOUR_BOOKS.label, 24), (label, 24)]
+    assert shown == [(_FOUR_BOOKS.label, 24, 1.0)], "one row a segment, of the codec that was used last"
+    assert by_stage(run_road(corpus, data_root.lake)) == {}, "the first codec is still current"
+    again = _select(data_root, name="mini-again", allow_evaluation_items=True)
+    other = select(
+        Selection(name="other-codec", allow_evaluation_items=True),
+        data_root,
+        codec=_FOUR_BOOKS,
+        phoneme_symbols=phoneme_table().symbols,
+    )
+    assert (again.card.codec.label, other.card.codec) == (label, _FOUR_BOOKS)
+    assert again.items["segment_id"].equals(other.items["segment_id"])
+    cut = next(iter(CutSet.from_file(other.directory / "cuts_train.jsonl.gz")))
+    assert cut.load_codes().shape[1] == 4
+    assert cut.custom["codec"] == _FOUR_BOOKS.label
+    with pytest.raises(TrainingError, match="were made by"):
+        select(
+            Selection(name="third"),
+            data_root,
+            codec=replace(_FOUR_BOOKS, revision="1"),
+            phoneme_symbols=phoneme_table().symbols,
+        )
 
 
 def test_words_in_time_are_in_the_items_and_the_cuts_and_make_another_set(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_no_package_imports_what_windows_lacks() -> None:
 
 def test_speaking_training_and_evaluating_need_neither_deepspeed_nor_modules_of_posix() -> None:
     modules = (
-        "valle.cli.speak",
+        "valle.cli.speech.speak",
         "valle.synthesis.long_form",
         "valle.training.__main__",
         "valle.training.loop",

@@ -5,8 +5,9 @@ that exists is complete; the card holds the hash of every other file, so damage 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from valle.checkpoints.adapters import FILE as ADAPTER_FILE
+from valle.checkpoints.adapters import attach_adapter, find_base, hash_weights, read_adapter
 from valle.checkpoints.runs import CARD, CheckpointSummary, mention_older, read_content, unreadable
 from valle.codec.base import CodecSpec
 from valle.data.cursor import Cursor
+from valle.model.adapters.lora import merge_adapter
 from valle.model.config import ModelConfig
 from valle.model.valle import ValleModel
 from valle.phonemes.pieces import AnyTable, open_table
@@ -26,6 +30,8 @@ from warehouse.errors import CheckpointError
 
 _WEIGHTS = "model.safetensors"
 _STATE = "trainer.safetensors"
+OWN_ADAPTER = "own"
+"""Name of the adapter of a checkpoint of a run with `lora`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +67,13 @@ def state_path(checkpoint: Path) -> Path:
 
 
 def weights_path(checkpoint: Path) -> Path:
-    """Return the file of the weights inside a checkpoint."""
-    return checkpoint / _WEIGHTS
+    """Return the file of the weights inside a checkpoint, which may be that file itself."""
+    return checkpoint if checkpoint.is_file() else checkpoint / _WEIGHTS
+
+
+def adapter_path(checkpoint: Path) -> Path:
+    """Return the file of the adapter inside a checkpoint; it replaces the weights in that of a run with `lora`."""
+    return checkpoint / ADAPTER_FILE
 
 
 def read_card(checkpoint: Path) -> CheckpointCard:
@@ -103,7 +114,16 @@ def _hash_file(path: Path) -> str:
 
 
 def read_weights(checkpoint: Path) -> dict[str, Tensor]:
-    """Read the weights of a checkpoint. Raises CheckpointError when they are missing or damaged."""
+    """Read the weights of a checkpoint, an adapter merged into those of its base.
+
+    Raises CheckpointError when they are missing or damaged, and ConfigurationError for an adapter of some codebooks.
+    """
+    if adapter_path(checkpoint).exists():
+        card, tensors = read_adapter(adapter_path(checkpoint))
+        base = read_weights(find_base(card))
+        if hash_weights(base) != card.base_hash:
+            raise CheckpointError(f"The base {card.base} of {checkpoint} has changed; put the former weights back.")
+        return merge_adapter(base, tensors, card.lora)
     try:
         return load_file(weights_path(checkpoint))
     except (OSError, SafetensorError) as error:
@@ -112,22 +132,43 @@ def read_weights(checkpoint: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def load_weights(checkpoint: Path, model: ValleModel) -> None:
-    """Copy the weights of a checkpoint into `model`.
+def load_weights(
+    weights: Mapping[str, Tensor], checkpoint: Path, model: ValleModel, *, allow_new: Sequence[str] = ()
+) -> None:
+    """Copy the weights of a checkpoint into `model`, which may have others whose names match a pattern of `allow_new`.
 
-    Raises CheckpointError for unreadable weights and for other names or shapes.
+    Raises CheckpointError for other names or shapes.
     """
+    own = model.state_dict()
+    new = {
+        name: own[name]
+        for name in own
+        if name not in weights and any(fnmatchcase(name, f"{pattern}*") for pattern in allow_new)
+    }
     try:
-        model.load_state_dict(read_weights(checkpoint))
+        model.load_state_dict({**weights, **new})
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise CheckpointError(f"The weights of {checkpoint} do not fit its card ({reason}).") from error
 
 
-def load_model(checkpoint: Path) -> tuple[ValleModel, CheckpointCard]:
-    """Load the model of a checkpoint, in evaluation mode on the CPU, and its card. Raises CheckpointError."""
+def load_model(checkpoint: Path, adapters: Mapping[str, Path] | None = None) -> tuple[ValleModel, CheckpointCard]:
+    """Load the model of a checkpoint, in evaluation mode on the CPU, and its card.
+
+    `adapters` are attached by their names, not yet in use; the checkpoint's own adapter is in use. Raises
+    CheckpointError, also for an adapter of another base.
+    """
     card = read_card(checkpoint)
+    own = adapter_path(checkpoint)
+    base = find_base(read_adapter(own)[0]) if own.exists() else checkpoint
     with torch.random.fork_rng(devices=[]):  # the random initial weights must not advance the caller's generator
         model = ValleModel(card.model)
-    load_weights(checkpoint, model)
+    load_weights(read_weights(base), base, model)
+    files = {OWN_ADAPTER: own} if own.exists() else {}
+    files |= adapters or {}
+    if files:
+        base_hash = hash_weights(model.state_dict())
+        for name, path in files.items():
+            attach_adapter(model, path, base_hash, name)
+        model.adapters.strengths = {OWN_ADAPTER: 1.0} if own.exists() else {}
     return model.eval(), card

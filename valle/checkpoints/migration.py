@@ -1,4 +1,4 @@
-"""Migration of checkpoint cards of format 1: `python -m valle.checkpoints.migration CHECKPOINT...`.
+"""Migration of checkpoint cards of format 1: `valle migrate CHECKPOINT...`.
 
 Only cards change: the weights are the same in both formats. Format 1 has a field `schema` instead of `format`, other
 names of options and metrics, and a cursor that counts batches. The state of a trainer is not migrated, so a migrated
@@ -6,8 +6,7 @@ checkpoint starts a new run (`start_from`) but does not continue its own.
 """
 
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,27 +56,19 @@ def _rename(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
     return {names.get(name, name): value for name, value in values.items()}
 
 
-def migrate_checkpoint(checkpoint: Path) -> None:
-    """Rewrite the card of a checkpoint in the current format. Raises CheckpointError when it is not of format 1."""
+def migrate_checkpoint(checkpoint: Path) -> bool:
+    """Rewrite the card of a checkpoint in the current format; return false where it has that format already.
+
+    Raises CheckpointError for a card that is damaged or of another version.
+    """
     path = checkpoint / CARD
     try:
-        migrated = migrate_card(json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("format") == FORMAT:
+            return False
+        migrated = migrate_card(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(checkpoint, error) from error
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(migrated, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def main(checkpoints: Sequence[str]) -> int:
-    """Migrate checkpoint directories; 1 when one of them cannot be."""
-    try:
-        for checkpoint in checkpoints:
-            migrate_checkpoint(Path(checkpoint))
-    except CheckpointError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return True

@@ -14,10 +14,12 @@ from warehouse.errors import CheckpointError
 FORMAT = 2
 """Version of cards and of the meaning of the weights; `migration.py` converts cards of format 1."""
 CARD = "checkpoint.json"
+FILE_CARD = "valle"
+"""Name of the card in the metadata of a checkpoint that is one file."""
 EMBEDDED = "english"
 """The run that is part of the package: English sentences. A run of the data root with that name hides it."""
 
-_EMBEDDED_RUNS = Path(__file__).with_name("embedded")
+EMBEDDED_RUNS = Path(__file__).with_name("embedded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class CheckpointSummary:
 def find_run(runs: Path, name: str) -> Path:
     """Return the directory of a run by its name: below `runs`, or of the one that is part of the package."""
     found = runs / name
-    return _EMBEDDED_RUNS / name if name == EMBEDDED and not found.exists() else found
+    return EMBEDDED_RUNS / name if name == EMBEDDED and not found.exists() else found
 
 
 def newest_checkpoint(runs: Path, name: str) -> Path:
@@ -69,20 +71,35 @@ def read_content(checkpoint: Path) -> dict[str, Any]:
 
     Raises CheckpointError when there is none, when it is malformed, or when another version of this project wrote it.
     """
-    path = checkpoint / CARD
+    path = checkpoint if checkpoint.is_file() else checkpoint / CARD
     if not path.exists():
         raise CheckpointError(f"There is no checkpoint in {checkpoint}; give the directory that holds {CARD}.")
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        text = read_file_card(path) if checkpoint.is_file() else path.read_text(encoding="utf-8")
+        content: dict[str, Any] = json.loads(text)
         if "schema" in content:
-            raise CheckpointError(
-                f"{path} has format 1; convert it with `python -m valle.checkpoints.migration {checkpoint}`."
-            )
+            raise CheckpointError(f"{path} has format 1; convert it with `valle migrate {checkpoint}`.")
         if content.pop("format") != FORMAT:
             raise CheckpointError(f"{path} was written by another version of this project; train again.")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(checkpoint, error) from error
     return content
+
+
+def read_file_card(path: Path) -> str:
+    """Return the card inside a checkpoint that is one safetensors file. Raises CheckpointError for other files."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is no safetensors file ({error}); export the checkpoint again.") from error
+    if FILE_CARD not in metadata:
+        raise CheckpointError(
+            f"{path} has no card of this project; `valle import weights` reads the weights of e-c-k-e-r/vall-e."
+        )
+    return metadata[FILE_CARD]
 
 
 def read_summary(checkpoint: Path) -> CheckpointSummary:

@@ -15,11 +15,13 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor
 
-from valle.checkpoints.checkpoint import CheckpointCard, hash_files, state_path, weights_path
-from valle.checkpoints.runs import CARD, FORMAT, latest_checkpoint, list_checkpoints
+from valle.checkpoints.adapters import AdapterCard, write_adapter
+from valle.checkpoints.checkpoint import CheckpointCard, adapter_path, hash_files, state_path, weights_path
+from valle.checkpoints.runs import CARD, FILE_CARD, FORMAT, latest_checkpoint, list_checkpoints
 from valle.state_files import write_state
 from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError, StorageError
+from warehouse.files import atomic_write
 
 
 @contextmanager
@@ -52,18 +54,38 @@ def new_checkpoint(checkpoint: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_model(directory: Path, card: CheckpointCard, weights: Mapping[str, Tensor]) -> None:
-    """Write weights into `directory`, and last the card with the hashes of all files in it."""
+def write_model(
+    directory: Path, card: CheckpointCard, weights: Mapping[str, Tensor], adapter: AdapterCard | None = None
+) -> None:
+    """Write weights, or those of an adapter, into `directory`, and last the card with the hashes of all files in it."""
     directory.mkdir(parents=True, exist_ok=True)
-    write_tensors(weights_path(directory), weights)
-    content = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)} | {
+    if adapter is None:
+        write_tensors(weights_path(directory), weights)
+    else:
+        write_adapter(adapter_path(directory), adapter, weights)
+    content = card_content(card) | {"files": hash_files(directory)}
+    (directory / CARD).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_model_file(path: Path, card: CheckpointCard, weights: Mapping[str, Tensor]) -> None:
+    """Write weights and card as one safetensors file, whose metadata have the card. Raises CheckpointError."""
+    card_text = json.dumps(card_content(card) | {"files": {}}, ensure_ascii=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            write_tensors(temporary, weights, {FILE_CARD: card_text, "format": "pt"})
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written ({_reason(error)}); free space or choose another.") from error
+
+
+def card_content(card: CheckpointCard) -> dict[str, Any]:
+    """Return the content of a card as plain values."""
+    return {field.name: getattr(card, field.name) for field in dataclasses.fields(card)} | {
         "format": FORMAT,
-        "model": card.model.model_dump(),
+        "model": card.model.model_dump(mode="json"),
         "codec": dataclasses.asdict(card.codec),
         "cursor": dataclasses.asdict(card.cursor),
-        "files": hash_files(directory),
     }
-    (directory / CARD).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def save_checkpoint(
@@ -73,14 +95,15 @@ def save_checkpoint(
     state: Mapping[str, Any],
     *,
     keep: int,
+    adapter: AdapterCard | None = None,
 ) -> None:
-    """Write a checkpoint with the state of its trainer, and remove all but the newest `keep` of its run.
+    """Write a checkpoint, or only its `adapter`, with the state of its trainer; keep the newest `keep` of its run.
 
     Raises CheckpointError when it cannot be written.
     """
     with new_checkpoint(checkpoint) as temporary:
         write_state(state_path(temporary), state)
-        write_model(temporary, card, weights)
+        write_model(temporary, card, weights, adapter)
     # Only after the new one is durable, so that a run always has a whole checkpoint.
     for old in list_checkpoints(checkpoint.parent.parent)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)

@@ -18,12 +18,26 @@ _PANELS: Mapping[str, _Commands] = {
         "prepare": ("flow:prepare", "Process a corpus from raw audio to codes."),
         "select": ("flow:select", "Select a training set by SQL."),
         "train": ("flow:train", "Train a model on a training set."),
+        "sweep": ("flow:sweep", "Train variants of a run on the same rows and compare them."),
         "evaluate": ("evaluate:app", "Measure WER and SIM-O of a checkpoint, a folder or a command."),
-        "speak": ("speak:speak", "Synthesize a text in the voice of a prompt."),
+        "speak": ("speech.speak:speak", "Synthesize a text in the voice of a prompt."),
         "demo": ("flow:demo", "Run the whole pipeline on the demo corpus."),
+    },
+    "Recorded speech": {
+        "edit": ("tasks.edit:edit", "Replace words of recorded speech."),
+        "convert": ("tasks.transform:convert", "Give recorded speech another voice."),
+        "denoise": ("tasks.transform:denoise", "Remove noise and reverberation from recorded speech."),
+        "remove-speech": ("tasks.transform:remove_speech", "Remove the speech from a recording and keep its noise."),
+        "extract": ("tasks.transform:extract", "Extract one speaker from a recording of two."),
+        "transcribe-speech": ("tasks.tokens:transcribe_speech", "Print the phonemes of recorded speech."),
+        "phonemize-text": ("tasks.tokens:phonemize_text", "Print the phonemes of a text."),
+    },
+    "Speech for others": {
+        "serve": ("speech.serve:serve", "Serve speech by the interface of OpenAI's speech endpoint."),
     },
     "Data and questions": {
         "sql": ("warehouse:sql", "Query the catalogue."),
+        "plot": ("plot:plot", "Plot metrics of several training runs."),
         "stats": ("warehouse:stats", "Write tables and plots of everything in the catalogue."),
     },
     "Local server": {
@@ -33,10 +47,18 @@ _PANELS: Mapping[str, _Commands] = {
     },
     "Checkpoints": {
         "export": ("checkpoints:export", "Write a checkpoint to publish: weights in half precision."),
+        "migrate": ("interchange:migrate", "Convert checkpoints and lakes of the previous format."),
         "adapt-codec": ("checkpoints:adapt_codec", "Move a checkpoint to the codes of another codec."),
     },
 }
 _GROUPS: Mapping[str, tuple[str, _Commands]] = {
+    "watermark": (
+        "Find or add the mark of synthetic speech.",
+        {
+            "detect": ("speech.watermark:detect", "Report whether audio files are marked as synthetic."),
+            "add": ("speech.watermark:add", "Write an audio file with the mark."),
+        },
+    ),
     "data": (
         "Run the stages of the pipeline one by one.",
         {
@@ -49,6 +71,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "quality": ("flow:quality", "Score the audio quality of segments."),
             "speakers": ("flow:speakers", "Embed the speakers of segments."),
             "quantize": ("flow:quantize", "Encode segments as codes."),
+            "mix": ("flow:mix", "Mix segments with noise, rooms, second speakers and other voices."),
             "retry": ("warehouse:retry", "Remove dropped rows, so that the next run processes them again."),
         },
     ),
@@ -65,6 +88,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
         "Bring weights and configuration of e-c-k-e-r/vall-e.",
         {
             "weights": ("interchange:import_weights", "Make a run of a file of weights."),
+            "config": ("interchange:import_config", "Turn a config.yaml into options of ours."),
             "verify": ("interchange:verify", "Compare weights with what the original program computes."),
         },
     ),
@@ -73,6 +97,14 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
         {
             "train": ("flow:train_codec", "Train the embedded codec on audio."),
             "report": ("flow:codec_report", "Measure what codecs change in speech."),
+        },
+    ),
+    "models": (
+        "Fetch the weights that no wheel contains.",
+        {
+            "list": ("models:list_models", "List weights, licences and stored files."),
+            "fetch": ("models:fetch", "Fetch weights by name."),
+            "verify": ("models:verify", "Compare stored weights with their hashes."),
         },
     ),
 }

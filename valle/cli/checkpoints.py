@@ -1,13 +1,17 @@
 """Checkpoints as files: `valle export` and `valle adapt-codec`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from valle.checkpoints.runs import newest_checkpoint
 from valle.cli.arguments import FIELDS, say
 from valle.synthesis.options import SamplingOptions
+from warehouse.errors import ConfigurationError
+
+ExportFormat = Literal["checkpoint", "sft", "hf", "vall-e", "hdf5", "shar", "webdataset", "hf-dataset"]
+_OF_RUNS = ("checkpoint", "sft", "hf")
 
 
 class ExportOptions(BaseModel):
@@ -15,10 +19,15 @@ class ExportOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    run: str
+    run: str | None = None
     """Name of a training run; its newest checkpoint is exported."""
+    training_set: str | None = None
+    """Name of a training set to export, instead of a run."""
+    format: ExportFormat | None = None
+    """Of a run: `checkpoint`, the default, `sft` (one file) or `hf` (a folder for transformers). Of a training set:
+    `vall-e`, `hdf5`, `shar`, `webdataset` or `hf-dataset`."""
     out: Path
-    """New directory for the checkpoint."""
+    """New directory, or for `sft` a new file."""
     name: str | None = None
     """Name of the run in the card; by default its own."""
     sampling: SamplingOptions | None = None
@@ -43,15 +52,41 @@ class AdaptCodecOptions(BaseModel):
 
 
 def export(*, options: Annotated[ExportOptions, FIELDS]) -> int:
-    """Write the newest checkpoint of a run in half precision, without the state of its trainer."""
+    """Write the newest checkpoint of a run, or a training set, for others to use."""
+    if (options.run is None) == (options.training_set is None):
+        raise ConfigurationError("Give a run or a training set to export: --run or --training-set.")
+    if options.run is None:
+        return _export_training_set(options, options.training_set or "")
+    chosen = options.format or _OF_RUNS[0]
+    if chosen not in _OF_RUNS:
+        raise ConfigurationError(f"A run is exported as {', '.join(_OF_RUNS)}; {chosen} is for training sets.")
+    return _export_run(options, options.run, chosen)
+
+
+def _export_run(options: ExportOptions, run: str, chosen: str) -> int:
     from valle.data_root import open_data_root
 
-    checkpoint = newest_checkpoint(open_data_root(options.data).runs, options.run)
+    checkpoint = newest_checkpoint(open_data_root(options.data).runs, run)
     # Torch takes seconds to import, and a wrong option should not wait for it.
-    from valle.training.export import export_checkpoint
+    from valle.training.export import export_checkpoint, export_file
 
-    size = export_checkpoint(checkpoint, options.out, name=options.name, sampling=options.sampling)
+    write = {"sft": export_file}.get(chosen, export_checkpoint)
+    size = write(checkpoint, options.out, name=options.name, sampling=options.sampling)
     say(f"{options.out}: {size / 1e6:.1f} MB; `valle speak --checkpoint {options.out}` speaks with it.")
+    return 0
+
+
+def _export_training_set(options: ExportOptions, name: str) -> int:
+    if options.format is None or options.format in _OF_RUNS:
+        formats = [one for one in get_args(ExportFormat) if one not in _OF_RUNS]
+        raise ConfigurationError(f"A training set is exported as {', '.join(formats)}; choose one by --format.")
+    from valle.data.selection.training_set import load_training_set
+    from valle.data_root import open_data_root
+    from valle.interchange.sets.export import export_training_set
+
+    training_set = load_training_set(open_data_root(options.data).training_sets / name)
+    count = export_training_set(training_set, options.out, options.format)
+    say(f"{options.out}: {count} utterances of {training_set.card.id}.")
     return 0
 
 

@@ -8,7 +8,11 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
+
+import yaml
+from pydantic import ValidationError
 
 from flows.parameters import (
     AlignParameters,
@@ -16,6 +20,7 @@ from flows.parameters import (
     DemoParameters,
     IngestParameters,
     Located,
+    MixParameters,
     PhonemizeParameters,
     PrepareParameters,
     QualityParameters,
@@ -23,11 +28,13 @@ from flows.parameters import (
     SegmentParameters,
     SelectParameters,
     SpeakersParameters,
+    SweepParameters,
     TrainCodecParameters,
     TrainParameters,
     TranscribeParameters,
 )
 from valle.cli.arguments import FIELDS, say
+from warehouse.errors import ConfigurationError
 
 
 def prepare(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
@@ -75,6 +82,11 @@ def quantize(*, options: Annotated[QuantizeParameters, FIELDS]) -> int:
     return run_flow("flows.stages:quantize", options)
 
 
+def mix(*, options: Annotated[MixParameters, FIELDS]) -> int:
+    """Mix segments with noise, rooms, second speakers and other voices."""
+    return run_flow("flows.stages:mix", options)
+
+
 def select(*, options: Annotated[SelectParameters, FIELDS]) -> int:
     """Select a training set by SQL."""
     return run_flow("flows.select:select", options)
@@ -82,7 +94,25 @@ def select(*, options: Annotated[SelectParameters, FIELDS]) -> int:
 
 def train(*, options: Annotated[TrainParameters, FIELDS]) -> int:
     """Train a model on a training set."""
-    return run_flow("flows.train:train", options)
+    return run_flow("flows.training.train:train", options)
+
+
+def sweep(file: Path, /, *, data: Path | None = None) -> int:
+    """Train the variants of a YAML file on the same rows and report them side by side."""
+    return run_flow("flows.training.sweep:sweep", read_sweep(file, data))
+
+
+def read_sweep(file: Path, data: Path | None) -> SweepParameters:
+    """Read the parameters of a sweep. Raises ConfigurationError for a file without them."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        given = {} if data is None else {"data": data}
+        return SweepParameters.model_validate({**content, **given})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        raise ConfigurationError(f"The sweep in {file} cannot be read: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))} {p['msg']}".strip() for p in error.errors())
+        raise ConfigurationError(f"The sweep in {file} is refused: {problems}") from error
 
 
 def train_codec(*, options: Annotated[TrainCodecParameters, FIELDS]) -> int:

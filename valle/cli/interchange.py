@@ -1,4 +1,4 @@
-"""Exchange with other projects: the commands of `valle import`."""
+"""Exchange with other projects and versions: the commands of `valle import`, and `valle migrate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict
 
 from valle.cli.arguments import FIELDS, say
+from warehouse.errors import ConfigurationError
 
 
 class ImportWeightsOptions(BaseModel):
@@ -42,7 +43,8 @@ def import_weights(
     options: Annotated[ImportWeightsOptions, FIELDS],
 ) -> int:
     """Make a run of a file of weights of e-c-k-e-r/vall-e; `valle speak --run NAME` speaks with it."""
-    from valle.codec.specs import codec_spec
+    from valle.codec import codec_spec
+    from valle.codec.catalogue import ENCODEC
     from valle.data_root import open_data_root
     from valle.interchange.weights.description import parse_era
     from valle.interchange.weights.importing import convert, open_weights, save_import
@@ -50,7 +52,7 @@ def import_weights(
     from valle.phonemes.pieces import piece_table
 
     era = parse_era(options.era)
-    codec = codec_spec(options.codec)
+    codec = codec_spec(options.codec or ENCODEC)
     weights = open_weights(file, config=options.yaml, adapters=options.lora)
     sentence = None
     if options.sentence is not None:
@@ -90,13 +92,14 @@ def verify(
     options: Annotated[VerifyOptions, FIELDS] = VerifyOptions(),
 ) -> int:
     """Compare weights with what the original program computes, or speak a sentence; 1 when a tolerance is missed."""
-    from valle.codec.specs import codec_spec
+    from valle.codec import codec_spec
+    from valle.codec.catalogue import ENCODEC
     from valle.interchange.verify.fixtures import verify_fixtures
     from valle.interchange.verify.report import lines_of
     from valle.interchange.verify.spoken import speak_once
     from valle.interchange.weights.description import parse_era
 
-    codec = codec_spec(options.codec)
+    codec = codec_spec(options.codec or ENCODEC)
     if options.fixtures is None:
         spoken = speak_once(file, options.text, codec, parse_era(options.era), config=options.yaml)
         for line in spoken.lines:
@@ -106,3 +109,63 @@ def verify(
     for line in lines_of(report):
         say(line)
     return 0 if report.is_within_tolerance else 1
+
+
+def migrate(
+    *paths: Annotated[Path, Parameter(help="Checkpoints, runs, data roots or lakes.")],
+) -> int:
+    """Convert checkpoints and lakes of the previous format in place; what is current already stays as it is."""
+    if not paths:
+        raise ConfigurationError("Name the checkpoints, runs, data roots or lakes to convert.")
+    for path in paths:
+        say(f"{path}: {_migrate(path)}")
+    return 0
+
+
+def _migrate(path: Path) -> str:
+    from valle.checkpoints.migration import migrate_checkpoint
+    from valle.checkpoints.runs import CARD, list_checkpoints
+    from warehouse.lake.tables import Lake
+    from warehouse.upkeep.migrate import migrate_lake
+
+    if (path / CARD).is_file():
+        return "converted" if migrate_checkpoint(path) else "current already"
+    if checkpoints := list_checkpoints(path):
+        converted = sum(migrate_checkpoint(checkpoint) for checkpoint in checkpoints)
+        return f"{converted} of {len(checkpoints)} checkpoints converted"
+    lake = next((folder for folder in (path / "lake", path) if any(folder.glob("*/_delta_log"))), None)
+    if lake is None:
+        raise ConfigurationError(f"{path} is no checkpoint, run, data root or lake.")
+    count = migrate_lake(Lake(lake))
+    return f"{count} data files of codes written again" if count else "current already"
+
+
+class ImportConfigOptions(BaseModel):
+    """Options of `valle import config`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    out: Path = Path("train.yaml")
+    """New file with the options of `valle train`."""
+
+
+def import_config(
+    file: Annotated[Path, Parameter(help="Their config.yaml.")],
+    /,
+    *,
+    options: Annotated[ImportConfigOptions, FIELDS] = ImportConfigOptions(),
+) -> int:
+    """Print their keys, ours, and what has no counterpart, and write the options of `valle train`."""
+    from valle.interchange.config import read_config, write_options
+
+    if options.out.exists():
+        raise ConfigurationError(f"{options.out} exists; choose another name by --out.")
+    lines = read_config(file)
+    for line in lines:
+        ours = ", ".join(f"{name} = {value}" for name, value in line.ours.items())
+        say(f"{line.key} = {line.value}: {ours or 'no counterpart'}")
+    elsewhere = write_options(lines, options.out)
+    say(f"{options.out}: options of `valle train --config {options.out}`.")
+    for line in elsewhere:
+        say(f"For `valle prepare` and `valle select`: {line}")
+    return 0

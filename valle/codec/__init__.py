@@ -1,36 +1,55 @@
-"""Codecs by name: `mini` (embedded), `encodec_24khz` and `encodec_24khz+vocos` (fetched on first use)."""
+"""Codecs by name: `mini` is embedded, the weights of the others are fetched on first use."""
 
-from valle.codec.base import Codec
-from warehouse.errors import ConfigurationError
+from valle.codec.base import Codec, CodecSpec
+from valle.codec.catalogue import CodecEntry, all_codecs
+from warehouse.errors import ConfigurationError, DependencyError
 
-NAMES = ("mini", "encodec_24khz", "encodec_24khz+vocos")
 
-
-def _check(name: str) -> None:
-    if name not in NAMES:
-        raise ConfigurationError(f"there is no codec named {name!r}; choose one of {', '.join(NAMES)}")
+def codec_names() -> tuple[str, ...]:
+    """Return the names of all codecs."""
+    return tuple(entry.name for entry in all_codecs())
 
 
 def open_codec(name: str, device: str = "cpu") -> Codec:
     """Open the codec `name` on a torch device. Raises ConfigurationError (name) and DependencyError (weights)."""
-    _check(name)
-    # Imported here: a caller that only asks for a revision does not pay for the other codec's libraries.
-    if name == "mini":
-        from valle.codec.mini.codec import open_mini
-
-        return open_mini(device=device)
-    from valle.codec.encodec import open_encodec
-
-    return open_encodec(name, has_vocos=name.endswith("+vocos"), device=device)
+    try:
+        return _entry(name).open(device)
+    except ModuleNotFoundError as error:
+        if error.name != "transformers":
+            raise
+        raise DependencyError(f"{name} needs the package transformers: run `pip install 'valle[codecs]'`.") from error
 
 
 def codec_revision(name: str) -> str:
     """Return `name@hash` of the weights that define the codes, without loading them; errors as `open_codec`."""
-    _check(name)
-    if name == "mini":
-        from valle.codec.mini.revision import mini_revision
+    return f"{name}@{_entry(name).revision()}"
 
-        return f"{name}@{mini_revision()}"
-    from valle.codec.encodec import encodec_revision
 
-    return f"{name}@{encodec_revision()}"
+def codec_spec(name: str) -> CodecSpec:
+    """Return the numbers of a codec without opening it; errors as `codec_revision`."""
+    entry = _entry(name)
+    return entry.spec(entry.revision())
+
+
+def spec_of_given_codes(name: str) -> CodecSpec:
+    """Return the numbers of the codec of codes that were computed elsewhere.
+
+    They need no weights here: without a known revision it is `given`. Raises ConfigurationError for an unknown name.
+    """
+    entry = _entry(name)
+    try:
+        return entry.spec(entry.revision())
+    except DependencyError:
+        return entry.spec("given")
+
+
+def codec_sample_rate(name: str) -> int:
+    """Return the sample rate of the codec in Hz, without opening it. Raises ConfigurationError for an unknown name."""
+    return _entry(name).sample_rate
+
+
+def _entry(name: str) -> CodecEntry:
+    found = next((entry for entry in all_codecs() if entry.name == name), None)
+    if found is None:
+        raise ConfigurationError(f"unknown codec {name!r}: use one of {', '.join(codec_names())}.")
+    return found

@@ -15,6 +15,11 @@ CodesToLearn = Literal["new", "kept"]
 """Whether codec training computes codebooks from its corpus (`new`) or keeps the shipped ones (`kept`)."""
 
 
+CodebookOrder = Literal["residual", "parallel"]
+"""`residual`: each codebook refines the sum of those before. `parallel`: each encodes its own part of the frame, as
+grouped FSQ does, and none is coarser than another."""
+
+
 @dataclass(frozen=True, slots=True)
 class CodecSpec:
     """The numbers of a codec: all that the language model depends on."""
@@ -25,6 +30,7 @@ class CodecSpec:
     hop_length: int
     num_codebooks: int
     codebook_size: int
+    order: CodebookOrder = "residual"
 
     @property
     def label(self) -> str:
@@ -78,7 +84,10 @@ class Codec(Protocol):
         """Encode mono float32 waveforms [N_i] at `spec.sample_rate` as int16 codes [K, ceil(N_i / hop)]."""
 
     def decode(self, codes: Sequence[Codes]) -> list[Samples]:
-        """Decode codes [K', T_i] with any K' from 1 to K to float32 waveforms [T_i * hop]."""
+        """Decode codes [K', T_i] with any K' from 1 to K to float32 waveforms [T_i * hop].
+
+        A missing codebook of a residual codec contributes nothing, one of a parallel codec its middle entry.
+        """
 
     def stream(self) -> CodecStream:
         """Open a stream that decodes one clip in pieces."""

@@ -48,3 +48,32 @@ class WindowStream:
         self._codes = self._codes[:, needed - self._first :]
         self._first = needed
         return decoded[piece]
+
+
+class ChunkStream:
+    """Decode one clip in pieces, for a codec whose chunks of `chunk_frames` frames do not depend on each other."""
+
+    def __init__(self, decode: Callable[[Codes], Samples], *, chunk_frames: int) -> None:
+        self._decode, self._chunk_frames = decode, chunk_frames
+        self._codes: Codes | None = None
+
+    @property
+    def latency_frames(self) -> int:
+        """Return how many later frames must be known before a frame is emitted: the rest of its chunk."""
+        return self._chunk_frames - 1
+
+    def push(self, codes: Codes) -> Samples:
+        """Return the samples [N], possibly none, of the chunks that codes [K, T] complete."""
+        self._codes = codes if self._codes is None else np.concatenate([self._codes, codes], axis=1)
+        return self._emit(self._codes.shape[1] // self._chunk_frames * self._chunk_frames)
+
+    def finish(self) -> Samples:
+        """Return the samples of the last, shorter chunk; the stream accepts no codes afterwards."""
+        return self._emit(0 if self._codes is None else self._codes.shape[1])
+
+    def _emit(self, num_frames: int) -> Samples:
+        if self._codes is None or num_frames == 0:
+            return np.zeros(0, np.float32)
+        samples = self._decode(self._codes[:, :num_frames])
+        self._codes = self._codes[:, num_frames:]
+        return samples

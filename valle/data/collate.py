@@ -4,13 +4,14 @@ import numpy as np
 
 from valle.codec.base import Codes
 from valle.data.codes_reader import CodesReader
-from valle.data.epoch_rows import sample_mask
+from valle.data.epoch_rows import sample_mask, span_mask
 from valle.data.items import Items
 from valle.data.sampler import ScheduledBatch
 from valle.model.batch import Batch, make_batch
 from valle.model.config import ModelConfig
 from valle.model.layout import Mode
 from valle.model.row import Row
+from valle.tasks.base import Sound
 from valle.tasks.registry import TASKS, TaskRegistry
 from warehouse.errors import TrainingError
 
@@ -33,31 +34,37 @@ class Collator:
         layout = batch.layout
         task = self._tasks.task_of(layout)
         fields = task.fields(layout, self._items, batch.rows, index, self._read_codes)
-        masked = None
+        masked = labelled = None
         if layout.mode is Mode.NAR_LEN:
             length = fields[layout.output.name].shape[-1]
             masked = sample_mask(batch.rows, index, length, seed=batch.seed, epoch=batch.epoch)
-        return Row(int(batch.rows.codebook[index]), fields, masked)
+        # Frames outside an edited span are given in all codebooks by its context: there is nothing to learn from them.
+        if layout.mode is Mode.NAR and batch.rows.span_frames[index]:
+            labelled = span_mask(batch.rows, index, fields[layout.output.name].shape[-1])
+        return Row(int(batch.rows.codebook[index]), fields, masked, labelled)
 
-    def _stop_of(self, item: int) -> int | None:
-        """Return the end of a part of a segment; None reads a whole one, whose length is then checked."""
+    def _span_of(self, item: int) -> tuple[int, int | None]:
+        """Return the frames of a part of a segment; of a whole one all are read, and their number is checked."""
         first = int(self._items.first_frame[item])
-        return first + int(self._items.num_frames[item]) if first >= 0 else None
+        return (0, None) if first < 0 else (first, first + int(self._items.num_frames[item]))
 
-    def _read_codes(self, item: int, num_codebooks: int | None) -> Codes:
+    def _read_codes(self, item: int, num_codebooks: int | None, sound: Sound = Sound.SPEECH) -> Codes:
         """Read at least that many codebooks of an item: one, or else all, so that the cache holds two kinds only."""
-        items = self._items
-        codes = self._reader.read(
-            items.parts[int(items.part[item])],
-            int(items.row_group[item]),
-            int(items.row[item]),
-            num_codebooks=1 if num_codebooks == 1 else self._config.num_codebooks,
-            start=max(0, int(items.first_frame[item])),
-            stop=self._stop_of(item),
-        )
+        items, whole = self._items, self._config.num_codebooks
+        count = 1 if num_codebooks == 1 else whole
+        if sound is Sound.SPEECH:
+            part, group, row = items.parts[int(items.part[item])], items.row_group[item], items.row[item]
+        else:
+            places = items.mixtures
+            part, group, row = places.parts[int(places.part[item])], places.row_group[item], places.row[item]
+            # The codebooks of what was added follow those of the mixture.
+            count = 2 * whole if sound is Sound.INTERFERENCE else count
+        start, stop = self._span_of(item)
+        codes = self._reader.read(part, int(group), int(row), num_codebooks=count, start=start, stop=stop)
+        codes = codes[whole:] if sound is Sound.INTERFERENCE else codes
         if codes.shape[1] != items.num_frames[item]:
             raise TrainingError(
-                f"Segment {items.ids[item]} has {codes.shape[1]} frames of codes, but its training set lists "
+                f"Segment {items.ids[item]} has {codes.shape[1]} frames of {sound}, but its training set lists "
                 f"{items.num_frames[item]}; make the set again with `valle select`."
             )
         # An index outside a table of embeddings ends a GPU process without naming the row.

@@ -98,34 +98,45 @@ def sample_rows(items: Items, options: RowOptions, config: ModelConfig, epoch: i
         mask_ratio=np.full(len(item), options.mask_ratio)
         if options.mask_ratio
         else np.cos(np.pi / 2 * numbers(Stream.MASK_RATIO)),
+        span_start=np.zeros_like(item),
+        span_frames=np.zeros_like(item),
     )
     task_number = np.searchsorted(np.cumsum(tasks.ratios(options)), numbers(Stream.TASK), side="right")
-    return _assign_tasks(rows, RowDraws(numbers(Stream.MODE), prompt_frames), task_number, items, options, tasks)
+    draws = RowDraws(numbers(Stream.MODE), prompt_frames, numbers(Stream.SPAN_FIRST), numbers(Stream.SPAN_LENGTH))
+    return _assign_tasks(rows, draws, task_number, items, options, tasks)
 
 
 def _assign_tasks(
     rows: EpochRows, draws: RowDraws, task_number: Ints, items: Items, options: RowOptions, tasks: TaskRegistry
 ) -> EpochRows:
-    """Let each task specialize its rows; rows of utterances that are too short for it go to the last task."""
+    """Let each task specialize its rows; rows that it does not accept go to the last task."""
     fallback, first_layout = len(tasks.tasks) - 1, 0
-    min_frames = np.array([task.min_frames for task in tasks.tasks])
     pieces: list[tuple[Ints, EpochRows]] = []
-    task_number = np.where(items.num_frames[rows.item] < min_frames[task_number], fallback, task_number)
+    for number, task in enumerate(tasks.tasks[:-1]):
+        index = np.flatnonzero(task_number == number)
+        task_number[index[~task.accepts(items, rows.take(index))]] = fallback
     for number, task in enumerate(tasks.tasks):
         index = np.flatnonzero(task_number == number)
-        task_draws = RowDraws(draws.mode[index], draws.prompt_frames[index])
-        specialized, layout = task.specialize(rows.take(index), task_draws, items, options)
+        specialized, layout = task.specialize(rows.take(index), draws.take(index), items, options)
         pieces.append((index, dataclasses.replace(specialized, layout=first_layout + layout)))
         first_layout += len(task.layouts)
     return merge_rows(pieces)
 
 
 def sample_mask(rows: EpochRows, index: int, length: int, *, seed: int, epoch: int) -> NDArray[np.bool_]:
-    """Sample which of `length` elements of a row are hidden; at least one."""
+    """Sample which of `length` elements of a row are hidden; at least one, and none outside the span of a row."""
     # 24 bits hold the frames of any utterance, so no two elements of an epoch share a key.
     keys = (rows.item[index] << 24) + np.arange(length)
     numbers = uniform(seed, epoch, Stream.MASK, keys, int(rows.copy[index]))
+    if rows.span_frames[index]:
+        numbers[~span_mask(rows, index, length)] = 1.0
     hidden = numbers < rows.mask_ratio[index]
     # A row without a hidden element would have no label and no loss.
     hidden[int(numbers.argmin())] = True
     return hidden
+
+
+def span_mask(rows: EpochRows, index: int, length: int) -> NDArray[np.bool_]:
+    """Mark the frames of the span that a row fills: [length]."""
+    frames = np.arange(length) - rows.span_start[index]
+    return (frames >= 0) & (frames < rows.span_frames[index])

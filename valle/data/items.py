@@ -9,7 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from valle.tasks.base import MixtureKind
+from valle.tasks.words import word_borders
 from warehouse.errors import TrainingError
+
+_NO_BORDERS = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,25 @@ class Items:
     by_speaker: NDArray[np.int64]  # items sorted by speaker
     rank: NDArray[np.int64]  # index of each item in `by_speaker`
     speaker_starts: NDArray[np.int64]  # [speakers + 1], into `by_speaker`
+    borders: NDArray[np.int64]  # frames between the words of all items, n + 1 for n words
+    border_starts: NDArray[np.int64]  # [items + 1], into `borders`; an item without word times has no border
+    mixtures: "MixturePlaces"
+    texts: pa.ChunkedArray | None  # written texts
+    num_bytes: NDArray[np.int64]  # of each written text
     similar: NDArray[np.int32]  # [items, n] most similar items of the speaker, nearest first, then -1
 
     def __len__(self) -> int:
         return len(self.num_frames)
+
+    def bytes_of(self, item: int) -> NDArray[np.int64]:
+        """Return the UTF-8 bytes of the written text of one item."""
+        assert self.texts is not None, "only items with texts have bytes"
+        return np.frombuffer(self.texts[item].as_py().encode(), dtype=np.uint8).astype(np.int64)
+
+    @property
+    def mixture_kinds(self) -> NDArray[np.int64]:
+        """Return the kind of the mixture of each item, a `MixtureKind`."""
+        return self.mixtures.kinds
 
     def symbols_of(self, item: int) -> NDArray[np.int64]:
         """Return the symbol ids of one item."""
@@ -44,6 +63,36 @@ class Items:
     def num_symbols(self) -> NDArray[np.int64]:
         """Return the number of symbols of each item."""
         return np.diff(self.symbol_starts)
+
+
+@dataclass(frozen=True, slots=True)
+class MixturePlaces:
+    """Kind and place of the mixture of each item, [items]; the kind of an item without one is 0."""
+
+    kinds: NDArray[np.int64]
+    parts: tuple[str, ...]
+    part: NDArray[np.int64]
+    row_group: NDArray[np.int64]
+    row: NDArray[np.int64]
+
+
+def _byte_lengths(texts: pa.ChunkedArray) -> NDArray[np.int64]:
+    lengths: NDArray[np.int64] = pc.binary_length(texts).to_numpy().astype(np.int64)
+    return lengths
+
+
+def _mixtures(table: pa.Table) -> MixturePlaces:
+    count = table.num_rows
+    if "mixture_kind" not in table.column_names or table["mixture_kind"].null_count == count:
+        nothing = np.zeros(count, dtype=np.int64)
+        return MixturePlaces(nothing, (), nothing, nothing, nothing)
+    kinds = [MixtureKind[kind.upper()] if kind else MixtureKind.NONE for kind in table["mixture_kind"].to_pylist()]
+    parts, part = _coded(table["mixture_part"].combine_chunks().fill_null(""))
+    numbers = [
+        table[name].combine_chunks().fill_null(0).to_numpy().astype(np.int64)
+        for name in ("mixture_row_group", "mixture_row")
+    ]
+    return MixturePlaces(np.array(kinds, dtype=np.int64), parts, part, *numbers)
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -102,6 +151,19 @@ def _first_frames(table: pa.Table) -> NDArray[np.int64]:
     return table["codes_start"].fill_null(-1).to_numpy().astype(np.int64)
 
 
+def _borders(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Compute the borders between the words of each item, where it has word times, and the start of each item's."""
+    if "word_times" not in table.column_names or table["word_times"].null_count == table.num_rows:
+        return np.zeros(0, dtype=np.int64), np.zeros(table.num_rows + 1, dtype=np.int64)
+    frames, seconds = table["num_frames"].to_numpy(), table["duration"].to_numpy()
+    times = table["word_times"].to_pylist()
+    found = [
+        word_borders(np.array(one).reshape(-1, 2) * (count / duration), int(count)) if one else _NO_BORDERS
+        for one, count, duration in zip(times, frames, seconds, strict=True)
+    ]
+    return np.concatenate(found), np.concatenate([[0], np.cumsum([len(one) for one in found])])
+
+
 def load_items(
     table: pa.Table,
     encode: Callable[[Sequence[str]], list[int]],
@@ -125,6 +187,8 @@ def load_items(
     # Stable, so that the order of a speaker's items, and with it every draw, is the same on every machine.
     by_speaker = np.argsort(speaker, kind="stable")
     languages, language = _coded(table["language"])
+    borders, border_starts = _borders(table)
+    has_texts = "text" in table.column_names
     return Items(
         ids=table["segment_id"],
         symbol_ids=symbol_ids,
@@ -141,5 +205,10 @@ def load_items(
         by_speaker=by_speaker,
         rank=np.argsort(by_speaker),
         speaker_starts=np.concatenate([[0], np.cumsum(np.bincount(speaker, minlength=len(speakers)))]),
+        borders=borders,
+        border_starts=border_starts,
+        mixtures=_mixtures(table),
+        texts=table["text"] if has_texts else None,
+        num_bytes=_byte_lengths(table["text"]) if has_texts else np.zeros(table.num_rows, dtype=np.int64),
         similar=_similar(table),
     )

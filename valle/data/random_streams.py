@@ -29,6 +29,8 @@ class Stream(IntEnum):
     MASK = 12
     MASK_RATIO = 13
     SIMILAR_PROMPT = 14
+    SPAN_FIRST = 15
+    SPAN_LENGTH = 16
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -1,18 +1,22 @@
-"""Attention masks, and the three kernels that apply them.
+"""Attention masks, and the kernels that apply them.
 
 torch's fused attention needs a mask of slots; flex attention (torch 2.5) compiles a rule and skips the blocks that it
 leaves empty, which is faster on long padded batches. Two matrix products hold all scores in memory; in bf16 on a CPU
-their gradient takes half the time of that of the fused kernel. A test compares all three.
+their gradient takes half the time of that of the fused kernel. torch chooses a fused kernel by itself, or uses the one
+that is named. A test compares all that a CPU has.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache as memoized
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
 from valle.model.layout import MaskKind
@@ -22,12 +26,26 @@ from warehouse.errors import ConfigurationError
 class AttentionKernel(StrEnum):
     """Attention kernel: `sdpa` anywhere, `flex` for training on GPUs, `matmul` for bf16 training on CPUs.
 
-    `flex` has no gradients on a CPU.
+    `flex` has no gradients on a CPU. The others are single kernels behind `sdpa`.
     """
 
     SDPA = "sdpa"
     MATMUL = "matmul"
     FLEX = "flex"
+    FLASH = "flash"
+    EFFICIENT = "efficient"
+    CUDNN = "cudnn"
+    MATH = "math"
+
+
+_BACKENDS: Mapping[AttentionKernel, SDPBackend] = MappingProxyType(
+    {
+        AttentionKernel.FLASH: SDPBackend.FLASH_ATTENTION,
+        AttentionKernel.EFFICIENT: SDPBackend.EFFICIENT_ATTENTION,
+        AttentionKernel.CUDNN: SDPBackend.CUDNN_ATTENTION,
+        AttentionKernel.MATH: SDPBackend.MATH,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,10 @@ class Mask:
         if self.kind is MaskKind.CAUSAL or self.lengths is None:
             return None
         return (torch.arange(length, device=device) < self.lengths[:, None])[:, None, None]
+
+    def valid(self, rows: int, length: int, device: torch.device) -> Tensor | None:
+        """Return which slots are no padding, [rows, length]; None for all."""
+        return None if self.lengths is None else torch.arange(length, device=device) < self.lengths[:, None]
 
     def bias(self, x: Tensor) -> Tensor:
         """Return what is added to the scores of x [B, L, width]: 0 or -inf, [B or 1, 1 or L, L]."""
@@ -73,6 +95,7 @@ class Attend:
     is_causal: bool = False
     blocks: BlockMask | None = None
     bias: Tensor | None = None
+    backend: SDPBackend | None = None
 
     @classmethod
     def by(cls, kernel: AttentionKernel, mask: Mask, x: Tensor) -> "Attend":
@@ -87,25 +110,47 @@ class Attend:
             return cls(blocks=mask.blocks(rows, length, device))
         if kernel is AttentionKernel.MATMUL:
             return cls(bias=mask.bias(x))
-        return cls(columns=mask.columns(length, device), is_causal=mask.kind is MaskKind.CAUSAL)
+        columns, is_causal = mask.columns(length, device), mask.kind is MaskKind.CAUSAL
+        return cls(columns=columns, is_causal=is_causal, backend=_BACKENDS.get(kernel))
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attend with queries, keys and values [B, heads, L, size]; returns the same shape."""
+        """Attend with queries [B, heads, L, size], and keys and values of as many heads or of a divisor of them.
+
+        Returns the shape of the queries. Several query heads share a key head in order (Ainslie et al.,
+        arXiv 2305.13245).
+        """
+        is_grouped = query.shape[1] != key.shape[1]
         if self.blocks is not None:
-            attended: Tensor = _flex(query.device.type)(query, key, value, block_mask=self.blocks)
+            attended: Tensor = _flex(query.device.type)(
+                query, key, value, block_mask=self.blocks, enable_gqa=is_grouped
+            )
             return attended
         if self.bias is not None:
             return _multiply(query, key, value, self.bias)
         # No dropout on attention weights: drawing it is slower than the attention itself, and no fused CPU kernel has
         # it. The output of the layer has dropout.
-        return functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=self.columns, is_causal=self.is_causal
-        )
+        if self.backend is None:
+            return functional.scaled_dot_product_attention(
+                query, key, value, attn_mask=self.columns, is_causal=self.is_causal, enable_gqa=is_grouped
+            )
+        try:
+            with sdpa_kernel(self.backend):
+                return functional.scaled_dot_product_attention(
+                    query, key, value, attn_mask=self.columns, is_causal=self.is_causal, enable_gqa=is_grouped
+                )
+        except RuntimeError as error:
+            if not any(reason in str(error) for reason in ("No available kernel", "No viable backend")):
+                raise
+            raise ConfigurationError(
+                f"This device has no {self.backend.name} kernel for these masks and sizes; leave `attention` at sdpa."
+            ) from error
 
 
 def _multiply(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Attend by two batched matrix products; see `Attend.__call__` and `Mask.bias` for the shapes."""
     rows, heads, length, size = query.shape
+    if key.shape[1] != heads:
+        key, value = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (key, value))
     queries, keys, values = (x.reshape(rows * heads, length, size) for x in (query, key, value))
     if len(bias) == rows:
         bias = bias.repeat_interleave(heads, dim=0)

@@ -19,7 +19,7 @@ from valle.model.placement import Ints, layout_batch
 from valle.model.row import Elements, Row
 
 IGNORED = -100
-"""Label of an element that has no loss: a frame of a masked row that was not masked."""
+"""Label of an element that has no loss: a frame of a masked row that was not masked, or outside an edited span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,10 @@ def _labels(row: Row, layout: Layout, config: ModelConfig) -> Ints | None:
     """Return the ids to predict; None for a NAR row without the codebook that it predicts."""
     output = _completed(row, layout.output, layout, config)
     if layout.mode is Mode.NAR:
-        return output[row.codebook].astype(np.int64) if len(output) > row.codebook else None
+        if len(output) <= row.codebook:
+            return None
+        codes = output[row.codebook].astype(np.int64)
+        return codes if row.labelled is None else np.where(row.labelled, codes, IGNORED)
     ids = (output if output.ndim == 1 else output[0]).astype(np.int64)
     if row.masked is not None:
         return np.where(row.masked, ids, IGNORED)
@@ -155,6 +158,7 @@ def _check(rows: Sequence[Row], layout: Layout) -> None:
         is_nar = layout.mode is Mode.NAR
         assert (row.codebook > 0) == is_nar, f"a row of codebook {row.codebook} cannot have the layout {layout.name}"
         assert (row.masked is not None) == (layout.mode is Mode.NAR_LEN), "exactly the NAR-len rows have a mask"
+        assert row.labelled is None or is_nar, "only a NAR row has elements without a label"
         assert set(row.fields) <= names, f"{layout.name} has no field {', '.join(sorted(set(row.fields) - names))}"
 
 

@@ -32,9 +32,11 @@ class Cache:
         self._values[layer] = self._with_room(values, keys.shape[2])
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Write one column per row, [B, heads, 1, size], and return all columns up to the end of the longest row."""
+        """Write n columns per row, [B, heads, n, size], and return all columns up to the end of the longest row."""
         assert self.lengths is not None, "a step needs a prefill"
-        end = self._longest + 1
+        assert self._rows is not None, "a step needs a prefill"
+        new = key.shape[2]
+        end = self._longest + new
         keys, values = self._keys[layer], self._values[layer]
         assert keys is not None
         assert values is not None
@@ -42,20 +44,22 @@ class Cache:
             keys = self._keys[layer] = self._with_room(keys, max(end, keys.shape[2] * 3 // 2))
             values = self._values[layer] = self._with_room(values, keys.shape[2])
         if self._equal:
-            keys[:, :, end - 1] = key[:, :, 0]
-            values[:, :, end - 1] = value[:, :, 0]
+            keys[:, :, self._longest : end] = key
+            values[:, :, self._longest : end] = value
         else:
-            keys[self._rows, :, self.lengths] = key[:, :, 0]
-            values[self._rows, :, self.lengths] = value[:, :, 0]
+            columns = self.lengths[:, None] + torch.arange(new, device=key.device)
+            keys[self._rows[:, None], :, columns] = key.transpose(1, 2)
+            values[self._rows[:, None], :, columns] = value.transpose(1, 2)
         return keys[:, :, :end], values[:, :, :end]
 
-    def step_mask(self) -> Tensor | None:
-        """Return the columns visible to a step, [B, 1, 1, columns]; None when every row sees all of them."""
+    def step_mask(self, new: int = 1) -> Tensor | None:
+        """Return the columns visible to each of `new` columns, [B, 1, new, columns]; None for all columns."""
         assert self.lengths is not None, "a step needs a prefill"
-        if self._equal:
+        if self._equal and new == 1:
             return None
-        columns = torch.arange(self._longest + 1, device=self.lengths.device)
-        return (columns <= self.lengths[:, None])[:, None, None]
+        columns = torch.arange(self._longest + new, device=self.lengths.device)
+        own = self.lengths[:, None] + torch.arange(new, device=self.lengths.device)
+        return (columns <= own[..., None])[:, None]
 
     def grow(self, lengths: Tensor) -> None:
         """Set the number of columns of each row, [B], after all layers have written."""
@@ -63,6 +67,11 @@ class Cache:
         self._rows = torch.arange(len(lengths), device=lengths.device)
         self._longest = int(lengths.max()) if len(lengths) else 0
         self._equal = bool((lengths == self._longest).all())
+
+    def shorten(self, columns: Tensor) -> None:
+        """Take back the last `columns` [B] of each row."""
+        assert self.lengths is not None, "nothing to take back"
+        self.grow(self.lengths - columns)
 
     def keep(self, rows: Tensor) -> None:
         """Select rows by index [B'], in that order."""

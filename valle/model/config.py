@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.codec.base import CodecSpec
 from valle.model.conventions import OURS, Column, Conventions, SpeechSum, speech_columns
@@ -13,11 +13,23 @@ from valle.model.layout import SPEECH, CodebookRange, Head, Layout, LayoutField,
 from valle.model.placement import PositionStride
 from warehouse.errors import ConfigurationError
 
+TrunkName = Literal["llama", "transformer", "retnet", "mixtral", "bitnet", "mamba"]
+RECURRENT = ("retnet", "mamba")
+"""Trunks with a state instead of a cache."""
 UNKNOWN_LANGUAGE = "<unk>"
 NUM_DIGITS = 10
 NUM_BYTES = 256
 BEGIN_SYMBOL, END_SYMBOL = 1, 2
 """`<bos>` and `<eos>` of the phoneme table, in every version of it."""
+
+
+def expert_problem(trunk: str, experts: int) -> str | None:
+    """Return what is wrong with a number of experts in a trunk, in one sentence; None for nothing."""
+    if experts == 1 or (trunk == "mixtral" and not experts):
+        return f"A router of the trunk {trunk} needs two experts at least; set experts, such as 8."
+    if experts and trunk not in ("mixtral", "retnet"):
+        return f"The trunk {trunk} has no experts; leave experts at 0."
+    return None
 
 
 class ModelConfig(BaseModel):
@@ -39,13 +51,30 @@ class ModelConfig(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     text_stride: float = Field(default=1.0, gt=0, description="Frames that a symbol lasts on average.")
     group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
+    trunk: TrunkName = Field(default="llama", description="Kind of the layers between embeddings and heads.")
+    experts: int = Field(default=0, ge=0, le=64, description="MLPs of a layer, two of which compute a slot; 0: one.")
+    router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
+    kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
+    lookahead: int = Field(default=0, ge=0, le=8, description="Heads that guess groups after the next one; 0: none.")
     rope_base: float = Field(default=10_000.0, gt=1, description="Base of the rotary positions.")
-
     activation: Literal["silu", "gelu"] = Field(default="silu", description="Function of the gate of the MLP.")
     symbol_frames: float | None = Field(
         default=None, gt=0, description="Frames that a symbol lasts on average; none for `text_stride`."
     )
     conventions: Conventions = Field(default=OURS, description="What differs between families of weights.")
+
+    @model_validator(mode="after")
+    def _check_trunk(self) -> Self:
+        if (problem := expert_problem(self.trunk, self.experts)) is not None:
+            raise ValueError(problem)
+        if self.lookahead and self.trunk in RECURRENT:
+            raise ValueError(f"The trunk {self.trunk} cannot take frames back; set lookahead to 0.")
+        return self
+
+    @property
+    def num_kv_heads(self) -> int:
+        """Return the heads of keys and values."""
+        return self.kv_heads or self.heads
 
     @property
     def stop(self) -> int:
@@ -177,6 +206,18 @@ PRESETS: Mapping[str, Size] = MappingProxyType(
 shapes of the published quarter and full models."""
 
 
+def find_size(name: str) -> Size:
+    """Return a size by its name. Raises ConfigurationError for an unknown one."""
+    if name not in PRESETS:
+        raise ConfigurationError(f"There is no model size {name!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def size_of(config: ModelConfig) -> Size:
+    """Return the size of a configuration."""
+    return Size(config.width, config.depth, config.heads, config.feed_forward)
+
+
 def preset(
     name: str,
     spec: CodecSpec,
@@ -186,14 +227,28 @@ def preset(
     text_stride: float = 1.0,
     group: int = 1,
     dropout: float = 0.0,
+    depth: int = 0,
+    feed_forward: int = 0,
+    trunk: TrunkName = "llama",
+    experts: int = 0,
+    router_loss: float = 0.01,
+    kv_heads: int = 0,
+    lookahead: int = 0,
 ) -> ModelConfig:
     """Build the configuration of a named size for a codec, a phoneme table and a set of languages.
 
-    Raises ConfigurationError for an unknown name.
+    `depth` and `feed_forward` replace those of the size, unless they are 0.
+
+    Raises ConfigurationError for an unknown name, and for experts or heads that the trunk cannot have.
     """
-    if name not in PRESETS:
-        raise ConfigurationError(f"There is no model size {name!r}; choose one of {', '.join(PRESETS)}.")
-    size = PRESETS[name]
+    size = find_size(name)
+    if kv_heads and (size.heads % kv_heads or trunk in RECURRENT):
+        raise ConfigurationError(
+            f"{kv_heads} heads of keys and values do not divide the {size.heads} of {name}, or {trunk} has none; "
+            "choose another kv_heads."
+        )
+    if (problem := expert_problem(trunk, experts)) is not None:
+        raise ConfigurationError(problem)
     return ModelConfig(
         num_codebooks=spec.num_codebooks,
         codebook_size=spec.codebook_size,
@@ -201,10 +256,15 @@ def preset(
         num_symbols=num_symbols,
         languages=(UNKNOWN_LANGUAGE, *sorted(set(languages) - {UNKNOWN_LANGUAGE})),
         width=size.width,
-        depth=size.depth,
+        depth=depth or size.depth,
         heads=size.heads,
-        feed_forward=size.feed_forward,
+        feed_forward=feed_forward or size.feed_forward,
         text_stride=text_stride,
         group=group,
         dropout=dropout,
+        trunk=trunk,
+        experts=experts,
+        router_loss=router_loss,
+        kv_heads=kv_heads,
+        lookahead=lookahead,
     )

@@ -25,7 +25,11 @@ class IdTables(nn.Module):
 
     def forward(self, table: str, ids: Tensor) -> Tensor:
         """Embed ids [n] of one table: [n, width]."""
-        return functional.embedding(ids + self.first[table], self.weight)
+        return self.look_up(self.weight, table, ids)
+
+    def look_up(self, weight: Tensor, table: str, ids: Tensor) -> Tensor:
+        """Embed ids with another weight of the same shape."""
+        return functional.embedding(ids + self.first[table], weight)
 
 
 class CodeTables(nn.Module):
@@ -41,11 +45,15 @@ class CodeTables(nn.Module):
 
         `tables` are the numbers of the tables that embed the columns, [K'], or [n, K'] where frames differ.
         """
+        return self.look_up(self.weight, codes, counts, tables)
+
+    def look_up(self, weight: Tensor, codes: Tensor, counts: Tensor, tables: Tensor) -> Tensor:
+        """Embed codes with another weight of the same shape."""
         index = codes + tables * self.entries
         if codes.shape[1] == 1 or len(codes) == 0:
-            return functional.embedding(index[:, 0], self.weight)
+            return functional.embedding(index[:, 0], weight)
         index = index[torch.arange(codes.shape[1], device=codes.device) < counts[:, None]]
-        return functional.embedding_bag(index, self.weight, counts.cumsum(0) - counts, mode="sum")
+        return functional.embedding_bag(index, weight, counts.cumsum(0) - counts, mode="sum")
 
 
 class Heads(nn.Module):

@@ -33,7 +33,7 @@ class Table(StrEnum):
     """
 
     SYMBOLS = "symbols"
-    BYTES = "bytes"  # reserved: part of the weights, used by no task yet
+    BYTES = "bytes"  # UTF-8 bytes of a written text
     LANGUAGES = "languages"
     CODEBOOKS = "codebooks"
     TASKS = "tasks"
@@ -63,7 +63,7 @@ class Head(StrEnum):
     MASKED = "masked"
     DIGITS = "digits"
     SYMBOLS = "symbols"
-    BYTES = "bytes"  # reserved: part of the weights, used by no task yet
+    BYTES = "bytes"
 
 
 class Marker(StrEnum):

@@ -19,9 +19,10 @@ class Row:
 
     Ids are [n], codes are [K', T]; a field that is not given is empty. An output of codes needs codebook 0; a NAR row
     of codebook q needs those up to q in training and those below q in decoding. `masked` [T] marks the elements of
-    the output that a NAR-len row hides.
+    the output that a NAR-len row hides, `labelled` [T] those of a NAR row that have a loss, None for all.
     """
 
     codebook: int
     fields: Mapping[str, Elements]
     masked: NDArray[np.bool_] | None = None
+    labelled: NDArray[np.bool_] | None = None

@@ -1,15 +1,19 @@
 """The network of all tasks and modes: one trunk, with tables, heads and masks selected by the layout of a batch."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
+from valle.model.adapters.lora import Adapters
 from valle.model.attention import Mask
 from valle.model.batch import Batch
-from valle.model.cache import Cache
 from valle.model.config import NUM_BYTES, NUM_DIGITS, ModelConfig
 from valle.model.embeddings import CodeTables, Heads, IdTables
-from valle.model.layout import Layout, LayoutField, Marker, MaskKind, Table
-from valle.model.trunk import LlamaTrunk
+from valle.model.layout import CODEBOOK, Layout, LayoutField, Marker, MaskKind, Mode, Table
+from valle.model.lookahead import Lookahead
+from valle.model.trunks.base import DecodingCache
+from valle.model.trunks.registry import make_trunk
 
 
 class ValleModel(nn.Module):
@@ -38,16 +42,31 @@ class ValleModel(nn.Module):
         # Every table of the output reserves the ids of stop and mask, also where its mode never uses them.
         self.target_codes = CodeTables(num_codebooks + config.group, size + 2, width)
         self.heads = Heads(config.head_sizes, width)
-        self.trunk = LlamaTrunk(config)
+        self.trunk = make_trunk(config)
+        self.lookahead = Lookahead(config.lookahead, width) if config.lookahead else None
+        self.lookahead_loss: Tensor | None = None
+        """Summed loss of the guesses of the last forward in training."""
+        self.adapters = Adapters()
 
-    def forward(self, batch: Batch, cache: Cache | None = None) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """Compute the logits of every predicted element, [M, outputs of the layout's head].
 
-        The last output of an AR row is the stop. An empty `cache` is filled; only causal rows may have one.
+        The last output of an AR row is the stop.
         """
+        layout, hidden = batch.layout, self._hidden(batch)
+        if self.lookahead is not None and self.training:
+            is_guessed = layout.mode is Mode.AR and batch.labels is not None
+            loss = self.lookahead.loss(hidden, batch, self.heads, self.config.group) if is_guessed else None
+            self.lookahead_loss = self.lookahead.no_loss() if loss is None else loss
+        return self.heads(layout.head, hidden, batch.heads)
+
+    def _hidden(self, batch: Batch, cache: DecodingCache | None = None) -> Tensor:
+        """Compute the hidden state of every predicted element, [M, width], and fill an empty `cache` of causal rows."""
         layout = batch.layout
         assert cache is None or layout.mask is MaskKind.CAUSAL, "only causal rows can be cached"
         rows, longest = batch.positions.shape
+        codebooks = batch.elements[CODEBOOK.name]  # one of each row
+        self.adapters.select(codebooks, is_speech=layout.mode is not Mode.TOKENS)
         pieces = [self._embed(field, batch) for field in layout.fields]
         slots = [batch.slots[field.name] for field in layout.fields]
         pieces.append(self.separator.expand(len(batch.separators), -1).to(pieces[0].dtype))
@@ -56,41 +75,78 @@ class ValleModel(nn.Module):
         grid = pieces[0].new_zeros(rows * longest, self.config.width)
         x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces)).view(rows, longest, -1)
         mask = Mask(self.config.mask_of_rows(layout), batch.row_lengths if batch.is_padded else None)
-        hidden = self.trunk(x, mask, batch.positions, cache).flatten(0, 1)[batch.predictions]
-        return self.heads(layout.head, hidden, batch.heads)
+        return self.trunk(x, mask, batch.positions, cache, codebooks).flatten(0, 1)[batch.predictions]
 
-    def prefill(self, batch: Batch, cache: Cache) -> Tensor:
+    def new_cache(self, capacity: int = 0) -> DecodingCache:
+        """Return an empty cache for causal rows, with room for `capacity` slots."""
+        return self.trunk.new_cache(capacity)
+
+    def prefill(self, batch: Batch, cache: DecodingCache) -> Tensor:
         """Fill `cache` with causal rows and compute the logits of their next elements, [B, group, outputs]."""
-        logits = self(batch, cache)
-        group = torch.arange(self.config.group_of(batch.layout), device=logits.device)
-        return logits[batch.last_predictions[:, None] + group]
+        return self.group_logits(batch.layout, self.read(batch, cache))
 
-    def step(self, layout: Layout, elements: Tensor, indices: Tensor, cache: Cache) -> Tensor:
+    def read(self, batch: Batch, cache: DecodingCache) -> Tensor:
+        """Fill `cache` with causal rows; returns the state that predicts the next element of each, [B, width]."""
+        return self._hidden(batch, cache)[batch.last_predictions]
+
+    def step(self, layout: Layout, elements: Tensor, indices: Tensor, cache: DecodingCache) -> Tensor:
         """Append an element to each row, ids [B] or a group of codes [B, group], and predict the one after it.
 
         `indices` [B] are its indices in the output. Returns logits [B, group, outputs].
         """
-        output = layout.output
-        if output.codebooks is None:
-            x = self.ids(output.table, elements)[:, None]
-        else:
-            counts = torch.full_like(indices, elements.shape[1])
-            tables = torch.arange(elements.shape[1], device=elements.device) + self.config.first_table(output.table)
-            x = self.target_codes(elements, counts, tables)[:, None]
-        positions = self._next_positions(layout, indices, cache)[:, None]
-        hidden = self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache)
-        group = self.config.group_of(layout)
-        numbers = torch.tensor(self.config.frame_heads[:group], device=hidden.device).repeat(len(hidden))
-        logits = self.heads(layout.head, hidden.expand(-1, group, -1).flatten(0, 1), numbers)
-        return logits.unflatten(0, (-1, group))
+        hidden = self.append(layout, elements[:, None], indices[:, None], cache)
+        return self.group_logits(layout, hidden[:, 0])
 
-    def _next_positions(self, layout: Layout, indices: Tensor, cache: Cache) -> Tensor:
-        """Return the position [B] of element number `indices` [B] of each output."""
+    def append(self, layout: Layout, elements: Tensor, indices: Tensor, cache: DecodingCache) -> Tensor:
+        """Append n elements to each row: ids [B, n], or groups of codes [B, n, group].
+
+        `indices` [B, n] are their indices in the output. Returns hidden states [B, n, width].
+        """
+        output, codebooks = layout.output, torch.zeros_like(indices[:, 0])
+        self.adapters.select(codebooks, is_speech=layout.mode is not Mode.TOKENS)
+        if output.codebooks is None:
+            x = self.ids(output.table, elements.flatten())
+        else:
+            codes = elements.flatten(0, 1)
+            counts = codes.new_full((len(codes),), codes.shape[1])
+            tables = torch.arange(codes.shape[1], device=codes.device) + self.config.first_table(output.table)
+            x = self.target_codes(codes, counts, tables)
+        positions = self._next_positions(layout, indices, cache)
+        x = x.unflatten(0, indices.shape)
+        return self.trunk(x, Mask(MaskKind.CAUSAL, None), positions, cache, codebooks)
+
+    def group_logits(self, layout: Layout, hidden: Tensor) -> Tensor:
+        """Compute the logits of the next elements, [..., group, outputs], from hidden states [..., width]."""
+        group, flat = self.config.group_of(layout), hidden.flatten(0, -2)
+        numbers = torch.tensor(self.config.frame_heads[:group], device=hidden.device).repeat(len(flat))
+        logits = self.heads(layout.head, flat[:, None].expand(-1, group, -1).flatten(0, 1), numbers)
+        return logits.unflatten(0, (*hidden.shape[:-1], group))
+
+    def guess_logits(self, layout: Layout, hidden: Tensor) -> Tensor:
+        """Compute the logits of the groups after the next one, [B, guesses, group, outputs], from [B, width]."""
+        assert self.lookahead is not None, "the model has no heads for guesses"
+        guessed = [self.lookahead(hidden, guess) for guess in range(self.lookahead.guesses)]
+        return self.group_logits(layout, torch.stack(guessed, 1))
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Return the state that training changes: of the adapter that is trained, or else of the whole model."""
+        state = self.state_dict()
+        trained = {name for name, parameter in self.adapters.named_parameters("adapters") if parameter.requires_grad}
+        return {name: state[name] for name in trained} if trained else state
+
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
+        """Load a state of `trained_state`. Raises RuntimeError for other names or shapes."""
+        if state.keys() != self.trained_state().keys():
+            raise RuntimeError("its parameters are others")
+        self.load_state_dict(state, strict=False)
+
+    def _next_positions(self, layout: Layout, indices: Tensor, cache: DecodingCache) -> Tensor:
+        """Return the positions [B, n] of elements number `indices` [B, n] of each output."""
         stride = self.config.position_stride
         if stride.restarts:
             return (indices + stride.num_begin(layout)) * stride.of(layout.output)
         assert cache.lengths is not None, "a step needs a prefill"
-        return cache.lengths
+        return cache.lengths[:, None] + torch.arange(indices.shape[1], device=indices.device)
 
     def _embed(self, field: LayoutField, batch: Batch) -> Tensor:
         elements = batch.elements[field.name]

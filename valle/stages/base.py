@@ -7,7 +7,7 @@ audio, calls `process` on batches of similar length, adds the columns that all r
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, cast
 
@@ -45,6 +45,29 @@ def audio_at(sample_rate: int) -> AudioNeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interferer:
+    """A noise, a room or a second speaker that is mixed with a segment, and the part of its audio that is used."""
+
+    id: str
+    kind: str
+    licence: str
+    location: AudioLocation
+    start: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterfererDraw:
+    """Rules of the draw of interferers: keyed by (seed, id), from noise corpora and from other speakers of a shard.
+
+    `ratios` are the shares of the kinds `noise`, `reverb`, `speaker` and `voice`, which needs no interferer.
+    """
+
+    seed: int
+    corpora: tuple[str, ...]
+    ratios: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageInput:
     """One unit of input: a row of the input view, with what a stage needs of its recording.
 
@@ -65,14 +88,18 @@ class StageInput:
     spans: tuple[Span, ...] = ()
     span_texts: tuple[str | None, ...] = ()
     """The text of each span; empty when no span has one."""
+    mixture_kind: str | None = None
+    interferer: Interferer | None = None
+    """What a stage with `draws` mixes it with."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """A stage input with its decoded audio; `audio` is None for a stage that needs none."""
+    """A stage input with its decoded audio, None for a stage that needs none, and that of its interferer if any."""
 
     input: StageInput
     audio: Audio | None
+    interference: Audio | None = None
 
     @property
     def samples(self) -> Samples:
@@ -109,6 +136,11 @@ class Stage(ABC):
     writes: ClassVar[type[StageRow]]
 
     @property
+    def variant(self) -> str | None:
+        """The name under which rows of this stage are current beside those of other options; None for one at a time."""
+        return None
+
+    @property
     @abstractmethod
     def audio(self) -> AudioNeed:
         """The audio that `process` needs."""
@@ -126,6 +158,11 @@ class Stage(ABC):
     @abstractmethod
     def process(self, items: Sequence[WorkItem], models: Backends) -> Sequence[Outcome]:
         """Return one outcome per item, in their order."""
+
+    @property
+    def draws(self) -> InterfererDraw | None:
+        """The interferers that `process` needs; None for most stages."""
+        return None
 
     @property
     def effective_options(self) -> dict[str, Any]:

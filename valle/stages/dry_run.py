@@ -142,7 +142,9 @@ class _Forecaster:
             arriving = made.get(upstream, _Amount())
             rows, seconds = found.rows + arriving.rows, found.audio_seconds + arriving.audio_seconds
             redone = max(0, before[stage.name] - self._current_rows(stage))
-            reason = _reason(active.get(stage.name), _options_as_json(stage), redone, rows, changed.get(upstream))
+            reason = _reason(
+                active.get((stage.name, stage.variant)), _options_as_json(stage), redone, rows, changed.get(upstream)
+            )
             if redone:
                 changed[stage.name] = stage.name
             if stage.name in _ASSUMED and seconds:
@@ -193,11 +195,11 @@ class _Forecaster:
             self._notes.append(f"{stage} has never run in this lake; assumed {assumption}.")
         return _Amount(amount * measured.rows, amount * measured.audio_seconds)
 
-    def _active_options(self) -> dict[str, dict[str, Any]]:
+    def _active_options(self) -> dict[tuple[str, str | None], dict[str, Any]]:
         rows = self._connection.execute(
-            "SELECT stage, options FROM active_configurations WHERE corpus = ?", [self._corpus]
+            "SELECT stage, variant, options FROM active_configurations WHERE corpus = ?", [self._corpus]
         ).fetchall()
-        return {stage: json.loads(options) for stage, options in rows}
+        return {(stage, variant): json.loads(options) for stage, variant, options in rows}
 
     def _current_rows(self, stage: Stage) -> int:
         table = stage.tables.writes

@@ -13,8 +13,8 @@ from pydantic.dataclasses import dataclass as options
 from manifests.codes.containers import UnreadableCodes
 from manifests.codes.utterances import read_utterance
 from valle.backends.registry import Backends
+from valle.codec import spec_of_given_codes
 from valle.codec.base import CodecSpec
-from valle.codec.specs import codec_spec
 from valle.phonemes import phoneme_table
 from valle.phonemes.symbols import split_symbols
 from valle.stages.base import NO_AUDIO, STRICT, AudioNeed, Drop, Stage, StageInput, WorkItem
@@ -120,11 +120,11 @@ class GivenCodes(_GivenStage):
     @property
     def revision(self) -> str:
         """The codec's name and weights."""
-        return codec_spec(self.codec).label
+        return spec_of_given_codes(self.codec).label
 
     def process(self, items: Sequence[WorkItem], models: Backends) -> list[CodesPayload | Drop]:
         """Read the codes of each utterance; those that are not of the codec are dropped as `wrong_codec`."""
-        spec = codec_spec(self.codec)
+        spec = spec_of_given_codes(self.codec)
         return [_codes(item.input, spec) for item in items]
 
 

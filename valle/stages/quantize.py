@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -29,17 +29,34 @@ class Quantize(Stage):
 
     codec: str = "mini"
     """Codec by name: `mini`, `encodec_24khz`, ..."""
-    sample_rate: Annotated[int, Field(ge=8_000, le=192_000)] = 24_000
-    """Hz; must be the codec's."""
+    sample_rate: Annotated[int, Field(ge=8_000, le=192_000)] | None = None
+    """Hz; by default, and necessarily, the codec's."""
     silence_level: Decibels = -60.0
     """A segment whose RMS is below this many dBFS is dropped as `silent`."""
     batch_seconds: Seconds = field(default=120.0, metadata={"neutral": True})
     """Audio that one call of the codec encodes, padding included."""
 
     @property
+    def variant(self) -> str:
+        """The codec: codes of several are current side by side."""
+        return self.codec
+
+    @property
+    def rate(self) -> int:
+        """The sample rate in Hz."""
+        from valle.codec import codec_sample_rate
+
+        return self.sample_rate or codec_sample_rate(self.codec)
+
+    @property
     def audio(self) -> AudioNeed:
         """The codec's rate."""
-        return audio_at(self.sample_rate)
+        return audio_at(self.rate)
+
+    @property
+    def effective_options(self) -> dict[str, Any]:
+        """The options that change what the stage produces, the sample rate as a number."""
+        return super().effective_options | {"sample_rate": self.rate}
 
     @property
     def revision(self) -> str:
@@ -54,7 +71,7 @@ class Quantize(Stage):
         Raises ConfigurationError when the codec has another sample rate, or codes that 16 bits cannot store.
         """
         codec = models.codec(self.codec)
-        if codec.spec.sample_rate != self.sample_rate:
+        if codec.spec.sample_rate != self.rate:
             raise ConfigurationError(
                 f"codec {self.codec} works at {codec.spec.sample_rate} Hz: set sample_rate of quantize to that."
             )

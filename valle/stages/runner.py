@@ -23,6 +23,7 @@ from valle.backends.registry import Backends
 from valle.prefetch import Prefetcher
 from valle.stages.base import AudioNeed, Drop, Stage, StageInput, WorkItem
 from valle.stages.outcomes import Dropped, drop_as_failed, process_batch, stamp
+from valle.stages.rules.interferers import draw_interferers
 from warehouse.catalogue.planning import ShardPlan, StagePlan, missing_inputs, plan_stage
 from warehouse.catalogue.views import connect
 from warehouse.errors import CommitConflict, ManifestError
@@ -99,7 +100,9 @@ def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Ba
         records = missing_inputs(
             connection, corpus=corpus, shard=shard, configuration=stage.configuration, tables=stage.tables
         )
-    inputs = [_stage_input(record) for record in records]
+        inputs = [_stage_input(record) for record in records]
+        if stage.draws is not None:
+            inputs = draw_interferers(connection, stage.draws, inputs)
     if stage.audio.is_decoded or stage.reads == "recordings":
         _check_folder(corpus, shard, inputs, lake)
     with open_journal(lake, stage.writes, shard_unit(stage, corpus, shard)) as journal:
@@ -257,7 +260,7 @@ def _decode(stage: Stage, shard: str, batch: Sequence[StageInput]) -> tuple[list
     dropped: list[Dropped] = []
     for source in batch:
         try:
-            items.append(WorkItem(source, _audio_of(source, stage.audio)))
+            items.append(_work_item(source, stage.audio))
         except UnreadableAudio as error:
             dropped.append((source, Drop(error.reason, error.detail)))
         except Exception as error:  # noqa: BLE001 - a decoder may raise anything on damaged audio
@@ -265,11 +268,17 @@ def _decode(stage: Stage, shard: str, batch: Sequence[StageInput]) -> tuple[list
     return items, dropped
 
 
-def _audio_of(source: StageInput, need: AudioNeed) -> Audio | None:
+def _work_item(source: StageInput, need: AudioNeed) -> WorkItem:
     if not need.is_decoded:
-        return None
-    audio = read_audio(source.location, need.sample_rate)
+        return WorkItem(source, None)
+    interferer = source.interferer
+    audio = _finite_audio(source.location, need.sample_rate)
+    return WorkItem(source, audio, interferer and _finite_audio(interferer.location, need.sample_rate))
+
+
+def _finite_audio(location: AudioLocation, sample_rate: int | None) -> Audio:
+    audio = read_audio(location, sample_rate)
     # Finite samples near the largest float overflow when channels are mixed or the rate changes.
     if not np.isfinite(audio.samples).all():
-        raise UnreadableAudio("not_finite", f"{source.location.path} at {audio.sample_rate} Hz")
+        raise UnreadableAudio("not_finite", f"{location.path} at {audio.sample_rate} Hz")
     return audio

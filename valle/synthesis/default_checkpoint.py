@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from valle.checkpoints.runs import EMBEDDED, latest_checkpoint, newest_checkpoint, read_summary
-from valle.data_root import DataRoot
+from valle.data_root import DataRoot, open_data_root
 from warehouse.catalogue.views import connect, named_query, run_query
 from warehouse.errors import PipelineError
 
@@ -50,6 +50,20 @@ def choose_checkpoint(data_root: DataRoot) -> DefaultCheckpoint:
         f"--run chooses one of {names}."
     )
     return DefaultCheckpoint(embedded, reason)
+
+
+def find_checkpoint(*, data: Path | None, run: str | None, checkpoint: Path | None) -> tuple[Path, str | None]:
+    """Return the directory of a given checkpoint, or of a run, or of the default with the reason of the choice.
+
+    Raises CheckpointError when a run has none.
+    """
+    if checkpoint is not None:
+        return checkpoint, None
+    data_root = open_data_root(data)
+    if run is not None:
+        return newest_checkpoint(data_root.runs, run), None
+    default = choose_checkpoint(data_root)
+    return default.directory, default.reason
 
 
 def _runs(folder: Path) -> dict[str, Path]:

@@ -104,16 +104,19 @@ def iterate_passages(
     sampling: SamplingOptions = DEFAULT_SAMPLING,
     options: LongFormOptions = DEFAULT_LONG_FORM,
     best_of: BestOfOptions = DEFAULT_BEST_OF,
+    speech_language: str | None = None,
 ) -> Iterator[Passage]:
     """Synthesize a text of any length in one voice, one sentence per iteration, in bounded memory.
 
     Each sentence has its own seed, derived from the seed of `sampling`; a text of one sentence equals
     `Synthesizer.speak_text`. Without a prompt the first sentence without a problem is the prompt of the others. With
-    `continues_prompt` the prompt is the first of the earlier sentences. Raises ConfigurationError for a text without
+    `continues_prompt` the prompt is the first of the earlier sentences. With `speech_language` the text is read in
+    `language` and spoken with the accent of the other. Raises ConfigurationError for a text without
     anything to speak, for a given duration of several sentences, and as `speak_best_of` does.
     """
     sentences = prepare_text(synthesizer, text, language=language, sampling=sampling, options=options)
-    return _iterate(Narrator(synthesizer, prompt, language, sampling, options), sentences, best_of)
+    narrator = Narrator(synthesizer, prompt, speech_language or language, sampling, options)
+    return _iterate(narrator, sentences, best_of)
 
 
 def prepare_text(

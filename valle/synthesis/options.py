@@ -21,10 +21,14 @@ _SHORTEST_WINDOW = 24
 
 _ONLY_AR = (
     *("min_temperature", "repetition_penalty", "length_penalty", "min_duration_ratio"),
-    *("dry", "mirostat", "repetition_aware", "adaptive", "beam"),
+    *("dry", "mirostat", "repetition_aware", "adaptive", "beam", "refine"),
 )
 _DRAWS = ("mirostat", "repetition_aware", "adaptive", "beam")
 _ONLY_NAR_LEN = ("masked", "duration", "seconds", "duration_scale")
+
+
+Precision = Literal["fp32", "bf16", "fp16"]
+"""Number type of the weights of a model that speaks."""
 
 
 class SynthesisOptions(BaseModel):
@@ -86,6 +90,9 @@ class MaskedOptions(SynthesisOptions):
         description="What settles a frame: the probability of the likeliest or of the drawn code, entropy, or chance.",
     )
     remask: bool = Field(default=False, description="Whether settled frames may be masked again; it tends to stutter.")
+    prefix_seconds: float = Field(
+        default=0.0, ge=0, le=120, description="Seconds at the beginning that are decoded frame by frame instead."
+    )
     anneals_guidance: bool = Field(default=False, description="Increase guidance from round to round.")
 
 
@@ -146,6 +153,9 @@ class SamplingOptions(SynthesisOptions):
     )
     adaptive: AdaptiveOptions = Field(default=AdaptiveOptions(), description="Draws that adapt to uncertainty.")
     beam: BeamOptions = Field(default=BeamOptions(), description="Beam search.")
+    refine: bool = Field(
+        default=False, description="Replace each frame by the likeliest after those before it, once all are decoded."
+    )
     decoding: Literal["ar", "nar-len"] = Field(
         default="ar", description="Codebook 0 frame by frame (ar), or at once by masked decoding (nar-len)."
     )

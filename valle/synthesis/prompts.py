@@ -1,10 +1,12 @@
 """Read a prompt from a recording, and refuse one that defines no speaker."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from valle.audio import Audio, AudioLocation, UnreadableAudio, read_audio, read_header
+from valle.codec.base import Codes
 from warehouse.errors import ConfigurationError
 
 SHORTEST_SECONDS = 1.0
@@ -31,6 +33,31 @@ def read_prompt(path: Path, sample_rate: int) -> Audio:
     if rms < 10 ** (_SILENCE_DBFS / 20):
         raise ConfigurationError(f"The prompt {path} is silent; {advice}")
     return audio
+
+
+def join_prompts(prompts: Sequence[Codes], *, shares: Sequence[float] = (), num_frames: int | None = None) -> Codes:
+    """Join the prompts of one or several speakers to one, codes [K, P].
+
+    With `num_frames` each is trimmed or repeated to its share of that length, by default equal shares; the model then
+    speaks in a voice between those of the speakers. Raises ConfigurationError for shares that do not fit the prompts.
+    """
+    if shares and (len(shares) != len(prompts) or min(shares) <= 0):
+        raise ConfigurationError(
+            f"There are {len(prompts)} prompts and {len(shares)} shares: give a positive share for each, or none."
+        )
+    if num_frames is None and not shares:
+        return np.concatenate(list(prompts), axis=1)
+    whole = num_frames or sum(codes.shape[1] for codes in prompts)
+    weights = np.array(shares or [1.0] * len(prompts))
+    ends = np.round(np.cumsum(weights) / weights.sum() * whole).astype(int)
+    lengths = np.diff(ends, prepend=0)
+    return np.concatenate([fit_length(codes, n) for codes, n in zip(prompts, lengths, strict=True)], axis=1)
+
+
+def fit_length(codes: Codes, num_frames: int) -> Codes:
+    """Trim codes [K, P] to their first `num_frames`, or repeat them until they fill as many."""
+    repeats = -(-num_frames // codes.shape[1])
+    return np.tile(codes, (1, repeats))[:, :num_frames]
 
 
 def _first_seconds(path: Path) -> AudioLocation:

@@ -1,15 +1,17 @@
 """Synthesize speech with a checkpoint: phonemes and a prompt in, codes and audio out."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from valle.audio import Audio, Samples, resample
 from valle.backends.registry import Backends
+from valle.checkpoints.adapters import read_adapter
 from valle.checkpoints.checkpoint import CheckpointCard, load_model
 from valle.codec.base import Codec, Codes
 from valle.model.valle import ValleModel
@@ -19,29 +21,39 @@ from valle.process import torch_device
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.tokens import transcribe_codes
-from valle.synthesis.options import DEFAULT_SAMPLING, SamplingOptions
+from valle.synthesis.options import DEFAULT_SAMPLING, Precision, SamplingOptions
 from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS
 from warehouse.errors import CheckpointError, ConfigurationError
 
+_TYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Speech that defines the speaker: its codes [K, P], and its phonemes when the synthesis continues it."""
+    """Speech that defines the speaker: its codes [K, P], and its phonemes when the synthesis continues it.
+
+    `lead` are frames without speech that every utterance begins with, [K, n]: a silence.
+    """
 
     codes: Codes
     symbols: tuple[str, ...] = ()
+    lead: Codes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One utterance to speak. `context` is the speech just before, with its phonemes, which the utterance continues."""
+    """One utterance to speak. `context` is the speech just before, with its phonemes, which the utterance continues.
+
+    `adapters` are those to use with their strengths, by name; None uses all of the synthesizer.
+    """
 
     symbols: tuple[str, ...]
     prompt: Prompt | None = None
     language: str = "en"
     options: SamplingOptions = DEFAULT_SAMPLING
     context: Prompt | None = None
+    adapters: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +83,30 @@ class Synthesizer:
     card: CheckpointCard
     codec: Codec
     backends: Backends
+    adapters: Mapping[str, float] = field(default_factory=dict)
+    """Adapters by name, with the strengths of requests that name none."""
 
     @cached_property
     def _table(self) -> AnyTable:
         return self.card.phoneme_table
 
     @classmethod
-    def load(cls, checkpoint: Path, backends: Backends) -> "Synthesizer":
-        """Open a checkpoint directory.
+    def load(
+        cls,
+        checkpoint: Path,
+        backends: Backends,
+        adapters: Sequence[tuple[Path, float]] = (),
+        precision: Precision = "fp32",
+    ) -> "Synthesizer":
+        """Open a checkpoint directory, and files of adapters with their strengths; weights get the `precision`.
 
-        Raises CheckpointError when there is none or when another revision of its codec is installed, and
-        ConfigurationError for an unknown device.
+        An adapter is named after the run that trained it. Raises CheckpointError when there is no checkpoint, when
+        another revision of its codec is installed and for an adapter of another checkpoint, and ConfigurationError for
+        an unknown device.
         """
         device = torch_device(backends.device)
-        model, card = load_model(checkpoint)
+        files, strengths = _name_adapters(adapters)
+        model, card = load_model(checkpoint, files)
         codec = backends.codec(card.codec.name)
         # Codes of another revision decode to other sounds without any error.
         if codec.spec != card.codec:
@@ -92,7 +114,9 @@ class Synthesizer:
                 f"{checkpoint} was trained on codes of {card.codec.label}, but "
                 f"{codec.spec.label} is installed; quantize and train again, or install the other."
             )
-        return cls(model.to(device), card, codec, backends)
+        return cls(
+            model.to(device, _TYPES[precision]), card, codec, backends, {**model.adapters.strengths, **strengths}
+        )
 
     def speak(
         self,
@@ -134,6 +158,11 @@ class Synthesizer:
         samples = resample(audio.samples, audio.sample_rate, self.codec.spec.sample_rate)
         return Prompt(self.codec.encode([samples])[0], self.phonemize(text, language) if text else ())
 
+    def encode_silence(self, seconds: float) -> Codes:
+        """Encode silence, as the `lead` of a prompt."""
+        count = round(seconds * self.codec.spec.sample_rate)
+        return self.codec.encode([np.zeros(count, dtype=np.float32)])[0]
+
     def speak_text(
         self,
         text: str,
@@ -170,12 +199,15 @@ class Synthesizer:
         is_task = bool(continued) and request.options.continuation == "task"
         given = context if is_task else [*continued, *context]
         empty = np.zeros((self.card.model.num_codebooks, 0), dtype=np.int16)
+        lead = empty if prompt is None or prompt.lead is None else self._checked(prompt.lead)
         return Condition(
             symbol_ids=np.array(self._table.encode((*symbols, *request.symbols))),
             language_id=self.card.model.language_id(request.language),
             prompt=None if prompt is None else self._checked(prompt.codes),
-            prefix=np.concatenate([empty, *(self._checked(earlier.codes) for earlier in given)], axis=1),
+            prefix=np.concatenate([lead, *(self._checked(earlier.codes) for earlier in given)], axis=1),
+            num_silent=lead.shape[1],
             task=CONTINUATION if is_task else TTS,
+            adapters=tuple(sorted((self.adapters if request.adapters is None else request.adapters).items())),
         )
 
     def _checked(self, codes: Codes) -> Codes:
@@ -193,6 +225,18 @@ class Synthesizer:
         spoken = [block for block in codes if block.shape[1]]
         decoded = iter(self.codec.decode(spoken) if spoken else [])
         return [next(decoded) if block.shape[1] else np.zeros(0, dtype=np.float32) for block in codes]
+
+
+def _name_adapters(adapters: Sequence[tuple[Path, float]]) -> tuple[dict[str, Path], dict[str, float]]:
+    """Return files and strengths of adapters by name. Raises ConfigurationError for two of one run."""
+    files: dict[str, Path] = {}
+    strengths: dict[str, float] = {}
+    for path, strength in adapters:
+        name = read_adapter(path)[0].run_id.replace(".", "-")
+        if name in files:
+            raise ConfigurationError(f"Two adapters are of the run {name}; give one of them.")
+        files[name], strengths[name] = path, strength
+    return files, strengths
 
 
 def _with_text(before: Prompt | None) -> Prompt:

@@ -6,8 +6,9 @@ metrics and decoding use it through this interface; a new task is a module besid
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum, StrEnum
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -18,8 +19,30 @@ from valle.model.layout import Layout
 from valle.model.placement import Ints
 from valle.model.row import Elements
 
-ReadCodes = Callable[[int, int | None], Codes]
-"""Read at least that many codebooks of an item, all for None: codes [K', T] of (item, number of codebooks)."""
+
+class Sound(StrEnum):
+    """Whose codes a task reads: of the speech, of its mixture, or of what was added to it."""
+
+    SPEECH = "speech"
+    MIXTURE = "mixture"
+    INTERFERENCE = "interference"
+
+
+class MixtureKind(IntEnum):
+    """Kinds of mixtures; the names in lower case are those of the column `kind`."""
+
+    NONE = 0
+    NOISE = 1
+    REVERB = 2
+    SPEAKER = 3
+    VOICE = 4
+
+
+class ReadCodes(Protocol):
+    """Read codes of an item."""
+
+    def __call__(self, item: int, num_codebooks: int | None, sound: Sound = Sound.SPEECH) -> Codes:
+        """Read at least `num_codebooks` of an item, all for None: codes [K', T]."""
 
 
 class TaskItems(Protocol):
@@ -37,6 +60,25 @@ class TaskItems(Protocol):
     def language_ids(self) -> Ints:
         """Language id of each item."""
 
+    @property
+    def borders(self) -> Ints:
+        """Frames between the words of all items, one item after the other: n + 1 for n words."""
+
+    @property
+    def border_starts(self) -> Ints:
+        """Index of the first border of each item, [items + 1]; an item without word times has no border."""
+
+    @property
+    def mixture_kinds(self) -> Ints:
+        """Kind of the mixture of each item, a `MixtureKind`."""
+
+    @property
+    def num_bytes(self) -> Ints:
+        """Bytes of the written text of each item, 0 without one."""
+
+    def bytes_of(self, item: int) -> Ints:
+        """Return the UTF-8 bytes of the written text of an item."""
+
     def symbols_of(self, item: int) -> Ints:
         """Return the symbol ids of an item, from `<bos>` to `<eos>`."""
 
@@ -46,7 +88,8 @@ class EpochRows:
     """Sampled rows of an epoch, each column [rows].
 
     `layout` is an index into the layouts of the registry. `prompt_item` is -1 and `prompt_frames` 0 for a row without
-    a prompt. The target begins at frame `target_start` of its item. `mask_ratio` is that of a NAR-len row.
+    a prompt. The target begins at frame `target_start` of its item. `mask_ratio` is that of a NAR-len row. A row that
+    fills a span of its item has `span_frames` above 0.
     """
 
     item: Ints
@@ -59,6 +102,8 @@ class EpochRows:
     prompt_frames: Ints
     target_start: Ints
     mask_ratio: NDArray[np.float64]
+    span_start: Ints
+    span_frames: Ints
 
     def __len__(self) -> int:
         return len(self.item)
@@ -85,11 +130,18 @@ def merge_rows(pieces: Sequence[tuple[NDArray[np.int64], EpochRows]]) -> EpochRo
 class RowDraws:
     """Random numbers that a task may interpret, [rows] each.
 
-    `mode` is uniform in [0, 1); `prompt_frames` are prompt lengths before they are cut to the length of an utterance.
+    `mode`, `span_first` and `span_length` are uniform in [0, 1); `prompt_frames` are prompt lengths before they are cut
+    to the length of an utterance.
     """
 
     mode: NDArray[np.float64]
     prompt_frames: Ints
+    span_first: NDArray[np.float64]
+    span_length: NDArray[np.float64]
+
+    def take(self, index: Ints) -> "RowDraws":
+        """Select rows by index."""
+        return RowDraws(**{column.name: getattr(self, column.name)[index] for column in dataclasses.fields(self)})
 
 
 Options_contra = TypeVar("Options_contra", contravariant=True)
@@ -106,12 +158,14 @@ class Task(Protocol[Options_contra]):
     def layouts(self) -> tuple[Layout, ...]:
         """Layouts of its rows, one per mode that it is trained in."""
 
-    @property
-    def min_frames(self) -> int:
-        """Frames an utterance needs; rows of shorter ones become text-to-speech."""
-
     def ratio(self, options: Options_contra) -> float:
         """Return the probability of the task among all rows."""
+
+    def missing(self, items: TaskItems) -> str | None:
+        """Return what a training set lacks for the task and how to get it; None when it lacks nothing."""
+
+    def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
+        """Return for each row whether its item has what the task needs; other rows become text-to-speech."""
 
     def loss_name(self, layout: Layout) -> str:
         """Return the name of the loss of one of its layouts in metrics."""
@@ -128,6 +182,11 @@ class Task(Protocol[Options_contra]):
         self, layout: Layout, items: TaskItems, rows: EpochRows, index: int, read_codes: ReadCodes
     ) -> dict[str, Elements]:
         """Make the fields of one row; their lengths are those of `lengths`."""
+
+
+def all_rows(rows: EpochRows) -> NDArray[np.bool_]:
+    """Accept every row: for tasks that need no more than an utterance."""
+    return np.ones(len(rows), dtype=bool)
 
 
 def ones(rows: EpochRows) -> Ints:

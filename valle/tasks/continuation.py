@@ -3,12 +3,12 @@
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from valle.model.layout import TASK_MARKER, Layout, Marker
+from valle.model.layout import TASK_MARKER, Marker
 from valle.model.placement import Ints
-from valle.model.row import Elements
-from valle.tasks.base import EpochRows, RowDraws, TaskItems, ones
+from valle.tasks.base import EpochRows, RowDraws, TaskItems
 from valle.tasks.tts import SpeechTask, TtsOptions
 
 
@@ -24,12 +24,16 @@ class ContinuationTask(SpeechTask):
     """Continuation of the beginning of the same utterance. The task marker tells it apart from text-to-speech."""
 
     name = "tts-c"
-    min_frames = 2
-    extra_fields = (TASK_MARKER,)
+    condition_fields = (*SpeechTask.condition_fields, TASK_MARKER)
+    marker = Marker.TTS_C
 
     def ratio(self, options: ContinuationOptions) -> float:
         """Return the probability of the task among all rows."""
         return options.continuation_ratio
+
+    def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
+        """Accept utterances that can be cut in two."""
+        return items.num_frames[rows.item] >= 2
 
     def specialize(
         self, rows: EpochRows, draws: RowDraws, items: TaskItems, options: TtsOptions
@@ -45,13 +49,6 @@ class ContinuationTask(SpeechTask):
             target_start=frames,
         )
         return super().specialize(continued, draws, items, options)
-
-    def lengths(self, layout: Layout, items: TaskItems, rows: EpochRows) -> dict[str, Ints]:
-        """Compute the length of each field."""
-        return super().lengths(layout, items, rows) | {TASK_MARKER.name: ones(rows)}
-
-    def _extra(self) -> dict[str, Elements]:
-        return {TASK_MARKER.name: np.array([Marker.TTS_C.id])}
 
 
 CONTINUATION = ContinuationTask()

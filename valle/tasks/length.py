@@ -3,13 +3,23 @@
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from valle.codec.base import Codes
 from valle.model.layout import CODEBOOK, DIGITS, LANGUAGE, PROMPT, TEXT, Head, Layout, Mode
 from valle.model.placement import Ints
 from valle.model.row import Elements, Row
-from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, condition_lengths, prompt_field, text_fields
+from valle.tasks.base import (
+    EpochRows,
+    ReadCodes,
+    RowDraws,
+    TaskItems,
+    all_rows,
+    condition_lengths,
+    prompt_field,
+    text_fields,
+)
 
 LENGTH_DIGITS = 5
 """Digits of a length that is predicted at once; the limit of one that is predicted digit by digit."""
@@ -27,7 +37,6 @@ class LengthTask:
     """Prediction of the decimal digits of a length in frames: one by one, or all five at once."""
 
     name = "len"
-    min_frames = 0
     _FIELDS = (TEXT, LANGUAGE, CODEBOOK, PROMPT, DIGITS)
     digit_by_digit = Layout(name, Mode.TOKENS, _FIELDS, Head.DIGITS)
     at_once = Layout(name, Mode.NAR_LEN, _FIELDS, Head.DIGITS)
@@ -46,6 +55,14 @@ class LengthTask:
     def ratio(self, options: LengthOptions) -> float:
         """Return the probability of the task among all rows."""
         return options.length_ratio
+
+    def missing(self, items: TaskItems) -> str | None:
+        """Return None: every training set has texts and codes."""
+        return None
+
+    def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
+        """Accept every row."""
+        return all_rows(rows)
 
     def loss_name(self, layout: Layout) -> str:
         """Return `len`, for both layouts."""

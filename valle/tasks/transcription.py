@@ -3,13 +3,14 @@
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from valle.codec.base import Codes
 from valle.model.layout import CODEBOOK, LANGUAGE, SPEECH, TEXT, Head, Layout, Mode
 from valle.model.placement import Ints
 from valle.model.row import Elements, Row
-from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, ones
+from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, all_rows, ones
 
 
 class TranscriptionOptions(BaseModel):
@@ -24,7 +25,6 @@ class TranscriptionTask:
     """Prediction of the phonemes of an utterance from its codes, one by one."""
 
     name = "stt"
-    min_frames = 0
     layout = Layout(name, Mode.TOKENS, (SPEECH, LANGUAGE, CODEBOOK, TEXT), Head.SYMBOLS)
     layouts = (layout,)
 
@@ -35,6 +35,14 @@ class TranscriptionTask:
     def ratio(self, options: TranscriptionOptions) -> float:
         """Return the probability of the task among all rows."""
         return options.transcription_ratio
+
+    def missing(self, items: TaskItems) -> str | None:
+        """Return None: every training set has texts and codes."""
+        return None
+
+    def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
+        """Accept every row."""
+        return all_rows(rows)
 
     def loss_name(self, layout: Layout) -> str:
         """Return `stt`."""

@@ -1,5 +1,8 @@
 """Text-to-speech: speak a text as the speaker of a prompt (VALL-E, Wang et al., arXiv 2301.02111)."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
@@ -12,10 +15,12 @@ from valle.model.layout import (
     MASKED_TARGET,
     NEXT_TARGET,
     PROMPT,
+    TASK_MARKER,
     TEXT,
     Head,
     Layout,
     LayoutField,
+    Marker,
     Mode,
 )
 from valle.model.placement import Ints
@@ -25,7 +30,9 @@ from valle.tasks.base import (
     ReadCodes,
     RowDraws,
     TaskItems,
+    all_rows,
     condition_lengths,
+    ones,
     prompt_field,
     text_fields,
 )
@@ -40,18 +47,22 @@ class TtsOptions(BaseModel):
 
 
 class SpeechTask:
-    """A task whose output is speech. Rows of codebook 0 are AR or NAR-len, those of the other codebooks NAR."""
+    """A task whose output is speech. Rows of codebook 0 are AR or NAR-len, those of the other codebooks NAR.
+
+    A subclass names its own fields before the target; where `marker` is given, one of them is the task marker.
+    """
 
     name: str
-    min_frames = 0
-    extra_fields: tuple[LayoutField, ...] = ()
+    condition_fields: tuple[LayoutField, ...] = (TEXT, LANGUAGE, CODEBOOK, PROMPT)
+    marker: Marker | None = None
+    has_given_target = True
+    """Whether AR rows begin with the given frames; otherwise these are fields of their own."""
 
     def __init__(self) -> None:
-        condition = (TEXT, LANGUAGE, CODEBOOK, PROMPT, *self.extra_fields)
         self.layouts = (
-            Layout(self.name, Mode.AR, (*condition, NEXT_TARGET), Head.CODES),
-            Layout(self.name, Mode.NAR_LEN, (*condition, MASKED_TARGET), Head.MASKED),
-            Layout(self.name, Mode.NAR, (*condition, LOWER_TARGET), Head.CODES),
+            Layout(self.name, Mode.AR, (*self.condition_fields, NEXT_TARGET), Head.CODES),
+            Layout(self.name, Mode.NAR_LEN, (*self.condition_fields, MASKED_TARGET), Head.MASKED),
+            Layout(self.name, Mode.NAR, (*self.condition_fields, LOWER_TARGET), Head.CODES),
         )
 
     def layout(self, mode: Mode) -> Layout:
@@ -66,12 +77,30 @@ class SpeechTask:
         prompt: Codes | None,
         target: Codes,
         masked: NDArray[np.bool_] | None = None,
+        context: Mapping[str, Elements] = MappingProxyType({}),
     ) -> Row:
-        """Make a row from its parts, for decoding; `masked` [T] marks the hidden frames of a NAR-len row."""
-        fields: dict[str, Elements] = {"text": symbol_ids, "language": np.array([language_id]), "target": target}
+        """Make a row from its parts, for decoding.
+
+        `masked` [T] marks the hidden frames of a NAR-len row, `context` has the elements of the task's own fields.
+        """
+        fields: dict[str, Elements] = {"language": np.array([language_id]), "target": target}
+        if len(symbol_ids):  # an empty field is no field, and a task without phonemes has none
+            fields["text"] = symbol_ids
         if prompt is not None:
             fields["prompt"] = prompt
-        return Row(codebook, fields | self._extra(), masked)
+        return Row(codebook, fields | self._marker() | dict(context), masked)
+
+    def missing(self, items: TaskItems) -> str | None:
+        """Return None: every training set has texts and codes."""
+        return None
+
+    def without_text(self, context: Mapping[str, Elements]) -> Mapping[str, Elements]:
+        """Return the part of the task's own fields that the unconditional input of guidance keeps: all, by default."""
+        return context
+
+    def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
+        """Accept every row."""
+        return all_rows(rows)
 
     def loss_name(self, layout: Layout) -> str:
         """Return the mode: `ar`, `nar_len` or `nar`."""
@@ -87,7 +116,8 @@ class SpeechTask:
 
     def lengths(self, layout: Layout, items: TaskItems, rows: EpochRows) -> dict[str, Ints]:
         """Compute the length of each field."""
-        return condition_lengths(items, rows) | {"target": items.num_frames[rows.item] - rows.target_start}
+        lengths = condition_lengths(items, rows) | {"target": items.num_frames[rows.item] - rows.target_start}
+        return lengths if self.marker is None else lengths | {TASK_MARKER.name: ones(rows)}
 
     def fields(
         self, layout: Layout, items: TaskItems, rows: EpochRows, index: int, read_codes: ReadCodes
@@ -97,10 +127,10 @@ class SpeechTask:
         # An AR row reads codebook 0 alone, an eighth of the bytes.
         target = read_codes(int(rows.item[index]), codebook + 1)[: codebook + 1, start:]
         fields = text_fields(items, rows, index) | prompt_field(rows, index, read_codes)
-        return fields | self._extra() | {"target": target}
+        return fields | self._marker() | {"target": target}
 
-    def _extra(self) -> dict[str, Elements]:
-        return {}
+    def _marker(self) -> dict[str, Elements]:
+        return {} if self.marker is None else {TASK_MARKER.name: np.array([self.marker.id])}
 
 
 class TtsTask(SpeechTask):

@@ -1,6 +1,6 @@
 """`python -m valle.training RUN.json`: train with the options of a file; `-` reads them from standard input.
 
-On many devices: `python -m flows.runtime.ranks COUNT valle.training RUN.json`; on many nodes `torchrun` or
+On many devices: `python -m flows.machine.ranks COUNT valle.training RUN.json`; on many nodes `torchrun` or
 `deepspeed --module valle.training RUN.json`; both with the engine `deepspeed`.
 
 Prints one line per line of metrics, and one at the end. Commands (`save`, `eval`, `export`, `lr NUMBER`, `quit`) are

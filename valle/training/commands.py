@@ -88,7 +88,7 @@ class JoinedCommands:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What commands ask for, as numbers that the ranks of a run can add: all but the first have none."""
+    """Content of commands, as numbers that the ranks of a run can add: all but the first have none."""
 
     names: frozenset[str] = frozenset()
     learning_rate: float = 0.0

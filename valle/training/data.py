@@ -20,6 +20,7 @@ from valle.model.config import ModelConfig
 from valle.phonemes import PhonemeTable
 from valle.phonemes.pieces import AnyTable, PieceTable
 from valle.prefetch import Prefetcher
+from valle.tasks.registry import TASKS
 from valle.training.options import TrainOptions
 from warehouse.errors import TrainingError
 
@@ -74,8 +75,12 @@ def open_data(
             f"The training set {training_set.card.id} has no utterance in `train`; widen its condition or split policy."
         )
     codebook_schedule(options, config.num_codebooks)  # refuses wrong weights before any work
+    train = encode(splits["train"])
+    for task in TASKS.tasks:
+        if task.ratio(options) > 0 and (lack := task.missing(train)) is not None:
+            raise TrainingError(f"{training_set.card.id} cannot train {task.name}: {lack}.")
     return RunData(
-        train=encode(splits["train"]),
+        train=train,
         dev=encode(splits["dev"]) if splits["dev"].num_rows else None,
         reader=_open_reader(training_set, options),
         sampler=SamplerOptions(rows=options, batch_tokens=options.batch_tokens, config=config),

@@ -4,16 +4,18 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from valle.checkpoints.checkpoint import read_card, read_weights
+from torch import Tensor
+
+from valle.checkpoints.checkpoint import CheckpointCard, read_card, read_weights
 from valle.checkpoints.runs import checkpoint_directory
-from valle.checkpoints.saving import new_checkpoint, write_model
+from valle.checkpoints.saving import new_checkpoint, write_model, write_model_file
 from valle.synthesis.options import SamplingOptions
 from warehouse.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 LARGEST = 65_504.0
 """The largest number in half precision."""
-_LOCAL_OPTIONS = ("training_set", "run_dir", "start_from")
+_LOCAL_OPTIONS = ("training_set", "run_dir", "start_from", "embeddings_from", "distillation")
 """Options that are paths of the machine that trained it."""
 
 
@@ -36,8 +38,33 @@ def export_checkpoint(
     training that is no path. Raises CheckpointError when there is no checkpoint, when `out` exists or cannot be
     written, or when a weight is too large for half precision.
     """
+    exported, weights = published(checkpoint, out, name=name, sampling=sampling)
+    with new_checkpoint(out) as temporary:
+        write_model(temporary, exported, weights)
+    return sum(file.stat().st_size for file in out.iterdir())
+
+
+def export_file(
+    checkpoint: Path, out: Path, *, name: str | None = None, sampling: SamplingOptions | None = None
+) -> int:
+    """Write a checkpoint as one safetensors file, from which `valle speak` speaks, and return its size in bytes.
+
+    Its metadata have the card: configuration, symbols, codec, options and metrics. Errors as `export_checkpoint`.
+    """
+    exported, weights = published(checkpoint, out, name=name, sampling=sampling)
+    write_model_file(out, exported, weights)
+    return out.stat().st_size
+
+
+def published(
+    checkpoint: Path, out: Path, *, name: str | None = None, sampling: SamplingOptions | None = None
+) -> tuple[CheckpointCard, dict[str, Tensor]]:
+    """Return the card and the half-precision weights of a checkpoint to give away as `out`.
+
+    Errors as `export_checkpoint`.
+    """
     if out.exists():
-        raise CheckpointError(f"{out} exists; name a directory that does not.")
+        raise CheckpointError(f"{out} exists; give a name that does not.")
     card = read_card(checkpoint)
     weights = read_weights(checkpoint)
     for parameter, tensor in weights.items():
@@ -48,6 +75,4 @@ def export_checkpoint(
     if sampling is not None:
         options["sampling"] = sampling.model_dump(mode="json", exclude_unset=True)
     exported = dataclasses.replace(card, run_id=options["run_id"], options=options)
-    with new_checkpoint(out) as temporary:
-        write_model(temporary, exported, {parameter: tensor.half() for parameter, tensor in weights.items()})
-    return sum(file.stat().st_size for file in out.iterdir())
+    return exported, {parameter: tensor.half() for parameter, tensor in weights.items()}

@@ -1,37 +1,53 @@
 """The model of a run: its configuration, and its weights before the first update."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 import torch
 
-from valle.checkpoints.checkpoint import CheckpointCard, load_weights, read_card
+from valle.checkpoints.adapters import hash_weights
+from valle.checkpoints.checkpoint import OWN_ADAPTER, CheckpointCard, load_weights, read_card, read_weights
 from valle.codec import open_codec
 from valle.data.selection.training_set import TrainingSet
+from valle.model.adapters.lora import LoraAdapter
+from valle.model.adapters.options import match_names
 from valle.model.code_initialization import init_code_embeddings
-from valle.model.config import ModelConfig, preset
+from valle.model.config import ModelConfig, find_size, preset, size_of
 from valle.model.valle import ValleModel
 from valle.phonemes import PhonemeTable
 from valle.phonemes.pieces import AnyTable
+from valle.training.growth import grow_weights
 from valle.training.options import TrainOptions
-from warehouse.errors import CheckpointError, TrainingError
+from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
+
+_OF_THE_BASE = ("depth", "feed_forward", "trunk", "experts", "kv_heads", "group", "lookahead")
+"""Options of the model that a checkpoint to start from decides, or that it can grow into."""
+_TABLES = ("ids.weight", "prompt_codes.weight", "target_codes.weight", "separator")
 
 
-def model_config(training_set: TrainingSet, options: TrainOptions, earlier: Path | None = None) -> ModelConfig:
-    """Build the configuration of a run: its size from the options, everything else from the training set.
+def model_config(
+    training_set: TrainingSet, options: TrainOptions, resumed: CheckpointCard | None = None
+) -> ModelConfig:
+    """Build the configuration of a run: that of `start_from`, or its size from the options and the rest from the data.
 
-    The text stride of an `earlier` checkpoint is kept: its weights were trained with these positions. Of imported
-    weights everything is kept, and TrainingError is raised for a language that they lack.
+    The text stride of a `resumed` run is kept: its weights were trained with these positions. Raises CheckpointError
+    for options or languages that contradict `start_from`.
     """
     items = training_set.items
     languages = items["language"].unique().to_pylist()
-    if earlier is not None and (imported := read_card(earlier)).phoneme_strings:
-        if missing := sorted(set(languages) - set(imported.model.languages)):
-            raise TrainingError(f"{earlier} does not know {', '.join(missing)}; select other languages.")
-        return imported.model.model_copy(update={"dropout": options.dropout})
+    if options.start_from is not None:
+        return _based_on(read_card(options.start_from).model, options, languages)
+    if resumed is not None and resumed.options.get("start_from"):
+        return _based_on(resumed.model, options, languages)
+    teacher = options.distillation.teacher
+    taught = read_card(teacher).model if teacher is not None else None
     num_symbols = max(1, pc.sum(pc.list_value_length(items["symbols"])).as_py() or 0)
     num_frames = pc.sum(items["num_frames"]).as_py() or 0
-    stride = max(0.01, round(num_frames / num_symbols, 2)) if earlier is None else read_card(earlier).model.text_stride
+    stride = max(0.01, round(num_frames / num_symbols, 2)) if resumed is None else resumed.model.text_stride
+    if taught is not None:  # positions and outputs must be those of the teacher
+        stride, languages = taught.text_stride, list(taught.languages)
     card = training_set.card
     return preset(
         options.model,
@@ -41,7 +57,75 @@ def model_config(training_set: TrainingSet, options: TrainOptions, earlier: Path
         text_stride=stride,
         group=options.group,
         dropout=options.dropout,
+        depth=options.depth,
+        feed_forward=options.feed_forward,
+        trunk=options.trunk,
+        experts=options.experts,
+        router_loss=options.router_loss,
+        kv_heads=options.kv_heads,
+        lookahead=options.lookahead,
     )
+
+
+def _based_on(config: ModelConfig, options: TrainOptions, languages: Sequence[str]) -> ModelConfig:
+    """Return the configuration of a run on a base: the base's, with what may be added to its weights.
+
+    Raises CheckpointError when options or languages contradict the base.
+    """
+    if unknown := sorted(set(languages) - set(config.languages)):
+        raise CheckpointError(
+            f"The checkpoint that the run starts from has no language {', '.join(unknown)}; select others, or train "
+            "without start_from."
+        )
+    given = _given(options)
+    wanted = {name: getattr(options, name) for name in _OF_THE_BASE if name in given}
+    size = {"model": options.model} if "model" in given and find_size(options.model) != size_of(config) else {}
+    other = size | {name: value for name, value in wanted.items() if not _may_become(name, config, value)}
+    if other:
+        shown = " and ".join(f"{name} {value}" for name, value in other.items())
+        raise CheckpointError(f"The checkpoint that the run starts from has another {shown}; leave them out.")
+    return config.model_copy(update={"dropout": options.dropout, **wanted})
+
+
+def _may_become(name: str, config: ModelConfig, value: Any) -> bool:
+    """Return whether the weights of a base can be used for another value of an option, as `grow_weights` does."""
+    before = getattr(config, name)
+    grows = {
+        "depth": lambda: value > config.depth,
+        "trunk": lambda: (before, value) == ("llama", "mixtral"),
+        "experts": lambda: not before,
+        "lookahead": lambda: not before,
+    }
+    return bool(before == value or (name in grows and grows[name]()))
+
+
+def _given(options: TrainOptions) -> set[str]:
+    """Return the options that differ from their defaults: forms and files give every option."""
+    fields = type(options).model_fields
+    return {name for name, field in fields.items() if getattr(options, name) != field.default}
+
+
+def base_hash(options: TrainOptions) -> str:
+    """Return the hash of the weights that an adapter is trained on. Raises CheckpointError when they are unreadable."""
+    assert options.start_from is not None, "options refuse an adapter without start_from"
+    return hash_weights(read_weights(options.start_from))
+
+
+def choose_trained(model: ValleModel, options: TrainOptions) -> None:
+    """Freeze what the options freeze: parameters by name, or with an adapter everything but it.
+
+    Raises ConfigurationError for a name that no parameter or layer has, and when nothing is left to train.
+    """
+    if options.lora.rank:
+        model.requires_grad_(False)
+        model.adapters.attach(model, OWN_ADAPTER, LoraAdapter(model, options.lora))
+        model.adapters.strengths = {OWN_ADAPTER: 1.0}
+        return
+    parameters = dict(model.named_parameters())
+    for name in match_names(parameters, options.freeze, "parameter"):
+        parameters[name].requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in parameters.values()):
+        raise ConfigurationError("Every parameter is frozen; leave one out of freeze.")
 
 
 def phoneme_table_of(training_set: TrainingSet, earlier: Path | None) -> AnyTable:
@@ -57,9 +141,7 @@ def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptio
     """
     spec = training_set.card.codec
     if options.start_from is not None:
-        card, table = read_card(options.start_from), phoneme_table_of(training_set, options.start_from)
-        check_card(card, options.start_from, model.config, training_set, table)
-        load_weights(options.start_from, model)
+        _start_from(options.start_from, model, training_set)
     elif options.init_code_embeddings == "codec":
         codec = open_codec(spec.name)
         if codec.spec != spec:
@@ -68,6 +150,35 @@ def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptio
                 "init_code_embeddings to random."
             )
         init_code_embeddings(model, torch.from_numpy(codec.codebooks), seed=options.seed)
+    if options.embeddings_from is not None:
+        _copy_tables(options.embeddings_from, model, training_set)
+
+
+def _start_from(checkpoint: Path, model: ValleModel, training_set: TrainingSet) -> None:
+    card = read_card(checkpoint)
+    table = phoneme_table_of(training_set, checkpoint)
+    check_card(card, checkpoint, model.config.model_copy(update=_grown(card.model)), training_set, table)
+    weights = grow_weights(read_weights(checkpoint), card.model, model.config)
+    load_weights(weights, checkpoint, model, allow_new=("lookahead.", "trunk.blocks.*.router."))
+
+
+def _grown(before: ModelConfig) -> dict[str, Any]:
+    """Return the fields in which a model may have grown, with their values before."""
+    return {name: getattr(before, name) for name in ("depth", "trunk", "experts", "lookahead", "router_loss")}
+
+
+def _copy_tables(checkpoint: Path, model: ValleModel, training_set: TrainingSet) -> None:
+    """Copy the tables of ids and codes of a model with any trunk. Raises CheckpointError for other shapes."""
+    card, weights, own = read_card(checkpoint), read_weights(checkpoint), model.state_dict()
+    if (card.codec, card.phoneme_symbols) != (training_set.card.codec, training_set.card.phoneme_symbols):
+        raise CheckpointError(f"The tables of {checkpoint} are for another codec or phoneme table; choose another.")
+    for name in _TABLES:
+        if weights[name].shape != own[name].shape:
+            raise CheckpointError(
+                f"{name} of {checkpoint} has the shape {tuple(weights[name].shape)}, this model "
+                f"{tuple(own[name].shape)}; choose a checkpoint of the same width, group and languages."
+            )
+        own[name].copy_(weights[name])
 
 
 def check_card(

@@ -8,18 +8,21 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from valle.checkpoints.checkpoint import CheckpointCard, read_weights, state_path
+from valle.checkpoints.adapters import AdapterCard, read_adapter
+from valle.checkpoints.checkpoint import OWN_ADAPTER, CheckpointCard, adapter_path, read_weights, state_path
 from valle.checkpoints.runs import checkpoint_directory
 from valle.checkpoints.saving import remove_temporary_directories, save_checkpoint, set_aside
 from valle.data.cursor import Cursor
 from valle.data.selection.training_set import load_training_set
+from valle.model.adapters.lora import file_tensors
 from valle.model.batch import Batch
 from valle.model.loss import LossReport
 from valle.model.valle import ValleModel
@@ -29,14 +32,24 @@ from valle.state_files import read_state
 from valle.training.commands import Commands, NoCommands, Orders, StopFlag, parse_commands, stop_on_signals
 from valle.training.data import open_data
 from valle.training.engines.engine import Engine
-from valle.training.engines.schedule import learning_rate
+from valle.training.engines.memory import is_out_of_memory, out_of_memory
+from valle.training.engines.schedule import scheduled_rate
 from valle.training.engines.selection import open_engine
-from valle.training.examples import speak_examples
 from valle.training.export import export_step
-from valle.training.initialization import check_card, initialize, model_config, phoneme_table_of
-from valle.training.memory import is_out_of_memory, out_of_memory
-from valle.training.metrics import MetricsFile, Window
+from valle.training.initialization import (
+    base_hash,
+    check_card,
+    choose_trained,
+    initialize,
+    model_config,
+    phoneme_table_of,
+)
 from valle.training.options import TrainOptions
+from valle.training.progress import RunProgress, TrainResult
+from valle.training.reports.examples import speak_examples
+from valle.training.reports.metrics import MetricsFile, Window
+from valle.training.reports.profiler import StepProfiler
+from valle.training.reports.trackers import Trackers
 from valle.training.resume import ResumePoint, check_options, find_resume_point
 from warehouse.errors import CheckpointError, TrainingError
 
@@ -51,29 +64,6 @@ MAX_WEIGHT = 65_504.0
 """Weight of a diverged model: the largest number in half precision, in which checkpoints are exported."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """The end of a run. `reason` is `finished`, `time`, `quit` or `signal`."""
-
-    run_id: str
-    step: int
-    checkpoint: Path
-    reason: str
-    seconds: float
-    metrics: Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class _Progress:
-    """The position of a run, which the loop advances."""
-
-    step: int = 0
-    cursor: Cursor = field(default_factory=Cursor)
-    seconds: float = 0.0  # of earlier processes of the run and this one
-    last_saved: int | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-
-
 class _Run:
     """A run that is open in this process: data, engine, progress and metrics."""
 
@@ -84,27 +74,32 @@ class _Run:
         self.commands = commands
         self.training_set = load_training_set(options.training_set)
         resume_point = find_resume_point(options.run_dir)
-        # Positions of the text must stay those that the weights were trained with.
         earlier = resume_point.checkpoint if resume_point else options.start_from
-        self.config = model_config(self.training_set, options, earlier)
+        self.config = model_config(self.training_set, options, resume_point.card if resume_point else None)
         self.table = phoneme_table_of(self.training_set, earlier)
+        self.base_hash = base_hash(options) if options.lora.rank else ""
         # Before data and engine, which need minutes: a refusal should come at once.
         if resume_point is not None:
             self._check_resume_point(resume_point)
         self.data = open_data(self.training_set, self.config, options, self.table)
+        self.num_parameters = 0
         self.engine = self._open_engine(is_new=resume_point is None)
-        self.progress = _Progress() if resume_point is None else self._resume(resume_point)
+        self.progress = RunProgress() if resume_point is None else self._resume(resume_point)
         if self.engine.rank == 0:
             remove_temporary_directories(options.run_dir)
         self.last_batch: Batch | None = None  # of this process
         self.checked_step = self.progress.step
+        self.trackers = Trackers(options if self.engine.rank == 0 else None, step=self.progress.step)
         self.metrics_file = MetricsFile(options.run_dir / "metrics.jsonl", step=self.progress.step)
 
     def _open_engine(self, *, is_new: bool) -> Engine:
         torch.manual_seed(self.options.seed)
         model = ValleModel(self.config)
-        if is_new:
+        # The state of an adapter does not have the weights of its base.
+        if is_new or self.options.lora.rank:
             initialize(model, self.training_set, self.options)
+        choose_trained(model, self.options)
+        self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
         return open_engine(model, self.options)
 
     def _check_resume_point(self, point: ResumePoint) -> None:
@@ -115,12 +110,19 @@ class _Run:
                 f"The run in {self.options.run_dir} used the training set {point.card.training_set}; "
                 "train in a new run directory."
             )
+        if self.options.lora.rank and read_adapter(adapter_path(point.checkpoint))[0].base_hash != self.base_hash:
+            raise CheckpointError(
+                f"The weights of {self.options.start_from} are not those that {self.options.run_dir} adapts; put them "
+                "back, or train in a new run directory."
+            )
         for name, (before, after) in check_options(point.card, self.options).items():
             log.warning("Run %s continues with %s %s instead of %s.", point.card.run_id, name, after, before)
 
-    def _resume(self, point: ResumePoint) -> _Progress:
+    def _resume(self, point: ResumePoint) -> RunProgress:
         card = point.card
-        self.engine.load_state(read_state(state_path(point.checkpoint)), read_weights(point.checkpoint))
+        # The state of an adapter is whole without the merged weights.
+        weights = {} if self.options.lora.rank else read_weights(point.checkpoint)
+        self.engine.load_state(read_state(state_path(point.checkpoint)), weights)
         if card.ranks != self.engine.world_size:
             log.warning("Run %s continues on %d ranks instead of %d.", card.run_id, self.engine.world_size, card.ranks)
         self.engine.barrier()  # every rank has read the damaged ones before one renames them
@@ -128,7 +130,8 @@ class _Run:
             for damaged in point.damaged:
                 log.warning("The damaged checkpoint is now called %s.", set_aside(damaged))
         log.info("Run %s continues at step %d.", card.run_id, card.step)
-        return _Progress(card.step, card.cursor, card.seconds, card.step, card.metrics)
+        tokens = int(card.metrics.get("tokens", 0))
+        return RunProgress(card.step, card.cursor, card.seconds, tokens, card.step, card.metrics)
 
     def run(self, flag: StopFlag) -> str:
         """Train until there is a reason to stop, and return it."""
@@ -136,9 +139,17 @@ class _Run:
         batches = self.data.batches(
             progress.cursor, rank=engine.rank, world_size=engine.world_size, prefetch=options.prefetch
         )
-        window = Window()
+        # The thread of the batches would keep the process alive.
+        with closing(batches), closing(self.trackers):
+            reason = self._steps(batches, flag)
+        self._save()
+        return reason
+
+    def _steps(self, batches: _Batches, flag: StopFlag) -> str:
+        """Step until there is a reason to stop, and return it."""
+        options, progress, engine, window = self.options, self.progress, self.engine, Window()
         began, earlier_seconds = time.monotonic(), progress.seconds
-        try:
+        with StepProfiler(options.profile_steps if engine.rank == 0 else 0, options.run_dir / "profile") as profiler:
             while True:
                 commands = self._obey_commands()
                 reason = self._reason_to_stop(flag, commands, time.monotonic() - began)
@@ -146,13 +157,11 @@ class _Run:
                     break
                 started = time.monotonic()
                 self._step(batches, window)
+                profiler.step()
                 now = time.monotonic()
                 window.seconds += now - started
                 progress.seconds = earlier_seconds + now - began
                 window = self._report_step(window)
-        finally:
-            batches.close()  # the thread would keep the process alive
-        self._save()
         return reason
 
     def _obey_commands(self) -> frozenset[str]:
@@ -197,7 +206,7 @@ class _Run:
             report = self._accumulate(batch, divisor)
             window.add(report, batch)
             loss += float(report.losses.sum())
-        norm = engine.update(self._learning_rate(progress.step + 1))
+        norm = engine.update(scheduled_rate(self.options, progress.step + 1))
         if not math.isfinite(engine.sum(loss) + (norm or 0.0)):
             raise TrainingError(
                 f"The loss or gradient of step {progress.step + 1} is not finite; {self._advice_after_divergence()}"
@@ -220,17 +229,6 @@ class _Run:
         if is_saved:
             self._save()
         raise TrainingError(out_of_memory(batch, self.progress.step + 1, is_saved=is_saved))
-
-    def _learning_rate(self, step: int) -> float:
-        options = self.options
-        return learning_rate(
-            step,
-            peak=options.learning_rate,
-            warmup_steps=options.warmup_steps,
-            max_steps=options.max_steps,
-            final_share=options.final_learning_rate,
-            shape=options.schedule,
-        )
 
     def _report_step(self, window: Window) -> Window:
         """Log, evaluate and save when it is time to; returns the window of the next step."""
@@ -281,13 +279,17 @@ class _Run:
     def _log(self, window: Window) -> None:
         progress, options = self.progress, self.options
         seconds_per_step = window.seconds / max(window.steps, 1)
+        progress.tokens += round(self.engine.sum(window.tokens))
         line = {
             "step": progress.step,
             "max_steps": options.max_steps,
             "epoch": progress.cursor.epoch,
+            "tokens": progress.tokens,
+            "parameters": self.num_parameters,
             **window.quality(),
+            **window.experts(),
             **window.speed(),
-            "learning_rate": self._learning_rate(progress.step),
+            "learning_rate": scheduled_rate(self.options, progress.step),
             "elapsed": round(progress.seconds, 2),
             "eta": round(seconds_per_step * (options.max_steps - progress.step), 1),
         }
@@ -313,6 +315,7 @@ class _Run:
         self.progress.metrics = {**self.progress.metrics, **line}
         if self.engine.rank == 0:
             self.metrics_file.write(line)
+            self.trackers.log(line)
             if self.on_step is not None:
                 self.on_step(line)
 
@@ -331,13 +334,27 @@ class _Run:
         if engine.rank == 0:
             checkpoint = checkpoint_directory(options.run_dir, progress.step)
             try:
-                save_checkpoint(checkpoint, self._card(), weights, state, keep=options.keep_checkpoints)
+                self._write(checkpoint, weights, state)
             except CheckpointError as error:
                 failure = error
         # Also a barrier: no rank continues before the checkpoint exists, or after it failed.
         if engine.sum(failure is not None):
             raise failure or CheckpointError("Rank 0 could not write the checkpoint; see its message.")
         progress.last_saved = progress.step
+
+    def _write(self, checkpoint: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        options, adapter = self.options, None
+        if options.lora.rank:
+            assert options.start_from is not None, "options refuse an adapter without start_from"
+            adapter = AdapterCard(
+                lora=options.lora,
+                base=options.start_from.absolute(),
+                base_hash=self.base_hash,
+                run_id=options.name,
+                step=self.progress.step,
+            )
+            weights = file_tensors(weights, f"adapters.loaded.{OWN_ADAPTER}.")
+        save_checkpoint(checkpoint, self._card(), weights, state, keep=options.keep_checkpoints, adapter=adapter)
 
     def _card(self) -> CheckpointCard:
         progress, card = self.progress, self.training_set.card

@@ -6,19 +6,76 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.data.options import RowOptions
+from valle.model.adapters.options import LoraOptions
+from valle.model.config import TrunkName
 from valle.synthesis.options import SamplingOptions
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+OptimizerName = Literal[
+    "adamw",
+    "schedule-free",
+    "prodigy",
+    "d-adaptation",
+    "muon",
+    "adafactor",
+    "sgd",
+    "adamw-8bit",
+    "apollo",
+    "apollo-mini",
+]
+
+
+class DistillationOptions(BaseModel):
+    """A trained model whose outputs a run learns beside the labels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    teacher: Path | None = Field(default=None, description="Checkpoint, or name of a run, that teaches; empty: none.")
+    alpha: float = Field(default=0.5, ge=0, le=1, description="Weight of the labels; the rest is the teacher's.")
+    temperature: float = Field(default=1.0, gt=0, le=100, description="Divides the logits of both before kl.")
+    loss: Literal["kl", "mse"] = Field(default="kl", description="Distance of the distributions, or of the logits.")
 
 
 class ModelOptions(BaseModel):
     """The model and its initial weights."""
 
-    model: str = Field(default="tiny", description="Size of the model: nano, tiny, 7m, 20m or 220m.")
+    model: str = Field(
+        default="tiny",
+        description="Size of the model: nano, tiny, 7m, 20m or 220m; with start_from it is that of the checkpoint.",
+    )
+    depth: int = Field(default=0, ge=0, le=200, description="Layers, in place of those of the size; 0: as it has.")
+    feed_forward: int = Field(
+        default=0, ge=0, description="Hidden size of the MLPs, in place of that of the size; 0: as it has."
+    )
+    trunk: TrunkName = Field(
+        default="llama", description="Kind of the layers: llama, transformer, retnet, mixtral, bitnet or mamba."
+    )
+    experts: int = Field(
+        default=0, ge=0, le=64, description="MLPs of a layer of mixtral or retnet, two of which compute a slot; 0: one."
+    )
+    router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
+    kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
+    lookahead: int = Field(
+        default=0, ge=0, le=8, description="Heads that guess groups after the next one, for fewer steps; 0: none."
+    )
     group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     start_from: Path | None = Field(
-        default=None, description="Checkpoint whose weights initialize a new run; empty starts from random weights."
+        default=None,
+        description="Checkpoint, or name of a run, whose weights initialize a new run; empty starts from random ones.",
+    )
+    embeddings_from: Path | None = Field(
+        default=None,
+        description="Checkpoint, or name of a run of the same width, whose tables of ids and codes a new run takes.",
+    )
+    distillation: DistillationOptions = Field(
+        default=DistillationOptions(), description="Learning from the outputs of a trained model."
+    )
+    lora: LoraOptions = Field(
+        default=LoraOptions(), description="Low-rank adapter that is trained in place of the weights of start_from."
+    )
+    freeze: tuple[str, ...] = Field(
+        default=(), description="Names of parameters that stay as they are, such as trunk.*; * stands for any text."
     )
     init_code_embeddings: Literal["codec", "random"] = Field(
         default="random",
@@ -43,11 +100,13 @@ class OptimizerOptions(BaseModel):
     )
     batch_tokens: int = Field(default=4096, ge=64, le=1 << 24, description="Slots of a batch, padding included.")
     accumulate: int = Field(default=1, ge=1, le=1_000_000, description="Batches per optimizer update and rank.")
-    optimizer: Literal["adamw", "schedule-free", "prodigy"] = Field(
-        default="adamw", description="schedule-free needs the constant schedule, prodigy a learning_rate of 1."
+    optimizer: OptimizerName = Field(
+        default="adamw",
+        description="adamw, schedule-free (with the constant schedule), prodigy and d-adaptation (with a learning_rate "
+        "of 1), muon, adafactor, sgd, and with less memory adamw-8bit, apollo and apollo-mini.",
     )
     learning_rate: float = Field(default=1e-3, gt=0, le=100, description="Peak learning rate.")
-    schedule: Literal["cosine", "linear", "constant"] = Field(
+    schedule: Literal["cosine", "linear", "constant", "one-cycle", "noam"] = Field(
         default="cosine", description="Decay of the learning rate after its warm-up."
     )
     final_learning_rate: float = Field(
@@ -74,18 +133,23 @@ class ComputeOptions(BaseModel):
     gradient_checkpointing: bool = Field(
         default=False, description="Recompute activations instead of storing them: less memory, more arithmetic."
     )
-    attention: Literal["sdpa", "matmul", "flex"] = Field(
+    attention: Literal["sdpa", "matmul", "flex", "flash", "efficient", "cudnn", "math"] = Field(
         default="sdpa",
-        description="Kernel of attention: sdpa, matmul for bf16 on CPUs, or flex for long batches on GPUs.",
+        description="Kernel of attention: sdpa, matmul for bf16 on CPUs, flex for long batches on GPUs, or one of the "
+        "kernels that sdpa chooses from.",
+    )
+    compile: bool = Field(
+        default=False, description="Compile the trunk with torch.compile: minutes first, then faster steps on GPUs."
     )
     engine: Literal["plain", "deepspeed"] = Field(default="plain", description="plain: one process. deepspeed: any.")
     processes: int = Field(
         default=1, ge=1, le=1024, description="Ranks on this machine, one per GPU; more than one needs deepspeed."
     )
     zero_stage: Literal[0, 1, 2, 3] = Field(default=1, description="What DeepSpeed partitions over the ranks.")
-    precision: Literal["fp32", "bf16", "fp16"] = Field(
+    precision: Literal["fp32", "bf16", "fp16", "fp8"] = Field(
         default="fp32",
-        description="Arithmetic of the forward pass; weights stay fp32. fp16 scales the loss dynamically.",
+        description="Arithmetic of the forward pass; weights stay fp32. fp16 scales the loss dynamically; fp8 needs a "
+        "GPU of 2023 or later and torchao, and is bf16 outside the trunk.",
     )
     device: str = Field(default="cpu", description="Torch device of the plain engine; DeepSpeed chooses its own.")
     threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 leaves the choice to torch.")
@@ -113,6 +177,12 @@ class ReportOptions(BaseModel):
         le=1_000,
         description="Utterances of dev that are synthesized at each evaluation, into audio/ of the run; 0: none.",
     )
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
+        default=(), description="Where metrics are written beside metrics.jsonl: tensorboard, wandb (offline), mlflow."
+    )
+    profile_steps: int = Field(
+        default=0, ge=0, le=1000, description="Updates that torch's profiler traces, into profile/ of the run; 0: none."
+    )
     save_every: int = Field(default=500, ge=1, le=1_000_000_000, description="Updates between checkpoints.")
     keep_checkpoints: int = Field(default=2, ge=1, le=1_000_000, description="Newest checkpoints to keep.")
 
@@ -131,6 +201,18 @@ class TrainSettings(ReportOptions, ComputeOptions, RowOptions, OptimizerOptions,
             )
         if self.processes > 1 and self.engine != "deepspeed":
             raise ValueError("Several processes need the engine deepspeed; set engine to it, or processes to 1.")
+        if self.lora.rank and self.start_from is None:
+            raise ValueError("An adapter needs weights to adapt; set start_from to a checkpoint or a run.")
+        if self.lora.rank and self.freeze:
+            raise ValueError("An adapter freezes every weight; leave out freeze.")
+        if self.engine == "deepspeed" and (self.lora.rank or self.freeze):
+            raise ValueError("DeepSpeed trains every weight; adapters and frozen weights need the plain engine.")
+        if self.engine == "deepspeed" and self.precision == "fp8":
+            raise ValueError("DeepSpeed has no fp8 here; choose the plain engine or another precision.")
+        if self.engine == "deepspeed" and self.distillation.teacher is not None:
+            raise ValueError("DeepSpeed shards the student alone; a teacher needs the plain engine.")
+        if self.start_from is not None and self.embeddings_from is not None:
+            raise ValueError("start_from has tables of its own; leave out embeddings_from.")
         if self.optimizer == "schedule-free" and self.schedule != "constant":
             raise ValueError("The schedule-free optimizer replaces the schedule; set schedule to constant.")
         if self.engine == "deepspeed" and self.precision != "fp32" and self.zero_stage == 0:

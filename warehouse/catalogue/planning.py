@@ -95,14 +95,14 @@ def plan_stage(
     ).fetchall()
     active = connection.execute(
         "SELECT configuration FROM active_configurations WHERE corpus = ? AND stage = ?", [corpus, stage]
-    ).fetchone()
+    ).fetchall()
     return StagePlan(
         stage=stage,
         corpus=corpus,
         configuration=configuration,
         shards=tuple(ShardPlan(shard, count, seconds) for shard, count, seconds, _ in rows if count),
         rows_done=sum(done for _, _, _, done in rows),
-        is_active=active == (configuration,),
+        is_active=(configuration,) in active,
     )
 
 

@@ -25,6 +25,7 @@ from deltalake.transaction import AddAction
 from warehouse.errors import CommitConflict, LakeError
 from warehouse.lake.arrow import Row, RowT, schema_of, spread_in
 from warehouse.lake.data_files import DataFile, write_rows
+from warehouse.lake.format import note_format, read_format, require_format
 from warehouse.lake.store import Location, delete, files_below, read_text, storage_options, write_text
 from warehouse.rows import TABLES
 
@@ -147,7 +148,7 @@ class Lake:
             )
             try:
                 table.create_write_transaction(
-                    [_add_action(row_class, file) for file in written],
+                    [add_action(row_class, file) for file in written],
                     mode="append",
                     schema=table.schema(),
                     commit_properties=properties,
@@ -172,6 +173,7 @@ class Lake:
 
         `tables` limits the newest ones to some, since each costs a few reads; a catalogue shows the others empty.
         """
+        require_format(self.root)
         snapshot = Snapshot({}, {})
         row_classes = {row_class.table: row_class for row_class in TABLES}
         names = list(versions) if versions is not None else list(tables or row_classes)
@@ -193,14 +195,13 @@ class Lake:
         if spread is None:
             return []
         column = f"max.{spread.count}"
-        if column not in actions.schema.names:
-            if actions.num_rows and f"null_count.{spread.count}" not in actions.schema.names:
-                raise LakeError(
-                    f"Table {row_class.table} of {self.root} was written by an older version of valle; start a new "
-                    "data root with `valle prepare`."
-                )
-            return [0] * actions.num_rows  # Every row of every file was dropped.
-        return [largest or 0 for largest in actions.column(column).to_pylist()]
+        values = actions.column(column).to_pylist() if column in actions.schema.names else [None] * actions.num_rows
+        # In format 1 no file has the statistic, later only those whose every row was dropped.
+        if None in values and read_format(self.root) is None:
+            raise LakeError(
+                f"Table {row_class.table} of {self.root} has format 1; convert it with `valle migrate {self.root}`."
+            )
+        return [largest or 0 for largest in values]
 
     def stored_bytes(self, table: str) -> int:
         """Return the bytes of the newest version of a table; 0 when nothing was ever committed to it."""
@@ -234,6 +235,8 @@ class Lake:
 
     def _create(self, row_class: type[Row], num_spread: int) -> DeltaTable:
         folder, options = str(self.folder(row_class.table)), storage_options(self.root)
+        if not any(self.open_table(other.table) for other in TABLES):
+            note_format(self.root, is_new=True)
         interval = _CHECKPOINT_IN_FOLDER if isinstance(self.root, Path) else _CHECKPOINT_ON_STORE
         try:
             DeltaTable.create(
@@ -281,7 +284,8 @@ def _in_generation(table: DeltaTable, unit: str) -> str:
     return unit if generation is None else f"{unit}#{generation}"
 
 
-def _add_action(row_class: type[Row], file: DataFile) -> AddAction:
+def add_action(row_class: type[Row], file: DataFile) -> AddAction:
+    """Return the entry of a data file in the log of its table."""
     stats: dict[str, Any] = {"numRecords": file.rows}
     if (spread := spread_in(row_class)) is not None and file.num_spread:
         # Readers learn from the log, without opening the file, which columns it has.

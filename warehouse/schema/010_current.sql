@@ -1,10 +1,17 @@
 -- Current rows: per corpus and stage the active (newest) configuration, and of every table the rows made by it.
 -- A row is current when its fingerprint chains the active configuration and the fingerprint of its current input row.
 
+-- Each codec has an active configuration of its own, so that codes of several are current side by side. `is_newest`
+-- marks the one of a corpus and stage that was activated last.
 CREATE VIEW active_configurations AS
-SELECT corpus, stage, arg_max(configuration, activated_at) AS configuration, arg_max(options, activated_at) AS options
-FROM configurations
-GROUP BY corpus, stage;
+WITH newest AS (
+    SELECT corpus, stage, CASE WHEN stage = 'quantize' THEN options ->> '$.codec' END AS variant,
+           arg_max(configuration, activated_at) AS configuration, arg_max(options, activated_at) AS options,
+           max(activated_at) AS activated_at
+    FROM configurations
+    GROUP BY ALL
+)
+SELECT *, activated_at = max(activated_at) OVER (PARTITION BY corpus, stage) AS is_newest FROM newest;
 
 -- Folders that were moved since recordings in them were read; ingestion of the new folder finds them.
 CREATE VIEW moved_roots AS
@@ -87,8 +94,16 @@ JOIN active_configurations c ON c.corpus = v.corpus AND c.stage = 'speakers'
 JOIN current_segments s ON s.segment_id = v.segment_id
 WHERE s.drop_reason IS NULL AND v.fingerprint = md5(c.configuration || ':' || s.fingerprint);
 
+CREATE VIEW current_mixtures AS
+SELECT m.*
+FROM mixtures m
+JOIN active_configurations c ON c.corpus = m.corpus AND c.stage = 'mix'
+JOIN current_segments s ON s.segment_id = m.segment_id
+WHERE s.drop_reason IS NULL AND m.fingerprint = md5(c.configuration || ':' || s.fingerprint);
+
+-- The codes of every codec. `codec_rate` is its sample rate in Hz.
 CREATE VIEW current_codes AS
-SELECT k.*
+SELECT k.*, c.is_newest, (c.options ->> '$.sample_rate')::INTEGER AS codec_rate
 FROM codes k
 JOIN active_configurations c ON c.corpus = k.corpus AND c.stage = 'quantize'
 JOIN current_segments s ON s.segment_id = k.segment_id

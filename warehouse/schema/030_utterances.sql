@@ -1,11 +1,14 @@
 -- Utterances: segments that passed every stage, with every column that a selection may use. Quality and speakers
--- never exclude an utterance; without them its columns are null.
+-- never exclude an utterance; without them its columns are null. Below a `rate_ratio` of 1 the codec encodes a band
+-- of frequencies that the recording does not have.
 
-CREATE VIEW utterances AS
+-- A row per segment and codec.
+CREATE VIEW coded_utterances AS
 SELECT s.segment_id, s.recording_id, s.corpus, r.part, s.shard, r.speaker, coalesce(t.language, r.language) AS language,
        r.licence, r.origin, r.book, r.genre, t.text, t.asr_text, t.given_text, t.disagreement, t.average_logprob,
        t.no_speech_probability, t.characters_per_second, p.symbols, p.num_symbols, p.num_unknown,
-       s.start, s.duration, s.cut, k.num_frames, k.codec, k.fingerprint AS codes_fingerprint,
+       s.start, s.duration, s.cut, k.num_frames, k.codec, k.fingerprint AS codes_fingerprint, k.is_newest,
+       r.sample_rate / k.codec_rate AS rate_ratio,
        q.dnsmos_ovrl, q.dnsmos_p808, q.distillmos, q.snr AS quality_snr, q.bandwidth, q.loudness, q.clipping,
        r.snr AS corpus_snr, r.dnsmos AS corpus_dnsmos, v.embedding,
        r.path, r."offset", CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start_sample, s.num_samples, r.sample_rate, r.channel
@@ -17,6 +20,9 @@ JOIN current_codes k ON k.segment_id = s.segment_id AND k.drop_reason IS NULL
 LEFT JOIN current_quality q ON q.segment_id = s.segment_id
 LEFT JOIN current_speakers v ON v.segment_id = s.segment_id
 WHERE s.drop_reason IS NULL;
+
+-- A row per segment, with the codes of the codec that its corpus was quantized with last.
+CREATE VIEW utterances AS SELECT * EXCLUDE (is_newest) FROM coded_utterances WHERE is_newest;
 
 -- Every aligned word of every segment, with the pause before it; `number` counts from 1, seconds are those of the segment.
 CREATE VIEW words AS
@@ -51,7 +57,10 @@ SELECT 'speakers', v.corpus, v.segment_id, v.drop_reason, v.drop_detail, s.durat
 FROM current_speakers v JOIN current_segments s USING (segment_id) WHERE v.drop_reason IS NOT NULL
 UNION ALL
 SELECT 'quantize', k.corpus, k.segment_id, k.drop_reason, k.drop_detail, s.duration
-FROM current_codes k JOIN current_segments s USING (segment_id) WHERE k.drop_reason IS NOT NULL;
+FROM current_codes k JOIN current_segments s USING (segment_id) WHERE k.drop_reason IS NOT NULL
+UNION ALL
+SELECT 'mix', m.corpus, m.segment_id, m.drop_reason, m.drop_detail, s.duration
+FROM current_mixtures m JOIN current_segments s USING (segment_id) WHERE m.drop_reason IS NOT NULL;
 
 -- Rows and hours of each corpus, stage by stage.
 CREATE VIEW progress AS
@@ -73,4 +82,4 @@ FROM current_phonemes p JOIN current_segments s USING (segment_id) GROUP BY p.co
 UNION ALL
 SELECT 'codes', k.corpus, count(*), count(*) FILTER (k.drop_reason IS NOT NULL),
        coalesce(sum(s.duration) FILTER (k.drop_reason IS NULL), 0) / 3600
-FROM current_codes k JOIN current_segments s USING (segment_id) GROUP BY k.corpus;
+FROM current_codes k JOIN current_segments s USING (segment_id) WHERE k.is_newest GROUP BY k.corpus;

@@ -16,6 +16,7 @@ from warehouse.lake.tables import GENERATION, Lake, one_line
 from warehouse.rows import (
     AlignmentRow,
     CodesRow,
+    MixtureRow,
     PhonemeRow,
     QualityRow,
     RecordingRow,
@@ -35,6 +36,7 @@ TABLE_OF_STAGE = {
     "quality": QualityRow.table,
     "speakers": SpeakerRow.table,
     "quantize": CodesRow.table,
+    "mix": MixtureRow.table,
 }
 
 

@@ -4,8 +4,9 @@ import shutil
 import pytest
 
 from valle.checkpoints.checkpoint import read_card
-from valle.checkpoints.migration import main, migrate_card
+from valle.checkpoints.migration import migrate_card
 from valle.checkpoints.runs import EMBEDDED, find_run, latest_checkpoint
+from valle.cli import main
 from valle.training.options import TrainSettings
 from warehouse.errors import CheckpointError
 
@@ -42,12 +43,12 @@ def old_checkpoint(tmp_path):
 
 
 def test_a_card_of_format_1_is_refused_with_the_command_that_converts_it(old_checkpoint):
-    with pytest.raises(CheckpointError, match=r"python -m valle.checkpoints.migration .*convert|convert.*migration"):
+    with pytest.raises(CheckpointError, match="convert it with `valle migrate"):
         read_card(old_checkpoint)
 
 
 def test_a_migrated_card_has_the_names_and_values_of_today(old_checkpoint):
-    assert main([str(old_checkpoint)]) == 0
+    assert main(["migrate", str(old_checkpoint)]) == 0
     card = read_card(old_checkpoint)
     options = TrainSettings(**card.options)
     assert options.codebook_schedule == "bell"
@@ -65,10 +66,13 @@ def test_a_migrated_card_has_the_names_and_values_of_today(old_checkpoint):
 def test_only_cards_of_format_1_are_migrated(old_checkpoint, capsys):
     with pytest.raises(CheckpointError, match="only cards of format 1"):
         migrate_card({"schema": 2})
-    assert main([str(old_checkpoint), str(old_checkpoint)]) == 1
+    assert main(["migrate", str(old_checkpoint), str(old_checkpoint)]) == 0
+    assert [line.rsplit(": ")[1] for line in capsys.readouterr().out.splitlines()] == ["converted", "current already"]
+    (old_checkpoint / "checkpoint.json").write_text('{"schema": 2}')
+    assert main(["migrate", str(old_checkpoint)]) == 1
     assert "only cards of format 1" in capsys.readouterr().err
     shutil.rmtree(old_checkpoint)
-    assert main([str(old_checkpoint)]) == 1
+    assert main(["migrate", str(old_checkpoint)]) == 1
 
 
 def test_the_embedded_card_has_only_options_of_today(tmp_path):

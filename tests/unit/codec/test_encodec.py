@@ -7,7 +7,7 @@ from encodec.model import EncodecModel
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from valle.codec import codec_revision, open_codec
-from valle.codec.encodec import VOCOS_FILE, VOCOS_FOLDER, VocosDecoder
+from valle.codec.encodec import VocosDecoder
 from warehouse.errors import DependencyError
 
 # EnCodec's package still uses the old weight_norm of torch.
@@ -26,9 +26,8 @@ def models(tmp_path_factory):
     unnamed = directory / "weights.th"
     torch.save(model.state_dict(), unnamed)
     unnamed.rename(directory / f"encodec_24khz-{hashlib.sha256(unnamed.read_bytes()).hexdigest()[:8]}.th")
-    (directory / VOCOS_FOLDER).mkdir()
     extra = {"feature_extractor.codebook_weights": torch.zeros(4, 128)}
-    torch.save(VocosDecoder().state_dict() | extra, directory / VOCOS_FOLDER / VOCOS_FILE)
+    torch.save(VocosDecoder().state_dict() | extra, directory / "vocos-encodec-24khz-00000000.bin")
     return directory
 
 
@@ -99,7 +98,7 @@ def test_without_a_file_the_revision_is_the_published_one(no_network):
 
 
 def test_without_weights_and_network_one_sentence_names_the_command(no_network):
-    with pytest.raises(DependencyError, match=r"curl --create-dirs -o .*encodec_24khz-d7cc33bc\.th"):
+    with pytest.raises(DependencyError, match=r"valle models fetch encodec_24khz"):
         open_codec("encodec_24khz")
 
 
@@ -112,10 +111,21 @@ def test_without_vocos_weights_the_command_for_them_is_named(cached, monkeypatch
     def unreachable(*_, **__):
         raise LocalEntryNotFoundError("no network")  # what the library says after some thirty seconds of retries
 
-    monkeypatch.setattr("valle.codec.encodec.hf_hub_download", unreachable)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
     monkeypatch.setenv("VALLE_MODELS", str(partly))
-    with pytest.raises(DependencyError, match="hf download charactr/vocos-encodec-24khz"):
+    with pytest.raises(DependencyError, match="valle models fetch vocos-encodec-24khz"):
         open_codec("encodec_24khz+vocos")
+
+
+@pytest.mark.parametrize(("name", "count"), [("1.5kbps", 2), ("3kbps", 4), ("12kbps", 16), ("24kbps", 32)])
+def test_a_bit_rate_is_a_number_of_codebooks_and_a_lower_one_a_prefix(cached, name, count):
+    codec = open_codec(f"encodec_24khz_{name}")
+    clip = np.random.default_rng(0).normal(0, 0.1, 3_200).astype(np.float32)
+    codes, usual = codec.encode([clip])[0], open_codec("encodec_24khz").encode([clip])[0]
+    assert codes.shape == (count, 10)
+    assert codec.spec.bits_per_second == float(name.removesuffix("kbps")) * 1000
+    np.testing.assert_array_equal(codes[:8], usual[:count])
+    assert codec.decode([codes])[0].shape == (3_200,)
 
 
 @pytest.mark.parametrize("name", ["encodec_24khz", "encodec_24khz+vocos"])

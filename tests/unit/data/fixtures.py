@@ -12,15 +12,25 @@ from valle.model.config import preset
 from valle.tasks.registry import TASKS
 
 SEED = 3
+MIXTURES = ("noise", "reverb", "speaker", "voice", None)
 CONFIG = preset("nano", SPEC, num_symbols=16, languages=["en"]).model_copy(update={"frame_rate": 75.0})
 
 
-def item_table(num_items, *, seed=0, num_speakers=20, seconds=None, weight=1.0, similar=None):
-    """Columns of `training_items`: log-normal durations of mean 6.2 s between 0.6 and 20 s, 12 symbols a second."""
+def item_table(
+    num_items, *, seed=0, num_speakers=20, seconds=None, weight=1.0, similar=None, word_seconds=None, mixed=False
+):
+    """Columns of `training_items`: log-normal durations of mean 6.2 s between 0.6 and 20 s, 12 symbols a second.
+
+    With `word_seconds` there are words of that length with pauses of a fifth of it, with `mixed` mixtures of all kinds.
+    """
     rng = np.random.default_rng(seed)
     if seconds is None:
         seconds = np.clip(rng.lognormal(1.65, 0.6, num_items), 0.6, 20)
     symbols = [["a"] * max(1, int(12 * duration)) for duration in seconds]
+    words = [None] * num_items
+    if word_seconds is not None:
+        starts = [np.arange(0, duration, 1.2 * word_seconds) for duration in seconds]
+        words = [np.stack([start, start + word_seconds], axis=1).ravel().tolist() for start in starts]
     weights = np.broadcast_to(weight, num_items)
     return pa.table(
         {
@@ -33,6 +43,13 @@ def item_table(num_items, *, seed=0, num_speakers=20, seconds=None, weight=1.0, 
             "codes_part": [f"codes/part-{index // 512}.parquet" for index in range(num_items)],
             "codes_row_group": pa.array([index // 256 % 2 for index in range(num_items)], pa.int32()),
             "codes_row": pa.array([index % 256 for index in range(num_items)], pa.int32()),
+            "duration": np.asarray(seconds, dtype=float),
+            "text": ["".join(one) for one in symbols],
+            "mixture_kind": pa.array([MIXTURES[index % 5] if mixed else None for index in range(num_items)]),
+            "mixture_part": pa.array(["mixtures/part-0.parquet" if mixed else None] * num_items),
+            "mixture_row_group": pa.array([index // 256 if mixed else None for index in range(num_items)], pa.int32()),
+            "mixture_row": pa.array([index % 256 if mixed else None for index in range(num_items)], pa.int32()),
+            "word_times": pa.array(words, pa.list_(pa.float32())),
             "similar": pa.array(similar or [None] * num_items, pa.list_(pa.string())),
         }
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unit.interchange.vall_e_files import FIXTURES
-from valle.codec.specs import codec_spec
+from valle.codec import codec_spec
 from valle.interchange.verify.fixtures import verify_fixtures
 from valle.interchange.weights.description import Era
 
@@ -15,7 +15,7 @@ needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="the fixtures 
 
 @needs_fixtures
 def test_logits_traces_symbols_and_codes_equal_those_of_the_original():
-    report = verify_fixtures(FIXTURES / "tiny.sft", FIXTURES, codec_spec(None))
+    report = verify_fixtures(FIXTURES / "tiny.sft", FIXTURES, codec_spec("encodec_24khz"))
     assert report.is_within_tolerance
     compared = {name: {mode.mode for mode in modes if mode.compared} for name, modes in report.modes.items()}
     levels = {f"nar{level}" for level in range(1, 8)}
@@ -37,7 +37,7 @@ def test_changed_logits_miss_the_tolerance(tmp_path):
     arrays["nar3.single.0"] = arrays["nar3.single.0"] + 2e-4
     np.savez(tmp_path / "logits.npz", **arrays)
     shutil.copy(FIXTURES / "tiny.sft", tmp_path / "tiny.sft")
-    report = verify_fixtures(tmp_path / "tiny.sft", tmp_path, codec_spec(None))
+    report = verify_fixtures(tmp_path / "tiny.sft", tmp_path, codec_spec("encodec_24khz"))
     assert not report.is_within_tolerance
     missed = [mode.mode for mode in report.modes[Era.SINCE_2025_03] if not mode.is_equal]
     assert missed == ["nar3"]

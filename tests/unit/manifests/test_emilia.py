@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import lzma
 import random
 import tarfile
 import tracemalloc
@@ -258,6 +259,27 @@ def test_suffixes_of_two_parts_group_by_the_name_before_them(tmp_path):
     assert [row.speaker for row in rows] == ["emilia:EN_B00000_S00000"] * 2
 
 
+@pytest.mark.parametrize(("for_audio", "for_json"), [("", "./"), ("audio/", "json/"), ("a/b/", "")])
+def test_partners_in_other_folders_of_the_archive_are_found(tmp_path, for_audio, for_json):
+    members = []
+    for identity in IDS[:3]:
+        (name, sidecar), (audio_name, audio) = utterance(identity)
+        members += [(for_json + name, sidecar), (for_audio + audio_name, audio)]
+    put_tar(tmp_path / "a.tar", members)
+    rows = rows_of(open_corpus("emilia", tmp_path))
+    assert [(row.text, row.drop_reason) for row in rows] == [(f"Text of {identity}.", None) for identity in IDS[:3]]
+
+
+def test_equal_names_in_two_folders_keep_their_own_partners(tmp_path):
+    members = []
+    for folder in ("one", "two"):
+        (name, _), (audio_name, audio) = utterance(IDS[0], sidecar={"text": folder})
+        members += [(f"json/{folder}/{name}", json.dumps({"text": folder}).encode()), (f"{folder}/{audio_name}", audio)]
+    put_tar(tmp_path / "a.tar", members)
+    texts = [row.text for row in rows_of(open_corpus("emilia", tmp_path)) if row.member.endswith("mp3")]
+    assert texts == [None, None], "which text is whose cannot be told"
+
+
 def test_full_stops_in_names_do_not_mix_utterances(tmp_path):
     members = []
     for name in ("v1.0_W1", "v1.5_W1", "v1.7_W1"):
@@ -275,6 +297,18 @@ def test_an_archive_that_is_compressed_is_named_as_such(tmp_path):
     put(tmp_path / "EN-B000000.tar", gzip.compress(b"x" * 9999))
     row = single_row(open_corpus("emilia", tmp_path))
     assert (row.drop_reason, "gzip" in row.drop_detail) == ("truncated_archive", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "word"), [("a.tar.gz", gzip, "gzip"), ("b.tgz", gzip, "gzip"), ("c.tar.xz", lzma, "xz")]
+)
+def test_a_compressed_archive_is_a_row_unless_its_tar_is_beside_it(tmp_path, name, module, word):
+    put(tmp_path / name, module.compress(b"x" * 9999))
+    put(tmp_path / "other.gz", b"no tar")
+    assert word in single_row(open_corpus("emilia", tmp_path)).drop_detail
+    if ".tar" in name:
+        put_tar(tmp_path / name[:5], utterance(IDS[0]))
+        assert single_row(open_corpus("emilia", tmp_path)).drop_reason is None
 
 
 @pytest.mark.parametrize("order", ["json first", "audio first"])

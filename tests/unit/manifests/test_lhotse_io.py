@@ -125,7 +125,9 @@ def codes_cut_of_a_segment(tmp_path, monkeypatch):
     row = single_row(open_corpus("folder", tmp_path))
     monkeypatch.setitem(READER_BACKENDS, CODES_STORAGE, RampReader)
     facts = dataclasses.replace(facts_of(row), start=1.5)
-    return codes_cut(item_of(), facts, CodesPlace(path="lake/codes/part-1.parquet", num_codebooks=8, frame_rate=75.0))
+    return codes_cut(
+        item_of(), facts, CodesPlace(path="lake/codes/part-1.parquet", num_codebooks=8, frame_rate=75.0, codec="mini@1")
+    )
 
 
 def test_a_cut_with_codes_survives_the_file_and_loads_its_codes_and_audio(tmp_path, codes_cut_of_a_segment):
@@ -146,6 +148,8 @@ def test_a_truncated_cut_loads_the_codes_of_its_own_span(codes_cut_of_a_segment)
 
 def test_a_cut_never_reaches_past_its_recording():
     facts = AudioFacts(path="a.flac", sample_rate=16000, num_samples=16000, start=0.5)
-    cut = codes_cut(item_of(duration=0.6), facts, CodesPlace(path="p", num_codebooks=8, frame_rate=75.0))
+    cut = codes_cut(
+        item_of(duration=0.6), facts, CodesPlace(path="p", num_codebooks=8, frame_rate=75.0, codec="mini@1")
+    )
     lhotse.validate(cut)
     assert cut.end == 1.0

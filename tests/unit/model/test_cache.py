@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from tests.unit.model.rows import STOP, frames_of, random_row, small_model, speech, with_part
-from valle.model.cache import Cache
 from valle.model.layout import Mode
 from valle.tasks.tts import TTS
 
@@ -31,7 +30,7 @@ def test_cached_decoding_equals_full_forwards_for_rows_of_different_lengths(num_
     model = small_model()
     rng = np.random.default_rng(0)
     rows = [random_row(rng, symbols=s, prompt=p, frames=num_prefix + i) for i, (s, p) in enumerate(SIZES)]
-    cache = Cache(model.config.depth, capacity)
+    cache = model.new_cache(capacity)
     cached = model.prefill(speech(Mode.AR, rows), cache)[:, 0]
     torch.testing.assert_close(cached, uncached(model, rows), atol=1e-5, rtol=0)
     taken = np.zeros((0, len(rows)), dtype=np.int16)
@@ -50,7 +49,7 @@ def test_rows_of_equal_length_need_no_mask_and_agree_too():
     model = small_model()
     rng = np.random.default_rng(1)
     rows = [random_row(rng, frames=0) for _ in range(3)]
-    cache = Cache(model.config.depth)
+    cache = model.new_cache()
     model.prefill(speech(Mode.AR, rows), cache)
     assert cache.step_mask() is None
     taken = rng.integers(0, STOP, (20, 3)).astype(np.int16)
@@ -64,7 +63,7 @@ def test_rows_that_leave_the_cache_do_not_disturb_those_that_stay():
     model = small_model()
     rng = np.random.default_rng(2)
     rows = [random_row(rng, symbols=s, prompt=p, frames=2) for s, p in SIZES]
-    cache = Cache(model.config.depth)
+    cache = model.new_cache()
     model.prefill(speech(Mode.AR, rows), cache)
     taken = rng.integers(0, STOP, (12, 4)).astype(np.int16)
     staying = list(range(4))
@@ -84,4 +83,4 @@ def test_a_nar_batch_cannot_be_cached():
     model = small_model()
     batch = speech(Mode.NAR, [random_row(np.random.default_rng(0), codebook=2)])
     with pytest.raises(AssertionError):
-        model(batch, Cache(model.config.depth))
+        model.prefill(batch, model.new_cache())

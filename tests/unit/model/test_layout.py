@@ -51,6 +51,11 @@ def test_the_fields_of_every_layout_come_in_the_specified_order():
         "tts-c": "text language codebook prompt <task> target",
         "len": "text language codebook prompt digits",
         "stt": "speech language codebook text",
+        **dict.fromkeys(["cse", "nse"], "text language codebook before <task> after target"),
+        **dict.fromkeys(["ns", "sr", "tse", "vc", "svc"], "text language codebook prompt <task> mixture target"),
+        "phn": "bytes language codebook text",
+        "un-phn": "text language codebook bytes",
+        "tts-raw": "bytes language codebook prompt target",
     }
     assert {layout.task for layout in TASKS.layouts} == set(order)
     for layout in TASKS.layouts:

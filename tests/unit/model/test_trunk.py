@@ -1,4 +1,6 @@
-"""What every trunk must do, whatever it is made of; a new one is a new line in TRUNKS."""
+"""What every trunk must do, whatever it is made of; a new one is a line in the registry."""
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,34 +8,33 @@ import torch
 
 from tests.unit.model.rows import small_config
 from valle.model.attention import AttentionKernel, Mask
-from valle.model.cache import Cache
 from valle.model.layout import MaskKind
-from valle.model.trunk import LlamaTrunk
+from valle.model.trunks.registry import TRUNKS, make_trunk
 from warehouse.errors import ConfigurationError
 
 
-def with_kernel(kernel):
-    def build(config):
-        trunk = LlamaTrunk(config)
-        trunk.kernel = kernel
-        return trunk
+def trunk_of(name, kernel=AttentionKernel.SDPA, **changes):
+    torch.manual_seed(0)
+    config = small_config(width=WIDTH, trunk=name, experts=8 if name == "mixtral" else 0).model_copy(update=changes)
+    trunk = make_trunk(config).eval()
+    trunk.kernel = kernel
+    return trunk
 
-    return build
 
-
-with_flex_attention = with_kernel(AttentionKernel.FLEX)
-TRUNKS = {
-    "llama": LlamaTrunk,
-    "llama, flex attention": with_flex_attention,
-    "llama, matrix products": with_kernel(AttentionKernel.MATMUL),
+CASES = {
+    **{name: partial(trunk_of, name) for name in TRUNKS},
+    "llama, flex attention": partial(trunk_of, "llama", AttentionKernel.FLEX),
+    "llama, matrix products": partial(trunk_of, "llama", AttentionKernel.MATMUL),
+    "llama, grouped queries": partial(trunk_of, "llama", kv_heads=1),
+    "retnet, experts": partial(trunk_of, "retnet", experts=4),
 }
+ROTARY = ("llama", "mixtral", "retnet")
 WIDTH, LENGTH = 32, 11
 
 
-@pytest.fixture(params=TRUNKS)
+@pytest.fixture(params=CASES)
 def trunk(request):
-    torch.manual_seed(0)
-    return TRUNKS[request.param](small_config(width=WIDTH)).eval()
+    return CASES[request.param]()
 
 
 def inputs(rows=2, length=LENGTH, seed=0):
@@ -43,7 +44,7 @@ def inputs(rows=2, length=LENGTH, seed=0):
 
 def run(trunk, x, positions, kind, lengths=None, cache=None):
     with torch.no_grad():
-        return trunk(x, Mask(kind, lengths), positions, cache)
+        return trunk(x, Mask(kind, lengths), positions, cache, torch.zeros(len(x), dtype=torch.long))
 
 
 def test_a_causal_slot_sees_itself_and_what_is_before_it_and_nothing_else(trunk):
@@ -51,8 +52,8 @@ def test_a_causal_slot_sees_itself_and_what_is_before_it_and_nothing_else(trunk)
     before = run(trunk, x, positions, MaskKind.CAUSAL)
     for place in range(LENGTH):
         changed = x.clone()
-        changed[:, place] += 1
-        differs = (run(trunk, changed, positions, MaskKind.CAUSAL) != before).any(-1)[0]
+        changed[:, place] += torch.randn(WIDTH)
+        differs = ((run(trunk, changed, positions, MaskKind.CAUSAL) - before).abs().amax(-1) > 1e-6)[0]
         assert not differs[:place].any()
         assert differs[place:].all()
 
@@ -62,8 +63,8 @@ def test_a_full_slot_sees_every_slot(trunk):
     before = run(trunk, x, positions, MaskKind.FULL)
     for place in range(LENGTH):
         changed = x.clone()
-        changed[:, place] += 1
-        assert (run(trunk, changed, positions, MaskKind.FULL) != before).any(-1).all()
+        changed[:, place] += torch.randn(WIDTH)
+        assert ((run(trunk, changed, positions, MaskKind.FULL) - before).abs().amax(-1) > 1e-6).all()
 
 
 @pytest.mark.parametrize("kind", list(MaskKind))
@@ -87,18 +88,19 @@ def test_a_row_is_the_same_alone_and_in_a_batch(trunk, kind):
         torch.testing.assert_close(together[row : row + 1, :length], alone, atol=1e-5, rtol=0)
 
 
-def test_positions_matter_by_their_differences(trunk):
+@pytest.mark.parametrize("name", ROTARY)
+def test_rotary_positions_matter_by_their_differences(name):
+    trunk = trunk_of(name)
     x, positions = inputs(rows=1)
     before = run(trunk, x, positions, MaskKind.FULL)
     torch.testing.assert_close(run(trunk, x, positions + 5, MaskKind.FULL), before, atol=1e-5, rtol=0)
-    assert not torch.allclose(run(trunk, x, positions * 2, MaskKind.FULL), before, atol=1e-3)
 
 
 def test_cached_steps_equal_one_full_pass_for_rows_of_any_length(trunk):
     starts = [4, 2, 5]
     x, positions = inputs(rows=3, length=20)
     whole = [run(trunk, x[row : row + 1], positions[row : row + 1], MaskKind.CAUSAL) for row in range(3)]
-    cache = Cache(2)
+    cache = trunk.new_cache(0)
     longest = max(starts)
     run(trunk, x[:, :longest], positions[:, :longest], MaskKind.CAUSAL, torch.tensor(starts), cache)
     for step in range(10):
@@ -116,15 +118,23 @@ def test_the_order_of_the_rows_is_the_order_of_the_results(trunk):
     torch.testing.assert_close(run(trunk, x[order], positions[order], MaskKind.FULL), before[order], atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("name", TRUNKS)
+def test_positions_matter_for_every_trunk(name):
+    trunk = trunk_of(name)
+    x, positions = inputs(rows=1)
+    before = run(trunk, x, positions, MaskKind.FULL)
+    assert not torch.allclose(run(trunk, x, positions * 2, MaskKind.FULL), before, atol=1e-3)
+
+
 @pytest.mark.parametrize("kind", list(MaskKind))
-@pytest.mark.parametrize("kernel", [AttentionKernel.FLEX, AttentionKernel.MATMUL])
-def test_all_kernels_of_attention_see_the_same(kernel, kind):
-    torch.manual_seed(0)
-    trunk = LlamaTrunk(small_config(width=WIDTH)).eval()
+@pytest.mark.parametrize("kv_heads", [0, 1])
+@pytest.mark.parametrize("kernel", ["flex", "matmul", "flash", "math"])
+def test_all_kernels_of_attention_see_the_same(kernel, kv_heads, kind):
+    trunk = trunk_of("llama", kv_heads=kv_heads)
     x, positions = inputs(rows=3)
     lengths = torch.tensor([LENGTH, 7, 2])
     expected = run(trunk, x, positions, kind, lengths)
-    trunk.kernel = kernel
+    trunk.kernel = AttentionKernel(kernel)
     hidden = run(trunk, x, positions, kind, lengths)
     for row, length in enumerate(lengths):
         torch.testing.assert_close(hidden[row, :length], expected[row, :length], atol=1e-5, rtol=1e-4)
@@ -134,8 +144,7 @@ def test_all_kernels_of_attention_see_the_same(kernel, kind):
 def test_matrix_products_learn_as_the_fused_kernel_does(kind):
     gradients = []
     for kernel in (AttentionKernel.SDPA, AttentionKernel.MATMUL):
-        torch.manual_seed(0)
-        trunk = with_kernel(kernel)(small_config(width=WIDTH))
+        trunk = trunk_of("llama", kernel).train()
         x, positions = inputs(rows=3)
         hidden = trunk(x, Mask(kind, torch.tensor([LENGTH, 7, 2])), positions)
         (hidden[0].square().sum() + hidden[2, :2].square().sum()).backward()
@@ -145,7 +154,13 @@ def test_matrix_products_learn_as_the_fused_kernel_does(kind):
         torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-3)
 
 
+def test_a_kernel_that_the_device_lacks_is_one_sentence():
+    x, positions = inputs()
+    with pytest.raises(ConfigurationError, match=r"no CUDNN_ATTENTION kernel .* at sdpa"):
+        run(trunk_of("llama", AttentionKernel.CUDNN), x, positions, MaskKind.FULL)
+
+
 def test_flex_attention_says_that_it_cannot_learn_on_a_cpu():
     x, positions = inputs()
     with pytest.raises(ConfigurationError, match="leave `attention` at sdpa"):
-        with_flex_attention(small_config(width=WIDTH))(x, Mask(MaskKind.FULL, None), positions)
+        trunk_of("llama", AttentionKernel.FLEX)(x, Mask(MaskKind.FULL, None), positions)

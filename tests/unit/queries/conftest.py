@@ -16,6 +16,7 @@ from warehouse.rows import (
     CheckpointRow,
     CodesRow,
     ConfigurationRow,
+    MixtureRow,
     PhonemeRow,
     QualityRow,
     RecordingRow,
@@ -29,7 +30,7 @@ from warehouse.rows import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-STAGES = ("segment", "transcribe", "align", "phonemize", "quality", "speakers", "quantize")
+STAGES = ("segment", "transcribe", "align", "phonemize", "quality", "speakers", "quantize", "mix")
 
 # name, corpus, speaker, language, licence, seconds, drop_reason of the recording, drop_reason of its transcript
 RECORDINGS = (
@@ -163,6 +164,22 @@ def stage_rows(name, corpus, language, seconds, transcript_reason):
     yield SpeakerRow(
         **common, **kept, fingerprint=chained("speakers", segment), model="resemblyzer", embedding=[1.0, 0.0]
     )
+    if name == "a1":
+        yield MixtureRow(
+            **common,
+            **kept,
+            fingerprint=chained("mix", segment),
+            kind="noise",
+            interferer="n1",
+            interferer_licence="CC0-1.0",
+            interferer_start=0.5,
+            snr=7.5,
+            factor=None,
+            codec="mini",
+            num_frames=1,
+            num_codebooks=2,
+            codes=[[1], [2]],
+        )
     # Codebook 0 is used evenly over four entries, codebook 1 always with the same one, the others with two.
     yield CodesRow(
         **common,

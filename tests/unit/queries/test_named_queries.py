@@ -122,6 +122,14 @@ def test_speaking_rate_counts_words_and_the_pauses_between_them(ask):
     assert (beta["median_pause"], beta["longest_pause"], beta["pauses_per_minute"]) == (0.3, 0.3, 26.1)
 
 
+def test_mixtures_name_the_licences_of_both_sides(ask):
+    (row,) = ask("mixtures").to_pylist()
+    assert (row["corpus"], row["kind"], row["speech_licence"], row["interferer_licence"]) == (
+        *("alpha", "noise", "CC-BY-4.0", "CC0-1.0"),
+    )
+    assert (row["mixtures"], row["mean_snr"], row["interferers"]) == (1, 7.5, 1)
+
+
 def test_words_are_counted_without_case_and_punctuation(ask):
     rows = ask("word_frequencies").to_pylist()
     assert (rows[0]["spoken"], rows[0]["times"], rows[0]["mean_seconds"]) == ("text", 10, 0.5)

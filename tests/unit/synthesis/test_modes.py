@@ -24,6 +24,7 @@ from valle.synthesis.decoding.tokens import transcribe_codes
 from valle.synthesis.options import BeamOptions, MaskedOptions, SamplingOptions
 from valle.synthesis.samplers import beam
 from valle.tasks.continuation import CONTINUATION
+from valle.tasks.tts import TTS
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import ConfigurationError
@@ -167,7 +168,7 @@ def test_a_batch_is_what_each_utterance_is_alone(way, conditions):
 def next_logits(model, condition):
     """Logits of the frame after the prefix, by a full forward without a cache."""
     with torch.no_grad():
-        return model(speech_batch(model, Mode.AR, [condition.row(0, condition.prefix[:1])]))[-1]
+        return model(speech_batch(model, TTS, Mode.AR, [condition.row(0, condition.prefix[:1])]))[-1]
 
 
 def with_frames(condition, codes):
@@ -283,7 +284,7 @@ def test_a_group_is_decoded_as_full_forwards_would_whatever_part_of_it_is_given(
     with torch.no_grad():
         while len(frames) < num_prefix + 10:
             row = condition.row(0, np.array([frames], dtype=np.int16))
-            logits = model(speech_batch(model, Mode.AR, [row]))
+            logits = model(speech_batch(model, CONTINUATION, Mode.AR, [row]))
             frames.append(int(logits[len(frames), :STOP].argmax()))
     assert spoken == frames[num_prefix:]
 

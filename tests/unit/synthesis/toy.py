@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, SYMBOLS
+from valle.backends.alignment import TimedWord, words_of
 from valle.backends.asr import SAMPLE_RATE, Transcription
 from valle.checkpoints.checkpoint import CheckpointCard
 from valle.codec.streaming import WindowStream
@@ -42,6 +43,14 @@ class ToyTranscriber:
 
     def transcribe(self, waveforms, language=None, *, careful=False):
         return [Transcription(self._text(wave), "en", None, 0.0, 0.0, 1.0) for wave in waveforms]
+
+    def align(self, waveforms, texts, language):
+        """Words of equal length, without pauses."""
+        return [
+            [TimedWord(word, i * length, (i + 1) * length, 1.0) for i, word in enumerate(words_of(text))]
+            for wave, text in zip(waveforms, texts, strict=True)
+            for length in [len(wave) / SAMPLE_RATE / max(1, len(words_of(text)))]
+        ]
 
     def _text(self, wave):
         hop = SPEC.hop_length * SAMPLE_RATE // SPEC.sample_rate

@@ -47,6 +47,6 @@ def run_ranks(options, folder, count):
         )
         for rank in range(count)
     ]
-    printed = [process.communicate(timeout=240) for process in ranks]
+    printed = [process.communicate(timeout=900) for process in ranks]
     assert [process.returncode for process in ranks] == [0] * count, [error for _, error in printed]
     return [json.loads(output.splitlines()[-1]) for output, _ in printed]

@@ -9,7 +9,8 @@ from valle.checkpoints.checkpoint import load_model, read_card
 from valle.checkpoints.runs import EMBEDDED, find_run
 from valle.cli import main
 from valle.synthesis.options import SamplingOptions, read_sampling
-from valle.training.export import export_checkpoint
+from valle.tensors import write_tensors
+from valle.training.export import export_checkpoint, export_file
 from valle.training.loop import train
 from warehouse.errors import CheckpointError
 
@@ -52,7 +53,7 @@ def test_the_state_of_the_trainer_is_not_exported(checkpoint, tmp_path):
 
 
 def test_what_exists_is_never_written_over(checkpoint, tmp_path):
-    with pytest.raises(CheckpointError, match="exists; name a directory"):
+    with pytest.raises(CheckpointError, match="exists; give a name"):
         export_checkpoint(checkpoint, tmp_path)
 
 
@@ -79,3 +80,25 @@ def test_the_command_exports_the_newest_checkpoint_of_a_run(options, tmp_path, c
     assert load_model(tmp_path / "given")[1].run_id == "mine"
     assert main([*asked, "yours"]) == 1
     assert "Run yours has no checkpoint" in capsys.readouterr().err
+
+
+def test_one_file_has_everything_that_speaking_needs(checkpoint, tmp_path):
+    out = tmp_path / "given.sft"
+    assert export_file(checkpoint, out, name="mine") == out.stat().st_size
+    (model, card), (exported, its_card) = load_model(checkpoint), load_model(out)
+    assert (its_card.codec, its_card.phoneme_symbols, its_card.metrics) == (
+        card.codec,
+        card.phoneme_symbols,
+        card.metrics,
+    )
+    assert its_card.checkpoint_id == "mine-1"
+    for name, weight in model.state_dict().items():
+        assert torch.equal(exported.state_dict()[name], weight.half().float()), name
+    assert read_sampling(out) == read_sampling(checkpoint)
+
+
+def test_a_file_of_others_is_refused_with_the_command_that_reads_it(tmp_path):
+    path = tmp_path / "theirs.sft"
+    write_tensors(path, {"a": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match="valle import weights"):
+        read_card(path)

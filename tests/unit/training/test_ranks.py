@@ -46,7 +46,16 @@ def test_two_ranks_with_one_batch_each_equal_one_rank_with_two(options, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("zero_stage", "precision"), [(2, "bf16"), (3, "fp32")])
+@pytest.mark.parametrize(
+    ("zero_stage", "precision"),
+    [
+        pytest.param(0, "fp32", marks=pytest.mark.long),
+        pytest.param(1, "fp32", marks=pytest.mark.long),
+        pytest.param(1, "bf16", marks=pytest.mark.long),
+        (2, "bf16"),
+        (3, "fp32"),
+    ],
+)
 def test_a_run_continues_on_another_number_of_ranks(options, tmp_path, zero_stage, precision):
     changes = {"engine": "deepspeed", "zero_stage": zero_stage, "precision": precision, "schedule": "constant"}
     alone = options.model_copy(update=changes)

@@ -24,6 +24,11 @@ def codes_for(symbols, speaker, frames_per_symbol=FRAMES_PER_SYMBOL):
     return np.stack([(base + k * (speaker + 1)) % SPEC.codebook_size for k in range(8)]).astype(np.int16)
 
 
+def _word_times(num_words, seconds):
+    edges = np.arange(num_words + 1) * seconds
+    return np.stack([edges[:-1], edges[1:]], axis=1).ravel().tolist()
+
+
 def make_toy_set(
     directory: Path,
     *,
@@ -85,6 +90,8 @@ def make_toy_set(
             codes_row_group=index // 256,
             codes_row=index % 256,
             similar=None,
+            # Every symbol is a word.
+            word_times=_word_times(len(texts[index]), frames_per_symbol / spec.frame_rate),
         )
         for index in range(num_items)
     ]

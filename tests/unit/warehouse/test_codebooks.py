@@ -86,5 +86,5 @@ def test_a_code_that_sixteen_bits_cannot_store_is_refused(code: int) -> None:
 
 def test_a_lake_of_an_older_version_is_refused_in_one_sentence(tmp_path: Path) -> None:
     write_deltalake(str(tmp_path / "codes"), pa.table({"segment_id": ["s"], "q0": [[1]]}))
-    with pytest.raises(LakeError, match="older version of valle; start a new data root"):
+    with pytest.raises(LakeError, match="format 1; convert it with `valle migrate"):
         Lake(tmp_path).snapshot()

@@ -73,6 +73,7 @@ def _cuts(reader: Any, lake: Location, codec: CodecSpec, tested: frozenset[str])
                     path=str(lake / item.codes_part),
                     num_codebooks=codec.num_codebooks,
                     frame_rate=codec.frame_rate,
+                    codec=codec.label,
                 ),
                 [Word(**word) for word in facts["words"] or ()],
                 in_test=item.segment_id in tested,

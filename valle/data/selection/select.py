@@ -34,6 +34,16 @@ from warehouse.lake.store import Location, open_parquet, relative_name
 from warehouse.lake.tables import Lake, Snapshot
 from warehouse.rows import TrainingItemRow
 
+_NO_PLACES = pa.schema(
+    [
+        ("segment_id", pa.string()),
+        ("fingerprint", pa.string()),
+        ("part", pa.string()),
+        ("row_group", pa.int64()),
+        ("row", pa.int64()),
+    ]
+)
+
 
 class Selection(BaseModel):
     """Name, conditions and splits of a training set."""
@@ -67,15 +77,16 @@ def select(
     # Pinned while it is read: a vacuum beside it must not remove what a compaction replaces meanwhile.
     with data_root.lake.pinned_snapshot() as snapshot, connect(snapshot) as connection:
         chosen = _chosen(connection, selection, data_root.lake, codec)
-        _check_codec(chosen, codec)
         chosen = _with_word_times(_with_similar(chosen, connection), connection)
+        chosen = _with_mixtures(chosen, connection, codec)
         set_id = f"{selection.name}-{_content_hash(chosen)}"
         if (directory / "set.json").exists():
             return _same_or_raise(directory, set_id, selection)
         registered = _registered(chosen, connection)
         if registered and not selection.allow_evaluation_items:
             raise TrainingError(_refusal(registered))
-        items = _items(chosen, _code_locations(connection, snapshot, data_root), set_id)
+        places = {table: _locations(connection, snapshot, data_root, table) for table in ("codes", "mixtures")}
+        items = _items(chosen, places["codes"], places["mixtures"], set_id)
         card = _card(
             selection,
             set_id,
@@ -122,7 +133,7 @@ def _lake_from(directory: Path, lake: Location) -> str:
 
 
 def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: Lake, codec: CodecSpec) -> pa.Table:
-    """Select utterances, or those of the cuts, and assign their splits, in the order of their ids."""
+    """Select utterances with codes of the codec, or those of the cuts, and assign their splits, ordered by id."""
     placed = _placed_cuts(selection, connection)
     weight = check_expression(selection.weight, option="weight")
     where = check_expression(selection.where, option="where")
@@ -134,12 +145,13 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
                coalesce(corpus || ':' || book, recording_id) AS source, coalesce(language, 'und') AS language, licence,
                ({weight})::FLOAT AS weight, duration, text, symbols, num_frames, codec, codes_fingerprint,
                coalesce(({test_where})::BOOLEAN, false) AS in_test
-        FROM utterances WHERE origin <> 'generated' AND ({where}) ORDER BY segment_id
+        FROM coded_utterances WHERE origin <> 'generated' AND ({where}) ORDER BY segment_id
         """,
         lake=lake,
     )
     if table.num_rows == 0:
         raise TrainingError(f"No utterance matches {selection.where!r}; see what there is with `valle stats`.")
+    table = _coded_by(table, codec)
     if placed:
         phonemizer = open_phonemizer("espeak")
         table = curate(table, placed, frame_rate=codec.frame_rate, phonemize=phonemizer.phonemize)
@@ -187,6 +199,25 @@ def _with_word_times(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) ->
     return chosen.append_column("word_times", times["word_times"].take(positions))
 
 
+def _with_mixtures(chosen: pa.Table, connection: duckdb.DuckDBPyConnection, codec: CodecSpec) -> pa.Table:
+    """Add kind, licence and fingerprint of the mixture of each utterance where any has been mixed with this codec."""
+    mixtures = run_query(
+        connection,
+        """
+        SELECT segment_id, kind AS mixture_kind, interferer_licence AS mixture_licence,
+               fingerprint AS mixture_fingerprint
+        FROM current_mixtures WHERE drop_reason IS NULL AND codec = ?
+        """,
+        [codec.label],
+    )
+    positions = pc.index_in(chosen["segment_id"], mixtures["segment_id"])
+    if positions.null_count == len(positions):
+        return chosen
+    for name in mixtures.column_names[1:]:
+        chosen = chosen.append_column(name, mixtures[name].take(positions))
+    return chosen
+
+
 def _registered(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> list[str]:
     """List the segments of train and dev that share audio with an evaluation item (`evaluated_segments`)."""
     if run_query(connection, "SELECT 1 FROM evaluation_items LIMIT 1").num_rows == 0:
@@ -205,25 +236,29 @@ def _refusal(registered: list[str]) -> str:
     )
 
 
-def _check_codec(chosen: pa.Table, codec: CodecSpec) -> None:
-    used = pc.unique(chosen["codec"]).to_pylist()
-    if used != [codec.label]:
+def _coded_by(chosen: pa.Table, codec: CodecSpec) -> pa.Table:
+    """Keep the rows of one codec. Raises TrainingError, which names the codecs there are, when none is left."""
+    kept = chosen.filter(pc.equal(chosen["codec"], codec.label))
+    if kept.num_rows == 0:
+        used = ", ".join(sorted(pc.unique(chosen["codec"]).to_pylist()))
         raise TrainingError(
-            f"The selected codes were made by {', '.join(used)}, not by {codec.label}; "
-            "run `valle data quantize` again, or narrow the condition on `codec`."
+            f"The selected codes were made by {used}, not by {codec.label}: select with `--codec`, or run `valle data "
+            f"quantize --options.codec {codec.name}`."
         )
+    return kept
 
 
-def _code_locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot) -> pa.Table:
-    """Locate the codes of every segment: data file, row group and row."""
-    parts = snapshot.data_files.get("codes", ())
+def _locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot, table: str) -> pa.Table:
+    """Locate the rows of a table of codes: segment, fingerprint, data file, row group and row."""
+    parts = snapshot.data_files.get(table, ())
+    if not parts:
+        return _NO_PLACES.empty_table()
     connection.register("code_groups", _row_groups(parts, data_root.lake.root))
     listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in parts)
     return run_query(
         connection,
         f"""
-        SELECT k.segment_id, k.fingerprint AS codes_fingerprint, g.part AS codes_part,
-               g.row_group AS codes_row_group, (k.file_row_number - g.first_row) AS codes_row
+        SELECT k.segment_id, k.fingerprint, g.part, g.row_group, (k.file_row_number - g.first_row) AS "row"
         FROM read_parquet([{listed}], filename = true, file_row_number = true, hive_partitioning = false) k
         JOIN code_groups g
         ON g.path = k.filename AND k.file_row_number >= g.first_row AND k.file_row_number < g.first_row + g."rows"
@@ -245,22 +280,30 @@ def _row_groups(parts: Sequence[Location], lake: Location) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def _items(chosen: pa.Table, locations: pa.Table, set_id: str) -> pa.Table:
+def _items(chosen: pa.Table, codes: pa.Table, mixtures: pa.Table, set_id: str) -> pa.Table:
     """Build the rows of `training_items`, in the order of the segment ids."""
+    schema = schema_of(TrainingItemRow)
+    for name in ("word_times", "codes_start", "mixture_kind", "mixture_licence", "mixture_fingerprint"):
+        if name not in chosen.column_names:
+            kind = schema.field(name).type if name in schema.names else pa.string()
+            chosen = chosen.append_column(name, pa.nulls(chosen.num_rows, kind))
     with duckdb.connect() as connection:
         connection.register("chosen", chosen)
-        connection.register("locations", locations)
+        connection.register("code_places", codes)
+        connection.register("mixture_places", mixtures)
         items = connection.execute(
-            "SELECT ? AS training_set, * FROM chosen JOIN locations USING (segment_id, codes_fingerprint) "
-            "ORDER BY segment_id",
+            """
+            SELECT ? AS training_set, c.*, k.part AS codes_part, k.row_group AS codes_row_group, k."row" AS codes_row,
+                   m.part AS mixture_part, m.row_group AS mixture_row_group, m."row" AS mixture_row
+            FROM chosen c
+            JOIN code_places k ON k.segment_id = c.segment_id AND k.fingerprint = c.codes_fingerprint
+            LEFT JOIN mixture_places m ON m.segment_id = c.segment_id AND m.fingerprint = c.mixture_fingerprint
+            ORDER BY c.segment_id
+            """,
             [set_id],
         ).to_arrow_table()
     if items.num_rows != chosen.num_rows:
         raise TrainingError(f"{chosen.num_rows} utterances have {items.num_rows} rows of codes; run `valle lake fsck`.")
-    schema = schema_of(TrainingItemRow)
-    for name in ("word_times", "codes_start"):
-        if name not in items.column_names:
-            items = items.append_column(name, pa.nulls(items.num_rows, schema.field(name).type))
     return items.select(schema.names).cast(schema)
 
 

@@ -70,6 +70,8 @@ class CodecMeasurement:
     num_frames: int
     uses: tuple[CodebookUse, ...]
     speed: CodecSpeed
+    look_ahead: float
+    """Seconds of later speech that a stream needs before it emits a frame."""
     rows: tuple[ScoreRow, ...]
     excluded: tuple[str, ...] = ()
 
@@ -168,6 +170,7 @@ def measure_codec(
         num_frames=sum(array.shape[1] for array in codes),
         uses=measure_use(codes, codec.spec.codebook_size),
         speed=measure_speed(codec, originals),
+        look_ahead=codec.stream().latency_frames / codec.spec.frame_rate,
         rows=tuple(rows),
         excluded=tuple(item.utterance for item in items if item not in scored),
     )

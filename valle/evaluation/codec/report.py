@@ -171,7 +171,8 @@ def _codebooks(measurement: CodecMeasurement) -> str:
         f"## {spec.label}\n\n"
         f"{spec.frame_rate:g} frames a second, {spec.num_codebooks} codebooks of {spec.codebook_size} entries, "
         f"{spec.bits_per_second:,.0f} bits a second. In processor time, seconds of audio a second: encode "
-        f"{speed.encode:.0f}, decode {speed.decode:.0f}, both {speed.both:.0f}.\n\n"
+        f"{speed.encode:.0f}, decode {speed.decode:.0f}, both {speed.both:.0f}. A stream needs "
+        f"{measurement.look_ahead:.2f} s of later speech before it emits a frame.\n\n"
         f"Use of the codebooks over {measurement.num_frames:,} frames ({np.log2(spec.codebook_size):.0f} bits are "
         f"a uniform use of all entries):\n\n{table}"
     )

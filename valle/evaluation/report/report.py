@@ -19,7 +19,7 @@ from valle.reporting import Plot, Report, write_text
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 """Increase it with every change of what a report shows, so that stored reports are written again."""
 
 

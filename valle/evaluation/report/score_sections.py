@@ -1,4 +1,4 @@
-"""Write the sections of a report that follow from the scores: missing speech, differences, drift, normalisers."""
+"""Write the sections of a report that follow from the scores, from missing speech to normalisers."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from valle.backends.speaker import open_speaker_encoder, speaker_encoder_revision
 from valle.backends.speaker.base import SpeakerEncoder
 from valle.evaluation.metrics.drift import LONG_SECONDS, long_rows
+from valle.evaluation.report.breakdown_sections import length_sections, phoneme_pair_sections
 from valle.evaluation.report.columns import format_estimate
 from valle.evaluation.report.sections import Cell, Section, section
 from valle.evaluation.stats.aggregate import TIE_SIM, TIE_WER, Comparison, SystemScores, compare
@@ -33,6 +34,8 @@ def score_sections(
     return [
         *missing_speech_sections(rows_by_system),
         *_difference_sections(rows_by_system, options),
+        *length_sections(of_own_text, options),
+        *phoneme_pair_sections(rows_by_system),
         word_drift_section(of_own_text, options),
         *speaker_drift_sections(all_rows, open_encoder=open_encoder, options=options),
     ]

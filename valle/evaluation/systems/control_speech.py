@@ -11,7 +11,7 @@ from pathlib import Path
 from valle.audio import Audio, AudioLocation
 from valle.backends.registry import Backends
 from valle.backends.weights import file_revision, package_file
-from valle.codec import codec_revision
+from valle.codec import codec_names, codec_revision
 from valle.codec.base import Codec
 from valle.evaluation.items.item_list import ItemList
 from valle.evaluation.items.items import EvaluationItem
@@ -30,8 +30,7 @@ PROMPT_CODEC = "prompt_codec"
 """The prompts through the codec, the reference of SIM-r. It is no row of the report."""
 
 _MINI_WEIGHTS = "codec/mini/weights/mini.safetensors"
-# EnCodec and Vocos decode the same codes, and differ in naturalness: both are rows.
-_OTHER_DECODERS = {"encodec_24khz": ("encodec_24khz+vocos",), "encodec_24khz+vocos": ("encodec_24khz",)}
+_VOCOS = "+vocos"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +58,10 @@ def decoder_revision(codec: str) -> str:
 def find_decoders(codec: str, backends: Backends) -> Decoders:
     """Return the decoders of a codec's codes, and why those without weights are unavailable."""
     by_system, unavailable = {CODEC: codec}, {}
-    for name in _OTHER_DECODERS.get(codec, ()):
-        system = f"{CODEC}_{'vocos' if name.endswith('+vocos') else 'encodec'}"
+    # EnCodec and Vocos decode the same codes, and differ in naturalness: both are rows.
+    other = codec.removesuffix(_VOCOS) if codec.endswith(_VOCOS) else codec + _VOCOS
+    for name in (other,) if other in codec_names() else ():
+        system = f"{CODEC}_{'vocos' if name.endswith(_VOCOS) else 'encodec'}"
         try:
             backends.codec(name)
             by_system[system] = name

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from valle.model.cache import Cache
 from valle.model.layout import Mode
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
@@ -26,6 +25,10 @@ _INITIAL_FRAMES = 128
 """Frames of the cache at first; it grows for longer speech."""
 
 
+_Lane = tuple[bool, tuple[tuple[str, float], ...]]
+"""Whether utterances are guided, and their adapters with strengths."""
+
+
 @dataclass(slots=True, eq=False)
 class ActiveUtterance:
     """One utterance being decoded; its draws depend on its own options only."""
@@ -40,6 +43,19 @@ class ActiveUtterance:
     is_complete: bool = False
     is_over: bool = False
     """Whether no frame follows; setting it removes the utterance from its batch."""
+
+    def sample(self, logits: Tensor, guesses: Sequence[list[int]], stop: int) -> int:
+        """Sample groups from logits [n, group, V] as long as the guess of each was right; return how many were used.
+
+        The logits after the first are those after each guess. So the frames, and the random numbers they need, are
+        those of decoding without guesses.
+        """
+        group = logits.shape[1]
+        for used, group_logits in enumerate(logits, 1):
+            self.sample_group(group_logits, stop)
+            if self.is_over or used > len(guesses) or self.frames[-group:] != guesses[used - 1]:
+                return used
+        return len(logits)
 
     def sample_group(self, logits: Tensor, stop: int) -> None:
         """Sample the missing frames of the next group from its logits [group, V]."""
@@ -71,9 +87,14 @@ class _CachedRows:
         # In one batch with the conditional rows: two forwards of half the size cost more.
         if self._is_guided:
             conditions += [condition.without_text() for condition in conditions]
-        batch = speech_batch(model, Mode.AR, [condition.row(0, condition.prefix[:1]) for condition in conditions])
-        self._cache = Cache(model.config.depth, capacity=batch.positions.shape[1] + _INITIAL_FRAMES)
-        self.logits = self._guided(model.prefill(batch, self._cache))  # [rows, group, V]
+        given = [condition.row(0, condition.first_prefix) for condition in conditions]
+        batch = speech_batch(model, conditions[0].task, Mode.AR, given)
+        self._cache = model.new_cache(batch.positions.shape[1] + _INITIAL_FRAMES)
+        self._hidden = model.read(batch, self._cache)[:, None]  # of the groups that were fed, [cached rows, n, width]
+        self._fed = torch.ones(len(self._hidden), dtype=torch.long, device=self._hidden.device)
+        self.guesses: list[list[list[int]]] = [[] for _ in utterances]
+        """Groups that were fed after the last drawn one: by row and guess, codes."""
+        self.logits = self._guided(model.group_logits(_LAYOUT, self._hidden))  # [rows, n, group, V]
 
     def _guided(self, logits: Tensor) -> Tensor:
         logits = logits.float()
@@ -87,7 +108,10 @@ class _CachedRows:
     def keep(self, rows: Sequence[int]) -> None:
         """Keep these rows only, in this order; a row may be repeated."""
         doubled = [*rows, *(len(self._options) + row for row in rows)] if self._is_guided else rows
-        self._cache.keep(torch.tensor(doubled, device=self.logits.device))
+        chosen = torch.tensor(doubled, device=self.logits.device)
+        self._cache.keep(chosen)
+        self._hidden, self._fed = self._hidden[chosen], self._fed[chosen]
+        self.guesses = [self.guesses[row] for row in rows]
         self._options = [self._options[row] for row in rows]
 
     def join(self, other: "_CachedRows") -> None:
@@ -95,18 +119,49 @@ class _CachedRows:
         assert self._is_guided == other._is_guided, "guided rows have unconditional ones"
         first, second = len(self._options), len(other._options)
         self._cache.join(other._cache)
+        order = torch.arange((first + second) * (2 if self._is_guided else 1), device=self.logits.device)
         if self._is_guided:  # conditional rows of both, then the unconditional ones
-            order = torch.arange(2 * (first + second)).tensor_split([first, 2 * first, 2 * first + second])
-            self._cache.keep(torch.cat([order[0], order[2], order[1], order[3]]).to(self.logits.device))
+            parts = order.tensor_split([first, 2 * first, 2 * first + second])
+            order = torch.cat([parts[0], parts[2], parts[1], parts[3]])
+            self._cache.keep(order)
         self._options += other._options
-        self.logits = torch.cat([self.logits, other.logits])
+        self._fed = torch.cat([self._fed, other._fed])[order]
+        self._hidden = _pad_slots([self._hidden, other._hidden])[order]
+        self.logits = _pad_slots([self.logits, other.logits])
+        self.guesses += other.guesses
+
+    def take_back(self, used: Tensor) -> None:
+        """Keep the first `used` [rows] of the groups that the last step fed to each row, and guess what follows."""
+        if self._model.lookahead is None:
+            return
+        used = self._double(used)
+        self._cache.shorten(self._fed - used)
+        last = self._hidden[torch.arange(len(used), device=used.device), used - 1]
+        logits = self._guided(self._model.guess_logits(_LAYOUT, last))
+        self.guesses = logits[..., : self._model.config.stop].argmax(-1).tolist()
 
     def step(self, groups: Tensor, indices: Tensor) -> None:
-        """Feed the next group of codes [rows, group], which is group number `indices` [rows] of its target."""
-        copies = 2 if self._is_guided else 1
-        device = self.logits.device
-        codes, indices = groups.to(device).repeat(copies, 1), indices.to(device).repeat(copies)
-        self.logits = self._guided(self._model.step(_LAYOUT, codes, indices, self._cache))
+        """Feed groups of codes [rows, group], number `indices` [rows] of their targets, and the guesses after them."""
+        guesses = torch.tensor(self.guesses, dtype=torch.long)
+        fed = torch.cat([groups[:, None], guesses.view(len(groups), len(self.guesses[0]), groups.shape[1])], 1)
+        numbers = indices[:, None] + torch.arange(fed.shape[1])
+        self._fed = self._fed.new_full((len(self._fed),), fed.shape[1])
+        self._hidden = self._model.append(_LAYOUT, self._double(fed), self._double(numbers), self._cache)
+        self.logits = self._guided(self._model.group_logits(_LAYOUT, self._hidden))
+
+    def _double(self, rows: Tensor) -> Tensor:
+        """Copy rows to the device of the model, twice when unconditional rows follow."""
+        return torch.cat([rows, rows] if self._is_guided else [rows]).to(self.logits.device)
+
+
+def _pad_slots(tensors: Sequence[Tensor]) -> Tensor:
+    """Concatenate rows [rows, n, ...] whose n differ; the missing slots, which are never read, are zeros."""
+    longest = max(tensor.shape[1] for tensor in tensors)
+    padded = [
+        torch.cat([tensor, tensor.new_zeros(len(tensor), longest - tensor.shape[1], *tensor.shape[2:])], 1)
+        for tensor in tensors
+    ]
+    return torch.cat(padded)
 
 
 def _without_stop(logits: Tensor, stop: int) -> Tensor:
@@ -140,12 +195,13 @@ def decode_autoregressively(model: ValleModel, utterances: Sequence[Utterance]) 
 class FrameBatch:
     """Utterances whose codebook 0 is decoded together; more may join at any time, and each leaves when it is over.
 
-    Guided utterances have unconditional rows beside their own, so they are in a batch apart.
+    Guided utterances have unconditional rows beside their own, and each set of adapters computes with other weights, so
+    they are in batches of their own.
     """
 
     def __init__(self, model: ValleModel) -> None:
         self._model = model
-        self._lanes: dict[bool, tuple[_CachedRows, list[ActiveUtterance]]] = {}
+        self._lanes: dict[_Lane, tuple[_CachedRows, list[ActiveUtterance]]] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -157,38 +213,49 @@ class FrameBatch:
         """Start utterances without beams; return their states, in their order."""
         return apply_by_group(
             utterances,
-            lambda utterance: (utterance.options.guidance != 1, utterance.condition.task),
-            lambda key, group: self._add(group, is_guided=key[0]),
+            lambda utterance: (
+                (utterance.options.guidance != 1, utterance.condition.adapters),
+                utterance.condition.task,
+            ),
+            lambda key, group: self._add(group, key[0]),
         )
 
-    def _add(self, utterances: Sequence[Utterance], *, is_guided: bool) -> list[ActiveUtterance]:
-        started = [_activate(self._model, utterance.condition, utterance.options) for utterance in utterances]
-        rows = _CachedRows(self._model, utterances)
-        if is_guided in self._lanes:
-            self._lanes[is_guided][0].join(rows)
-            self._lanes[is_guided][1].extend(started)
+    def _add(self, utterances: Sequence[Utterance], lane: _Lane) -> list[ActiveUtterance]:
+        with self._model.adapters.using(dict(lane[1])):
+            started = [_activate(self._model, utterance.condition, utterance.options) for utterance in utterances]
+            rows = _CachedRows(self._model, utterances)
+        if lane in self._lanes:
+            self._lanes[lane][0].join(rows)
+            self._lanes[lane][1].extend(started)
         else:
-            self._lanes[is_guided] = rows, [*started]
+            self._lanes[lane] = rows, [*started]
         return started
 
     @torch.inference_mode()
     def step(self) -> None:
         """Sample the next group of frames of every utterance."""
+        for lane in list(self._lanes):
+            with self._model.adapters.using(dict(lane[1])):
+                self._step(lane)
+
+    def _step(self, lane: _Lane) -> None:
         group, stop = self._model.config.group, self._model.config.stop
-        for is_guided, (rows, active) in list(self._lanes.items()):
-            # Sampling is many small operations per row, which a GPU runs slower than a CPU.
-            for utterance, logits in zip(active, rows.logits.cpu(), strict=True):
-                if not utterance.is_over:
-                    utterance.sample_group(logits, stop)
-            kept = [row for row, utterance in enumerate(active) if not utterance.is_over]
-            if not kept:
-                del self._lanes[is_guided]
-                continue
-            if len(kept) < len(active):
-                rows.keep(kept)
-                active[:] = [active[row] for row in kept]
-            groups = torch.tensor([utterance.frames[-group:] for utterance in active])
-            rows.step(groups, torch.tensor([len(utterance.frames) // group - 1 for utterance in active]))
+        rows, active = self._lanes[lane]
+        # Sampling is many small operations per row, which a GPU runs slower than a CPU.
+        used = [
+            0 if utterance.is_over else utterance.sample(logits, guesses, stop)
+            for utterance, logits, guesses in zip(active, rows.logits.cpu(), rows.guesses, strict=True)
+        ]
+        kept = [row for row, utterance in enumerate(active) if not utterance.is_over]
+        if not kept:
+            del self._lanes[lane]
+            return
+        if len(kept) < len(active):
+            rows.keep(kept)
+            active[:] = [active[row] for row in kept]
+        rows.take_back(torch.tensor([used[row] for row in kept]))
+        groups = torch.tensor([utterance.frames[-group:] for utterance in active])
+        rows.step(groups, torch.tensor([len(utterance.frames) // group - 1 for utterance in active]))
 
 
 def _draw(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
@@ -206,8 +273,8 @@ def _activate(model: ValleModel, condition: Condition, options: SamplingOptions)
         options=options,
         state=start(options),
         generator=seeded_generator(options.seed),
-        frames=condition.prefix[0].tolist(),
-        num_prefix=condition.num_prefix,
+        frames=condition.first_prefix[0].tolist(),
+        num_prefix=condition.first_prefix.shape[1],
         min_frames=_min_frames(model, condition, options),
         max_frames=_max_frames(model, options),
     )
@@ -219,12 +286,12 @@ def _search(model: ValleModel, utterance: Utterance) -> Decoded:
     if model.config.group > 1:
         raise ConfigurationError("Beam search needs a model that predicts one frame a step; set beam.width to 0.")
     condition, options = utterance.condition, utterance.options
-    stop, num_prefix = model.config.stop, condition.num_prefix
+    stop, num_prefix = model.config.stop, condition.first_prefix.shape[1]
     min_frames = _min_frames(model, condition, options)
-    beams = beam.start_beams(torch.from_numpy(condition.prefix[0].astype(np.int64)), options.beam)
+    beams = beam.start_beams(torch.from_numpy(condition.first_prefix[0].astype(np.int64)), options.beam)
     rows = _CachedRows(model, [utterance])
     while True:
-        logits = rows.logits[:, 0].cpu()
+        logits = rows.logits[:, 0, 0].cpu()
         if beams.histories.shape[1] - num_prefix < min_frames:
             logits = _without_stop(logits, stop)
         penalized = [

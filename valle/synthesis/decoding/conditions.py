@@ -1,7 +1,7 @@
 """Inputs and outputs of decoding, and the rows that the network reads."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from valle.codec.base import Codes
 from valle.model.batch import Batch, make_batch
-from valle.model.layout import TASK_MARKER, Mode
-from valle.model.row import Row
+from valle.model.layout import Mode
+from valle.model.row import Elements, Row
 from valle.model.valle import ValleModel
 from valle.synthesis.options import SamplingOptions
 from valle.tasks.continuation import CONTINUATION
@@ -21,8 +21,10 @@ from valle.tasks.tts import TTS, SpeechTask
 class Condition:
     """Input of one utterance: phoneme ids, language id, prompt codes [K, P] or None.
 
-    `prefix` [K, n] are given frames that the target starts with. In the task `tts-c` the text begins with the text of
-    the prompt, and the target continues the prompt.
+    `prefix` [K, n] are given frames that the target starts with, `suffix` [K, m] those that it ends with. In the task
+    `tts-c` the text begins with the text of the prompt, and the target continues the prompt. `context` has the elements
+    of fields that only `task` has, `draft` the codes that masked decoding starts from, `adapters` those in use with
+    their strengths. The first `num_silent` frames of the prefix are no speech.
     """
 
     symbol_ids: NDArray[np.int64]
@@ -30,27 +32,55 @@ class Condition:
     prompt: Codes | None
     prefix: Codes
     task: SpeechTask = TTS
+    adapters: tuple[tuple[str, float], ...] = ()
+    suffix: Codes | None = None
+    context: Mapping[str, Elements] = field(default_factory=dict)
+    draft: "Draft | None" = None
+    num_silent: int = 0
 
     @property
     def num_prefix(self) -> int:
-        """Number of given frames."""
+        """Number of given frames at the start."""
         return self.prefix.shape[1]
 
     @property
+    def first_prefix(self) -> Codes:
+        """Codebook 0 of the frames that the target of an AR row starts with, [1, n]."""
+        return self.prefix[:1] if self.task.has_given_target else self.prefix[:1, :0]
+
+    @property
+    def given_end(self) -> Codes:
+        """Given frames at the end, [K, m]."""
+        return self.prefix[:, :0] if self.suffix is None else self.suffix
+
+    @property
     def num_spoken(self) -> int:
-        """Number of frames already spoken of the text: the prefix, and in a continuation the prompt."""
-        if self.task is TTS or self.prompt is None:
-            return self.num_prefix
-        return self.prompt.shape[1] + self.num_prefix
+        """Number of frames already spoken of the text: the given ones, and in a continuation the prompt."""
+        given = self.num_prefix - self.num_silent + self.given_end.shape[1]
+        return given + (self.prompt.shape[1] if self.task is CONTINUATION and self.prompt is not None else 0)
 
     def without_text(self) -> "Condition":
         """Return the unconditional input of guidance: no text and no prompt, except a prompt that is continued."""
         prompt = self.prompt if self.task is CONTINUATION else None
-        return replace(self, symbol_ids=self.symbol_ids[:0], prompt=prompt)
+        context = self.task.without_text(self.context)
+        return replace(self, symbol_ids=self.symbol_ids[:0], prompt=prompt, context=context)
 
     def row(self, codebook: int, target: Codes, masked: NDArray[np.bool_] | None = None) -> Row:
         """Build the row that predicts one codebook."""
-        return self.task.row(self.symbol_ids, self.language_id, codebook, self.prompt, target, masked)
+        return self.task.row(
+            self.symbol_ids, self.language_id, codebook, self.prompt, target, masked, context=self.context
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Codebook 0 that masked decoding draws over, [1, T], and the part of the schedule that is skipped (0 to 1).
+
+    The more is skipped, the fewer frames are masked in the first round: 0 keeps nothing of the draft.
+    """
+
+    codes: Codes
+    skipped: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +99,8 @@ class Decoded:
     is_complete: bool
 
 
-def speech_batch(model: ValleModel, mode: Mode, rows: Sequence[Row]) -> Batch:
+def speech_batch(model: ValleModel, task: SpeechTask, mode: Mode, rows: Sequence[Row]) -> Batch:
     """Collate rows of one task on the device of the model."""
-    task = CONTINUATION if TASK_MARKER.name in rows[0].fields else TTS
     return make_batch(task.layout(mode), rows, model.config).to(device_of(model))
 
 

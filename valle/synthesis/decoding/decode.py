@@ -1,6 +1,6 @@
 """Decode codes from conditions: codebook 0 frame by frame or from masks, then one pass per further codebook."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -9,6 +9,7 @@ from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.masked import decode_masked
+from valle.synthesis.decoding.refine import refine
 from valle.synthesis.decoding.rest import Span, decode_rest, rest_generator
 from valle.synthesis.options import SamplingOptions
 
@@ -22,17 +23,35 @@ def decode(model: ValleModel, conditions: Sequence[Condition], options: Sequence
     utterances = [Utterance(*pair) for pair in zip(conditions, options, strict=True)]
     return apply_by_group(
         utterances,
-        lambda utterance: (utterance.condition.task, utterance.options.decoding),
-        lambda key, group: _decode_group(model, group, decoding=key[1]),
+        lambda utterance: (utterance.condition.task, utterance.options.decoding, utterance.condition.adapters),
+        lambda key, group: _decode_group(model, group, decoding=key[1], adapters=dict(key[2])),
     )
 
 
-def _decode_group(model: ValleModel, utterances: Sequence[Utterance], *, decoding: str) -> list[Decoded]:
-    """Decode utterances of one task and one way of decoding."""
+def _refined(model: ValleModel, pairs: Sequence[tuple[Utterance, Decoded]]) -> list[Decoded]:
+    return refine(model, [utterance for utterance, _ in pairs], [decoded for _, decoded in pairs])
+
+
+def _decode_group(
+    model: ValleModel, utterances: Sequence[Utterance], *, decoding: str, adapters: Mapping[str, float]
+) -> list[Decoded]:
+    """Decode utterances of one task, one way of decoding and the same adapters."""
     decode_first = decode_autoregressively if decoding == "ar" else decode_masked
-    first = decode_first(model, utterances)
+    with model.adapters.using(adapters):
+        first = decode_first(model, utterances)
+        first = apply_by_group(
+            list(zip(utterances, first, strict=True)),
+            lambda pair: pair[0].options.refine,
+            lambda is_refined, pairs: _refined(model, pairs) if is_refined else [decoded for _, decoded in pairs],
+        )
     spans = [
-        Span(utterance, utterance.condition.prefix, decoded.codes, rest_generator(utterance))
+        Span(
+            utterance,
+            utterance.condition.prefix,
+            decoded.codes,
+            rest_generator(utterance),
+            after=utterance.condition.given_end,
+        )
         for utterance, decoded in zip(utterances, first, strict=True)
     ]
     return [

@@ -4,15 +4,16 @@ MaskGIT (Chang et al., arXiv 2202.04200) with the cosine schedule, as in MaskGCT
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from valle.codec.base import Codes
 from valle.model.layout import Mode
 from valle.model.valle import ValleModel
+from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Decoded, Utterance, speech_batch
 from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.groups import apply_by_group
@@ -23,9 +24,9 @@ from valle.synthesis.samplers.draws import draw
 from valle.synthesis.samplers.filters import keep_likely, suppress
 
 
-def mask_counts(num_frames: int, steps: int) -> list[int]:
-    """Return the masked frames of each round: all in the first, `cos(pi t / 2)` of them at time t, one in the last."""
-    times = np.linspace(0, 1, steps) if steps > 1 else np.zeros(1)
+def mask_counts(num_frames: int, steps: int, start: float = 0.0) -> list[int]:
+    """Return the masked frames of each round: `cos(pi t / 2)` of them at time t, from `start` (0: all) to one at 1."""
+    times = np.linspace(start, 1, steps) if steps > 1 else np.full(1, start)
     return [int(max(1, np.floor(np.cos(np.pi * time / 2) * num_frames + 1e-9))) for time in times]
 
 
@@ -78,23 +79,64 @@ def _score(logits: Tensor, codes: Tensor, options: MaskedOptions, generator: tor
 
 @torch.inference_mode()
 def decode_masked(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
-    """Decode codebook 0 of several utterances at given or predicted lengths: codes [1, T] in their order."""
-    lengths = predict_lengths(model, utterances)
-    canvases = [
-        _Canvas(
-            utterance=utterance,
-            generator=seeded_generator(utterance.options.seed),
-            codes=torch.zeros(length, dtype=torch.long),
-            scores=torch.zeros(length),
-            counts=mask_counts(length, utterance.options.masked.steps),
-        )
-        for utterance, length in zip(utterances, lengths, strict=True)
+    """Decode codebook 0 of several utterances at given or predicted lengths: codes [1, T] in their order.
+
+    With `prefix_seconds` the first frames are decoded autoregressively, and the masked ones follow them.
+    """
+    begun = _begin(model, utterances)
+    lengths = [length - codes.shape[1] for length, codes in zip(predict_lengths(model, utterances), begun, strict=True)]
+    open_rows = [index for index, length in enumerate(lengths) if length > 0]
+    followed = [_followed(utterances[index], begun[index]) for index in open_rows]
+    masked = iter(_decode_masked(model, followed, [lengths[index] for index in open_rows]))
+    return [
+        Decoded(np.concatenate([codes, next(masked)], axis=1) if length > 0 else codes, is_complete=True)
+        for codes, length in zip(begun, lengths, strict=True)
     ]
+
+
+def _begin(model: ValleModel, utterances: Sequence[Utterance]) -> list[Codes]:
+    """Decode the first frames of each utterance that asks for it: codes [1, n], else [1, 0]."""
+
+    def decode(has_prefix: bool, group: Sequence[Utterance]) -> list[Codes]:
+        if not has_prefix:
+            return [np.zeros((1, 0), dtype=np.int16) for _ in group]
+        shortened = [
+            replace(one, options=one.options.model_copy(update={"max_seconds": one.options.masked.prefix_seconds}))
+            for one in group
+        ]
+        return [decoded.codes for decoded in decode_autoregressively(model, shortened)]
+
+    return apply_by_group(utterances, lambda one: one.options.masked.prefix_seconds > 0, decode)
+
+
+def _followed(utterance: Utterance, codes: Codes) -> Utterance:
+    """Return the utterance with codes [1, n] at the end of its prefix; masked rows read codebook 0 of it alone."""
+    prefix = utterance.condition.prefix
+    added = np.zeros((len(prefix), codes.shape[1]), dtype=prefix.dtype)
+    added[:1] = codes
+    return replace(utterance, condition=replace(utterance.condition, prefix=np.concatenate([prefix, added], axis=1)))
+
+
+def _decode_masked(model: ValleModel, utterances: Sequence[Utterance], lengths: Sequence[int]) -> list[Codes]:
+    canvases = [_canvas(utterance, length) for utterance, length in zip(utterances, lengths, strict=True)]
     for step in range(max((len(canvas.counts) for canvas in canvases), default=0)):
         active = [(canvas, canvas.masked(step)) for canvas in canvases if step < len(canvas.counts)]
         for (canvas, mask), logits in zip(active, _guided_logits(model, active, step), strict=True):
             canvas.fill(logits, mask, step)
-    return [Decoded(canvas.codes.numpy().astype(np.int16)[None], is_complete=True) for canvas in canvases]
+    return [canvas.codes.numpy().astype(np.int16)[None] for canvas in canvases]
+
+
+def _canvas(utterance: Utterance, length: int) -> _Canvas:
+    """Start with everything masked, or with the draft of the utterance and a random part of it masked."""
+    generator, options = seeded_generator(utterance.options.seed), utterance.options.masked
+    draft = utterance.condition.draft
+    if draft is None:
+        codes, scores, start = torch.zeros(length, dtype=torch.long), torch.zeros(length), 0.0
+    else:
+        codes, start = torch.from_numpy(draft.codes[0].astype(np.int64)), draft.skipped
+        # No score of the model is known yet: chance decides which frames are drawn first.
+        scores = torch.rand(len(codes), generator=generator)
+    return _Canvas(utterance, generator, codes, scores, mask_counts(len(codes), options.steps, start))
 
 
 def _guided_logits(model: ValleModel, pairs: Sequence[tuple[_Canvas, Tensor]], step: int) -> list[Tensor]:
@@ -125,10 +167,11 @@ def _logits(model: ValleModel, pairs: Sequence[tuple[_Canvas, Tensor]], *, is_co
     rows = []
     for canvas, mask in pairs:
         condition = canvas.utterance.condition if is_conditional else canvas.utterance.condition.without_text()
-        given: NDArray[np.bool_] = np.zeros(condition.num_prefix, dtype=bool)
-        target = np.concatenate([condition.prefix[0], canvas.codes.numpy()])[None]
-        rows.append(condition.row(0, target, np.concatenate([given, mask.numpy()])))
-    logits = model(speech_batch(model, Mode.NAR_LEN, rows)).float().cpu()
-    ends = np.cumsum([canvas.utterance.condition.num_prefix + len(mask) for canvas, mask in pairs])
+        start, end = condition.prefix[0], condition.given_end[0]
+        target = np.concatenate([start, canvas.codes.numpy(), end])[None]
+        rows.append(condition.row(0, target, np.pad(mask.numpy(), (len(start), len(end)))))
+    logits = model(speech_batch(model, pairs[0][0].utterance.condition.task, Mode.NAR_LEN, rows)).float().cpu()
+    ends = np.cumsum([row.fields["target"].shape[1] for row in rows])
     spans = logits.tensor_split(torch.from_numpy(ends[:-1]))
-    return [span[canvas.utterance.condition.num_prefix :] for span, (canvas, _) in zip(spans, pairs, strict=True)]
+    first = [canvas.utterance.condition.num_prefix for canvas, _ in pairs]
+    return [span[start : start + len(mask)] for span, start, (_, mask) in zip(spans, first, pairs, strict=True)]

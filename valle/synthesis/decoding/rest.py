@@ -18,13 +18,15 @@ from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.seeds import seeded_generator
 from valle.synthesis.samplers.draws import draw
 
+_Adapters = tuple[tuple[str, float], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """Frames of one utterance to complete: `first` [1, T] is codebook 0 of the frames after `known` [K, n].
 
-    Known frames keep their codes. `start` is the index of the first known frame in the target: a window leaves out what
-    is far before it, and its frames keep their positions.
+    Known frames keep their codes, and so do the frames `after` [K, m] the span. `start` is the index of the first known
+    frame in the target: a window leaves out what is far before it, and its frames keep their positions.
     """
 
     utterance: Utterance
@@ -32,6 +34,12 @@ class Span:
     first: Codes
     generator: torch.Generator
     start: int = 0
+    after: Codes | None = None
+
+    @property
+    def given_end(self) -> Codes:
+        """Return the frames after the span, [K, m]."""
+        return self.known[:, :0] if self.after is None else self.after
 
 
 def rest_generator(utterance: Utterance) -> torch.Generator:
@@ -44,7 +52,7 @@ def rest_generator(utterance: Utterance) -> torch.Generator:
 def decode_rest(model: ValleModel, spans: Sequence[Span]) -> list[Codes]:
     """Decode codebooks 1 and up of spans of one task: codes [K, T] each. Spans without a frame stay empty."""
     num_codebooks = model.config.num_codebooks
-    targets = [np.concatenate([span.known[:1], span.first], axis=1) for span in spans]
+    targets = [np.concatenate([span.known[:1], span.first, span.given_end[:1]], axis=1) for span in spans]
     # A row without a frame has nothing to predict.
     spoken = [index for index, span in enumerate(spans) if span.first.shape[1]]
     for codebook in range(1, num_codebooks if spoken else 1):
@@ -53,9 +61,10 @@ def decode_rest(model: ValleModel, spans: Sequence[Span]) -> list[Codes]:
             span = spans[index]
             codes = draw(logits, span.utterance.options.nar_temperature, span.generator).numpy().astype(np.int16)
             codes[: span.known.shape[1]] = span.known[codebook]
+            codes[len(codes) - span.given_end.shape[1] :] = span.given_end[codebook]
             targets[index] = np.concatenate([targets[index], codes[None]])
     return [
-        _with_all_codebooks(target, num_codebooks)[:, span.known.shape[1] :]
+        _with_all_codebooks(target, num_codebooks)[:, span.known.shape[1] :][:, : span.first.shape[1]]
         for target, span in zip(targets, spans, strict=True)
     ]
 
@@ -77,7 +86,15 @@ def _guided_logits(model: ValleModel, pairs: Sequence[tuple[Span, Codes]], codeb
             for logits, null, one in zip(conditional, nulls, options, strict=True)
         ]
 
-    return apply_by_group(pairs, lambda pair: pair[0].utterance.options.nar_guidance != 1, compute)
+    def compute_adapted(key: tuple[bool, _Adapters], group: Sequence[tuple[Span, Codes]]) -> list[Tensor]:
+        with model.adapters.using(dict(key[1])):
+            return compute(key[0], group)
+
+    return apply_by_group(
+        pairs,
+        lambda pair: (pair[0].utterance.options.nar_guidance != 1, pair[0].utterance.condition.adapters),
+        compute_adapted,
+    )
 
 
 def _logits(
@@ -85,7 +102,7 @@ def _logits(
 ) -> list[Tensor]:
     rows = [condition.row(codebook, target) for condition, target in zip(conditions, targets, strict=True)]
     lengths = [target.shape[1] for target in targets]
-    logits = model(_moved(speech_batch(model, Mode.NAR, rows), starts, lengths)).float().cpu()
+    logits = model(_moved(speech_batch(model, conditions[0].task, Mode.NAR, rows), starts, lengths)).float().cpu()
     return list(logits.tensor_split(torch.from_numpy(np.cumsum(lengths)[:-1])))
 
 

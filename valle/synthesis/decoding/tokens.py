@@ -7,7 +7,6 @@ from torch import Tensor
 
 from valle.codec.base import Codes
 from valle.model.batch import make_batch
-from valle.model.cache import Cache
 from valle.model.layout import Layout
 from valle.model.row import Row
 from valle.model.valle import ValleModel
@@ -21,7 +20,7 @@ def decode_tokens(model: ValleModel, layout: Layout, rows: Sequence[Row], *, lon
     stop = model.config.stop_of(layout.head)
     batch = make_batch(layout, rows, model.config).to(device_of(model))
     # Rows that end leave the cache, as in the decoding of frames.
-    cache = Cache(model.config.depth, capacity=batch.positions.shape[1] + longest)
+    cache = model.new_cache(batch.positions.shape[1] + longest)
     logits = model.prefill(batch, cache)
     outputs: list[list[int]] = [[] for _ in rows]
     active = list(range(len(rows)))

@@ -136,4 +136,4 @@ class StreamDecoder:
 
 
 def _is_by_frame(options: SamplingOptions) -> bool:
-    return options.decoding == "ar" and options.beam.width == 0
+    return options.decoding == "ar" and options.beam.width == 0 and not options.refine

@@ -72,8 +72,7 @@ class AudioEncoder:
         self._bytes = _Bytes()
         self._container: Any = av.open(self._bytes, "w", format=kind.container, options=dict(kind.options))
         self._container.metadata.update(metadata)
-        # Opus has no 24 kHz in FFmpeg's table of rates with other formats; 48 kHz is its own.
-        rate = 48_000 if kind.encoder == "libopus" else sample_rate
+        rate = _nearest_rate(kind.encoder, sample_rate)
         self._stream: Any = self._container.add_stream(kind.encoder, rate=rate, layout="mono")
         if kind.bit_rate:
             self._stream.bit_rate = kind.bit_rate
@@ -103,3 +102,11 @@ class AudioEncoder:
         self._container.mux(self._stream.encode(None))
         self._container.close()
         return self._bytes.take()
+
+
+def _nearest_rate(encoder: str, sample_rate: int) -> int:
+    """Return the lowest sample rate of an encoder that loses nothing, or its highest."""
+    import av
+
+    rates = av.Codec(encoder, "w").audio_rates
+    return sample_rate if not rates else min((rate for rate in rates if rate >= sample_rate), default=max(rates))

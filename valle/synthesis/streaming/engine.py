@@ -25,10 +25,12 @@ def narrate(
     sampling: SamplingOptions = DEFAULT_SAMPLING,
     long_form: LongFormOptions = DEFAULT_LONG_FORM,
     options: StreamOptions = DEFAULT_STREAM,
+    speech_language: str | None = None,
 ) -> Narration:
     """Prepare a text for a `StreamEngine`. Raises ConfigurationError as `iterate_passages`."""
     sentences = prepare_text(synthesizer, text, language=language, sampling=sampling, options=long_form)
-    return Narration(Narrator(synthesizer, prompt, language, sampling, long_form), sentences, options)
+    narrator = Narrator(synthesizer, prompt, speech_language or language, sampling, long_form)
+    return Narration(narrator, sentences, options)
 
 
 def iterate_chunks(
@@ -40,13 +42,21 @@ def iterate_chunks(
     sampling: SamplingOptions = DEFAULT_SAMPLING,
     long_form: LongFormOptions = DEFAULT_LONG_FORM,
     options: StreamOptions = DEFAULT_STREAM,
+    speech_language: str | None = None,
 ) -> Iterator[Chunk]:
     """Speak a text of any length as a stream, in bounded memory.
 
     With a window of 0 the codes are those of `iterate_passages`. Errors as there, before the first chunk.
     """
     narration = narrate(
-        synthesizer, text, prompt, language=language, sampling=sampling, long_form=long_form, options=options
+        synthesizer,
+        text,
+        prompt,
+        language=language,
+        sampling=sampling,
+        long_form=long_form,
+        options=options,
+        speech_language=speech_language,
     )
     return _run(StreamEngine(synthesizer), narration)
 

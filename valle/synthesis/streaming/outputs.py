@@ -58,6 +58,37 @@ class SpeechPipe:
             raise ConfigurationError(f"The pipe of the speech is closed ({error.strerror}).") from error
 
 
+class SampleFilter(Protocol):
+    """Samples in, samples out later: the watermark."""
+
+    def push(self, samples: Samples) -> Samples:
+        """Return the samples [N], possibly none, that are complete."""
+
+    def finish(self) -> Samples:
+        """Return the remaining samples."""
+
+
+class MarkedOutput:
+    """Another output behind a filter, which holds the last samples back until `close`."""
+
+    def __init__(self, output: SpeechOutput, mark: SampleFilter) -> None:
+        self._output, self._mark = output, mark
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of speech so far."""
+        return self._output.seconds
+
+    def append(self, samples: Samples, codes: Codes) -> None:
+        """Add samples [N] and codes [K, T]."""
+        self._output.append(self._mark.push(samples), codes)
+
+    def close(self) -> None:
+        """Complete the output with the last samples."""
+        self._output.append(self._mark.finish(), np.zeros((0, 0), dtype=np.int16))
+        self._output.close()
+
+
 class Loudspeaker:
     """Play speech in a thread, so that the next pieces are synthesized meanwhile."""
 

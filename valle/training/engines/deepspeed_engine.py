@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from valle.model.batch import Batch
-from valle.model.loss import LossReport, sequence_loss
+from valle.model.loss import LossReport, model_loss
 from valle.model.valle import ValleModel
 from valle.training.engines.engine import largest_magnitude
 from valle.training.engines.optimizer import make_optimizer
@@ -93,7 +93,7 @@ class DeepSpeedEngine:
             self._engine.step()  # tells DeepSpeed that the micro batch before this one is over
         self._engine.train()
         batch = batch.to(self._device)
-        report = sequence_loss(self._engine(batch), batch)
+        report = model_loss(self._engine.module, batch, self._forward)
         # DeepSpeed averages over ranks and micro batches; our loss is a sum over labels, divided once.
         self._engine.backward(report.total * (self.world_size * self._accumulate / divisor))
         self._has_pending = True
@@ -115,7 +115,11 @@ class DeepSpeedEngine:
         self._engine.eval()
         batch = batch.to(self._device)
         with torch.no_grad():
-            return sequence_loss(self._engine(batch), batch)
+            return model_loss(self._engine.module, batch, self._forward)
+
+    def _forward(self, model: ValleModel, batch: Batch) -> Tensor:
+        logits: Tensor = self._engine(batch)  # which wraps `model`
+        return logits
 
     def probe(self, batch: Batch) -> LossReport:
         """See `Engine`; there is no average, so both weights are the same."""

@@ -7,14 +7,15 @@ import torch
 from torch import Tensor
 
 from valle.model.batch import Batch
-from valle.model.loss import LossReport, sequence_loss
+from valle.model.loss import LossReport, model_loss
 from valle.model.valle import ValleModel
 from valle.state_files import to_device
+from valle.training.distillation import Teacher
 from valle.training.engines.optimizer import evaluation_weights, load_optimizer_state, make_average, make_optimizer
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError
 
-_HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16}
 
 
 class Engine(Protocol):
@@ -81,6 +82,9 @@ class PlainEngine:
     world_size = 1
 
     def __init__(self, model: ValleModel, options: TrainOptions) -> None:
+        teacher = options.distillation.teacher
+        device = torch.device(options.device)
+        self._mix = Teacher(teacher, model.config, options.distillation).to(device).mix if teacher else None
         self._device = torch.device(options.device)
         self._model = model.to(self._device)
         self._optimizer = make_optimizer(model, options)
@@ -92,10 +96,7 @@ class PlainEngine:
     def accumulate(self, batch: Batch, divisor: float) -> LossReport:
         """See `Engine`."""
         self._model.train()
-        batch = batch.to(self._device)
-        with self._autocast():
-            logits = self._model(batch)
-        report = sequence_loss(logits, batch)
+        report = model_loss(self._model, batch.to(self._device), self._forward, self._mix)
         torch.autograd.backward(self._scaler.scale(report.total / divisor))
         return report
 
@@ -118,7 +119,7 @@ class PlainEngine:
     def evaluate(self, batch: Batch) -> LossReport:
         """See `Engine`."""
         with evaluation_weights(self._model, self._optimizer):
-            return self._loss(self._model if self._average is None else self._average, batch)
+            return self._loss(self._model if self._average is None else self._averaged, batch)
 
     def probe(self, batch: Batch) -> LossReport:
         """See `Engine`."""
@@ -138,17 +139,17 @@ class PlainEngine:
     def weights(self) -> dict[str, Tensor]:
         """See `Engine`."""
         with evaluation_weights(self._model, self._optimizer):
-            source = self._model if self._average is None else self._average.module
-            return {name: tensor.detach().float().cpu().clone() for name, tensor in source.state_dict().items()}
+            source = self._model if self._average is None else self._averaged
+            return {name: tensor.detach().float().cpu().clone() for name, tensor in source.trained_state().items()}
 
     def state(self) -> dict[str, Any]:
         """See `Engine`."""
         return {
             # A checkpoint may hold averaged weights; training continues from these.
-            "model": dict(self._model.state_dict()),
+            "model": self._model.trained_state(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
-            "average": None if self._average is None else dict(self._average.state_dict()),
+            "average": None if self._average is None else self._average_state(),
         }
 
     def load_state(self, state: dict[str, Any], weights: dict[str, Tensor]) -> None:
@@ -161,21 +162,36 @@ class PlainEngine:
             ) from error
 
     def _load(self, state: dict[str, Any]) -> None:
-        self._model.load_state_dict(state["model"])
+        self._model.load_trained_state(state["model"])
         load_optimizer_state(self._optimizer, state["optimizer"])
         if state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
         if self._average is not None and state["average"] is not None:
-            self._average.load_state_dict(state["average"])
+            self._average.n_averaged.copy_(state["average"]["n_averaged"])
+            self._averaged.load_trained_state(state["average"]["model"])
         elif self._average is not None:  # switched on for this part of the run
-            self._average.module.load_state_dict(state["model"])
+            self._averaged.load_trained_state(state["model"])
 
-    def _loss(self, model: torch.nn.Module, batch: Batch) -> LossReport:
+    @property
+    def _averaged(self) -> ValleModel:
+        """Return the averaged model."""
+        assert self._average is not None
+        assert isinstance(self._average.module, ValleModel)
+        return self._average.module
+
+    def _average_state(self) -> dict[str, Any]:
+        assert self._average is not None
+        return {"n_averaged": self._average.n_averaged, "model": self._averaged.trained_state()}
+
+    def _loss(self, model: ValleModel, batch: Batch) -> LossReport:
         model.eval()
-        batch = batch.to(self._device)
-        with torch.no_grad(), self._autocast():
-            logits = model(batch)
-        return sequence_loss(logits, batch)
+        with torch.no_grad():
+            return model_loss(model, batch.to(self._device), self._forward)
+
+    def _forward(self, model: ValleModel, batch: Batch) -> Tensor:
+        with self._autocast():
+            logits: Tensor = model(batch)
+        return logits
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self._device.type, dtype=self._dtype) if self._dtype else nullcontext()

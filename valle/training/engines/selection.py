@@ -3,6 +3,7 @@
 from valle.model.attention import AttentionKernel
 from valle.model.valle import ValleModel
 from valle.training.engines.engine import Engine, PlainEngine
+from valle.training.engines.fp8 import use_fp8
 from valle.training.options import TrainOptions
 
 
@@ -11,6 +12,10 @@ def open_engine(model: ValleModel, options: TrainOptions) -> Engine:
     # Neither changes the weights, so neither is part of the model's configuration.
     model.trunk.kernel = AttentionKernel(options.attention)
     model.trunk.gradient_checkpointing = options.gradient_checkpointing
+    if options.precision == "fp8":
+        use_fp8(model, options.device)
+    if options.compile:
+        model.trunk.compile(dynamic=True)  # lengths differ from batch to batch
     if options.engine == "plain":
         return PlainEngine(model, options)
     # DeepSpeed takes seconds to import and exists on Linux only.

@@ -1,0 +1,1 @@
+"""Flows that train models: one run, or several that are compared."""

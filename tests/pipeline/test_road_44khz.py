@@ -1,0 +1,79 @@
+"""The road at 44.1 kHz: codes of a parallel FSQ codec, a training set, a training, speech and its scores."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from manifests.demo.clips import demo_clips
+from tests.nemo import write_nemo
+from tests.pipeline.road import QUICK, folder_corpus, run_road, write_folder
+from valle.backends.registry import Backends
+from valle.checkpoints.checkpoint import read_card
+from valle.checkpoints.runs import newest_checkpoint
+from valle.cli import main
+from valle.codec import codec_revision
+from valle.data.selection.select import Selection, select
+from valle.data.selection.splits import SplitPolicy
+from valle.data_root import DataRoot
+from valle.phonemes import phoneme_table
+from valle.stages.quantize import Quantize
+from valle.training.loop import train
+from valle.training.options import TrainOptions
+from warehouse.catalogue.views import connect
+
+CODEC = "nvidia_44khz"
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The weights of the codec, fetched: a file of NeMo's form under its hash."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    write_nemo(folder / "codec.nemo")
+    digest = hashlib.sha256((folder / "codec.nemo").read_bytes()).hexdigest()
+    (folder / "codec.nemo").rename(folder / f"{CODEC}-{digest[:8]}.nemo")
+    monkeypatch.setenv("VALLE_MODELS", str(folder))
+    return folder
+
+
+def test_a_corpus_becomes_speech_at_44_khz(models: Path, tmp_path: Path) -> None:
+    root = DataRoot(tmp_path / "data")
+    run_road(folder_corpus(write_folder(tmp_path / "clips", 6)), root.lake, [*QUICK[:3], Quantize(codec=CODEC)])
+    with connect(root.lake.snapshot()) as connection:
+        rows = connection.execute(
+            "SELECT codec, num_frames, duration, rate_ratio, len(q7), max(list_max(q0)) OVER () "
+            "FROM utterances JOIN current_codes USING (segment_id, codec, num_frames)"
+        ).fetchall()
+    assert len(rows) == 6
+    for codec, num_frames, duration, ratio, length, largest in rows:
+        assert codec == codec_revision(CODEC)
+        assert num_frames == length == pytest.approx(duration * 44_100 / 512, abs=1)
+        assert ratio == pytest.approx(24_000 / 44_100), "the recordings have half the band that the codec encodes"
+        assert largest < 1000
+    spec = Backends().codec(CODEC).spec
+    assert spec.order == "parallel"
+    selection = Selection(name="wide", split_policy=SplitPolicy(dev=0, test=0.3))
+    select(selection, root, codec=spec, phoneme_symbols=phoneme_table().symbols)
+    result = train(
+        TrainOptions(
+            training_set=root.training_sets / "wide",
+            run_dir=root.runs / "wide",
+            model="nano",
+            max_steps=2,
+            batch_tokens=2048,
+            codes_start="codec",
+        )
+    )
+    assert result.step == 2
+    assert read_card(newest_checkpoint(root.runs, "wide")).codec == spec
+    voice, out = demo_clips()[0].path, tmp_path / "speech.wav"
+    spoken = ["speak", "Nine.", "--run", "wide", "--prompt", str(voice), "--out", str(out), "--data", str(root.root)]
+    assert (
+        main([*spoken, "--sampling.seconds", "1.2", "--sampling.decoding", "nar-len", "--sampling.masked.steps", "2"])
+        == 0
+    )
+    info = soundfile.info(out)
+    assert info.samplerate == 44_100
+    assert info.duration == pytest.approx(1.2, abs=0.05)

@@ -1,0 +1,318 @@
+"""`valle speak "text" --prompt voice.wav --out speech.wav`, or a whole book by `--text-file`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field
+
+from valle.cli.arguments import FIELDS, CommandLineError, say
+from valle.cli.tasks.batch import read_batch, run_all
+from valle.cli.tasks.options import check_suffixes, find_checkpoint
+from valle.cli.terminal import SentenceProgress
+from valle.synthesis.options import (
+    BestOfOptions,
+    LongFormOptions,
+    Precision,
+    SamplingOptions,
+    StreamOptions,
+    read_sampling,
+)
+from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.synthesis.long_form import Passage, Piece
+    from valle.synthesis.streaming.narration import Chunk
+    from valle.synthesis.streaming.outputs import SpeechOutput
+    from valle.synthesis.synthesizer import Prompt, Synthesizer
+
+
+_CHECKED_CHARACTERS = 2000
+"""Part of a text that is checked for symbols the checkpoint does not have."""
+_TEXT = "Text of any length; - reads it from standard input."
+
+
+class SpeakOptions(BaseModel):
+    """Options of `valle speak`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    text_file: Path | None = None
+    """UTF-8 file with the text, instead."""
+    prompt: tuple[Path, ...] = ()
+    """Recording of the speaker; 3 to 6 seconds are best. Without it the seed chooses a voice. Given several times, the
+    recordings follow each other in one prompt, and several speakers give a voice between theirs."""
+    prompt_shares: tuple[float, ...] = ()
+    """Share of each prompt, such as 0.7 and 0.3."""
+    prompt_seconds: float | None = Field(default=None, gt=0, le=60)
+    """Length to which the prompt is trimmed or repeated."""
+    prefix_silence: float = Field(default=0.0, ge=0, le=5)
+    """Seconds of silence before each sentence, which the AR continues."""
+    prompt_text: str = ""
+    """Text of the prompt; needed to continue it (`--sampling.continues-prompt`)."""
+    out: Annotated[Path, Parameter(allow_leading_hyphen=True)] = Path("speech.wav")
+    """Audio file: .wav, .flac or .ogg; - is standard output, as a WAV, with `--stream`."""
+    stream: bool = False
+    """Emit speech while its sentence is still synthesized."""
+    play: bool = False
+    """Play the speech, too; it includes `--stream`."""
+    codes: Path | None = None
+    """File for the codes, too: .npy, int16 [codebooks, frames]."""
+    language: str = "en"
+    """ISO 639-1 code of the text; `auto` detects it."""
+    speech_language: str | None = None
+    """ISO 639-1 code of the accent, where it is not that of the text."""
+    batch: Path | None = None
+    """Table of several texts, instead: tab-separated lines with the columns `out` and `text`, and optionally `prompt`
+    and `language`."""
+    run: str | None = None
+    """Name of a training run, whose newest checkpoint speaks. By default the embedded checkpoint, or a run with a
+    better measured word error rate on the same sentences."""
+    checkpoint: Path | None = None
+    """A checkpoint directory, instead of a run."""
+    lora: list[str] = []
+    """Files of adapters that were trained on this checkpoint, each with its strength if it is not 1:
+    `--lora a.safetensors --lora b.safetensors=0.5`."""
+    device: str = "cpu"
+    """Torch device."""
+    precision: Precision = "fp32"
+    """Number type of the weights: fp32, or bf16 or fp16 for half of the memory."""
+    data: Path | None = None
+    """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
+    sampling: SamplingOptions | None = None
+    """Sampling; what is left open is as its training set it (`valle train --options.sampling`)."""
+    long_form: LongFormOptions = LongFormOptions()
+    """How a long text is split and joined."""
+    best_of: BestOfOptions = BestOfOptions()
+    """How one of several candidates is chosen."""
+    streaming: StreamOptions = StreamOptions()
+    """The windows of `--stream`."""
+    watermark: bool = False
+    """Mark the speech as synthetic, inaudibly; `valle watermark detect` finds the mark."""
+
+    @property
+    def is_stream(self) -> bool:
+        """Return whether speech is emitted while its sentence is still synthesized."""
+        return self.stream or self.play
+
+    @property
+    def is_piped(self) -> bool:
+        """Return whether the speech is written to standard output."""
+        return str(self.out) == "-"
+
+
+def speak(
+    text: Annotated[
+        str, Parameter(help="Text of any length; `-` reads it from standard input.", allow_leading_hyphen=True)
+    ] = "",
+    /,
+    *,
+    options: Annotated[SpeakOptions, FIELDS] = SpeakOptions(),
+) -> int:
+    """Synthesize a text in the voice of a prompt; 1 when a sentence is missing from the speech."""
+    if text.startswith("--"):  # a leading hyphen is allowed for `-`, and for texts such as "-5 degrees"
+        raise CommandLineError(f"Unknown option: {text}.")
+    _check(options)
+    requests = read_batch(options, text) if options.batch is not None else [(_read_text(text, options), options)]
+    checkpoint = find_checkpoint(options)
+    from valle.backends.registry import Backends
+    from valle.synthesis.synthesizer import Synthesizer
+
+    synthesizer = Synthesizer.load(
+        checkpoint, Backends(device=options.device), read_adapters(options.lora), options.precision
+    )
+    return run_all([lambda one=one: _speak_one(synthesizer, checkpoint, *one) for one in requests])
+
+
+def _speak_one(synthesizer: Synthesizer, checkpoint: Path, text: str, options: SpeakOptions) -> int:
+    options = _with_language(synthesizer, text, options)
+    prompt = _read_prompt(options, synthesizer)
+    sampling = (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
+    return _write(_speak(synthesizer, text, prompt, sampling, options), options, synthesizer.codec.spec.sample_rate)
+
+
+def _with_language(synthesizer: Synthesizer, text: str, options: SpeakOptions) -> SpeakOptions:
+    """Detect the language of the text where that is asked for, and warn of what the checkpoint has never seen."""
+    from valle.synthesis.learnt import unfamiliar
+
+    if options.language == "auto":
+        from valle.text.language import detect_language
+
+        found = detect_language(text)
+        options = options.model_copy(update={"language": found.language})
+        doubt = "" if found.is_sure else ", but the text is too short to be sure; set --language"
+        sys.stderr.write(f"valle: the language of the text is {found.language} ({found.probability:.2f}){doubt}.\n")
+    symbols = synthesizer.phonemize(text[:_CHECKED_CHARACTERS], options.language)
+    for warning in unfamiliar(synthesizer.card, symbols, options.speech_language or options.language):
+        sys.stderr.write(f"valle: {warning}\n")
+    return options
+
+
+def _speak(
+    synthesizer: Synthesizer, text: str, prompt: Prompt | None, sampling: SamplingOptions, options: SpeakOptions
+) -> Iterator[Passage | Chunk]:
+    language, long_form = options.language, options.long_form
+    if options.is_stream:
+        from valle.synthesis.streaming.engine import iterate_chunks
+
+        return iterate_chunks(
+            synthesizer,
+            text,
+            prompt,
+            language=language,
+            sampling=sampling,
+            long_form=long_form,
+            options=options.streaming,
+            speech_language=options.speech_language,
+        )
+    from valle.synthesis.long_form import iterate_passages
+
+    return iterate_passages(
+        synthesizer,
+        text,
+        prompt,
+        language=language,
+        sampling=sampling,
+        options=long_form,
+        best_of=options.best_of,
+        speech_language=options.speech_language,
+    )
+
+
+def read_adapters(values: Sequence[str]) -> list[tuple[Path, float]]:
+    """Return files and strengths of values such as `b.safetensors=0.5`. Raises ConfigurationError."""
+    adapters = []
+    for value in values:
+        path, equals, strength = value.rpartition("=")
+        try:
+            adapters.append((Path(path), float(strength)) if equals else (Path(value), 1.0))
+        except ValueError as error:
+            raise ConfigurationError(f"--lora {value}: the strength after = must be a number.") from error
+    return adapters
+
+
+def _check(options: SpeakOptions) -> None:
+    if options.is_stream and options.best_of.count > 1:
+        raise ConfigurationError("Best-of-n compares whole sentences; leave --stream and --play or --best-of out.")
+    if options.is_piped and not options.is_stream:
+        raise ConfigurationError("--out - needs --stream.")
+    check_suffixes(None if options.is_piped else options.out, options.codes)
+
+
+def _read_text(text: str, options: SpeakOptions) -> str:
+    if bool(text) == (options.text_file is not None):
+        raise ConfigurationError("Give a text, - for standard input, or --text-file.")
+    try:
+        if options.text_file is not None:
+            return options.text_file.read_text(encoding="utf-8-sig")
+        return sys.stdin.buffer.read().decode("utf-8-sig") if text == "-" else text
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The text cannot be read ({error}); give UTF-8 text.") from error
+
+
+def _read_prompt(options: SpeakOptions, synthesizer: Synthesizer) -> Prompt | None:
+    from dataclasses import replace
+
+    from valle.synthesis.prompts import join_prompts
+
+    if not options.prompt:
+        if options.prefix_silence or options.prompt_shares or options.prompt_seconds:
+            raise ConfigurationError("Options of the prompt need --prompt.")
+        return None
+    if options.prompt_text and (len(options.prompt) > 1 or options.prompt_seconds):
+        raise ConfigurationError("--prompt-text is that of one whole prompt: leave out what changes the prompt.")
+    prompts = [_encode_prompt(path, options, synthesizer) for path in options.prompt]
+    rate = synthesizer.codec.spec.frame_rate
+    frames = None if options.prompt_seconds is None else max(1, round(options.prompt_seconds * rate))
+    codes = join_prompts([prompt.codes for prompt in prompts], shares=options.prompt_shares, num_frames=frames)
+    lead = synthesizer.encode_silence(options.prefix_silence) if options.prefix_silence else None
+    return replace(prompts[0], codes=codes, lead=lead)
+
+
+def _encode_prompt(path: Path, options: SpeakOptions, synthesizer: Synthesizer) -> Prompt:
+    from valle.synthesis.prompts import LONGEST_SECONDS, read_prompt
+
+    audio = read_prompt(path, synthesizer.codec.spec.sample_rate)
+    if audio.duration >= LONGEST_SECONDS:
+        if options.prompt_text:
+            raise ConfigurationError(
+                f"{path} is longer than {LONGEST_SECONDS:g} s, so that --prompt-text does not fit what is used of it; "
+                "give a shorter prompt."
+            )
+        sys.stderr.write(f"valle: the first {LONGEST_SECONDS:g} s of {path} are the prompt.\n")
+    return synthesizer.encode_prompt(audio, options.prompt_text, options.language)
+
+
+def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate: int) -> int:
+    """Write speech as it is finished: an interruption loses what is not yet synthesized only."""
+    num_spoken = num_done = num_pieces = 0
+    with ExitStack() as stack:
+        outputs = _open_outputs(options, sample_rate)
+        for output in outputs:
+            stack.enter_context(closing(output))
+        progress = stack.enter_context(SentenceProgress())
+        try:
+            for part in spoken:
+                for output in outputs:
+                    output.append(part.samples, part.codes)
+                num_done, num_pieces = part.num_done, part.num_pieces
+                if part.piece is not None:
+                    num_spoken += part.piece.is_spoken
+                    progress.clear()
+                    _report(part.piece)
+                    progress.update(num_done, num_pieces, outputs[0].seconds)
+        finally:  # an interruption ends with the seconds that are in the file
+            progress.clear()
+            if seconds := outputs[0].seconds:
+                sentences = f" ({num_done} of {num_pieces} sentences)" if num_pieces > 1 else ""
+                line = f"{options.out}: {seconds:.2f} s of speech in {progress.elapsed:.1f} s{sentences}"
+                # Standard output has the speech itself then.
+                sys.stderr.write(f"{line}\n") if options.is_piped else say(line)
+    return 0 if num_spoken == num_pieces else 1
+
+
+def _open_outputs(options: SpeakOptions, sample_rate: int) -> Sequence[SpeechOutput]:
+    from valle.synthesis.speech_file import SpeechFile
+    from valle.synthesis.streaming.outputs import Loudspeaker, SpeechPipe
+
+    first: SpeechOutput = (
+        SpeechPipe(sys.stdout.buffer, sample_rate, {})
+        if options.is_piped
+        else SpeechFile(options.out, sample_rate, codes=options.codes)
+    )
+    if options.watermark:
+        from valle.synthesis.streaming.outputs import MarkedOutput
+        from valle.watermark import open_watermark
+
+        first = MarkedOutput(first, open_watermark(sample_rate))
+    return [first, Loudspeaker(sample_rate)] if options.play else [first]
+
+
+def _report(piece: Piece) -> None:
+    """Print the scores of candidates, and the problem of a sentence that has one."""
+    if piece.candidates is not None:
+        say(piece.text)
+        for index, candidate in enumerate(piece.candidates.candidates):
+            score = candidate.score
+            values = (
+                ("WER", score.word_error_rate),
+                ("CER", score.character_error_rate),
+                ("similarity", score.similarity),
+                ("score", score.total),
+            )
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in values if value is not None)
+            mark = "*" if index == piece.candidates.chosen else " "
+            say(f"  {mark} seed {candidate.seed:10d}  {shown}  {score.transcription or ''}".rstrip())
+    if piece.problem is not None:
+        sys.stderr.write(f"valle: {piece.text!r}: {piece.problem}; {_advice(piece)}\n")
+
+
+def _advice(piece: Piece) -> str:
+    if not piece.symbols:
+        return "leave it out, or set --language."
+    return "set --sampling.max-seconds higher." if piece.is_spoken else "try another --sampling.seed."

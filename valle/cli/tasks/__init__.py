@@ -1,0 +1,1 @@
+"""Commands of the tasks beside text-to-speech."""

@@ -1,0 +1,1 @@
+"""Export of training sets in the formats of other projects."""

@@ -1,0 +1,1 @@
+"""Low-rank adapters: small additions to the weights of a trained model, kept in files of their own."""

@@ -1,0 +1,54 @@
+"""The default trunk: a llama-style stack.
+
+Pre-norm residual blocks with rotary positions, RMSNorm (Zhang and Sennrich, arXiv 1910.07467) and a gated MLP, without
+biases. With experts in place of the MLP it is `mixtral`, with ternary linear layers `bitnet`.
+"""
+
+from torch import Tensor, nn
+
+from valle.model.attention import Attend, Mask
+from valle.model.cache import Cache
+from valle.model.config import ModelConfig
+from valle.model.trunks.blocks import Attention, Rotation, Stack, attend_with, grow, make_mlp
+
+
+class _Block(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.attention = Attention(config)
+        self.mlp_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.mlp = make_mlp(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x: Tensor, rotation: Rotation, attend: Attend, mask: Mask, cache: Cache | None, layer: int
+    ) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotation, attend, layer, cache))
+        return x + self.dropout(self.mlp(self.mlp_norm(x), mask))
+
+
+class LlamaTrunk(Stack):
+    """Pre-norm transformer with rotary positions and, with fewer `kv_heads`, grouped queries; see `Trunk`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__([_Block(config) for _ in range(config.depth)])
+        self.head_size = config.width // config.heads
+        assert self.head_size % 2 == 0, "the size of a head must be even"
+        self.rope_base = config.rope_base
+        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.init_weights(config)
+
+    def new_cache(self, capacity: int) -> Cache:
+        """See `Trunk`."""
+        return Cache(len(self.blocks), capacity)
+
+    def forward(
+        self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None = None, codebooks: Tensor | None = None
+    ) -> Tensor:
+        """Compute the hidden states of x; see `Trunk`."""
+        attend = attend_with(self.kernel, mask, x, cache)
+        rotation = Rotation.at(positions, self.head_size, self.rope_base)
+        hidden = self.run(x, rotation, attend, mask, cache)
+        grow(cache, x, mask)
+        return self.norm(hidden)

@@ -1,0 +1,96 @@
+"""A retentive network (Sun et al., arXiv 2307.08621): decoding needs a state of constant size instead of a cache.
+
+Rows with a full mask decay alike in both directions. The normalisation of the paper's parallel form is left out: the
+norm of each head undoes it, and without it the three forms are equal. With `experts` the MLP is a mixture of experts.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from valle.model.attention import Mask
+from valle.model.config import ModelConfig
+from valle.model.layout import MaskKind
+from valle.model.trunks import recurrence
+from valle.model.trunks.blocks import Rotation, Stack, grow, linear, make_mlp, row_lengths
+from valle.model.trunks.recurrence import StateCache
+
+_VALUE_FACTOR = 2
+"""Size of values in units of the size of keys."""
+
+
+class _Retention(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.heads, self.size = config.heads, config.width // config.heads
+        self.values = _VALUE_FACTOR * config.width
+        self.inputs = linear(config, config.width, 2 * config.width + 2 * self.values)
+        self.norm = nn.RMSNorm(self.values // config.heads, eps=1e-6, elementwise_affine=False)
+        self.output = linear(config, self.values, config.width)
+        decays = 1 - 2.0 ** -(5 + torch.arange(config.heads, dtype=torch.float32))
+        self.register_buffer("log_decay", decays.log()[None, :, None], persistent=False)
+
+    def forward(self, x: Tensor, rotation: Rotation, mask: Mask, cache: StateCache | None, layer: int) -> Tensor:
+        rows, length, width = x.shape
+        query, key, value, gate = self.inputs(x).split((width, width, self.values, self.values), dim=-1)
+        query, key, value = (y.view(rows, length, self.heads, -1).transpose(1, 2) for y in (query, key, value))
+        query, key = rotation(query), rotation(key) * self.size**-0.5
+        decay = self.log_decay.expand(1, self.heads, length)
+        if cache is not None and cache.read(layer):
+            retained, state = recurrence.step(cache.read(layer)[0], query, key, value, decay)
+            cache.write(layer, state)
+        else:
+            retained = self._retain(query, key, value, decay, mask)
+            if cache is not None:
+                cache.write(layer, recurrence.final_state(key, value, decay, row_lengths(x, mask)))
+        retained = self.norm(retained).transpose(1, 2).reshape(rows, length, -1).to(x.dtype)
+        return self.output(functional.silu(gate) * retained)
+
+    def _retain(self, query: Tensor, key: Tensor, value: Tensor, decay: Tensor, mask: Mask) -> Tensor:
+        if mask.kind is MaskKind.CAUSAL:
+            return recurrence.chunkwise(query, key, value, decay)
+        valid = mask.valid(*query.shape[0:3:2], query.device)
+        if valid is not None:
+            key = key * valid[:, None, :, None]
+        return recurrence.chunkwise(query, key, value, decay, is_causal=False)
+
+
+class _Block(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.retention_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.retention = _Retention(config)
+        self.mlp_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.mlp = make_mlp(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, rotation: Rotation, mask: Mask, cache: StateCache | None, layer: int) -> Tensor:
+        x = x + self.dropout(self.retention(self.retention_norm(x), rotation, mask, cache, layer))
+        return x + self.dropout(self.mlp(self.mlp_norm(x), mask))
+
+
+class RetNetTrunk(Stack):
+    """A retentive network; see `Trunk`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__([_Block(config) for _ in range(config.depth)])
+        self.head_size, self.rope_base = config.width // config.heads, config.rope_base
+        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.init_weights(config)
+
+    def new_cache(self, capacity: int) -> StateCache:
+        """See `Trunk`; the state of a row has the same size at every length."""
+        return StateCache(len(self.blocks))
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Mask,
+        positions: Tensor,
+        cache: StateCache | None = None,
+        codebooks: Tensor | None = None,
+    ) -> Tensor:
+        """Compute the hidden states of x; see `Trunk`."""
+        hidden = self.run(x, Rotation.at(positions, self.head_size, self.rope_base), mask, cache)
+        grow(cache, x, mask)
+        return self.norm(hidden)

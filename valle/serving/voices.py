@@ -1,0 +1,118 @@
+"""A bank of voices: prompts with the consent of their speakers, one folder each below the data root."""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import threading
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from valle.audio import write_audio
+from valle.codec.base import Codec, Codes
+from valle.synthesis.prompts import read_prompt
+from valle.synthesis.synthesizer import Prompt
+from warehouse.errors import ConfigurationError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SHORTEST_CONSENT = 10
+_CARD, _RECORDING, _CODES = "voice.json", "prompt.flac", "codes.npy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """A prompt by name, with the statement by which its speaker agreed, and the SHA-256 of the uploaded recording."""
+
+    name: str
+    consent: str
+    seconds: float
+    sha256: str
+    codec: str
+    created: str
+
+
+class VoiceBank:
+    """The voices below a folder. A voice is complete when its folder exists."""
+
+    def __init__(self, folder: Path, codec: Codec) -> None:
+        self._folder, self._codec = folder, codec
+        self._lock = threading.Lock()
+
+    def list(self) -> list[Voice]:
+        """Return all voices by name; folders that are damaged are left out."""
+        found = (self._read(path) for path in sorted(self._folder.glob(f"*/{_CARD}")))
+        return [voice for voice in found if voice is not None]
+
+    def add(self, name: str, recording: bytes, consent: str) -> Voice:
+        """Store a recording as a voice. Raises ConfigurationError when it cannot be one, or the name is taken."""
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(f"The name {name[:64]!r} is no voice; use up to 64 of a-z, 0-9, - and _.")
+        if len(consent.strip()) < _SHORTEST_CONSENT:
+            raise ConfigurationError(
+                "A voice needs a statement of consent; say who speaks and who agreed to its synthesis."
+            )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".new-") as made:
+            folder = Path(made) / name
+            folder.mkdir()
+            voice = self._write(folder, name, recording, consent.strip())
+            with self._lock:
+                if (self._folder / name).exists():
+                    raise ConfigurationError(f"There is a voice {name!r}; delete it first, or choose another name.")
+                folder.rename(self._folder / name)
+        return voice
+
+    def _write(self, folder: Path, name: str, recording: bytes, consent: str) -> Voice:
+        uploaded = folder / "uploaded"
+        uploaded.write_bytes(recording)
+        try:
+            audio = read_prompt(uploaded, self._codec.spec.sample_rate)
+        except ConfigurationError as error:
+            # The path of the server is no concern of the client.
+            raise ConfigurationError(str(error).replace(str(uploaded), "recording")) from error
+        uploaded.unlink()
+        write_audio(folder / _RECORDING, audio)
+        np.save(folder / _CODES, self._codec.encode([audio.samples])[0])
+        voice = Voice(
+            name=name,
+            consent=consent,
+            seconds=round(audio.duration, 3),
+            sha256=hashlib.sha256(recording).hexdigest(),
+            codec=self._codec.spec.label,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        (folder / _CARD).write_text(json.dumps(asdict(voice), ensure_ascii=False, indent=1), encoding="utf-8")
+        return voice
+
+    def delete(self, name: str) -> bool:
+        """Remove a voice with its recording; return whether there was one."""
+        if not _NAME.fullmatch(name) or not (self._folder / name).is_dir():
+            return False
+        shutil.rmtree(self._folder / name)
+        return True
+
+    def find(self, name: str) -> tuple[Voice, Prompt] | None:
+        """Return a voice with its encoded prompt, None if there is none of that name."""
+        if not _NAME.fullmatch(name):
+            return None
+        folder = self._folder / name
+        voice = self._read(folder / _CARD)
+        return None if voice is None else (voice, Prompt(self._codes(folder, voice)))
+
+    def _codes(self, folder: Path, voice: Voice) -> Codes:
+        if voice.codec == self._codec.spec.label:
+            codes: Codes = np.load(folder / _CODES)
+            return codes
+        # Another checkpoint may have another codec than the one with which the voice was added.
+        audio = read_prompt(folder / _RECORDING, self._codec.spec.sample_rate)
+        return self._codec.encode([audio.samples])[0]
+
+    def _read(self, card: Path) -> Voice | None:
+        try:
+            return Voice(**json.loads(card.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None

@@ -1,0 +1,232 @@
+"""Edit recorded speech: replace words of it, and leave every frame outside the replaced span as it was."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from valle.audio import Audio, Samples, resample
+from valle.backends.alignment import TimedWord, words_of
+from valle.backends.asr import LONGEST_ALIGNED_SECONDS, SAMPLE_RATE
+from valle.codec.base import Codes
+from valle.phonemes import PhonemeTable
+from valle.synthesis.decoding.conditions import Condition
+from valle.synthesis.decoding.decode import decode
+from valle.synthesis.learnt import require_task
+from valle.synthesis.options import SamplingOptions
+from valle.synthesis.synthesizer import Synthesizer
+from valle.tasks.editing import EDITING
+from valle.tasks.words import word_borders
+from warehouse.errors import ConfigurationError
+
+_FADE_SECONDS = 0.01
+_LONGEST_RATIO = 3.0
+"""Longest AR output, as a factor of the expected duration of the new words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Words that occur once in a text, and the words in their place; no new words cut the old ones out."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditedSpeech:
+    """Speech with other words: codes [K, T], audio, the new text, and the frames of each new span in order.
+
+    `is_complete` is False when the longest duration cut a span.
+    """
+
+    codes: Codes
+    audio: Audio
+    text: str
+    spans: tuple[tuple[int, int], ...]
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Speech to edit: audio at the rate of the codec, its codes, its words in time and the frames between them."""
+
+    audio: Audio
+    codes: Codes
+    words: tuple[TimedWord, ...]
+    language: str
+
+    @property
+    def borders(self) -> list[int]:
+        """Frames between the words, as in training."""
+        frames = self.codes.shape[1]
+        times = np.array([[word.start, word.end] for word in self.words]) * (frames / self.audio.duration)
+        return [int(border) for border in word_borders(times, frames)]
+
+
+def parse_replacement(text: str) -> Replacement:
+    """Parse "old words=new words". Raises ConfigurationError without old words."""
+    old, equals, new = text.partition("=")
+    if not equals or not words_of(old):
+        raise ConfigurationError(f'A replacement is "old words=new words", not {text!r}.')
+    return Replacement(" ".join(old.split()), " ".join(new.split()))
+
+
+def read_recording(
+    synthesizer: Synthesizer, audio: Audio, *, text: str = "", language: str = "en", asr: str = "tiny.en"
+) -> Recording:
+    """Locate the words of a recording, of at most 30 s; without `text` the ASR model transcribes it.
+
+    Raises ConfigurationError for a longer recording and for one whose words cannot be located.
+    """
+    if audio.duration > LONGEST_ALIGNED_SECONDS:
+        raise ConfigurationError(
+            f"The recording lasts {audio.duration:.0f} s; cut it to at most {LONGEST_ALIGNED_SECONDS:g} s."
+        )
+    transcriber = synthesizer.backends.transcriber(asr)
+    wave = resample(audio.samples, audio.sample_rate, SAMPLE_RATE)
+    text = text or transcriber.transcribe([wave], language)[0].text
+    (words,) = transcriber.align([wave], [text], language)
+    if len(words) < 2:
+        raise ConfigurationError(
+            f"The words of {text!r} cannot be located in the recording; give its text with --text, or another --asr."
+        )
+    codec = synthesizer.codec
+    samples = resample(audio.samples, audio.sample_rate, codec.spec.sample_rate)
+    return Recording(Audio(samples, codec.spec.sample_rate), codec.encode([samples])[0], tuple(words), language)
+
+
+def edit(
+    synthesizer: Synthesizer, recording: Recording, replacements: Sequence[Replacement], options: SamplingOptions
+) -> EditedSpeech:
+    """Replace words of a recording; every frame outside the spans keeps its codes, and its samples are the recording's.
+
+    Raises CheckpointError for a checkpoint that has not learnt to edit, and ConfigurationError for old words that do
+    not occur exactly once, for replacements that overlap and for new words without a phoneme.
+    """
+    require_editing(synthesizer)
+    words = [word.word for word in recording.words]
+    found = sorted(((*find_words(words, one.old), one.new) for one in replacements), key=lambda place: place[:2])
+    if any(before[1] > after[0] for before, after in pairwise(found)):
+        raise ConfigurationError("Two replacements share words; give them as one.")
+    edited = _Edited(synthesizer, recording, options)
+    # From the end on: the borders of the words before a span stay what they are.
+    for first, last, new in reversed(found):
+        edited.replace(first, last, new)
+    return edited.result()
+
+
+def require_editing(synthesizer: Synthesizer) -> None:
+    """Return if the checkpoint has learnt to edit. Raises CheckpointError otherwise."""
+    require_task(synthesizer.card, EDITING.name, purpose="edit speech", option="editing_ratio")
+
+
+def find_words(words: Sequence[str], old: str) -> tuple[int, int]:
+    """Return the first and the last index + 1 of words that occur exactly once, without case and punctuation.
+
+    Raises ConfigurationError otherwise.
+    """
+    wanted = [_plain(word) for word in words_of(old)]
+    plain = [_plain(word) for word in words]
+    found = [start for start in range(len(plain)) if plain[start : start + len(wanted)] == wanted]
+    if len(found) != 1:
+        problem = "are not" if not found else f"are {len(found)} times"
+        raise ConfigurationError(f"The words {old!r} {problem} in the text {' '.join(words)!r}; they must be once.")
+    return found[0], found[0] + len(wanted)
+
+
+def _plain(word: str) -> str:
+    return "".join(character for character in word.casefold() if character.isalnum())
+
+
+class _Edited:
+    """A recording with some spans replaced, from the end on."""
+
+    def __init__(self, synthesizer: Synthesizer, recording: Recording, options: SamplingOptions) -> None:
+        self._synthesizer = synthesizer
+        self._recording = recording
+        self._options = options
+        self._words = [word.word for word in recording.words]
+        self._codes = recording.codes
+        self._samples = recording.audio.samples
+        self._spans: list[tuple[int, int]] = []
+        self._is_complete = True
+
+    def replace(self, first: int, last: int, new: str) -> None:
+        """Replace the words `first` to `last` - 1."""
+        borders = self._recording.borders
+        start, end = borders[first], borders[last]
+        self._words[first:last] = words_of(new)
+        before, after = self._codes[:, :start], self._codes[:, end:]
+        span = self._fill(before, after, new) if new else before[:, :0]
+        self._spans = [(b + span.shape[1] - (end - start), e + span.shape[1] - (end - start)) for b, e in self._spans]
+        self._spans.insert(0, (start, start + span.shape[1]))
+        self._codes = np.concatenate([before, span, after], axis=1)
+        self._samples = self._joined(start, end, start + span.shape[1])
+
+    def result(self) -> EditedSpeech:
+        """Return the edited speech."""
+        rate = self._recording.audio.sample_rate
+        audio = Audio(self._samples, rate)
+        return EditedSpeech(self._codes, audio, " ".join(self._words), tuple(self._spans), self._is_complete)
+
+    def _fill(self, before: Codes, after: Codes, new: str) -> Codes:
+        """Decode the codes of the new words between both sides."""
+        synthesizer, language = self._synthesizer, self._recording.language
+        symbols = synthesizer.phonemize(" ".join(self._words), language)
+        spoken = len(synthesizer.phonemize(new, language))
+        if not spoken:
+            raise ConfigurationError(f"The new words {new!r} have no phonemes.")
+        seconds = spoken * self._seconds_per_symbol()
+        longest = min(self._options.max_seconds, _LONGEST_RATIO * seconds + 0.5)
+        sampling = self._options.model_copy(update={"max_seconds": longest})
+        if sampling.decoding == "nar-len" and sampling.seconds is None:
+            sampling = sampling.model_copy(update={"seconds": seconds})
+        card = synthesizer.card
+        condition = Condition(
+            symbol_ids=np.array(PhonemeTable(card.phoneme_symbols).encode(symbols)),
+            language_id=card.model.language_id(language),
+            prompt=None,
+            prefix=before,
+            task=EDITING,
+            suffix=after,
+            context=EDITING.context(before, after),
+        )
+        (decoded,) = decode(synthesizer.model, [condition], [sampling])
+        self._is_complete &= decoded.is_complete
+        return decoded.codes
+
+    def _seconds_per_symbol(self) -> float:
+        """Return the rate of this recording: a model's guess of the length does not know how fast it is spoken."""
+        words = self._recording.words
+        text = " ".join(word.word for word in words)
+        symbols = max(1, len(self._synthesizer.phonemize(text, self._recording.language)))
+        return (words[-1].end - words[0].start) / symbols
+
+    def _joined(self, start: int, end: int, new_end: int) -> Samples:
+        """Return the samples with those of the span decoded in its context and blended into the recording."""
+        codec = self._synthesizer.codec
+        hop, fade = codec.spec.hop_length, round(_FADE_SECONDS * codec.spec.sample_rate)
+        decoded = codec.decode([self._codes])[0]
+        before, after = self._samples[: start * hop], self._samples[end * hop :]
+        return blend(before, decoded, after, first=start * hop, last=new_end * hop, fade=fade)
+
+
+def blend(before: Samples, decoded: Samples, after: Samples, *, first: int, last: int, fade: int) -> Samples:
+    """Put samples `first` to `last` of `decoded` between two waveforms of a recording.
+
+    The decoded waveform has both sides too: over `fade` samples on each side it is mixed with the recording, so that
+    the edges neither click nor fall silent.
+    """
+    span = decoded[first:last]
+    joined = np.concatenate([before, span, after])
+    start = min(fade, len(before))
+    if start:
+        up = np.linspace(0, 1, start, dtype=np.float32)
+        joined[len(before) - start : len(before)] = before[-start:] * (1 - up) + decoded[first - start : first] * up
+    stop = min(fade, len(after), len(decoded) - last)
+    if stop > 0:
+        down = np.linspace(1, 0, stop, dtype=np.float32)
+        offset = len(before) + len(span)
+        joined[offset : offset + stop] = after[:stop] * (1 - down) + decoded[last : last + stop] * down
+    return joined

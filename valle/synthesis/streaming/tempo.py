@@ -1,0 +1,66 @@
+"""Change the tempo of a stream of speech at the same pitch."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from valle.audio import Samples
+
+_SLOWEST = 0.5
+"""Least factor of one filter of FFmpeg; a smaller one is a chain."""
+
+
+class Tempo:
+    """Speak `speed` times as fast, with FFmpeg's `atempo` (overlap of similar pieces)."""
+
+    def __init__(self, speed: float, sample_rate: int) -> None:
+        import av
+
+        self._sample_rate = sample_rate
+        self._num_samples = 0
+        self._graph: Any = None
+        if speed == 1:
+            return
+        self._graph = av.filter.Graph()
+        filters = [
+            self._graph.add_abuffer(
+                format="flt", sample_rate=sample_rate, layout="mono", time_base=Fraction(1, sample_rate)
+            )
+        ]
+        while speed < _SLOWEST:
+            filters.append(self._graph.add("atempo", str(_SLOWEST)))
+            speed /= _SLOWEST
+        filters.append(self._graph.add("atempo", f"{speed:.6f}"))
+        filters.append(self._graph.add("abuffersink"))
+        self._graph.link_nodes(*filters).configure()
+
+    def push(self, samples: Samples) -> Samples:
+        """Return the samples [N], possibly none, that are complete."""
+        if self._graph is None or not len(samples):
+            return samples
+        import av
+
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="flt", layout="mono")
+        frame.sample_rate, frame.pts = self._sample_rate, self._num_samples
+        frame.time_base = Fraction(1, self._sample_rate)
+        self._num_samples += len(samples)
+        self._graph.push(frame)
+        return self._pull()
+
+    def finish(self) -> Samples:
+        """Return the remaining samples."""
+        if self._graph is None or not self._num_samples:
+            return np.zeros(0, dtype=np.float32)
+        self._graph.push(None)
+        return self._pull()
+
+    def _pull(self) -> Samples:
+        import av
+
+        pulled = [np.zeros(0, dtype=np.float32)]
+        while True:
+            try:
+                pulled.append(self._graph.pull().to_ndarray().reshape(-1))
+            except (av.BlockingIOError, av.EOFError):
+                return np.concatenate(pulled)

@@ -1,0 +1,52 @@
+"""Phonemes of speech, phonemes of a text and the text of phonemes, all by the checkpoint itself."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from valle.audio import Audio, resample
+from valle.phonemes import PhonemeTable
+from valle.synthesis.decoding.tokens import decode_tokens
+from valle.synthesis.learnt import require_task
+from valle.synthesis.synthesizer import Synthesizer
+from valle.synthesis.transforms import split_at_quiet_points
+from valle.tasks.spelling import PHONEMES, SPELLING, bytes_text, text_bytes
+from valle.tasks.transcription import TRANSCRIPTION
+from warehouse.errors import ConfigurationError
+
+_LONGEST_RATIO = 3
+"""Longest output, as a factor of the input: three bytes for a symbol."""
+
+
+def transcribe_speech(synthesizer: Synthesizer, recording: Audio, language: str = "en") -> tuple[str, ...]:
+    """Transcribe a recording of any length to phonemes. Raises CheckpointError for a checkpoint that cannot."""
+    require_task(synthesizer.card, TRANSCRIPTION.name, purpose="transcribe speech", option="transcription_ratio")
+    rate = synthesizer.codec.spec.sample_rate
+    pieces = split_at_quiet_points(Audio(resample(recording.samples, recording.sample_rate, rate), rate))
+    found = synthesizer.transcribe(synthesizer.codec.encode(pieces), language)
+    return tuple(symbol for piece in found for symbol in piece)
+
+
+def phonemize_text(synthesizer: Synthesizer, text: str, language: str = "en") -> tuple[str, ...]:
+    """Return the phonemes that the checkpoint reads a text as.
+
+    Raises CheckpointError for a checkpoint that has not learnt it, and ConfigurationError for an empty text.
+    """
+    require_task(synthesizer.card, PHONEMES.name, purpose="phonemize texts", option="phonemes_ratio")
+    source = text_bytes(" ".join(text.split()))
+    if not len(source):
+        raise ConfigurationError("There is nothing to phonemize: the text is empty.")
+    row = PHONEMES.row(source, synthesizer.card.model.language_id(language))
+    (ids,) = decode_tokens(synthesizer.model, PHONEMES.layout, [row], longest=_LONGEST_RATIO * len(source))
+    return tuple(PhonemeTable(synthesizer.card.phoneme_symbols).decode(ids))
+
+
+def spell_phonemes(synthesizer: Synthesizer, symbols: Sequence[str], language: str = "en") -> str:
+    """Return the text that the checkpoint writes for phonemes. Errors as `phonemize_text`."""
+    require_task(synthesizer.card, SPELLING.name, purpose="write phonemes as text", option="spelling_ratio")
+    if not symbols:
+        raise ConfigurationError("There is nothing to write: there are no phonemes.")
+    table = PhonemeTable(synthesizer.card.phoneme_symbols)
+    row = SPELLING.row(np.array(table.encode(symbols)), synthesizer.card.model.language_id(language))
+    (ids,) = decode_tokens(synthesizer.model, SPELLING.layout, [row], longest=_LONGEST_RATIO * len(symbols))
+    return bytes_text(ids)

@@ -1,0 +1,179 @@
+"""From one recording to another of the same length: suppression, removal, extraction and conversion.
+
+Long recordings are cut at quiet points into pieces as long as the utterances of training, and joined again.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from valle.audio import Audio, Samples, resample
+from valle.codec.base import Codes
+from valle.phonemes import PhonemeTable
+from valle.synthesis.decoding.conditions import Condition, Draft
+from valle.synthesis.decoding.decode import decode
+from valle.synthesis.learnt import require_task
+from valle.synthesis.options import SamplingOptions
+from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
+from valle.tasks.mixtures.conversion import CONVERSION, SINGING
+from valle.tasks.mixtures.extraction import EXTRACTION
+from valle.tasks.mixtures.mixture import MixtureTask
+from valle.tasks.mixtures.removal import REMOVAL
+from valle.tasks.mixtures.suppression import SUPPRESSION
+from valle.tasks.tts import TTS
+from warehouse.errors import ConfigurationError
+
+_LONGEST_PIECE = 12.0
+_SEARCHED = 3.0
+"""Seconds before the longest end of a piece in which its end is searched."""
+_HOP = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A task on a recording: what it is for, in words for a refusal, and its option of the training mix."""
+
+    task: MixtureTask
+    purpose: str
+    option: str
+
+
+TRANSFORMS = {
+    transform.task.name: transform
+    for transform in (
+        Transform(SUPPRESSION, "remove noise", "suppression_ratio"),
+        Transform(REMOVAL, "remove speech", "removal_ratio"),
+        Transform(EXTRACTION, "extract a speaker", "extraction_ratio"),
+        Transform(CONVERSION, "convert voices", "conversion_ratio"),
+        Transform(SINGING, "convert singing", "singing_ratio"),
+    )
+}
+"""Transforms by the name of their task."""
+
+
+def require_transform(synthesizer: Synthesizer, name: str) -> Transform:
+    """Return a transform that the checkpoint has learnt. Raises CheckpointError otherwise."""
+    transform = TRANSFORMS[name]
+    require_task(synthesizer.card, name, purpose=transform.purpose, option=transform.option)
+    return transform
+
+
+def transform(
+    synthesizer: Synthesizer,
+    name: str,
+    recording: Audio,
+    options: SamplingOptions,
+    *,
+    voice: Prompt | None = None,
+    text: str = "",
+    language: str = "en",
+) -> Speech:
+    """Apply a task to a recording; `text` is used for a recording of one piece only.
+
+    Raises CheckpointError for a checkpoint that has not learnt the task, and ConfigurationError for a task that needs
+    a voice and has none.
+    """
+    chosen = require_transform(synthesizer, name)
+    if chosen.task.needs_prompt and voice is None:
+        raise ConfigurationError(f"To {chosen.purpose}, give --voice with 3 to 6 seconds of the speaker.")
+    started = time.monotonic()
+    pieces = split_at_quiet_points(_at_codec_rate(synthesizer, recording))
+    symbols = synthesizer.phonemize(text, language) if text and len(pieces) == 1 else ()
+    codes = synthesizer.codec.encode(pieces)
+    conditions = [
+        Condition(
+            symbol_ids=_symbol_ids(synthesizer, symbols),
+            language_id=synthesizer.card.model.language_id(language),
+            prompt=voice.codes if voice is not None and chosen.task.needs_prompt else None,
+            prefix=block[:, :0],
+            task=chosen.task,
+            context=chosen.task.context(block),
+        )
+        for block in codes
+    ]
+    return _spoken(synthesizer, conditions, codes, options, started)
+
+
+def convert_draft(
+    synthesizer: Synthesizer,
+    recording: Audio,
+    voice: Prompt,
+    options: SamplingOptions,
+    *,
+    text: str,
+    language: str = "en",
+    kept: float = 0.3,
+) -> Speech:
+    """Convert a voice by text-to-speech that starts from the masked codes of the recording, frame by frame in place.
+
+    No training of its own is needed, but a checkpoint with NAR-len and the text; `kept` is the share of the schedule
+    that is skipped, and with it how much of the recording survives. Raises ConfigurationError without phonemes and for
+    a recording of several pieces.
+    """
+    started = time.monotonic()
+    pieces = split_at_quiet_points(_at_codec_rate(synthesizer, recording))
+    symbols = synthesizer.phonemize(text, language)
+    if len(pieces) != 1 or not symbols:
+        raise ConfigurationError(f"Give a text and a recording of at most {_LONGEST_PIECE:g} s.")
+    (codes,) = synthesizer.codec.encode(pieces)
+    condition = Condition(
+        symbol_ids=_symbol_ids(synthesizer, symbols),
+        language_id=synthesizer.card.model.language_id(language),
+        prompt=voice.codes,
+        prefix=codes[:, :0],
+        task=TTS,
+        draft=Draft(codes[:1], kept),
+    )
+    # The draft takes the place of frames that are decoded first.
+    masked = options.masked.model_copy(update={"prefix_seconds": 0.0})
+    sampling = options.model_copy(update={"decoding": "nar-len", "masked": masked})
+    return _spoken(synthesizer, [condition], [codes], sampling, started)
+
+
+def split_at_quiet_points(audio: Audio) -> list[Samples]:
+    """Cut a recording into pieces of at most 12 s, each at the quietest 20 ms of its last 3 s."""
+    hop = round(_HOP * audio.sample_rate)
+    longest, searched = round(_LONGEST_PIECE * audio.sample_rate), round(_SEARCHED * audio.sample_rate)
+    pieces, rest = [], audio.samples
+    while len(rest) > longest:
+        window = rest[longest - searched : longest]
+        levels = np.square(window[: len(window) // hop * hop], dtype=np.float64).reshape(-1, hop).mean(axis=1)
+        cut = longest - searched + int(levels.argmin()) * hop + hop // 2
+        pieces.append(rest[:cut])
+        rest = rest[cut:]
+    return [*pieces, rest]
+
+
+def _spoken(
+    synthesizer: Synthesizer,
+    conditions: list[Condition],
+    given: list[Codes],
+    options: SamplingOptions,
+    started: float,
+) -> Speech:
+    rate = synthesizer.codec.spec.frame_rate
+    sampling = [_as_long_as(options, block.shape[1] / rate) for block in given]
+    decoded = decode(synthesizer.model, conditions, sampling)
+    codes = np.concatenate([one.codes for one in decoded], axis=1)
+    samples = synthesizer.codec.decode([codes])[0] if codes.shape[1] else np.zeros(0, dtype=np.float32)
+    audio = Audio(samples, synthesizer.codec.spec.sample_rate)
+    return Speech(codes, audio, all(one.is_complete for one in decoded), time.monotonic() - started)
+
+
+def _as_long_as(options: SamplingOptions, seconds: float) -> SamplingOptions:
+    """Return options for an output as long as the recording: exactly in NAR-len, at most 1.2 times in AR."""
+    if options.decoding == "nar-len":
+        return options.model_copy(update={"seconds": seconds, "max_seconds": seconds})
+    return options.model_copy(update={"max_seconds": 1.2 * seconds})
+
+
+def _at_codec_rate(synthesizer: Synthesizer, recording: Audio) -> Audio:
+    rate = synthesizer.codec.spec.sample_rate
+    return Audio(resample(recording.samples, recording.sample_rate, rate), rate)
+
+
+def _symbol_ids(synthesizer: Synthesizer, symbols: tuple[str, ...]) -> np.ndarray:
+    if not symbols:
+        return np.zeros(0, dtype=np.int64)
+    return np.array(PhonemeTable(synthesizer.card.phoneme_symbols).encode(symbols))

@@ -1,0 +1,1 @@
+"""Tasks that are given a recording and return another of the same length."""

@@ -1,0 +1,44 @@
+"""Detect the language of a text, among those that have a phonemizer."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from valle.phonemes.text import LANGUAGES
+from warehouse.errors import DependencyError
+
+SURE = 0.6
+"""A lower probability is a guess: short words exist in several languages."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedLanguage:
+    """An ISO 639-1 code and its probability among the supported languages."""
+
+    language: str
+    probability: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Return whether the text was long enough to tell."""
+        return self.probability >= SURE
+
+
+def detect_language(text: str) -> DetectedLanguage:
+    """Return the likeliest supported language of a text, by py3langid (Lui and Baldwin, ACL 2012).
+
+    Raises DependencyError where the library is not installed.
+    """
+    language, probability = _identifier().classify(text)
+    return DetectedLanguage(str(language), float(probability))
+
+
+@cache
+def _identifier() -> Any:
+    try:
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    except ImportError as error:
+        raise DependencyError("--language auto needs py3langid: pip install py3langid==0.4.0.") from error
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(list(LANGUAGES))
+    return identifier

@@ -1,0 +1,1 @@
+"""What a training reports: metrics, spoken examples, experiment trackers and traces of the profiler."""
