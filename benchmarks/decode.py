@@ -1,4 +1,4 @@
-"""How decoding and loading scale: ratios measured in one run, so that they mean the same on any machine.
+"""Measure how decoding and loading scale: ratios measured in one run, so that they mean the same on any machine.
 
 `python benchmarks/decode.py [--size tiny] [--large 220m] [--output FILE.json]` prints one line per ratio with its
 bound and fails when one is missed. Times are medians of CPU seconds of this process, on one thread.

@@ -1,4 +1,4 @@
-"""What the lake costs: bits per code, and planning over many rows.
+"""Measure the cost of the lake: bits per code, and planning over many rows.
 
 `python benchmarks/lake.py [--rows 10000000]` prints one line per figure with its bound and fails when one is
 missed. Planning is compared with one plain pass over the same column of ids in the same process, so that the ratio
@@ -15,11 +15,13 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from warehouse.catalogue.planning import StageTables, plan_stage
 from warehouse.catalogue.views import connect
 from warehouse.lake.arrow import schema_of
-from warehouse.lake.data_files import write_rows, write_table
+from warehouse.lake.data_files import write_table
 from warehouse.lake.tables import Lake
 from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow
 
@@ -27,28 +29,48 @@ _PART_ROWS = 500_000
 _SEGMENTS_PER_RECORDING = 20
 
 
-def bits_per_code(folder: Path) -> float:
-    """Return the bits of a data file of 360 utterances (an hour) per 10-bit code, ids and metadata included."""
+def codes_table(count: int, seconds: float) -> pa.Table:
+    """Return rows of codes of `count` clips of about `seconds`: uniform over 1,024 entries, the dearest there are."""
     rng = np.random.default_rng(0)
-    rows = []
-    for number in range(360):
-        frames = int(rng.integers(300, 1200))
-        rows.append(
-            CodesRow(
-                segment_id=f"{rng.bytes(10).hex()}_{number:010d}_{number:010d}",
-                corpus="corpus",
-                shard="corpus-0123456789",
-                fingerprint=rng.bytes(16).hex(),
-                codec="mini@01234567",
-                num_frames=frames,
-                num_codebooks=8,
-                codes=rng.integers(0, 1024, (8, frames)).tolist(),
-                drop_reason=None,
-                drop_detail=None,
-            )
-        )
-    part = write_rows(folder, CodesRow, rows)
-    return part.size * 8 / (8 * sum(row.num_frames for row in rows))
+    frames = (75 * seconds * rng.uniform(0.6, 1.4, count)).astype(int)
+    offsets = np.concatenate([[0], np.cumsum(frames)]).astype(np.int32)
+    columns = {
+        "segment_id": sorted(f"{rng.bytes(10).hex()}_{0:010d}_{320 * length:010d}" for length in frames),
+        "corpus": ["corpus"] * count,
+        "shard": ["corpus-0123456789"] * count,
+        "fingerprint": [rng.bytes(16).hex() for _ in frames],
+        "codec": ["mini@01234567"] * count,
+        "num_frames": frames,
+        "num_codebooks": [8] * count,
+    }
+    for codebook in range(8):
+        values = rng.integers(0, 1024, offsets[-1]).astype(np.int16)
+        columns[f"q{codebook}"] = pa.ListArray.from_arrays(offsets, values)
+    schema = schema_of(CodesRow, 8)
+    arrays = [
+        pa.array(columns[field.name]).cast(field.type) if field.name in columns else pa.nulls(count, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def bits_per_code(folder: Path, table: pa.Table) -> float:
+    """Return the bits of the data file of `table` per 10-bit code, ids and metadata included."""
+    return write_table(folder, CodesRow, table).size * 8 / (8 * pc.sum(table["num_frames"]).as_py())
+
+
+def bits_before(folder: Path, table: pa.Table) -> float:
+    """Return those bits in the layout before: a dictionary for ids too, pages of 1 MiB."""
+    pq.write_table(
+        table,
+        folder / "before.parquet",
+        compression="zstd",
+        compression_level=3,
+        dictionary_pagesize_limit=1 << 22,
+        row_group_size=table.num_rows,
+        write_page_checksum=True,
+    )
+    return (folder / "before.parquet").stat().st_size * 8 / (8 * pc.sum(table["num_frames"]).as_py())
 
 
 def fill(lake: Lake, rows: int) -> None:
@@ -162,7 +184,12 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=10_000_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        good = report("bits per 10-bit code, all in", bits_per_code(Path(folder) / "bits"), 10.3)
+        good = True
+        for count, seconds in ((360, 10.0), (5000, 2.3)):
+            table = codes_table(count, seconds)
+            bits = bits_per_code(Path(folder) / "bits", table)
+            good &= report(f"bits per 10-bit code, all in, {count} clips of {seconds} s", bits, 10.3)
+            print(f"{'  in the layout before':50} {bits_before(Path(folder), table):8.2f}")
         lake = Lake(Path(folder) / "lake")
         fill(lake, options.rows)
         scan = scan_seconds(lake)

@@ -1,4 +1,4 @@
-"""What the lake and the stages cost over the bare models, as ratios in one run.
+"""Measure the cost of lake and stages over the bare models, as ratios in one run.
 
 `python benchmarks/prepare.py [--clips 400]`: the quantize stage against the bare codec loop over the same audio, the
 transcribe stage against bare faster-whisper one clip at a time, and the memory of the stages at two corpus sizes.
@@ -98,7 +98,7 @@ def memory(count: int) -> float:
 
 
 def quantize_and_say_memory(count: int) -> None:
-    """What `memory` runs."""
+    """Run the child process of `memory`."""
     with tempfile.TemporaryDirectory() as folder:
         copy_clips(Path(folder) / "clips", count)
         lake, backends = Lake(Path(folder) / "lake"), Backends()

@@ -1,4 +1,4 @@
-"""What two workers make of one corpus against one: `python benchmarks/workers.py [--clips 240] [--shards 120]`.
+"""Compare two workers on one corpus with one: `python benchmarks/workers.py [--clips 240] [--shards 120]`.
 
 The same corpus is done twice, by one process and by two that begin together, each with its models open on one thread.
 Two clocks: the seconds on the wall, which mean something where two cores are free, and the processor seconds, which
@@ -36,7 +36,7 @@ STAGES: dict[str, Stage] = {stage.name: stage for stage in (Quality(), Quantize(
 
 
 def work(stage: Stage, lake: Lake, run: str, gate: Path, others: int) -> dict[str, float]:
-    """What one worker does: open the models on a corpus of its own, wait for the others, do what is missing."""
+    """Open the models on a corpus of its own, wait for the other workers, process what is missing."""
     backends = Backends()
     with tempfile.TemporaryDirectory() as folder:
         copy_clips(Path(folder) / "clips", 2)

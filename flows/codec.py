@@ -7,14 +7,16 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.codec_parameters import CodecReportParameters, TrainCodecParameters
 from flows.machine.devices import process_backends
-from flows.parameters import CodecReportParameters, TrainCodecParameters, Workers
+from flows.machine.workers import Workers
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
 from flows.runtime.subprocesses import run_module
 from valle.codec.mini.weights_file import EMBEDDED, write_quality
 from valle.codec_training.__main__ import TrainingOrder
 from valle.codec_training.loop import CHECKPOINT
+from valle.codec_training.options import CodecTrainingOptions
 from valle.data.training_audio import clips_of_set, find_clips
 from valle.evaluation.codec.clips import clips_of_folder, clips_of_lake
 from valle.evaluation.codec.measure import CodecMeasurement, measure_codec
@@ -45,15 +47,17 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
     order = TrainingOrder(
         run_directory=directory,
         clips=tuple(clips),
-        hours=parameters.hours,
-        codes=parameters.codes,
-        adversarial_from=parameters.adversarial_from,
-        learning_rate=parameters.learning_rate,
-        asr_encoder=parameters.asr_encoder,
-        asr_loss_weight=parameters.asr_loss_weight,
-        repulsion=parameters.repulsion,
-        speeds=parameters.speeds,
-        half_backbones=parameters.half_backbones,
+        options=CodecTrainingOptions(
+            hours=parameters.hours,
+            start_from=None if parameters.codes == "new" else EMBEDDED,
+            adversarial_from=parameters.adversarial_from,
+            learning_rate=parameters.learning_rate,
+            asr_encoder=parameters.asr_encoder,
+            asr_loss_weight=parameters.asr_loss_weight,
+            repulsion=parameters.repulsion,
+            speeds=parameters.speeds,
+            half_backbones=parameters.half_backbones,
+        ),
         threads=parameters.threads,
     )
     described = directory / "order.json"
@@ -101,11 +105,11 @@ def codec_report(parameters: CodecReportParameters) -> Report:
     )
     measurements: list[CodecMeasurement] = []
     for codec in parameters.codecs:
-        evaluation = f"codec-report-{_identity(codec, items, parameters.levels, models)}"
+        evaluation = f"codec-report-{_identity(codec, items, parameters.num_codebooks, models)}"
         measured = measure_codec(
             items,
             codec,
-            parameters.levels,
+            parameters.num_codebooks,
             evaluation=evaluation,
             speech=root.speech / evaluation,
             models=models,
@@ -118,10 +122,10 @@ def codec_report(parameters: CodecReportParameters) -> Report:
             notify("The scores of %s are in the lake already.", evaluation)
         measurements.append(measured)
     if parameters.into_header:
-        _state_quality(measurements, max(parameters.levels))
+        _state_quality(measurements, max(parameters.num_codebooks))
     name = "codecs-" + short_hash(",".join(m.rows[0].evaluation for m in measurements))[:8]
     written = write_codec_report(
-        measurements, parameters.levels, root.reports / name, title=f"Codecs: {', '.join(parameters.codecs)}"
+        measurements, parameters.num_codebooks, root.reports / name, title=f"Codecs: {', '.join(parameters.codecs)}"
     )
     root.catalogue.refresh()
     publish_report(f"codec-report {parameters.subject}", written.markdown_path, [plot.path for plot in written.plots])
@@ -129,14 +133,14 @@ def codec_report(parameters: CodecReportParameters) -> Report:
     return written
 
 
-def _state_quality(measurements: Sequence[CodecMeasurement], num_levels: int) -> None:
+def _state_quality(measurements: Sequence[CodecMeasurement], num_codebooks: int) -> None:
     for measured in measurements:
         if measured.spec.name == "mini":
-            write_quality(EMBEDDED, quality_figures(measured, num_levels))
+            write_quality(EMBEDDED, quality_figures(measured, num_codebooks))
             notify("The header of %s has the measured figures.", EMBEDDED)
 
 
-def _identity(codec: str, items: Sequence[EvaluationItem], levels: Sequence[int], models: MetricModels) -> str:
+def _identity(codec: str, items: Sequence[EvaluationItem], num_codebooks: Sequence[int], models: MetricModels) -> str:
     # Of all the codec's weights: another decoder of the same codes sounds different.
-    content = [decoder_revision(codec), [item.utterance for item in items], levels, models.revisions]
+    content = [decoder_revision(codec), [item.utterance for item in items], num_codebooks, models.revisions]
     return short_hash(json.dumps(content, sort_keys=True))[:8]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 from prefect import flow
 
-from flows.demo_speech import DemoSpeech, speak_once
+from flows.demo_speech import DIGITS, OPEN_TEXT, DemoSpeech, speak_once
 from flows.evaluate import evaluate
 from flows.parameters import (
     CorpusChoice,
@@ -24,11 +24,11 @@ from flows.runtime.notices import notify
 from flows.runtime.where import call
 from flows.select import select
 from flows.training.train import is_finished, train
-from manifests import CorpusKind, CorpusOptions
+from manifests.corpus import CorpusKind, CorpusOptions
 from manifests.demo.clips import HELD_OUT, demo_clips
 from manifests.demo.layout import DemoLayout, lay_out_demo
 from valle.checkpoints.runs import EMBEDDED
-from valle.data.selection.select import Selection
+from valle.data.selection.options import Selection
 from valle.data.selection.splits import SplitPolicy
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe
@@ -40,12 +40,12 @@ from warehouse.catalogue.views import connect, named_query, run_query
 from warehouse.shard_runs import ShardReport
 
 _WIDTH = 100
+# Named queries of the summary, with the columns that it shows.
 _COLUMNS = {
     "hours_by_corpus": ["corpus", "recordings", "segments", "utterances", "speakers", "usable_hours", "usable_share"],
     "drops_by_reason": ["stage", "corpus", "drop_reason", "rows_dropped", "hours"],
     "scores_by_system": ["evaluation", "system", "scores", "wer_micro", "sim_o", "missing"],
 }
-"""Named queries of the summary, with the columns that it shows."""
 # An ASR needs as long for a short clip as for 30 seconds, and DNSMOS a tenth of real time: on the corpus with given
 # texts the demo checks no text and measures signals only. LibriLight, which has no texts, gets all stages.
 _QUICK_STAGES = Stages(transcribe=Transcribe(check_given=False), quality=Quality(scorers=()))
@@ -88,7 +88,7 @@ def demo(parameters: DemoParameters) -> DemoResult:
     """Run the pipeline from raw audio to scores on the demo corpora; skip what exists."""
     root = parameters.data_root
     prompt = next(clip.path for clip in demo_clips() if clip.split == HELD_OUT and 3 <= clip.duration <= 4)
-    speeches = [call(speak_once, root, EMBEDDED, prompt)]
+    speeches = [call(speak_once, root, EMBEDDED, OPEN_TEXT, prompt)]
     layout = lay_out_demo(root.corpora / "demo")
     done: list[ShardReport] = []
     for corpus, stages in (
@@ -104,7 +104,7 @@ def demo(parameters: DemoParameters) -> DemoResult:
     else:
         settings = _settings(parameters)
         call(train, TrainParameters(data=parameters.data, training_set="demo", run="demo", options=settings))
-    speeches.append(call(speak_once, root, "demo", prompt))
+    speeches.append(call(speak_once, root, "demo", DIGITS, prompt))
     evaluations = [
         call(
             evaluate,

@@ -18,8 +18,8 @@ from flows.machine.devices import process_backends
 from flows.parameters import CorpusChoice, EvaluateParameters, IngestParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
+from flows.runtime.runner import run_jobs
 from flows.runtime.where import call, run_logger, submit
-from flows.stages import run_jobs
 from manifests.corpus import CorpusOptions
 from valle.evaluation.evaluate import score_evaluation, stored_scores
 from valle.evaluation.items.registry import register_items
@@ -45,8 +45,8 @@ from valle.stages.transcribe import Transcribe
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
+# About half a minute of speech, so that small evaluations keep every worker busy too.
 _SHARD_MEGABYTES = 1.0
-"""About half a minute of speech, so that small evaluations keep every worker busy too."""
 
 
 @flow(name="evaluate", flow_run_name="evaluate {parameters.subject}")

@@ -9,8 +9,7 @@ from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
 from flows.runtime.runner import Work, run_all, task_runner
 from flows.runtime.where import run_id
-from manifests.corpora.registry import open_corpus
-from manifests.corpora.vall_e import CODES_KINDS
+from manifests.corpus import CODES_KINDS
 from valle.data_root import DataRoot
 from valle.stages.ingest import export_manifests, ingest_shard, plan_ingest
 from warehouse.shard_runs import ShardReport
@@ -26,7 +25,7 @@ from warehouse.shard_runs import ShardReport
 )
 def ingest_task(choice: CorpusChoice, shard: str, root: DataRoot, run: str) -> ShardReport:
     """Read the sources of one shard."""
-    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
+    corpus = choice.open()
     return ingest_shard(corpus, shard=shard, lake=root.lake, run_id=run)
 
 
@@ -43,7 +42,7 @@ def ingest(parameters: IngestParameters) -> list[ShardReport]:
 def ingest_corpus(parameters: IngestParameters) -> list[ShardReport]:
     """Ingest a corpus within a flow that does more."""
     choice, root = parameters.corpus, parameters.data_root
-    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
+    corpus = choice.open()
     plan = plan_ingest(corpus, root.lake)
     run = run_id()
     with task_runner(parameters.workers) as runner:

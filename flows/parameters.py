@@ -6,17 +6,14 @@ Do not import Prefect here.
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flows.machine.workers import Workers
-from manifests import CorpusKind, CorpusOptions
-from manifests.corpora.vall_e import CODES_KINDS
-from valle.codec.base import CodesToLearn
+from manifests.corpus import CODES_KINDS, CorpusKind, CorpusOptions
 from valle.codec.catalogue import ENCODEC
-from valle.data.selection.select import Selection
-from valle.data_root import DataRoot, open_data_root
+from valle.data.selection.options import Selection
 from valle.evaluation.options import EvaluationOptions
 from valle.stages.align import Align
 from valle.stages.base import Stage
@@ -30,6 +27,10 @@ from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from valle.training.options import TrainSettings
 from warehouse.catalogue.answers import AnswerFormat
+
+if TYPE_CHECKING:
+    from manifests.corpus import Corpus
+    from valle.data_root import DataRoot
 
 
 class Parameters(BaseModel):
@@ -45,8 +46,11 @@ class Located(Parameters):
     """Data root; by default `VALLE_DATA`, or `data` in the current folder."""
 
     @property
-    def data_root(self) -> DataRoot:
+    def data_root(self) -> "DataRoot":
         """The data root with its folders."""
+        # The command line reads this module on every start; the lake is loaded by the flows.
+        from valle.data_root import open_data_root
+
         return open_data_root(self.data)
 
 
@@ -61,6 +65,12 @@ class CorpusChoice(Parameters):
     """Name of the corpus in every table."""
     options: CorpusOptions = CorpusOptions()
     """Properties that the corpus itself does not declare."""
+
+    def open(self) -> "Corpus":
+        """Return the reader of the corpus. Raises ConfigurationError for a name that cannot be part of a file name."""
+        from manifests.corpora.registry import open_corpus
+
+        return open_corpus(self.kind, self.root, name=self.name, options=self.options)
 
 
 class Stages(Parameters):
@@ -290,83 +300,6 @@ class SweepParameters(Located):
             raise ValueError("A sweep needs a variant and a seed at least.")
         self.runs()  # a wrong option should not wait for the variant before it
         return self
-
-
-Speed = Annotated[float, Field(ge=0.5, le=2)]
-
-
-class TrainCodecParameters(Located):
-    """Train the embedded codec on audio; a run that exists is resumed."""
-
-    run: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
-    """Name of the run, a folder below `runs`."""
-    training_set: str | None = None
-    """Name of a training set, for the audio of its train split."""
-    audio: list[Path] = []
-    """Folders of audio, instead of a training set."""
-    hours: float = Field(default=1.5, gt=0, le=10_000)
-    """Length of the schedule in hours, over all sessions."""
-    codes: CodesToLearn = "new"
-    """New codes fitted to this speech, or those of the embedded codec: then only the decoder is trained, and stored
-    codes stay valid."""
-    adversarial_from: float = Field(default=1.0, ge=0, le=1)
-    """Part of the schedule after which training is adversarial; 1 is never."""
-    learning_rate: float = Field(default=1e-3, gt=0, le=100)
-    """Peak learning rate; a third of it suits a trained decoder."""
-    asr_encoder: str | None = None
-    """ASR model whose encoder features are compared between recording and reconstruction, such as `tiny.en`."""
-    asr_loss_weight: float = Field(default=30.0, ge=0, le=1e6)
-    """Weight of that feature loss."""
-    repulsion: float = Field(default=0.25, ge=0, le=1)
-    """Weight of the repulsive term of the energy distance; at 1 noise masks some words."""
-    speeds: tuple[Speed, Speed] = (1.0, 1.0)
-    """Range of the speed perturbation."""
-    half_backbones: bool = False
-    """Compute in bfloat16: 0.7 of the time on CPUs that support it."""
-    threads: int = Field(default=1, ge=1, le=1024)
-    """CPU threads."""
-
-
-class CodecReportParameters(Located):
-    """Measure codecs beside the recordings."""
-
-    codecs: tuple[str, ...] = ("mini",)
-    """Codecs, such as `mini`, `encodec_24khz` or `encodec_24khz+vocos`."""
-    levels: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (8, 4, 2, 1)
-    """Numbers of codebooks to decode from."""
-    where: str = "true"
-    """SQL condition on the utterances of the lake."""
-    audio: Path | None = None
-    """Folder with a `corpus.tsv`, instead of the lake."""
-    split: str = "heldout"
-    """Split of that folder, which the codec was not trained on."""
-    into_header: bool = False
-    """Write the figures of `mini`, with the most codebooks of `levels`, into the header of its weights."""
-    count: int = Field(default=30, ge=1, le=1_000_000)
-    """Number of clips."""
-    longest: float = Field(default=10.0, gt=0, le=3_600)
-    """Seconds of the longest clip."""
-    asr: str = "tiny.en"
-    """ASR model of the word error rate."""
-    speaker_encoder: str = "resemblyzer"
-    """Speaker encoder of the speaker similarity."""
-    scorers: tuple[str, ...] = ("dnsmos", "distillmos")
-    """Models of naturalness; distillmos is left out where it is not installed."""
-    device: str = "cpu"
-    """Torch device of the models."""
-    threads: int = Field(default=1, ge=1, le=1024)
-    """CPU threads of each model."""
-
-    @model_validator(mode="after")
-    def _has_a_header(self) -> Self:
-        if self.into_header and "mini" not in self.codecs:
-            raise ValueError("only the weights of `mini` have a header; put it into `codecs`")
-        return self
-
-    @property
-    def subject(self) -> str:
-        """Names of the codecs."""
-        return " ".join(self.codecs)
 
 
 class EvaluateParameters(EvaluationOptions, Located):

@@ -4,7 +4,6 @@ from prefect import flow
 
 from flows.parameters import PlanParameters
 from flows.runtime.artifacts import publish_markdown
-from manifests.corpora.registry import open_corpus
 from valle.reporting import markdown_table
 from valle.stages.dry_run import Forecast, forecast
 from valle.stages.ingest import find_unread
@@ -14,7 +13,7 @@ from valle.stages.ingest import find_unread
 def plan(parameters: PlanParameters) -> Forecast:
     """Forecast the work, time and bytes of `prepare` with these parameters; write nothing to the lake."""
     choice, lake = parameters.corpus, parameters.data_root.lake
-    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
+    corpus = choice.open()
     found = forecast(
         parameters.stages_in_order(),
         choice.name,

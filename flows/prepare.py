@@ -6,7 +6,7 @@ from flows.ingest import ingest_corpus
 from flows.parameters import PrepareParameters
 from flows.runtime.artifacts import publish_card, publish_shard_reports
 from flows.runtime.events import announce
-from flows.stages import run_stage
+from flows.runtime.runner import run_stage
 from warehouse.catalogue.views import connect
 from warehouse.shard_runs import ShardReport
 

@@ -9,6 +9,7 @@ from valle.codec import spec_of_given_codes
 from valle.data.selection.select import select as select_set
 from valle.data.selection.training_set import TrainingSetCard
 from valle.phonemes import phoneme_table
+from valle.reporting import markdown_rows
 
 
 @flow(name="select", flow_run_name="select {parameters.selection.name}")
@@ -29,21 +30,17 @@ def select(parameters: SelectParameters) -> TrainingSetCard:
 
 
 def _describe(card: TrainingSetCard) -> str:
-    splits = [f"| {split} | {card.utterances[split]:,} | {card.hours[split]:.2f} |" for split in card.utterances]
-    licences = [f"| {licence} | {hours:.2f} |" for licence, hours in card.licences.items()]
+    splits = [(split, card.utterances[split], f"{card.hours[split]:.2f}") for split in card.utterances]
+    licences = [(licence, f"{hours:.2f}") for licence, hours in card.licences.items()]
     return "\n".join(
         [
             f"# Training set {card.id}",
             "",
             f"`{card.where}`, weights `{card.weight}`, codec {card.codec.label}",
             "",
-            "| split | utterances | hours |",
-            "| --- | ---: | ---: |",
-            *splits,
+            markdown_rows(("split", "utterances", "hours"), splits, numeric=(False, True, True)),
             "",
-            "| licence | hours |",
-            "| --- | ---: |",
-            *licences,
+            markdown_rows(("licence", "hours"), licences, numeric=(False, True)),
             "",
             f"Next: `valle train --training-set {card.name} --run NAME`",
         ]

@@ -1,12 +1,7 @@
-"""One flow per stage: plan, set the active configuration, run the missing shards."""
-
-from collections.abc import Sequence
-from typing import Any
+"""One flow per stage."""
 
 from prefect import flow
-from prefect.task_runners import TaskRunner
 
-from flows.machine.local_tasks import LocalTaskRunner
 from flows.parameters import (
     AlignParameters,
     MixParameters,
@@ -20,53 +15,10 @@ from flows.parameters import (
 )
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
-from flows.runtime.runner import Work, run_all, shard_task, task_runner
-from flows.runtime.where import run_id, run_logger
+from flows.runtime.runner import run_stage
 from valle.data_root import DataRoot
 from valle.stages.base import Stage
-from valle.stages.runner import Job, plan, set_active_configurations
-from warehouse.catalogue.planning import ShardPlan
 from warehouse.shard_runs import ShardReport
-
-
-def run_stage(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
-    """Run `stage` on the shards of `corpus` that need it."""
-    return run_jobs(f"{stage.name} {corpus}", [Job(stage, corpus)], root, workers)
-
-
-def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -> list[ShardReport]:
-    """Run the shards that the jobs need, all in one pool: no job may read rows that another writes."""
-    plans = [plan(job.stage, job.corpus, root.catalogue.connection()) for job in jobs]
-    outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_active]
-    for job in set_active_configurations(outdated, root.lake):
-        run_logger().info("%s %s: new active configuration", job.stage.name, job.corpus)
-    run = run_id()
-    with task_runner(workers) as runner:
-        work = [
-            _work(runner, job, shard, root, workers, run)
-            for job, todo in zip(jobs, plans, strict=True)
-            for shard in todo.shards_for(run)
-        ]
-        return run_all(name, work, width=workers.slots)
-
-
-def _work(
-    runner: TaskRunner[Any] | LocalTaskRunner, job: Job, shard: ShardPlan, root: DataRoot, workers: Workers, run: str
-) -> Work:
-    arguments = {
-        "stage": job.stage,
-        "corpus": job.corpus,
-        "shard": shard.shard,
-        "root": root,
-        "workers": workers,
-        "run": run,
-    }
-    label = f"{job.stage.name} {shard.shard}"
-    return Work(
-        label=label,
-        audio_seconds=shard.audio_seconds,
-        submit=lambda wait: runner.submit(shard_task, arguments | {"wait": wait}),
-    )
 
 
 def _run_alone(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:

@@ -3,10 +3,10 @@
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from warehouse.errors import ConfigurationError
+from warehouse.errors import unknown_name
 
+# Kinds that are another layout of a corpus with a card.
 _SHARED = {"emilia-raw": "emilia", "librilight-cut": "librilight"}
-"""Kinds that are another layout of a corpus with a card."""
 
 
 def _folder() -> Traversable:
@@ -22,5 +22,5 @@ def card_kinds() -> tuple[str, ...]:
 def card(kind: str) -> str:
     """Return the card of a corpus as Markdown. Raises ConfigurationError for a kind that has none."""
     if kind not in card_kinds():
-        raise ConfigurationError(f"There is no card for {kind!r}; there are cards for {', '.join(card_kinds())}.")
+        raise unknown_name("dataset card", kind, card_kinds())
     return (_folder() / f"{_SHARED.get(kind, kind)}.md").read_text(encoding="utf-8")

@@ -20,6 +20,27 @@ from warehouse.rows import RecordingRow, SourceRow
 Origin = Literal["recorded", "synthetic", "generated"]
 """Origin of speech: a person, a synthesizer, or a checkpoint of this project under evaluation."""
 
+CorpusKind = Literal[
+    "cutset",
+    "emilia",
+    "emilia-raw",
+    "emilia-yodas",
+    "folder",
+    "libriheavy",
+    "librilight",
+    "librilight-cut",
+    "librispeech",
+    "libritts",
+    "noise",
+    "synthetic",
+    "vall-e",
+    "vall-e-hdf5",
+]
+"""Every layout that has a reader."""
+
+CODES_KINDS: tuple[CorpusKind, ...] = ("vall-e", "vall-e-hdf5")
+"""Kinds whose recordings are codes: there is no audio to decode."""
+
 ORIGINS = get_args(Origin)
 MEGABYTE = 1 << 20
 

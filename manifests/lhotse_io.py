@@ -19,6 +19,7 @@ from lhotse.audio import AudioSource
 from lhotse.cut import Cut
 from lhotse.supervision import AlignmentItem
 
+from warehouse.files import atomic_write
 from warehouse.rows import RecordingRow, Span, TrainingItemRow, Word
 
 CODES_STORAGE = "parquet_codes"
@@ -229,17 +230,13 @@ def write_cuts(cuts: Iterable[MonoCut], path: Path) -> int:
 @contextmanager
 def _written(path: Path) -> Iterator[BinaryIO]:
     """Open a gzip file that appears under its name when it is complete; equal lines give equal bytes."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with (
-            temporary.open("wb") as raw,
-            gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as file,
-        ):
-            yield file  # type: ignore[misc]  # typeshed: a GzipFile is a BinaryIO in all but name
-        # Readers of the old manifest keep their file; there is never half a new one.
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # Readers of the old manifest keep their file; the lake can make the new one again after a power cut.
+    with (
+        atomic_write(path, durable=False) as temporary,
+        temporary.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as file,
+    ):
+        yield file  # type: ignore[misc]  # typeshed: a GzipFile is a BinaryIO in all but name
 
 
 def _put(file: BinaryIO, item: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a report in the Prefect UI holds."""
+"""Read the reports in the Prefect UI."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What all tests share: one thread per model, no telemetry, and a Prefect server only for those that ask for one."""
+"""Settings of all tests: one thread per model, no telemetry, and a Prefect server only for those that ask for one."""
 
 import os
 import subprocess

@@ -10,6 +10,7 @@ for samples in model.stream("A long text. It sounds while it is synthesized."):
 ```
 """
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,8 +34,8 @@ from valle.synthesis.options import (
     read_sampling,
 )
 from valle.synthesis.prompts import read_prompt
-from valle.synthesis.streaming.engine import iterate_chunks
 from valle.synthesis.synthesizer import Prompt, Synthesizer
+from valle.text.lexicon import read_lexicon
 from warehouse.errors import ConfigurationError
 
 SHIPPED = "shipped"
@@ -131,6 +132,8 @@ class LoadedModel:
         options: StreamOptions = DEFAULT_STREAM,
     ) -> Iterator[Samples]:
         """Yield the samples [N] of a text while it is synthesized. Errors as `speak`, before the first samples."""
+        from valle.synthesis.streaming.engine import iterate_chunks
+
         chunks = iterate_chunks(
             self.synthesizer,
             text,
@@ -146,14 +149,21 @@ class LoadedModel:
         return prompt if prompt is None or isinstance(prompt, Prompt) else self.prompt(prompt)
 
 
-def load(checkpoint: str | os.PathLike[str] = SHIPPED, *, device: str = "cpu") -> LoadedModel:
+def load(
+    checkpoint: str | os.PathLike[str] = SHIPPED, *, device: str = "cpu", lexicon: str | os.PathLike[str] | None = None
+) -> LoadedModel:
     """Open a checkpoint: `shipped` for the one in the package, a checkpoint directory, or the name of a run.
+
+    `lexicon` is a file of pronunciations: a word, a tab and its IPA per line.
 
     Of a run of the data root (`VALLE_DATA`, or `data`) the newest checkpoint is loaded. Raises CheckpointError when
     there is none or it is damaged, ConfigurationError for an unknown device.
     """
     directory = _find(checkpoint)
-    return LoadedModel(Synthesizer.load(directory, Backends(device=device)), read_sampling(directory))
+    synthesizer = Synthesizer.load(directory, Backends(device=device))
+    if lexicon is not None:
+        synthesizer = dataclasses.replace(synthesizer, lexicon=read_lexicon(Path(lexicon)))
+    return LoadedModel(synthesizer, read_sampling(directory))
 
 
 def _find(checkpoint: str | os.PathLike[str]) -> Path:

@@ -4,27 +4,33 @@ A location is a span of a file, or of an archive member (a byte range), so that 
 Bad audio raises `UnreadableAudio` with a reason that becomes the `drop_reason` of a row.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from manifests.audio.decoding import AudioDecoder, UndecodableAudio
 from manifests.audio.ranges import open_range
 from manifests.reading.regular import NotRegularFile, open_regular
+from warehouse.files import atomic_write
+
+if TYPE_CHECKING:
+    from manifests.audio.decoding import AudioDecoder
 
 Samples = NDArray[np.float32]
 
+# Peak from which on samples are on another scale than -1..1, by mistake or damage; lower ones are clipped.
 _MAX_PEAK = 8.0
-"""Peak from which on samples are on another scale than -1..1, by mistake or damage; lower ones are clipped."""
 
+# Power of the mean relative to that of a channel, below which the channels cancel: they have opposite phase.
 _CANCELLED = 0.05
-"""Power of the mean relative to that of a channel, below which the channels cancel: they have opposite phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,9 @@ class UnreadableAudio(Exception):
 @contextmanager
 def _open(location: AudioLocation) -> Iterator[AudioDecoder]:
     """Open the encoded bytes at a location. Raises UnreadableAudio, also for what fails inside the block."""
+    # Most modules that import this one compute on samples; the decoders are loaded where a file is opened.
+    from manifests.audio.decoding import AudioDecoder, UndecodableAudio
+
     try:
         with open_regular(location.path) as file:
             if location.size == 0:
@@ -130,7 +139,7 @@ def read_blocks(location: AudioLocation, sample_rate: int, *, block_seconds: flo
         for block in _decode(decoder, location, left, block_seconds):
             left -= len(block)
             _measure_peak(block, location)
-            samples = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
+            samples = _mix(block)
             if stream is not None:
                 samples = stream.resample_chunk(samples, last=left == 0)
             yield _bounded(samples, location)
@@ -208,8 +217,7 @@ def resample(samples: Samples, source_rate: int, target_rate: int) -> Samples:
 
 def write_audio(path: Path, audio: Audio) -> None:
     """Write 16-bit audio in the format of the suffix (`.wav`, `.flac`, `.ogg`), atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp{path.suffix}")
     subtype = "OPUS" if path.suffix == ".ogg" else "PCM_16"
-    soundfile.write(temporary, np.clip(audio.samples, -1, 1), audio.sample_rate, subtype=subtype)
-    temporary.replace(path)
+    # An evaluation writes thousands of files, all of which it can make again: a flush of each would cost more.
+    with atomic_write(path, durable=False) as temporary:
+        soundfile.write(temporary, np.clip(audio.samples, -1, 1), audio.sample_rate, subtype=subtype)

@@ -1,13 +1,18 @@
 """Locate bulk data: one root folder, and the environment variables that set it."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from warehouse.catalogue.catalogue import Catalogue
 from warehouse.lake.store import location_of
 from warehouse.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from warehouse.catalogue.catalogue import Catalogue
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,9 @@ class DataRoot:
     @cached_property
     def catalogue(self) -> Catalogue:
         """The views over the lake, and their DuckDB file, which may be deleted at any time."""
+        # DuckDB is loaded by the processes that ask; a worker that only reads and writes rows does not.
+        from warehouse.catalogue.catalogue import Catalogue
+
         return Catalogue(self.lake, self.root / "catalogue.duckdb")
 
     @property

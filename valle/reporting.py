@@ -1,5 +1,6 @@
 """Write reports: Markdown tables with plots beside them, atomically."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse.files import atomic_write
+
+_MARKS = re.compile(r"([\\|<\[])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ def _cell(value: Any) -> str:
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, list):
         return ", ".join(_cell(item) for item in value)
-    return " ".join(str(value).split()).replace("|", "\\|") or "(space)"
+    # Labels come from corpora: none may end a cell or be HTML, a link or an image in a page that shows the table.
+    return _MARKS.sub(r"\\\1", " ".join(str(value).split())) or "(space)"
 
 
 def markdown_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], *, numeric: Sequence[bool]) -> str:

@@ -16,6 +16,8 @@ Bad data is a row with a `drop_reason`, a bad world is one of these, bad code is
 A message is one sentence: what happened, to which id or file, and what to do about it.
 """
 
+from collections.abc import Iterable
+
 
 class PipelineError(Exception):
     """Root of all errors; the command line prints its message as one sentence."""
@@ -59,3 +61,8 @@ class TrainingError(PipelineError):
 
 class CheckpointError(PipelineError):
     """A checkpoint does not match its codec, phoneme table or shape."""
+
+
+def unknown_name(kind: str, name: str, choices: Iterable[str]) -> ConfigurationError:
+    """Return the error for a name of some kind that is none of `choices`."""
+    return ConfigurationError(f"Unknown {kind} {name!r}; choose one of {', '.join(choices)}.")

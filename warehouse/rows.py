@@ -7,7 +7,7 @@ the columns of `StageRow`, which the runner fills. A column without `| None` is 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from warehouse.lake.arrow import Float32, Int16, Int32, Micros, OneColumnEach, Row
+from warehouse.lake.arrow import Float32, Int16, Int32, Micros, OneColumnEach, TableRow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -400,6 +400,26 @@ class ScoreRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TaskScoreRow:
+    """One measure of one utterance in a task beside text-to-speech, of a checkpoint or of a control."""
+
+    table: ClassVar[str] = "task_scores"
+    key: ClassVar[str] = "score_id"
+
+    score_id: Annotated[str, "evaluation, task, system, utterance and metric"]
+    evaluation: Annotated[str, "hash of checkpoint, training set, split, tasks and options"]
+    task: Annotated[str, "`ns`, `cse`, `stt`, ..."]
+    system: Annotated[str, "`checkpoint`, `input` (what was given, returned), `truth` (the answer) or `asr`"]
+    checkpoint_id: Annotated[str, "the checkpoint under evaluation"]
+    training_set: Annotated[str, "id of the set that the utterance is held out of"]
+    utterance: Annotated[str, "the segment"]
+    speaker: Annotated[str, "its speaker; intervals are clustered by it"]
+    metric: Annotated[str, "`si_sdr`, `wer`, `per`, `sim_target`, ..."]
+    value: Annotated[float, "the measure"]
+    scored_at: Annotated[Micros, "when it was scored"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationItemRow:
     """A sentence or a prompt of an evaluated list; no selection may train on its audio."""
 
@@ -459,7 +479,7 @@ class ShardRunRow:
     code_revision: Annotated[str, "version of this project"]
 
 
-TABLES: tuple[type[Row], ...] = (
+TABLES: tuple[type[TableRow], ...] = (
     SourceRow,
     RecordingRow,
     SegmentRow,
@@ -473,6 +493,7 @@ TABLES: tuple[type[Row], ...] = (
     TrainingItemRow,
     CheckpointRow,
     ScoreRow,
+    TaskScoreRow,
     EvaluationItemRow,
     ConfigurationRow,
     ShardRunRow,

@@ -1,5 +1,7 @@
 """Report the outcome of one stage on one shard, and store it as a row of `shard_runs`."""
 
+from __future__ import annotations
+
 import json
 import os
 import socket
@@ -9,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warehouse.fingerprints import short_hash
-from warehouse.lake.tables import Lake
 from warehouse.rows import ShardRunRow, StageRow
+
+if TYPE_CHECKING:
+    from warehouse.lake.tables import Lake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,7 @@ class Stopwatch:
     clock: float
 
     @classmethod
-    def start(cls) -> "Stopwatch":
+    def start(cls) -> Stopwatch:
         """Start the clock."""
         return cls(datetime.now(UTC), time.perf_counter())
 

@@ -3,9 +3,11 @@
 Only runs of deployments start others; a flow run from a shell starts nothing else. The triggers are in `prefect.yaml`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
@@ -13,7 +15,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment
 
 from flows.runtime.where import run_logger
-from valle.data_root import DataRoot
+
+if TYPE_CHECKING:
+    from valle.data_root import DataRoot
 
 
 def announce(step: str, subject: str, data_root: DataRoot, rows: int) -> None:

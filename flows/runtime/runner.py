@@ -1,14 +1,16 @@
-"""Map shards over Prefect tasks: bounded width, retries with jitter, reports, one progress artifact.
+"""Run stages: map their shards over Prefect tasks: bounded width, retries with jitter, reports, one progress artifact.
 
 A task is a shard, never an utterance. Tasks return small reports and cache nothing: the lake records what is done. At
 most twice the width is submitted at a time, so a corpus of 40,000 shards is never one queue.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -17,17 +19,21 @@ from prefect.tasks import exponential_backoff
 
 from flows.machine.devices import leased_backends
 from flows.machine.local_tasks import LocalTaskRunner
-from flows.parameters import Workers
 from flows.runtime.notices import notify
 from flows.runtime.progress import ProgressReporter
 from flows.runtime.shutdown import leave_shards_when_stopped
-from flows.runtime.where import is_on_server
-from valle.data_root import DataRoot
+from flows.runtime.where import is_on_server, run_id, run_logger
 from valle.stages.base import Stage
-from valle.stages.runner import try_shard
+from valle.stages.runner import Job, plan, set_active_configurations, try_shard
+from warehouse.catalogue.planning import ShardPlan
 from warehouse.errors import DependencyError, StageError
 from warehouse.shard_runs import ShardReport
 
+if TYPE_CHECKING:
+    from flows.parameters import Workers
+    from valle.data_root import DataRoot
+
+# Failures that pass, such as a busy network mount, cost a retry; a shard that fails three times more is reported.
 _RETRIES = 3
 
 
@@ -41,7 +47,7 @@ class Work:
 
     label: str
     audio_seconds: float
-    submit: Callable[[bool], "FutureReport"]
+    submit: Callable[[bool], FutureReport]
 
 
 class FutureReport(Protocol):
@@ -105,6 +111,46 @@ def shard_task(
     """Run one stage on one shard; None when another run holds the claim and `wait` is false."""
     with leased_backends(workers, run) as backends:
         return try_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run, wait=wait)
+
+
+def run_stage(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
+    """Run `stage` on the shards of `corpus` that need it."""
+    return run_jobs(f"{stage.name} {corpus}", [Job(stage, corpus)], root, workers)
+
+
+def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -> list[ShardReport]:
+    """Run the shards that the jobs need, all in one pool: no job may read rows that another writes."""
+    plans = [plan(job.stage, job.corpus, root.catalogue.connection()) for job in jobs]
+    outdated = [job for job, todo in zip(jobs, plans, strict=True) if not todo.is_active]
+    for job in set_active_configurations(outdated, root.lake):
+        run_logger().info("%s %s: new active configuration", job.stage.name, job.corpus)
+    run = run_id()
+    with task_runner(workers) as runner:
+        work = [
+            _work(runner, job, shard, root, workers, run)
+            for job, todo in zip(jobs, plans, strict=True)
+            for shard in todo.shards_for(run)
+        ]
+        return run_all(name, work, width=workers.slots)
+
+
+def _work(
+    runner: TaskRunner[Any] | LocalTaskRunner, job: Job, shard: ShardPlan, root: DataRoot, workers: Workers, run: str
+) -> Work:
+    arguments = {
+        "stage": job.stage,
+        "corpus": job.corpus,
+        "shard": shard.shard,
+        "root": root,
+        "workers": workers,
+        "run": run,
+    }
+    label = f"{job.stage.name} {shard.shard}"
+    return Work(
+        label=label,
+        audio_seconds=shard.audio_seconds,
+        submit=lambda wait: runner.submit(shard_task, arguments | {"wait": wait}),
+    )
 
 
 def run_all(name: str, work: Sequence[Work], *, width: int) -> list[ShardReport]:

@@ -16,12 +16,13 @@ from filelock import FileLock, Timeout
 
 from flows.server.password import read_password
 from warehouse.errors import ConfigurationError
+from warehouse.files import atomic_write
 
 POOLS = ("cpu", "gpu", "train")
 HEARTBEAT_SECONDS = 30
 """Interval of the heartbeats of a flow run: the shortest that Prefect allows."""
+# A process that only asks who holds the lock holds it for a moment.
 _SECONDS_TO_LOCK = 2.0
-"""A process that only asks who holds the lock holds it for a moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +184,5 @@ def _read_pid(home: Path) -> int | None:
 
 def write_json(path: Path, content: object) -> None:
     """Write a JSON file under a temporary name and rename it: a file that exists is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")

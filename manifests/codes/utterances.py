@@ -54,7 +54,7 @@ CODECS: Mapping[str, CodecNumbers] = {
 
 
 def read_utterance(path: str) -> CodesUtterance:
-    """Read an utterance by its path. Raises UnreadableCodes that says why it cannot be read."""
+    """Read an utterance by its path. Raises UnreadableCodes with the reason."""
     file, item = split_hdf5_path(path)
     if item:
         with open_hdf5(Path(file)) as opened:
@@ -94,7 +94,7 @@ def _utterance(codes: NDArray[np.int16], codec: str, metadata: Mapping[str, Any]
 
 
 def _beside(path: Path) -> Mapping[str, Any]:
-    """Return what the files beside a container say about it."""
+    """Return the metadata in the files beside a container."""
     stem = stem_of(path)
     metadata = dict(_speaker_metadata(path.parent.with_suffix(".json")).get(stem) or {})
     metadata |= _read_json(path.with_name(f"{stem}.json"))

@@ -16,7 +16,7 @@ from manifests.audio.channels import ChannelMode
 from manifests.audio.inspection import Inspection, inspect_range
 from manifests.corpus import MEGABYTE, CorpusOptions, Source
 from manifests.reading.archive import ArchiveFault, ByteRange, read_member, split_archive
-from manifests.reading.groups import ArchiveIndex, Utterance, group_members
+from manifests.reading.groups import ArchiveIndex, UtteranceMembers, group_members
 from manifests.reading.languages import read_language
 from manifests.reading.listing import FoundFile, file_source, require_folder, walk
 from manifests.reading.recording import AudioSource, CorpusMetadata, build_rows
@@ -83,7 +83,7 @@ class Emilia:
         metadata = CorpusMetadata(subset=self._subset(source), licence=self._licence(source))
         return build_rows(self, source, audio_source, inspection, metadata)
 
-    def _utterance(self, source: SourceRow, utterance: Utterance, file: BinaryIO) -> Iterator[RecordingRow]:
+    def _utterance(self, source: SourceRow, utterance: UtteranceMembers, file: BinaryIO) -> Iterator[RecordingRow]:
         # Names may have bytes that are not UTF-8; the offset is what finds the audio again.
         name = clean(utterance.named.name)
         audio_source = AudioSource(
@@ -96,7 +96,7 @@ class Emilia:
         inspection = _inspect(utterance, file, self.options.channels)
         return build_rows(self, source, audio_source, inspection, self._metadata(source, utterance, file))
 
-    def _metadata(self, source: SourceRow, utterance: Utterance, file: BinaryIO) -> CorpusMetadata:
+    def _metadata(self, source: SourceRow, utterance: UtteranceMembers, file: BinaryIO) -> CorpusMetadata:
         json = utterance.json
         if json is None:
             sidecar = Sidecar(fault="no sidecar")
@@ -180,7 +180,7 @@ def _open_index(path: str, etag: str) -> ArchiveIndex:
         return ArchiveIndex(file)
 
 
-def _inspect(utterance: Utterance, file: BinaryIO, channels: ChannelMode) -> Inspection:
+def _inspect(utterance: UtteranceMembers, file: BinaryIO, channels: ChannelMode) -> Inspection:
     if utterance.audio is None:
         return Inspection(fault="missing_audio", detail=f"only {clean(utterance.named.name)}")
     inspection = inspect_range(file, utterance.audio.offset, utterance.audio.size, channels)

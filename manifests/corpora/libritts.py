@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from manifests.audio.audio_files import AUDIO_SUFFIXES
 from manifests.audio.inspection import inspect_file
+from manifests.audio.suffixes import AUDIO_SUFFIXES
 from manifests.corpus import CorpusOptions, Source
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
@@ -20,6 +20,7 @@ from manifests.reading.sidecar import MAX_BYTES, TextFile, read_text
 from manifests.reading.values import text_of
 from warehouse.rows import RecordingRow, SourceRow
 
+# Releases name the table of speakers differently.
 _SPEAKER_TABLES = ("SPEAKERS.txt", "SPEAKERS.TXT", "speakers.tsv")
 
 

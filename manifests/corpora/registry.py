@@ -1,7 +1,7 @@
 """Open a corpus by the name of its kind."""
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from manifests.corpora.cutset import LhotseCuts
 from manifests.corpora.emilia import Emilia, EmiliaYodas
@@ -14,26 +14,8 @@ from manifests.corpora.libritts import LibriSpeech, LibriTts
 from manifests.corpora.noise import Noise
 from manifests.corpora.synthetic import Synthetic
 from manifests.corpora.vall_e import VallE, VallEHdf5
-from manifests.corpus import Corpus, CorpusOptions
-from warehouse.errors import ConfigurationError
-
-CorpusKind = Literal[
-    "cutset",
-    "emilia",
-    "emilia-raw",
-    "emilia-yodas",
-    "folder",
-    "libriheavy",
-    "librilight",
-    "librilight-cut",
-    "librispeech",
-    "libritts",
-    "noise",
-    "synthetic",
-    "vall-e",
-    "vall-e-hdf5",
-]
-"""Every layout that has a reader."""
+from manifests.corpus import Corpus, CorpusKind, CorpusOptions
+from warehouse.errors import ConfigurationError, unknown_name
 
 _READERS = (
     Emilia,
@@ -60,9 +42,7 @@ def open_corpus(kind: str, root: Path, name: str | None = None, *, options: Corp
     """
     reader = next((reader for reader in _READERS if reader.kind == kind), None)
     if reader is None:
-        raise ConfigurationError(
-            f"There is no corpus kind {kind!r}; the kinds are {', '.join(sorted(get_args(CorpusKind)))}."
-        )
+        raise unknown_name("corpus kind", kind, sorted(get_args(CorpusKind)))
     name = kind if name is None else name
     if not name[:1].isalnum() or not all(letter.isalnum() or letter in "-_." for letter in name):
         raise ConfigurationError(f"A corpus name has letters, digits, '-', '_' and '.' only, not {name!r}.")

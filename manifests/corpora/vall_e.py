@@ -96,8 +96,6 @@ class VallEHdf5:
 
 
 CodesCorpus = VallE | VallEHdf5
-CODES_KINDS = (VallE.kind, VallEHdf5.kind)
-"""Kinds whose recordings are codes: there is no audio to decode."""
 
 
 def utterance_rows(

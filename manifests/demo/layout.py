@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from manifests.corpus import identify
 from manifests.demo.clips import HELD_OUT, DemoClip, demo_clips
-from warehouse.errors import ManifestError
+from warehouse.files import atomic_write
 
 Samples = NDArray[np.float32]
 
@@ -37,6 +37,7 @@ CLIPS_PER_CHAPTER = 9
 _MODIFIED = 1_767_225_600  # 2026-01-01: a fixed time keeps the etags, and so the fingerprints, equal everywhere
 _VOICE_FRAME = 0.08  # seconds: the grid of LibriLight's voice activity
 _SNR = 45.0  # decibels between the speech and the noise that fills the pauses
+# Raise it when the files of the demo change, so that folders of an earlier version are written again.
 _LAYOUT_VERSION = 1
 _MARK = {"licence": "Apache-2.0", "origin": "synthetic"}
 
@@ -65,18 +66,15 @@ def lay_out_demo(directory: Path, *, clips: Sequence[DemoClip] | None = None) ->
     """Write the demo corpora below `directory` and return their folders.
 
     `clips` are the ones to lay out, sorted by id; all of them by default (about 25 CPU seconds, on every core).
-    A second call with the same clips leaves complete files as they are. Raises ManifestError when the folder cannot
+    A second call with the same clips leaves complete files as they are. Raises StorageError when the folder cannot
     be written.
     """
     clips = list(demo_clips()) if clips is None else clips
     stamp = directory / ".layout.json"
-    try:
-        if not _is_complete(directory, stamp, clips):
-            sizes = {item.path: _write(directory / item.path, item.content) for item in _items(clips)}
-            content = {"identity": _identity(clips), "sizes": sizes}
-            _write(stamp, json.dumps(content, indent=1, sort_keys=True).encode())
-    except OSError as error:
-        raise ManifestError(f"The demo corpora cannot be written to {directory}: {error.strerror}.") from error
+    if not _is_complete(directory, stamp, clips):
+        sizes = {item.path: _write(directory / item.path, item.content) for item in _items(clips)}
+        content = {"identity": _identity(clips), "sizes": sizes}
+        _write(stamp, json.dumps(content, indent=1, sort_keys=True).encode())
     return DemoLayout(
         librilight=directory / "librilight",
         emilia=directory / "emilia",
@@ -100,11 +98,9 @@ def _identity(clips: Sequence[DemoClip]) -> str:
 
 
 def _write(path: Path, content: bytes) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    os.utime(temporary, (_MODIFIED, _MODIFIED))
-    temporary.replace(path)
+    with atomic_write(path, durable=False) as temporary:
+        temporary.write_bytes(content)
+        os.utime(temporary, (_MODIFIED, _MODIFIED))
     return len(content)
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from manifests.audio.audio_files import is_audio_name
+from manifests.audio.suffixes import is_audio_name
 from manifests.reading.archive import ArchiveFault, ByteRange, Member, list_members
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Utterance:
+class UtteranceMembers:
     """The members of one utterance: audio with its JSON, or one of them alone.
 
     `is_repeated` when audio of the same name came earlier in the archive.
@@ -89,7 +89,7 @@ def _unique(members: dict[str, Member], partners: dict[str, Member], key: _Key) 
 
 def group_members(
     file: BinaryIO, span: ByteRange, index: Callable[[], ArchiveIndex]
-) -> Iterator[Utterance | ArchiveFault]:
+) -> Iterator[UtteranceMembers | ArchiveFault]:
     """Yield the utterances whose audio is in a range of an archive, and JSON that has no audio; a fault comes last.
 
     `index` is called only for a member without its partner beside it. Members just before a fault are not yielded
@@ -138,7 +138,9 @@ def _runs(members: Iterator[Member | ArchiveFault]) -> Iterator[_Run | ArchiveFa
         yield _Run(run)
 
 
-def _utterance(members: list[Member], seen: set[str], index: Callable[[], ArchiveIndex], run: _Run) -> Utterance | None:
+def _utterance(
+    members: list[Member], seen: set[str], index: Callable[[], ArchiveIndex], run: _Run
+) -> UtteranceMembers | None:
     """Return the utterance of a run, or None for JSON whose audio is elsewhere and for other files."""
     audio = next((member for member in members if is_audio_name(member.name)), None)
     json = next((member for member in members if member.suffix == ".json"), None)
@@ -146,11 +148,11 @@ def _utterance(members: list[Member], seen: set[str], index: Callable[[], Archiv
     if audio is None:
         if json is None or is_broken or index().audio_of(json) is not None:
             return None
-        return Utterance(identity=json.stem, named=json, audio=None, json=json)
+        return UtteranceMembers(identity=json.stem, named=json, audio=None, json=json)
     identity, is_repeated = audio.stem, audio.stem in seen
     seen.add(audio.stem)
     # Beside a broken end the partner is what was lost; elsewhere it may be anywhere in the archive.
     if json is None and run.cut_off is None:
         json, is_repeated = index().json_of(audio), is_repeated or index().is_repeated(audio)
         identity = audio.key if json is not None and json.stem != audio.stem else identity
-    return Utterance(identity=identity, named=audio, audio=audio, json=json, is_repeated=is_repeated)
+    return UtteranceMembers(identity=identity, named=audio, audio=audio, json=json, is_repeated=is_repeated)

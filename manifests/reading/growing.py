@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from manifests.corpora.synthetic import COLUMNS, TABLE, ClipRow, parse_table
 from warehouse.errors import ConfigurationError, ManifestError
+from warehouse.files import atomic_write
 
 Samples = NDArray[np.float32]
 
@@ -79,11 +80,7 @@ def grow_corpus(out: Path) -> Iterator[GrowingCorpus]:
 
 
 def _write_opus(path: Path, samples: Samples, rate: int) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("wb") as handle:
+    with atomic_write(path) as temporary, temporary.open("wb") as handle:
         # libsndfile turns the compression level into 6 to 256 kbit/s per channel.
         level = 1.0 - (_KILOBITS - 6) / 250
         soundfile.write(handle, samples, rate, format="OGG", subtype="OPUS", compression_level=level)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)

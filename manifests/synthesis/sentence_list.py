@@ -13,6 +13,7 @@ from pathlib import Path
 from manifests.corpora.synthetic import TABLE, ClipRow, parse_table
 from manifests.demo.clips import HELD_OUT
 from warehouse.errors import ConfigurationError, ManifestError, PipelineError
+from warehouse.files import atomic_write
 
 PROMPT_SECONDS = (2.0, 4.0)
 
@@ -61,7 +62,8 @@ def main() -> int:
         rows = list(list_rows(arguments.corpus, arguments.out.parent, kinds=arguments.kinds))
         if not rows:
             raise ConfigurationError(f"{arguments.corpus} has no test clip of these kinds: name others.")
-        arguments.out.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+        with atomic_write(arguments.out) as temporary:
+            temporary.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
     except (PipelineError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

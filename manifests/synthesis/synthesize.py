@@ -41,6 +41,7 @@ MAIN = "main"
 
 _PAUSE = 0.1  # seconds left at both ends
 _AUDIBLE = 0.01  # the level where speech begins and ends
+# Below full scale, because a lossy codec overshoots the peaks of its input.
 _LOUDEST = 0.95
 _LOG_EVERY = 50
 
@@ -48,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SynthesisOptions:
+class CorpusSynthesisOptions:
     """Options: `hours` of training speech in all in `out`, and `test_clips` digit strings of each held-out voice.
 
     `avoid` names tables like `corpus.tsv` (columns `split` and `text`): training lines are none of their held-out
@@ -89,7 +90,7 @@ class _Request:
 
 
 def synthesize(
-    options: SynthesisOptions, synthesizer: SpeechSynthesizer, texts: TextSource = closed_texts
+    options: CorpusSynthesisOptions, synthesizer: SpeechSynthesizer, texts: TextSource = closed_texts
 ) -> SynthesisResult:
     """Synthesize the missing clips of the corpus in `options.out` from lines of `texts`.
 
@@ -124,7 +125,7 @@ def trim(samples: Samples, rate: int) -> Samples:
     return part * min(1.0, _LOUDEST / float(np.abs(part).max()))
 
 
-def _requests(options: SynthesisOptions, texts: TextSource) -> Iterator[_Request]:
+def _requests(options: CorpusSynthesisOptions, texts: TextSource) -> Iterator[_Request]:
     excluded = _texts_elsewhere(options)
     for index in range(options.test_clips):
         for voice in options.held_out_voices:
@@ -140,7 +141,7 @@ def _identify(voice: str, line: Line, seed: int, index: int) -> str:
     return f"{voice}_{line.kind[0]}{seed}_{index:05d}"
 
 
-def _texts_elsewhere(options: SynthesisOptions) -> dict[str, set[str]]:
+def _texts_elsewhere(options: CorpusSynthesisOptions) -> dict[str, set[str]]:
     texts: dict[str, set[str]] = {MAIN: set(), HELD_OUT: set()}
     for clip in demo_clips():
         texts[clip.split].add(words_of(clip.text))
@@ -215,7 +216,7 @@ def main() -> int:
         if arguments.archive is None:
             arguments.voices = arguments.voices and JOE
         published = (*_names(arguments.voices), *(MORE_VOICES if arguments.more_voices else ()))
-        options = SynthesisOptions(
+        options = CorpusSynthesisOptions(
             out=arguments.out,
             hours=arguments.hours,
             seed=arguments.seed,

@@ -30,7 +30,8 @@ from tests.pipeline.road import folder_corpus, part_names, run_road, tables_of, 
 from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import latest_checkpoint
-from valle.data.selection.select import Selection, select
+from valle.data.selection.options import Selection
+from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy
 from valle.data_root import DataRoot
 from valle.phonemes import phoneme_table
@@ -49,7 +50,7 @@ SECONDS_TO_START = 600.0
 
 @dataclass(slots=True)
 class Tally:
-    """What was killed, and what came of it."""
+    """The process that was killed, and the state of the lake afterwards."""
 
     kills: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""How long a cancelled training takes to end: `python -m tests.faults.cancel --data FOLDER`.
+"""Measure how long a cancelled training takes to end: `python -m tests.faults.cancel --data FOLDER`.
 
 A real server trains with DeepSpeed and is told to cancel, again and again, each time at another moment. Each time
 every process of the run must be gone, the server must say Cancelled, and the newest checkpoint must be at least the one

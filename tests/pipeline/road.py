@@ -81,7 +81,7 @@ def rows_of(lake: Lake, table: str) -> list[dict[str, object]]:
 
 
 def tables_of(lake: Lake) -> dict[str, list[dict[str, object]]]:
-    """What must not depend on how often the road was interrupted."""
+    """Return the parts of the lake that do not depend on interruptions."""
     return {name: rows_of(lake, name) for name in ("sources", "recordings", "segments", "transcripts", "phonemes")}
 
 

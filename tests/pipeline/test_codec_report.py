@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 import flows.codec
-from flows.parameters import CodecReportParameters
+from flows.codec_parameters import CodecReportParameters
 from manifests.demo.clips import demo_clips
 from valle.codec.mini.weights_file import EMBEDDED, read_header
 from valle.data_root import DataRoot
@@ -33,7 +33,7 @@ def test_what_was_measured_is_in_the_lake_the_report_and_the_header(
     (tmp_path / "clips").mkdir()
     report = flows.codec.codec_report(
         CodecReportParameters(
-            data=tmp_path, audio=_clips(tmp_path / "clips"), levels=(8, 1), scorers=(), into_header=True
+            data=tmp_path, audio=_clips(tmp_path / "clips"), num_codebooks=(8, 1), scorers=(), into_header=True
         )
     )
     with connect(DataRoot(tmp_path).lake.snapshot()) as connection:

@@ -61,7 +61,7 @@ class Compose:
         return str(self.data) if text == "/data" else text
 
     def environment(self, service: str) -> dict[str, str]:
-        """What the container would have, and a home of its own."""
+        """Return the environment of the container, with a home of its own."""
         declared: Mapping[str, str | None] = self.services[service]["environment"]
         ours = {
             "PREFECT_HOME": str(self.folder / service),
@@ -72,11 +72,11 @@ class Compose:
         return kept | ours | {name: self.filled(value) for name, value in declared.items() if value is not None}
 
     def command(self, service: str) -> list[str]:
-        """What the container would run."""
+        """Return the command of the container."""
         return shlex.split(self.filled(self.services[service]["command"]))
 
     def healthy(self, service: str) -> bool:
-        """Whether the health check of a service succeeds."""
+        """Return True if the health check of a service succeeds."""
         kind, *check = self.services[service]["healthcheck"]["test"]
         assert kind == "CMD"
         command = [self.filled(word) for word in check]

@@ -32,7 +32,7 @@ from flows.training.train import train
 from manifests.corpus import CorpusOptions
 from tests.artifacts import pictures_of
 from tests.pipeline.road import by_stage, rows_of, write_folder
-from valle.data.selection.select import Selection
+from valle.data.selection.options import Selection
 from valle.data.selection.splits import SplitPolicy
 from valle.data_root import DataRoot
 from valle.stages.quality import Quality

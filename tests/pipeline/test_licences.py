@@ -9,7 +9,8 @@ from manifests.corpora.registry import open_corpus
 from manifests.corpus import CorpusOptions
 from tests.pipeline.road import run_road, write_folder
 from valle.backends.registry import Backends
-from valle.data.selection.select import Selection, select
+from valle.data.selection.options import Selection
+from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy
 from valle.data_root import DataRoot
 from valle.phonemes import phoneme_table

@@ -33,7 +33,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """What one worker makes of the corpus."""
+    """Return the rows that one worker makes of the corpus."""
     lake = Lake(tmp_path_factory.mktemp("alone"))
     run_road(folder_corpus(clips, shard_megabytes=_SHARD), lake)
     return lake

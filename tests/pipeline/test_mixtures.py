@@ -12,7 +12,8 @@ from valle.backends.registry import Backends
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
 from valle.data.items import load_items
-from valle.data.selection.select import Selection, select
+from valle.data.selection.options import Selection
+from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy
 from valle.data_root import DataRoot
 from valle.model.config import preset

@@ -12,7 +12,8 @@ from lhotse.array import seconds_to_frames
 from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
 from valle.backends.registry import Backends
 from valle.data.codes_reader import CodesReader
-from valle.data.selection.select import Selection, select
+from valle.data.selection.options import Selection
+from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy
 from valle.data.selection.training_set import TrainingSet, load_training_set
 from valle.data_root import DataRoot
@@ -35,7 +36,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def in_folder(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """What the road leaves in a folder."""
+    """Return the rows of a pipeline whose lake is a folder."""
     lake = Lake(tmp_path_factory.mktemp("in_folder"))
     run_road(folder_corpus(clips), lake)
     return lake

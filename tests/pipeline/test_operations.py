@@ -1,4 +1,4 @@
-"""What `valle up` registers, against a real server: pools, automations, deployments, triggers, and what doctor says."""
+"""The pools, automations, deployments and triggers of `valle up` on a real server, and the output of doctor."""
 
 import os
 from importlib import import_module

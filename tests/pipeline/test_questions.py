@@ -1,4 +1,4 @@
-"""What a person asks before, during and after a run: the plan, the report, the progress, and any question in SQL."""
+"""The questions before, during and after a run: the plan, the report, the progress, and any question in SQL."""
 
 import asyncio
 import json

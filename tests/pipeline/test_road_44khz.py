@@ -14,7 +14,8 @@ from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import newest_checkpoint
 from valle.cli import main
 from valle.codec import codec_revision
-from valle.data.selection.select import Selection, select
+from valle.data.selection.options import Selection
+from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy
 from valle.data_root import DataRoot
 from valle.phonemes import phoneme_table

@@ -18,7 +18,8 @@ from valle.codec.base import Codec, CodecSpec
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
 from valle.data.items import load_items
-from valle.data.selection.select import Selection, select
+from valle.data.selection.options import Selection
+from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy, assign_splits
 from valle.data.selection.training_set import TrainingSet, load_training_set
 from valle.data_root import DataRoot

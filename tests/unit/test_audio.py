@@ -44,7 +44,9 @@ def test_the_channel_of_a_location_is_read_alone(tmp_path: Path):
 
 def test_opposite_phase_is_not_silence(tmp_path: Path):
     opposite = np.stack([tone(1, 16_000), -tone(1, 16_000)], axis=1)
-    assert np.abs(read_audio(write(tmp_path / "a.wav", opposite, 16_000)).samples).max() > 0.4
+    location = write(tmp_path / "a.wav", opposite, 16_000)
+    assert np.abs(read_audio(location).samples).max() > 0.4
+    assert all(np.abs(block).max() > 0.4 for block in read_blocks(location, 16_000, block_seconds=0.25))
 
 
 def test_stereo_is_mixed_and_a_span_is_read_alone(tmp_path: Path):

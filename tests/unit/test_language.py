@@ -18,9 +18,9 @@ def refused_words() -> list[str]:
     return re.findall(r"`([^`]+)`", " ".join([*rows, rest]))
 
 
-def docstrings() -> Iterator[tuple[str, str]]:
-    """Yield the place and the text of every docstring of the product."""
-    for package in PACKAGES:
+def docstrings(*packages: str) -> Iterator[tuple[str, str]]:
+    """Yield the place and the text of every docstring below some folders."""
+    for package in packages:
         for path in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -31,8 +31,9 @@ def docstrings() -> Iterator[tuple[str, str]]:
 
 
 def pages() -> Iterator[tuple[str, str]]:
-    """Yield the name and the prose of every page: no code, no history, not the glossary itself."""
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    """Yield the name and the prose of every page and card: no code, no history, not the glossary itself."""
+    cards = (ROOT / "valle" / "checkpoints" / "embedded").glob("*/README.md")
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *cards]:
         if path.name not in ("glossary.md", "log.md"):
             text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
             yield str(path.relative_to(ROOT)), re.sub(r"`[^`]*`", "", text)
@@ -45,14 +46,14 @@ def test_the_glossary_refuses_words() -> None:
 
 
 def test_no_docstring_opens_with_a_question_word() -> None:
-    assert [place for place, text in docstrings() if QUESTION.match(text)] == []
+    assert [place for place, text in docstrings(*PACKAGES, "tests", "benchmarks") if QUESTION.match(text)] == []
 
 
 def test_docstrings_and_pages_use_the_terms_of_the_glossary() -> None:
     words = re.compile(r"\b(" + "|".join(map(re.escape, refused_words())) + r")\b", re.IGNORECASE)
     found = [
         f"{place}: {match[0]}"
-        for place, text in [*docstrings(), *pages()]
+        for place, text in [*docstrings(*PACKAGES), *pages()]
         for match in words.finditer(re.sub(r"`[^`]*`", "", text))
     ]
     assert found == []

@@ -1,4 +1,4 @@
-"""What the repository promises about itself."""
+"""Promises of the repository about itself."""
 
 import ast
 import inspect

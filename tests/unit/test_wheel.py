@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from tests.local_server import free_port
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("flows", "valle", "manifests", "warehouse")
 BESIDE = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "prefect.yaml")
@@ -34,6 +36,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = ["install", "--no-deps", "--no-compile", "--quiet", "--target", str(target), str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", *install], check=True)
     return target
+
+
+def command(*arguments: str) -> str:
+    """Return the program that runs the command line with these arguments."""
+    return f"import sys; from valle.cli import main; sys.exit(main({list(arguments)}))"
 
 
 def run_installed(installed: Path, folder: Path, code: str) -> str:
@@ -97,3 +104,23 @@ def test_the_embedded_checkpoint_speaks_from_the_wheel(installed: Path, tmp_path
 def test_the_clips_of_the_demo_are_in_the_wheel(installed: Path, tmp_path: Path) -> None:
     code = "from manifests.demo.clips import demo_clips; print(all(clip.path.is_file() for clip in demo_clips()))"
     assert run_installed(installed, tmp_path, code).strip() == "True"
+
+
+@pytest.mark.long
+def test_the_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    small = ["--train-seconds", "20", "--train-steps", "4", "--evaluate-count", "1"]
+    shown = run_installed(installed, tmp_path, command("demo", "--data", "data", *small))
+    assert "In the data root" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+    assert list((tmp_path / "data" / "speech").rglob("*.wav"))
+
+
+@pytest.mark.long
+def test_a_server_from_the_wheel_has_all_deployments(installed: Path, tmp_path: Path) -> None:
+    at = ["--data", str(tmp_path / "data")]
+    try:
+        assert "up" in run_installed(installed, tmp_path, command("up", *at, "--port", str(free_port())))
+        found = run_installed(installed, tmp_path, command("doctor", "--prefect", *at))
+        assert "missing" not in found, found
+    finally:
+        assert run_installed(installed, tmp_path, command("down", *at)).startswith("down: ")

@@ -5,13 +5,18 @@ Whisper aligns each token with steps of 20 ms by dynamic time warping over the a
 therefore moved inwards to where the signal leaves the silence.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.audio import Samples
+if TYPE_CHECKING:
+    from valle.audio import Samples
+
 
 _HOP_SECONDS = 0.01
 _SILENCE_BELOW_SPEECH = 35.0  # decibels; consonants are up to 30 dB below vowels
@@ -29,7 +34,7 @@ class TimedWord:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TimedPiece:
     """A part of a text between token boundaries: its characters, seconds, mean probability and number of tokens."""
 
     text: str
@@ -50,14 +55,14 @@ def words_of(text: str) -> list[str]:
     return words
 
 
-def group_pieces(text: str, pieces: Sequence[Piece]) -> list[TimedWord]:
+def group_pieces(text: str, pieces: Sequence[TimedPiece]) -> list[TimedWord]:
     """Join pieces to the words of `text`: one timed word for each of `words_of(text)`.
 
     Empty when the pieces do not spell the text. Punctuation lends a word no time: Whisper gives it the pause.
     """
     words = words_of(text)
     ends = np.cumsum([len(_letters(word)) for word in words])
-    grouped: list[list[Piece]] = [[] for _ in words]
+    grouped: list[list[TimedPiece]] = [[] for _ in words]
     position = 0
     for piece in pieces:
         letters = len(_letters(piece.text))
@@ -73,7 +78,7 @@ def _letters(text: str) -> str:
     return "".join(text.split())
 
 
-def _joined(word: str, pieces: Sequence[Piece]) -> TimedWord:
+def _joined(word: str, pieces: Sequence[TimedPiece]) -> TimedWord:
     counts = [piece.num_tokens for piece in pieces]
     confidence = float(np.average([piece.confidence for piece in pieces], weights=counts))
     return TimedWord(word, pieces[0].start, pieces[-1].end, confidence)

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from valle.audio import Samples
 from valle.backends import weights
-from valle.backends.alignment import Piece, TimedWord, group_pieces, trim_silence
+from valle.backends.alignment import TimedPiece, TimedWord, group_pieces, trim_silence
 from warehouse.errors import DependencyError
 
 SAMPLE_RATE = 16_000
+# Whisper encodes windows of this length; shorter audio is padded to it, longer audio is cut.
 _WINDOW_SECONDS = 30.0
 LONGEST_ALIGNED_SECONDS = _WINDOW_SECONDS
 _LEAD_SECONDS = 0.1  # Whisper loses the first word of very short clips that start at once
@@ -148,7 +149,7 @@ class FasterWhisper:
                 aligned.append(trim_silence(words, waveforms[i], SAMPLE_RATE))
         return aligned
 
-    def _pieces(self, encoded: Any, row: int, samples: Samples, text: str, tokenizer: Any) -> list[Piece]:
+    def _pieces(self, encoded: Any, row: int, samples: Samples, text: str, tokenizer: Any) -> list[TimedPiece]:
         """Align the tokens of one text with row `row` of the encoder's output."""
         import ctranslate2
 
@@ -161,7 +162,7 @@ class FasterWhisper:
         frames = round((len(samples) / SAMPLE_RATE + lead) / _HOP_SECONDS)
         (found,) = self._model.find_alignment(tokenizer, [tokens], own, frames)
         return [
-            Piece(
+            TimedPiece(
                 word["word"],
                 max(0.0, float(word["start"]) - lead),
                 max(0.0, float(word["end"]) - lead),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from valle.backends.weights import models_directory
-from warehouse.errors import ConfigurationError, DependencyError
+from warehouse.errors import DependencyError, unknown_name
 
 _HASH_DIGITS = 8
 _BLOCK = 1 << 20
@@ -93,7 +93,7 @@ def fetched_file(name: str) -> FetchedFile:
     """Return the file of weights called `name`. Raises ConfigurationError for an unknown name."""
     found = next((file for file in FETCHED if file.name == name), None)
     if found is None:
-        raise ConfigurationError(f"unknown weights {name!r}: use one of {', '.join(file.name for file in FETCHED)}.")
+        raise unknown_name("weights", name, [file.name for file in FETCHED])
     return found
 
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from valle.audio import Samples
 from valle.backends.weights import file_revision, package_file
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, unknown_name
 
 SAMPLE_RATE = 16_000
 _DNSMOS_SAMPLES = 144_160  # 9.01 s: the length that DNSMOS was trained on
+# Version of `dnsmos_full`: 1 filled one window with a short clip, 2 does as the package speechmos.
 _PUBLISHED_RECIPE = 2
-"""Version of `dnsmos_full`: 1 filled one window with a short clip, 2 does as the package speechmos."""
 _DNSMOS_FILES = ("dnsmos_models/sig_bak_ovr.onnx", "dnsmos_models/model_v8.onnx")
 _DNSMOS_COMMAND = "pip install --no-deps speechmos==0.0.1.1"
 _DISTILLMOS_COMMAND = "pip install distillmos xls-r-sqa"
@@ -175,7 +175,7 @@ def _distillmos_path() -> Path:
 
 
 def _unknown(name: str) -> ConfigurationError:
-    return ConfigurationError(f"unknown quality scorer {name!r}: use dnsmos, dnsmos_full or distillmos.")
+    return unknown_name("quality scorer", name, ("dnsmos", "dnsmos_full", "distillmos"))
 
 
 def open_quality_scorer(name: str, *, threads: int = 1) -> QualityScorer:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from valle.audio import Samples
 from valle.backends.weights import file_revision, package_file
-from warehouse.errors import ConfigurationError
+from warehouse.errors import unknown_name
 from warehouse.rows import Span
 
 SAMPLE_RATE = 16_000
@@ -126,7 +126,7 @@ def _silero_path() -> Path:
 
 def _check_name(name: str) -> None:
     if name != "silero":
-        raise ConfigurationError(f"unknown voice activity detector {name!r}: use `silero`.")
+        raise unknown_name("voice activity detector", name, ["silero"])
 
 
 def open_voice_activity(name: str, *, threads: int = 1) -> VoiceActivityDetector:

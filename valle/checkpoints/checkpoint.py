@@ -25,6 +25,7 @@ from valle.data.cursor import Cursor
 from valle.model.adapters.lora import merge_adapter
 from valle.model.config import ModelConfig
 from valle.model.valle import ValleModel
+from valle.phonemes import PLAIN
 from valle.phonemes.pieces import AnyTable, open_table
 from warehouse.errors import CheckpointError
 
@@ -56,6 +57,11 @@ class CheckpointCard(CheckpointSummary):
     phoneme_strings: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def phonemizer(self) -> str:
+        """Return the phonemizer whose symbols the model was trained on: of imported weights espeak-ng alone."""
+        return PLAIN if self.phoneme_strings else "espeak"
+
+    @property
     def phoneme_table(self) -> AnyTable:
         """Return the table that encodes phonemes for this model."""
         return open_table(self.phoneme_symbols, self.phoneme_strings)
@@ -78,13 +84,18 @@ def adapter_path(checkpoint: Path) -> Path:
 
 def read_card(checkpoint: Path) -> CheckpointCard:
     """Read the card of a checkpoint. Raises CheckpointError when there is none or it is malformed."""
-    content = read_content(checkpoint)
+    return card_of(read_content(checkpoint), checkpoint)
+
+
+def card_of(content: Mapping[str, Any], checkpoint: Path) -> CheckpointCard:
+    """Return the card with this content; its format was checked. Raises CheckpointError that names `checkpoint`."""
+    values = {name: value for name, value in content.items() if name != "format"}
     try:
-        content["model"] = ModelConfig(**content["model"])
-        content["codec"] = CodecSpec(**content["codec"])
-        content["cursor"] = Cursor(**content["cursor"])
-        content["phoneme_symbols"] = tuple(content["phoneme_symbols"])
-        return CheckpointCard(**content)
+        values["model"] = ModelConfig(**values["model"])
+        values["codec"] = CodecSpec(**values["codec"])
+        values["cursor"] = Cursor(**values["cursor"])
+        values["phoneme_symbols"] = tuple(values["phoneme_symbols"])
+        return CheckpointCard(**values)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise unreadable(checkpoint, error) from error
 

@@ -11,8 +11,8 @@ from valle.cli.cyclopts_patches import read_pydantic_fields
 from valle.cli.terminal import set_verbosity
 
 _HELP = "Speech corpora in, a zero-shot text-to-speech model and its measured quality out."
+# Module and function below `valle.cli`, and the first line of the help, by name.
 _Commands = Mapping[str, tuple[str, str]]
-"""Module and function below `valle.cli`, and the first line of the help, by name."""
 _PANELS: Mapping[str, _Commands] = {
     "Pipeline": {
         "prepare": ("flow:prepare", "Process a corpus from raw audio to codes."),
@@ -32,12 +32,14 @@ _PANELS: Mapping[str, _Commands] = {
         "transcribe-speech": ("tasks.tokens:transcribe_speech", "Print the phonemes of recorded speech."),
         "phonemize-text": ("tasks.tokens:phonemize_text", "Print the phonemes of a text."),
     },
-    "Speech for others": {
+    "Speech in use": {
+        "ui": ("speech.ui:ui", "Speak, browse data, follow training and read scores in a browser."),
+        "listen": ("speech.listen:listen", "Play utterances of the lake, or the worst of an evaluation."),
         "serve": ("speech.serve:serve", "Serve speech by the interface of OpenAI's speech endpoint."),
     },
     "Data and questions": {
         "sql": ("warehouse:sql", "Query the catalogue."),
-        "plot": ("plot:plot", "Plot metrics of several training runs."),
+        "plot": ("warehouse:plot", "Plot metrics of several training runs."),
         "stats": ("warehouse:stats", "Write tables and plots of everything in the catalogue."),
     },
     "Local server": {
@@ -46,9 +48,9 @@ _PANELS: Mapping[str, _Commands] = {
         "doctor": ("server:doctor", "List what is installed and what is missing, with the command that fixes it."),
     },
     "Checkpoints": {
-        "export": ("checkpoints:export", "Write a checkpoint to publish: weights in half precision."),
-        "migrate": ("interchange:migrate", "Convert checkpoints and lakes of the previous format."),
-        "adapt-codec": ("checkpoints:adapt_codec", "Move a checkpoint to the codes of another codec."),
+        "export": ("exchange.checkpoints:export", "Write a checkpoint to publish: weights in half precision."),
+        "migrate": ("exchange.migrate:migrate", "Convert checkpoints and lakes of the previous format."),
+        "adapt-codec": ("exchange.checkpoints:adapt_codec", "Move a checkpoint to the codes of another codec."),
     },
 }
 _GROUPS: Mapping[str, tuple[str, _Commands]] = {
@@ -87,9 +89,16 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
     "import": (
         "Bring weights and configuration of e-c-k-e-r/vall-e.",
         {
-            "weights": ("interchange:import_weights", "Make a run of a file of weights."),
-            "config": ("interchange:import_config", "Turn a config.yaml into options of ours."),
-            "verify": ("interchange:verify", "Compare weights with what the original program computes."),
+            "weights": ("exchange.imports:import_weights", "Make a run of a file of weights."),
+            "config": ("exchange.imports:import_config", "Turn a config.yaml into options of ours."),
+            "verify": ("exchange.imports:verify", "Compare weights with what the original program computes."),
+        },
+    ),
+    "hub": (
+        "Exchange checkpoints and training sets by the Hugging Face hub.",
+        {
+            "push": ("exchange.hub:push", "Upload a checkpoint or a training set."),
+            "pull": ("exchange.hub:pull", "Download a checkpoint or a training set."),
         },
     ),
     "codec": (

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import BoundArguments
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 import yaml
 from cyclopts import (
@@ -68,7 +68,8 @@ def _without_nulls(content: Mapping[str, Any]) -> dict[str, Any]:
 def split_lists(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Split the values of list options at commas: `--scorers dnsmos,distillmos`; `[]` is the empty list."""
     for argument in arguments:
-        if get_origin(argument.hint) in (tuple, list):
+        # `tuple[float, ...] | None` is a list, too.
+        if any(get_origin(hint) in (tuple, list) for hint in (argument.hint, *get_args(argument.hint))):
             argument.tokens = [piece for token in argument.tokens for piece in _split(token)]
 
 

@@ -11,6 +11,7 @@ from valle.cli.flow import run_flow
 
 app = App(name="evaluate", help="Measure WER and SIM-O of a checkpoint, a folder or a command.")
 app.command("valle.cli.evaluate_aggregate:aggregate", name="aggregate", help="Score tables of transcripts.")
+app.command("valle.cli.tasks.scores:tasks", name="tasks", help="Score the tasks beside text-to-speech.")
 app.command("valle.cli.compare:compare", name="compare", help="Compare two systems of the lake.")
 
 

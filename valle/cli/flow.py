@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import ValidationError
 
+from flows.codec_parameters import CodecReportParameters, TrainCodecParameters
 from flows.parameters import (
     AlignParameters,
-    CodecReportParameters,
     DemoParameters,
     IngestParameters,
     Located,
@@ -29,7 +29,6 @@ from flows.parameters import (
     SelectParameters,
     SpeakersParameters,
     SweepParameters,
-    TrainCodecParameters,
     TrainParameters,
     TranscribeParameters,
 )
@@ -132,14 +131,12 @@ def demo(*, options: Annotated[DemoParameters, FIELDS] = DemoParameters()) -> in
 
 def plan(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
     """Print, per stage, what is done, what would be done and redone, its hours, time, bytes and reason."""
-    from manifests.corpora.registry import open_corpus
     from valle.stages.dry_run import forecast
     from valle.stages.ingest import find_unread
     from warehouse.catalogue.display import format_table
 
     choice, lake = options.corpus, options.data_root.lake
-    corpus = open_corpus(choice.kind, choice.root, name=choice.name, options=choice.options)
-    result = forecast(options.stages_in_order(), choice.name, lake, unread=find_unread(corpus, lake))
+    result = forecast(options.stages_in_order(), choice.name, lake, unread=find_unread(choice.open(), lake))
     say(format_table(result.table(width=options.workers.slots)))
     for note in result.notes:
         say(note)

@@ -1,4 +1,4 @@
-"""Commands about the lake and the catalogue: sql, stats, catalogue, fsck, compact, vacuum, retry."""
+"""Commands about the lake, the catalogue and runs: sql, stats, plot, catalogue, fsck, compact, vacuum, retry."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
-from valle.cli.arguments import FIELDS, say
+from valle.cli.arguments import FIELDS, CommandLineError, say
 from valle.data_root import DataRoot, open_data_root
 from warehouse.catalogue.answers import AnswerFormat, print_answer, write_answer
 from warehouse.catalogue.display import format_table
@@ -47,6 +47,17 @@ class StatsOptions(LakeOptions):
 
     out: Path | None = None
     """Folder for the report; by default `reports/corpus` below the data root."""
+
+
+class PlotOptions(LakeOptions):
+    """Options of `valle plot`."""
+
+    x: str = "step"
+    """Metric on the horizontal axis: step, tokens, elapsed or epoch."""
+    y: list[str] = ["loss"]
+    """Metrics to plot, such as `loss_ar,top10_nar`."""
+    out: Path = Path("plot.png")
+    """PNG file."""
 
 
 class VacuumOptions(LakeOptions):
@@ -101,6 +112,21 @@ def stats(*, options: Annotated[StatsOptions, FIELDS] = StatsOptions()) -> int:
             say(f"{named_query(name).question}\n{format_table(run_query(connection, named_query(name).sql))}\n")
         report = corpus_report(lambda name: run_query(connection, named_query(name).sql), directory)
     say(f"Report with {len(report.plots)} plots: {report.markdown_path}")
+    return 0
+
+
+def plot(
+    *runs: Annotated[str, Parameter(help="Names of training runs.")],
+    options: Annotated[PlotOptions, FIELDS] = PlotOptions(),
+) -> int:
+    """Plot metrics of training runs into one figure."""
+    if not runs:
+        raise CommandLineError("Give the name of at least one run.")
+    from valle.statistics.runs import plot_runs
+
+    runs_folder = options.data_root.runs
+    drawn = plot_runs({run: runs_folder / run for run in runs}, options.out, x=options.x, fields=options.y)
+    say(f"{drawn.path}: {drawn.caption}")
     return 0
 
 

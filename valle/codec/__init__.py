@@ -2,7 +2,7 @@
 
 from valle.codec.base import Codec, CodecSpec
 from valle.codec.catalogue import CodecEntry, all_codecs
-from warehouse.errors import ConfigurationError, DependencyError
+from warehouse.errors import DependencyError, unknown_name
 
 
 def codec_names() -> tuple[str, ...]:
@@ -51,5 +51,5 @@ def codec_sample_rate(name: str) -> int:
 def _entry(name: str) -> CodecEntry:
     found = next((entry for entry in all_codecs() if entry.name == name), None)
     if found is None:
-        raise ConfigurationError(f"unknown codec {name!r}: use one of {', '.join(codec_names())}.")
+        raise unknown_name("codec", name, codec_names())
     return found

@@ -1,13 +1,17 @@
 """The codec protocol: waveforms to codes and back, whole or streamed, and the numbers that describe a codec."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.audio import Samples
+if TYPE_CHECKING:
+    from valle.audio import Samples
+
 
 Codes = NDArray[np.int16]  # [K, T]: codebook, frame
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from valle.audio import AudioLocation
-from valle.codec.base import CodesToLearn
-from valle.codec.mini.weights_file import EMBEDDED
 from valle.codec_training.loop import TrainingReport, train_codec
 from valle.codec_training.options import CodecTrainingOptions
 from valle.process import prepare_process
@@ -24,31 +22,8 @@ class TrainingOrder(BaseModel):
 
     run_directory: Path
     clips: tuple[AudioLocation, ...]
-    hours: float
-    codes: CodesToLearn
-    adversarial_from: float
-    learning_rate: float
-    asr_encoder: str | None
-    asr_loss_weight: float
-    repulsion: float
-    speeds: tuple[float, float]
-    half_backbones: bool
+    options: CodecTrainingOptions
     threads: int
-
-    @property
-    def options(self) -> CodecTrainingOptions:
-        """Return the training options; fields that the order lacks keep their defaults."""
-        return CodecTrainingOptions(
-            hours=self.hours,
-            start_from=None if self.codes == "new" else EMBEDDED,
-            adversarial_from=self.adversarial_from,
-            learning_rate=self.learning_rate,
-            asr_encoder=self.asr_encoder,
-            asr_loss_weight=self.asr_loss_weight,
-            repulsion=self.repulsion,
-            speeds=self.speeds,
-            half_backbones=self.half_backbones,
-        )
 
 
 def format_line(report: TrainingReport) -> str:

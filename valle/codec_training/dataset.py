@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from valle.audio import AudioLocation, Samples, UnreadableAudio, read_audio, resample
 from valle.codec_training.pitch import fill_pitch, track_pitch
+from valle.reporting import write_text
 from warehouse.errors import TrainingError
 
 log = logging.getLogger(__name__)
 FULL_SCALE = 32767
 _INDEX = "audio.json"
+# Resolution of the speed: steps of a thousandth.
 _SPEED_STEPS = 1000
-"""Resolution of the speed: steps of a thousandth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,7 @@ def open_speech_pool(
         if not sizes:
             raise TrainingError(f"none of the {len(clips)} training clips can be decoded; check the paths given")
         # The index is written last: without it the maps are decoded again.
-        partial = index_path.with_suffix(".tmp")
-        partial.write_text(json.dumps(shape | {"sizes": sizes}))
-        partial.replace(index_path)
+        write_text(index_path, json.dumps(shape | {"sizes": sizes}))
     index = json.loads(index_path.read_text())
     if {name: index.get(name) for name in shape} != shape:
         raise TrainingError(f"{directory} holds the audio of other clips; give another run directory")

@@ -18,6 +18,7 @@ from valle.audio import Audio, AudioLocation, write_audio
 from valle.codec_training.dataset import SpeechPool, open_speech_pool
 from valle.codec_training.options import CodecTrainingOptions
 from valle.codec_training.trainer import Metrics, Trainer, stage_at
+from valle.reporting import write_text
 from valle.state_files import read_state, write_state
 from warehouse.errors import CheckpointError
 from warehouse.files import atomic_write
@@ -132,7 +133,7 @@ def train_codec(
     )
     trainer = Trainer(options, pool)
     clock = _Clock(options, _read_checkpoint(trainer, run_directory), time.monotonic())
-    (run_directory / "options.json").write_text(json.dumps(asdict(options), indent=1, default=str))
+    write_text(run_directory / "options.json", json.dumps(asdict(options), indent=1, default=str))
     saved_at = shown_at = time.monotonic()
     while (progress := clock.progress(trainer.num_steps)) < 1:
         metrics = trainer.step(progress)

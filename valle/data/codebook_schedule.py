@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
-from valle.data.options import RowOptions, ScheduleName
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, unknown_name
 
 Weights = tuple[float, ...]
+
+ScheduleName = Literal["triangular", "uniform", "bell"]
 
 
 def codebook_weights(schedule: str | Sequence[float], num_codebooks: int) -> Weights:
@@ -19,8 +20,7 @@ def codebook_weights(schedule: str | Sequence[float], num_codebooks: int) -> Wei
     """
     if isinstance(schedule, str):
         if schedule not in get_args(ScheduleName):
-            names = ", ".join(get_args(ScheduleName))
-            raise ConfigurationError(f"There is no codebook schedule {schedule!r}; choose one of {names}.")
+            raise unknown_name("codebook schedule", schedule, get_args(ScheduleName))
         weights = {
             "triangular": [num_codebooks - codebook for codebook in range(num_codebooks)],
             "uniform": [1] * num_codebooks,
@@ -52,12 +52,3 @@ class CodebookSchedule:
         fraction = max(0.0, (epoch - self.first) / (self.last - self.first))
         pairs = zip(self.early, self.late, strict=True)
         return tuple((1 - fraction) * early + fraction * late for early, late in pairs)
-
-
-def codebook_schedule(options: RowOptions, num_codebooks: int) -> CodebookSchedule:
-    """Build the schedule of the options for a codec. Raises ConfigurationError for a wrong number of weights."""
-    early = codebook_weights(options.codebook_weights or options.codebook_schedule, num_codebooks)
-    if options.later_codebook_schedule is None:
-        return CodebookSchedule(early, early)
-    late = codebook_weights(options.later_codebook_schedule, num_codebooks)
-    return CodebookSchedule(early, late, *options.codebook_schedule_epochs)

@@ -4,19 +4,23 @@ Each number is keyed by (seed, epoch, stream, item, copy), so the rows of an epo
 earlier epochs, and the exact length of every row is known in advance.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.data.codebook_schedule import codebook_schedule
 from valle.data.items import Items
-from valle.data.options import RowOptions
 from valle.data.random_streams import Stream, uniform
 from valle.model.config import ModelConfig
-from valle.model.placement import Ints
+from valle.model.layout import Ints
 from valle.tasks.base import EpochRows, RowDraws, merge_rows
 from valle.tasks.registry import TaskRegistry
+
+if TYPE_CHECKING:
+    from valle.data.options import RowOptions
 
 
 class _StreamNumbers:
@@ -74,7 +78,7 @@ def sample_rows(items: Items, options: RowOptions, config: ModelConfig, epoch: i
     """
     item, copy = _sample_copies(items, options.seed, epoch)
     numbers = _StreamNumbers(options.seed, epoch, item, copy)
-    edges = np.cumsum(codebook_schedule(options, config.num_codebooks).weights(epoch))[:-1]
+    edges = np.cumsum(options.make_codebook_schedule(config.num_codebooks).weights(epoch))[:-1]
     shortest, longest = (max(1, round(seconds * config.frame_rate)) for seconds in options.prompt_seconds)
     prompt_frames = shortest + (numbers(Stream.PROMPT_LENGTH) * (longest - shortest + 1)).astype(np.int64)
 

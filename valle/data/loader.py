@@ -1,11 +1,16 @@
 """Collate scheduled batches, to be prefetched while the model computes."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
-from valle.data.collate import Collator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from valle.data.cursor import Cursor
-from valle.data.sampler import ScheduledBatch
 from valle.model.batch import Batch
+
+if TYPE_CHECKING:
+    from valle.data.collate import Collator
+    from valle.data.sampler import ScheduledBatch
 
 
 def collate_batches(scheduled: Iterator[ScheduledBatch], collator: Collator) -> Iterator[tuple[Batch, Cursor]]:

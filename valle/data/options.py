@@ -1,12 +1,12 @@
 """Options of the rows of an epoch: the training mix, the codebook schedule and the prompts."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from valle.data.codebook_schedule import CodebookSchedule, ScheduleName, codebook_weights
 from valle.tasks.registry import TASKS, TaskOptions
 
-ScheduleName = Literal["triangular", "uniform", "bell"]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 Epoch = Annotated[int, Field(ge=0, le=1_000_000)]
 PromptSeconds = Annotated[float, Field(gt=0, le=3_600)]
@@ -47,6 +47,14 @@ class RowOptions(TaskOptions):
     condition_dropout: float = Field(
         default=0.05, ge=0, le=1, description="Ratio of rows with neither text nor prompt, which guidance needs."
     )
+
+    def make_codebook_schedule(self, num_codebooks: int) -> CodebookSchedule:
+        """Build the schedule for a codec. Raises ConfigurationError for a wrong number of weights."""
+        early = codebook_weights(self.codebook_weights or self.codebook_schedule, num_codebooks)
+        if self.later_codebook_schedule is None:
+            return CodebookSchedule(early, early)
+        late = codebook_weights(self.later_codebook_schedule, num_codebooks)
+        return CodebookSchedule(early, late, *self.codebook_schedule_epochs)
 
     @model_validator(mode="after")
     def _check_rows(self) -> Self:

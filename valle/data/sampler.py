@@ -20,8 +20,8 @@ from valle.data.items import Items
 from valle.data.options import RowOptions
 from valle.data.random_streams import Stream, uniform
 from valle.model.config import ModelConfig
-from valle.model.layout import Layout
-from valle.model.placement import Ints, PositionStride, row_length
+from valle.model.layout import Ints, Layout, PositionStride
+from valle.model.placement import row_length
 from valle.tasks.base import EpochRows
 from valle.tasks.registry import TASKS, TaskRegistry
 from warehouse.errors import TrainingError

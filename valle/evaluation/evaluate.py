@@ -1,20 +1,19 @@
 """Score an evaluation whose speech the pipeline has processed, and write its report."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from valle.backends.registry import Backends
-from valle.data_root import DataRoot
 from valle.evaluation.items.item_list import write_list
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.metrics.score import Embedding, Output, Phonemize, PromptEmbeddings, ScoringRun, score
 from valle.evaluation.pipeline_output import PipelineRows, embeddings_of, failures_of, outputs_of, read_pipeline_rows
-from valle.evaluation.plan import EvaluationPlan
-from valle.evaluation.report.lake_sections import lake_key, lake_sections
-from valle.evaluation.report.report import write_report
 from valle.evaluation.stats.aggregate import similarity
 from valle.evaluation.systems.audio_files import SystemSpeech, find_speech, similarity_directory
 from valle.evaluation.systems.base import ESPEAK, GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
@@ -27,6 +26,10 @@ from warehouse.errors import CommitConflict, ConfigurationError, LakeError
 from warehouse.lake.arrow import from_table
 from warehouse.lake.tables import Lake
 from warehouse.rows import ScoreRow
+
+if TYPE_CHECKING:
+    from valle.data_root import DataRoot
+    from valle.evaluation.plan import EvaluationPlan
 
 _STRESS = frozenset("ˈˌ")
 _MAX_NAMED = 10  # utterances in a note of the report
@@ -190,6 +193,10 @@ def report_evaluation(
     plan: EvaluationPlan, rows: Sequence[ScoreRow], data_root: DataRoot, facts: Mapping[str, str]
 ) -> Report:
     """Write the report of an evaluation and its list of items; `facts` describe the system."""
+    # Matplotlib and Jinja2 are loaded by the process that writes a report, not by those that score.
+    from valle.evaluation.report.lake_sections import lake_key, lake_sections
+    from valle.evaluation.report.report import write_report
+
     directory = data_root.reports / plan.name
     write_list(plan.items, directory / "items.json")
     items = plan.items

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from valle.evaluation.items.protocols import PublishedProtocol
+from valle.evaluation.items.items import PublishedProtocol
 from valle.synthesis.options import BestOfOptions, SamplingOptions
 
 

@@ -4,9 +4,11 @@ The speech is a corpus, which the same stages process as any other. A model is t
 prepared its data.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +16,12 @@ import pyarrow as pa
 from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.evaluation.metrics.defects import Silence, find_silence
 from valle.evaluation.metrics.score import Embedding, Output, QualityScores
-from valle.evaluation.plan import EvaluationPlan
 from valle.evaluation.systems.audio_files import SystemSpeech, continuation_path, similarity_directory
 from warehouse.catalogue.views import connect, run_query
-from warehouse.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from valle.evaluation.plan import EvaluationPlan
+    from warehouse.lake.tables import Lake
 
 _PIPELINE_ROWS = """
 SELECT

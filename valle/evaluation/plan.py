@@ -1,18 +1,20 @@
 """Plan an evaluation: system, items, metric models, and the name that identifies all of them."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from valle.data.selection.curated import place_cuts
 from valle.data.selection.cut_list import named, read_cut_list
 from valle.data.selection.training_set import load_training_set
-from valle.data_root import DataRoot
 from valle.evaluation.items.item_list import ItemList
 from valle.evaluation.items.items import choose_items
 from valle.evaluation.metrics.models import MetricModels
@@ -24,8 +26,11 @@ from warehouse.catalogue.views import check_expression, connect, run_query, run_
 from warehouse.errors import ConfigurationError, TrainingError
 from warehouse.fingerprints import short_hash
 
+if TYPE_CHECKING:
+    from valle.data_root import DataRoot
+
+# Upper limit on the number of utterances where no count is given.
 _DEFAULT_COUNT = 20
-"""Upper limit on the number of utterances where no count is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

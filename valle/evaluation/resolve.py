@@ -12,8 +12,8 @@ from valle.checkpoints.runs import newest_checkpoint, read_summary
 from valle.data_root import DataRoot
 from valle.evaluation.evaluate import report_evaluation, stored_scores
 from valle.evaluation.items.item_list import ItemList
-from valle.evaluation.items.items import spread_over_speakers
-from valle.evaluation.items.protocols import PublishedProtocol, resolve_protocol
+from valle.evaluation.items.items import PublishedProtocol, spread_over_speakers
+from valle.evaluation.items.protocols import resolve_protocol
 from valle.evaluation.metrics.models import MetricModels, available_scorers
 from valle.evaluation.options import EvaluationOptions
 from valle.evaluation.plan import EvaluationPlan, items_of_cuts, items_of_training_set, plan_evaluation

@@ -1,11 +1,14 @@
 """Cards of training sets and checkpoints as Markdown with the metadata that the Hugging Face hub reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
+from valle.checkpoints.checkpoint import CheckpointCard
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard
+from valle.evaluation.stats.aggregate import SystemScores
+from valle.evaluation.stats.bootstrap import Estimate
 
 
 def training_set_card(training_set: TrainingSet) -> str:
@@ -48,3 +51,52 @@ def describe_set(card: TrainingSetCard) -> str:
 def front_matter(content: Mapping[str, Any]) -> str:
     """Return the YAML header of a card."""
     return f"---\n{yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)}---\n"
+
+
+def model_card(card: CheckpointCard, training_set: TrainingSetCard | None, scores: Sequence[SystemScores]) -> str:
+    """Return the model card of a checkpoint: use, data with hours and licences, and scores with intervals."""
+    model = card.model
+    languages = [language for language in model.languages if language.isalpha()]
+    header = {
+        "library_name": "valle",
+        "pipeline_tag": "text-to-speech",
+        "license": "other",
+        "language": languages,
+        "tags": ["text-to-speech", "vall-e", "zero-shot"],
+    }
+    data = describe_set(training_set) if training_set is not None else f"Training set: {card.training_set}.\n"
+    parts = [
+        front_matter(header),
+        f"# {card.checkpoint_id}",
+        f"VALL-E on codes of {card.codec.label}: width {model.width}, {model.depth} layers, {card.step:,} updates in "
+        f"{card.seconds / 3600:.1f} hours. The package `valle` speaks with it:",
+        f"```sh\nvalle hub pull REPOSITORY --name {card.run_id}\n"
+        f'valle speak "A sentence." --run {card.run_id} --prompt speaker.wav\n```',
+        "## Data",
+        data,
+        "## Scores",
+        _scores_table(scores) if scores else "Not measured yet: `valle evaluate` measures WER and speaker similarity.",
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _scores_table(scores: Sequence[SystemScores]) -> str:
+    lines = [
+        "Intervals are of 95 %, by resampling speakers.",
+        "",
+        "| protocol | sentences | ASR model | WER (%) | SIM-O |",
+        "| --- | ---: | --- | ---: | ---: |",
+    ]
+    lines += [
+        f"| {one.protocol} | {one.num_scores} | {one.asr_model} | {_interval(one.wer, 100, 1)} | "
+        f"{'' if one.sim_o is None else _interval(one.sim_o, 1, 3)} |"
+        for one in scores
+    ]
+    return "\n".join(lines)
+
+
+def _interval(estimate: Estimate, factor: float, digits: int) -> str:
+    value = f"{factor * estimate.value:.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} ({factor * estimate.low:.{digits}f} to {factor * estimate.high:.{digits}f})"

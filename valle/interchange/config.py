@@ -1,4 +1,4 @@
-"""`valle import config`: the YAML file of e-c-k-e-r/vall-e as options of ours, and what has no counterpart."""
+"""`valle import config`: the YAML file of e-c-k-e-r/vall-e as options of this project, and what has no counterpart."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _TASKS = {"tts": None, "tts-c": "continuation_ratio", "stt": "transcription_rati
 
 @dataclass(frozen=True, slots=True)
 class ConfigLine:
-    """A key of theirs with its value, and the options of ours that it sets; without one there is no counterpart."""
+    """A key of theirs with its value, and the options that it sets here; without one there is no counterpart."""
 
     key: str
     value: Any
@@ -86,7 +86,7 @@ _CONVERSIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = MappingProxyTyp
         "trainer.weight_dtype": _named("options.precision", _PRECISIONS),
     }
 )
-"""What sets which options of ours, by key; the first model of the list counts."""
+"""The conversions by key; the first model of the list counts."""
 
 
 def read_config(path: Path) -> list[ConfigLine]:

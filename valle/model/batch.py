@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from valle.model.config import BEGIN_SYMBOL, END_SYMBOL, ModelConfig
-from valle.model.layout import CODEBOOK, TEXT, CodebookRange, Layout, LayoutField, Mode
-from valle.model.placement import Ints, layout_batch
+from valle.model.layout import CODEBOOK, TEXT, CodebookRange, Ints, Layout, LayoutField, Mode
+from valle.model.placement import layout_batch
 from valle.model.row import Elements, Row
 
 IGNORED = -100

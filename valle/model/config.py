@@ -9,9 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.codec.base import CodecSpec
 from valle.model.conventions import OURS, Column, Conventions, SpeechSum, speech_columns
-from valle.model.layout import SPEECH, CodebookRange, Head, Layout, LayoutField, MaskKind, Mode, Table
-from valle.model.placement import PositionStride
-from warehouse.errors import ConfigurationError
+from valle.model.layout import SPEECH, CodebookRange, Head, Layout, LayoutField, MaskKind, Mode, PositionStride, Table
+from warehouse.errors import ConfigurationError, unknown_name
 
 TrunkName = Literal["llama", "transformer", "retnet", "mixtral", "bitnet", "mamba"]
 RECURRENT = ("retnet", "mamba")
@@ -209,7 +208,7 @@ shapes of the published quarter and full models."""
 def find_size(name: str) -> Size:
     """Return a size by its name. Raises ConfigurationError for an unknown one."""
     if name not in PRESETS:
-        raise ConfigurationError(f"There is no model size {name!r}; choose one of {', '.join(PRESETS)}.")
+        raise unknown_name("model size", name, PRESETS)
     return PRESETS[name]
 
 

@@ -12,48 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.model.layout import PROMPT, TASK_MARKER, TEXT, CodebookRange, Layout, LayoutField, Mode
-
-Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class PositionStride:
-    """Frames by which positions advance: from one symbol to the next, and from one group of codes to the next.
-
-    Rows of imported weights have slots beside their elements: `null_text` in place of an absent text, and `begin`
-    before an output of ids. With `joins_marker` no separator is between a prompt and the marker after it; without
-    `restarts` positions count over the whole row.
-    """
-
-    text: float = 1.0
-    group: int = 1
-    null_text: int = 0
-    begin: int = 0
-    joins_marker: bool = False
-    restarts: bool = True
-
-    def of(self, field: LayoutField) -> float:
-        """Return the frames from one element of a field to the next."""
-        if field.codebooks is CodebookRange.GROUP:
-            return float(self.group)
-        return self.text if field.has_text_stride else 1.0
-
-    def num_slots(self, layout: Layout, field: LayoutField, length: Ints) -> Ints:
-        """Return the slots of `length` frames or ids; frames that do not fill a group are not yet an input."""
-        if field is layout.output:
-            length = length + self.num_begin(layout)
-        elif field is TEXT:
-            length = np.where(length == 0, self.null_text, length)
-        return length // self.group if field.codebooks is CodebookRange.GROUP else length
-
-    def num_begin(self, layout: Layout) -> int:
-        """Return how many ids are given before the output of a layout."""
-        return self.begin if layout.mode is Mode.TOKENS else 0
-
-    def joins(self, layout: Layout, field: LayoutField) -> bool:
-        """Return whether a field continues in the next one: no separator, and no restart of positions."""
-        return self.joins_marker and field is PROMPT and TASK_MARKER in layout.fields
+from valle.model.layout import Ints, Layout, PositionStride
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,20 @@
 """A single model row before it is part of a batch; numpy only, so that tasks and options import no torch."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.codec.base import Codes
-from valle.model.placement import Ints
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.model.layout import Ints
 
-Elements = Ints | Codes
+
+Elements: TypeAlias = "Ints | Codes"
 """Ids [n] or codes [K', n]."""
 
 

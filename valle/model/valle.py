@@ -48,6 +48,11 @@ class ValleModel(nn.Module):
         """Summed loss of the guesses of the last forward in training."""
         self.adapters = Adapters()
 
+    @property
+    def device(self) -> torch.device:
+        """Return the device of the weights."""
+        return self.separator.device
+
     def forward(self, batch: Batch) -> Tensor:
         """Compute the logits of every predicted element, [M, outputs of the layout's head].
 

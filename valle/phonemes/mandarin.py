@@ -37,7 +37,7 @@ _RUNS = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<latin>[^\W\d_{_HAN}]+(?:(?:['’.-]
 _SYLLABLE = re.compile(r"[a-zê]+[1-5]")
 _SILENT_CHARACTERS = "'-"
 
-SayLatin = Callable[[str], list[str]]
+PhonemizeLatin = Callable[[str], list[str]]
 
 
 def mandarin_revision() -> str:
@@ -49,10 +49,10 @@ def mandarin_revision() -> str:
 
 
 class MandarinPhonemizer:
-    """Mandarin frontend; pypinyin is opened on first use, and `say_latin` phonemizes Latin words."""
+    """Mandarin frontend; pypinyin is opened on first use, and `phonemize_latin` phonemizes Latin words."""
 
-    def __init__(self, say_latin: SayLatin) -> None:
-        self._say_latin = say_latin
+    def __init__(self, phonemize_latin: PhonemizeLatin) -> None:
+        self._phonemize_latin = phonemize_latin
         self._read: Any = None
 
     def phonemize(self, texts: Sequence[str]) -> list[list[str]]:
@@ -81,7 +81,7 @@ class MandarinPhonemizer:
         if run["han"]:
             return [symbol for syllable in self._read(run["han"]) for symbol in _ipa(syllable)]
         if run["latin"]:
-            return self._say_latin(run["latin"])
+            return self._phonemize_latin(run["latin"])
         return [] if run["other"] in _SILENT_CHARACTERS else [run["other"]]
 
 

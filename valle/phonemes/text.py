@@ -56,7 +56,7 @@ _SCRIPTS = {
 }
 _NEEDED = {"ja": {_KANA, _HAN}, "ko": {_HANGUL}, "zh": {_HAN}}
 _ITERATED_KANJI = "々〆〇"
-_SAID_SYMBOLS = "°©®"
+_SPOKEN_SYMBOLS = "°©®"
 
 
 def normalise(text: str) -> str:
@@ -103,5 +103,5 @@ def wrong_script(text: str, language: str) -> str | None:
 
 def pictures(text: str) -> list[str]:
     """Return the characters of normalised `text` without a reading: emoji, notes, arrows."""
-    found = {c for c in set(text) if unicodedata.category(c) == "So"}.difference(_SAID_SYMBOLS)
+    found = {c for c in set(text) if unicodedata.category(c) == "So"}.difference(_SPOKEN_SYMBOLS)
     return [c for c in text if c in found] if found else []

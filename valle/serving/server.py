@@ -1,5 +1,6 @@
 """Run the server of `valle serve`: load the checkpoint, protect the application, answer until SIGTERM."""
 
+import dataclasses
 from pathlib import Path
 
 import uvicorn
@@ -16,6 +17,7 @@ from valle.serving.voices import VoiceBank
 from valle.synthesis.default_checkpoint import find_checkpoint
 from valle.synthesis.options import read_sampling
 from valle.synthesis.synthesizer import Synthesizer
+from valle.text.lexicon import find_lexicon
 from valle.watermark import require_watermark
 from valle.web.request_checks import guard, names_of_machine
 from valle.web.secret_file import create_secret, read_secret
@@ -40,7 +42,9 @@ def open_speaker(options: ServeOptions) -> Speaker:
     """Load the checkpoint that speaks. Raises CheckpointError and ConfigurationError as `Synthesizer.load`."""
     checkpoint, _ = find_checkpoint(data=options.data, run=options.run, checkpoint=options.checkpoint)
     synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
-    voices = VoiceBank(open_data_root(options.data).root / "voices", synthesizer.codec)
+    root = open_data_root(options.data).root
+    synthesizer = dataclasses.replace(synthesizer, lexicon=find_lexicon(None, root))
+    voices = VoiceBank(root / "voices", synthesizer.codec)
     # The first phonemes open espeak-ng, and a first request should not wait for it.
     synthesizer.phonemize("ready")
     return Speaker(synthesizer, read_sampling(checkpoint), voices, options)

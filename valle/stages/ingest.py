@@ -4,6 +4,8 @@ Listing commits new sources with the shard of each, so the plan survives a crash
 new or changed. Reading a shard is one transaction.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import logging
@@ -24,15 +26,18 @@ from warehouse.catalogue.views import connect
 from warehouse.errors import CommitConflict
 from warehouse.fingerprints import short_hash
 from warehouse.lake.arrow import from_table
-from warehouse.lake.tables import Lake
 from warehouse.rows import ConfigurationRow, RecordingRow, SourceRow
 from warehouse.shard_runs import ShardReport, Stopwatch, report_of, write_shard_report
+
+if TYPE_CHECKING:
+    from warehouse.lake.tables import Lake
 
 if TYPE_CHECKING:
     from manifests.lhotse_io import ManifestPaths
 
 logger = logging.getLogger(__name__)
 _STAGE = "ingest"
+# Rows that are Python objects at once: a corpus has millions of sources.
 _LISTED_AT_ONCE = 20_000
 _READ_AT_ONCE = 10_000
 
@@ -171,7 +176,7 @@ def _read(corpus: Corpus, source: SourceRow, shard: str) -> Iterator[RecordingRo
         yield failed_row(corpus, source, error)
 
 
-def export_manifests(corpus: str, lake: Lake, directory: Path) -> "list[ManifestPaths]":
+def export_manifests(corpus: str, lake: Lake, directory: Path) -> list[ManifestPaths]:
     """Write the usable recordings of a corpus as Lhotse manifests, a set of files for each subset."""
     from manifests.lhotse_io import (
         write_manifests,  # Lhotse imports torch, which a run with nothing to do does not need

@@ -5,6 +5,8 @@ the shared columns and commit every outcome in one transaction. The batches foll
 that was killed and is run again gives the same bytes. Work that another process has committed meanwhile is discarded.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import logging
@@ -13,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
@@ -28,13 +30,16 @@ from warehouse.catalogue.planning import ShardPlan, StagePlan, missing_inputs, p
 from warehouse.catalogue.views import connect
 from warehouse.errors import CommitConflict, ManifestError
 from warehouse.fingerprints import short_hash
-from warehouse.lake.tables import Lake
 from warehouse.rows import ConfigurationRow, RecordingRow, SourceRow, Span, StageRow
 from warehouse.shard_runs import ShardReport, Stopwatch, report_of, write_shard_report
 from warehouse.upkeep.claims import claimed
 from warehouse.upkeep.journal import Journal, open_journal
 
+if TYPE_CHECKING:
+    from warehouse.lake.tables import Lake
+
 logger = logging.getLogger(__name__)
+# Decoded audio waits in memory: two batches keep a model busy, more only occupy memory.
 _BATCHES_AHEAD = 2
 _TABLES_OF_ROOTS = (SourceRow.table, RecordingRow.table, ConfigurationRow.table)
 

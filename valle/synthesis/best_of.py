@@ -4,9 +4,11 @@ Sampling of a zero-shot model fails now and then; Chen et al. (VALL-E 2, arXiv 2
 five candidates in the same way.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,10 +17,12 @@ from valle.backends.asr import SAMPLE_RATE, Transcriber
 from valle.backends.speaker.base import Embedding, SpeakerEncoder
 from valle.synthesis.decoding.seeds import candidate_seed
 from valle.synthesis.options import BestOfOptions, SamplingOptions
-from valle.synthesis.synthesizer import Request, Speech, Synthesizer
 from valle.text.errors import count_character_errors, count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.synthesis.synthesizer import Request, Speech, Synthesizer
 
 Measured = TypeVar("Measured")
 _LOWEST_SIMILARITY = -1.0

@@ -8,25 +8,25 @@ import numpy as np
 
 from valle.audio import Audio, Samples
 from valle.codec.base import Codec, Codes
-from valle.phonemes import LANGUAGES, SPACE, wrong_script
+from valle.phonemes import SPACE
 from valle.synthesis.best_of import Candidates, speak_best_of
 from valle.synthesis.decoding.seeds import sentence_seed
+from valle.synthesis.marked_text import Sentence, read_sentences
 from valle.synthesis.options import (
     DEFAULT_BEST_OF,
     DEFAULT_LONG_FORM,
     DEFAULT_SAMPLING,
-    LONGEST_PIECE,
     BestOfOptions,
     LongFormOptions,
     SamplingOptions,
 )
-from valle.synthesis.sentences import has_word, split_lines, split_sentences, spoken_length
+from valle.synthesis.streaming.tempo import Pace
 from valle.synthesis.synthesizer import Prompt, Request, Speech, Synthesizer
 from warehouse.errors import ConfigurationError
 
 _VOICE_SECONDS = 6.0
+# Earlier speech that is decoded again before a sentence, so that the decoder has a history where it starts.
 _OVERLAP_SECONDS = 1.0
-"""Earlier speech that is decoded again before a sentence, so that the decoder has a history where it starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,32 +121,15 @@ def iterate_passages(
 
 def prepare_text(
     synthesizer: Synthesizer, text: str, *, language: str, sampling: SamplingOptions, options: LongFormOptions
-) -> "list[Sentence]":
+) -> list[Sentence]:
     """Return the sentences of a text with their phonemes. Raises ConfigurationError as `iterate_passages`.
 
     All sentences are prepared before the first synthesis: a text that cannot be spoken is refused at once, not after
     an hour.
     """
-    sentences = [_prepare(synthesizer, sentence, language) for sentence in split_text(text, language, options)]
+    sentences = read_sentences(synthesizer, text, language=language, options=options)
     _check(sentences, sampling)
     return sentences
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence with its phonemes, or with the reason why it cannot be spoken."""
-
-    text: str
-    symbols: tuple[str, ...]
-    problem: str | None
-
-
-def _prepare(synthesizer: Synthesizer, text: str, language: str) -> Sentence:
-    # As `prepare` drops them: phonemes of a foreign script are letter names at best.
-    if language in LANGUAGES and (fault := wrong_script(text, language)) is not None:
-        return Sentence(text, (), f"it has {fault}")
-    symbols = synthesizer.phonemize(text, language)
-    return Sentence(text, symbols, None if symbols else "it has no phonemes")
 
 
 def _check(sentences: Sequence[Sentence], sampling: SamplingOptions) -> None:
@@ -159,31 +142,6 @@ def _check(sentences: Sequence[Sentence], sampling: SamplingOptions) -> None:
             f"The duration of {sampling.seconds:g} s is for one utterance and the text has {len(sentences)}; leave "
             "sampling.seconds out, or set long_form.split to none."
         )
-
-
-def split_text(text: str, language: str, options: LongFormOptions) -> list[str]:
-    """Split a text as the options demand; pieces without a letter or digit, such as a row of stars, are left out.
-
-    Raises ConfigurationError for a text that is not Unicode, and for a whole text that is too long to be one piece.
-    """
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        # A byte that is not UTF-8 in an argument of the process arrives as a lone surrogate.
-        raise ConfigurationError(f"Character {error.start + 1} of the text is no Unicode; give UTF-8 text.") from error
-    match options.split:
-        case "sentences":
-            pieces = split_sentences(text, language, max_characters=options.max_characters)
-        case "lines":
-            pieces = split_lines(text, max_characters=options.max_characters)
-        case "none":
-            pieces = [text.strip()]
-            if spoken_length(pieces[0]) > LONGEST_PIECE:
-                raise ConfigurationError(
-                    f"The text has {len(pieces[0]):,} characters, and at most {LONGEST_PIECE:,} are spoken as one "
-                    "piece; set long_form.split to sentences."
-                )
-    return [piece for piece in pieces if has_word(piece)]
 
 
 def rolling_context(history: Sequence[Prompt], max_frames: int) -> Prompt | None:
@@ -242,9 +200,10 @@ class Narrator:
         """Return the seed of the `index`-th sentence."""
         return sentence_seed(self.sampling.seed, index)
 
-    def pause(self) -> Codes:
-        """Return the codes [K, T] of the silence between two sentences."""
-        frames = self.frames(self.options.pause_seconds)
+    def pause(self, sentence: Sentence, *, is_first: bool) -> Codes:
+        """Return the codes [K, T] of the silence before a sentence; before the first only where the text has a mark."""
+        usual = 0.0 if is_first else self.options.pause_seconds
+        frames = self.frames(usual if sentence.pause is None else sentence.pause)
         (silence,) = self.synthesizer.codec.encode(
             [np.zeros(frames * self.synthesizer.codec.spec.hop_length, dtype=np.float32)]
         )
@@ -264,8 +223,9 @@ def _iterate(narrator: Narrator, sentences: Sequence[Sentence], best_of: BestOfO
         if not piece.is_spoken:
             yield Passage(piece, piece.codes, np.zeros(0, dtype=np.float32), index + 1, len(sentences))
             continue
-        codes = piece.codes if overlap is None else np.concatenate([narrator.pause(), piece.codes], axis=1)
-        samples = _decode_after(narrator.synthesizer.codec, overlap, codes)
+        codes = np.concatenate([narrator.pause(sentence, is_first=overlap is None), piece.codes], axis=1)
+        pace = Pace(narrator.synthesizer.codec.spec.sample_rate)
+        samples = pace.whole(_decode_after(narrator.synthesizer.codec, overlap, codes), sentence.rate)
         so_far = codes if overlap is None else np.concatenate([overlap, codes], axis=1)
         overlap = so_far[:, -narrator.frames(_OVERLAP_SECONDS) :]
         yield Passage(piece, codes, samples, index + 1, len(sentences))

@@ -11,8 +11,11 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from valle.synthesis.options import LONGEST_PIECE, LongFormOptions
+from warehouse.errors import ConfigurationError
+
+# Latin letters as long, when spoken, as one Chinese, Japanese or Korean character.
 _WIDE_CHARACTER = 3
-"""Latin letters as long, when spoken, as one Chinese, Japanese or Korean character."""
 _LOOK_AHEAD = 100
 _LOOK_BEHIND = 100
 _CLOSERS = "\"'”’“‘»«›‹」』）)］]】〉》"
@@ -24,8 +27,8 @@ _QUOTES: Mapping[str, str] = MappingProxyType(
 _QUOTES_OF: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {"de": {'"': '"', "„": "“”", "»": "«", "(": ")"}, "fr": {'"': '"', "“": "”", "«": "»", "(": ")"}}
 )
+# Continuations of the sentence around a quotation.
 _GOES_ON = ("と", "って", "、", "，", ",", "고", "라고", "하고", "라는")
-"""Continuations of the sentence around a quotation."""
 
 _ABBREVIATIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -36,12 +39,12 @@ _ABBREVIATIONS: Mapping[str, str] = MappingProxyType(
 )
 _BEFORE_NUMBERS = "no nos nr vol fig abb art p pp s chap ch sec sect kap bd tel nº n°"
 _WORD_BEFORE = re.compile(r"[^\s(\[\"'“”„«»‘’]*$")
+# Breaks at which a piece that is too long is cut, best first; a mark belongs to the text before it.
 _BREAKS = (
     re.compile(r"[;:—–](?=\s)|[；：—–]"),
     re.compile(r",(?=\s)|[、，､]"),
     re.compile(r"\s"),
 )
-"""Breaks at which a piece that is too long is cut, best first; a mark belongs to the text before it."""
 _IN_NUMBERS = "，．："
 _NOT_SPACE = re.compile(r"\S")
 
@@ -63,6 +66,31 @@ def split_sentences(text: str, language: str = "en", *, max_characters: int = 20
         sentences = _slices(paragraph, [*_ends(paragraph, language, max_characters)])
         pieces += _with_their_marks(paragraph, sentences)
     return [span for piece in pieces for span in _shortened(piece, max_characters)]
+
+
+def split_pieces(text: str, language: str, options: LongFormOptions) -> list[str]:
+    """Split a text as the options demand; pieces without a letter or digit, such as a row of stars, are left out.
+
+    Raises ConfigurationError for a text that is not Unicode, and for a whole text that is too long to be one piece.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        # A byte that is not UTF-8 in an argument of the process arrives as a lone surrogate.
+        raise ConfigurationError(f"Character {error.start + 1} of the text is no Unicode; give UTF-8 text.") from error
+    match options.split:
+        case "sentences":
+            pieces = split_sentences(text, language, max_characters=options.max_characters)
+        case "lines":
+            pieces = split_lines(text, max_characters=options.max_characters)
+        case "none":
+            pieces = [text.strip()]
+            if spoken_length(pieces[0]) > LONGEST_PIECE:
+                raise ConfigurationError(
+                    f"The text has {len(pieces[0]):,} characters, and at most {LONGEST_PIECE:,} are spoken as one "
+                    "piece; set long_form.split to sentences."
+                )
+    return [piece for piece in pieces if has_word(piece)]
 
 
 def split_lines(text: str, *, max_characters: int = 200) -> list[str]:

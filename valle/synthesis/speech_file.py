@@ -11,9 +11,11 @@ import soundfile
 
 from valle.audio import Samples
 from valle.codec.base import Codes
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, StorageError
+from warehouse.files import atomic_write
 
 SUFFIXES = (".wav", ".flac", ".ogg")
+# Samples that are encoded at once, so that an hour of speech needs no hour of memory.
 _BLOCK = 1 << 20
 
 
@@ -68,7 +70,7 @@ class SpeechFile:
         if self._growing != self._path:
             try:
                 _encode(self._growing, self._path)
-            except (OSError, soundfile.LibsndfileError) as error:
+            except (OSError, StorageError, soundfile.LibsndfileError) as error:
                 raise self._unwritable(error) from error
             self._growing.unlink()
 
@@ -88,15 +90,14 @@ class SpeechFile:
 def _encode(source: Path, target: Path) -> None:
     """Encode a WAV in the format of the suffix of `target`, block by block and atomically."""
     # A reader of `target` sees the old file or the whole new one.
-    temporary = target.with_name(f".{target.name}.tmp{target.suffix}")
     subtype = "OPUS" if target.suffix == ".ogg" else "PCM_16"
     with (
+        atomic_write(target) as temporary,
         soundfile.SoundFile(source) as wav,
         soundfile.SoundFile(temporary, "w", samplerate=wav.samplerate, channels=1, subtype=subtype) as encoded,
     ):
         for block in wav.blocks(_BLOCK, dtype="int16"):
             encoded.write(block)
-    temporary.replace(target)
 
 
 class _WaveFile:

@@ -24,6 +24,7 @@ from valle.synthesis.decoding.tokens import transcribe_codes
 from valle.synthesis.options import DEFAULT_SAMPLING, Precision, SamplingOptions
 from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS
+from valle.text.lexicon import NO_LEXICON, Lexicon
 from warehouse.errors import CheckpointError, ConfigurationError
 
 _TYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -85,6 +86,8 @@ class Synthesizer:
     backends: Backends
     adapters: Mapping[str, float] = field(default_factory=dict)
     """Adapters by name, with the strengths of requests that name none."""
+    lexicon: Lexicon = NO_LEXICON
+    """Pronunciations of words in marked-up text."""
 
     @cached_property
     def _table(self) -> AnyTable:
@@ -151,7 +154,7 @@ class Synthesizer:
 
     def phonemize(self, text: str, language: str = "en") -> tuple[str, ...]:
         """Return the phonemes of a text."""
-        return tuple(self.backends.phonemizer("espeak").phonemize([text], language)[0])
+        return tuple(self.backends.phonemizer(self.card.phonemizer).phonemize([text], language)[0])
 
     def encode_prompt(self, audio: Audio, text: str = "", language: str = "en") -> Prompt:
         """Encode recorded speech as a prompt, with the phonemes of its transcript when `text` is given."""

@@ -5,19 +5,21 @@ metrics and decoding use it through this interface; a new task is a module besid
 `registry.py`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.codec.base import Codes
-from valle.model.layout import Layout
-from valle.model.placement import Ints
-from valle.model.row import Elements
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.model.layout import Ints, Layout
+    from valle.model.row import Elements
 
 
 class Sound(StrEnum):
@@ -39,7 +41,7 @@ class MixtureKind(IntEnum):
 
 
 class ReadCodes(Protocol):
-    """Read codes of an item."""
+    """A reader of the codes of the items of a training split."""
 
     def __call__(self, item: int, num_codebooks: int | None, sound: Sound = Sound.SPEECH) -> Codes:
         """Read at least `num_codebooks` of an item, all for None: codes [K', T]."""
@@ -108,7 +110,7 @@ class EpochRows:
     def __len__(self) -> int:
         return len(self.item)
 
-    def take(self, index: NDArray[np.int64]) -> "EpochRows":
+    def take(self, index: NDArray[np.int64]) -> EpochRows:
         """Select rows by index."""
         return EpochRows(**{column.name: getattr(self, column.name)[index] for column in dataclasses.fields(self)})
 
@@ -139,7 +141,7 @@ class RowDraws:
     span_first: NDArray[np.float64]
     span_length: NDArray[np.float64]
 
-    def take(self, index: Ints) -> "RowDraws":
+    def take(self, index: Ints) -> RowDraws:
         """Select rows by index."""
         return RowDraws(**{column.name: getattr(self, column.name)[index] for column in dataclasses.fields(self)})
 

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from valle.model.layout import TASK_MARKER, Marker
-from valle.model.placement import Ints
+from valle.model.layout import TASK_MARKER, Ints, Marker
 from valle.tasks.base import EpochRows, RowDraws, TaskItems
 from valle.tasks.tts import SpeechTask, TtsOptions
 

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from valle.codec.base import Codes
-from valle.model.layout import CODEBOOK, DIGITS, LANGUAGE, PROMPT, TEXT, Head, Layout, Mode
-from valle.model.placement import Ints
+from valle.model.layout import CODEBOOK, DIGITS, LANGUAGE, PROMPT, TEXT, Head, Ints, Layout, Mode
 from valle.model.row import Elements, Row
 from valle.tasks.base import (
     EpochRows,

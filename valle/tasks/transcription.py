@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from valle.codec.base import Codes
-from valle.model.layout import CODEBOOK, LANGUAGE, SPEECH, TEXT, Head, Layout, Mode
-from valle.model.placement import Ints
+from valle.model.layout import CODEBOOK, LANGUAGE, SPEECH, TEXT, Head, Ints, Layout, Mode
 from valle.model.row import Elements, Row
 from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, all_rows, ones
 

@@ -18,12 +18,12 @@ from valle.model.layout import (
     TASK_MARKER,
     TEXT,
     Head,
+    Ints,
     Layout,
     LayoutField,
     Marker,
     Mode,
 )
-from valle.model.placement import Ints
 from valle.model.row import Elements, Row
 from valle.tasks.base import (
     EpochRows,

@@ -15,7 +15,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from valle.training.commands import FileCommands, JoinedCommands, TypedCommands
-from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import PipelineError
 
@@ -63,6 +62,9 @@ def main(arguments: Sequence[str]) -> int:
         options = TrainOptions.model_validate_json(text)
         file = FileCommands(options.run_dir / "commands")
         commands = file if from_stdin else JoinedCommands(file, TypedCommands())
+        # Options are checked before torch and the network load, which takes seconds.
+        from valle.training.loop import train
+
         result = train(options, lambda line: _print_line(format_line(line)), commands=commands)
     except (OSError, ValidationError, PipelineError) as error:
         sys.stderr.write(f"{error}\n")

@@ -11,13 +11,13 @@ from torch import Tensor
 from valle.checkpoints.checkpoint import load_model
 from valle.checkpoints.saving import new_checkpoint, write_model
 from valle.codec.base import CodecSpec
-from valle.model.codec_adaptation import ParallelCodes, adapt_codes
+from valle.model.from_codec.adaptation import ParallelCodes, adapt_codes
 from warehouse.errors import CheckpointError
 
 MIN_FRAMES = 50_000
 """Eleven minutes: about fifty frames for each of 1,024 entries; with fewer, many entries would have no estimate."""
+# Over an hour. Several vectors of the model's width per frame must fit into memory.
 _MAX_FRAMES = 300_000
-"""Over an hour. Several vectors of the model's width per frame must fit into memory."""
 
 
 def adapt_checkpoint(checkpoint: Path, codec: CodecSpec, catalogue: duckdb.DuckDBPyConnection, out: Path) -> int:

@@ -7,7 +7,6 @@ from itertools import islice
 
 import pyarrow as pa
 
-from valle.data.codebook_schedule import codebook_schedule
 from valle.data.codes_reader import CodesReader, SpilledGroups
 from valle.data.collate import Collator
 from valle.data.cursor import Cursor
@@ -24,8 +23,8 @@ from valle.tasks.registry import TASKS
 from valle.training.options import TrainOptions
 from warehouse.errors import TrainingError
 
+# An epoch that no training reaches: every evaluation of a run has the same rows.
 _DEV_EPOCH = 1 << 40
-"""An epoch that no training reaches: every evaluation of a run has the same rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def open_data(
         raise TrainingError(
             f"The training set {training_set.card.id} has no utterance in `train`; widen its condition or split policy."
         )
-    codebook_schedule(options, config.num_codebooks)  # refuses wrong weights before any work
+    options.make_codebook_schedule(config.num_codebooks)  # refuses wrong weights before any work
     train = encode(splits["train"])
     for task in TASKS.tasks:
         if task.ratio(options) > 0 and (lack := task.missing(train)) is not None:

@@ -13,8 +13,8 @@ from valle.codec import open_codec
 from valle.data.selection.training_set import TrainingSet
 from valle.model.adapters.lora import LoraAdapter
 from valle.model.adapters.options import match_names
-from valle.model.code_initialization import init_code_embeddings
 from valle.model.config import ModelConfig, find_size, preset, size_of
+from valle.model.from_codec.initialization import init_code_embeddings
 from valle.model.valle import ValleModel
 from valle.phonemes import PhonemeTable
 from valle.phonemes.pieces import AnyTable

@@ -46,7 +46,6 @@ from valle.training.initialization import (
 )
 from valle.training.options import TrainOptions
 from valle.training.progress import RunProgress, TrainResult
-from valle.training.reports.examples import speak_examples
 from valle.training.reports.metrics import MetricsFile, Window
 from valle.training.reports.profiler import StepProfiler
 from valle.training.reports.trackers import Trackers
@@ -306,6 +305,9 @@ class _Run:
         """Synthesize examples with the checkpoint of this step, which must be saved."""
         options = self.options
         if self.engine.rank == 0:
+            # Synthesis is loaded by the runs that ask for examples, and by the one process that speaks.
+            from valle.training.examples import speak_examples
+
             checkpoint = checkpoint_directory(options.run_dir, self.progress.step)
             folder = options.run_dir / "audio"
             speak_examples(checkpoint, self.training_set, folder, count=options.examples, device=options.device)

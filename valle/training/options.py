@@ -53,7 +53,7 @@ class ModelOptions(BaseModel):
     experts: int = Field(
         default=0, ge=0, le=64, description="MLPs of a layer of mixtral or retnet, two of which compute a slot; 0: one."
     )
-    router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
+    router_loss: float = Field(default=0.01, ge=0, le=1e6, description="Weight of the loss for unevenly used experts.")
     kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
     lookahead: int = Field(
         default=0, ge=0, le=8, description="Heads that guess groups after the next one, for fewer steps; 0: none."

@@ -3,20 +3,24 @@
 Views name the data files of the snapshot one by one: rows that are not committed cannot be seen.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from importlib.resources import files
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 import pyarrow as pa
 
 from warehouse.errors import CatalogueError
 from warehouse.fingerprints import short_hash
-from warehouse.lake.arrow import Row, schema_of, spread_in
+from warehouse.lake.arrow import TableRow, schema_of, spread_in
 from warehouse.lake.store import Location, ObjectPath, let_read
-from warehouse.lake.tables import Lake, Snapshot
 from warehouse.rows import TABLES, CodesRow
+
+if TYPE_CHECKING:
+    from warehouse.lake.tables import Lake, Snapshot
 
 _SQL_TYPES = {
     pa.string(): "VARCHAR",
@@ -53,7 +57,7 @@ def named_query(name: str) -> NamedQuery:
     """Return a named query. Raises CatalogueError naming the ones that exist."""
     queries = named_queries()
     if name not in queries:
-        raise CatalogueError(f"There is no query named {name!r}; the queries are {', '.join(queries)}.")
+        raise CatalogueError(f"Unknown query {name!r}; choose one of {', '.join(queries)}.")
     return queries[name]
 
 
@@ -183,7 +187,7 @@ def codebooks_macro(num_codebooks: int) -> str:
     return f"CREATE MACRO codebooks() AS TABLE {' UNION ALL '.join(queries)}"
 
 
-def _select(row_class: type[Row], snapshot: Snapshot) -> str:
+def _select(row_class: type[TableRow], snapshot: Snapshot) -> str:
     """Return the SQL of the rows of a table, with the columns of its row class in any data file."""
     data_files = snapshot.data_files.get(row_class.table, ())
     columns = schema_of(row_class, _shown_spread(row_class, snapshot))
@@ -211,7 +215,7 @@ def _select(row_class: type[Row], snapshot: Snapshot) -> str:
     return " UNION ALL ".join(selects)
 
 
-def _shown_spread(row_class: type[Row], snapshot: Snapshot) -> int:
+def _shown_spread(row_class: type[TableRow], snapshot: Snapshot) -> int:
     """Return the columns that the view of a table has for its field of lists of lists, 0 without one."""
     spread = spread_in(row_class)
     if spread is None:

@@ -39,7 +39,7 @@ _PLAIN: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.f
 _DROP_COLUMNS = ("drop_reason", "drop_detail")
 
 
-class Row(Protocol):
+class TableRow(Protocol):
     """A row class: a dataclass with the name of its table and of the column that identifies a row."""
 
     table: ClassVar[str]
@@ -47,7 +47,7 @@ class Row(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
-RowT = TypeVar("RowT", bound=Row)
+RowT = TypeVar("RowT", bound=TableRow)
 
 
 def _named(name: str) -> pa.DataType:
@@ -74,7 +74,7 @@ def _arrow_type(hint: Any) -> pa.DataType:
     return _PLAIN[hint]
 
 
-def column_hints(row_class: type[Row]) -> Mapping[str, Any]:
+def column_hints(row_class: type[TableRow]) -> Mapping[str, Any]:
     """Return the annotation of each field of `row_class`: the key first, why a row was dropped last."""
     return _column_hints(row_class)
 
@@ -97,13 +97,13 @@ def spread_of(hint: Any) -> OneColumnEach | None:
     return next((mark for mark in get_args(hint)[1:] if isinstance(mark, OneColumnEach)), None)
 
 
-def spread_in(row_class: type[Row]) -> OneColumnEach | None:
+def spread_in(row_class: type[TableRow]) -> OneColumnEach | None:
     """Return the spread of the one field of `row_class` that has one."""
     return next((spread for hint in column_hints(row_class).values() if (spread := spread_of(hint))), None)
 
 
 @cache
-def schema_of(row_class: type[Row], num_spread: int = 0) -> pa.Schema:
+def schema_of(row_class: type[TableRow], num_spread: int = 0) -> pa.Schema:
     """Return the Arrow schema of a row class with `num_spread` columns for its field of lists of lists.
 
     Every column is nullable, as Delta and schema evolution need it.
@@ -118,7 +118,7 @@ def schema_of(row_class: type[Row], num_spread: int = 0) -> pa.Schema:
     return pa.schema(fields)
 
 
-def num_spread_of(row_class: type[Row], schema: pa.Schema) -> int:
+def num_spread_of(row_class: type[TableRow], schema: pa.Schema) -> int:
     """Count the columns of `schema` that belong to the field of lists of lists of `row_class`."""
     spread = spread_in(row_class)
     return 0 if spread is None else sum(is_spread_name(spread, name) for name in schema.names)
@@ -129,7 +129,7 @@ def is_spread_name(spread: OneColumnEach, name: str) -> bool:
     return name.startswith(spread.prefix) and name[len(spread.prefix) :].isdigit()
 
 
-def to_table(row_class: type[Row], rows: Sequence[Row]) -> pa.Table:
+def to_table(row_class: type[TableRow], rows: Sequence[TableRow]) -> pa.Table:
     """Convert rows of one class to an Arrow table with the schema of the class.
 
     Raises ValueError when a column that is not optional holds a null in a row that was not dropped.
@@ -151,7 +151,7 @@ def to_table(row_class: type[Row], rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema_of(row_class, num_spread))
 
 
-def _refuse_nulls(row_class: type[Row], name: str, rows: Sequence[Row], values: Sequence[Any]) -> None:
+def _refuse_nulls(row_class: type[TableRow], name: str, rows: Sequence[TableRow], values: Sequence[Any]) -> None:
     for index, (row, value) in enumerate(zip(rows, values, strict=True)):
         if value is None and getattr(row, "drop_reason", None) is None:
             raise ValueError(f"column {name} of {row_class.__name__} is null in row {index}")

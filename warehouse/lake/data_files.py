@@ -8,9 +8,10 @@ of a file is the hash of its bytes, and every page has a checksum: damage is fou
 import hashlib
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,15 +19,24 @@ import pyarrow.parquet as pq
 from deltalake import ColumnProperties, WriterProperties
 
 from warehouse.files import publish, temporary_beside
-from warehouse.lake.arrow import Row, num_spread_of, to_table
+from warehouse.lake.arrow import TableRow, num_spread_of, to_table
 from warehouse.lake.store import Location, upload
 
 ROW_GROUP = {"codes": 1600}
 """Rows of a row group, by table; 65,536 for the other tables."""
+# Frames of a row group of codes, at least. Each group repeats the dictionaries (4 KB a codebook before compression) and
+# costs a reader of ids as much as a thousand rows; decoded it occupies 19 MB.
 _GROUP_FRAMES = 1_200_000
-"""Frames of a row group of codes, at least. Each group repeats the dictionaries (4 KB a codebook before compression)
-and costs a reader of ids as much as a thousand rows; decoded it occupies 19 MB."""
+# A column of a group is one page: a group is decoded whole, and each further page starts its compression afresh.
+_PAGE_BYTES = 8 << 20
+_DICTIONARY_BYTES = 4 << 20
+# Smallest ids for their time: level 3 needs a tenth more for them, level 9 and up no less.
+_ZSTD_LEVEL = 6
+
+Encoding = Literal["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"]
+
 _NAME = re.compile(r"part-([0-9a-f]{24})\.parquet")
+# 96 bits of SHA-256: two contents of a lake never share a name by chance.
 _NAME_DIGITS = 24
 
 
@@ -43,7 +53,7 @@ class DataFile:
     num_spread: int = 0
 
 
-def write_rows(folder: Location, row_class: type[Row], rows: Sequence[Row]) -> DataFile:
+def write_rows(folder: Location, row_class: type[TableRow], rows: Sequence[TableRow]) -> DataFile:
     """Write `rows`, sorted by the key of their class, as one data file below `folder`.
 
     The name is the hash of the content, so writing the same rows again gives the same file. Raises StorageError when
@@ -53,7 +63,7 @@ def write_rows(folder: Location, row_class: type[Row], rows: Sequence[Row]) -> D
     return write_table(folder, row_class, to_table(row_class, ordered))
 
 
-def write_table(folder: Location, row_class: type[Row], table: pa.Table) -> DataFile:
+def write_table(folder: Location, row_class: type[TableRow], table: pa.Table) -> DataFile:
     """Write an Arrow table with rows of `row_class` as one data file; see `write_rows`."""
     if isinstance(folder, Path):
         return _write_table(folder, row_class, table)
@@ -63,15 +73,18 @@ def write_table(folder: Location, row_class: type[Row], table: pa.Table) -> Data
     return written
 
 
-def _write_table(folder: Path, row_class: type[Row], table: pa.Table) -> DataFile:
+def _write_table(folder: Path, row_class: type[TableRow], table: pa.Table) -> DataFile:
+    unique = _unique_columns(row_class)
     with temporary_beside(folder / "part.parquet") as temporary:
         pq.write_table(
             table,
             temporary,
             compression="zstd",
-            compression_level=3,
-            use_dictionary=True,
-            dictionary_pagesize_limit=1 << 22,
+            compression_level=_ZSTD_LEVEL,
+            use_dictionary=[path for field in table.schema if field.name not in unique for path in _leaves(field)],
+            column_encoding=unique,
+            data_page_size=_PAGE_BYTES,
+            dictionary_pagesize_limit=_DICTIONARY_BYTES,
             row_group_size=_rows_in_group(row_class.table, table),
             write_statistics=True,
             write_page_checksum=True,
@@ -89,14 +102,42 @@ def _rows_in_group(table_name: str, table: pa.Table) -> int:
     return max(rows, _GROUP_FRAMES * table.num_rows // frames)
 
 
-def writer_properties(table_name: str) -> WriterProperties:
+def _unique_columns(row_class: type[TableRow]) -> dict[str, Encoding]:
+    """Return the columns of which every row has another string, and their encodings.
+
+    Ids are sorted and share beginnings; fingerprints are random. A dictionary would add an index to each.
+    """
+    encodings: dict[str, Encoding] = {row_class.key: "DELTA_BYTE_ARRAY"}
+    if "fingerprint" in row_class.__dataclass_fields__:
+        encodings["fingerprint"] = "DELTA_LENGTH_BYTE_ARRAY"
+    return encodings
+
+
+def _leaves(field: pa.Field, prefix: str = "") -> Iterator[str]:
+    """Yield the paths of the Parquet columns of a field, such as `q0.list.element`."""
+    path = f"{prefix}{field.name}"
+    if pa.types.is_list(field.type):
+        yield from _leaves(field.type.value_field.with_name("element"), f"{path}.list.")
+    elif pa.types.is_struct(field.type):
+        for index in range(field.type.num_fields):
+            yield from _leaves(field.type.field(index), f"{path}.")
+    else:
+        yield path
+
+
+def writer_properties(row_class: type[TableRow]) -> WriterProperties:
     """Return the encoding of `write_table` for data files that the Delta library rewrites itself."""
     return WriterProperties(
         compression="ZSTD",
-        compression_level=3,
-        max_row_group_size=ROW_GROUP.get(table_name, 65536),
-        dictionary_page_size_limit=1 << 22,
+        compression_level=_ZSTD_LEVEL,
+        max_row_group_size=ROW_GROUP.get(row_class.table, 65536),
+        data_page_size_limit=_PAGE_BYTES,
+        dictionary_page_size_limit=_DICTIONARY_BYTES,
         default_column_properties=ColumnProperties(dictionary_enabled=True),
+        column_properties={
+            name: ColumnProperties(dictionary_enabled=False, encoding=encoding)
+            for name, encoding in _unique_columns(row_class).items()
+        },
     )
 
 

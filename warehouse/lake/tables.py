@@ -23,19 +23,20 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction
 
 from warehouse.errors import CommitConflict, LakeError
-from warehouse.lake.arrow import Row, RowT, schema_of, spread_in
+from warehouse.lake.arrow import RowT, TableRow, schema_of, spread_in
 from warehouse.lake.data_files import DataFile, write_rows
 from warehouse.lake.format import note_format, read_format, require_format
 from warehouse.lake.store import Location, delete, files_below, read_text, storage_options, write_text
 from warehouse.rows import TABLES
 
 _CHECKPOINT_IN_FOLDER = "100"
+# Commits between two checkpoints: on a store every commit since the last one is a request or two of each reader.
 _CHECKPOINT_ON_STORE = "10"
-"""Commits between two checkpoints: on a store every commit since the last one is a request or two of each reader."""
 _DELTA_OPTIONS = {
     # A training set may pin a version for years, so the log is never cut.
     "delta.logRetentionDuration": "interval 36500 days",
 }
+# An attempt fails only because another writer succeeded, so all writers together always advance.
 _COMMIT_ATTEMPTS = 100
 GENERATION = "generation"
 """Counts, in a table's log, how often rows were deleted to be made again (warehouse/upkeep/retry.py)."""
@@ -125,7 +126,7 @@ class Lake:
         self.commit(row_class, [written], unit)
         return written
 
-    def commit(self, row_class: type[Row], written: Sequence[DataFile], unit: str) -> None:
+    def commit(self, row_class: type[TableRow], written: Sequence[DataFile], unit: str) -> None:
         """Make written data files visible, all or none; see `append`."""
         while True:
             try:
@@ -133,7 +134,7 @@ class Lake:
             except _MetadataChanged:
                 continue  # Another process created or extended the table at the same moment: read it again.
 
-    def _commit_once(self, row_class: type[Row], written: Sequence[DataFile], unit: str) -> None:
+    def _commit_once(self, row_class: type[TableRow], written: Sequence[DataFile], unit: str) -> None:
         num_spread = max((file.num_spread for file in written), default=0)
         with self.newest(row_class.table) as found:
             table = self._create(row_class, num_spread) if found is None else found
@@ -189,7 +190,7 @@ class Lake:
                     snapshot.num_spread.update(zip(files, self._num_spread(row_classes[name], actions), strict=False))
         return snapshot
 
-    def _num_spread(self, row_class: type[Row], actions: Any) -> list[int]:
+    def _num_spread(self, row_class: type[TableRow], actions: Any) -> list[int]:
         """Return the most inner lists of a row per data file, as the statistics in the log have it."""
         spread = spread_in(row_class)
         if spread is None:
@@ -233,7 +234,7 @@ class Lake:
         found = [file.location for file in files_below(self.root / _PINS) if file.location.name.endswith(".json")]
         return {path.name.removesuffix(".json"): json.loads(read_text(path)) for path in found}
 
-    def _create(self, row_class: type[Row], num_spread: int) -> DeltaTable:
+    def _create(self, row_class: type[TableRow], num_spread: int) -> DeltaTable:
         folder, options = str(self.folder(row_class.table)), storage_options(self.root)
         if not any(self.open_table(other.table) for other in TABLES):
             note_format(self.root, is_new=True)
@@ -252,7 +253,7 @@ class Lake:
             raise LakeError(f"Could not create table {row_class.table} below {self.root}: {one_line(error)}") from error
         return DeltaTable(folder, storage_options=options)
 
-    def _with_columns(self, table: DeltaTable, row_class: type[Row], num_spread: int) -> DeltaTable:
+    def _with_columns(self, table: DeltaTable, row_class: type[TableRow], num_spread: int) -> DeltaTable:
         """Return the table with the columns that its row class has gained; they are null in older data files."""
         known = {field.name for field in table.schema().fields}
         fields = Schema.from_arrow(schema_of(row_class, num_spread)).fields
@@ -284,7 +285,7 @@ def _in_generation(table: DeltaTable, unit: str) -> str:
     return unit if generation is None else f"{unit}#{generation}"
 
 
-def add_action(row_class: type[Row], file: DataFile) -> AddAction:
+def add_action(row_class: type[TableRow], file: DataFile) -> AddAction:
     """Return the entry of a data file in the log of its table."""
     stats: dict[str, Any] = {"numRecords": file.rows}
     if (spread := spread_in(row_class)) is not None and file.num_spread:

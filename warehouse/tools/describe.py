@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse.catalogue.views import named_queries
-from warehouse.lake.arrow import Row, column_doc, column_hints, schema_of, spread_of
+from warehouse.lake.arrow import TableRow, column_doc, column_hints, schema_of, spread_of
 from warehouse.rows import TABLES
 
 _HEAD = """# The warehouse
@@ -30,7 +30,7 @@ def describe_tables() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _table(row_class: type[Row]) -> str:
+def _table(row_class: type[TableRow]) -> str:
     lines = [f"### {row_class.table}\n", f"{inspect.cleandoc(row_class.__doc__ or '')}\n"]
     lines += ["| column | type | |", "| --- | --- | --- |"]
     for name, hint in column_hints(row_class).items():

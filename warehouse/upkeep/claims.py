@@ -5,6 +5,8 @@ late or wrong costs a shard processed twice and nothing else. A claim is valid w
 last minute and, on the same machine, its process exists.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import os
@@ -14,14 +16,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from warehouse.errors import LakeError, StorageError
 from warehouse.lake.store import Location, create_text, delete, find_file, read_text, write_text
-from warehouse.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from warehouse.lake.tables import Lake
 
 logger = logging.getLogger(__name__)
 FOLDER = "_claims"
 """Below the root of the lake."""
+# A claim whose heartbeat is older belongs to a dead run. Four renewals fit, so a slow disk does not end a live one.
 _SECONDS_OF_LIFE = 60.0
 _SECONDS_TO_RENEWAL = 15.0
 _SECONDS_TO_NEXT_LOOK = 1.0

@@ -12,11 +12,12 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from warehouse.catalogue.views import connect
 from warehouse.errors import LakeError
-from warehouse.lake.arrow import Row
+from warehouse.lake.arrow import TableRow, spread_in
 from warehouse.lake.data_files import hash_in_name
 from warehouse.lake.store import Location, StoredFile, files_below, open_parquet, read_bytes
 from warehouse.lake.tables import Lake, Snapshot
@@ -62,16 +63,17 @@ def fsck(lake: Lake) -> LakeCheck:
     readable = Snapshot({}, {})
     for row_class in TABLES:
         table = row_class.table
-        if not _check_version(lake, table, None, findings):
+        if not _check_version(lake, row_class, None, findings):
             continue
         snapshot = lake.snapshot(tables=(table,))
         if all(isinstance(findings.checked.get(file), int) for file in snapshot.data_files[table]):
             readable.versions.update(snapshot.versions)
             readable.data_files.update(snapshot.data_files)
             readable.num_spread.update(snapshot.num_spread)
+    row_classes = {row_class.table: row_class for row_class in TABLES}
     for versions in lake.pins().values():
         for table, version in versions.items():
-            _check_version(lake, table, version, findings)
+            _check_version(lake, row_classes[table], version, findings)
     findings.faults.extend(_duplicate_faults(readable))
     rows = sum(found for found in findings.checked.values() if isinstance(found, int))
     found = tuple(dict.fromkeys(findings.faults))
@@ -102,10 +104,12 @@ def kept_files(lake: Lake) -> set[Location]:
     return kept
 
 
-def _check_version(lake: Lake, table: str, version: int | None, findings: _Findings) -> bool:
+def _check_version(lake: Lake, row_class: type[TableRow], version: int | None, findings: _Findings) -> bool:
     """Check the data files of one version of a table; return false where there is none to be read."""
+    table = row_class.table
     try:
         opened = lake.open_table(table, version)
+        declared = lake.snapshot(tables=(table,)) if version is None else lake.snapshot({table: version})
     except LakeError as error:
         findings.faults.append(Fault(table=table, kind="unreadable_table", what=str(error)))
         return False
@@ -118,6 +122,8 @@ def _check_version(lake: Lake, table: str, version: int | None, findings: _Findi
         location = lake.folder(table) / name
         if location not in findings.checked:
             found = _check_file(table, location, rows, hash_in_name(name) or checksums.get(name))
+            if isinstance(found, int):
+                found = _check_lists(row_class, location, declared.num_spread.get(location, 0)) or found
             findings.checked[location] = found
             if isinstance(found, Fault):
                 findings.faults.append(found)
@@ -145,13 +151,29 @@ def _check_file(table: str, location: Location, committed: int | None, checksum:
     return rows
 
 
+def _check_lists(row_class: type[TableRow], location: Location, declared: int) -> Fault | None:
+    """Return the fault of a data file whose rows have more or fewer inner lists than its commit declares.
+
+    Readers take the number of columns from the commit: with a smaller one they would lose codebooks.
+    """
+    spread = spread_in(row_class)
+    if spread is None:
+        return None
+    with open_parquet(location, from_store=True) as file:
+        largest = pc.max(file.read([spread.count])[spread.count]).as_py() or 0
+    if largest == declared:
+        return None
+    what = f"{location.name} has {spread.count} up to {largest}, its commit declares {declared}"
+    return Fault(table=row_class.table, kind="statistics", what=what)
+
+
 def _decoded_rows(location: Location) -> int:
     """Decode all of a data file, which verifies the checksum of every page that has one, and count its rows."""
     with open_parquet(location, from_store=True) as file:
         return sum(batch.num_rows for batch in file.iter_batches())
 
 
-def _identity(row_class: type[Row]) -> str:
+def _identity(row_class: type[TableRow]) -> str:
     """Return the columns of which no two rows may share the values."""
     columns: Mapping[str, Any] = row_class.__dataclass_fields__
     made_by = next((name for name in ("fingerprint", "etag") if name in columns), None)

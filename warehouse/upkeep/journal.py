@@ -5,6 +5,8 @@ a store's local copies, that is removed after the commit. It survives a killed p
 are processed again.
 """
 
+from __future__ import annotations
+
 import io
 import logging
 import struct
@@ -13,14 +15,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Generic
+from typing import TYPE_CHECKING, BinaryIO, Generic
 
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from warehouse.lake.arrow import RowT, from_table, num_spread_of, schema_of, to_table
 from warehouse.lake.store import local_folder
-from warehouse.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from warehouse.lake.tables import Lake
 
 logger = logging.getLogger(__name__)
 FOLDER = "_unfinished"

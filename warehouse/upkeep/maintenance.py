@@ -22,9 +22,10 @@ from warehouse.upkeep import claims, journal
 from warehouse.upkeep.checksums import checksum_folder, record_checksums
 from warehouse.upkeep.fsck import orphans
 
+# Large files are few to open, small ones are quick to rewrite; Delta's own default is the same order.
 _TARGET_BYTES = 128 << 20
+# Training sets name the data file of their items, so those are never rewritten.
 _EXEMPT = {"training_items"}
-"""Training sets name the data file of their items, so those are never rewritten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ def compact(lake: Lake, *, target_bytes: int = _TARGET_BYTES) -> list[Compaction
             continue
         before = len(table.file_uris())
         try:
-            table.optimize.compact(target_size=target_bytes, writer_properties=writer_properties(row_class.table))
+            table.optimize.compact(target_size=target_bytes, writer_properties=writer_properties(row_class))
         except DeltaError as error:
             raise LakeError(
                 f"Could not compact table {row_class.table} ({one_line(error)}); run the same command again."

@@ -9,7 +9,7 @@ from deltalake import CommitProperties
 from deltalake.exceptions import DeltaError
 
 from warehouse.errors import LakeError
-from warehouse.lake.arrow import Row, from_table, spread_in
+from warehouse.lake.arrow import TableRow, from_table, spread_in
 from warehouse.lake.data_files import write_rows
 from warehouse.lake.format import LAKE_FORMAT, note_format, read_format
 from warehouse.lake.store import read_parquet
@@ -28,7 +28,7 @@ def migrate_lake(lake: Lake) -> int:
     return converted
 
 
-def _migrate_table(lake: Lake, row_class: type[Row]) -> int:
+def _migrate_table(lake: Lake, row_class: type[TableRow]) -> int:
     spread = spread_in(row_class)
     assert spread is not None, "only tables with spread columns have changed"
     with lake.newest(row_class.table) as table:

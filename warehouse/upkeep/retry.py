@@ -10,7 +10,8 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError
 
 from warehouse.catalogue.views import connect
-from warehouse.errors import ConfigurationError, LakeError
+from warehouse.errors import LakeError, unknown_name
+from warehouse.lake.arrow import TableRow
 from warehouse.lake.data_files import writer_properties
 from warehouse.lake.tables import GENERATION, Lake, one_line
 from warehouse.rows import (
@@ -28,15 +29,15 @@ from warehouse.rows import (
 from warehouse.upkeep.checksums import record_checksums
 from warehouse.upkeep.journal import forget_unfinished
 
-TABLE_OF_STAGE = {
-    "segment": SegmentRow.table,
-    "transcribe": TranscriptRow.table,
-    "align": AlignmentRow.table,
-    "phonemize": PhonemeRow.table,
-    "quality": QualityRow.table,
-    "speakers": SpeakerRow.table,
-    "quantize": CodesRow.table,
-    "mix": MixtureRow.table,
+_ROW_OF_STAGE: dict[str, type[TableRow]] = {
+    "segment": SegmentRow,
+    "transcribe": TranscriptRow,
+    "align": AlignmentRow,
+    "phonemize": PhonemeRow,
+    "quality": QualityRow,
+    "speakers": SpeakerRow,
+    "quantize": CodesRow,
+    "mix": MixtureRow,
 }
 
 
@@ -49,9 +50,9 @@ def forget_drops(lake: Lake, stage: str, *, reason: str | None = None, corpus: s
     forget_unfinished(lake)
     if stage == "ingest":
         return _forget_sources(lake, reason=reason, corpus=corpus)
-    if stage not in TABLE_OF_STAGE:
-        raise ConfigurationError(f"There is no stage {stage!r}; the stages are ingest, {', '.join(TABLE_OF_STAGE)}.")
-    return _delete(lake, TABLE_OF_STAGE[stage], _condition(reason, corpus))
+    if stage not in _ROW_OF_STAGE:
+        raise unknown_name("stage", stage, ("ingest", *_ROW_OF_STAGE))
+    return _delete(lake, _ROW_OF_STAGE[stage], _condition(reason, corpus))
 
 
 def _condition(reason: str | None, corpus: str | None) -> str:
@@ -75,22 +76,22 @@ def _forget_sources(lake: Lake, *, reason: str | None, corpus: str | None) -> in
         return 0
     condition = f"source_id IN ({', '.join(_quoted(source) for source, _ in dropped)})"
     # Sources first: after a kill in between, the recordings remain and their sources are listed and read again.
-    _delete(lake, SourceRow.table, condition)
-    _delete(lake, RecordingRow.table, condition)
+    _delete(lake, SourceRow, condition)
+    _delete(lake, RecordingRow, condition)
     return sum(count for _, count in dropped)
 
 
-def _delete(lake: Lake, table_name: str, condition: str) -> int:
-    table: DeltaTable | None = lake.open_table(table_name)
+def _delete(lake: Lake, row_class: type[TableRow], condition: str) -> int:
+    table: DeltaTable | None = lake.open_table(row_class.table)
     if table is None:
         return 0
     generation = (table.transaction_version(GENERATION) or 0) + 1
     properties = CommitProperties(app_transactions=[Transaction(GENERATION, generation)])
     try:
-        done = table.delete(condition, writer_properties=writer_properties(table_name), commit_properties=properties)
+        done = table.delete(condition, writer_properties=writer_properties(row_class), commit_properties=properties)
     except DeltaError as error:
         raise LakeError(
-            f"Could not delete rows of {table_name} ({one_line(error)}); run the same command again."
+            f"Could not delete rows of {row_class.table} ({one_line(error)}); run the same command again."
         ) from error
-    record_checksums(lake, table_name)
+    record_checksums(lake, row_class.table)
     return int(done["num_deleted_rows"])

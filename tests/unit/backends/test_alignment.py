@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.unit.backends.clips import sentences
-from valle.backends.alignment import Piece, TimedWord, group_pieces, trim_silence, words_of
+from valle.backends.alignment import TimedPiece, TimedWord, group_pieces, trim_silence, words_of
 from valle.backends.asr import open_transcriber
 
 
@@ -13,8 +13,8 @@ def tiny():
     return open_transcriber("tiny.en")
 
 
-def pieces(*texts: str) -> list[Piece]:
-    return [Piece(text, float(index), index + 1.0, index / 10, 1) for index, text in enumerate(texts)]
+def pieces(*texts: str) -> list[TimedPiece]:
+    return [TimedPiece(text, float(index), index + 1.0, index / 10, 1) for index, text in enumerate(texts)]
 
 
 def test_a_word_is_what_stands_between_spaces_and_lonely_punctuation_belongs_to_the_word_before():

@@ -63,7 +63,7 @@ def test_an_unreadable_copy_is_a_sentence(models: Path, tmp_path: Path) -> None:
 
 
 def test_unknown_weights_are_refused_with_the_names(models: Path) -> None:
-    with pytest.raises(ConfigurationError, match="use one of encodec_24khz"):
+    with pytest.raises(ConfigurationError, match="choose one of encodec_24khz"):
         fetched_file("opus")
 
 

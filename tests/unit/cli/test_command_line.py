@@ -111,6 +111,11 @@ def test_a_default_that_differs_from_its_class_stays_when_a_part_of_it_is_given(
     )
 
 
+def test_a_list_that_may_be_absent_is_split_at_commas_too():
+    options = parse_options("train", "--training-set", "a", "--run", "b", "--options.codebook-weights", "3,2,1").options
+    assert options.codebook_weights == (3, 2, 1)
+
+
 def test_a_file_of_options_is_the_parameters_of_a_form_and_flags_override_it(tmp_path):
     file = tmp_path / "options.yaml"
     content = {"training_set": "clean", "run": "first", "options": {"max_steps": 7, "betas": [0.8, 0.9], "seed": None}}

@@ -7,6 +7,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+import flows.codec_parameters
 import flows.parameters
 from flows.parameters import Parameters
 from flows.server.options import DownOptions, UpOptions
@@ -20,7 +21,7 @@ from warehouse.errors import ConfigurationError
 REFUSED = (math.inf, -math.inf, math.nan, 1e30, -1e30, -1000.5)
 FLOWS = [
     found
-    for found in vars(flows.parameters).values()
+    for found in {**vars(flows.parameters), **vars(flows.codec_parameters)}.values()
     if isinstance(found, type) and issubclass(found, Parameters) and found is not Parameters
 ]
 ROOTS = (*FLOWS, UpOptions, DownOptions, TrainOptions, CompareOptions, AggregateOptions, VacuumOptions)

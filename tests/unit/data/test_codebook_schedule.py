@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.unit.data.fixtures import make_items, row_options, rows_of_epoch
-from valle.data.codebook_schedule import codebook_schedule, codebook_weights
+from valle.data.codebook_schedule import codebook_weights
 from warehouse.errors import ConfigurationError
 
 
@@ -33,7 +33,7 @@ def test_an_invalid_schedule_is_refused(schedule):
 def test_a_schedule_is_blended_into_the_later_one_between_two_epochs():
     early, late = codebook_weights("triangular", 8), codebook_weights("uniform", 8)
     options = {"later_codebook_schedule": "uniform", "codebook_schedule_epochs": (2, 6)}
-    schedule = codebook_schedule(row_options(**options), 8)
+    schedule = row_options(**options).make_codebook_schedule(8)
     assert schedule.weights(0) == schedule.weights(2) == early
     assert schedule.weights(4) == pytest.approx((np.array(early) + late) / 2)
     assert schedule.weights(6) == schedule.weights(1000) == late

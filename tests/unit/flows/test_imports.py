@@ -1,4 +1,4 @@
-"""What Prefect imports again and again: to register a flow, to run one, and once more after it was cancelled."""
+"""Imports of flows, which Prefect repeats: to register a flow, to run one, and after it was cancelled."""
 
 import subprocess
 import sys

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from manifests.synthesis.kokoro import SynthesizedSpeech
-from manifests.synthesis.synthesize import SynthesisOptions, synthesize
+from manifests.synthesis.synthesize import CorpusSynthesisOptions, synthesize
 
 VOICES = ("af_one", "am_two", "bf_three")
 HELD_OUT = ("bm_four", "af_five")
@@ -24,7 +24,7 @@ class SineSpeaker:
     def __init__(self, *, loudness: float = 0.5, strength: int = 10**9) -> None:
         self.loudness = loudness
         self.strength = strength
-        """How many texts it says before it breaks."""
+        """Number of texts that it synthesizes before it breaks."""
 
     def speak(self, text: str, *, voice: str, speed: float) -> SynthesizedSpeech:
         if self.strength == 0:
@@ -36,10 +36,10 @@ class SineSpeaker:
         return SynthesizedSpeech(np.pad(tone, 7200).astype(np.float32), text.lower())
 
 
-def small(out: Path, **changes) -> SynthesisOptions:
+def small(out: Path, **changes) -> CorpusSynthesisOptions:
     """Options for a corpus of a few seconds."""
     given = {"hours": 5 / 3600, "voices": VOICES, "held_out_voices": HELD_OUT, "test_clips": 2}
-    return SynthesisOptions(out=out, **(given | changes))
+    return CorpusSynthesisOptions(out=out, **(given | changes))
 
 
 if __name__ == "__main__":

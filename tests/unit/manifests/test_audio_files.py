@@ -4,7 +4,8 @@ import os
 
 from corpora import encoded, put
 
-from manifests.audio.audio_files import find_audio_files, is_audio_name
+from manifests.audio.audio_files import find_audio_files
+from manifests.audio.suffixes import is_audio_name
 
 
 def test_suffixes_are_recognised_in_any_case():

@@ -1,4 +1,4 @@
-"""What every reader promises: stable ids, repeatable listings, shards, options, and no exception on bad input."""
+"""Promises of every corpus reader: stable ids, repeatable listings, shards, options, and no exception on bad input."""
 
 import tracemalloc
 

@@ -17,7 +17,7 @@ from sine_speaker import HELD_OUT, VOICES, SineSpeaker, small
 from manifests.demo.clips import demo_clips
 from manifests.reading.growing import grow_corpus
 from manifests.synthesis.kokoro import HELD_OUT_VOICES, MAIN_VOICES, Kokoro, KokoroFrontend, kokoro_phonemes
-from manifests.synthesis.synthesize import SynthesisOptions, synthesize, trim
+from manifests.synthesis.synthesize import CorpusSynthesisOptions, synthesize, trim
 from manifests.synthesis.texts import is_reserved, words_of
 from warehouse.errors import ConfigurationError, DependencyError, ManifestError
 
@@ -184,9 +184,9 @@ def test_trimming_leaves_a_tenth_of_a_second_and_never_full_scale():
 
 def test_options_that_train_on_held_out_voices_are_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="held out"):
-        SynthesisOptions(out=tmp_path, hours=1, voices=("af_river",))
+        CorpusSynthesisOptions(out=tmp_path, hours=1, voices=("af_river",))
     with pytest.raises(ConfigurationError, match="less than none"):
-        SynthesisOptions(out=tmp_path, hours=-1)
+        CorpusSynthesisOptions(out=tmp_path, hours=-1)
 
 
 def test_the_splits_of_the_voices_are_those_of_the_demo_corpus():

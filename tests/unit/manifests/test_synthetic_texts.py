@@ -1,4 +1,4 @@
-"""What synthetic speakers say: drawn by key, balanced, and never what a test will ask for."""
+"""Texts of synthetic speakers: drawn by key, balanced, and never what a test will ask for."""
 
 from collections import Counter
 

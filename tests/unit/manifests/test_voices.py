@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from manifests.synthesis.kokoro import HELD_OUT_VOICES, MAIN_VOICES, MORE_VOICES, crossed_voices, read_style
-from manifests.synthesis.synthesize import SynthesisOptions
+from manifests.synthesis.synthesize import CorpusSynthesisOptions
 from warehouse.errors import ConfigurationError
 
 
@@ -65,4 +65,4 @@ def test_more_crosses_than_pairs_are_refused():
 
 def test_a_cross_with_a_held_out_voice_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="none that is held out"):
-        SynthesisOptions(out=tmp_path, hours=1, voices=("af_sky~bm_daniel",))
+        CorpusSynthesisOptions(out=tmp_path, hours=1, voices=("af_sky~bm_daniel",))

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from valle.codec import open_codec
-from valle.model.code_initialization import init_code_embeddings
 from valle.model.config import ModelConfig
+from valle.model.from_codec.initialization import init_code_embeddings
 from valle.model.layout import Head, Table
 from valle.model.valle import ValleModel
 

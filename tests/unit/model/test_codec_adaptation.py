@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from valle.model.codec_adaptation import ParallelCodes, adapt_codes
 from valle.model.config import ModelConfig
+from valle.model.from_codec.adaptation import ParallelCodes, adapt_codes
 from valle.model.layout import Head
 from valle.model.valle import ValleModel
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from valle.model.layout import Mode
-from valle.model.placement import PositionStride, layout_batch, row_length
+from valle.model.layout import Mode, PositionStride
+from valle.model.placement import layout_batch, row_length
 from valle.tasks.tts import TTS
 
 

@@ -1,4 +1,4 @@
-"""What every trunk must do, whatever it is made of; a new one is a line in the registry."""
+"""The promises of every trunk; a new one is a line in the registry."""
 
 from functools import partial
 

@@ -24,6 +24,7 @@ from warehouse.rows import (
     SegmentRow,
     ShardRunRow,
     SpeakerRow,
+    TaskScoreRow,
     TrainingItemRow,
     TranscriptRow,
     Word,
@@ -286,6 +287,20 @@ def small_rows():
         metrics="{}",
         saved_at=NOW,
     )
+    for system, value in (("checkpoint", 8.0), ("input", 2.0), ("truth", 100.0)):
+        yield TaskScoreRow(
+            score_id=f"t1/ns/{system}/a3:0/si_sdr",
+            evaluation="t1",
+            task="ns",
+            system=system,
+            checkpoint_id="run/100",
+            training_set="set-1",
+            utterance="a3:0",
+            speaker="alpha/bob",
+            metric="si_sdr",
+            value=value,
+            scored_at=NOW,
+        )
     yield score("model", "a3:0", "alpha/bob", 1)
     yield score("model", "b2:0", "beta/cleo", 4, words=8, missing=True)
     yield score("ground_truth", "a3:0", "alpha/bob", 0, sim=0.9, checkpoint=None)

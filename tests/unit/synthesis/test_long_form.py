@@ -11,8 +11,9 @@ from valle.model.layout import Mode
 from valle.phonemes import PhonemeTable
 from valle.phonemes.table import BEGIN, END
 from valle.synthesis.decoding.seeds import candidate_seed, sentence_seed
-from valle.synthesis.long_form import iterate_passages, rolling_context, speak_long, split_text
+from valle.synthesis.long_form import iterate_passages, rolling_context, speak_long
 from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions
+from valle.synthesis.sentences import split_pieces
 from valle.synthesis.synthesizer import Prompt
 from warehouse.errors import ConfigurationError
 
@@ -35,13 +36,17 @@ class Watched:
         self._model, self.batches = synthesizer.model, []
 
     def __enter__(self):
-        self._handle = self._model.register_forward_pre_hook(
-            lambda module, arguments: self.batches.append(arguments[0])
-        )
+        compute = self._model._hidden
+
+        def record(batch, cache=None):
+            self.batches.append(batch)
+            return compute(batch, cache)
+
+        self._model._hidden = record
         return self.batches
 
     def __exit__(self, *_):
-        self._handle.remove()
+        del self._model._hidden
 
 
 def test_earlier_sentences_are_one_text_and_one_prefix_at_every_level(synthesizer):
@@ -249,7 +254,7 @@ def test_the_earlier_sentences_that_are_kept_do_not_grow_with_the_text(synthesiz
     )
     kept = []
     for _ in iterator:
-        history = iterator.gi_frame.f_locals["self"].history
+        history = iterator.gi_frame.f_locals["narrator"].history
         kept.append(sum(sentence.codes.shape[1] for sentence in history[1:]))
     assert max(kept) < 30
 
@@ -295,7 +300,7 @@ def test_each_sentence_can_be_the_best_of_several_candidates(synthesizer):
 
 def test_texts_are_split_as_asked():
     def split(text, **options):
-        return split_text(text, "en", LongFormOptions(**options))
+        return split_pieces(text, "en", LongFormOptions(**options))
 
     assert split("One. Two\nthree.") == ["One.", "Two\nthree."]
     assert split("One. Two\nthree.", split="lines") == ["One. Two", "three."]

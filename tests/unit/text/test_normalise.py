@@ -162,7 +162,7 @@ def test_normalising_twice_changes_nothing():
 
 
 def test_an_unknown_normaliser_is_one_sentence_with_the_known_ones():
-    with pytest.raises(ConfigurationError, match="use one of valle-en, zip-ls, seed, f5"):
+    with pytest.raises(ConfigurationError, match="choose one of valle-en, zip-ls, seed, f5"):
         get_normaliser("whisper")
 
 

@@ -1,4 +1,4 @@
-"""What a run sounds like so far."""
+"""Examples that a run synthesizes while it trains."""
 
 import pytest
 import soundfile

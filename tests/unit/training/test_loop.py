@@ -243,7 +243,7 @@ def test_a_batch_that_does_not_fit_is_named_and_what_there_is_is_saved(options, 
 
 
 def test_an_unknown_size_is_refused(options):
-    with pytest.raises(ConfigurationError, match="no model size 'giant'"):
+    with pytest.raises(ConfigurationError, match="Unknown model size 'giant'"):
         train(changed(options, model="giant"))
 
 

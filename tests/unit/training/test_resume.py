@@ -1,4 +1,4 @@
-"""What a run that is continued keeps, accepts and refuses, and which checkpoint it continues from."""
+"""A continued run: what it keeps, accepts and refuses, and the checkpoint that it continues from."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ def steps(options):
 
 
 def damage(checkpoint, name):
-    """What a power cut or a bad disk leaves of a file."""
+    """Damage a file as a power cut or a bad disk does."""
     path = checkpoint / name.removesuffix(" flipped").removesuffix(" missing")
     if name.endswith("missing"):
         path.unlink()

@@ -55,6 +55,18 @@ def test_fsck_names_the_file_of_each_of_48_flipped_bits(tmp_path: Path, is_compa
     assert fsck(lake).is_sound
 
 
+def test_fsck_names_a_commit_that_declares_other_codebooks_than_its_file_has(tmp_path: Path) -> None:
+    lake = filled(tmp_path)
+    log = next(file for file in (tmp_path / "codes/_delta_log").glob("*.json") if "maxValues" in file.read_text())
+    whole = log.read_text()
+    for old, new in (("maxValues", "maxValuds"), (r'"num_codebooks\": 8', r'"num_codebooks\": 3')):
+        assert old in whole
+        log.write_text(whole.replace(old, new))
+        assert [fault.kind for fault in fsck(lake).faults] == ["statistics"]
+    log.write_text(whole)
+    assert fsck(lake).is_sound
+
+
 def test_a_page_that_was_changed_is_refused_when_it_is_read(tmp_path: Path) -> None:
     victim = data_files(filled(tmp_path, files=1))[0]
     column = pq.ParquetFile(victim).metadata.row_group(0).column(7)

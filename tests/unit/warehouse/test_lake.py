@@ -115,9 +115,3 @@ def test_a_disk_that_is_full_is_one_sentence_and_leaves_no_file(tmp_path: Path) 
 def test_the_message_of_a_library_becomes_one_line_without_terminal_colours() -> None:
     error = OSError("Generic LocalFileSystem error\x1b[31m: No space\n  left\x1b[0m on device.")
     assert one_line(error) == "Generic LocalFileSystem error: No space left on device"
-
-
-def test_codes_take_little_more_than_their_ten_bits(tmp_path: Path) -> None:
-    rows = [codes(f"s{number:04}", frames=500) for number in range(256)]
-    part = write_rows(tmp_path, CodesRow, rows)
-    assert part.size * 8 / (256 * 500 * 8) < 10.3

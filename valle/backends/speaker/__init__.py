@@ -4,23 +4,22 @@ from pathlib import Path
 
 from valle.backends.speaker.base import SpeakerEncoder
 from valle.backends.weights import file_revision, models_directory, package_file
-from warehouse.errors import ConfigurationError, DependencyError
+from warehouse.errors import DependencyError, unknown_name
 
+# Encoders whose weights are in no wheel: the file in the models folder, and its publisher.
 _FETCHED = {
     "wavlm_large": ("wavlm_large_finetune.pth", "UniSpeech (WavLM-Large for speaker verification)"),
     "campplus": ("campplus.onnx", "3D-Speaker (CAM++ as ONNX)"),
     "eres2net": ("eres2net.onnx", "3D-Speaker (ERes2Net as ONNX)"),
     "wespeaker": ("wespeaker.onnx", "WeSpeaker (ResNet34-LM as ONNX)"),
 }
-"""Encoders whose weights are in no wheel: the file in the models folder, and its publisher."""
 
 
 def _weights_path(name: str) -> Path:
     if name == "resemblyzer":
         return package_file("resemblyzer", "pretrained.pt", command="pip install --no-deps Resemblyzer==0.1.4")
     if name not in _FETCHED:
-        known = ", ".join(("resemblyzer", *_FETCHED))
-        raise ConfigurationError(f"unknown speaker encoder {name!r}: use one of {known}.")
+        raise unknown_name("speaker encoder", name, ("resemblyzer", *_FETCHED))
     file, publisher = _FETCHED[name]
     path = models_directory() / file
     if not path.exists():

@@ -6,19 +6,46 @@ import csv
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, Self, TypeVar
 
 from valle.cli.tasks.options import check_suffixes
 from warehouse.errors import ConfigurationError, PipelineError
-
-if TYPE_CHECKING:
-    from valle.cli.speech.speak import SpeakOptions
 
 _NEEDED = ("out", "text")
 _OPTIONAL = ("prompt", "language")
 
 
-def read_batch(options: SpeakOptions, text: str) -> list[tuple[str, SpeakOptions]]:
+class BatchOptions(Protocol):
+    """The options of a command that a line of the table changes."""
+
+    @property
+    def batch(self) -> Path | None:
+        """The table."""
+
+    @property
+    def text_file(self) -> Path | None:
+        """A file with one text."""
+
+    @property
+    def codes(self) -> Path | None:
+        """A file for codes."""
+
+    @property
+    def is_stream(self) -> bool:
+        """True where speech is emitted while it is synthesized."""
+
+    @property
+    def out(self) -> Path:
+        """The audio file."""
+
+    def model_copy(self, *, update: Any = None, deep: bool = False) -> Self:
+        """Return changed options."""
+
+
+Options = TypeVar("Options", bound=BatchOptions)
+
+
+def read_batch(options: Options, text: str) -> list[tuple[str, Options]]:
     """Read the texts of a table with the options of each: those of the command, and the columns of its line.
 
     Raises ConfigurationError for a table that cannot be read, lacks a column or has an empty cell, for a file that two
@@ -46,7 +73,7 @@ def read_batch(options: SpeakOptions, text: str) -> list[tuple[str, SpeakOptions
     return requests
 
 
-def _request(path: Path, number: int, line: dict[str, str], options: SpeakOptions) -> tuple[str, SpeakOptions]:
+def _request(path: Path, number: int, line: dict[str, str], options: Options) -> tuple[str, Options]:
     if any(not (line.get(name) or "").strip() for name in _NEEDED):
         raise ConfigurationError(f"Line {number} of {path} has no {' or no '.join(_NEEDED)}.")
     changes: dict[str, object] = {"out": Path(line["out"]), "batch": None}

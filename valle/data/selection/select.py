@@ -4,6 +4,8 @@ The set is pinned to the versions of the tables it was selected from, its items 
 can trace a checkpoint to its sources, and Lhotse manifests of its cuts are written beside it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re
@@ -11,19 +13,19 @@ import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
 
 from valle.codec.base import CodecSpec
 from valle.data.selection.curated import Placed, curate, declared_splits, place_cuts
 from valle.data.selection.cut_list import read_cut_list
+from valle.data.selection.options import Selection
 from valle.data.selection.similar import similar_segments
-from valle.data.selection.splits import SplitPolicy, assign_splits
+from valle.data.selection.splits import assign_splits
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
-from valle.data_root import DataRoot
 from valle.phonemes import open_phonemizer
 from warehouse.catalogue.views import check_expression, connect, run_query, run_select
 from warehouse.errors import CommitConflict, LakeError, TrainingError
@@ -34,6 +36,9 @@ from warehouse.lake.store import Location, open_parquet, relative_name
 from warehouse.lake.tables import Lake, Snapshot
 from warehouse.rows import TrainingItemRow
 
+if TYPE_CHECKING:
+    from valle.data_root import DataRoot
+
 _NO_PLACES = pa.schema(
     [
         ("segment_id", pa.string()),
@@ -43,25 +48,6 @@ _NO_PLACES = pa.schema(
         ("row", pa.int64()),
     ]
 )
-
-
-class Selection(BaseModel):
-    """Name, conditions and splits of a training set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
-    """Name of the set; each name is used once."""
-    where: str = "true"
-    """SQL condition on the view `utterances`."""
-    weight: str = "1.0"
-    """SQL expression for the sampling weight of an utterance."""
-    cuts: tuple[Path, ...] = ()
-    """Files of a Lhotse CutSet (.jsonl.gz): the set is those cuts, with the splits and weights that they declare."""
-    split_policy: SplitPolicy = SplitPolicy()
-    """Division into train, dev and test."""
-    allow_evaluation_items: bool = False
-    """Train on audio that evaluations have used; their scores are then invalid for the model."""
 
 
 def select(

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from valle.codec.base import CodecSpec
+from valle.reporting import write_text
 from warehouse.errors import TrainingError
 from warehouse.lake.store import Location, location_of, read_parquet
 
@@ -75,6 +76,4 @@ def save_card(card: TrainingSetCard, directory: Path, lake: str, items_part: str
     `lake` is the path of the lake relative to `directory`, or its URL; `items_part` the data file of the items.
     """
     content = dataclasses.asdict(card) | {"lake": lake, "items_part": items_part}
-    temporary = directory / ".set.json.tmp"
-    temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(directory / "set.json")
+    write_text(directory / "set.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")

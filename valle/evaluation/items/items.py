@@ -17,6 +17,9 @@ from warehouse.errors import ConfigurationError
 T = TypeVar("T")
 Protocol = Literal["cross_sentence", "continuation"]
 
+PublishedProtocol = Literal["librispeech_pc", "seed_tts_eval", "librispeech_cross_sentence", "librispeech_continuation"]
+"""Published lists of items, which `protocols.py` reads."""
+
 CONTINUATION_SECONDS = 3.0
 """Seconds of its own beginning that an utterance gives as the prompt of a continuation (VALL-E, section 5.1)."""
 

@@ -15,14 +15,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from valle.audio import AudioLocation, UnreadableAudio, read_header
 from valle.evaluation.items.item_list import ItemList, check_utterances
-from valle.evaluation.items.items import CONTINUATION_SECONDS, EvaluationItem, hash_order
-from warehouse.errors import ConfigurationError
+from valle.evaluation.items.items import CONTINUATION_SECONDS, EvaluationItem, PublishedProtocol, hash_order
+from warehouse.errors import ConfigurationError, unknown_name
 
-PublishedProtocol = Literal["librispeech_pc", "seed_tts_eval", "librispeech_cross_sentence", "librispeech_continuation"]
+# VALL-E (arXiv 2301.02111), section 5.1.
 _MIN_SECONDS, _MAX_SECONDS = 4.0, 10.0
 _LIBRISPEECH_PC_COLUMNS = 6
 
@@ -41,7 +41,7 @@ def resolve_protocol(
     if protocol == "librispeech_pc":
         return read_librispeech_pc(_require_path(listing, protocol, "a list (.lst)"), folder)
     if protocol not in get_args(PublishedProtocol):
-        raise ConfigurationError(f"There is no protocol {protocol!r}: use {', '.join(get_args(PublishedProtocol))}.")
+        raise unknown_name("protocol", protocol, get_args(PublishedProtocol))
     return librispeech_items(folder, protocol, seed=seed)
 
 

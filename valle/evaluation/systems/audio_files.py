@@ -58,7 +58,7 @@ def write_speech(
 ) -> None:
     """Write the speech of an item, the audio last: an audio file that exists has its text and its note."""
     _write_note(path, {"seconds": seconds, "first_audio_seconds": first_audio_seconds})
-    path.with_suffix(".txt").write_text(item.text + "\n", encoding="utf-8")
+    write_text(path.with_suffix(".txt"), item.text + "\n")
     write_audio(path, audio)
 
 

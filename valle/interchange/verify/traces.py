@@ -17,7 +17,7 @@ from valle.interchange.verify.modes import Arrays
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance
-from valle.synthesis.decoding.rest import Span, decode_rest, rest_generator
+from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.options import SamplingOptions
 from valle.tasks.length import LENGTH
@@ -28,7 +28,7 @@ BROKEN = "rows that ended kept appending digits"
 
 @dataclass(frozen=True, slots=True)
 class TraceResult:
-    """Whether a trace is equal; None when it is broken in the original program."""
+    """The equality of a trace; None when it is broken in the original program."""
 
     name: str
     is_equal: bool | None
@@ -140,7 +140,7 @@ def _upper(
     spans = []
     for one, codes in zip(conditions, first, strict=True):
         utterance = Utterance(one, SamplingOptions())
-        spans.append(Span(utterance, one.prefix, codes[None].astype(np.int16), rest_generator(utterance)))
+        spans.append(FrameSpan(utterance, one.prefix, codes[None].astype(np.int16), rest_generator(utterance)))
     return decode_rest(model, spans)
 
 

@@ -21,7 +21,7 @@ _HEAD_SIZE = 64
 
 
 class Era(StrEnum):
-    """Which codebooks were summed at levels 2 to 7 when the weights were trained; the file does not tell."""
+    """Sums at levels 2 to 7 in the program that trained the weights; the file does not tell."""
 
     AUTO = "auto"
     UNTIL_2025_03 = "until-2025-03"  # one less; the published weights

@@ -7,9 +7,8 @@ import torch
 from valle.codec.base import Codes
 from valle.interchange.weights.description import Era
 from valle.model.batch import make_batch
-from valle.model.layout import Mode
+from valle.model.layout import Ints, Mode
 from valle.model.loss import sequence_loss
-from valle.model.placement import Ints
 from valle.model.valle import ValleModel
 from valle.tasks.tts import TTS
 
@@ -18,7 +17,7 @@ FIRST_LEVEL = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class RecordedSentence:
     """A recorded sentence: phoneme ids, language id and codes [K, T]."""
 
     symbol_ids: Ints
@@ -35,7 +34,7 @@ class EraChoice:
 
 
 @torch.inference_mode()
-def upper_loss(model: ValleModel, sentence: Sentence) -> float:
+def upper_loss(model: ValleModel, sentence: RecordedSentence) -> float:
     """Compute the mean loss of codebooks 2 and up of a sentence, in nats; the first half of it is the prompt."""
     half = sentence.codes.shape[1] // 2
     prompt, target = sentence.codes[:, :half], sentence.codes[:, half:]

@@ -14,7 +14,7 @@ from valle.checkpoints.saving import new_checkpoint, write_model
 from valle.codec.base import CodecSpec
 from valle.data.cursor import Cursor
 from valle.interchange.weights.description import Era, describe, has_sums
-from valle.interchange.weights.era import EraChoice, Sentence, choose_era, upper_loss
+from valle.interchange.weights.era import EraChoice, RecordedSentence, choose_era, upper_loss
 from valle.interchange.weights.tensors import ConvertedWeights, convert_tensors, merge_adapter
 from valle.interchange.weights.weights_file import WeightsFile, read_adapter_file, read_weights_file
 from valle.model.config import ModelConfig
@@ -25,7 +25,7 @@ from warehouse.errors import CheckpointError
 
 @dataclass(frozen=True, slots=True)
 class ImportedModel:
-    """A model from a file of weights, with its phoneme table; `era` says which sums it computes, and why."""
+    """A model from a file of weights, with its phoneme table; `era` is that of its sums, with the reason."""
 
     file: WeightsFile
     config: ModelConfig
@@ -49,7 +49,7 @@ def open_weights(path: Path, *, config: Path | None = None, adapters: Sequence[P
     return replace(file, tensors=tensors)
 
 
-def convert(file: WeightsFile, codec: CodecSpec, era: Era, sentence: Sentence | None = None) -> ImportedModel:
+def convert(file: WeightsFile, codec: CodecSpec, era: Era, sentence: RecordedSentence | None = None) -> ImportedModel:
     """Convert a file of weights. With AUTO a sentence chooses the era; without one it is that of published weights.
 
     Raises CheckpointError for weights that cannot be converted.
@@ -65,7 +65,7 @@ def convert(file: WeightsFile, codec: CodecSpec, era: Era, sentence: Sentence | 
     return ImportedModel(file, config, convert_tensors(file, config), table, choice)
 
 
-def _choose(file: WeightsFile, codec: CodecSpec, era: Era, sentence: Sentence | None) -> EraChoice:
+def _choose(file: WeightsFile, codec: CodecSpec, era: Era, sentence: RecordedSentence | None) -> EraChoice:
     if era is not Era.AUTO:
         return EraChoice(era, "as given")
     if not has_sums(file):

@@ -9,12 +9,13 @@ from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends.registry import Backends
 from valle.codec.base import CodecSpec, Codes
 from valle.interchange.weights.description import LANGUAGES
-from valle.interchange.weights.era import Sentence
+from valle.interchange.weights.era import RecordedSentence
+from valle.phonemes import PLAIN
 from valle.phonemes.pieces import PieceTable
 from warehouse.errors import ConfigurationError
 
 
-def read_sentence(path: Path, text: str, language: str, *, table: PieceTable, codec: CodecSpec) -> Sentence:
+def read_sentence(path: Path, text: str, language: str, *, table: PieceTable, codec: CodecSpec) -> RecordedSentence:
     """Read a sentence. Raises ConfigurationError for a file that cannot be read, and for audio without its text."""
     if container_suffix(path):
         return _from_container(path, table, codec)
@@ -26,11 +27,11 @@ def read_sentence(path: Path, text: str, language: str, *, table: PieceTable, co
     except UnreadableAudio as error:
         raise ConfigurationError(f"The sentence cannot be read ({error}); give a recording of speech.") from error
     codes = backends.codec(codec.name).encode([audio.samples])[0]
-    symbols = backends.phonemizer("espeak").phonemize([text], language)[0]
-    return Sentence(np.array(table.encode(symbols)), language_id(language), codes)
+    symbols = backends.phonemizer(PLAIN).phonemize([text], language)[0]
+    return RecordedSentence(np.array(table.encode(symbols)), language_id(language), codes)
 
 
-def _from_container(path: Path, table: PieceTable, codec: CodecSpec) -> Sentence:
+def _from_container(path: Path, table: PieceTable, codec: CodecSpec) -> RecordedSentence:
     try:
         container = read_container(path)
     except UnreadableCodes as error:
@@ -42,7 +43,7 @@ def _from_container(path: Path, table: PieceTable, codec: CodecSpec) -> Sentence
     if len(codes) < codec.num_codebooks or codes.max() >= codec.codebook_size:
         raise ConfigurationError(f"{path} has other codes than those of {codec.name}.")
     language = str(container.metadata.get("language", "en"))
-    return Sentence(np.array(table.encode([phonemes])), language_id(language), codes[: codec.num_codebooks])
+    return RecordedSentence(np.array(table.encode([phonemes])), language_id(language), codes[: codec.num_codebooks])
 
 
 def language_id(language: str) -> int:

@@ -12,14 +12,14 @@ from valle.model.layout import Head, Marker, Table
 from valle.model.valle import ValleModel
 from warehouse.errors import CheckpointError
 
+# Their tasks by id; ours are `Marker`.
 _MARKERS = ("tts", "tts-c", "ns", "sr", "tse", "soe", "mask", "eoe", "stt")
-"""Their tasks by id; ours are `Marker`."""
 _NUM_DIGITS = 11
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertedWeights:
-    """Weights by our names, and the names of tensors that no task of ours reads."""
+    """Weights by our names, and the names of tensors that no task reads."""
 
     weights: dict[str, Tensor]
     unused: tuple[str, ...]

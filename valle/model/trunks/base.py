@@ -9,7 +9,7 @@ from valle.model.trunks.experts import RouterReport
 
 
 class DecodingCache(Protocol):
-    """What a trunk keeps of causal rows, so that one more element costs one slot."""
+    """Memory of causal rows, so that one more element costs one slot."""
 
     @property
     def is_empty(self) -> bool:

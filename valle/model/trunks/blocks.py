@@ -1,4 +1,4 @@
-"""What several trunks are made of: linear layers, attention, gated MLPs, and the stack that applies blocks in order."""
+"""Parts of several trunks: linear layers, attention, gated MLPs, and the stack that applies blocks in order."""
 
 import math
 from collections.abc import Callable
@@ -11,9 +11,10 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from valle.model.attention import Attend, AttentionKernel, Mask
-from valle.model.cache import Cache
 from valle.model.config import ModelConfig
+from valle.model.trunks.base import DecodingCache
 from valle.model.trunks.bit_linear import BitLinear
+from valle.model.trunks.cache import Cache
 from valle.model.trunks.experts import ExpertsMlp, RouterReport, mean_report
 from valle.model.trunks.recurrence import StateCache
 
@@ -106,6 +107,10 @@ class Stack(nn.Module):
         self.gradient_checkpointing = False
         self.kernel = AttentionKernel.SDPA
         self.blocks = nn.ModuleList(blocks)
+
+    def new_cache(self, capacity: int) -> DecodingCache:
+        """See `Trunk`."""
+        raise NotImplementedError
 
     def init_weights(self, config: ModelConfig) -> None:
         """Draw the initial weights of linear layers and experts; the other parameters keep theirs."""

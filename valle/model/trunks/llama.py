@@ -7,9 +7,9 @@ biases. With experts in place of the MLP it is `mixtral`, with ternary linear la
 from torch import Tensor, nn
 
 from valle.model.attention import Attend, Mask
-from valle.model.cache import Cache
 from valle.model.config import ModelConfig
 from valle.model.trunks.blocks import Attention, Rotation, Stack, attend_with, grow, make_mlp
+from valle.model.trunks.cache import Cache
 
 
 class _Block(nn.Module):

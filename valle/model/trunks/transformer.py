@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from valle.model.attention import Attend, Mask
-from valle.model.cache import Cache
 from valle.model.config import ModelConfig
 from valle.model.trunks.blocks import Attention, Stack, attend_with, grow, linear, unrotated
+from valle.model.trunks.cache import Cache
 
 _LONGEST = 10_000.0
 

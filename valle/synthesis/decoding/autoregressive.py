@@ -10,7 +10,6 @@ from torch import Tensor
 from valle.model.layout import Mode
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
-from valle.synthesis.decoding.duration import average_frames
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.seeds import seeded_generator
@@ -21,12 +20,12 @@ from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
 
 _LAYOUT = TTS.layout(Mode.AR)
+# Frames of the cache at first; it grows for longer speech.
 _INITIAL_FRAMES = 128
-"""Frames of the cache at first; it grows for longer speech."""
 
 
 _Lane = tuple[bool, tuple[tuple[str, float], ...]]
-"""Whether utterances are guided, and their adapters with strengths."""
+"""Guided or not, and adapters with their strengths: what utterances of one batch have in common."""
 
 
 @dataclass(slots=True, eq=False)
@@ -171,7 +170,9 @@ def _without_stop(logits: Tensor, stop: int) -> Tensor:
 
 def _min_frames(model: ValleModel, condition: Condition, options: SamplingOptions) -> int:
     """Return the frames after the prefix that must precede an end."""
-    return round(options.min_duration_ratio * average_frames(model, condition)) - condition.num_spoken
+    return (
+        round(options.min_duration_ratio * condition.average_frames(model.config.average_symbol)) - condition.num_spoken
+    )
 
 
 def _max_frames(model: ValleModel, options: SamplingOptions) -> int:

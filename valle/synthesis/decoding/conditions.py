@@ -1,20 +1,24 @@
 """Inputs and outputs of decoding, and the rows that the network reads."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from valle.codec.base import Codes
 from valle.model.batch import Batch, make_batch
 from valle.model.layout import Mode
 from valle.model.row import Elements, Row
-from valle.model.valle import ValleModel
 from valle.synthesis.options import SamplingOptions
 from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS, SpeechTask
+
+if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Condition:
     adapters: tuple[tuple[str, float], ...] = ()
     suffix: Codes | None = None
     context: Mapping[str, Elements] = field(default_factory=dict)
-    draft: "Draft | None" = None
+    draft: Draft | None = None
     num_silent: int = 0
 
     @property
@@ -59,7 +63,12 @@ class Condition:
         given = self.num_prefix - self.num_silent + self.given_end.shape[1]
         return given + (self.prompt.shape[1] if self.task is CONTINUATION and self.prompt is not None else 0)
 
-    def without_text(self) -> "Condition":
+    def average_frames(self, frames_per_symbol: float) -> float:
+        """Return the average number of frames of a text with as many symbols."""
+        # `<bos>` and `<eos>` are not spoken.
+        return max(1, len(self.symbol_ids) - 2) * frames_per_symbol
+
+    def without_text(self) -> Condition:
         """Return the unconditional input of guidance: no text and no prompt, except a prompt that is continued."""
         prompt = self.prompt if self.task is CONTINUATION else None
         context = self.task.without_text(self.context)
@@ -101,9 +110,4 @@ class Decoded:
 
 def speech_batch(model: ValleModel, task: SpeechTask, mode: Mode, rows: Sequence[Row]) -> Batch:
     """Collate rows of one task on the device of the model."""
-    return make_batch(task.layout(mode), rows, model.config).to(device_of(model))
-
-
-def device_of(model: ValleModel) -> torch.device:
-    """Return the device of the model."""
-    return model.separator.device
+    return make_batch(task.layout(mode), rows, model.config).to(model.device)

@@ -7,10 +7,11 @@ import torch
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance
+from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.masked import decode_masked
 from valle.synthesis.decoding.refine import refine
-from valle.synthesis.decoding.rest import Span, decode_rest, rest_generator
+from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
 from valle.synthesis.options import SamplingOptions
 
 
@@ -36,16 +37,18 @@ def _decode_group(
     model: ValleModel, utterances: Sequence[Utterance], *, decoding: str, adapters: Mapping[str, float]
 ) -> list[Decoded]:
     """Decode utterances of one task, one way of decoding and the same adapters."""
-    decode_first = decode_autoregressively if decoding == "ar" else decode_masked
     with model.adapters.using(adapters):
-        first = decode_first(model, utterances)
+        if decoding == "ar":
+            first = decode_autoregressively(model, utterances)
+        else:
+            first = decode_masked(model, utterances, predict_lengths(model, utterances))
         first = apply_by_group(
             list(zip(utterances, first, strict=True)),
             lambda pair: pair[0].options.refine,
             lambda is_refined, pairs: _refined(model, pairs) if is_refined else [decoded for _, decoded in pairs],
         )
     spans = [
-        Span(
+        FrameSpan(
             utterance,
             utterance.condition.prefix,
             decoded.codes,

@@ -7,7 +7,7 @@ import torch
 from valle.model.batch import make_batch
 from valle.model.config import NUM_DIGITS
 from valle.model.valle import ValleModel
-from valle.synthesis.decoding.conditions import Condition, Utterance, device_of
+from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.tasks.length import LENGTH, LENGTH_DIGITS
@@ -16,16 +16,10 @@ SHORTEST, LONGEST = 0.4, 2.5
 """Bounds of a predicted duration, as factors of the average duration of a text with as many symbols."""
 
 
-def average_frames(model: ValleModel, condition: Condition) -> float:
-    """Return the average number of frames of a text with as many symbols."""
-    # `<bos>` and `<eos>` are not spoken.
-    return max(1, len(condition.symbol_ids) - 2) * model.config.average_symbol
-
-
 def num_frames(model: ValleModel, condition: Condition, predicted: int | None) -> int:
     """Clamp a predicted duration to the plausible range of the text; None is the average duration."""
     # A wrong leading digit is off by a factor of ten; no text is spoken ten times slower than the average.
-    average = average_frames(model, condition)
+    average = condition.average_frames(model.config.average_symbol)
     frames = average if predicted is None else predicted
     return max(1, round(min(max(frames, SHORTEST * average), LONGEST * average)))
 
@@ -58,7 +52,7 @@ def _predict(model: ValleModel, conditions: Sequence[Condition], method: str) ->
         return [_as_number(digits) for digits in decoded]
     if method == "at_once":
         rows = [LENGTH.row(one.symbol_ids, one.language_id, one.prompt, at_once=True) for one in conditions]
-        batch = make_batch(LENGTH.at_once, rows, model.config).to(device_of(model))
+        batch = make_batch(LENGTH.at_once, rows, model.config).to(model.device)
         logits = model(batch)[:, :NUM_DIGITS]  # without the stop, which only digit-by-digit decoding uses
         return [_as_number(digits) for digits in logits.argmax(-1).view(len(rows), LENGTH_DIGITS).tolist()]
     return [None] * len(conditions)

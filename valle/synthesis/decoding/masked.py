@@ -15,7 +15,6 @@ from valle.model.layout import Mode
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Decoded, Utterance, speech_batch
-from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.seeds import seeded_generator
@@ -78,19 +77,19 @@ def _score(logits: Tensor, codes: Tensor, options: MaskedOptions, generator: tor
 
 
 @torch.inference_mode()
-def decode_masked(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
-    """Decode codebook 0 of several utterances at given or predicted lengths: codes [1, T] in their order.
+def decode_masked(model: ValleModel, utterances: Sequence[Utterance], lengths: Sequence[int]) -> list[Decoded]:
+    """Decode codebook 0 of several utterances at their lengths in frames: codes [1, T] in their order.
 
     With `prefix_seconds` the first frames are decoded autoregressively, and the masked ones follow them.
     """
     begun = _begin(model, utterances)
-    lengths = [length - codes.shape[1] for length, codes in zip(predict_lengths(model, utterances), begun, strict=True)]
-    open_rows = [index for index, length in enumerate(lengths) if length > 0]
+    left = [length - codes.shape[1] for length, codes in zip(lengths, begun, strict=True)]
+    open_rows = [index for index, length in enumerate(left) if length > 0]
     followed = [_followed(utterances[index], begun[index]) for index in open_rows]
-    masked = iter(_decode_masked(model, followed, [lengths[index] for index in open_rows]))
+    masked = iter(_decode_masked(model, followed, [left[index] for index in open_rows]))
     return [
         Decoded(np.concatenate([codes, next(masked)], axis=1) if length > 0 else codes, is_complete=True)
-        for codes, length in zip(begun, lengths, strict=True)
+        for codes, length in zip(begun, left, strict=True)
     ]
 
 

@@ -22,7 +22,7 @@ _Adapters = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class FrameSpan:
     """Frames of one utterance to complete: `first` [1, T] is codebook 0 of the frames after `known` [K, n].
 
     Known frames keep their codes, and so do the frames `after` [K, m] the span. `start` is the index of the first known
@@ -49,7 +49,7 @@ def rest_generator(utterance: Utterance) -> torch.Generator:
 
 
 @torch.inference_mode()
-def decode_rest(model: ValleModel, spans: Sequence[Span]) -> list[Codes]:
+def decode_rest(model: ValleModel, spans: Sequence[FrameSpan]) -> list[Codes]:
     """Decode codebooks 1 and up of spans of one task: codes [K, T] each. Spans without a frame stay empty."""
     num_codebooks = model.config.num_codebooks
     targets = [np.concatenate([span.known[:1], span.first, span.given_end[:1]], axis=1) for span in spans]
@@ -69,10 +69,10 @@ def decode_rest(model: ValleModel, spans: Sequence[Span]) -> list[Codes]:
     ]
 
 
-def _guided_logits(model: ValleModel, pairs: Sequence[tuple[Span, Codes]], codebook: int) -> list[Tensor]:
+def _guided_logits(model: ValleModel, pairs: Sequence[tuple[FrameSpan, Codes]], codebook: int) -> list[Tensor]:
     """Compute logits [T, V] of one codebook of each span, given its codebooks below, [codebook, T]."""
 
-    def compute(is_guided: bool, group: Sequence[tuple[Span, Codes]]) -> list[Tensor]:
+    def compute(is_guided: bool, group: Sequence[tuple[FrameSpan, Codes]]) -> list[Tensor]:
         targets = [target for _, target in group]
         starts = [span.start for span, _ in group]
         conditions = [span.utterance.condition for span, _ in group]
@@ -86,7 +86,7 @@ def _guided_logits(model: ValleModel, pairs: Sequence[tuple[Span, Codes]], codeb
             for logits, null, one in zip(conditional, nulls, options, strict=True)
         ]
 
-    def compute_adapted(key: tuple[bool, _Adapters], group: Sequence[tuple[Span, Codes]]) -> list[Tensor]:
+    def compute_adapted(key: tuple[bool, _Adapters], group: Sequence[tuple[FrameSpan, Codes]]) -> list[Tensor]:
         with model.adapters.using(dict(key[1])):
             return compute(key[0], group)
 

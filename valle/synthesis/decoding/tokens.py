@@ -1,6 +1,9 @@
 """Decode digits and phonemes one after the other: durations of texts and phonemes of speech."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -9,16 +12,17 @@ from valle.codec.base import Codes
 from valle.model.batch import make_batch
 from valle.model.layout import Layout
 from valle.model.row import Row
-from valle.model.valle import ValleModel
-from valle.synthesis.decoding.conditions import device_of
 from valle.tasks.transcription import TRANSCRIPTION
+
+if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
 
 
 @torch.inference_mode()
 def decode_tokens(model: ValleModel, layout: Layout, rows: Sequence[Row], *, longest: int) -> list[list[int]]:
     """Decode the likeliest ids of rows with an empty output, without the stop: at most `longest` each, in order."""
     stop = model.config.stop_of(layout.head)
-    batch = make_batch(layout, rows, model.config).to(device_of(model))
+    batch = make_batch(layout, rows, model.config).to(model.device)
     # Rows that end leave the cache, as in the decoding of frames.
     cache = model.new_cache(batch.positions.shape[1] + longest)
     logits = model.prefill(batch, cache)

@@ -1,11 +1,15 @@
 """Draw codes from logits: temperature, inverse-CDF draws, and the repetition-aware draw of VALL-E 2."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from valle.synthesis.options import RepetitionAwareOptions
+if TYPE_CHECKING:
+    from valle.synthesis.options import RepetitionAwareOptions
 
 
 def scale_by_temperature(logits: Tensor, temperature: float) -> Tensor:

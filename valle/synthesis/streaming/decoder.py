@@ -12,7 +12,7 @@ from valle.synthesis.decoding.autoregressive import ActiveUtterance, FrameBatch
 from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.groups import apply_by_group
-from valle.synthesis.decoding.rest import Span, decode_rest, rest_generator
+from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
 from valle.synthesis.options import SamplingOptions, StreamOptions
 
 
@@ -45,12 +45,12 @@ class UtteranceStream:
         window = self.options.window_after(self.num_before + done - self.active.num_prefix)
         return window is not None and len(self.active.frames) - done >= window + self.options.lookahead
 
-    def span(self) -> Span:
+    def span(self) -> FrameSpan:
         """Return the frames that the next window decodes, its look-ahead included."""
         assert self.active is not None, "a window needs codebook 0"
         start = max(0, self.codes.shape[1] - self.options.history) if self.options.window else 0
         first = np.array([self.active.frames[self.codes.shape[1] :]], dtype=np.int16)
-        return Span(self.utterance, self.codes[:, start:], first, self.generator, start)
+        return FrameSpan(self.utterance, self.codes[:, start:], first, self.generator, start)
 
     def accept(self, codes: Codes) -> None:
         """Add the codes [K, T] of a window, without its look-ahead unless nothing follows."""

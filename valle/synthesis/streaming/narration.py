@@ -7,8 +7,10 @@ import numpy as np
 
 from valle.audio import Samples
 from valle.codec.base import Codes
-from valle.synthesis.long_form import Narrator, Piece, Sentence, find_problem
+from valle.synthesis.long_form import Narrator, Piece, find_problem
+from valle.synthesis.marked_text import Sentence
 from valle.synthesis.options import StreamOptions
+from valle.synthesis.streaming.tempo import Pace
 from valle.synthesis.synthesizer import Request
 
 
@@ -33,6 +35,7 @@ class Narration:
         self.options = options
         self._narrator, self._sentences = narrator, sentences
         self._stream = narrator.synthesizer.codec.stream()
+        self._pace = Pace(narrator.synthesizer.codec.spec.sample_rate)
         self._index = 0
         self.num_frames = 0
         """Frames of the sentences that are done."""
@@ -57,10 +60,11 @@ class Narration:
     def accept(self, codes: Codes, *, is_over: bool, is_complete: bool) -> Chunk:
         """Add codes [K, T] of the current sentence."""
         self._codes.append(codes)
-        added = codes
+        added, sentence = codes, self._sentences[self._index]
         is_start = codes.shape[1] == sum(block.shape[1] for block in self._codes)
-        if codes.shape[1] and is_start and self.num_frames:
-            added = np.concatenate([self._narrator.pause(), codes], axis=1)
+        if codes.shape[1] and is_start:
+            added = np.concatenate([self._narrator.pause(sentence, is_first=not self.num_frames), codes], axis=1)
+        self._pace.expect(added.shape[1] * self._narrator.synthesizer.codec.spec.hop_length, sentence.rate)
         piece = self._finish(is_complete) if is_over else None
         return self._chunk(added, piece)
 
@@ -77,10 +81,10 @@ class Narration:
         return piece
 
     def _chunk(self, codes: Codes, piece: Piece | None) -> Chunk:
-        samples = self._stream.push(codes) if codes.shape[1] else np.zeros(0, dtype=np.float32)
+        samples = self._pace.push(self._stream.push(codes) if codes.shape[1] else np.zeros(0, dtype=np.float32))
         self._index += piece is not None
         if self.is_over:
-            samples = np.concatenate([samples, self._stream.finish()])
+            samples = np.concatenate([samples, self._pace.push(self._stream.finish())])
         return Chunk(samples, codes, piece, self._index, len(self._sentences))
 
     def _seed(self) -> int:

@@ -1,5 +1,6 @@
 """Change the tempo of a stream of speech at the same pitch."""
 
+from collections import deque
 from fractions import Fraction
 from typing import Any
 
@@ -64,3 +65,47 @@ class Tempo:
                 pulled.append(self._graph.pull().to_ndarray().reshape(-1))
             except (av.BlockingIOError, av.EOFError):
                 return np.concatenate(pulled)
+
+
+class Pace:
+    """A tempo for each sentence of a stream: samples that are announced with their tempo, in order."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._ahead: deque[tuple[int, float]] = deque()  # samples that are still to come, and their speed
+        self._tempo = Tempo(1.0, sample_rate)
+
+    def expect(self, num_samples: int, speed: float) -> None:
+        """Announce samples; those of one speed that follow each other are one span."""
+        if not num_samples:
+            return
+        if self._ahead and self._ahead[-1][1] == speed:
+            num_samples += self._ahead.pop()[0]
+        elif not self._ahead:
+            self._tempo = Tempo(speed, self._sample_rate)
+        self._ahead.append((num_samples, speed))
+
+    def push(self, samples: Samples) -> Samples:
+        """Return announced samples [N] at their tempo."""
+        paced = []
+        while len(samples):
+            left, speed = self._ahead[0]
+            paced.append(self._tempo.push(samples[:left]))
+            if len(samples) < left:
+                self._ahead[0] = left - len(samples), speed
+                break
+            samples = samples[left:]
+            paced.append(self._next())
+        return np.concatenate([*paced, np.zeros(0, dtype=np.float32)])
+
+    def _next(self) -> Samples:
+        """End a span and begin the one after it."""
+        last = self._tempo.finish()
+        self._ahead.popleft()
+        self._tempo = Tempo(self._ahead[0][1] if self._ahead else 1.0, self._sample_rate)
+        return last
+
+    def whole(self, samples: Samples, speed: float) -> Samples:
+        """Return all samples of a sentence at one tempo."""
+        self.expect(len(samples), speed)
+        return self.push(samples)

@@ -1,9 +1,11 @@
 """Optimizers, and the moving average of the weights."""
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,11 +14,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from valle.model.valle import ValleModel
 from valle.training.engines.combined import CombinedOptimizer, is_trunk_matrix
-from valle.training.options import TrainOptions
 from warehouse.errors import ConfigurationError, DependencyError
 
+if TYPE_CHECKING:
+    from valle.training.options import TrainOptions
+
+# Entries of parameter groups that come from the options, not from the optimizer's own progress.
 _GROUP_OPTIONS = ("weight_decay", "betas", "eps")
-"""Entries of parameter groups that come from the options, not from the optimizer's own progress."""
 
 
 AnyOptimizer = torch.optim.Optimizer | CombinedOptimizer

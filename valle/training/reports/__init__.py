@@ -1,1 +1,1 @@
-"""What a training reports: metrics, spoken examples, experiment trackers and traces of the profiler."""
+"""Reports of a training: metrics, spoken examples, experiment trackers and traces of the profiler."""

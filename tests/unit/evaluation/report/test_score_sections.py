@@ -38,7 +38,7 @@ def test_speaker_drift_is_never_measured_by_another_encoder_than_the_scores(spok
     (other,) = speaker_drift_sections([replace(row, speaker_model="resemblyzer@another") for row in rows])
     assert other.rows == () and "installed is `resemblyzer@" in other.intro
     (unknown,) = speaker_drift_sections([replace(row, speaker_model="given") for row in rows])
-    assert unknown.intro.startswith("Not measured: unknown speaker encoder 'given'")
+    assert unknown.intro.startswith("Not measured: Unknown speaker encoder 'given'")
 
 
 def test_the_encoder_of_the_scores_is_opened_by_their_label(spoken):

@@ -1,4 +1,4 @@
-"""Which task runner a setting asks for."""
+"""The task runner of each setting."""
 
 import sys
 

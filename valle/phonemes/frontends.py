@@ -7,7 +7,7 @@ from valle.phonemes.espeak import EspeakPhonemizer, espeak_revision
 from valle.phonemes.japanese import JapanesePhonemizer, japanese_revision
 from valle.phonemes.mandarin import MandarinPhonemizer, mandarin_revision
 from valle.phonemes.text import LANGUAGES, normalise, pictures
-from warehouse.errors import ConfigurationError
+from warehouse.errors import unknown_name
 
 _JAPANESE, _MANDARIN = "ja", "zh"
 
@@ -29,7 +29,7 @@ class LanguagePhonemizer:
         not installed.
         """
         if language not in LANGUAGES:
-            raise ConfigurationError(f"no phonemes for the language {language!r}: use one of {', '.join(LANGUAGES)}.")
+            raise unknown_name("language", language, LANGUAGES)
         # Before anything looks for characters without a reading: ℃ is short for °C.
         texts = [normalise(text) for text in texts]
         unread = [pictures(text) for text in texts]
@@ -47,7 +47,7 @@ class LanguagePhonemizer:
         return [symbols + found for symbols, found in zip(spoken, unread, strict=True)]
 
 
-def readers_revision(language: str | None = None) -> str:
+def frontends_revision(language: str | None = None) -> str:
     """Return the versions of the frontend of `language`, or of all; raise DependencyError for a missing one."""
     if language == _JAPANESE:
         return japanese_revision()

@@ -70,7 +70,13 @@ def _export_run(options: ExportOptions, run: str, chosen: str) -> int:
     # Torch takes seconds to import, and a wrong option should not wait for it.
     from valle.training.export import export_checkpoint, export_file
 
-    write = {"sft": export_file}.get(chosen, export_checkpoint)
+    if chosen == "hf":
+        from valle.interchange.hub.publish import export_hf
+
+        size = export_hf(open_data_root(options.data), checkpoint, options.out, name=options.name)
+        say(f"{options.out}: {size / 1e6:.1f} MB; `AutoModel.from_pretrained` of transformers loads it.")
+        return 0
+    write = export_file if chosen == "sft" else export_checkpoint
     size = write(checkpoint, options.out, name=options.name, sampling=options.sampling)
     say(f"{options.out}: {size / 1e6:.1f} MB; `valle speak --checkpoint {options.out}` speaks with it.")
     return 0

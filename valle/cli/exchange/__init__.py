@@ -1,0 +1,1 @@
+"""Commands that exchange data with other projects, machines and versions."""

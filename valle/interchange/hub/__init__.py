@@ -1,0 +1,1 @@
+"""Checkpoints and training sets on the Hugging Face hub."""
