@@ -24,6 +24,7 @@ PROGRESS = "valle_progress"
 NOTICE = "valle_notice"
 LOCAL_LOGGER = "valle.run"
 """Logger of a flow without a server."""
+# Without a terminal the lines go to a file, where a bar that moves would be thousands of them.
 _SECONDS_BETWEEN_LINES = 5.0
 # Modules of Prefect that log an exception which the command also raises.
 _ENGINE = ("flow_engine", "task_engine")

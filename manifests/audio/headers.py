@@ -113,6 +113,7 @@ class _MpegFrame:
         return 4 + (9 if self.is_mono else 17)
 
 
+# Tables of the header of an MPEG audio frame (ISO/IEC 11172-3, 2.4.2.3, and 13818-3 for the halved rates).
 _KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _SAMPLE_RATES = (44_100, 48_000, 32_000)

@@ -24,6 +24,7 @@ _MACHINE_ERRORS = frozenset(
 )
 # Names of torch's errors after which every later call of the process fails as well.
 _DEVICE_ERRORS = frozenset({"AcceleratorError"})
+# The message of a library may contain a traceback; its beginning names the cause.
 _DETAIL_LENGTH = 500
 
 Processed = tuple[StageInput, Outcome]

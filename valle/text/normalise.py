@@ -40,6 +40,7 @@ _HANZI_PUNCTUATION = (
 )
 
 _REMOVED = frozenset(string.punctuation + _HANZI_PUNCTUATION)
+# Written without spaces between words, so their errors are counted in characters.
 _UNSPACED_LANGUAGES = ("zh", "ja", "th")
 
 DEFAULT_NORMALISER = "valle-en"

@@ -21,7 +21,6 @@ _FIXED = {
     "freeze": "its state is that of other parameters",
     "seed": "the order of the data depends on it",
 }
-# Options that cannot change within a run have a reason each above; the model is compared by its configuration.
 _NEW_RUNS_ONLY = ("start_from", "embeddings_from", "init_code_embeddings")
 # Paths may move with their machine; the training set is compared by its id.
 _NOT_COMPARED = ("training_set", "run_dir", *_NEW_RUNS_ONLY)

@@ -8,6 +8,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+_LARGEST_EXACT = 2**53
+"""Integers beyond are rounded by browsers."""
+
 
 def simple_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """Return the fields that one component can show: numbers, switches and choices."""
@@ -52,11 +55,8 @@ def _component(name: str, field: FieldInfo, value: Any) -> Any:
     return gr.Number(value=value, label=label, info=info, minimum=low, maximum=high, precision=precision)
 
 
-def _bound(field: FieldInfo, kinds: tuple[type, ...]) -> Any:
+def _bound(field: FieldInfo, kinds: tuple[type, ...]) -> float | None:
+    """Return the bound of a field; None where there is none, and where a page could not send it exactly."""
     found = [item for item in field.metadata if isinstance(item, kinds)]
-    return next((value for item in found for value in vars_of(item)), None)
-
-
-def vars_of(bound: Any) -> list[Any]:
-    """Return the number of a bound of annotated_types."""
-    return [getattr(bound, name) for name in ("ge", "gt", "le", "lt") if hasattr(bound, name)]
+    values = [getattr(item, name) for item in found for name in ("ge", "gt", "le", "lt") if hasattr(item, name)]
+    return next((value for value in values if abs(value) <= _LARGEST_EXACT), None)

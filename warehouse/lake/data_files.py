@@ -36,6 +36,7 @@ _ZSTD_LEVEL = 6
 Encoding = Literal["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"]
 
 _NAME = re.compile(r"part-([0-9a-f]{24})\.parquet")
+# 96 bits of SHA-256: two contents of a lake never share a name by chance.
 _NAME_DIGITS = 24
 
 

@@ -36,6 +36,7 @@ _DELTA_OPTIONS = {
     # A training set may pin a version for years, so the log is never cut.
     "delta.logRetentionDuration": "interval 36500 days",
 }
+# An attempt fails only because another writer succeeded, so all writers together always advance.
 _COMMIT_ATTEMPTS = 100
 GENERATION = "generation"
 """Counts, in a table's log, how often rows were deleted to be made again (warehouse/upkeep/retry.py)."""

@@ -15,6 +15,7 @@ LOWEST_PITCH, HIGHEST_PITCH = 45.0, 700.0
 """Hertz."""
 # Frequency of the highest harmonic relative to the sample rate.
 _TOP = 0.475
+# A fixed seed: the same codes decode to the same samples.
 _NOISE_SEED = 0
 
 

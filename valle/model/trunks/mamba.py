@@ -75,7 +75,7 @@ class _Block(nn.Module):
     def _scan(self, query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, mask: Mask) -> Tensor:
         if mask.kind is MaskKind.CAUSAL:
             return recurrence.chunkwise(query, key, value, log_decay)
-        valid = mask.valid(*query.shape[0:3:2], query.device)
+        valid = mask.valid(query.shape[0], query.shape[2], query.device)
         if valid is not None:
             key = key * valid[:, None, :, None]
         return recurrence.chunkwise(query, key, value, log_decay, is_causal=False)

@@ -87,7 +87,8 @@ class PlainEngine:
         self._mix = Teacher(teacher, model.config, options.distillation).to(device).mix if teacher else None
         self._device = torch.device(options.device)
         self._model = model.to(self._device)
-        self._optimizer = make_optimizer(model, options)
+        # Two optimizers as one have what a gradient scaler uses, and are no torch optimizer.
+        self._optimizer: Any = make_optimizer(model, options)
         self._average = make_average(model, options.average_decay) if options.average_decay else None
         self._clip = options.gradient_clip
         self._dtype = _HALF_TYPES.get(options.precision)
