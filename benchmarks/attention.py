@@ -9,9 +9,9 @@ import sys
 import time
 
 import torch
-from valle.codec.specs import codec_spec
 from valle.model.trunk import LlamaTrunk
 
+from valle.codec import codec_spec
 from valle.model.attention import AttentionKernel, Mask
 from valle.model.config import preset
 from valle.model.layout import MaskKind

@@ -40,12 +40,12 @@ from warehouse.catalogue.views import connect, named_query, run_query
 from warehouse.shard_runs import ShardReport
 
 _WIDTH = 100
+# Named queries of the summary, with the columns that it shows.
 _COLUMNS = {
     "hours_by_corpus": ["corpus", "recordings", "segments", "utterances", "speakers", "usable_hours", "usable_share"],
     "drops_by_reason": ["stage", "corpus", "drop_reason", "rows_dropped", "hours"],
     "scores_by_system": ["evaluation", "system", "scores", "wer_micro", "sim_o", "missing"],
 }
-"""Named queries of the summary, with the columns that it shows."""
 # An ASR needs as long for a short clip as for 30 seconds, and DNSMOS a tenth of real time: on the corpus with given
 # texts the demo checks no text and measures signals only. LibriLight, which has no texts, gets all stages.
 _QUICK_STAGES = Stages(transcribe=Transcribe(check_given=False), quality=Quality(scorers=()))

@@ -44,8 +44,8 @@ from valle.stages.transcribe import Transcribe
 from warehouse.errors import ConfigurationError
 from warehouse.rows import ScoreRow
 
+# About half a minute of speech, so that small evaluations keep every worker busy too.
 _SHARD_MEGABYTES = 1.0
-"""About half a minute of speech, so that small evaluations keep every worker busy too."""
 
 
 @flow(name="evaluate", flow_run_name="evaluate {parameters.subject}")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from flows.parameters import Workers
     from valle.data_root import DataRoot
 
+# Failures that pass, such as a busy network mount, cost a retry; a shard that fails three times more is reported.
 _RETRIES = 3
 
 

@@ -17,8 +17,8 @@ from flows.runtime.parent_death import dependent_command, dependent_environment
 from flows.runtime.where import run_logger
 from warehouse.errors import TrainingError
 
+# Together with the delay of the cancellation watcher less than the 15 s that a cancelled run may use.
 _SECONDS_TO_SAVE = 8.0
-"""Together with the delay of the cancellation watcher less than the 15 s that a cancelled run may use."""
 
 
 def run_module(

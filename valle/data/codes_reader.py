@@ -21,8 +21,8 @@ from warehouse.errors import LakeError, StorageError
 from warehouse.lake.store import Location, location_of, open_parquet
 
 logger = logging.getLogger(__name__)
+# Mapped files at a time: each holds a file descriptor, of which a process has a thousand by default.
 _MAX_MAPS = 512
-"""Mapped files at a time: each holds a file descriptor, of which a process has a thousand by default."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -24,8 +24,8 @@ from warehouse.fingerprints import short_hash
 if TYPE_CHECKING:
     from valle.data_root import DataRoot
 
+# Upper limit on the number of utterances where no count is given.
 _DEFAULT_COUNT = 20
-"""Upper limit on the number of utterances where no count is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,8 +42,8 @@ class Speaker:
         """Name of the checkpoint."""
         return self.synthesizer.card.checkpoint_id
 
-    def prepare(self, request: SpeechRequest) -> "PreparedSpeech":
-        """Check a request and phonemize its text.
+    def prepare(self, request: SpeechRequest, recording: Prompt | None = None) -> "PreparedSpeech":
+        """Check a request and phonemize its text; a `recording` takes the place of its voice.
 
         Raises RefusedRequest for an unknown model or voice and a long text, ConfigurationError for a text that cannot
         be spoken.
@@ -56,7 +56,7 @@ class Speaker:
             raise RefusedRequest(400, message, "string_above_max_length")
         if request.instructions:
             raise RefusedRequest(400, "The model follows no instructions; leave them out.", "unsupported_parameter")
-        prompt, seed = self._voice(request.voice_name)
+        prompt, seed = (recording, None) if recording is not None else self._voice(request.voice_name)
         sampling = request.sampling.over(self.sampling)
         if seed is not None:
             sampling = sampling.model_copy(update={"seed": seed})

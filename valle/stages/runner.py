@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from warehouse.lake.tables import Lake
 
 logger = logging.getLogger(__name__)
+# Decoded audio waits in memory: two batches keep a model busy, more only occupy memory.
 _BATCHES_AHEAD = 2
 _TABLES_OF_ROOTS = (SourceRow.table, RecordingRow.table, ConfigurationRow.table)
 

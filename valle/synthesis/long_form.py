@@ -25,8 +25,8 @@ from valle.synthesis.synthesizer import Prompt, Request, Speech, Synthesizer
 from warehouse.errors import ConfigurationError
 
 _VOICE_SECONDS = 6.0
+# Earlier speech that is decoded again before a sentence, so that the decoder has a history where it starts.
 _OVERLAP_SECONDS = 1.0
-"""Earlier speech that is decoded again before a sentence, so that the decoder has a history where it starts."""
 
 
 @dataclass(frozen=True, slots=True)

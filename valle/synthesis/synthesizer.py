@@ -154,7 +154,7 @@ class Synthesizer:
 
     def phonemize(self, text: str, language: str = "en") -> tuple[str, ...]:
         """Return the phonemes of a text."""
-        return tuple(self.backends.phonemizer("espeak").phonemize([text], language)[0])
+        return tuple(self.backends.phonemizer(self.card.phonemizer).phonemize([text], language)[0])
 
     def encode_prompt(self, audio: Audio, text: str = "", language: str = "en") -> Prompt:
         """Encode recorded speech as a prompt, with the phonemes of its transcript when `text` is given."""

@@ -12,8 +12,8 @@ from warehouse.errors import CheckpointError
 
 LARGEST = 65_504.0
 """The largest number in half precision."""
+# Options that are paths of the machine that trained it.
 _LOCAL_OPTIONS = ("training_set", "run_dir", "start_from", "embeddings_from", "distillation")
-"""Options that are paths of the machine that trained it."""
 
 
 def export_checkpoint(

@@ -30,12 +30,13 @@ from warehouse.lake.store import Location, delete, files_below, read_text, stora
 from warehouse.rows import TABLES
 
 _CHECKPOINT_IN_FOLDER = "100"
+# Commits between two checkpoints: on a store every commit since the last one is a request or two of each reader.
 _CHECKPOINT_ON_STORE = "10"
-"""Commits between two checkpoints: on a store every commit since the last one is a request or two of each reader."""
 _DELTA_OPTIONS = {
     # A training set may pin a version for years, so the log is never cut.
     "delta.logRetentionDuration": "interval 36500 days",
 }
+# An attempt fails only because another writer succeeded, so all writers together always advance.
 _COMMIT_ATTEMPTS = 100
 GENERATION = "generation"
 """Counts, in a table's log, how often rows were deleted to be made again (warehouse/upkeep/retry.py)."""

@@ -16,6 +16,7 @@ from warehouse.lake.arrow import from_table
 from warehouse.lake.store import Location
 from warehouse.rows import TrainingItemRow, Word
 
+# Rows that are Python objects at once: a training set has millions of items.
 _BATCH = 10_000
 _FACTS = """
 SELECT i.*, a.words, r.path, r.sample_rate, r.num_samples, r.num_channels, r.channel, r."offset",

@@ -8,8 +8,8 @@ from valle.text.normalise import Normaliser, normalisers
 from warehouse.errors import DependencyError
 from warehouse.rows import ScoreRow
 
+# Normalisers for more languages than English.
 _MULTILINGUAL = ("seed", "f5", "multilingual")
-"""Normalisers for more languages than English."""
 
 
 def rescore(rows: Sequence[ScoreRow]) -> list[ScoreRow]:

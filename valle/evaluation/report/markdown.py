@@ -15,8 +15,8 @@ from warehouse.rows import ScoreRow
 
 _NUM_WORST = 10
 
+# Controls whose words are not of interest: the recordings again, and the prompt.
 _WITHOUT_WORDS = (SHUFFLED_SPEAKER, PROMPT_COPIED)
-"""Controls whose words are not of interest: the recordings again, and the prompt."""
 
 
 def report_markdown(content: ReportContent, directory: Path) -> str:

@@ -10,6 +10,7 @@ from valle.backends.registry import Backends
 from valle.codec.base import CodecSpec, Codes
 from valle.interchange.weights.description import LANGUAGES
 from valle.interchange.weights.era import RecordedSentence
+from valle.phonemes import PLAIN
 from valle.phonemes.pieces import PieceTable
 from warehouse.errors import ConfigurationError
 
@@ -26,7 +27,7 @@ def read_sentence(path: Path, text: str, language: str, *, table: PieceTable, co
     except UnreadableAudio as error:
         raise ConfigurationError(f"The sentence cannot be read ({error}); give a recording of speech.") from error
     codes = backends.codec(codec.name).encode([audio.samples])[0]
-    symbols = backends.phonemizer("espeak").phonemize([text], language)[0]
+    symbols = backends.phonemizer(PLAIN).phonemize([text], language)[0]
     return RecordedSentence(np.array(table.encode(symbols)), language_id(language), codes)
 
 

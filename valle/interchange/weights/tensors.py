@@ -12,8 +12,8 @@ from valle.model.layout import Head, Marker, Table
 from valle.model.valle import ValleModel
 from warehouse.errors import CheckpointError
 
+# Their tasks by id; ours are `Marker`.
 _MARKERS = ("tts", "tts-c", "ns", "sr", "tse", "soe", "mask", "eoe", "stt")
-"""Their tasks by id; ours are `Marker`."""
 _NUM_DIGITS = 11
 
 

@@ -20,8 +20,8 @@ from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
 
 _LAYOUT = TTS.layout(Mode.AR)
+# Frames of the cache at first; it grows for longer speech.
 _INITIAL_FRAMES = 128
-"""Frames of the cache at first; it grows for longer speech."""
 
 
 _Lane = tuple[bool, tuple[tuple[str, float], ...]]

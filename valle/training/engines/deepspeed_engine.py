@@ -24,8 +24,8 @@ from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, DependencyError
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+# Progress of DeepSpeed's dynamic loss scale, which only fp16 has.
 _SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")
-"""Progress of DeepSpeed's dynamic loss scale, which only fp16 has."""
 
 
 def deepspeed_config(options: TrainOptions) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from warehouse.errors import ConfigurationError, DependencyError
 if TYPE_CHECKING:
     from valle.training.options import TrainOptions
 
+# Entries of parameter groups that come from the options, not from the optimizer's own progress.
 _GROUP_OPTIONS = ("weight_decay", "betas", "eps")
-"""Entries of parameter groups that come from the options, not from the optimizer's own progress."""
 
 
 AnyOptimizer = torch.optim.Optimizer | CombinedOptimizer
