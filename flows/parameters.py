@@ -67,7 +67,7 @@ class Workers(Parameters):
 
     @property
     def is_local(self) -> bool:
-        """Whether threads or processes of this machine do the work."""
+        """True if threads or processes of this machine do the work."""
         return self.runner in ("threads", "processes")
 
 

@@ -55,7 +55,7 @@ class SpokenText:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What went wrong, a line per sentence that is missing or cut."""
+        """One line per sentence that is missing or cut, with its reason."""
         return tuple(f"{piece.text!r}: {piece.problem}" for piece in self.pieces if piece.problem)
 
     def save(self, path: str | os.PathLike[str]) -> None:

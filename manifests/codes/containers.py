@@ -27,7 +27,7 @@ class UnreadableCodes(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CodesContainer:
-    """Codes [K, T] and what the container says about them."""
+    """Codes [K, T] and the metadata of the container."""
 
     codes: NDArray[np.int16]
     metadata: Mapping[str, Any]
@@ -39,7 +39,7 @@ def container_suffix(path: Path) -> str:
 
 
 def read_container(path: Path) -> CodesContainer:
-    """Read a container. Raises UnreadableCodes that says why not."""
+    """Read a container. Raises UnreadableCodes with the reason."""
     try:
         content = path.read_bytes()
         if path.name.endswith(".qnt.pt"):

@@ -19,7 +19,7 @@ CODES = "audio"
 
 @dataclass(frozen=True, slots=True)
 class Hdf5Item:
-    """One utterance: its path in the file, and codes [K, T] with what the file says about them."""
+    """One utterance: its path in the file, and codes [K, T] with the metadata of the file."""
 
     path: str
     codes: NDArray[np.int16]

@@ -54,7 +54,7 @@ CODECS: Mapping[str, CodecNumbers] = {
 
 
 def read_utterance(path: str) -> CodesUtterance:
-    """Read an utterance by its path. Raises UnreadableCodes that says why it cannot be read."""
+    """Read an utterance by its path. Raises UnreadableCodes with the reason."""
     file, item = split_hdf5_path(path)
     if item:
         with open_hdf5(Path(file)) as opened:
