@@ -29,7 +29,7 @@ from valle.statistics.training import plot_training
 from valle.text.normalise import default_normaliser
 from warehouse.errors import CommitConflict, ConfigurationError
 from warehouse.fingerprints import short_hash
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 
 @flow(name="train-codec", flow_run_name="train-codec {parameters.run}")

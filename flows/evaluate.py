@@ -43,7 +43,7 @@ from valle.stages.segment import Segment
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from warehouse.errors import ConfigurationError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 # About half a minute of speech, so that small evaluations keep every worker busy too.
 _SHARD_MEGABYTES = 1.0

@@ -20,7 +20,8 @@ from lhotse.cut import Cut
 from lhotse.supervision import AlignmentItem
 
 from warehouse.files import atomic_write
-from warehouse.rows import RecordingRow, Span, TrainingItemRow, Word
+from warehouse.model_rows import TrainingItemRow
+from warehouse.rows import RecordingRow, Span, Word
 
 CODES_STORAGE = "parquet_codes"
 """Storage type of codes in a cut; the reader of that name is registered by `valle.data.codes_reader`."""

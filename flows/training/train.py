@@ -21,7 +21,7 @@ from valle.data_root import DataRoot
 from valle.reporting import write_text
 from valle.training.options import TrainOptions, TrainSettings
 from warehouse.errors import CommitConflict, TrainingError
-from warehouse.rows import CheckpointRow
+from warehouse.model_rows import CheckpointRow
 
 if TYPE_CHECKING:
     from valle.checkpoints.checkpoint import CheckpointCard

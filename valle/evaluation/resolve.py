@@ -27,7 +27,7 @@ from valle.reporting import Report
 from valle.synthesis.options import SamplingOptions, read_sampling
 from valle.text.normalise import default_normaliser
 from warehouse.errors import ConfigurationError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 _DEFAULT_CODEC = "mini"
 _TIME = "time of speech"

@@ -10,22 +10,19 @@ import pytest
 
 from warehouse.catalogue.views import codebooks_macro
 from warehouse.lake.arrow import schema_of, to_table
+from warehouse.model_rows import CheckpointRow, ScoreRow, TaskScoreRow, TrainingItemRow
 from warehouse.rows import (
     TABLES,
     AlignmentRow,
-    CheckpointRow,
     CodesRow,
     ConfigurationRow,
     MixtureRow,
     PhonemeRow,
     QualityRow,
     RecordingRow,
-    ScoreRow,
     SegmentRow,
     ShardRunRow,
     SpeakerRow,
-    TaskScoreRow,
-    TrainingItemRow,
     TranscriptRow,
     Word,
 )

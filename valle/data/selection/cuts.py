@@ -14,7 +14,8 @@ from valle.codec.base import CodecSpec
 from valle.data.selection.training_set import SPLITS
 from warehouse.lake.arrow import from_table
 from warehouse.lake.store import Location
-from warehouse.rows import TrainingItemRow, Word
+from warehouse.model_rows import TrainingItemRow
+from warehouse.rows import Word
 
 # Rows that are Python objects at once: a training set has millions of items.
 _BATCH = 10_000

@@ -34,7 +34,7 @@ from warehouse.lake.arrow import schema_of
 from warehouse.lake.data_files import write_table
 from warehouse.lake.store import Location, open_parquet, relative_name
 from warehouse.lake.tables import Lake, Snapshot
-from warehouse.rows import TrainingItemRow
+from warehouse.model_rows import TrainingItemRow
 
 if TYPE_CHECKING:
     from valle.data_root import DataRoot

@@ -11,7 +11,7 @@ from valle.evaluation.stats.aggregate import worst_first
 from valle.evaluation.systems.base import GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.reporting import markdown_rows
 from valle.text.errors import AlignedWord, align_words
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 _NUM_WORST = 10
 

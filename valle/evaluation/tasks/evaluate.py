@@ -18,7 +18,7 @@ from valle.tasks.registry import learnt_tasks
 from warehouse.errors import CheckpointError, CommitConflict, ConfigurationError
 from warehouse.fingerprints import short_hash
 from warehouse.lake.tables import Lake
-from warehouse.rows import TaskScoreRow
+from warehouse.model_rows import TaskScoreRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
