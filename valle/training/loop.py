@@ -306,7 +306,7 @@ class _Run:
         options = self.options
         if self.engine.rank == 0:
             # Synthesis is loaded by the runs that ask for examples, and by the one process that speaks.
-            from valle.training.examples import speak_examples
+            from valle.training.reports.examples import speak_examples
 
             checkpoint = checkpoint_directory(options.run_dir, self.progress.step)
             folder = options.run_dir / "audio"
