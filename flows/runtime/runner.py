@@ -30,7 +30,7 @@ from warehouse.errors import DependencyError, StageError
 from warehouse.shard_runs import ShardReport
 
 if TYPE_CHECKING:
-    from flows.parameters import Workers
+    from flows.machine.workers import Workers
     from valle.data_root import DataRoot
 
 # Failures that pass, such as a busy network mount, cost a retry; a shard that fails three times more is reported.

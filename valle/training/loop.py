@@ -106,8 +106,7 @@ class _Run:
         check_card(point.card, point.checkpoint, self.config, self.training_set, self.table)
         if point.card.training_set != self.training_set.card.id:
             raise CheckpointError(
-                f"The run in {self.options.run_dir} used the training set {point.card.training_set}; "
-                "train in a new run directory."
+                f"The run in {self.options.run_dir} used {point.card.training_set}; train in a new run directory."
             )
         if self.options.lora.rank and read_adapter(adapter_path(point.checkpoint))[0].base_hash != self.base_hash:
             raise CheckpointError(
