@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE =
 # Training on the CPU; on a machine with GPUs set DS_ACCELERATOR=cuda.
 export DS_ACCELERATOR ?= cpu
 
-.PHONY: install demo up down test test-all test-gpu check lint types contracts unit e2e docs wheel
+.PHONY: install demo up down test test-all test-gpu check lint types contracts unit e2e docs wheel bench
 
 install: $(stamp)
 
@@ -58,6 +58,11 @@ test-all: install lint types contracts
 # What needs a CUDA device; on a machine without one these tests are skipped.
 test-gpu: install
 	$(bin)/python -m pytest -m gpu
+
+# CPU seconds and ratios of this machine, some minutes; docs/performance.md has the table.
+bench: install
+	$(bin)/python benchmarks/commands.py
+	$(bin)/python benchmarks/loader.py
 
 lint:
 	$(bin)/ruff check .
