@@ -25,7 +25,7 @@ def plan(parameters: PlanParameters) -> Forecast:
 
 
 def _describe(found: Forecast, parameters: PlanParameters) -> str:
-    width = parameters.workers.width
+    width = parameters.workers.slots
     lines = [
         f"# What prepare would do on {found.corpus}",
         markdown_table(found.table(width=width)),

@@ -323,6 +323,7 @@ class TrainingItemRow:
     mixture_part: Annotated[str | None, "data file that holds the mixture, relative to the lake"] = None
     mixture_row_group: Annotated[Int32 | None, "row group inside that file"] = None
     mixture_row: Annotated[Int32 | None, "row inside that row group"] = None
+    codes_start: Annotated[Int32 | None, "first frame of a part of a segment; null for the whole segment"] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -58,7 +58,7 @@ def _report(parameters: SweepParameters, runs: Sequence[SweepRun]) -> Report:
     ]
     markdown = folder / "report.md"
     write_text(markdown, format_sweep(parameters, runs, rows, plots))
-    publish_report(f"sweep {parameters.name}", markdown, plots)
+    publish_report(f"sweep {parameters.name}", markdown, [plot.path for plot in plots])
     return Report(markdown, tuple(plots), summary=f"{parameters.name}: {len(runs)} runs, {markdown}")
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from manifests.audio.audio_files import AUDIO_SUFFIXES
 from manifests.audio.inspection import inspect_file
+from manifests.audio.suffixes import AUDIO_SUFFIXES
 from manifests.corpus import CorpusOptions, Source
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows

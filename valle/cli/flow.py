@@ -137,7 +137,7 @@ def plan(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
 
     choice, lake = options.corpus, options.data_root.lake
     result = forecast(options.stages_in_order(), choice.name, lake, unread=find_unread(choice.open(), lake))
-    say(format_table(result.table(width=options.workers.width)))
+    say(format_table(result.table(width=options.workers.slots)))
     for note in result.notes:
         say(note)
     return 0

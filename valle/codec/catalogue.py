@@ -153,7 +153,7 @@ def _open_mini(device: str) -> Codec:
 
 
 def _mini_revision() -> str:
-    from valle.codec.mini.revision import mini_revision
+    from valle.codec.mini_revision import mini_revision
 
     return mini_revision()
 

@@ -35,7 +35,7 @@ _DEFAULT_LANGUAGE = "en"
 
 @options(frozen=True, kw_only=True, config=STRICT)
 class _GivenStage(Stage):
-    """The part that the stages of this module share."""
+    """Base of the stages of this module."""
 
     batch_seconds: float = field(default=3600.0, metadata={"neutral": True})
     """Seconds of speech in one call."""

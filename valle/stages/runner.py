@@ -276,9 +276,10 @@ def _decode(stage: Stage, shard: str, batch: Sequence[StageInput]) -> tuple[list
 def _work_item(source: StageInput, need: AudioNeed) -> WorkItem:
     if not need.is_decoded:
         return WorkItem(source, None)
-    interferer = source.interferer
     audio = _finite_audio(source.location, need.sample_rate)
-    return WorkItem(source, audio, interferer and _finite_audio(interferer.location, need.sample_rate))
+    if source.interferer is None:
+        return WorkItem(source, audio)
+    return WorkItem(source, audio, _finite_audio(source.interferer.location, need.sample_rate))
 
 
 def _finite_audio(location: AudioLocation, sample_rate: int | None) -> Audio:

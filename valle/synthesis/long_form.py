@@ -11,7 +11,6 @@ from valle.codec.base import Codec, Codes
 from valle.phonemes import SPACE
 from valle.synthesis.best_of import Candidates, speak_best_of
 from valle.synthesis.decoding.seeds import sentence_seed
-from valle.synthesis.marked_text import Sentence, read_sentences
 from valle.synthesis.options import (
     DEFAULT_BEST_OF,
     DEFAULT_LONG_FORM,
@@ -22,6 +21,7 @@ from valle.synthesis.options import (
 )
 from valle.synthesis.streaming.tempo import Pace
 from valle.synthesis.synthesizer import Prompt, Request, Speech, Synthesizer
+from valle.synthesis.texts.marked_text import Sentence, read_sentences
 from warehouse.errors import ConfigurationError
 
 _VOICE_SECONDS = 6.0

@@ -48,7 +48,7 @@ class Teacher:
         temperature = self._options.temperature
         if self._options.loss == "mse":
             # Logits matter up to a constant, which a difference of means would punish.
-            centred = [x - x.mean(-1, keepdim=True) for x in (logits, taught)]
-            return functional.mse_loss(*centred, reduction="none").mean(-1).sum()
+            difference = (logits - logits.mean(-1, keepdim=True)) - (taught - taught.mean(-1, keepdim=True))
+            return difference.square().mean(-1).sum()
         student, teacher = ((x / temperature).log_softmax(-1) for x in (logits, taught))
         return functional.kl_div(student, teacher, reduction="sum", log_target=True) * temperature**2

@@ -91,12 +91,12 @@ def _may_become(name: str, config: ModelConfig, value: Any) -> bool:
     """Return whether the weights of a base can be used for another value of an option, as `grow_weights` does."""
     before = getattr(config, name)
     grows = {
-        "depth": lambda: value > config.depth,
-        "trunk": lambda: (before, value) == ("llama", "mixtral"),
-        "experts": lambda: not before,
-        "lookahead": lambda: not before,
+        "depth": value > config.depth if name == "depth" else False,
+        "trunk": (before, value) == ("llama", "mixtral"),
+        "experts": not before,
+        "lookahead": not before,
     }
-    return bool(before == value or (name in grows and grows[name]()))
+    return bool(before == value or grows.get(name, False))
 
 
 def _given(options: TrainOptions) -> set[str]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -20,6 +21,9 @@ from valle.ui.speaking import Waiting, build_speaking
 from valle.watermark import require_watermark
 from valle.web.request_checks import guard, names_of_machine
 from valle.web.secret_file import create_secret
+
+if TYPE_CHECKING:
+    from gradio import Blocks
 
 USER = "valle"
 
@@ -61,7 +65,7 @@ def build_page(speaker: Speaker, options: UiOptions, password: str) -> ASGIApp:
     return guard(mounted, hosts=names, origins=[*origins, *options.origins])
 
 
-def _build_tabs(speaker: Speaker, waiting: Waiting, data_root: DataRoot) -> "gr.Blocks":  # noqa: F821
+def _build_tabs(speaker: Speaker, waiting: Waiting, data_root: DataRoot) -> "Blocks":
     import gradio as gr
 
     # Without remote fonts and without reports of use: the page works offline.

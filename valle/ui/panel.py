@@ -1,13 +1,14 @@
 """Components of a page from the fields of a pydantic model, and the model from their values."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import gradio as gr
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
 _LARGEST_EXACT = 2**53
 """Integers beyond are rounded by browsers."""
 
@@ -22,7 +23,7 @@ def build_panel(model: type[BaseModel], defaults: BaseModel) -> list[Any]:
     return [_component(name, field, getattr(defaults, name)) for name, field in simple_fields(model).items()]
 
 
-def read_panel(model: type[BaseModel], values: Sequence[Any]) -> BaseModel:
+def read_panel(model: type[ModelT], values: Sequence[Any]) -> ModelT:
     """Build a model from the values of its panel; what equals the default is left open.
 
     Raises gr.Error, which the page shows, for values that contradict each other.

@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -140,7 +141,7 @@ def speak(
     )
     lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
     synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
-    return run_all([lambda one=one: _speak_one(synthesizer, checkpoint, *one) for one in requests])
+    return run_all([partial(_speak_one, synthesizer, checkpoint, *request) for request in requests])
 
 
 def _speak_one(synthesizer: Synthesizer, checkpoint: Path, text: str, options: SpeakOptions) -> int:

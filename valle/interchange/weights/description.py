@@ -22,7 +22,7 @@ _HEAD_SIZE = 64
 
 
 class Era(StrEnum):
-    """Sums at levels 2 to 7 in the program that trained the weights; the file does not tell."""
+    """Codebooks that were summed for codebooks 2 to 7 in training; the file does not record it."""
 
     AUTO = "auto"
     UNTIL_2025_03 = "until-2025-03"  # one less; the published weights

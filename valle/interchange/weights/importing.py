@@ -25,7 +25,7 @@ from warehouse.errors import CheckpointError
 
 @dataclass(frozen=True, slots=True)
 class ImportedModel:
-    """A model from a file of weights, with its phoneme table; `era` is that of its sums, with the reason."""
+    """A model from a file of weights, with its phoneme table; `era` names the sums it computes, with the reason."""
 
     file: WeightsFile
     config: ModelConfig

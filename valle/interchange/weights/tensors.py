@@ -19,7 +19,7 @@ _NUM_DIGITS = 11
 
 @dataclass(frozen=True, slots=True)
 class ConvertedWeights:
-    """Weights by our names, and the names of tensors that no task reads."""
+    """Weights by the names of this project, and the names of tensors that no task reads."""
 
     weights: dict[str, Tensor]
     unused: tuple[str, ...]

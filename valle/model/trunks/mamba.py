@@ -50,8 +50,8 @@ class _Block(nn.Module):
         before = cache.read(layer)[1] if cache is not None and is_step else mixed.new_zeros(len(x), _WINDOW - 1, 1)
         window = torch.cat([before.expand(-1, -1, mixed.shape[-1]), mixed], 1)
         mixed = functional.silu(self.convolution(window.transpose(1, 2)).transpose(1, 2))
-        value, key, query = mixed.split((self.inner, _STATE, _STATE), -1)
-        value = value.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        value, key, query = torch.split(mixed, (self.inner, _STATE, _STATE), -1)
+        value = value.reshape(*value.shape[:-1], self.heads, -1).transpose(1, 2)
         query, key = (y[:, None].expand(-1, self.heads, -1, -1) for y in (query, key))
         size = functional.softplus(steps.float() + self.step_bias).transpose(1, 2)  # [B, heads, L]
         log_decay = -size * self.log_rate.exp()[:, None]

@@ -8,10 +8,10 @@ import numpy as np
 from valle.audio import Samples
 from valle.codec.base import Codes
 from valle.synthesis.long_form import Narrator, Piece, find_problem
-from valle.synthesis.marked_text import Sentence
 from valle.synthesis.options import StreamOptions
 from valle.synthesis.streaming.tempo import Pace
 from valle.synthesis.synthesizer import Request
+from valle.synthesis.texts.marked_text import Sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from more_itertools import strip
 from valle.phonemes import LANGUAGES, SPACE, wrong_script
 from valle.phonemes.symbols import split_symbols
 from valle.synthesis.options import LongFormOptions
-from valle.synthesis.sentences import split_pieces
 from valle.synthesis.synthesizer import Synthesizer
+from valle.synthesis.texts.sentences import split_pieces
 from valle.text.markup import Pause, Span, parse_markup
 from warehouse.errors import ConfigurationError
 
