@@ -1,6 +1,7 @@
 """The configuration of our network that computes what imported weights were trained to compute."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -60,6 +61,12 @@ def describe(file: WeightsFile, codec: CodecSpec, era: Era) -> ModelConfig:
         symbol_frames=round(codec.frame_rate / SYMBOLS_PER_SECOND, 2),
         conventions=_conventions(_experimental(file), era),
     )
+
+
+def fit_codec(file: WeightsFile, codec: CodecSpec) -> CodecSpec:
+    """Return a codec with the codebooks of a file of weights, whose logits need no more of it than their number."""
+    num_codebooks = len(_numbers(file.tensors, "proms_emb.embeddings"))
+    return replace(codec, num_codebooks=num_codebooks, codebook_size=_shape(file, "proms_emb.embeddings.0.weight")[0])
 
 
 def has_sums(file: WeightsFile) -> bool:
