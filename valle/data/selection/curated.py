@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from valle.data.selection.cut_list import CutSpan, named
+from valle.data.selection.cut_list import CuratedCut, named
 from valle.data.selection.training_set import SPLITS
 from warehouse.catalogue.views import run_query
 from warehouse.errors import TrainingError
@@ -23,12 +23,12 @@ Phonemize = Callable[[Sequence[str], str], list[list[str]]]
 class Placed:
     """A cut with its segment; `offset` is its start inside the segment in seconds, None for the whole segment."""
 
-    cut: CutSpan
+    cut: CuratedCut
     segment_id: str
     offset: float | None
 
 
-def place_cuts(cuts: Sequence[CutSpan], connection: duckdb.DuckDBPyConnection) -> list[Placed]:
+def place_cuts(cuts: Sequence[CuratedCut], connection: duckdb.DuckDBPyConnection) -> list[Placed]:
     """Find the segment of each cut, by its id or by its span, in the order of the segments.
 
     Raises TrainingError that names cuts without a segment, and cuts of which two are of one segment.
@@ -58,7 +58,7 @@ def place_cuts(cuts: Sequence[CutSpan], connection: duckdb.DuckDBPyConnection) -
     return sorted(known, key=lambda found: found.segment_id)
 
 
-def _place(cut: CutSpan, segments: Sequence[dict[str, object]]) -> Placed | None:
+def _place(cut: CuratedCut, segments: Sequence[dict[str, object]]) -> Placed | None:
     for row in sorted(segments, key=lambda row: row["segment_id"] not in cut.names):
         start, duration = float(str(row["start"])), float(str(row["duration"]))
         offset = cut.start - start

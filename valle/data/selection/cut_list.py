@@ -16,7 +16,7 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CutSpan:
+class CuratedCut:
     """A cut: the span of a recording, in seconds, and what its list declares about it; None where it declares nothing.
 
     `names` are ids that may be those of segments: of the cut, and of its supervision, which Lhotse keeps when it
@@ -40,7 +40,7 @@ class CutSpan:
         return self.start + self.duration
 
 
-def read_cut_list(paths: Sequence[Path]) -> list[CutSpan]:
+def read_cut_list(paths: Sequence[Path]) -> list[CuratedCut]:
     """Read `.jsonl` or `.jsonl.gz` files of cuts.
 
     Raises ConfigurationError for an unreadable file, and for cuts that have no codes: mixed, appended and padded ones,
@@ -83,12 +83,12 @@ def _is_changed(line: Mapping[str, Any]) -> bool:
     return line.get("type", "MonoCut") != "MonoCut" or bool((line.get("recording") or {}).get("transforms"))
 
 
-def _span(line: Mapping[str, Any]) -> CutSpan:
+def _span(line: Mapping[str, Any]) -> CuratedCut:
     supervisions = line.get("supervisions") or []
     only = supervisions[0] if len(supervisions) == 1 else {}
     declared, custom = only.get("custom") or {}, line.get("custom") or {}
     symbols, weight = declared.get("symbols"), declared.get("weight", custom.get("weight"))
-    return CutSpan(
+    return CuratedCut(
         id=str(line["id"]),
         names=tuple(str(one["id"]) for one in (line, only) if "id" in one),
         recording_id=str(line["recording"]["id"]),

@@ -10,7 +10,7 @@ import pyarrow as pa
 from valle.data.selection.training_set import TrainingSet
 from valle.evaluation.stats.bootstrap import estimate_mean
 from valle.evaluation.tasks.cases import TaskCase, read_cases
-from valle.evaluation.tasks.measures import Measures
+from valle.evaluation.tasks.measures import TaskMeasures
 from valle.evaluation.tasks.runs import TaskRunner
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Synthesizer
@@ -50,7 +50,7 @@ def evaluate_tasks(
             f"{synthesizer.card.codec.label}."
         )
     backends, rate = synthesizer.backends, synthesizer.codec.spec.sample_rate
-    measures = Measures(backends, rate, asr=options.asr, speaker_encoder=options.speaker_encoder)
+    measures = TaskMeasures(backends, rate, asr=options.asr, speaker_encoder=options.speaker_encoder)
     runner = TaskRunner(synthesizer, measures, sampling)
     names = _chosen(synthesizer, runner, options.tasks)
     described = (synthesizer.card.checkpoint_id, training_set.card.id, options, names, sampling.model_dump_json())

@@ -1,4 +1,4 @@
-"""Measures of one result of a task. All compare speech that the same codec decoded."""
+"""TaskMeasures of one result of a task. All compare speech that the same codec decoded."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ def si_sdr(estimate: Samples, reference: Samples) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
+class TaskMeasures:
     """Metric models, for waveforms at the rate of a codec."""
 
     backends: Backends

@@ -11,7 +11,7 @@ import numpy as np
 from valle.audio import Samples
 from valle.codec.base import Codes
 from valle.evaluation.tasks.cases import TaskCase
-from valle.evaluation.tasks.measures import Measures, si_sdr
+from valle.evaluation.tasks.measures import TaskMeasures, si_sdr
 from valle.model.row import Row
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition, Utterance
@@ -39,7 +39,7 @@ Run = Callable[[TaskCase], Values | None]
 class TaskRunner:
     """Runs the tasks of one checkpoint."""
 
-    def __init__(self, synthesizer: Synthesizer, measures: Measures, options: SamplingOptions) -> None:
+    def __init__(self, synthesizer: Synthesizer, measures: TaskMeasures, options: SamplingOptions) -> None:
         self._synthesizer = synthesizer
         self._measures = measures
         self._options = options

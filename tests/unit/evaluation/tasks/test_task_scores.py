@@ -10,7 +10,7 @@ from tests.unit.training.toy import make_toy_set
 from valle.data.selection.training_set import load_training_set
 from valle.evaluation.tasks.cases import read_cases
 from valle.evaluation.tasks.evaluate import TaskEvaluation, evaluate_tasks, summarize
-from valle.evaluation.tasks.measures import Measures, si_sdr
+from valle.evaluation.tasks.measures import TaskMeasures, si_sdr
 from valle.evaluation.tasks.runs import TaskRunner
 from valle.synthesis.options import MaskedOptions, SamplingOptions
 from warehouse.catalogue.views import connect, named_query
@@ -67,7 +67,7 @@ def test_a_mixture_is_scored_beside_its_return_and_the_truth(toy, synthesizer):
     noisy = replace(
         case, mixture_kind="noise", mixture=(case.speech + 3) % 32, interference=case.speech[:, ::-1].copy()
     )
-    runner = TaskRunner(synthesizer, Measures(synthesizer.backends, 800), MASKED)
+    runner = TaskRunner(synthesizer, TaskMeasures(synthesizer.backends, 800), MASKED)
     values = runner.runs["ns"](noisy)
     assert {system for system, _ in values} == {"checkpoint", "input", "truth"}
     assert values["truth", "si_sdr"] == 100 > values["input", "si_sdr"]
