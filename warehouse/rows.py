@@ -7,8 +7,7 @@ the columns of `StageRow`, which the runner fills. A column without `| None` is 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from warehouse.lake.arrow import Float32, Int16, Int32, Micros, OneColumnEach, TableRow
-from warehouse.model_rows import CheckpointRow, EvaluationItemRow, ScoreRow, TaskScoreRow, TrainingItemRow
+from warehouse.lake.arrow import Float32, Int16, Int32, Micros, OneColumnEach
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -326,25 +325,3 @@ class ShardRunRow:
     host: Annotated[str, "machine and process"]
     options: Annotated[str, "JSON of the options"]
     code_revision: Annotated[str, "version of this project"]
-
-
-TABLES: tuple[type[TableRow], ...] = (
-    SourceRow,
-    RecordingRow,
-    SegmentRow,
-    TranscriptRow,
-    AlignmentRow,
-    PhonemeRow,
-    QualityRow,
-    SpeakerRow,
-    CodesRow,
-    MixtureRow,
-    TrainingItemRow,
-    CheckpointRow,
-    ScoreRow,
-    TaskScoreRow,
-    EvaluationItemRow,
-    ConfigurationRow,
-    ShardRunRow,
-)
-"""Every table, in the order of the pipeline."""

@@ -1,22 +1,26 @@
 """From a speech request to the bytes of its answer: text, voice, tempo, watermark, encoding."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from valle.audio import Samples
 from valle.serving.errors import RefusedRequest
-from valle.serving.options import ServeOptions, SpeechRequest
-from valle.serving.voices import VoiceBank
 from valle.synthesis.options import NUM_SEEDS, SamplingOptions
 from valle.synthesis.streaming.encoder import AudioEncoder
-from valle.synthesis.streaming.engine import narrate
-from valle.synthesis.streaming.narration import Chunk, Narration
 from valle.synthesis.streaming.tempo import Tempo
-from valle.synthesis.synthesizer import Prompt, Synthesizer
 from valle.watermark import Watermark, open_watermark
+
+if TYPE_CHECKING:
+    from valle.audio import Samples
+    from valle.serving.options import ServeOptions, SpeechRequest
+    from valle.serving.voices import VoiceBank
+    from valle.synthesis.streaming.narration import Chunk, Narration
+    from valle.synthesis.synthesizer import Prompt, Synthesizer
 
 _SEED_VOICE = "seed-"
 _ALIASES = ("valle", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
@@ -42,7 +46,7 @@ class Speaker:
         """Name of the checkpoint."""
         return self.synthesizer.card.checkpoint_id
 
-    def prepare(self, request: SpeechRequest, recording: Prompt | None = None) -> "PreparedSpeech":
+    def prepare(self, request: SpeechRequest, recording: Prompt | None = None) -> PreparedSpeech:
         """Check a request and phonemize its text; a `recording` takes the place of its voice.
 
         Raises RefusedRequest for an unknown model or voice and a long text, ConfigurationError for a text that cannot
@@ -60,6 +64,9 @@ class Speaker:
         sampling = request.sampling.over(self.sampling)
         if seed is not None:
             sampling = sampling.model_copy(update={"seed": seed})
+        # Loaded with the first request: routes and options of the server need no decoding.
+        from valle.synthesis.streaming.engine import narrate
+
         narration = narrate(
             self.synthesizer,
             request.input,

@@ -1,24 +1,29 @@
 """Edit recorded speech: replace words of it, and leave every frame outside the replaced span as it was."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from valle.audio import Audio, Samples, resample
 from valle.backends.alignment import TimedWord, words_of
 from valle.backends.asr import LONGEST_ALIGNED_SECONDS, SAMPLE_RATE
-from valle.codec.base import Codes
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
-from valle.synthesis.options import SamplingOptions
-from valle.synthesis.synthesizer import Synthesizer
 from valle.tasks.editing import EDITING
 from valle.tasks.words import word_borders
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.synthesis.options import SamplingOptions
+    from valle.synthesis.synthesizer import Synthesizer
 
 _FADE_SECONDS = 0.01
 _LONGEST_RATIO = 3.0

@@ -3,26 +3,31 @@
 Long recordings are cut at quiet points into pieces as long as the utterances of training, and joined again.
 """
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from valle.audio import Audio, Samples, resample
-from valle.codec.base import Codes
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition, Draft
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
-from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
 from valle.tasks.mixtures.conversion import CONVERSION, SINGING
 from valle.tasks.mixtures.extraction import EXTRACTION
-from valle.tasks.mixtures.mixture import MixtureTask
 from valle.tasks.mixtures.removal import REMOVAL
 from valle.tasks.mixtures.suppression import SUPPRESSION
 from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.synthesis.options import SamplingOptions
+    from valle.tasks.mixtures.mixture import MixtureTask
 
 _LONGEST_PIECE = 12.0
 _SEARCHED = 3.0

@@ -1,6 +1,9 @@
 """Knowledge distillation: a student learns the outputs of a trained model (Hinton et al., arXiv 1503.02531)."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -8,10 +11,12 @@ from torch.nn import functional
 
 from valle.checkpoints.checkpoint import load_model
 from valle.model.batch import IGNORED, Batch
-from valle.model.config import ModelConfig
-from valle.model.valle import ValleModel
-from valle.training.options import DistillationOptions
 from warehouse.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from valle.model.config import ModelConfig
+    from valle.model.valle import ValleModel
+    from valle.training.options import DistillationOptions
 
 _SAME = ("num_codebooks", "codebook_size", "num_symbols", "languages", "group", "text_stride")
 """Fields of both configurations that outputs and positions depend on."""
@@ -29,7 +34,7 @@ class Teacher:
         self._model: ValleModel = model.requires_grad_(False)
         self._options = options
 
-    def to(self, device: torch.device) -> "Teacher":
+    def to(self, device: torch.device) -> Teacher:
         """Move the teacher to a device."""
         self._model.to(device)
         return self

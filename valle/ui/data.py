@@ -1,15 +1,19 @@
 """The tabs about data, training and evaluation: SQL with players, loss curves, the leaderboard."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from valle.data_root import DataRoot
 from valle.listening import read_utterance
 from valle.statistics.training import read_metrics
 from warehouse.catalogue.views import connect, named_queries, named_query, run_query
 from warehouse.errors import PipelineError
+
+if TYPE_CHECKING:
+    from valle.data_root import DataRoot
 
 _MOST_ROWS = 500
 _UTTERANCES = (

@@ -1,21 +1,25 @@
 """The tab that speaks: a text, a voice, the sampler panel; speech that sounds while it is synthesized, and takes."""
 
+from __future__ import annotations
+
 import secrets
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from valle.phonemes import LANGUAGES
 from valle.serving.options import SpeechRequest
-from valle.serving.speech import PreparedSpeech, Speaker
 from valle.synthesis.long_form import speak_long
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.prompts import read_prompt
-from valle.synthesis.synthesizer import Prompt
 from valle.ui.panel import build_panel, read_panel
 from warehouse.errors import PipelineError
+
+if TYPE_CHECKING:
+    from valle.serving.speech import PreparedSpeech, Speaker
+    from valle.synthesis.synthesizer import Prompt
 
 _TAKES = 3
 _MOST_WAITING = 64

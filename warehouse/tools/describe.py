@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from warehouse.catalogue.views import named_queries
 from warehouse.lake.arrow import TableRow, column_doc, column_hints, schema_of, spread_of
-from warehouse.rows import TABLES
+from warehouse.tables import TABLES
 
 _HEAD = """# The warehouse
 

@@ -17,7 +17,7 @@ from warehouse.errors import LakeError
 from warehouse.lake.data_files import writer_properties
 from warehouse.lake.store import StoredFile, delete, files_below, local_folder, read_text
 from warehouse.lake.tables import READER_PIN, Lake, one_line
-from warehouse.rows import TABLES
+from warehouse.tables import TABLES
 from warehouse.upkeep import claims, journal
 from warehouse.upkeep.checksums import checksum_folder, record_checksums
 from warehouse.upkeep.fsck import orphans

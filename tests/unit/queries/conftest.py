@@ -12,7 +12,6 @@ from warehouse.catalogue.views import codebooks_macro
 from warehouse.lake.arrow import schema_of, to_table
 from warehouse.model_rows import CheckpointRow, ScoreRow, TaskScoreRow, TrainingItemRow
 from warehouse.rows import (
-    TABLES,
     AlignmentRow,
     CodesRow,
     ConfigurationRow,
@@ -26,6 +25,7 @@ from warehouse.rows import (
     TranscriptRow,
     Word,
 )
+from warehouse.tables import TABLES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STAGES = ("segment", "transcribe", "align", "phonemize", "quality", "speakers", "quantize", "mix")

@@ -12,7 +12,7 @@ from warehouse.catalogue.views import connect, run_query
 from warehouse.lake.arrow import from_table
 from warehouse.lake.tables import Lake
 from warehouse.model_rows import ScoreRow
-from warehouse.rows import TABLES
+from warehouse.tables import TABLES
 from warehouse.upkeep.fsck import fsck
 from warehouse.upkeep.maintenance import compact
 

@@ -1,14 +1,19 @@
 """Utterances of a training set's held-out split, with everything that a task is given and should answer."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from valle.codec.base import Codes
 from valle.data.codes_reader import CodesReader
-from valle.data.selection.training_set import TrainingSet
 from valle.tasks.words import word_borders
+
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.data.selection.training_set import TrainingSet
 
 _PROMPT_SECONDS = 3.0
 

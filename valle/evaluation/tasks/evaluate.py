@@ -1,24 +1,29 @@
 """Score the tasks of a checkpoint on held-out utterances, and keep every value in the lake."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from valle.data.selection.training_set import TrainingSet
 from valle.evaluation.stats.bootstrap import estimate_mean
 from valle.evaluation.tasks.cases import TaskCase, read_cases
 from valle.evaluation.tasks.measures import TaskMeasures
 from valle.evaluation.tasks.runs import TaskRunner
-from valle.synthesis.options import SamplingOptions
-from valle.synthesis.synthesizer import Synthesizer
 from valle.tasks.registry import learnt_tasks
 from warehouse.errors import CheckpointError, CommitConflict, ConfigurationError
 from warehouse.fingerprints import short_hash
-from warehouse.lake.tables import Lake
 from warehouse.model_rows import TaskScoreRow
+
+if TYPE_CHECKING:
+    from valle.data.selection.training_set import TrainingSet
+    from valle.synthesis.options import SamplingOptions
+    from valle.synthesis.synthesizer import Synthesizer
+    from warehouse.lake.tables import Lake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

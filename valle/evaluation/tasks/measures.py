@@ -1,14 +1,19 @@
 """TaskMeasures of one result of a task. All compare speech that the same codec decoded."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from valle.audio import Samples, resample
-from valle.backends.registry import Backends
 from valle.evaluation.metrics.score import cosine
 from valle.text.errors import count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser
+
+if TYPE_CHECKING:
+    from valle.backends.registry import Backends
 
 _RATE = 16_000
 _FLOOR = 1e-10

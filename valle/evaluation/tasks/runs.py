@@ -4,31 +4,36 @@
 better, and one that is no better than `input` has learnt nothing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from valle.audio import Samples
-from valle.codec.base import Codes
 from valle.evaluation.tasks.cases import TaskCase
 from valle.evaluation.tasks.measures import TaskMeasures, si_sdr
-from valle.model.row import Row
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.options import SamplingOptions
-from valle.synthesis.synthesizer import Synthesizer
 from valle.tasks.editing import EDITING, NOISY_EDITING, EditingTask
 from valle.tasks.mixtures.conversion import CONVERSION
 from valle.tasks.mixtures.extraction import EXTRACTION
-from valle.tasks.mixtures.mixture import MixtureTask
 from valle.tasks.mixtures.removal import REMOVAL
 from valle.tasks.mixtures.suppression import SUPPRESSION
 from valle.tasks.spelling import PHONEMES, SPELLING, bytes_text, text_bytes
 from valle.tasks.transcription import TRANSCRIPTION
 from valle.text.errors import count_character_errors, count_phoneme_errors
+
+if TYPE_CHECKING:
+    from valle.audio import Samples
+    from valle.codec.base import Codes
+    from valle.model.row import Row
+    from valle.synthesis.synthesizer import Synthesizer
+    from valle.tasks.mixtures.mixture import MixtureTask
 
 CHECKPOINT, INPUT, TRUTH = "checkpoint", "input", "truth"
 Values = Mapping[tuple[str, str], float | None]

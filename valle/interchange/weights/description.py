@@ -1,17 +1,21 @@
 """The configuration of our network that computes what imported weights were trained to compute."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from valle.codec.base import CodecSpec
-from valle.interchange.weights.weights_file import WeightsFile
 from valle.model.config import ModelConfig
 from valle.model.conventions import CodeSum, Conventions, SpeechSum
 from warehouse.errors import CheckpointError, ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.codec.base import CodecSpec
+    from valle.interchange.weights.weights_file import WeightsFile
 
 LANGUAGES = ("en", "ja", "de", "fr", "zh", "ko")
 """Languages by id."""

@@ -1,18 +1,23 @@
 """A recorded sentence for the choice of the era: a container of codes with its phonemes, or audio with its text."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from manifests.codes.containers import UnreadableCodes, container_suffix, read_container
 from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends.registry import Backends
-from valle.codec.base import CodecSpec, Codes
 from valle.interchange.weights.description import LANGUAGES
 from valle.interchange.weights.era import RecordedSentence
 from valle.phonemes import PLAIN
-from valle.phonemes.pieces import PieceTable
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.codec.base import CodecSpec, Codes
+    from valle.phonemes.pieces import PieceTable
 
 
 def read_sentence(path: Path, text: str, language: str, *, table: PieceTable, codec: CodecSpec) -> RecordedSentence:

@@ -1,14 +1,19 @@
 """Refine decoded frames: replace each by the likeliest one after the frames before it, all in one pass."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from valle.model.layout import Mode
-from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Decoded, Utterance, speech_batch
+
+if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
 
 
 @torch.inference_mode()

@@ -1,15 +1,18 @@
 """Encode speech as a stream of bytes in a format that players and other programs read."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from valle.audio import Samples
+if TYPE_CHECKING:
+    from valle.audio import Samples
 
 # By default a page of Ogg is full with a second of speech.
 _SHORT_PAGES = (("page_duration", "100000"),)

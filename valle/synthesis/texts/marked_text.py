@@ -1,17 +1,22 @@
 """From marked-up text to the sentences that are synthesized: phonemes, pauses and tempo of each."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from more_itertools import strip
 
 from valle.phonemes import LANGUAGES, SPACE, wrong_script
 from valle.phonemes.symbols import split_symbols
-from valle.synthesis.options import LongFormOptions
-from valle.synthesis.synthesizer import Synthesizer
 from valle.synthesis.texts.sentences import split_pieces
 from valle.text.markup import MarkedSpan, Pause, parse_markup
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.synthesis.options import LongFormOptions
+    from valle.synthesis.synthesizer import Synthesizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,23 @@
 """Engines turn batches into updates. The loop uses this protocol; `selection.open_engine` selects one."""
 
+from __future__ import annotations
+
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
-from valle.model.batch import Batch
 from valle.model.loss import LossReport, model_loss
 from valle.model.valle import ValleModel
 from valle.state_files import to_device
 from valle.training.distillation import Teacher
 from valle.training.engines.optimizer import evaluation_weights, load_optimizer_state, make_average, make_optimizer
-from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from valle.model.batch import Batch
+    from valle.training.options import TrainOptions
 
 _HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16}
 

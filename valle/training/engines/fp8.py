@@ -1,10 +1,16 @@
 """Linear layers of the trunk in 8-bit floating point, by torchao."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
-from valle.model.valle import ValleModel
 from warehouse.errors import ConfigurationError, DependencyError
+
+if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
 
 _CAPABILITY = (8, 9)
 """Compute capability of the first GPUs that multiply fp8 (Ada, Hopper)."""

@@ -1,8 +1,13 @@
 """Memory of a training step: errors that mean that a batch did not fit."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 
-from valle.model.batch import Batch
+if TYPE_CHECKING:
+    from valle.model.batch import Batch
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim.swa_utils import AveragedModel
 
-from valle.model.valle import ValleModel
 from valle.training.engines.combined import CombinedOptimizer, is_trunk_matrix
 from warehouse.errors import ConfigurationError, DependencyError
 
 if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
     from valle.training.options import TrainOptions
 
 # Entries of parameter groups that come from the options, not from the optimizer's own progress.

@@ -1,8 +1,12 @@
 """The learning rate as a pure function of the step, without state to save."""
 
-import math
+from __future__ import annotations
 
-from valle.training.options import TrainOptions
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from valle.training.options import TrainOptions
 
 SHAPES = ("cosine", "linear", "constant", "one-cycle", "noam")
 _ONE_CYCLE_START = 1 / 25
