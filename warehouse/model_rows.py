@@ -43,6 +43,7 @@ class TrainingItemRow:
     codes_start: Annotated[Int32 | None, "first frame of a part of a segment; null for the whole segment"] = None
 
 
+# A checkpoint is a row when it is saved, so that scores find their model without its files.
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointRow:
     """One saved state of a model and its origin."""
@@ -61,6 +62,7 @@ class CheckpointRow:
     saved_at: Annotated[Micros, "when it was saved"]
 
 
+# One row per utterance and not per evaluation: intervals and comparisons are computed from pairs.
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreRow:
     """The scores of one utterance of one system in one evaluation."""

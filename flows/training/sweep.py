@@ -22,8 +22,8 @@ from valle.reporting import Plot, Report, markdown_rows, write_text
 from valle.statistics.runs import plot_runs
 from warehouse.catalogue.views import connect, named_query, run_query
 
+# Columns of the table of variants, those of the named query `runs`.
 _COLUMNS = ("parameters", "tokens", "dev_loss", "dev_loss_ar", "dev_loss_nar", "tokens_per_second", "wer", "sim_o")
-"""Columns of the table of variants, those of the named query `runs`."""
 
 
 @flow(name="sweep", flow_run_name="sweep {parameters.name}")

@@ -116,6 +116,7 @@ def _encodec_48khz(kilobits: int) -> CodecEntry:
 
         return open_encodec_48khz(name, num_codebooks=num_codebooks, device=device)
 
+    # The same weights at every rate: fewer codebooks are a prefix.
     return CodecEntry(
         name=name,
         sample_rate=48_000,

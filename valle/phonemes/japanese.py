@@ -17,8 +17,8 @@ from valle.phonemes.written.japanese import verbalise
 from warehouse.errors import DependencyError
 
 _COMMAND = "pip install haqumei"
+# The part of speech of marks.
 _MARK = "記号"
-"""The part of speech of marks."""
 _DIGITS = re.compile(r"(\d+)")
 _HIRAGANA = {katakana: katakana - 0x60 for katakana in range(ord("ァ"), ord("ヶ") + 1)}
 

@@ -17,8 +17,8 @@ from warehouse.errors import ConfigurationError
 VOICES: Mapping[str, str] = MappingProxyType(
     {"en": "en-us", "ja": "ja", "de": "de", "fr": "fr-fr", "zh": "cmn-latn-pinyin", "ko": "ko"}
 )
+# Symbols of espeak-ng 1.52 as version 1.51 wrote them, by language.
 _OLDER = {"zh": str.maketrans({"1": "ˇ", "2": "ˉ", "5": "_"}), "de": str.maketrans({"ʏ": "y"})}
-"""Symbols of espeak-ng 1.52 as version 1.51 wrote them, by language."""
 
 
 class PlainEspeakPhonemizer:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Prompt, Synthesizer
 
 _SEED_VOICE = "seed-"
+# Names of models that any program sends; a server has one model.
 _ALIASES = ("valle", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
-"""Names of models that any program sends; a server has one model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Synthesizer
 
 _FADE_SECONDS = 0.01
+# Longest AR output, as a factor of the expected duration of the new words.
 _LONGEST_RATIO = 3.0
-"""Longest AR output, as a factor of the expected duration of the new words."""
 
 
 @dataclass(frozen=True, slots=True)

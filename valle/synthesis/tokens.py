@@ -19,8 +19,8 @@ from warehouse.errors import ConfigurationError
 if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Synthesizer
 
+# Longest output, as a factor of the input: three bytes for a symbol.
 _LONGEST_RATIO = 3
-"""Longest output, as a factor of the input: three bytes for a symbol."""
 
 
 def transcribe_speech(synthesizer: Synthesizer, recording: Audio, language: str = "en") -> tuple[str, ...]:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from valle.tasks.mixtures.mixture import MixtureTask
 
 _LONGEST_PIECE = 12.0
+# Seconds before the longest end of a piece in which its end is searched.
 _SEARCHED = 3.0
-"""Seconds before the longest end of a piece in which its end is searched."""
 _HOP = 0.02
 
 

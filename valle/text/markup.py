@@ -114,7 +114,7 @@ def _open(mark: re.Match[str], stack: list[_Open], found: list[MarkedSpan | Paus
 
 
 def _opened(tag: str, values: Mapping[str, str], outer: _Open, language: str) -> _Open:
-    if outer.span.ipa is not None or outer.replace is not None:
+    if outer.span.ipa is not None or outer.substitute is not None:
         raise ConfigurationError(f"The tag <{tag}> is inside <{outer.tag}>, whose text is replaced; close that first.")
     span = outer.span
     match tag:

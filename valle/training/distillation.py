@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from valle.model.valle import ValleModel
     from valle.training.options import DistillationOptions
 
+# Fields of both configurations that outputs and positions depend on.
 _SAME = ("num_codebooks", "codebook_size", "num_symbols", "languages", "group", "text_stride")
-"""Fields of both configurations that outputs and positions depend on."""
 
 
 class Teacher:

@@ -22,8 +22,8 @@ from valle.training.growth import grow_weights
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
 
+# Options of the model that a checkpoint to start from decides, or that it can grow into.
 _OF_THE_BASE = ("depth", "feed_forward", "trunk", "experts", "kv_heads", "group", "lookahead")
-"""Options of the model that a checkpoint to start from decides, or that it can grow into."""
 _TABLES = ("ids.weight", "prompt_codes.weight", "target_codes.weight", "separator")
 
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+# Integers beyond are rounded by browsers.
 _LARGEST_EXACT = 2**53
-"""Integers beyond are rounded by browsers."""
 
 
 def simple_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Prompt, Synthesizer
 
 
+# Part of a text that is checked for symbols the checkpoint does not have.
 _CHECKED_CHARACTERS = 2000
-"""Part of a text that is checked for symbols the checkpoint does not have."""
 _TEXT = "Text of any length; - reads it from standard input."
 
 

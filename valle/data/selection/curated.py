@@ -13,8 +13,8 @@ from valle.data.selection.training_set import SPLITS
 from warehouse.catalogue.views import run_query
 from warehouse.errors import TrainingError
 
+# Seconds by which a cut may end outside its segment: the rounding of samples and of Lhotse.
 _TOLERANCE = 0.02
-"""Seconds by which a cut may end outside its segment: the rounding of samples and of Lhotse."""
 Phonemize = Callable[[Sequence[str], str], list[list[str]]]
 """Phonemes of texts of a language."""
 

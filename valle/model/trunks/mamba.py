@@ -19,12 +19,12 @@ from valle.model.trunks.blocks import Stack, grow, linear, row_lengths
 from valle.model.trunks.recurrence import StateCache
 from valle.model.trunks.transformer import sinusoids
 
+# Width inside a block in units of the width.
 _EXPAND = 2
-"""Width inside a block in units of the width."""
+# Slots of the convolution.
 _WINDOW = 4
-"""Slots of the convolution."""
+# Size of keys and queries.
 _STATE = 64
-"""Size of keys and queries."""
 
 
 class _Block(nn.Module):

@@ -15,8 +15,8 @@ from valle.model.trunks import recurrence
 from valle.model.trunks.blocks import Rotation, Stack, grow, linear, make_mlp, row_lengths
 from valle.model.trunks.recurrence import StateCache
 
+# Size of values in units of the size of keys.
 _VALUE_FACTOR = 2
-"""Size of values in units of the size of keys."""
 
 
 class _Retention(nn.Module):

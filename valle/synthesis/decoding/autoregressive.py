@@ -29,8 +29,8 @@ _LAYOUT = TTS.layout(Mode.AR)
 _INITIAL_FRAMES = 128
 
 
+# Guided or not, and adapters with their strengths: what utterances of one batch have in common.
 _Lane = tuple[bool, tuple[tuple[str, float], ...]]
-"""Guided or not, and adapters with their strengths: what utterances of one batch have in common."""
 
 
 @dataclass(slots=True, eq=False)

@@ -11,8 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from valle.audio import Samples
 
+# Least factor of one filter of FFmpeg; a smaller one is a chain.
 _SLOWEST = 0.5
-"""Least factor of one filter of FFmpeg; a smaller one is a chain."""
 
 
 class Tempo:

@@ -12,10 +12,10 @@ from warehouse.errors import ConfigurationError, DependencyError
 if TYPE_CHECKING:
     from valle.model.valle import ValleModel
 
+# Compute capability of the first GPUs that multiply fp8 (Ada, Hopper).
 _CAPABILITY = (8, 9)
-"""Compute capability of the first GPUs that multiply fp8 (Ada, Hopper)."""
+# Sizes that the kernels accept are multiples of this.
 _MULTIPLE = 16
-"""Sizes that the kernels accept are multiples of this."""
 
 
 def use_fp8(model: ValleModel, device: str) -> None:

@@ -24,8 +24,8 @@ _GROUP_OPTIONS = ("weight_decay", "betas", "eps")
 
 
 AnyOptimizer = torch.optim.Optimizer | CombinedOptimizer
+# Projections of APOLLO, as in its paper: random, drawn again every 200 updates.
 _APOLLO = {"proj": "random", "proj_type": "std", "update_proj_gap": 200}
-"""Projections of APOLLO, as in its paper: random, drawn again every 200 updates."""
 
 
 def parameter_groups(model: ValleModel, weight_decay: float) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from valle.training.options import TrainOptions
 
 SHAPES = ("cosine", "linear", "constant", "one-cycle", "noam")
+# Initial rate of one-cycle as a fraction of the peak.
 _ONE_CYCLE_START = 1 / 25
-"""Initial rate of one-cycle as a fraction of the peak."""
 
 
 def scheduled_rate(options: TrainOptions, step: int) -> float:
