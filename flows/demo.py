@@ -18,7 +18,6 @@ from flows.parameters import (
     Stages,
     TrainParameters,
 )
-from flows.prepare import prepare
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
 from flows.runtime.where import call
@@ -91,6 +90,9 @@ def demo(parameters: DemoParameters) -> DemoResult:
     speeches = [call(speak_once, root, EMBEDDED, OPEN_TEXT, prompt)]
     layout = lay_out_demo(root.corpora / "demo")
     done: list[ShardReport] = []
+    # Loaded after the first speech, which a newcomer waits for.
+    from flows.prepare import prepare
+
     for corpus, stages in (
         (_corpus("librilight", layout.librilight), Stages()),
         (_corpus("emilia", layout.emilia), _QUICK_STAGES),

@@ -11,7 +11,6 @@ from typing import Any
 
 from prefect import flow
 
-from flows.evaluate import evaluate
 from flows.parameters import EvaluateParameters, SweepParameters, SweepRun, TrainParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
@@ -43,6 +42,9 @@ def sweep(parameters: SweepParameters) -> Report:
             ),
         )
         if parameters.evaluate:
+            # Loaded by the sweeps that evaluate: it brings every metric model's module.
+            from flows.evaluate import evaluate
+
             call(evaluate, EvaluateParameters(data=parameters.data, run=run.name, count=parameters.count))
     return _report(parameters, runs)
 
