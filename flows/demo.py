@@ -8,7 +8,6 @@ import pyarrow as pa
 from prefect import flow
 
 from flows.demo_speech import DIGITS, OPEN_TEXT, DemoSpeech, speak_once
-from flows.evaluate import evaluate
 from flows.parameters import (
     CorpusChoice,
     DemoParameters,
@@ -91,6 +90,7 @@ def demo(parameters: DemoParameters) -> DemoResult:
     layout = lay_out_demo(root.corpora / "demo")
     done: list[ShardReport] = []
     # Loaded after the first speech, which a newcomer waits for.
+    from flows.evaluate import evaluate
     from flows.prepare import prepare
 
     for corpus, stages in (

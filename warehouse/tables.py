@@ -17,6 +17,7 @@ from warehouse.rows import (
     TranscriptRow,
 )
 
+# Apart from the row classes: a module that needs one row loads only the classes of its own kind.
 TABLES: tuple[type[TableRow], ...] = (
     SourceRow,
     RecordingRow,

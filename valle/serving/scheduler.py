@@ -134,6 +134,7 @@ class Scheduler:
             for job in self._active.values():
                 job.send(error)
             self._active.clear()
+            # The cached rows of the old one may be half written.
             self._engine = _open_engine(self._synthesizer)
             return
         for narration, chunk in chunks:

@@ -111,6 +111,7 @@ class _Amount:
     audio_seconds: float = 0.0
 
 
+# One connection for all stages: the views must show the rows of hypothetical options to the stages after them.
 class _Forecaster:
     def __init__(self, connection: duckdb.DuckDBPyConnection, corpus: str, lake: Lake) -> None:
         self._connection = connection

@@ -75,6 +75,7 @@ def parse_markup(text: str, language: str) -> list[MarkedSpan | Pause]:
     for mark in _MARK.finditer(text):
         found += _read(text[end : mark.start()], stack[-1], has_tags)
         end = mark.end()
+        # Speaking a broken tag as text would hide the mistake until somebody listens.
         if mark["broken"]:
             raise ConfigurationError(f"The tag {mark['broken']!r} has no end; write < as &lt; where it is no tag.")
         if mark["ipa"] is not None:

@@ -87,6 +87,7 @@ class TaskRunner:
         answers = self._mixed(EXTRACTION, case, case.speech)
         if answers is None or case.prompt is None or case.interference is None:
             return None
+        # Through the codec, as the answers: it lowers every similarity by about the same.
         prompt, other = self._decoded(case.prompt), self._decoded(case.interference)
         values: dict[tuple[str, str], float | None] = {}
         for system, samples in answers.items():
@@ -122,6 +123,7 @@ class TaskRunner:
             task=task,
             context=task.context(case.mixture),
         )
+        # Every task on a mixture keeps its frames in place, so the length is known.
         answer = self._decode(condition, case.mixture.shape[1])
         return {CHECKPOINT: self._decoded(answer), INPUT: self._decoded(case.mixture), TRUTH: self._decoded(truth)}
 
@@ -131,6 +133,7 @@ class TaskRunner:
         words = len(case.borders) - 1
         if codes is None or words < 3:
             return None
+        # Both sides keep words, so that the score includes the joins.
         start, end = case.borders[words // 3], case.borders[words // 3 + max(1, words // 3)]
         if end <= start:
             return None

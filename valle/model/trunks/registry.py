@@ -26,6 +26,7 @@ TRUNKS = tuple(_CLASSES)
 
 def make_trunk(config: ModelConfig) -> Stack:
     """Make the trunk that a configuration names, with random weights."""
+    # `ModelConfig` accepts the names of the table only.
     module, name = _CLASSES[config.trunk]
     trunk: Callable[[ModelConfig], Stack] = getattr(import_module(f"valle.model.trunks.{module}"), name)
     return trunk(config)
