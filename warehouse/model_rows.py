@@ -138,6 +138,7 @@ class TaskScoreRow:
     scored_at: Annotated[Micros, "when it was scored"]
 
 
+# Registered before anything is synthesized, so that a training set made meanwhile already leaves it out.
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationItemRow:
     """A sentence or a prompt of an evaluated list; no selection may train on its audio."""

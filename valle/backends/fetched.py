@@ -195,6 +195,7 @@ def _from_hub(file: FetchedFile, temporary: Path) -> Path:
 
 
 def _copy(blocks: Iterator[bytes], target: Path) -> str:
+    # Hashed while it is written: files of hundreds of megabytes are read once.
     digest = hashlib.sha256()
     with target.open("wb") as stream:
         for block in blocks:
