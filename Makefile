@@ -14,15 +14,26 @@ export PYTHONDONTWRITEBYTECODE =
 # Training on the CPU; on a machine with GPUs set DS_ACCELERATOR=cuda.
 export DS_ACCELERATOR ?= cpu
 
-.PHONY: install demo up down test test-all test-gpu check lint types contracts unit e2e docs wheel
+.PHONY: install demo up down test test-all test-gpu check lint types contracts unit e2e docs wheel bench
 
 install: $(stamp)
 
-# The lock names every package, so pip resolves nothing and a release elsewhere changes nothing.
+# The lock names every package, so pip resolves nothing and a release elsewhere changes nothing. On a terminal one line
+# counts the packages, elsewhere every twentieth is a line; the output of pip is in install.log.
 $(stamp): requirements.lock pyproject.toml
-	test -x $(bin)/python || $(PYTHON) -m venv $(VENV)
+	@$(if $(filter demo,$(MAKECMDGOALS)),cat flows/runtime/demo.txt)
 	@echo "Installing $$(grep -c "==" requirements.lock) packages into $(VENV), once; this downloads several GB ..."
-	$(bin)/python -m pip install --quiet --no-deps --no-compile -r requirements.lock
+	test -x $(bin)/python || $(PYTHON) -m venv $(VENV)
+	@{ $(bin)/python -m pip install --progress-bar off --no-deps --no-compile -r requirements.lock 2>&1; echo "exit $$?"; } \
+	| awk -v total=$$(grep -c "==" requirements.lock) -v terminal=$$(test -t 1 && echo 1) -v log_file=$(VENV)/install.log \
+	'{ print > log_file } \
+	/^(Collecting|Requirement already satisfied)/ { number++; name = /^Coll/ ? $$2 : $$4; \
+	  if (terminal) printf "\r%3d of %d  %-60.60s", number, total, name; else if (number % 20 == 1) print number " of " total "  " name } \
+	/^Installing collected/ { print terminal ? "" : "Unpacking ..." } \
+	/^ERROR/ { print } \
+	/^exit / { code = $$2 } \
+	{ fflush() } \
+	END { exit code }'
 	$(bin)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	rm -f $(VENV)/.installed-* && touch $@
 
@@ -47,6 +58,11 @@ test-all: install lint types contracts
 # What needs a CUDA device; on a machine without one these tests are skipped.
 test-gpu: install
 	$(bin)/python -m pytest -m gpu
+
+# CPU seconds and ratios of this machine, some minutes; docs/performance.md has the table.
+bench: install
+	$(bin)/python benchmarks/commands.py
+	$(bin)/python benchmarks/loader.py
 
 lint:
 	$(bin)/ruff check .

@@ -9,12 +9,12 @@ import sys
 import time
 
 import torch
+from valle.model.trunk import LlamaTrunk
 
-from valle.codec.specs import codec_spec
+from valle.codec import codec_spec
 from valle.model.attention import AttentionKernel, Mask
 from valle.model.config import preset
 from valle.model.layout import MaskKind
-from valle.model.trunk import LlamaTrunk
 
 KERNELS = (AttentionKernel.SDPA, AttentionKernel.MATMUL)
 SHAPES = ((8, 250), (5, 400), (3, 680))

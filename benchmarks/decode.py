@@ -36,7 +36,8 @@ from valle.model.valle import ValleModel
 from valle.tasks.tts import TTS
 from warehouse.lake.arrow import to_table
 from warehouse.lake.data_files import write_rows
-from warehouse.rows import CodesRow, TrainingItemRow
+from warehouse.model_rows import TrainingItemRow
+from warehouse.rows import CodesRow
 
 SPEC = CodecSpec("benchmark", "1", 24_000, 320, 8, 1024)
 

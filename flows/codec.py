@@ -8,9 +8,10 @@ from pathlib import Path
 from prefect import flow
 
 from flows.codec_parameters import CodecReportParameters, TrainCodecParameters
+from flows.machine.devices import process_backends
+from flows.machine.workers import Workers
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
-from flows.runtime.runner import process_backends
 from flows.runtime.subprocesses import run_module
 from valle.codec.mini.weights_file import EMBEDDED, write_quality
 from valle.codec_training.__main__ import TrainingOrder
@@ -28,7 +29,7 @@ from valle.statistics.training import plot_training
 from valle.text.normalise import default_normaliser
 from warehouse.errors import CommitConflict, ConfigurationError
 from warehouse.fingerprints import short_hash
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 
 @flow(name="train-codec", flow_run_name="train-codec {parameters.run}")
@@ -95,7 +96,7 @@ def codec_report(parameters: CodecReportParameters) -> Report:
         if parameters.audio is not None
         else clips_of_lake(root.lake, where=parameters.where, count=parameters.count, longest=parameters.longest)
     )
-    backends = process_backends(parameters.device, parameters.threads)
+    backends = process_backends(Workers(devices=(parameters.device,), threads=parameters.threads))
     models = MetricModels(
         asr=parameters.asr,
         speaker_encoder=parameters.speaker_encoder,

@@ -8,7 +8,6 @@ import pyarrow as pa
 from prefect import flow
 
 from flows.demo_speech import DIGITS, OPEN_TEXT, DemoSpeech, speak_once
-from flows.evaluate import evaluate
 from flows.parameters import (
     CorpusChoice,
     DemoParameters,
@@ -18,7 +17,6 @@ from flows.parameters import (
     Stages,
     TrainParameters,
 )
-from flows.prepare import prepare
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
 from flows.runtime.where import call
@@ -40,12 +38,12 @@ from warehouse.catalogue.views import connect, named_query, run_query
 from warehouse.shard_runs import ShardReport
 
 _WIDTH = 100
+# Named queries of the summary, with the columns that it shows.
 _COLUMNS = {
     "hours_by_corpus": ["corpus", "recordings", "segments", "utterances", "speakers", "usable_hours", "usable_share"],
     "drops_by_reason": ["stage", "corpus", "drop_reason", "rows_dropped", "hours"],
     "scores_by_system": ["evaluation", "system", "scores", "wer_micro", "sim_o", "missing"],
 }
-"""Named queries of the summary, with the columns that it shows."""
 # An ASR needs as long for a short clip as for 30 seconds, and DNSMOS a tenth of real time: on the corpus with given
 # texts the demo checks no text and measures signals only. LibriLight, which has no texts, gets all stages.
 _QUICK_STAGES = Stages(transcribe=Transcribe(check_given=False), quality=Quality(scorers=()))
@@ -91,6 +89,10 @@ def demo(parameters: DemoParameters) -> DemoResult:
     speeches = [call(speak_once, root, EMBEDDED, OPEN_TEXT, prompt)]
     layout = lay_out_demo(root.corpora / "demo")
     done: list[ShardReport] = []
+    # Loaded after the first speech, which a newcomer waits for.
+    from flows.evaluate import evaluate
+    from flows.prepare import prepare
+
     for corpus, stages in (
         (_corpus("librilight", layout.librilight), Stages()),
         (_corpus("emilia", layout.emilia), _QUICK_STAGES),

@@ -14,10 +14,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import deployment
 
 from flows.ingest import ingest_corpus
+from flows.machine.devices import process_backends
 from flows.parameters import CorpusChoice, EvaluateParameters, IngestParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
-from flows.runtime.runner import process_backends, run_jobs
+from flows.runtime.runner import run_jobs
 from flows.runtime.where import call, run_logger, submit
 from manifests.corpus import CorpusOptions
 from valle.evaluation.evaluate import score_evaluation, stored_scores
@@ -42,10 +43,10 @@ from valle.stages.segment import Segment
 from valle.stages.speakers import Speakers
 from valle.stages.transcribe import Transcribe
 from warehouse.errors import ConfigurationError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
+# About half a minute of speech, so that small evaluations keep every worker busy too.
 _SHARD_MEGABYTES = 1.0
-"""About half a minute of speech, so that small evaluations keep every worker busy too."""
 
 
 @flow(name="evaluate", flow_run_name="evaluate {parameters.subject}")
@@ -53,7 +54,7 @@ def evaluate(parameters: EvaluateParameters) -> Report:
     """Measure WER, SIM-O and naturalness of a system beside the control rows."""
     _check_command(parameters)
     root = parameters.data_root
-    backends = process_backends(parameters.workers.device, parameters.workers.threads)
+    backends = process_backends(parameters.workers)
     resolved = resolve(parameters, root, backends)
     plan = resolved.plan
     register_items(plan.items.items, root.lake, items_hash=plan.items.hash, source=plan.items.source)
@@ -89,7 +90,7 @@ def speak_controls(plan: EvaluationPlan, parameters: EvaluateParameters) -> None
     """Write the speech of the control rows; keep files that exist."""
     _, directory = plan.speech(parameters.data_root)
     items = control_items(plan.items)
-    backends = process_backends(parameters.workers.device, parameters.workers.threads)
+    backends = process_backends(parameters.workers)
     write_controls(items, plan.decoders, backends, directory)
     write_continuations(items, control_systems(plan.decoders), directory)
 
@@ -101,7 +102,7 @@ def speak_system(plan: EvaluationPlan, parameters: EvaluateParameters) -> None:
     directory, _ = plan.speech(parameters.data_root)
     write_hardware_note(directory, workers.device, workers.threads)
     notify("speak %d utterances with %s", len(items), plan.system.name)
-    plan.system.speak(items, directory, process_backends(workers.device, workers.threads))
+    plan.system.speak(items, directory, process_backends(workers))
     write_continuations(items, (plan.system.name,), directory)
     for speech in find_speech(items, plan.system.name, directory):
         if speech.failure is not None:

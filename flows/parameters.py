@@ -6,10 +6,11 @@ Do not import Prefect here.
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from flows.machine.workers import Workers
 from manifests.corpus import CODES_KINDS, CorpusKind, CorpusOptions
 from valle.codec.catalogue import ENCODEC
 from valle.data.selection.options import Selection
@@ -51,26 +52,6 @@ class Located(Parameters):
         from valle.data_root import open_data_root
 
         return open_data_root(self.data)
-
-
-class Workers(Parameters):
-    """Distribution of shards over the machine or a cluster."""
-
-    runner: Literal["threads", "processes", "dask", "ray"] = "threads"
-    """Threads or processes of this machine, or a Dask or Ray cluster."""
-    width: int = Field(default=1, ge=1, le=1024)
-    """Shards at a time."""
-    threads: int = Field(default=1, ge=1, le=1024)
-    """CPU threads of each model."""
-    device: str = "cpu"
-    """Torch device of the models, such as `cpu` or `cuda:0`."""
-    address: str | None = None
-    """Address of a running Dask scheduler or Ray head; by default a cluster is started on this machine."""
-
-    @property
-    def is_local(self) -> bool:
-        """Whether threads or processes of this machine do the work."""
-        return self.runner in ("threads", "processes")
 
 
 class CorpusChoice(Parameters):

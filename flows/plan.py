@@ -5,8 +5,8 @@ from prefect import flow
 from flows.parameters import PlanParameters
 from flows.runtime.artifacts import publish_markdown
 from valle.reporting import markdown_table
-from valle.stages.dry_run import Forecast, forecast
 from valle.stages.ingest import find_unread
+from valle.statistics.dry_run import Forecast, forecast
 
 
 @flow(name="plan", flow_run_name="plan {parameters.corpus.name}")
@@ -25,7 +25,7 @@ def plan(parameters: PlanParameters) -> Forecast:
 
 
 def _describe(found: Forecast, parameters: PlanParameters) -> str:
-    width = parameters.workers.width
+    width = parameters.workers.slots
     lines = [
         f"# What prepare would do on {found.corpus}",
         markdown_table(found.table(width=width)),

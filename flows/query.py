@@ -12,8 +12,8 @@ from warehouse.catalogue.answers import write_answer
 from warehouse.catalogue.numbers import json_rows
 from warehouse.catalogue.views import connect, named_query, run_select
 
+# Maximum of rows in the UI; the file has all.
 _SHOWN = 200
-"""Maximum of rows in the UI; the file has all."""
 
 
 @flow(name="query", flow_run_name="query {parameters.subject}")

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from flows.machine.workers import Workers
 from flows.parameters import (
     AlignParameters,
     MixParameters,
@@ -11,7 +12,6 @@ from flows.parameters import (
     SegmentParameters,
     SpeakersParameters,
     TranscribeParameters,
-    Workers,
 )
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce

@@ -5,8 +5,8 @@ from importlib.resources.abc import Traversable
 
 from warehouse.errors import unknown_name
 
+# Kinds that are another layout of a corpus with a card.
 _SHARED = {"emilia-raw": "emilia", "librilight-cut": "librilight"}
-"""Kinds that are another layout of a corpus with a card."""
 
 
 def _folder() -> Traversable:

@@ -20,7 +20,8 @@ from lhotse.cut import Cut
 from lhotse.supervision import AlignmentItem
 
 from warehouse.files import atomic_write
-from warehouse.rows import RecordingRow, Span, TrainingItemRow, Word
+from warehouse.model_rows import TrainingItemRow
+from warehouse.rows import RecordingRow, Span, Word
 
 CODES_STORAGE = "parquet_codes"
 """Storage type of codes in a cut; the reader of that name is registered by `valle.data.codes_reader`."""
@@ -160,26 +161,31 @@ def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: st
     return paths
 
 
-def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace, words: Sequence[Word] = ()) -> MonoCut:
+def codes_cut(
+    item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace, words: Sequence[Word] = (), *, in_test: bool = False
+) -> MonoCut:
     """Return the cut of a training item: its audio, its text, and its codes [T, Q] as the field `codes`.
 
-    The supervision has `words` as its alignment `word`, where there are any.
+    The supervision of a whole segment has `words` as its alignment `word`, where there are any. `in_test` marks an
+    utterance that a split policy named for test.
 
     `cut.load_codes()` needs `valle.data.codes_reader` to be imported. The codes begin with the cut; a truncated cut
     loads the frames of its own span. Lhotse rounds the frames of a span: a last frame that is less than
     half filled is left out.
     """
     recording = make_recording(item.recording_id, facts)
-    duration = round(min(item.duration, recording.duration - facts.start), 8)
+    first = item.codes_start or 0
+    start = facts.start + first / codes.frame_rate
+    duration = round(min(item.duration, recording.duration - start), 8)
     array = Array(
         storage_type=CODES_STORAGE,
         storage_path=codes.path,
         storage_key=f"{item.codes_row_group}:{item.codes_row}",
-        shape=[item.num_frames, codes.num_codebooks],
+        shape=[first + item.num_frames, codes.num_codebooks],
     )
     return MonoCut(
         id=item.segment_id,
-        start=facts.start,
+        start=start,
         duration=duration,
         channel=facts.channel or 0,
         recording=recording,
@@ -192,7 +198,7 @@ def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace, words
                 text=item.text,
                 speaker=item.speaker,
                 language=item.language,
-                alignment={"word": [_aligned(word) for word in words]} if words else None,
+                alignment={"word": [_aligned(word) for word in words]} if words and not first else None,
                 custom={"symbols": list(item.symbols), "licence": item.licence, "weight": item.weight},
             )
         ],
@@ -202,6 +208,7 @@ def codes_cut(item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace, words
             "corpus": item.corpus,
             "split": item.split,
             "training_set": item.training_set,
+            **({"in_test": True} if in_test else {}),
         },
     )
 

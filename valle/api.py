@@ -57,7 +57,7 @@ class SpokenText:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """A line per sentence that is missing or cut."""
+        """One line per sentence that is missing or cut, with its reason."""
         return tuple(f"{piece.text!r}: {piece.problem}" for piece in self.pieces if piece.problem)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 Samples = NDArray[np.float32]
 
+# Peak from which on samples are on another scale than -1..1, by mistake or damage; lower ones are clipped.
 _MAX_PEAK = 8.0
-"""Peak from which on samples are on another scale than -1..1, by mistake or damage; lower ones are clipped."""
 
+# Power of the mean relative to that of a channel, below which the channels cancel: they have opposite phase.
 _CANCELLED = 0.05
-"""Power of the mean relative to that of a channel, below which the channels cancel: they have opposite phase."""
 
 
 @dataclass(frozen=True, slots=True)

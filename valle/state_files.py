@@ -15,8 +15,8 @@ from torch import Tensor
 from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
 
+# Name of the metadata with the structure of the state.
 _TREE = "state"
-"""Name of the metadata with the structure of the state."""
 
 
 def write_state(path: Path, state: Any) -> None:

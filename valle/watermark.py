@@ -18,11 +18,11 @@ import numpy as np
 from valle.audio import Audio, Samples, resample
 from warehouse.errors import DependencyError
 
+# Speech to both sides of a piece that affects its mark: convolutions over 31 frames of 10 ms, windows of 64 ms.
 _CONTEXT_SECONDS = 0.25
-"""Speech to both sides of a piece that affects its mark: convolutions over 31 frames of 10 ms, windows of 64 ms."""
 _FADE_SECONDS = 0.01
+# Speech that is marked at a time; shorter pieces wait for the next.
 _SHORTEST_SECONDS = 0.1
-"""Speech that is marked at a time; shorter pieces wait for the next."""
 _DETECTED_AT = 0.5
 _SPAN_SECONDS = 2.0
 _RATE = 32_000

@@ -147,7 +147,7 @@ def publish_markdown(name: str, markdown: str, description: str) -> None:
         create_markdown_artifact(markdown=markdown, key=artifact_key(name), description=description)
 
 
-def publish_table(name: str, table: list[Mapping[str, Any]], description: str) -> None:
+def publish_table(name: str, table: Sequence[Mapping[str, Any]], description: str) -> None:
     """Publish a table in the UI, if there is a server."""
     if is_on_server():
         create_table_artifact(table=[dict(row) for row in table], key=artifact_key(name), description=description)

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+# Constant of Linux's sys/prctl.h, which Python does not define.
 _PR_SET_PDEATHSIG = 1
 _PARENT = "VALLE_PARENT_PROCESS"
 

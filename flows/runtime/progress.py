@@ -11,6 +11,7 @@ from flows.runtime.artifacts import artifact_key
 from flows.runtime.terminal import PROGRESS, ProgressUpdate
 from flows.runtime.where import is_on_server, run_logger
 
+# Each update is a request to the server; one per shard would be thousands.
 _SECONDS_BETWEEN_UPDATES = 2.0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -18,12 +17,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
-from flows.runtime.local_tasks import LocalTaskRunner
+from flows.machine.devices import leased_backends
+from flows.machine.local_tasks import LocalTaskRunner
 from flows.runtime.notices import notify
 from flows.runtime.progress import ProgressReporter
 from flows.runtime.shutdown import leave_shards_when_stopped
 from flows.runtime.where import is_on_server, run_id, run_logger
-from valle.backends.registry import Backends
 from valle.stages.base import Stage
 from valle.stages.runner import Job, plan, set_active_configurations, try_shard
 from warehouse.catalogue.planning import ShardPlan
@@ -31,9 +30,10 @@ from warehouse.errors import DependencyError, StageError
 from warehouse.shard_runs import ShardReport
 
 if TYPE_CHECKING:
-    from flows.parameters import Workers
+    from flows.machine.workers import Workers
     from valle.data_root import DataRoot
 
+# Failures that pass, such as a busy network mount, cost a retry; a shard that fails three times more is reported.
 _RETRIES = 3
 
 
@@ -57,36 +57,27 @@ class FutureReport(Protocol):
         """Wait for the report; without `raise_on_failure` return what it failed with."""
 
 
-@cache
-def process_backends(device: str, threads: int) -> Backends:
-    """Return the models of this process, loaded when first used and kept until it ends."""
-    import torch  # seconds, which a flow without models should not need
-
-    torch.set_num_threads(threads)
-    return Backends(device=device, threads=threads)
-
-
 def task_runner(workers: Workers) -> TaskRunner[Any] | LocalTaskRunner:
     """Return the task runner of `workers`: Prefect's, or that of a command without a server.
 
     Raises DependencyError when its library is not installed.
     """
     if workers.is_local and not is_on_server():
-        return LocalTaskRunner(width=workers.width, in_processes=workers.runner == "processes")
+        return LocalTaskRunner(width=workers.slots, in_processes=workers.runner == "processes")
     if workers.runner == "processes":
-        return ProcessPoolTaskRunner(max_workers=workers.width)
+        return ProcessPoolTaskRunner(max_workers=workers.slots)
     if workers.runner == "dask":
         return _dask(workers)
     if workers.runner == "ray":
         return _ray(workers)
-    return ThreadPoolTaskRunner(max_workers=workers.width)
+    return ThreadPoolTaskRunner(max_workers=workers.slots)
 
 
 def _dask(workers: Workers) -> TaskRunner[Any]:
     library = _import_optional("prefect_dask", extra="cluster")
     if workers.address:
         return cast(TaskRunner[Any], library.DaskTaskRunner(address=workers.address))
-    local = {"n_workers": workers.width, "threads_per_worker": 1}
+    local = {"n_workers": workers.slots, "threads_per_worker": 1}
     return cast(TaskRunner[Any], library.DaskTaskRunner(cluster_kwargs=local))
 
 
@@ -95,7 +86,7 @@ def _ray(workers: Workers) -> TaskRunner[Any]:
     if workers.address:
         return cast(TaskRunner[Any], library.RayTaskRunner(address=workers.address))
     # Without the address `local` Ray joins any cluster that it finds on this machine.
-    local = {"num_cpus": workers.width, "include_dashboard": False}
+    local = {"num_cpus": workers.slots, "include_dashboard": False}
     return cast(TaskRunner[Any], library.RayTaskRunner(address="local", init_kwargs=local))
 
 
@@ -118,8 +109,8 @@ def shard_task(
     stage: Stage, corpus: str, shard: str, root: DataRoot, workers: Workers, run: str, *, wait: bool
 ) -> ShardReport | None:
     """Run one stage on one shard; None when another run holds the claim and `wait` is false."""
-    backends = process_backends(workers.device, workers.threads)
-    return try_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run, wait=wait)
+    with leased_backends(workers, run) as backends:
+        return try_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run, wait=wait)
 
 
 def run_stage(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
@@ -140,7 +131,7 @@ def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -
             for job, todo in zip(jobs, plans, strict=True)
             for shard in todo.shards_for(run)
         ]
-        return run_all(name, work, width=workers.width)
+        return run_all(name, work, width=workers.slots)
 
 
 def _work(

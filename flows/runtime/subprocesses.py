@@ -6,6 +6,7 @@ module ends the subprocess, or the kernel does if the flow is killed. Checkpoint
 
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,23 +15,33 @@ import psutil
 
 from flows.runtime.cancellation import watch_for_cancellation
 from flows.runtime.parent_death import dependent_command, dependent_environment
-from flows.runtime.where import run_logger
+from flows.runtime.where import is_on_server, run_logger
 from warehouse.errors import TrainingError
 
+# Together with the delay of the cancellation watcher less than the 15 s that a cancelled run may use.
 _SECONDS_TO_SAVE = 8.0
-"""Together with the delay of the cancellation watcher less than the 15 s that a cancelled run may use."""
 
 
 def run_module(
-    module: str, arguments: Sequence[str], *, what: str, on_output: Callable[[], object] | None = None
+    module: str,
+    arguments: Sequence[str],
+    *,
+    what: str,
+    on_output: Callable[[], object] | None = None,
+    has_commands: bool = False,
 ) -> None:
     """Run `python -m MODULE ARGUMENTS` and log its lines; `on_output` is called after each line.
+
+    A module that `has_commands` reads the terminal of the command, where there is one.
 
     Raises TrainingError with the last line when the module fails; `what` is the subject of its sentence.
     """
     logger = run_logger()
     last = ""
-    with _subprocess(module, arguments) as process, watch_for_cancellation():
+    with (
+        _subprocess(module, arguments, reads_terminal=has_commands and has_terminal()) as process,
+        watch_for_cancellation(),
+    ):
         assert process.stdout is not None
         for line in process.stdout:
             last = line.rstrip()
@@ -41,12 +52,17 @@ def run_module(
             raise TrainingError(f"{what} failed: {last}")
 
 
+def has_terminal() -> bool:
+    """Return whether a person can type to this process: a command in a terminal, no run of a worker."""
+    return not is_on_server() and sys.stdin is not None and sys.stdin.isatty()
+
+
 @contextmanager
-def _subprocess(module: str, arguments: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+def _subprocess(module: str, arguments: Sequence[str], *, reads_terminal: bool) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
         dependent_command(module, arguments),
         env=dependent_environment(),
-        stdin=subprocess.DEVNULL,  # a trainer with a terminal would wait for typed commands
+        stdin=None if reads_terminal else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,  # one stream keeps the order of the lines
         text=True,

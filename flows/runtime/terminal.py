@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.resources import files
 from typing import TextIO
 
 from rich.console import Console
@@ -23,20 +24,10 @@ PROGRESS = "valle_progress"
 NOTICE = "valle_notice"
 LOCAL_LOGGER = "valle.run"
 """Logger of a flow without a server."""
+# Without a terminal the lines go to a file, where a bar that moves would be thousands of them.
 _SECONDS_BETWEEN_LINES = 5.0
+# Modules of Prefect that log an exception which the command also raises.
 _ENGINE = ("flow_engine", "task_engine")
-"""Modules of Prefect that log an exception which the command also raises."""
-
-
-_INTRODUCTIONS = {
-    "demo": """\
-valle demo: raw audio to scores in a few minutes, with models that come with the project
-
-  two corpora ─> ingest ─> segment ─> transcribe ─> phonemes ─> quality ─> speakers ─> codes
-                                                                                         │
-  scores and reports <─ evaluate <─ speak <─ checkpoint <─ train <─ training set <─ select
-"""
-}
 
 
 class Verbosity(StrEnum):
@@ -97,8 +88,10 @@ def verbosity_of(environment: Mapping[str, str]) -> Verbosity:
 
 def introduce(command: str, verbosity: Verbosity, *, stream: TextIO | None = None) -> None:
     """Print what a long command will do, before the seconds in which Prefect is imported."""
-    if command in _INTRODUCTIONS and verbosity is not Verbosity.QUIET:
-        print(_INTRODUCTIONS[command], file=stream or sys.stderr, flush=True)
+    # A file, because `make demo` shows it before Python has any package.
+    picture = files("flows.runtime") / f"{command}.txt"
+    if verbosity is not Verbosity.QUIET and picture.is_file():
+        print(picture.read_text(encoding="utf-8"), file=stream or sys.stderr, flush=True)
 
 
 def configure_terminal(verbosity: Verbosity, *, stream: TextIO | None = None) -> "TerminalHandler":

@@ -7,6 +7,7 @@ from typing import Any
 
 from flows.runtime.progress import ProgressReporter
 
+# Each update is a request to the server, and a step takes less than a second.
 _SECONDS_BETWEEN_UPDATES = 10.0
 
 

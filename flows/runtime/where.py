@@ -1,4 +1,4 @@
-"""Where a flow runs: under a Prefect server, or plainly in the process of a command.
+"""Run flows in two places: under a Prefect server, or plainly in the process of a command.
 
 A command on one machine needs no server: `call` and `submit` then run the plain function of a flow or task, and
 `run_logger` writes to the terminal alone.

@@ -21,8 +21,8 @@ from warehouse.files import atomic_write
 POOLS = ("cpu", "gpu", "train")
 HEARTBEAT_SECONDS = 30
 """Interval of the heartbeats of a flow run: the shortest that Prefect allows."""
+# A process that only asks who holds the lock holds it for a moment.
 _SECONDS_TO_LOCK = 2.0
-"""A process that only asks who holds the lock holds it for a moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

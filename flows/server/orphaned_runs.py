@@ -23,10 +23,11 @@ from prefect.settings import PREFECT_SERVER_API_AUTH_STRING
 RUNNING = "valle.flow-run.found-running"
 PENDING = "valle.flow-run.found-pending"
 _EVENTS = {StateType.RUNNING: RUNNING, StateType.PENDING: PENDING}
+# Prefect returns at most 200 objects per request.
 _PAGE = 200
 _SECONDS_TO_START = 300.0
+# From the first answer of the API until the automations receive events.
 _SECONDS_TO_LISTEN = 5.0
-"""From the first answer of the API until the automations receive events."""
 
 
 def announce_when_started(api_url: str) -> None:

@@ -21,9 +21,10 @@ from flows.server.local_server import POOLS, LocalServer, checkout, supervisor_l
 from warehouse.errors import ConfigurationError
 
 _LOG = logging.getLogger("supervisor")
+# A service that ends at once, for instance for a port in use, is restarted after pauses that double up to this.
 _LONGEST_PAUSE = 30.0
+# A worker gives its flows 30 seconds to end.
 _SECONDS_TO_FINISH = 40.0
-"""A worker gives its flows 30 seconds to end."""
 
 
 @dataclass(slots=True)

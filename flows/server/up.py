@@ -21,6 +21,7 @@ from flows.server.options import UpOptions
 from flows.server.password import create_password, read_password
 from warehouse.errors import ConfigurationError, DependencyError
 
+# A first start creates Prefect's database and every deployment: minutes on a busy machine.
 _SECONDS_TO_START = 600.0
 _SECONDS_TO_END = 100.0
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from prefect import flow
 
-from flows.evaluate import evaluate
 from flows.parameters import EvaluateParameters, SweepParameters, SweepRun, TrainParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
@@ -22,8 +21,8 @@ from valle.reporting import Plot, Report, markdown_rows, write_text
 from valle.statistics.runs import plot_runs
 from warehouse.catalogue.views import connect, named_query, run_query
 
+# Columns of the table of variants, those of the named query `runs`.
 _COLUMNS = ("parameters", "tokens", "dev_loss", "dev_loss_ar", "dev_loss_nar", "tokens_per_second", "wer", "sim_o")
-"""Columns of the table of variants, those of the named query `runs`."""
 
 
 @flow(name="sweep", flow_run_name="sweep {parameters.name}")
@@ -43,6 +42,9 @@ def sweep(parameters: SweepParameters) -> Report:
             ),
         )
         if parameters.evaluate:
+            # Loaded by the sweeps that evaluate: it brings every metric model's module.
+            from flows.evaluate import evaluate
+
             call(evaluate, EvaluateParameters(data=parameters.data, run=run.name, count=parameters.count))
     return _report(parameters, runs)
 
@@ -58,7 +60,7 @@ def _report(parameters: SweepParameters, runs: Sequence[SweepRun]) -> Report:
     ]
     markdown = folder / "report.md"
     write_text(markdown, format_sweep(parameters, runs, rows, plots))
-    publish_report(f"sweep {parameters.name}", markdown, plots)
+    publish_report(f"sweep {parameters.name}", markdown, [plot.path for plot in plots])
     return Report(markdown, tuple(plots), summary=f"{parameters.name}: {len(runs)} runs, {markdown}")
 
 

@@ -14,14 +14,14 @@ from flows.parameters import TrainParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.events import start_once
 from flows.runtime.notices import notify
-from flows.runtime.subprocesses import run_module
+from flows.runtime.subprocesses import has_terminal, run_module
 from flows.runtime.training_progress import TrainingProgress
 from valle.checkpoints.runs import latest_checkpoint, newest_checkpoint, read_content
 from valle.data_root import DataRoot
 from valle.reporting import write_text
 from valle.training.options import TrainOptions, TrainSettings
 from warehouse.errors import CommitConflict, TrainingError
-from warehouse.rows import CheckpointRow
+from warehouse.model_rows import CheckpointRow
 
 if TYPE_CHECKING:
     from valle.checkpoints.checkpoint import CheckpointCard
@@ -109,7 +109,19 @@ def run_trainer(options: TrainOptions) -> None:
     options_file = options.run_dir / "options.json"
     write_text(options_file, options.model_dump_json(indent=2) + "\n")
     progress = TrainingProgress(options.run_id, options.run_dir / "metrics.jsonl")
-    run_module("valle.training", [str(options_file)], what=f"Training {options.name}", on_output=progress.poll)
+    commands = "save, eval, export, lr NUMBER or quit"
+    where = "type" if has_terminal() else f"write to {options.run_dir / 'commands'}"
+    notify("Commands while it trains: %s %s", where, commands)
+    module, arguments = "valle.training", [str(options_file)]
+    if options.processes > 1:
+        module, arguments = "flows.machine.ranks", [str(options.processes), module, *arguments]
+    run_module(
+        module,
+        arguments,
+        what=f"Training {options.name}",
+        on_output=progress.poll,
+        has_commands=True,
+    )
 
 
 def record_checkpoint(root: DataRoot, checkpoint: Path, card: "CheckpointCard") -> None:

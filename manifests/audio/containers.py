@@ -10,18 +10,18 @@ from typing import BinaryIO, Literal
 
 from manifests.audio.ranges import MendedHeader, open_range
 
+# Bytes at the beginning of a file in which its data must begin.
 _SEARCHED = 1 << 20
-"""Bytes at the beginning of a file in which its data must begin."""
 
+# Sizes from here on, in four bytes, are left by streams that were never finished.
 _UNKNOWN = 0x7FFF_F000
-"""Sizes from here on, in four bytes, are left by streams that were never finished."""
 
+# Bytes of a sample by the encoding of an AU file.
 _AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
-"""Bytes of a sample by the encoding of an AU file."""
 
 
+# Codings of AIFF-C whose samples take the bits that the header declares.
 _PLAIN_AIFC = (b"NONE", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")
-"""Codings of AIFF-C whose samples take the bits that the header declares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

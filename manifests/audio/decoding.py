@@ -20,20 +20,20 @@ from manifests.audio.ranges import MendedHeader
 Block = NDArray[np.float32]
 """Decoded samples [time, channels]."""
 
+# Samples that are decoded at once, and again around an error: what precedes it in its block is lost.
 _BLOCK_SIZES = (4096, 32)
-"""Samples that are decoded at once, and again around an error: what precedes it in its block is lost."""
 
+# Samples (over a year at 24 kHz); libsndfile reports more when a header declares no length.
 _LONGEST = 1 << 40
-"""Samples (over a year at 24 kHz); libsndfile reports more when a header declares no length."""
 
+# Samples by which an MP3 may decode to more than it declares: the encoder's padding of the last frame.
 _MPEG_PADDING = 4096
-"""Samples by which an MP3 may decode to more than it declares: the encoder's padding of the last frame."""
 
+# Samples of all channels that are decoded at once.
 _MOST_VALUES = 1 << 24
-"""Samples of all channels that are decoded at once."""
 
+# Raised by soundfile: by libsndfile, for lengths that no array can have, and by the file below.
 _FAILURES = (soundfile.SoundFileError, ValueError, RuntimeError, OSError, MemoryError)
-"""Raised by soundfile: by libsndfile, for lengths that no array can have, and by the file below."""
 
 
 class UndecodableAudio(Exception):

@@ -11,14 +11,14 @@ from typing import BinaryIO
 from manifests.audio.containers import CONTAINERS, mend_container
 from manifests.audio.ranges import MendedHeader, open_range
 
+# Bytes at the beginning of a file in which its header must end.
 _SEARCHED = 1 << 20
-"""Bytes at the beginning of a file in which its header must end."""
 
+# Bytes at the end of a FLAC in which its last frame begins: 32 channels of 24 bits need no more per 1,152 samples.
 _FLAC_TAIL = 1 << 17
-"""Bytes at the end of a FLAC in which its last frame begins: 32 channels of 24 bits need no more per 1,152 samples."""
 
+# MPEG frames that a mended header declares: three days at 24 kHz.
 _MANY_FRAMES = 10_000_000
-"""MPEG frames that a mended header declares: three days at 24 kHz."""
 
 
 def mend_header(file: BinaryIO) -> MendedHeader | None:
@@ -113,6 +113,7 @@ class _MpegFrame:
         return 4 + (9 if self.is_mono else 17)
 
 
+# Tables of the header of an MPEG audio frame (ISO/IEC 11172-3, 2.4.2.3, and 13818-3 for the halved rates).
 _KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _SAMPLE_RATES = (44_100, 48_000, 32_000)

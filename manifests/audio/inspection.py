@@ -12,10 +12,11 @@ from manifests.audio.ranges import open_range
 from manifests.audio.suffixes import UNSUPPORTED_SUFFIXES
 from manifests.reading.regular import NotRegularFile, open_regular
 
+# Reads as large as this are as fast as reads of the whole file, and memory stays bounded.
 _HASHED_AT_ONCE = 1 << 20
 _DECODED_AT_ONCE = 1 << 16
+# Hz; outside of it the header is wrong, and resampling would need any amount of memory.
 _SAMPLE_RATES = range(2_000, 1_000_001)
-"""Hz; outside of it the header is wrong, and resampling would need any amount of memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from manifests.reading.sidecar import Sidecar, parse_json
 from manifests.reading.values import number_of
 from warehouse.rows import RecordingRow, SourceRow
 
+# Rate of the published MP3 files, 1.9 GB for 69 hours: sizes the shards without opening any file.
 _BYTES_PER_SECOND = 7_650
-"""Rate of the published MP3 files, 1.9 GB for 69 hours: sizes the shards without opening any file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from manifests.reading.recording import CorpusMetadata
 from manifests.reading.sidecar import read_json
 from warehouse.errors import ManifestError
 
+# Key of the text before each cut: a thousand bytes that repeat the cuts before it.
 _CONTEXT = "pre_texts"
-"""Key of the text before each cut: a thousand bytes that repeat the cuts before it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from manifests.reading.sidecar import MAX_BYTES, TextFile, read_text
 from manifests.reading.values import text_of
 from warehouse.rows import RecordingRow, SourceRow
 
+# Releases name the table of speakers differently.
 _SPEAKER_TABLES = ("SPEAKERS.txt", "SPEAKERS.TXT", "speakers.tsv")
 
 

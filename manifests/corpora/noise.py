@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from manifests.audio.audio_files import AUDIO_SUFFIXES
 from manifests.audio.inspection import inspect_file
+from manifests.audio.suffixes import AUDIO_SUFFIXES
 from manifests.corpus import CorpusOptions, Source
 from manifests.reading.listing import file_source, require_folder, walk
 from manifests.reading.recording import CorpusMetadata, audio_source_of, build_rows
 from warehouse.rows import RecordingRow, SourceRow
 
+# The class that a folder's name tells; those of MUSAN and of RIRS_NOISES are among them.
 _CLASSES = {
     "noise": "noise",
     "music": "music",
@@ -26,7 +27,6 @@ _CLASSES = {
     "simulated_rirs": "rir",
     "real_rirs_isotropic_noises": "rir",
 }
-"""The class that a folder's name tells; those of MUSAN and of RIRS_NOISES are among them."""
 _MUSAN = frozenset({"music", "noise", "speech"})
 
 

@@ -15,8 +15,8 @@ from manifests.reading.transcripts import is_no_speech, write_punctuation
 from manifests.reading.values import label_of, number_of, text_of
 from warehouse.rows import Span
 
+# Seconds by which a cut may be longer than its only supervision; the cut is the segment then.
 _MARGIN = 2.0
-"""Seconds by which a cut may be longer than its only supervision; the cut is the segment then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ class ArchiveIndex:
             elif member.suffix == ".json":
                 self._json.setdefault(member.stem, member)
         # `./a.json` and `a.flac`, or `json/a.json` and `audio/a.flac`, have a last name in common.
-        self._lone_audio = {key: _unique(self._audio, self._json, key) for key in (_key, _last_name)}
-        self._lone_json = {key: _unique(self._json, self._audio, key) for key in (_key, _last_name)}
+        self._lone_audio = {key: _unique(self._audio, self._json, key) for key in _KEYS}
+        self._lone_json = {key: _unique(self._json, self._audio, key) for key in _KEYS}
 
     def json_of(self, audio: Member) -> Member | None:
         """Return the JSON of an audio member: of the same stem, else the only one with its key."""
@@ -76,6 +76,9 @@ def _key(member: Member) -> str:
 
 def _last_name(member: Member) -> str:
     return member.key.rpartition("/")[2]
+
+
+_KEYS: tuple[_Key, ...] = (_key, _last_name)
 
 
 def _unique(members: dict[str, Member], partners: dict[str, Member], key: _Key) -> dict[str, Member]:

@@ -12,8 +12,8 @@ from manifests.reading.values import clean, text_of
 from warehouse.fingerprints import short_hash
 from warehouse.rows import RecordingRow, SourceRow, Span
 
+# Columns that may change while the recording and its metadata stay what they are.
 _NOT_CONTENT = ("fingerprint", "path", "offset", "shard", "source_id", "ingested_at")
-"""Columns that may change while the recording and its metadata stay what they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 _PUNCTUATION = {"<COMMA>": ",", "<PERIOD>": ".", "<QUESTIONMARK>": "?", "<EXCLAMATIONPOINT>": "!"}
 _NO_SPEECH = frozenset({"<SIL>", "<MUSIC>", "<NOISE>", "<OTHER>"})
 _TAG = re.compile(rf"\s*({'|'.join(_PUNCTUATION)})")
+# Letters in capitals from which on they are a convention of the corpus and not an acronym.
 _MIN_LETTERS = 20
-"""Letters in capitals from which on they are a convention of the corpus and not an acronym."""
 
 
 def is_no_speech(text: str) -> bool:

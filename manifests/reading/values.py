@@ -10,8 +10,8 @@ from warehouse.rows import Span
 T = TypeVar("T")
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# Levels of nesting that are read; deeper JSON would exhaust the stack of whoever reads the table.
 _DEEPEST = 100
-"""Levels of nesting that are read; deeper JSON would exhaust the stack of whoever reads the table."""
 
 
 def clean(value: Any, depth: int = 0) -> Any:

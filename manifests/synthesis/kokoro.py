@@ -43,6 +43,7 @@ MORE_VOICES = (
 CROSS = "~"
 """Separator of two names: a voice with the timbre of the first and the prosody of the second, `af_sky~am_onyx`."""
 
+# The model has 512 positions, two of which are the begin and the end.
 _MAX_PHONEMES = 510
 _STYLE_WIDTH = 256
 # The decoder uses the first numbers of a style, the predictors of pitch and durations use the others.

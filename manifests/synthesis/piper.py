@@ -19,6 +19,7 @@ JOE = "joe"
 PIPER_RATE = 24_000
 """Samples a second after resampling: Ogg Opus has no 22,050."""
 
+# Sample rate of the voice, fixed by its weights.
 _NATIVE_RATE = 22_050
 _PIP = "pip install '.[synthetic]'"
 _PAD, _BEGIN, _END = "_", "^", "$"

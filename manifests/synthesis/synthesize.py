@@ -41,6 +41,7 @@ MAIN = "main"
 
 _PAUSE = 0.1  # seconds left at both ends
 _AUDIBLE = 0.01  # the level where speech begins and ends
+# Below full scale, because a lossy codec overshoots the peaks of its input.
 _LOUDEST = 0.95
 _LOG_EVERY = 50
 

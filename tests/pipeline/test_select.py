@@ -10,11 +10,14 @@ from typing import cast
 import numpy as np
 import pytest
 from lhotse import CutSet
+from lhotse.utils import fastcopy
 
-import valle.data.codes_reader  # noqa: F401 - registers the reader of codes with Lhotse
 from tests.pipeline.road import by_stage, folder_corpus, part_names, run_road, write_folder
 from valle.backends.registry import Backends
 from valle.codec.base import Codec, CodecSpec
+from valle.data.codes_reader import CodesReader
+from valle.data.collate import Collator
+from valle.data.items import load_items
 from valle.data.selection.options import Selection
 from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy, assign_splits
@@ -23,14 +26,15 @@ from valle.data_root import DataRoot
 from valle.evaluation.codec.clips import clips_of_lake
 from valle.evaluation.items.items import choose_items
 from valle.evaluation.items.registry import register_items
-from valle.evaluation.plan import items_of_training_set
-from valle.phonemes import Phonemizer, open_phonemizer, phoneme_table
+from valle.evaluation.plan import items_of_cuts, items_of_training_set
+from valle.model.config import preset
+from valle.phonemes import PhonemeTable, Phonemizer, open_phonemizer, phoneme_table
 from valle.stages.align import Align
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
 from valle.stages.speakers import Speakers
 from warehouse.catalogue.views import connect
-from warehouse.errors import CatalogueError, TrainingError
+from warehouse.errors import CatalogueError, PipelineError, TrainingError
 from warehouse.upkeep.maintenance import compact, vacuum
 
 
@@ -335,3 +339,69 @@ def test_words_in_time_are_in_the_items_and_the_cuts_and_make_another_set(tmp_pa
         words = supervision.alignment["word"]
         assert [word.symbol for word in words] == row["text"].split()
         assert [word.start for word in words] == pytest.approx(times[::2])
+
+
+def _cuts_of(data_root: DataRoot, name: str) -> list[Path]:
+    return [data_root.training_sets / name / f"cuts_{split}.jsonl.gz" for split in ("train", "dev", "test")]
+
+
+def test_a_set_made_of_the_cuts_of_a_set_is_the_same_set(data_root: DataRoot, chosen: TrainingSet) -> None:
+    policy = SplitPolicy(dev=0.15, test=0.0, test_where="duration > 3 AND duration < 3.2")
+    by_sql = _select(data_root, name="by-sql", split_policy=policy, weight="1 + duration / 7")
+    rebuilt = _select(data_root, name="rebuilt", cuts=_cuts_of(data_root, "by-sql"))
+    assert rebuilt.card.id.rpartition("-")[2] == by_sql.card.id.rpartition("-")[2]
+    assert rebuilt.items.drop(["training_set"]).equals(by_sql.items.drop(["training_set"]))
+
+
+def test_filtered_weighted_and_truncated_cuts_are_what_is_trained_on(
+    data_root: DataRoot, chosen: TrainingSet, tmp_path: Path
+) -> None:
+    cuts = [cut for path in _cuts_of(data_root, "set") for cut in CutSet.from_file(path) if cut.duration > 2][:5]
+    expected = cuts[0].load_codes()[30:105]
+    part = cuts[0].truncate(offset=0.4, duration=1.0)
+    part.supervisions[0].text = "nine"
+    cuts[1].supervisions[0].custom["weight"] = 2.5
+    for cut in (part, *cuts[1:]):
+        del cut.custom["split"]
+    CutSet.from_cuts([part, *cuts[1:]]).to_file(tmp_path / "mine.jsonl.gz")
+    mine = _select(data_root, name="mine", cuts=[tmp_path / "mine.jsonl.gz"], split_policy=SplitPolicy(dev=0, test=0))
+    rows = {row["segment_id"]: row for row in mine.items.to_pylist()}
+    assert rows.keys() == {cut.id for cut in cuts}
+    assert rows[cuts[1].id]["weight"] == 2.5
+    row = rows[cuts[0].id]
+    assert (row["codes_start"], row["num_frames"], row["text"]) == (30, 75, "nine")
+    assert row["symbols"] == open_phonemizer("espeak").phonemize(["nine"], "en")[0]
+    config = preset("nano", mine.card.codec, num_symbols=len(mine.card.phoneme_symbols), languages=["en"])
+    items = load_items(mine.items, PhonemeTable(mine.card.phoneme_symbols).encode, config.language_id)
+    index = items.ids.to_pylist().index(cuts[0].id)
+    codes = Collator(items, CodesReader(mine.lake), config)._read_codes(index, None)
+    assert np.array_equal(codes.T, expected)
+    # The exported cut of the part loads the same codes, and makes the same set again.
+    exported = {cut.id: cut for cut in CutSet.from_file(data_root.training_sets / "mine" / "cuts_train.jsonl.gz")}
+    assert np.array_equal(exported[cuts[0].id].load_codes(), expected)
+    again = _select(data_root, name="again", cuts=_cuts_of(data_root, "mine"))
+    assert again.card.id.rpartition("-")[2] == mine.card.id.rpartition("-")[2]
+
+
+def test_cuts_that_cannot_be_trained_on_are_named(data_root: DataRoot, chosen: TrainingSet, tmp_path: Path) -> None:
+    first, second = [cut for path in _cuts_of(data_root, "set") for cut in CutSet.from_file(path)][:2]
+    stranger = fastcopy(second, id="stranger", recording=fastcopy(second.recording, id="elsewhere"))
+    for name, cuts, sentence in (
+        ("part", [first.truncate(duration=0.5)], "their text is that of the whole"),
+        ("twice", [first, fastcopy(first, id="copy")], "another cut uses too"),
+        ("unknown", [first, stranger], r"1 cuts \(stranger\) are not inside a segment"),
+        ("fast", [first.perturb_speed(1.1)], "changed in speed"),
+        ("long", [first.append(second)], "mixed"),
+        ("leak", [first, fastcopy(second, custom={**second.custom, "split": "nothing"})], "without a split"),
+    ):
+        CutSet.from_cuts(cuts).to_file(tmp_path / f"{name}.jsonl.gz")
+        with pytest.raises(PipelineError, match=sentence):
+            _select(data_root, name=name, cuts=[tmp_path / f"{name}.jsonl.gz"])
+    with pytest.raises(TrainingError, match="either a condition"):
+        _select(data_root, name="both", cuts=_cuts_of(data_root, "set"), where="duration > 1")
+
+
+def test_an_evaluation_takes_its_items_from_cuts(data_root: DataRoot, chosen: TrainingSet) -> None:
+    items = items_of_cuts(data_root, _cuts_of(data_root, "set")[:1], count=None, trials=1, seed=0)
+    listed = {cut.id for cut in CutSet.from_file(_cuts_of(data_root, "set")[0])}
+    assert items.items and {item.utterance for item in items.items} | {item.prompt for item in items.items} <= listed

@@ -1,7 +1,9 @@
 """Figures of the code that must not get worse: lengths, type hints, names, import cycles and import depth."""
 
 import ast
+import io
 import statistics
+import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -104,7 +106,7 @@ def test_no_two_public_classes_share_a_name() -> None:
 
 
 def test_files_are_renamed_into_place_by_one_function() -> None:
-    """Elsewhere only folders are renamed: a checkpoint, and the joined weights of a model."""
+    """Elsewhere only folders are renamed, and the file of commands is moved away before it is read."""
     # `Path.replace` and `Path.rename` have one argument, the other methods of these names have more or none.
     found = {
         name
@@ -115,4 +117,29 @@ def test_files_are_renamed_into_place_by_one_function() -> None:
         and node.func.attr in ("replace", "rename")
         and (len(node.args), len(node.keywords)) == (1, 0)
     }
-    assert found == {"warehouse.files", "valle.checkpoints.saving", "valle.backends.weights"}
+    folders = {"checkpoints.saving", "backends.weights", "interchange.sets.export", "serving.voices"}
+    assert found == {"warehouse.files", "valle.training.commands", *(f"valle.{name}" for name in folders)}
+
+
+def code_and_comments(text: str) -> tuple[int, int]:
+    """Count the lines that hold code without docstrings, and the lines that hold a comment."""
+    passive = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.ENCODING}
+    code: set[int] = set()
+    comments: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            comments.add(token.start[0])
+        elif token.type not in passive:
+            code.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node) is not None:
+            assert node.body[0].end_lineno is not None
+            code.difference_update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(code), len(comments)
+
+
+def test_comments_give_reasons_neither_rarely_nor_everywhere() -> None:
+    counts = [code_and_comments(path.read_text(encoding="utf-8")) for path in modules().values()]
+    per_hundred = 100 * sum(comments for _, comments in counts) / sum(code for code, _ in counts)
+    assert 3 <= per_hundred <= 8

@@ -25,6 +25,7 @@ from valle.backends.alignment import TimedPiece, TimedWord, group_pieces, trim_s
 from warehouse.errors import DependencyError
 
 SAMPLE_RATE = 16_000
+# Whisper encodes windows of this length; shorter audio is padded to it, longer audio is cut.
 _WINDOW_SECONDS = 30.0
 LONGEST_ALIGNED_SECONDS = _WINDOW_SECONDS
 _LEAD_SECONDS = 0.1  # Whisper loses the first word of very short clips that start at once

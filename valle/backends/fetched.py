@@ -5,7 +5,6 @@ and a changed or damaged file is recognised without a network.
 """
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from valle.backends.weights import models_directory
 from warehouse.errors import DependencyError, unknown_name
+from warehouse.files import publish
 
 _HASH_DIGITS = 8
 _BLOCK = 1 << 20
@@ -138,8 +138,7 @@ def fetch_weights(name: str, *, source: Path | None = None) -> Path:
                 f"{file.published_hash}...: fetch it again."
             )
         target = directory / f"{file.name}-{digest[:_HASH_DIGITS]}{file.suffix}"
-        # A killed process leaves no file under the final name that only its first half was written of.
-        partial.replace(target)
+        publish(partial, target)
     return target
 
 
@@ -196,11 +195,10 @@ def _from_hub(file: FetchedFile, temporary: Path) -> Path:
 
 
 def _copy(blocks: Iterator[bytes], target: Path) -> str:
+    # Hashed while it is written: files of hundreds of megabytes are read once.
     digest = hashlib.sha256()
     with target.open("wb") as stream:
         for block in blocks:
             digest.update(block)
             stream.write(block)
-        stream.flush()
-        os.fsync(stream.fileno())
     return digest.hexdigest()

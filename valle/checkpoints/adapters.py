@@ -1,8 +1,11 @@
 """Adapters on disk: one safetensors file, whose metadata has the options and the base that it was trained on."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,10 +14,12 @@ from torch import Tensor
 
 from valle.checkpoints.runs import EMBEDDED_RUNS, latest_checkpoint
 from valle.model.adapters.lora import LoraAdapter
-from valle.model.adapters.options import LoraOptions
-from valle.model.valle import ValleModel
 from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from valle.model.adapters.options import LoraOptions
+    from valle.model.valle import ValleModel
 
 FILE = "adapter.safetensors"
 """Name of the file inside a checkpoint of a run that trains an adapter."""

@@ -25,6 +25,7 @@ from valle.data.cursor import Cursor
 from valle.model.adapters.lora import merge_adapter
 from valle.model.config import ModelConfig
 from valle.model.valle import ValleModel
+from valle.phonemes import PLAIN
 from valle.phonemes.pieces import AnyTable, open_table
 from warehouse.errors import CheckpointError
 
@@ -54,6 +55,11 @@ class CheckpointCard(CheckpointSummary):
     ranks: int = 1
     files: Mapping[str, str] = field(default_factory=dict)
     phoneme_strings: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def phonemizer(self) -> str:
+        """Return the phonemizer whose symbols the model was trained on: of imported weights espeak-ng alone."""
+        return PLAIN if self.phoneme_strings else "espeak"
 
     @property
     def phoneme_table(self) -> AnyTable:

@@ -14,8 +14,8 @@ from valle.checkpoints.runs import CARD, FORMAT, unreadable
 from warehouse.errors import CheckpointError
 from warehouse.files import atomic_write
 
+# The field `schema` of cards of format 1 whose weights this version reads.
 _SCHEMA = 3
-"""The field `schema` of cards of format 1 whose weights this version reads."""
 _OPTIONS = {
     "level_law": "codebook_schedule",
     "level_weights": "codebook_weights",

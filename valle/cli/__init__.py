@@ -13,8 +13,8 @@ from valle.cli.arguments import CommandLineError, run_command
 from valle.process import keep_freed_memory
 from warehouse.errors import PipelineError
 
+# The exit code of a shell for SIGPIPE.
 _READER_IS_GONE = 141
-"""The exit code of a shell for SIGPIPE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

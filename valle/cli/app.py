@@ -11,8 +11,8 @@ from valle.cli.cyclopts_patches import read_pydantic_fields
 from valle.cli.terminal import set_verbosity
 
 _HELP = "Speech corpora in, a zero-shot text-to-speech model and its measured quality out."
+# Module and function below `valle.cli`, and the first line of the help, by name.
 _Commands = Mapping[str, tuple[str, str]]
-"""Module and function below `valle.cli`, and the first line of the help, by name."""
 _PANELS: Mapping[str, _Commands] = {
     "Pipeline": {
         "prepare": ("flow:prepare", "Process a corpus from raw audio to codes."),
@@ -32,7 +32,9 @@ _PANELS: Mapping[str, _Commands] = {
         "transcribe-speech": ("tasks.tokens:transcribe_speech", "Print the phonemes of recorded speech."),
         "phonemize-text": ("tasks.tokens:phonemize_text", "Print the phonemes of a text."),
     },
-    "Speech for others": {
+    "Speech in use": {
+        "ui": ("speech.ui:ui", "Speak, browse data, follow training and read scores in a browser."),
+        "listen": ("speech.listen:listen", "Play utterances of the lake, or the worst of an evaluation."),
         "serve": ("speech.serve:serve", "Serve speech by the interface of OpenAI's speech endpoint."),
     },
     "Data and questions": {

@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.parameters import EvaluateParameters
 from valle.cli.arguments import FIELDS, say
-from valle.cli.flow import run_flow
 
 app = App(name="evaluate", help="Measure WER and SIM-O of a checkpoint, a folder or a command.")
 app.command("valle.cli.evaluate_aggregate:aggregate", name="aggregate", help="Score tables of transcripts.")
+app.command("valle.cli.tasks.scores:tasks", name="tasks", help="Score the tasks beside text-to-speech.")
 app.command("valle.cli.compare:compare", name="compare", help="Compare two systems of the lake.")
 
 
@@ -27,6 +27,9 @@ def evaluate(*, options: Annotated[EvaluateParameters | None, FIELDS] = None) ->
     if report is not None:
         say(f"Nothing to do, the scores are in the lake. {report.summary}. Report: {report.markdown_path}")
         return 0
+    # The parameters of all flows are loaded by the command that runs one, not by its help.
+    from valle.cli.flow import run_flow
+
     return run_flow("flows.evaluate:evaluate", options)
 
 

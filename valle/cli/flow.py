@@ -131,13 +131,13 @@ def demo(*, options: Annotated[DemoParameters, FIELDS] = DemoParameters()) -> in
 
 def plan(*, options: Annotated[PrepareParameters, FIELDS]) -> int:
     """Print, per stage, what is done, what would be done and redone, its hours, time, bytes and reason."""
-    from valle.stages.dry_run import forecast
     from valle.stages.ingest import find_unread
+    from valle.statistics.dry_run import forecast
     from warehouse.catalogue.display import format_table
 
     choice, lake = options.corpus, options.data_root.lake
     result = forecast(options.stages_in_order(), choice.name, lake, unread=find_unread(choice.open(), lake))
-    say(format_table(result.table(width=options.workers.width)))
+    say(format_table(result.table(width=options.workers.slots)))
     for note in result.notes:
         say(note)
     return 0

@@ -35,6 +35,7 @@ def verify(*names: str) -> int:
     wanted = [fetched_file(name) for name in names] or list(FETCHED)
     found = {file.name: find_weights(file.name) for file in wanted}
     stored = {name: path for name, path in found.items() if path is not None}
+    # All files are hashed before the first error, so that one run names every damaged one.
     damaged = [name for name, path in stored.items() if not is_intact(path)]
     for name in stored:
         say(f"{name:<20} {'damaged' if name in damaged else 'ok'}")

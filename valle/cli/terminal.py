@@ -6,8 +6,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+# Environment variable that processes of a run inherit, and that `flows.runtime.terminal` reads.
 _VERBOSITY = "VALLE_VERBOSITY"
-"""Environment variable that processes of a run inherit, and that `flows.runtime.terminal` reads."""
 _SECONDS_BETWEEN_LINES = 5.0
 
 

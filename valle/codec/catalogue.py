@@ -116,6 +116,7 @@ def _encodec_48khz(kilobits: int) -> CodecEntry:
 
         return open_encodec_48khz(name, num_codebooks=num_codebooks, device=device)
 
+    # The same weights at every rate: fewer codebooks are a prefix.
     return CodecEntry(
         name=name,
         sample_rate=48_000,
@@ -153,7 +154,7 @@ def _open_mini(device: str) -> Codec:
 
 
 def _mini_revision() -> str:
-    from valle.codec.mini.revision import mini_revision
+    from valle.codec.mini_revision import mini_revision
 
     return mini_revision()
 

@@ -27,6 +27,7 @@ def dac_config(name: str) -> DacConfig:
     """Return the published shape of `dac_16khz`, `dac_24khz` or `dac_44khz`."""
     if name == "dac_44khz":
         return DacConfig(sampling_rate=44_100, n_codebooks=9)
+    # The two lower rates share one shape: a frame of 320 samples.
     strides = [2, 4, 5, 8]
     return DacConfig(
         sampling_rate=16_000 if name == "dac_16khz" else 24_000,
@@ -45,6 +46,7 @@ class DacCodec(NetworkCodec):
         spec = CodecSpec(name, revision, config.sampling_rate, hop_length, config.n_codebooks, config.codebook_size)
         super().__init__(spec, device)
         self._model = model.to(self._device).eval()
+        # Computed, not measured: the windows of a stream must hold all frames that reach into the emitted ones.
         self._context = decoder_context(config.upsampling_ratios)
 
     @property
@@ -61,6 +63,7 @@ class DacCodec(NetworkCodec):
 
     def _decode(self, codes: Tensor) -> Tensor:
         latents = self._model.quantizer.from_codes(codes)[0]
+        # The decoder, not `decode`: that trims to the length of an input, which codes alone do not have.
         waveforms: Tensor = self._model.decoder(latents)[:, 0]
         return waveforms
 

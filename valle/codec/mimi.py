@@ -73,6 +73,7 @@ class MimiStream:
         self._model, self._device = model, device
         self._latents: Tensor | None = None  # [1, C, 1]
         self._hidden: Tensor | None = None  # [1, C, context]
+        # By the configuration, which bounds it to the window of the transformer.
         self._cache = DynamicCache(config=model.config)
 
     @property
@@ -88,6 +89,7 @@ class MimiStream:
             return np.zeros(0, np.float32)
         batch = torch.from_numpy(codes.astype(np.int64))[None].to(self._device)
         latents = self._model.quantizer.decode(batch)  # [1, C, T]
+        # The upsampler spans two frames, so the last one is needed again.
         before = latents if self._latents is None else torch.cat([self._latents, latents], 2)
         self._latents = latents[:, :, -1:]
         decoder = self._model.decoder

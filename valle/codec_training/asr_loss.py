@@ -20,8 +20,8 @@ from warehouse.errors import ConfigurationError
 
 SAMPLE_RATE = 16_000
 _WINDOW, _HOP = 400, 160
+# Decades below the loudest band at which Whisper clips its features.
 _DYNAMIC_RANGE = 8.0
-"""Decades below the loudest band at which Whisper clips its features."""
 _TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
 Weights = dict[str, Tensor]

@@ -13,13 +13,13 @@ from valle.codec.mini.decoder import SourceFilterDecoder
 from valle.codec.mini.mels import LogMel
 from valle.codec.mini.network import MiniConfig
 
+# Nats below the loudest band of a crop down to which the weight is 1.
 _FULL_WEIGHT_NATS = 6.0
-"""Nats below the loudest band of a crop down to which the weight is 1."""
+# Nats over which the weight falls to its least value.
 _FADING_NATS = 4.0
-"""Nats over which the weight falls to its least value."""
 _LEAST_WEIGHT = 0.25
+# Log-magnitude of one of two sources of equal power, below their sum.
 _HALF_POWER = math.log(2) / 2
-"""Log-magnitude of one of two sources of equal power, below their sum."""
 
 
 class BandPredictor(nn.Module):

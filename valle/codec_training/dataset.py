@@ -18,8 +18,8 @@ from warehouse.errors import TrainingError
 log = logging.getLogger(__name__)
 FULL_SCALE = 32767
 _INDEX = "audio.json"
+# Resolution of the speed: steps of a thousandth.
 _SPEED_STEPS = 1000
-"""Resolution of the speed: steps of a thousandth."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from valle.codec.mini.frame_filter import FrameFilter
 from valle.codec.mini.network import MiniNetwork
 from valle.codec_training.band_predictor import BandPredictor
 
+# Exponent of the power spectrum that is divided out; 0.5 would be optimal for reconstruction alone.
 _WHITENING = 0.35
-"""Exponent of the power spectrum that is divided out; 0.5 would be optimal for reconstruction alone."""
+# Power floor of a component's spectrum, in squared nats.
 _FLOOR = 1e-2
-"""Power floor of a component's spectrum, in squared nats."""
+# Ridge of the least squares, relative to the mean power of the inputs.
 _RIDGE = 1e-3
-"""Ridge of the least squares, relative to the mean power of the inputs."""
 
 
 def partial_whitening(components: Tensor, num_taps: int) -> Tensor:

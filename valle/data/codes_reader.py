@@ -21,8 +21,8 @@ from warehouse.errors import LakeError, StorageError
 from warehouse.lake.store import Location, location_of, open_parquet
 
 logger = logging.getLogger(__name__)
+# Mapped files at a time: each holds a file descriptor, of which a process has a thousand by default.
 _MAX_MAPS = 512
-"""Mapped files at a time: each holds a file descriptor, of which a process has a thousand by default."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,7 +55,7 @@ class SpilledGroups:
     """Decoded row groups in files of `folder`, at most `max_bytes` of them, mapped when they are read.
 
     The ranks of a machine and later runs share the files. Without room for another file, or with a disk that cannot
-    be written, groups are decoded again and again, which a warning says once.
+    be written, groups are decoded again and again, which is logged once.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:

@@ -43,6 +43,11 @@ class Collator:
             labelled = span_mask(batch.rows, index, fields[layout.output.name].shape[-1])
         return Row(int(batch.rows.codebook[index]), fields, masked, labelled)
 
+    def _span_of(self, item: int) -> tuple[int, int | None]:
+        """Return the frames of a part of a segment; of a whole one all are read, and their number is checked."""
+        first = int(self._items.first_frame[item])
+        return (0, None) if first < 0 else (first, first + int(self._items.num_frames[item]))
+
     def _read_codes(self, item: int, num_codebooks: int | None, sound: Sound = Sound.SPEECH) -> Codes:
         """Read at least that many codebooks of an item: one, or else all, so that the cache holds two kinds only."""
         items, whole = self._items, self._config.num_codebooks
@@ -54,7 +59,8 @@ class Collator:
             part, group, row = places.parts[int(places.part[item])], places.row_group[item], places.row[item]
             # The codebooks of what was added follow those of the mixture.
             count = 2 * whole if sound is Sound.INTERFERENCE else count
-        codes = self._reader.read(part, int(group), int(row), num_codebooks=count)
+        start, stop = self._span_of(item)
+        codes = self._reader.read(part, int(group), int(row), num_codebooks=count, start=start, stop=stop)
         codes = codes[whole:] if sound is Sound.INTERFERENCE else codes
         if codes.shape[1] != items.num_frames[item]:
             raise TrainingError(

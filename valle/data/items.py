@@ -30,6 +30,7 @@ class Items:
     part: NDArray[np.int64]  # index into `parts`
     row_group: NDArray[np.int64]
     row: NDArray[np.int64]
+    first_frame: NDArray[np.int64]  # of a part of a segment; -1 for a whole one
     speaker: NDArray[np.int64]  # index of the speaker
     by_speaker: NDArray[np.int64]  # items sorted by speaker
     rank: NDArray[np.int64]  # index of each item in `by_speaker`
@@ -143,6 +144,13 @@ def _similar(table: pa.Table) -> NDArray[np.int32]:
     return similar
 
 
+def _first_frames(table: pa.Table) -> NDArray[np.int64]:
+    # Sets from before there were parts of segments have no such column.
+    if "codes_start" not in table.column_names:
+        return np.full(table.num_rows, -1, dtype=np.int64)
+    return table["codes_start"].fill_null(-1).to_numpy().astype(np.int64)
+
+
 def _borders(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Compute the borders between the words of each item, where it has word times, and the start of each item's."""
     if "word_times" not in table.column_names or table["word_times"].null_count == table.num_rows:
@@ -192,6 +200,7 @@ def load_items(
         part=part,
         row_group=table["codes_row_group"].to_numpy().astype(np.int64),
         row=table["codes_row"].to_numpy().astype(np.int64),
+        first_frame=_first_frames(table),
         speaker=speaker,
         by_speaker=by_speaker,
         rank=np.argsort(by_speaker),

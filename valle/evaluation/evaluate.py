@@ -25,7 +25,7 @@ from valle.reporting import Report
 from warehouse.errors import CommitConflict, ConfigurationError, LakeError
 from warehouse.lake.arrow import from_table
 from warehouse.lake.tables import Lake
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 if TYPE_CHECKING:
     from valle.data_root import DataRoot

@@ -39,6 +39,8 @@ class EvaluationOptions(BaseModel):
     """ISO 639-1 code of the published list."""
     training_set: str | None = None
     """Name of the training set that the utterances come from; by default that of the run."""
+    cuts: tuple[Path, ...] = ()
+    """Files of a Lhotse CutSet (.jsonl.gz), whose utterances are evaluated instead of those of a training set."""
     count: int | None = Field(default=None, ge=1, le=1_000_000)
     """Utterances, spread over the speakers; by default 20 of a training set, all of a published list."""
     trials: int = Field(default=1, ge=1, le=1_000)

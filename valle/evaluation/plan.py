@@ -5,10 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
+from valle.data.selection.curated import place_cuts
+from valle.data.selection.cut_list import named, read_cut_list
 from valle.data.selection.training_set import load_training_set
 from valle.evaluation.items.item_list import ItemList
 from valle.evaluation.items.items import choose_items
@@ -17,15 +22,15 @@ from valle.evaluation.metrics.score import has_words
 from valle.evaluation.systems.base import System
 from valle.evaluation.systems.control_speech import Decoders
 from valle.stages.transcribe import Transcribe
-from warehouse.catalogue.views import check_expression, connect, run_select
+from warehouse.catalogue.views import check_expression, connect, run_query, run_select
 from warehouse.errors import ConfigurationError, TrainingError
 from warehouse.fingerprints import short_hash
 
 if TYPE_CHECKING:
     from valle.data_root import DataRoot
 
+# Upper limit on the number of utterances where no count is given.
 _DEFAULT_COUNT = 20
-"""Upper limit on the number of utterances where no count is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,25 @@ def _split_by_words(items: ItemList, normaliser: str) -> tuple[ItemList, tuple[s
 
 def _corpus_name(text: str) -> str:
     return re.sub(r"[^a-z0-9-]", "-", text.lower())
+
+
+def items_of_cuts(data_root: DataRoot, cuts: Sequence[Path], *, count: int | None, trials: int, seed: int) -> ItemList:
+    """Choose `count` utterances among the cuts of Lhotse CutSets; None chooses all that have a prompt.
+
+    The prompt of an utterance is another cut of its speaker. Raise TrainingError for cuts outside the lake, and
+    ConfigurationError for parts of utterances and when fewer than `count` have a prompt.
+    """
+    listed = read_cut_list(cuts)
+    with connect(data_root.lake.snapshot()) as connection:
+        placed = place_cuts(listed, connection)
+        parts = [found.cut.id for found in placed if found.offset is not None]
+        if parts:
+            raise ConfigurationError(f"{named(parts)} parts of utterances; evaluate whole ones.")
+        connection.register("cuts", pa.table({"segment_id": [found.segment_id for found in placed]}))
+        rows = run_query(connection, "SELECT * FROM utterances SEMI JOIN cuts USING (segment_id) ORDER BY segment_id")
+    items = choose_items(rows, count=count or rows.num_rows, seed=seed, trials=trials, allow_fewer=count is None)
+    source = f"cuts {', '.join(path.name for path in cuts)}, seed {seed}"
+    return ItemList(protocol=items[0].protocol, source=source, items=tuple(items))
 
 
 def items_of_training_set(

@@ -16,7 +16,7 @@ from valle.evaluation.items.items import PublishedProtocol, spread_over_speakers
 from valle.evaluation.items.protocols import resolve_protocol
 from valle.evaluation.metrics.models import MetricModels, available_scorers
 from valle.evaluation.options import EvaluationOptions
-from valle.evaluation.plan import EvaluationPlan, items_of_training_set, plan_evaluation
+from valle.evaluation.plan import EvaluationPlan, items_of_cuts, items_of_training_set, plan_evaluation
 from valle.evaluation.systems.audio_files import read_hardware_notes
 from valle.evaluation.systems.base import System, check_system_name
 from valle.evaluation.systems.checkpoint import CheckpointSystem
@@ -27,7 +27,7 @@ from valle.reporting import Report
 from valle.synthesis.options import SamplingOptions, read_sampling
 from valle.text.normalise import default_normaliser
 from warehouse.errors import ConfigurationError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 _DEFAULT_CODEC = "mini"
 _TIME = "time of speech"
@@ -147,9 +147,11 @@ def _check_best_of(options: EvaluationOptions) -> None:
 def _list_items(options: EvaluationOptions, checkpoint_set: str | None, data_root: DataRoot) -> ItemList:
     if options.protocol is not None:
         return _published_items(options, options.protocol)
+    if options.cuts:
+        return items_of_cuts(data_root, options.cuts, count=options.count, trials=options.trials, seed=options.seed)
     training_set = options.training_set or checkpoint_set
     if training_set is None:
-        raise ConfigurationError("Name the sentences: --protocol with its list, or --training-set.")
+        raise ConfigurationError("Name the sentences: --protocol with its list, --cuts or --training-set.")
     return items_of_training_set(
         data_root,
         training_set,

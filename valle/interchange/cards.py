@@ -1,14 +1,18 @@
 """Cards of training sets and checkpoints as Markdown with the metadata that the Hugging Face hub reads."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from valle.checkpoints.checkpoint import CheckpointCard
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard
-from valle.evaluation.stats.aggregate import SystemScores
-from valle.evaluation.stats.bootstrap import Estimate
+
+if TYPE_CHECKING:
+    from valle.checkpoints.checkpoint import CheckpointCard
+    from valle.evaluation.stats.aggregate import SystemScores
+    from valle.evaluation.stats.bootstrap import Estimate
 
 
 def training_set_card(training_set: TrainingSet) -> str:

@@ -56,6 +56,7 @@ def _durations(value: Any) -> Mapping[str, Any]:
     return {"selection.where": f"duration BETWEEN {shortest:g} AND {longest:g}"}
 
 
+# The conversions by key; the first model of the list counts.
 _CONVERSIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = MappingProxyType(
     {
         "audio_backend": _named("stages.quantize.codec", _CODECS),
@@ -86,7 +87,6 @@ _CONVERSIONS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = MappingProxyTyp
         "trainer.weight_dtype": _named("options.precision", _PRECISIONS),
     }
 )
-"""The conversions by key; the first model of the list counts."""
 
 
 def read_config(path: Path) -> list[ConfigLine]:

@@ -3,10 +3,12 @@
 Nothing here is random or depends on the origin of the codes; the collator and the synthesizer both call `make_batch`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,7 +18,9 @@ from torch import Tensor
 from valle.model.config import BEGIN_SYMBOL, END_SYMBOL, ModelConfig
 from valle.model.layout import CODEBOOK, TEXT, CodebookRange, Ints, Layout, LayoutField, Mode
 from valle.model.placement import layout_batch
-from valle.model.row import Elements, Row
+
+if TYPE_CHECKING:
+    from valle.model.row import Elements, Row
 
 IGNORED = -100
 """Label of an element that has no loss: a frame of a masked row that was not masked, or outside an edited span."""
@@ -60,7 +64,7 @@ class Batch:
         """Count the predictions with a label."""
         return 0 if self.labels is None else int((self.labels != IGNORED).sum())
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> Batch:
         """Copy the batch to a device."""
         moved: dict[str, Any] = {}
         for field in dataclasses.fields(self):

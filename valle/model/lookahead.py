@@ -4,13 +4,19 @@ A guess costs no pass of the trunk. Decoding feeds the guesses together with the
 model itself then draws, so several frames cost one pass and the result is that of plain decoding.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from valle.model.batch import IGNORED, Batch
-from valle.model.embeddings import Heads
 from valle.model.layout import Head
+
+if TYPE_CHECKING:
+    from valle.model.embeddings import Heads
 
 LOSS_WEIGHT = 0.2
 """Weight of the loss of all guesses beside that of the next group; that of each further group is 0.8 of the one before.

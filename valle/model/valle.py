@@ -1,19 +1,24 @@
 """The network of all tasks and modes: one trunk, with tables, heads and masks selected by the layout of a batch."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from valle.model.adapters.lora import Adapters
 from valle.model.attention import Mask
-from valle.model.batch import Batch
 from valle.model.config import NUM_BYTES, NUM_DIGITS, ModelConfig
 from valle.model.embeddings import CodeTables, Heads, IdTables
 from valle.model.layout import CODEBOOK, Layout, LayoutField, Marker, MaskKind, Mode, Table
 from valle.model.lookahead import Lookahead
-from valle.model.trunks.base import DecodingCache
 from valle.model.trunks.registry import make_trunk
+
+if TYPE_CHECKING:
+    from valle.model.batch import Batch
+    from valle.model.trunks.base import DecodingCache
 
 
 class ValleModel(nn.Module):

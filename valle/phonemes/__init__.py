@@ -10,6 +10,7 @@ from warehouse.errors import unknown_name
 
 __all__ = [
     "LANGUAGES",
+    "PLAIN",
     "SPACE",
     "PhonemeTable",
     "Phonemizer",
@@ -28,18 +29,27 @@ class Phonemizer(Protocol):
         """Return the IPA symbols of each text, with spaces between words and punctuation, in order."""
 
 
+PLAIN = "espeak-plain"
+"""The phonemizer of imported weights: espeak-ng alone, on the text as it is."""
+
+
 def _check_name(name: str) -> None:
-    if name != "espeak":
-        raise unknown_name("phonemizer", name, ["espeak"])
+    if name not in ("espeak", PLAIN):
+        raise unknown_name("phonemizer", name, ["espeak", PLAIN])
 
 
 def open_phonemizer(name: str) -> Phonemizer:
     """Open the phonemizer `name`; the frontends of its languages are opened on first use.
 
-    `espeak` is haqumei for Japanese, pypinyin for Mandarin and espeak-ng for the other languages.
+    `espeak` is haqumei for Japanese, pypinyin for Mandarin and espeak-ng for the other languages; `espeak-plain` is
+    espeak-ng alone, as imported weights were trained.
     """
     _check_name(name)
     # The names of languages and symbols are needed everywhere, the frontends only where text is phonemized.
+    if name == PLAIN:
+        from valle.phonemes.plain_espeak import PlainEspeakPhonemizer
+
+        return PlainEspeakPhonemizer()
     from valle.phonemes.frontends import LanguagePhonemizer
 
     return LanguagePhonemizer()
@@ -48,6 +58,10 @@ def open_phonemizer(name: str) -> Phonemizer:
 def phonemizer_revision(name: str, language: str | None = None) -> str:
     """Return names and versions of the frontend of `language` (of all frontends without one); load no model."""
     _check_name(name)
+    if name == PLAIN:
+        from valle.phonemes.espeak import espeak_revision
+
+        return f"plain-{espeak_revision()}"
     from valle.phonemes.frontends import frontends_revision
 
     return frontends_revision(language)

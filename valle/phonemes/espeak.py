@@ -36,7 +36,7 @@ class EspeakPhonemizer:
 
     def _backend(self, language: str) -> Any:
         if language not in self._backends:
-            self._backends[language] = _open_backend(VOICES[language])
+            self._backends[language] = open_backend(VOICES[language])
         return self._backends[language]
 
     def phonemize(self, texts: Sequence[str], language: str) -> list[list[str]]:
@@ -53,7 +53,11 @@ class EspeakPhonemizer:
         return [split_symbols("".join(ipa.get(part, part) for part in text)) for text in parts]
 
 
-def _open_backend(voice: str) -> Any:
+def open_backend(voice: str, *, is_plain: bool = False) -> Any:
+    """Open espeak-ng for a voice; plain, it keeps punctuation and marks of a language switch by itself.
+
+    Raises DependencyError when it is not installed.
+    """
     try:
         import espeakng_loader
         from phonemizer.backend import EspeakBackend
@@ -65,6 +69,8 @@ def _open_backend(voice: str) -> Any:
     quiet = logging.getLogger("valle.phonemes.espeak.backend")
     quiet.setLevel(logging.ERROR)
     try:
+        if is_plain:
+            return EspeakBackend(voice, preserve_punctuation=True, with_stress=True, logger=quiet)
         return EspeakBackend(
             voice,
             punctuation_marks=_NO_MARK,

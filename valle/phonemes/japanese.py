@@ -17,6 +17,10 @@ from valle.phonemes.written.japanese import verbalise
 from warehouse.errors import DependencyError
 
 _COMMAND = "pip install haqumei"
+# The part of speech of marks.
+_MARK = "記号"
+_DIGITS = re.compile(r"(\d+)")
+_HIRAGANA = {katakana: katakana - 0x60 for katakana in range(ord("ァ"), ord("ヶ") + 1)}
 
 _VOWELS = {"a": "ä", "i": "i", "u": "ɯᵝ", "e": "e̞", "o": "o̞"}
 _DEVOICED = {"A": "ḁ", "I": "i̥", "U": "ɯ̥", "E": "e̥", "O": "o̥"}
@@ -48,6 +52,29 @@ def japanese_revision() -> str:
         return f"haqumei@{version('haqumei')}"
     except PackageNotFoundError as error:
         raise DependencyError(f"The reader of Japanese is not installed: run `{_COMMAND}`.") from error
+
+
+class KanaReader:
+    """The reading of Japanese in hiragana; haqumei is opened on first use."""
+
+    def __init__(self) -> None:
+        self._reader: Any = None
+
+    def read(self, text: str) -> str:
+        """Return the reading of a text; marks stay as they are, and katakana becomes hiragana.
+
+        Raise DependencyError when haqumei is missing.
+        """
+        if self._reader is None:
+            self._reader = _open_reader()
+        # espeak-ng reads the digits itself.
+        pieces = _DIGITS.split(text)
+        pieces[::2] = [self._reading(piece) if piece else "" for piece in pieces[::2]]
+        return "".join(pieces)
+
+    def _reading(self, text: str) -> str:
+        words = self._reader.run_frontend(text)
+        return "".join(word.string if word.pos == _MARK else word.read for word in words).translate(_HIRAGANA)
 
 
 class JapanesePhonemizer:

@@ -13,8 +13,8 @@ from typing import Any
 
 from valle.phonemes.table import BEGIN, END, MASK, UNKNOWN, PhonemeTable
 
+# Names of special strings elsewhere.
 _NAMES = {"</eos>": END}
-"""Names of special strings elsewhere."""
 _SPECIAL = (UNKNOWN, BEGIN, END, MASK)
 
 
@@ -65,8 +65,9 @@ def piece_table(strings: Mapping[str, int]) -> PieceTable:
     if missing := [name for name in _SPECIAL if name not in named]:
         raise ValueError(f"the symbols lack {', '.join(missing)}")
     by_number: dict[int, str] = {}
-    for string, number in sorted(named.items(), key=lambda item: (-len(item[0]), item[0])):
-        by_number[number] = string
+    # Of several strings of one integer the plainest names it: a space, and not the modifier letter beside it.
+    for string, number in sorted(named.items(), key=lambda item: (len(item[0]), item[0])):
+        by_number.setdefault(number, string)
     if lacking := set(range(len(by_number))) - by_number.keys():
         raise ValueError(f"the symbols have no string for {min(lacking)}")
     return PieceTable(tuple(by_number[number] for number in range(len(by_number))), named)

@@ -10,10 +10,10 @@ from itertools import pairwise
 
 _DIGITS = "零〇一二三四五六七八九"
 _SCALES = "百千万亿"
+# After these 一 ends a word (唯一, 星期一, 之一) or is an ordinal number (第一).
 _ORDINAL_BEFORE = "第初统唯单专万周期拜之划逐合如归"
-"""After these 一 ends a word (唯一, 星期一, 之一) or is an ordinal number (第一)."""
+# Third-tone words of one syllable that often come before a word of two: 很 in 很勇敢.
 _SINGLE = "我你很也小老总可请想有给每两五九几好"
-"""Third-tone words of one syllable that often come before a word of two: 很 in 很勇敢."""
 
 
 def apply_tone_sandhi(characters: str, syllables: Sequence[str], words: Sequence[str]) -> list[str]:

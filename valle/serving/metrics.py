@@ -1,12 +1,16 @@
 """Metrics of `valle serve` for Prometheus."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from valle.serving.scheduler import Scheduler
-from valle.synthesis.streaming.narration import Chunk
+if TYPE_CHECKING:
+    from valle.serving.scheduler import Scheduler
+    from valle.synthesis.streaming.narration import Chunk
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 _FACTORS = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 4, 8, 16)

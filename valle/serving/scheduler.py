@@ -1,5 +1,7 @@
 """One thread that speaks the texts of all requests in one batch, and the bounded queue in front of it."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import threading
@@ -7,11 +9,14 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from valle.serving.errors import RefusedRequest
-from valle.synthesis.streaming.engine import StreamEngine
-from valle.synthesis.streaming.narration import Chunk, Narration
-from valle.synthesis.synthesizer import Synthesizer
+
+if TYPE_CHECKING:
+    from valle.synthesis.streaming.engine import StreamEngine
+    from valle.synthesis.streaming.narration import Chunk, Narration
+    from valle.synthesis.synthesizer import Synthesizer
 
 _LOG = logging.getLogger(__name__)
 _IDLE_SECONDS = 0.5
@@ -37,7 +42,7 @@ class Scheduler:
     """Speak the texts of concurrent requests frame by frame in one batch; a text joins after any frame."""
 
     def __init__(self, synthesizer: Synthesizer, *, max_active: int, max_waiting: int) -> None:
-        self._engine = StreamEngine(synthesizer)
+        self._engine = _open_engine(synthesizer)
         self._synthesizer = synthesizer
         self._max_active, self._max_waiting = max_active, max_waiting
         self._waiting: deque[_Job] = deque()
@@ -129,7 +134,8 @@ class Scheduler:
             for job in self._active.values():
                 job.send(error)
             self._active.clear()
-            self._engine = StreamEngine(self._synthesizer)
+            # The cached rows of the old one may be half written.
+            self._engine = _open_engine(self._synthesizer)
             return
         for narration, chunk in chunks:
             job = self._active[narration]
@@ -137,3 +143,10 @@ class Scheduler:
             if narration.is_over:
                 job.send(None)
                 del self._active[narration]
+
+
+def _open_engine(synthesizer: Synthesizer) -> StreamEngine:
+    # Loaded with the first scheduler: routes and options of the server need no decoding.
+    from valle.synthesis.streaming.engine import StreamEngine
+
+    return StreamEngine(synthesizer)

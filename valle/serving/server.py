@@ -1,7 +1,10 @@
 """Run the server of `valle serve`: load the checkpoint, protect the application, answer until SIGTERM."""
 
+from __future__ import annotations
+
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -10,7 +13,6 @@ from valle.backends.registry import Backends
 from valle.data_root import open_data_root
 from valle.serving.app import build_app
 from valle.serving.body_limit import BodyLimit
-from valle.serving.options import ServeOptions
 from valle.serving.scheduler import Scheduler
 from valle.serving.speech import Speaker
 from valle.serving.voices import VoiceBank
@@ -22,6 +24,9 @@ from valle.watermark import require_watermark
 from valle.web.request_checks import guard, names_of_machine
 from valle.web.secret_file import create_secret, read_secret
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.serving.options import ServeOptions
 
 
 def read_keys(options: ServeOptions) -> list[str]:

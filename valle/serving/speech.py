@@ -1,26 +1,30 @@
 """From a speech request to the bytes of its answer: text, voice, tempo, watermark, encoding."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from valle.audio import Samples
 from valle.serving.errors import RefusedRequest
-from valle.serving.options import ServeOptions, SpeechRequest
-from valle.serving.voices import VoiceBank
 from valle.synthesis.options import NUM_SEEDS, SamplingOptions
 from valle.synthesis.streaming.encoder import AudioEncoder
-from valle.synthesis.streaming.engine import narrate
-from valle.synthesis.streaming.narration import Chunk, Narration
 from valle.synthesis.streaming.tempo import Tempo
-from valle.synthesis.synthesizer import Prompt, Synthesizer
 from valle.watermark import Watermark, open_watermark
 
+if TYPE_CHECKING:
+    from valle.audio import Samples
+    from valle.serving.options import ServeOptions, SpeechRequest
+    from valle.serving.voices import VoiceBank
+    from valle.synthesis.streaming.narration import Chunk, Narration
+    from valle.synthesis.synthesizer import Prompt, Synthesizer
+
 _SEED_VOICE = "seed-"
+# Names of models that any program sends; a server has one model.
 _ALIASES = ("valle", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
-"""Names of models that any program sends; a server has one model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,8 @@ class Speaker:
         """Name of the checkpoint."""
         return self.synthesizer.card.checkpoint_id
 
-    def prepare(self, request: SpeechRequest) -> "PreparedSpeech":
-        """Check a request and phonemize its text.
+    def prepare(self, request: SpeechRequest, recording: Prompt | None = None) -> PreparedSpeech:
+        """Check a request and phonemize its text; a `recording` takes the place of its voice.
 
         Raises RefusedRequest for an unknown model or voice and a long text, ConfigurationError for a text that cannot
         be spoken.
@@ -56,10 +60,13 @@ class Speaker:
             raise RefusedRequest(400, message, "string_above_max_length")
         if request.instructions:
             raise RefusedRequest(400, "The model follows no instructions; leave them out.", "unsupported_parameter")
-        prompt, seed = self._voice(request.voice_name)
+        prompt, seed = (recording, None) if recording is not None else self._voice(request.voice_name)
         sampling = request.sampling.over(self.sampling)
         if seed is not None:
             sampling = sampling.model_copy(update={"seed": seed})
+        # Loaded with the first request: routes and options of the server need no decoding.
+        from valle.synthesis.streaming.engine import narrate
+
         narration = narrate(
             self.synthesizer,
             request.input,

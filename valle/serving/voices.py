@@ -1,5 +1,7 @@
 """A bank of voices: prompts with the consent of their speakers, one folder each below the data root."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import re
@@ -9,14 +11,17 @@ import threading
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from valle.audio import write_audio
-from valle.codec.base import Codec, Codes
 from valle.synthesis.prompts import read_prompt
 from valle.synthesis.synthesizer import Prompt
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.codec.base import Codec, Codes
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SHORTEST_CONSENT = 10

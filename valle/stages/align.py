@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass as options
 from valle.backends.alignment import TimedWord
 from valle.backends.asr import LONGEST_ALIGNED_SECONDS, SAMPLE_RATE, transcriber_revision
 from valle.backends.registry import Backends
-from valle.stages.base import STRICT, AudioNeed, Drop, Stage, WorkItem, audio_at
+from valle.stages.base import STRICT, AudioNeed, Drop, Fraction, Seconds, Stage, WorkItem, audio_at
 from warehouse.catalogue.planning import InputView
 from warehouse.rows import AlignmentPayload, AlignmentRow, StageRow, Word
 
@@ -28,9 +28,9 @@ class Align(Stage):
 
     model: str = "tiny.en"
     """ASR model that locates the words: `tiny.en` (embedded), `base`, another faster-whisper name, or a directory."""
-    min_confidence: float = 0.2
+    min_confidence: Fraction = 0.2
     """A lower mean confidence of the words is dropped as `misaligned`."""
-    batch_seconds: float = field(default=240.0, metadata={"neutral": True})
+    batch_seconds: Seconds = field(default=240.0, metadata={"neutral": True})
     """Audio of one call, padding included."""
 
     @property

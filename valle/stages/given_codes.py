@@ -6,12 +6,11 @@ of them.
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic.dataclasses import dataclass as options
 
 from manifests.codes.containers import UnreadableCodes
-from manifests.codes.utterances import read_utterance
 from valle.backends.registry import Backends
 from valle.codec import spec_of_given_codes
 from valle.codec.base import CodecSpec
@@ -29,13 +28,16 @@ from warehouse.rows import (
     TranscriptRow,
 )
 
+if TYPE_CHECKING:
+    from manifests.codes.utterances import CodesUtterance
+
 _GIVEN = "given"
 _DEFAULT_LANGUAGE = "en"
 
 
 @options(frozen=True, kw_only=True, config=STRICT)
 class _GivenStage(Stage):
-    """The part that the stages of this module share."""
+    """Base of the stages of this module."""
 
     batch_seconds: float = field(default=3600.0, metadata={"neutral": True})
     """Seconds of speech in one call."""
@@ -84,7 +86,7 @@ class GivenPhonemes(_GivenStage):
     def _phonemes(self, source: StageInput, models: Backends) -> PhonemePayload | Drop:
         language = source.language or _DEFAULT_LANGUAGE
         try:
-            given = read_utterance(source.location.path).phonemes
+            given = _read(source).phonemes
         except UnreadableCodes as error:
             return Drop("unreadable_codes", str(error))
         if given is not None:
@@ -149,7 +151,7 @@ def _transcript(source: StageInput) -> TranscriptPayload | Drop:
 
 def _codes(source: StageInput, spec: CodecSpec) -> CodesPayload | Drop:
     try:
-        utterance = read_utterance(source.location.path)
+        utterance = _read(source)
     except UnreadableCodes as error:
         return Drop("unreadable_codes", str(error))
     codes = utterance.codes
@@ -160,3 +162,10 @@ def _codes(source: StageInput, spec: CodecSpec) -> CodesPayload | Drop:
     count = spec.num_frames(source.location.num_samples or codes.shape[1] * spec.hop_length)
     span = codes[: spec.num_codebooks, first : first + count]
     return CodesPayload(codec=spec.label, num_frames=span.shape[1], num_codebooks=len(span), codes=span.tolist())
+
+
+def _read(source: StageInput) -> "CodesUtterance":
+    # Loaded where codes are read: the forms of all flows name this stage.
+    from manifests.codes.utterances import read_utterance
+
+    return read_utterance(source.location.path)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _STAGE = "ingest"
+# Rows that are Python objects at once: a corpus has millions of sources.
 _LISTED_AT_ONCE = 20_000
 _READ_AT_ONCE = 10_000
 

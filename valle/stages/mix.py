@@ -6,7 +6,7 @@ training loop. What was added is the difference of the mixture and the speech, a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -14,12 +14,15 @@ from pydantic.dataclasses import dataclass as options
 
 from valle.audio import Samples
 from valle.backends.registry import Backends
-from valle.stages.base import STRICT, AudioNeed, Drop, InterfererDraw, Stage, WorkItem, audio_at
+from valle.stages.base import STRICT, AudioNeed, Drop, Fraction, InterfererDraw, Seconds, Stage, WorkItem, audio_at
 from valle.stages.rules.interferers import keyed_number
 from valle.stages.rules.mixing import add_at_snr, change_voice, reverberate
 from warehouse.catalogue.planning import InputView
 from warehouse.errors import ConfigurationError
 from warehouse.rows import MixturePayload, MixtureRow, StageRow
+
+_Snr = Annotated[float, Field(ge=-100, le=100)]
+_Factor = Annotated[float, Field(gt=0, le=10)]
 
 
 @options(frozen=True, kw_only=True, config=STRICT)
@@ -33,27 +36,27 @@ class Mix(Stage):
 
     codec: str = "mini"
     """Codec by name; must be that of the codes."""
-    sample_rate: int = 24_000
+    sample_rate: Annotated[int, Field(ge=8_000, le=192_000)] = 24_000
     """Hz; must be the codec's."""
     noises: tuple[str, ...] = ()
     """Names of ingested corpora of kind `noise`."""
-    noise_ratio: float = Field(default=0.4, ge=0)
+    noise_ratio: Fraction = 0.4
     """Share of mixtures with a noise."""
-    reverb_ratio: float = Field(default=0.1, ge=0)
+    reverb_ratio: Fraction = 0.1
     """Share of mixtures in a room."""
-    speaker_ratio: float = Field(default=0.25, ge=0)
+    speaker_ratio: Fraction = 0.25
     """Share of mixtures with another speaker of the corpus."""
-    voice_ratio: float = Field(default=0.25, ge=0)
+    voice_ratio: Fraction = 0.25
     """Share of mixtures that are the segment itself in another voice."""
-    snr: tuple[float, float] = (0.0, 20.0)
+    snr: tuple[_Snr, _Snr] = (0.0, 20.0)
     """Least and greatest signal-to-noise ratio in decibels."""
-    speaker_snr: tuple[float, float] = (0.0, 10.0)
+    speaker_snr: tuple[_Snr, _Snr] = (0.0, 10.0)
     """Least and greatest ratio to a second speaker in decibels."""
-    factors: tuple[float, float] = (1.1, 1.4)
+    factors: tuple[_Factor, _Factor] = (1.1, 1.4)
     """Least and greatest factor of pitch and formants, up or down."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Fixes every draw."""
-    batch_seconds: float = field(default=120.0, metadata={"neutral": True})
+    batch_seconds: Seconds = field(default=120.0, metadata={"neutral": True})
     """Audio of one call, padding included."""
 
     @property

@@ -22,8 +22,9 @@ FAILED = "failed"
 _MACHINE_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENODEV}
 )
+# Names of torch's errors after which every later call of the process fails as well.
 _DEVICE_ERRORS = frozenset({"AcceleratorError"})
-"""Names of torch's errors after which every later call of the process fails as well."""
+# The message of a library may contain a traceback; its beginning names the cause.
 _DETAIL_LENGTH = 500
 
 Processed = tuple[StageInput, Outcome]

@@ -15,6 +15,7 @@ from warehouse.catalogue.planning import InputView
 from warehouse.errors import ConfigurationError
 from warehouse.rows import CodesPayload, CodesRow, StageRow
 
+# The lake stores codes as signed 16-bit integers.
 _MAX_CODEBOOK_SIZE = 1 << 15
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from warehouse.lake.tables import Lake
 
 logger = logging.getLogger(__name__)
+# Decoded audio waits in memory: two batches keep a model busy, more only occupy memory.
 _BATCHES_AHEAD = 2
 _TABLES_OF_ROOTS = (SourceRow.table, RecordingRow.table, ConfigurationRow.table)
 
@@ -275,9 +276,10 @@ def _decode(stage: Stage, shard: str, batch: Sequence[StageInput]) -> tuple[list
 def _work_item(source: StageInput, need: AudioNeed) -> WorkItem:
     if not need.is_decoded:
         return WorkItem(source, None)
-    interferer = source.interferer
     audio = _finite_audio(source.location, need.sample_rate)
-    return WorkItem(source, audio, interferer and _finite_audio(interferer.location, need.sample_rate))
+    if source.interferer is None:
+        return WorkItem(source, audio)
+    return WorkItem(source, audio, _finite_audio(source.interferer.location, need.sample_rate))
 
 
 def _finite_audio(location: AudioLocation, sample_rate: int | None) -> Audio:

@@ -26,8 +26,8 @@ from warehouse.rows import StageRow, TranscriptPayload, TranscriptRow
 _DEFAULT_LANGUAGE = "en"
 _GIVEN = "given"
 _PHONEMIZER = "espeak"
+# Faults that a second transcription cannot mend.
 _FINAL = ("wrong_language", "empty")
-"""Faults that a second transcription cannot mend."""
 
 
 def _given_text(source: StageInput) -> str | None:

@@ -17,6 +17,7 @@ from valle.statistics.style import (
     shorten,
 )
 
+# More bars leave no room for their labels, and more colours look alike.
 _MOST_BARS = 24
 _MOST_SERIES = 6
 _MOST_BLOCKS = 64

@@ -11,8 +11,8 @@ from valle.reporting import Plot, markdown_rows
 from valle.statistics.plots import plot_code_usage, plot_durations, plot_quality
 from warehouse.catalogue.views import named_query, run_query
 
+# Utterances whose codes are counted: enough for a plot, and fast even for a corpus of years.
 _NUM_CODED = 2000
-"""Utterances whose codes are counted: enough for a plot, and fast even for a corpus of years."""
 
 
 def coverage_table(connection: duckdb.DuckDBPyConnection, corpus: str) -> str:

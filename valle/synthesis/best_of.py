@@ -14,14 +14,14 @@ import numpy as np
 
 from valle.audio import Audio, Samples, resample
 from valle.backends.asr import SAMPLE_RATE, Transcriber
-from valle.backends.speaker.base import Embedding, SpeakerEncoder
 from valle.synthesis.decoding.seeds import candidate_seed
-from valle.synthesis.options import BestOfOptions, SamplingOptions
 from valle.text.errors import count_character_errors, count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from valle.backends.speaker.base import Embedding, SpeakerEncoder
+    from valle.synthesis.options import BestOfOptions, SamplingOptions
     from valle.synthesis.synthesizer import Request, Speech, Synthesizer
 
 Measured = TypeVar("Measured")

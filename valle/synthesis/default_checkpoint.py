@@ -10,8 +10,8 @@ from valle.data_root import DataRoot, open_data_root
 from warehouse.catalogue.views import connect, named_query, run_query
 from warehouse.errors import PipelineError
 
+# What must be equal for two word error rates to be compared.
 _TERMS = ("protocol", "items_hash", "normaliser", "asr_model", "speaker_model")
-"""What must be equal for two word error rates to be compared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,34 @@
 """Edit recorded speech: replace words of it, and leave every frame outside the replaced span as it was."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from valle.audio import Audio, Samples, resample
 from valle.backends.alignment import TimedWord, words_of
 from valle.backends.asr import LONGEST_ALIGNED_SECONDS, SAMPLE_RATE
-from valle.codec.base import Codes
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
-from valle.synthesis.options import SamplingOptions
-from valle.synthesis.synthesizer import Synthesizer
 from valle.tasks.editing import EDITING
 from valle.tasks.words import word_borders
 from warehouse.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.synthesis.options import SamplingOptions
+    from valle.synthesis.synthesizer import Synthesizer
+
+# Both sides of a join are speech of one voice: longer fades would be audible as a swell.
 _FADE_SECONDS = 0.01
+# Longest AR output, as a factor of the expected duration of the new words.
 _LONGEST_RATIO = 3.0
-"""Longest AR output, as a factor of the expected duration of the new words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Recording:
     def borders(self) -> list[int]:
         """Frames between the words, as in training."""
         frames = self.codes.shape[1]
+        # The audio and its codes may differ by a part of a frame, which would shift the last words.
         times = np.array([[word.start, word.end] for word in self.words]) * (frames / self.audio.duration)
         return [int(border) for border in word_borders(times, frames)]
 
@@ -87,6 +94,7 @@ def read_recording(
     wave = resample(audio.samples, audio.sample_rate, SAMPLE_RATE)
     text = text or transcriber.transcribe([wave], language)[0].text
     (words,) = transcriber.align([wave], [text], language)
+    # A single word has no border that an edit could leave in place.
     if len(words) < 2:
         raise ConfigurationError(
             f"The words of {text!r} cannot be located in the recording; give its text with --text, or another --asr."
@@ -107,6 +115,7 @@ def edit(
     require_editing(synthesizer)
     words = [word.word for word in recording.words]
     found = sorted(((*find_words(words, one.old), one.new) for one in replacements), key=lambda place: place[:2])
+    # The second of two that share words would look for words that the first has removed.
     if any(before[1] > after[0] for before, after in pairwise(found)):
         raise ConfigurationError("Two replacements share words; give them as one.")
     edited = _Edited(synthesizer, recording, options)
@@ -127,6 +136,7 @@ def find_words(words: Sequence[str], old: str) -> tuple[int, int]:
     Raises ConfigurationError otherwise.
     """
     wanted = [_plain(word) for word in words_of(old)]
+    # Transcripts differ from what is typed in case and punctuation only.
     plain = [_plain(word) for word in words]
     found = [start for start in range(len(plain)) if plain[start : start + len(wanted)] == wanted]
     if len(found) != 1:

@@ -1,17 +1,18 @@
 """Synthesize a long text sentence by sentence; each continues the last few, so that voice and melody do not restart."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from valle.audio import Audio, Samples
-from valle.codec.base import Codec, Codes
 from valle.phonemes import SPACE
 from valle.synthesis.best_of import Candidates, speak_best_of
 from valle.synthesis.decoding.seeds import sentence_seed
-from valle.synthesis.marked_text import Sentence, read_sentences
 from valle.synthesis.options import (
     DEFAULT_BEST_OF,
     DEFAULT_LONG_FORM,
@@ -22,11 +23,15 @@ from valle.synthesis.options import (
 )
 from valle.synthesis.streaming.tempo import Pace
 from valle.synthesis.synthesizer import Prompt, Request, Speech, Synthesizer
+from valle.synthesis.texts.marked_text import Sentence, read_sentences
 from warehouse.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from valle.codec.base import Codec, Codes
+
 _VOICE_SECONDS = 6.0
+# Earlier speech that is decoded again before a sentence, so that the decoder has a history where it starts.
 _OVERLAP_SECONDS = 1.0
-"""Earlier speech that is decoded again before a sentence, so that the decoder has a history where it starts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from warehouse.errors import ConfigurationError, StorageError
 from warehouse.files import atomic_write
 
 SUFFIXES = (".wav", ".flac", ".ogg")
+# Samples that are encoded at once, so that an hour of speech needs no hour of memory.
 _BLOCK = 1 << 20
 
 

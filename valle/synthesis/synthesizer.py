@@ -1,22 +1,21 @@
 """Synthesize speech with a checkpoint: phonemes and a prompt in, codes and audio out."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from valle.audio import Audio, Samples, resample
-from valle.backends.registry import Backends
 from valle.checkpoints.adapters import read_adapter
 from valle.checkpoints.checkpoint import CheckpointCard, load_model
-from valle.codec.base import Codec, Codes
-from valle.model.valle import ValleModel
 from valle.phonemes import SPACE
-from valle.phonemes.pieces import AnyTable
 from valle.process import torch_device
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
@@ -26,6 +25,12 @@ from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS
 from valle.text.lexicon import NO_LEXICON, Lexicon
 from warehouse.errors import CheckpointError, ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.backends.registry import Backends
+    from valle.codec.base import Codec, Codes
+    from valle.model.valle import ValleModel
+    from valle.phonemes.pieces import AnyTable
 
 _TYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -100,7 +105,7 @@ class Synthesizer:
         backends: Backends,
         adapters: Sequence[tuple[Path, float]] = (),
         precision: Precision = "fp32",
-    ) -> "Synthesizer":
+    ) -> Synthesizer:
         """Open a checkpoint directory, and files of adapters with their strengths; weights get the `precision`.
 
         An adapter is named after the run that trained it. Raises CheckpointError when there is no checkpoint, when
@@ -154,7 +159,7 @@ class Synthesizer:
 
     def phonemize(self, text: str, language: str = "en") -> tuple[str, ...]:
         """Return the phonemes of a text."""
-        return tuple(self.backends.phonemizer("espeak").phonemize([text], language)[0])
+        return tuple(self.backends.phonemizer(self.card.phonemizer).phonemize([text], language)[0])
 
     def encode_prompt(self, audio: Audio, text: str = "", language: str = "en") -> Prompt:
         """Encode recorded speech as a prompt, with the phonemes of its transcript when `text` is given."""

@@ -1,6 +1,9 @@
 """Phonemes of speech, phonemes of a text and the text of phonemes, all by the checkpoint itself."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,14 +11,16 @@ from valle.audio import Audio, resample
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.learnt import require_task
-from valle.synthesis.synthesizer import Synthesizer
 from valle.synthesis.transforms import split_at_quiet_points
 from valle.tasks.spelling import PHONEMES, SPELLING, bytes_text, text_bytes
 from valle.tasks.transcription import TRANSCRIPTION
 from warehouse.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from valle.synthesis.synthesizer import Synthesizer
+
+# Longest output, as a factor of the input: three bytes for a symbol.
 _LONGEST_RATIO = 3
-"""Longest output, as a factor of the input: three bytes for a symbol."""
 
 
 def transcribe_speech(synthesizer: Synthesizer, recording: Audio, language: str = "en") -> tuple[str, ...]:

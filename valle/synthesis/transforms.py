@@ -3,30 +3,36 @@
 Long recordings are cut at quiet points into pieces as long as the utterances of training, and joined again.
 """
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from valle.audio import Audio, Samples, resample
-from valle.codec.base import Codes
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition, Draft
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
-from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
 from valle.tasks.mixtures.conversion import CONVERSION, SINGING
 from valle.tasks.mixtures.extraction import EXTRACTION
-from valle.tasks.mixtures.mixture import MixtureTask
 from valle.tasks.mixtures.removal import REMOVAL
 from valle.tasks.mixtures.suppression import SUPPRESSION
 from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.synthesis.options import SamplingOptions
+    from valle.tasks.mixtures.mixture import MixtureTask
+
+# Training rows are seldom longer, and positions beyond them are untrained.
 _LONGEST_PIECE = 12.0
+# Seconds before the longest end of a piece in which its end is searched.
 _SEARCHED = 3.0
-"""Seconds before the longest end of a piece in which its end is searched."""
 _HOP = 0.02
 
 
@@ -79,6 +85,7 @@ def transform(
         raise ConfigurationError(f"To {chosen.purpose}, give --voice with 3 to 6 seconds of the speaker.")
     started = time.monotonic()
     pieces = split_at_quiet_points(_at_codec_rate(synthesizer, recording))
+    # Which words belong to which piece is unknown, and a wrong text is worse than none.
     symbols = synthesizer.phonemize(text, language) if text and len(pieces) == 1 else ()
     codes = synthesizer.codec.encode(pieces)
     conditions = [
@@ -139,6 +146,7 @@ def split_at_quiet_points(audio: Audio) -> list[Samples]:
     while len(rest) > longest:
         window = rest[longest - searched : longest]
         levels = np.square(window[: len(window) // hop * hop], dtype=np.float64).reshape(-1, hop).mean(axis=1)
+        # In the middle of the quietest window: both pieces keep half of the pause.
         cut = longest - searched + int(levels.argmin()) * hop + hop // 2
         pieces.append(rest[:cut])
         rest = rest[cut:]

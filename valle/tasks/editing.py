@@ -19,13 +19,13 @@ from valle.model.layout import (
     TASK_MARKER,
     TEXT,
     CodebookRange,
+    Ints,
     Layout,
     LayoutField,
     Marker,
     Mode,
     Table,
 )
-from valle.model.placement import Ints
 from valle.model.row import Elements
 from valle.tasks.base import EpochRows, MixtureKind, ReadCodes, RowDraws, Sound, TaskItems, ones, text_fields
 from valle.tasks.tts import SpeechTask, TtsOptions

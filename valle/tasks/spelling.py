@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from valle.model.layout import CODEBOOK, LANGUAGE, PROMPT, TEXT, Head, Layout, LayoutField, Mode, Table
-from valle.model.placement import Ints
+from valle.model.layout import CODEBOOK, LANGUAGE, PROMPT, TEXT, Head, Ints, Layout, LayoutField, Mode, Table
 from valle.model.row import Elements, Row
 from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, ones
 from valle.tasks.tts import SpeechTask, TtsOptions

@@ -1,13 +1,15 @@
 """Text-to-speech: speak a text as the speaker of a prompt (VALL-E, Wang et al., arXiv 2301.02111)."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from valle.codec.base import Codes
 from valle.model.layout import (
     CODEBOOK,
     LANGUAGE,
@@ -36,6 +38,9 @@ from valle.tasks.base import (
     prompt_field,
     text_fields,
 )
+
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
 
 
 class TtsOptions(BaseModel):

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.model.placement import Ints
+from valle.model.layout import Ints
 
 
 def word_borders(times: NDArray[np.float64], num_frames: int) -> Ints:

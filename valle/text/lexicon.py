@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from valle.text.markup import Pause, Span
+from valle.text.markup import MarkedSpan, Pause
 from warehouse.errors import ConfigurationError
 
 
@@ -19,11 +19,11 @@ class Lexicon:
 
     entries: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
 
-    def apply(self, spans: list[Span | Pause], language: str) -> list[Span | Pause]:
+    def apply(self, spans: list[MarkedSpan | Pause], language: str) -> list[MarkedSpan | Pause]:
         """Return the spans with the words of the lexicon as spans of their own; spans with phonemes stay."""
         return [part for span in spans for part in self._apply(span, language)] if self.entries else spans
 
-    def _apply(self, span: Span | Pause, language: str) -> Iterator[Span | Pause]:
+    def _apply(self, span: MarkedSpan | Pause, language: str) -> Iterator[MarkedSpan | Pause]:
         if isinstance(span, Pause) or span.ipa is not None:
             yield span
             return

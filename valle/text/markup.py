@@ -37,7 +37,7 @@ _RATES = MappingProxyType({"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "fast": 1
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class MarkedSpan:
     """A run of text that is read alike.
 
     `ipa` replaces its phonemes, `language` is that of its phonemes, None for the language of the whole text, and `rate`
@@ -62,19 +62,20 @@ class _Open:
     """An open tag, the span that its text begins with, and what its text becomes."""
 
     tag: str
-    span: Span
-    replace: Callable[[str], str] | None = None
+    span: MarkedSpan
+    substitute: Callable[[str], str] | None = None
 
 
-def parse_markup(text: str, language: str) -> list[Span | Pause]:
+def parse_markup(text: str, language: str) -> list[MarkedSpan | Pause]:
     """Return the spans and pauses of a text. Raises ConfigurationError for other tags, attributes and values."""
-    found: list[Span | Pause] = []
-    stack = [_Open("", Span(""))]
+    found: list[MarkedSpan | Pause] = []
+    stack = [_Open("", MarkedSpan(""))]
     end = 0
     has_tags = any(mark["tag"] for mark in _MARK.finditer(text))
     for mark in _MARK.finditer(text):
         found += _read(text[end : mark.start()], stack[-1], has_tags)
         end = mark.end()
+        # Speaking a broken tag as text would hide the mistake until somebody listens.
         if mark["broken"]:
             raise ConfigurationError(f"The tag {mark['broken']!r} has no end; write < as &lt; where it is no tag.")
         if mark["ipa"] is not None:
@@ -92,14 +93,14 @@ def parse_markup(text: str, language: str) -> list[Span | Pause]:
     return [*found, *_read(text[end:], stack[0], has_tags)]
 
 
-def _read(text: str, inside: _Open, has_tags: bool) -> Iterator[Span]:
+def _read(text: str, inside: _Open, has_tags: bool) -> Iterator[MarkedSpan]:
     # Entities are those of SSML; without a tag the text is no SSML.
     text = html.unescape(text) if has_tags else text
     if text:
-        yield replace(inside.span, text=inside.replace(text) if inside.replace else text)
+        yield replace(inside.span, text=inside.substitute(text) if inside.substitute else text)
 
 
-def _open(mark: re.Match[str], stack: list[_Open], found: list[Span | Pause], language: str) -> None:
+def _open(mark: re.Match[str], stack: list[_Open], found: list[MarkedSpan | Pause], language: str) -> None:
     tag, is_empty = mark["tag"], bool(mark["empty"])
     if tag not in _TAGS:
         raise ConfigurationError(f"The tag <{tag}> is not supported; use {', '.join(_TAGS)}.")
@@ -114,7 +115,7 @@ def _open(mark: re.Match[str], stack: list[_Open], found: list[Span | Pause], la
 
 
 def _opened(tag: str, values: Mapping[str, str], outer: _Open, language: str) -> _Open:
-    if outer.span.ipa is not None or outer.replace is not None:
+    if outer.span.ipa is not None or outer.substitute is not None:
         raise ConfigurationError(f"The tag <{tag}> is inside <{outer.tag}>, whose text is replaced; close that first.")
     span = outer.span
     match tag:
@@ -147,7 +148,7 @@ def _allow(tag: str, values: Mapping[str, str], names: tuple[str, ...]) -> None:
         raise ConfigurationError(f"The tag <{tag}> supports {', '.join(names)}, not {', '.join(other)}.")
 
 
-def _ipa(text: str, ipa: str, inside: Span) -> Span:
+def _ipa(text: str, ipa: str, inside: MarkedSpan) -> MarkedSpan:
     if not ipa.strip():
         raise ConfigurationError("There are no phonemes between the marks; write IPA, such as [[həlˈoʊ]].")
     return replace(inside, text=text, ipa=ipa.strip().strip("/"))

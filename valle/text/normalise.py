@@ -33,13 +33,14 @@ from valle.text.numbers import spell_numbers
 from valle.text.spoken_numbers import verbalise_numbers
 from warehouse.errors import DependencyError, unknown_name
 
+# The punctuation that the package zhon lists; seed-tts-eval and F5-TTS remove it besides ASCII's.
 _HANZI_PUNCTUATION = (
     "＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､　、〃〈〉《》「」『』【】〔〕〖〗〘〙〚〛〜"
     "〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏﹑﹔·．！？｡。"
 )
-"""The punctuation that the package zhon lists; seed-tts-eval and F5-TTS remove it besides ASCII's."""
 
 _REMOVED = frozenset(string.punctuation + _HANZI_PUNCTUATION)
+# Written without spaces between words, so their errors are counted in characters.
 _UNSPACED_LANGUAGES = ("zh", "ja", "th")
 
 DEFAULT_NORMALISER = "valle-en"
@@ -88,8 +89,8 @@ def _librispeech(text: str, language: str) -> str:
     return " ".join(re.sub(r"[^A-Z']", " ", text).split())
 
 
+# Titles that ASR models abbreviate and LibriSpeech's texts write out.
 _WRITTEN_SHORT = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
-"""Titles that ASR models abbreviate and LibriSpeech's texts write out."""
 
 
 @cache

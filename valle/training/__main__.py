@@ -1,8 +1,10 @@
 """`python -m valle.training RUN.json`: train with the options of a file; `-` reads them from standard input.
 
-On many devices: `deepspeed --module valle.training RUN.json`, or `torchrun`, with the engine `deepspeed`.
+On many devices: `python -m flows.machine.ranks COUNT valle.training RUN.json`; on many nodes `torchrun` or
+`deepspeed --module valle.training RUN.json`; both with the engine `deepspeed`.
 
-Prints one line per line of metrics, and one at the end. Type `save` or `quit` and Enter while it runs.
+Prints one line per line of metrics, and one at the end. Commands (`save`, `eval`, `export`, `lr NUMBER`, `quit`) are
+typed while it runs, or written to the file `commands` in the directory of the run.
 """
 
 import sys
@@ -12,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from valle.training.commands import NoCommands, TypedCommands
+from valle.training.commands import FileCommands, JoinedCommands, TypedCommands
 from valle.training.options import TrainOptions
 from warehouse.errors import PipelineError
 
@@ -58,7 +60,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         text = sys.stdin.read() if from_stdin else Path(arguments[0]).read_text(encoding="utf-8")
         options = TrainOptions.model_validate_json(text)
-        commands = NoCommands() if from_stdin else TypedCommands()
+        file = FileCommands(options.run_dir / "commands")
+        commands = file if from_stdin else JoinedCommands(file, TypedCommands())
         # Options are checked before torch and the network load, which takes seconds.
         from valle.training.loop import train
 

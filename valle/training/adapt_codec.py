@@ -16,8 +16,8 @@ from warehouse.errors import CheckpointError
 
 MIN_FRAMES = 50_000
 """Eleven minutes: about fifty frames for each of 1,024 entries; with fewer, many entries would have no estimate."""
+# Over an hour. Several vectors of the model's width per frame must fit into memory.
 _MAX_FRAMES = 300_000
-"""Over an hour. Several vectors of the model's width per frame must fit into memory."""
 
 
 def adapt_checkpoint(checkpoint: Path, codec: CodecSpec, catalogue: duckdb.DuckDBPyConnection, out: Path) -> int:

@@ -23,8 +23,8 @@ from valle.tasks.registry import TASKS
 from valle.training.options import TrainOptions
 from warehouse.errors import TrainingError
 
+# An epoch that no training reaches: every evaluation of a run has the same rows.
 _DEV_EPOCH = 1 << 40
-"""An epoch that no training reaches: every evaluation of a run has the same rows."""
 
 
 @dataclass(frozen=True, slots=True)

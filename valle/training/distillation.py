@@ -1,6 +1,9 @@
 """Knowledge distillation: a student learns the outputs of a trained model (Hinton et al., arXiv 1503.02531)."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -8,13 +11,15 @@ from torch.nn import functional
 
 from valle.checkpoints.checkpoint import load_model
 from valle.model.batch import IGNORED, Batch
-from valle.model.config import ModelConfig
-from valle.model.valle import ValleModel
-from valle.training.options import DistillationOptions
 from warehouse.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from valle.model.config import ModelConfig
+    from valle.model.valle import ValleModel
+    from valle.training.options import DistillationOptions
+
+# Fields of both configurations that outputs and positions depend on.
 _SAME = ("num_codebooks", "codebook_size", "num_symbols", "languages", "group", "text_stride")
-"""Fields of both configurations that outputs and positions depend on."""
 
 
 class Teacher:
@@ -29,7 +34,7 @@ class Teacher:
         self._model: ValleModel = model.requires_grad_(False)
         self._options = options
 
-    def to(self, device: torch.device) -> "Teacher":
+    def to(self, device: torch.device) -> Teacher:
         """Move the teacher to a device."""
         self._model.to(device)
         return self
@@ -48,7 +53,7 @@ class Teacher:
         temperature = self._options.temperature
         if self._options.loss == "mse":
             # Logits matter up to a constant, which a difference of means would punish.
-            centred = [x - x.mean(-1, keepdim=True) for x in (logits, taught)]
-            return functional.mse_loss(*centred, reduction="none").mean(-1).sum()
+            difference = (logits - logits.mean(-1, keepdim=True)) - (taught - taught.mean(-1, keepdim=True))
+            return difference.square().mean(-1).sum()
         student, teacher = ((x / temperature).log_softmax(-1) for x in (logits, taught))
         return functional.kl_div(student, teacher, reduction="sum", log_target=True) * temperature**2

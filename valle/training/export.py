@@ -1,19 +1,32 @@
 """Export of a checkpoint: weights in half precision and card, without the state of the trainer."""
 
 import dataclasses
+import logging
 from pathlib import Path
 
 from torch import Tensor
 
 from valle.checkpoints.checkpoint import CheckpointCard, read_card, read_weights
+from valle.checkpoints.runs import checkpoint_directory
 from valle.checkpoints.saving import new_checkpoint, write_model, write_model_file
 from valle.synthesis.options import SamplingOptions
 from warehouse.errors import CheckpointError
 
+log = logging.getLogger(__name__)
 LARGEST = 65_504.0
 """The largest number in half precision."""
+# Options that are paths of the machine that trained it.
 _LOCAL_OPTIONS = ("training_set", "run_dir", "start_from", "embeddings_from", "distillation")
-"""Options that are paths of the machine that trained it."""
+
+
+def export_step(run_dir: Path, step: int) -> Path:
+    """Export the checkpoint of a step to `exports/` of its run, unless it is there; returns the directory."""
+    checkpoint = checkpoint_directory(run_dir, step)
+    out = run_dir / "exports" / checkpoint.name
+    if not out.exists():
+        out.parent.mkdir(exist_ok=True)
+        log.info("Exported %s: %.1f MB.", out, export_checkpoint(checkpoint, out) / 1e6)
+    return out
 
 
 def export_checkpoint(

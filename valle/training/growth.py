@@ -9,8 +9,8 @@ from torch import Tensor
 from valle.model.config import ModelConfig
 
 _BLOCK = re.compile(r"trunk\.blocks\.(\d+)\.(.+)")
+# Ends of the names of the layers whose outputs a block adds to its input.
 _LAST = ("output.weight", "output.bias")
-"""Ends of the names of the layers whose outputs a block adds to its input."""
 
 
 def grow_weights(weights: Mapping[str, Tensor], before: ModelConfig, after: ModelConfig) -> dict[str, Tensor]:

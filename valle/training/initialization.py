@@ -22,8 +22,8 @@ from valle.training.growth import grow_weights
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
 
+# Options of the model that a checkpoint to start from decides, or that it can grow into.
 _OF_THE_BASE = ("depth", "feed_forward", "trunk", "experts", "kv_heads", "group", "lookahead")
-"""Options of the model that a checkpoint to start from decides, or that it can grow into."""
 _TABLES = ("ids.weight", "prompt_codes.weight", "target_codes.weight", "separator")
 
 
@@ -91,12 +91,12 @@ def _may_become(name: str, config: ModelConfig, value: Any) -> bool:
     """Return whether the weights of a base can be used for another value of an option, as `grow_weights` does."""
     before = getattr(config, name)
     grows = {
-        "depth": lambda: value > config.depth,
-        "trunk": lambda: (before, value) == ("llama", "mixtral"),
-        "experts": lambda: not before,
-        "lookahead": lambda: not before,
+        "depth": value > config.depth if name == "depth" else False,
+        "trunk": (before, value) == ("llama", "mixtral"),
+        "experts": not before,
+        "lookahead": not before,
     }
-    return bool(before == value or (name in grows and grows[name]()))
+    return bool(before == value or grows.get(name, False))
 
 
 def _given(options: TrainOptions) -> set[str]:

@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,18 @@ from valle.data.cursor import Cursor
 from valle.data.selection.training_set import load_training_set
 from valle.model.adapters.lora import file_tensors
 from valle.model.batch import Batch
+from valle.model.loss import LossReport
 from valle.model.valle import ValleModel
 from valle.prefetch import Prefetcher
 from valle.process import prepare_process
 from valle.state_files import read_state
-from valle.training.commands import Commands, NoCommands, StopFlag, stop_on_signals
+from valle.training.commands import Commands, NoCommands, Orders, StopFlag, parse_commands, stop_on_signals
 from valle.training.data import open_data
 from valle.training.engines.engine import Engine
-from valle.training.engines.schedule import learning_rate
+from valle.training.engines.memory import is_out_of_memory, out_of_memory
+from valle.training.engines.schedule import scheduled_rate
 from valle.training.engines.selection import open_engine
+from valle.training.export import export_step
 from valle.training.initialization import (
     base_hash,
     check_card,
@@ -43,6 +45,7 @@ from valle.training.initialization import (
     phoneme_table_of,
 )
 from valle.training.options import TrainOptions
+from valle.training.progress import RunProgress, TrainResult
 from valle.training.reports.metrics import MetricsFile, Window
 from valle.training.reports.profiler import StepProfiler
 from valle.training.reports.trackers import Trackers
@@ -58,30 +61,6 @@ MAX_LOSS = 10.0
 """Loss of a diverged model, in units of the loss of a uniform guess; an untrained one has about 1."""
 MAX_WEIGHT = 65_504.0
 """Weight of a diverged model: the largest number in half precision, in which checkpoints are exported."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """The end of a run. `reason` is `finished`, `time`, `quit` or `signal`."""
-
-    run_id: str
-    step: int
-    checkpoint: Path
-    reason: str
-    seconds: float
-    metrics: Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class _Progress:
-    """The position of a run, which the loop advances."""
-
-    step: int = 0
-    cursor: Cursor = field(default_factory=Cursor)
-    seconds: float = 0.0  # of earlier processes of the run and this one
-    tokens: int = 0  # slots trained on by all ranks
-    last_saved: int | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
 class _Run:
@@ -104,7 +83,7 @@ class _Run:
         self.data = open_data(self.training_set, self.config, options, self.table)
         self.num_parameters = 0
         self.engine = self._open_engine(is_new=resume_point is None)
-        self.progress = _Progress() if resume_point is None else self._resume(resume_point)
+        self.progress = RunProgress() if resume_point is None else self._resume(resume_point)
         if self.engine.rank == 0:
             remove_temporary_directories(options.run_dir)
         self.last_batch: Batch | None = None  # of this process
@@ -127,8 +106,7 @@ class _Run:
         check_card(point.card, point.checkpoint, self.config, self.training_set, self.table)
         if point.card.training_set != self.training_set.card.id:
             raise CheckpointError(
-                f"The run in {self.options.run_dir} used the training set {point.card.training_set}; "
-                "train in a new run directory."
+                f"The run in {self.options.run_dir} used {point.card.training_set}; train in a new run directory."
             )
         if self.options.lora.rank and read_adapter(adapter_path(point.checkpoint))[0].base_hash != self.base_hash:
             raise CheckpointError(
@@ -138,7 +116,7 @@ class _Run:
         for name, (before, after) in check_options(point.card, self.options).items():
             log.warning("Run %s continues with %s %s instead of %s.", point.card.run_id, name, after, before)
 
-    def _resume(self, point: ResumePoint) -> _Progress:
+    def _resume(self, point: ResumePoint) -> RunProgress:
         card = point.card
         # The state of an adapter is whole without the merged weights.
         weights = {} if self.options.lora.rank else read_weights(point.checkpoint)
@@ -151,7 +129,7 @@ class _Run:
                 log.warning("The damaged checkpoint is now called %s.", set_aside(damaged))
         log.info("Run %s continues at step %d.", card.run_id, card.step)
         tokens = int(card.metrics.get("tokens", 0))
-        return _Progress(card.step, card.cursor, card.seconds, tokens, card.step, card.metrics)
+        return RunProgress(card.step, card.cursor, card.seconds, tokens, card.step, card.metrics)
 
     def run(self, flag: StopFlag) -> str:
         """Train until there is a reason to stop, and return it."""
@@ -171,10 +149,8 @@ class _Run:
         began, earlier_seconds = time.monotonic(), progress.seconds
         with StepProfiler(options.profile_steps if engine.rank == 0 else 0, options.run_dir / "profile") as profiler:
             while True:
-                typed = self.commands.poll() if engine.rank == 0 else []
-                if engine.sum("save" in typed):
-                    self._save()
-                reason = self._reason_to_stop(flag, typed, time.monotonic() - began)
+                commands = self._obey_commands()
+                reason = self._reason_to_stop(flag, commands, time.monotonic() - began)
                 if reason:
                     break
                 started = time.monotonic()
@@ -186,11 +162,30 @@ class _Run:
                 window = self._report_step(window)
         return reason
 
-    def _reason_to_stop(self, flag: StopFlag, typed: list[str], seconds: float) -> str:
+    def _obey_commands(self) -> frozenset[str]:
+        """Do what was asked for on rank 0, on all ranks; returns the commands."""
+        orders = parse_commands(self.commands.poll()) if self.engine.rank == 0 else Orders()
+        # One number, so that a step without commands exchanges one.
+        names = Orders.names_of(int(self.engine.sum(orders.code)))
+        if "lr" in names:
+            peak = self.engine.sum(orders.learning_rate)
+            log.info("The peak learning rate is %g from step %d on.", peak, self.progress.step + 1)
+            self.options = self.options.model_copy(update={"learning_rate": peak})
+        if "eval" in names:
+            self._evaluate()
+        if names & {"save", "export"}:
+            self._save()
+        if "export" in names:
+            if self.engine.rank == 0:
+                export_step(self.options.run_dir, self.progress.step)
+            self.engine.barrier()
+        return names
+
+    def _reason_to_stop(self, flag: StopFlag, commands: frozenset[str], seconds: float) -> str:
         reasons = {
             "finished": self.progress.step >= self.options.max_steps,
             "signal": flag.is_set,
-            "quit": "quit" in typed,
+            "quit": "quit" in commands,
             "time": self.options.max_seconds is not None and seconds >= self.options.max_seconds,
         }
         # All ranks stop at the same step, whichever of them was asked to.
@@ -206,10 +201,10 @@ class _Run:
         torch.manual_seed(((options.seed << 32) + progress.step * 65_536 + engine.rank) % (1 << 63))
         loss = 0.0
         for batch, _ in loaded:
-            report = engine.accumulate(batch, divisor)
+            report = self._accumulate(batch, divisor)
             window.add(report, batch)
             loss += float(report.losses.sum())
-        norm = engine.update(self._learning_rate(progress.step + 1))
+        norm = engine.update(scheduled_rate(self.options, progress.step + 1))
         if not math.isfinite(engine.sum(loss) + (norm or 0.0)):
             raise TrainingError(
                 f"The loss or gradient of step {progress.step + 1} is not finite; {self._advice_after_divergence()}"
@@ -220,16 +215,18 @@ class _Run:
         progress.step += 1
         self.last_batch, progress.cursor = loaded[-1]
 
-    def _learning_rate(self, step: int) -> float:
-        options = self.options
-        return learning_rate(
-            step,
-            peak=options.learning_rate,
-            warmup_steps=options.warmup_steps,
-            max_steps=options.max_steps,
-            final_share=options.final_learning_rate,
-            shape=options.schedule,
-        )
+    def _accumulate(self, batch: Batch, divisor: float) -> LossReport:
+        try:
+            return self.engine.accumulate(batch, divisor)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # After the handler, whose traceback keeps the tensors of the step. The weights are those of the last update;
+        # the other ranks wait in this step and would not come to save.
+        is_saved = self.engine.world_size == 1 and self.progress.step > 0
+        if is_saved:
+            self._save()
+        raise TrainingError(out_of_memory(batch, self.progress.step + 1, is_saved=is_saved))
 
     def _report_step(self, window: Window) -> Window:
         """Log, evaluate and save when it is time to; returns the window of the next step."""
@@ -290,7 +287,7 @@ class _Run:
             **window.quality(),
             **window.experts(),
             **window.speed(),
-            "learning_rate": self._learning_rate(progress.step),
+            "learning_rate": scheduled_rate(self.options, progress.step),
             "elapsed": round(progress.seconds, 2),
             "eta": round(seconds_per_step * (options.max_steps - progress.step), 1),
         }
@@ -308,7 +305,7 @@ class _Run:
         options = self.options
         if self.engine.rank == 0:
             # Synthesis is loaded by the runs that ask for examples, and by the one process that speaks.
-            from valle.training.examples import speak_examples
+            from valle.training.reports.examples import speak_examples
 
             checkpoint = checkpoint_directory(options.run_dir, self.progress.step)
             folder = options.run_dir / "audio"

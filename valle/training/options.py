@@ -53,7 +53,7 @@ class ModelOptions(BaseModel):
     experts: int = Field(
         default=0, ge=0, le=64, description="MLPs of a layer of mixtral or retnet, two of which compute a slot; 0: one."
     )
-    router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
+    router_loss: float = Field(default=0.01, ge=0, le=1e6, description="Weight of the loss for unevenly used experts.")
     kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
     lookahead: int = Field(
         default=0, ge=0, le=8, description="Heads that guess groups after the next one, for fewer steps; 0: none."
@@ -142,6 +142,9 @@ class ComputeOptions(BaseModel):
         default=False, description="Compile the trunk with torch.compile: minutes first, then faster steps on GPUs."
     )
     engine: Literal["plain", "deepspeed"] = Field(default="plain", description="plain: one process. deepspeed: any.")
+    processes: int = Field(
+        default=1, ge=1, le=1024, description="Ranks on this machine, one per GPU; more than one needs deepspeed."
+    )
     zero_stage: Literal[0, 1, 2, 3] = Field(default=1, description="What DeepSpeed partitions over the ranks.")
     precision: Literal["fp32", "bf16", "fp16", "fp8"] = Field(
         default="fp32",
@@ -196,6 +199,8 @@ class TrainSettings(ReportOptions, ComputeOptions, RowOptions, OptimizerOptions,
             raise ValueError(
                 "DeepSpeed shards the weights, so only the plain engine has other optimizers and averages."
             )
+        if self.processes > 1 and self.engine != "deepspeed":
+            raise ValueError("Several processes need the engine deepspeed; set engine to it, or processes to 1.")
         if self.lora.rank and self.start_from is None:
             raise ValueError("An adapter needs weights to adapt; set start_from to a checkpoint or a run.")
         if self.lora.rank and self.freeze:

@@ -41,8 +41,8 @@ OnCheck = Callable[[int, Mapping[str, float]], None]
 
 _CHECK_EVERY = 25
 _PROMPT_SECONDS = 1.0
+# Shortest and longest clip.
 _SECONDS = (1.5, 3.5)
-"""Shortest and longest clip."""
 
 
 @dataclass(frozen=True, slots=True)

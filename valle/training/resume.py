@@ -13,6 +13,7 @@ from warehouse.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 
+# Options that cannot change within a run, with the reason. The model itself is compared by its configuration.
 _FIXED = {
     "engine": "each engine has its own training state",
     "optimizer": "its state is that of another optimizer",
@@ -20,10 +21,9 @@ _FIXED = {
     "freeze": "its state is that of other parameters",
     "seed": "the order of the data depends on it",
 }
-"""Options that cannot change within a run, with the reason. The model itself is compared by its configuration."""
 _NEW_RUNS_ONLY = ("start_from", "embeddings_from", "init_code_embeddings")
+# Paths may move with their machine; the training set is compared by its id.
 _NOT_COMPARED = ("training_set", "run_dir", *_NEW_RUNS_ONLY)
-"""Paths may move with their machine; the training set is compared by its id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+# Per stage that others read: its input (bytes of sources, seconds of audio), and the rows and seconds it made.
 _PASSED = {
     "ingest": """
         SELECT (SELECT sum(size) FROM sources WHERE {where} AND source_id IN (SELECT source_id FROM recordings)),
@@ -23,7 +24,6 @@ _PASSED = {
         FROM input_transcripts WHERE {where}
     """,
 }
-"""Per stage that others read: its input (bytes of sources, seconds of audio), and the rows and seconds it made."""
 _THIS, _ALL = "corpus = $corpus", "corpus IS NOT NULL"
 
 

@@ -17,7 +17,8 @@ from warehouse.errors import CatalogueError
 from warehouse.fingerprints import short_hash
 from warehouse.lake.arrow import TableRow, schema_of, spread_in
 from warehouse.lake.store import Location, ObjectPath, let_read
-from warehouse.rows import TABLES, CodesRow
+from warehouse.rows import CodesRow
+from warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     from warehouse.lake.tables import Lake, Snapshot

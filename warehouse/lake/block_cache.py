@@ -15,8 +15,8 @@ import pyarrow.fs as pafs
 
 from warehouse.files import atomic_write
 
+# Most data files of a shard are one block; of a large file of codes the ids are read without the codes.
 _BLOCK = 1 << 20
-"""Most data files of a shard are one block; of a large file of codes the ids are read without the codes."""
 _SIZE = "size"
 
 

@@ -24,18 +24,19 @@ from warehouse.lake.store import Location, upload
 
 ROW_GROUP = {"codes": 1600}
 """Rows of a row group, by table; 65,536 for the other tables."""
+# Frames of a row group of codes, at least. Each group repeats the dictionaries (4 KB a codebook before compression) and
+# costs a reader of ids as much as a thousand rows; decoded it occupies 19 MB.
 _GROUP_FRAMES = 1_200_000
-"""Frames of a row group of codes, at least. Each group repeats the dictionaries (4 KB a codebook before compression)
-and costs a reader of ids as much as a thousand rows; decoded it occupies 19 MB."""
+# A column of a group is one page: a group is decoded whole, and each further page starts its compression afresh.
 _PAGE_BYTES = 8 << 20
-"""A column of a group is one page: a group is decoded whole, and each further page starts its compression afresh."""
 _DICTIONARY_BYTES = 4 << 20
+# Smallest ids for their time: level 3 needs a tenth more for them, level 9 and up no less.
 _ZSTD_LEVEL = 6
-"""Smallest ids for their time: level 3 needs a tenth more for them, level 9 and up no less."""
 
 Encoding = Literal["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"]
 
 _NAME = re.compile(r"part-([0-9a-f]{24})\.parquet")
+# 96 bits of SHA-256: two contents of a lake never share a name by chance.
 _NAME_DIGITS = 24
 
 

@@ -21,8 +21,8 @@ from warehouse.files import atomic_write
 from warehouse.lake.block_cache import CachedFile, CachedObject
 
 SCHEME = "s3://"
+# The region that stores without regions expect.
 _REGION = "us-east-1"
-"""The region that stores without regions expect."""
 T = TypeVar("T")
 
 

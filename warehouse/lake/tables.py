@@ -27,15 +27,16 @@ from warehouse.lake.arrow import RowT, TableRow, schema_of, spread_in
 from warehouse.lake.data_files import DataFile, write_rows
 from warehouse.lake.format import note_format, read_format, require_format
 from warehouse.lake.store import Location, delete, files_below, read_text, storage_options, write_text
-from warehouse.rows import TABLES
+from warehouse.tables import TABLES
 
 _CHECKPOINT_IN_FOLDER = "100"
+# Commits between two checkpoints: on a store every commit since the last one is a request or two of each reader.
 _CHECKPOINT_ON_STORE = "10"
-"""Commits between two checkpoints: on a store every commit since the last one is a request or two of each reader."""
 _DELTA_OPTIONS = {
     # A training set may pin a version for years, so the log is never cut.
     "delta.logRetentionDuration": "interval 36500 days",
 }
+# An attempt fails only because another writer succeeded, so all writers together always advance.
 _COMMIT_ATTEMPTS = 100
 GENERATION = "generation"
 """Counts, in a table's log, how often rows were deleted to be made again (warehouse/upkeep/retry.py)."""
@@ -72,7 +73,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """A folder of Delta tables, one for each class in `warehouse.rows.TABLES`, on a disk or on an object store."""
+    """A folder of Delta tables, one for each class in `warehouse.tables.TABLES`, on a disk or on an object store."""
 
     root: Location
 

@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from warehouse.catalogue.views import named_queries
 from warehouse.lake.arrow import TableRow, column_doc, column_hints, schema_of, spread_of
-from warehouse.rows import TABLES
+from warehouse.tables import TABLES
 
 _HEAD = """# The warehouse
 
-Generated from `warehouse/rows.py`, `warehouse/schema/` and `warehouse/queries/` by `make docs`; a test compares them.
+Generated from the row classes, `warehouse/schema/` and `warehouse/queries/` by `make docs`; a test compares them.
 
 Every table is a Delta Lake table of Parquet data files below `lake/`. The catalogue (`catalogue.duckdb`, or `valle
 sql`) has a view of each by its name, with every row ever made, and the views below, which most queries use. The macro

@@ -19,8 +19,8 @@ _QUESTION = re.compile(
     r"^## (?P<heading>[^\n]+)\n(?P<text>(?:(?!^## ).)*?)^```sql\n(?P<sql>.*?)^```\n\n```text\n(?P<answer>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+# Largest number of rows of an answer on the page.
 _ROWS = 16
-"""Largest number of rows of an answer on the page."""
 
 
 @dataclass(frozen=True, slots=True)

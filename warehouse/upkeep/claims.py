@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 FOLDER = "_claims"
 """Below the root of the lake."""
+# A claim whose heartbeat is older belongs to a dead run. Four renewals fit, so a slow disk does not end a live one.
 _SECONDS_OF_LIFE = 60.0
 _SECONDS_TO_RENEWAL = 15.0
 _SECONDS_TO_NEXT_LOOK = 1.0

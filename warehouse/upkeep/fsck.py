@@ -21,7 +21,7 @@ from warehouse.lake.arrow import TableRow, spread_in
 from warehouse.lake.data_files import hash_in_name
 from warehouse.lake.store import Location, StoredFile, files_below, open_parquet, read_bytes
 from warehouse.lake.tables import Lake, Snapshot
-from warehouse.rows import TABLES
+from warehouse.tables import TABLES
 from warehouse.upkeep.checksums import recorded_checksums
 
 

@@ -17,14 +17,15 @@ from warehouse.errors import LakeError
 from warehouse.lake.data_files import writer_properties
 from warehouse.lake.store import StoredFile, delete, files_below, local_folder, read_text
 from warehouse.lake.tables import READER_PIN, Lake, one_line
-from warehouse.rows import TABLES
+from warehouse.tables import TABLES
 from warehouse.upkeep import claims, journal
 from warehouse.upkeep.checksums import checksum_folder, record_checksums
 from warehouse.upkeep.fsck import orphans
 
+# Large files are few to open, small ones are quick to rewrite; Delta's own default is the same order.
 _TARGET_BYTES = 128 << 20
+# Training sets name the data file of their items, so those are never rewritten.
 _EXEMPT = {"training_items"}
-"""Training sets name the data file of their items, so those are never rewritten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

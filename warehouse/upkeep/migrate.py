@@ -14,7 +14,7 @@ from warehouse.lake.data_files import write_rows
 from warehouse.lake.format import LAKE_FORMAT, note_format, read_format
 from warehouse.lake.store import read_parquet
 from warehouse.lake.tables import Lake, add_action, one_line
-from warehouse.rows import TABLES
+from warehouse.tables import TABLES
 
 
 def migrate_lake(lake: Lake) -> int:

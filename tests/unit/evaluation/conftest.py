@@ -9,7 +9,7 @@ import soundfile
 
 from valle.backends.speaker.base import SAMPLE_RATE
 from valle.text.errors import count_character_errors, count_word_errors
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 WORDS = ("after", "early", "nightfall", "the", "yellow", "lamps", "would", "light", "up", "here", "and", "there")
 

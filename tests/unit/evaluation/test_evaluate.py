@@ -25,7 +25,8 @@ from valle.evaluation.systems.control_speech import PROMPT_CODEC, find_decoders
 from valle.evaluation.systems.folder import FolderSystem
 from warehouse.errors import ConfigurationError
 from warehouse.lake.tables import Lake
-from warehouse.rows import TABLES, RecordingRow, SegmentRow, TranscriptRow
+from warehouse.rows import RecordingRow, SegmentRow, TranscriptRow
+from warehouse.tables import TABLES
 
 
 def make_item(utterance, prompt="p0", text="Four, seven, two."):

@@ -20,7 +20,7 @@ from valle.evaluation.resolve import resolve
 from valle.evaluation.systems.base import CONTROLS
 from warehouse.errors import ConfigurationError, LakeError
 from warehouse.lake.tables import Lake
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("torch", "lhotse", "matplotlib", "prefect", "faster_whisper", "resemblyzer")

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from flows.parameters import SweepParameters
-from flows.training.sweep import format_sweep
+from flows.training.sweep import format_sweep, sweep
+from tests.unit.training.toy import make_toy_set
 from valle.cli.flow import read_sweep
 from warehouse.errors import ConfigurationError
 
@@ -53,3 +54,18 @@ def test_the_report_has_the_mean_and_the_range_of_the_seeds():
     assert "| llama | 1,234 | 50,000 | 2.25 [2, 2.5] |" in lines
     assert "| retnet | 1,234 | 50,000 | 3 |" in lines
     assert "| trunks-llama-s1 | 1,234 | 50,000 | 2.5 |" in lines
+
+
+@pytest.mark.long
+def test_a_sweep_trains_its_variants_and_reports_them_side_by_side(tmp_path):
+    make_toy_set(tmp_path)
+    options = {"model": "nano", "max_steps": 3, "batch_tokens": 300, "evaluate_every": 3, "log_every": 1, "threads": 1}
+    file = tmp_path / "sweep.yaml"
+    content = SWEEP | {"training_set": "toy", "options": options | {"prompt_seconds": [0.1, 0.2]}}
+    file.write_text(json.dumps(content))
+    report = sweep.fn(read_sweep(file, tmp_path))
+    text = report.markdown_path.read_text()
+    assert "| trunks-retnet-s0 |" in text
+    assert [plot.path.name for plot in report.plots] == ["loss.png", "dev_loss.png"]
+    again = sweep.fn(read_sweep(file, tmp_path))
+    assert again.markdown_path.read_text() == text

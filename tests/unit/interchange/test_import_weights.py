@@ -5,17 +5,21 @@ import pytest
 import torch
 
 from tests.unit.interchange.vall_e_files import CODEBOOKS, SIZE, Weights, symbol_map
+from tests.unit.training.toy import make_toy_set
 from valle.checkpoints.checkpoint import load_model
+from valle.cli import main
 from valle.codec.base import CodecSpec
 from valle.interchange.verify.modes import compute
 from valle.interchange.weights.description import Era
-from valle.interchange.weights.era import Sentence
+from valle.interchange.weights.era import RecordedSentence
 from valle.interchange.weights.importing import convert, open_weights, save_import
 from valle.model.layout import SPEECH, Mode
 from valle.model.row import Row
 from valle.tasks.length import LENGTH
 from valle.tasks.transcription import TRANSCRIPTION
 from valle.tasks.tts import TTS
+from valle.training.loop import train
+from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError
 
 CODEC = CodecSpec("mini", "1", 24_000, 320, CODEBOOKS, SIZE)
@@ -158,7 +162,7 @@ def test_a_sentence_chooses_the_era(tmp_path):
         for level in range(2, CODEBOOKS):
             row = TTS.row(TEXT, 2, level, prompt, target[:level])
             target[level] = compute(model, TTS.layout(Mode.NAR), [row])[0].argmax(-1)
-        chosen = convert(file, CODEC, Era.AUTO, Sentence(TEXT, 2, np.concatenate([prompt, target], 1)))
+        chosen = convert(file, CODEC, Era.AUTO, RecordedSentence(TEXT, 2, np.concatenate([prompt, target], 1)))
         assert chosen.era.era is era
         assert "loss" in chosen.era.reason
 
@@ -214,3 +218,41 @@ def test_a_missing_tensor_is_named(tmp_path):
     del weights.tensors["model.layers.1.mlp.up_proj.weight"]
     with pytest.raises(CheckpointError, match=r"layers\.1\.mlp\.up_proj"):
         imported(tmp_path, weights)
+
+
+def test_the_commands_import_and_speak(tmp_path, capsys):
+    file = Weights().write(tmp_path / "model.sft")
+    data = ["--data", str(tmp_path / "data")]
+    assert main(["import", "weights", str(file), "--name", "theirs", "--codec", "mini", *data]) == 0
+    assert "until-2025-03: as published weights" in capsys.readouterr().out
+    out = tmp_path / "speech.wav"
+    sampling = ["--sampling.max-seconds", "0.5", "--sampling.seed", "3"]
+    assert main(["speak", "a cab", "--run", "theirs", "--out", str(out), *sampling, *data]) == 0
+    assert out.stat().st_size > 44
+    assert main(["import", "weights", str(file), "--name", "theirs", "--codec", "mini", *data]) == 1
+    assert main(["import", "weights", str(file), "--name", "other", "--era", "2024", *data]) == 1
+    assert "until-2025-03" in capsys.readouterr().err
+
+
+def test_a_training_continues_from_imported_weights(tmp_path):
+    model = imported(tmp_path, Weights())
+    checkpoint = save_import(model, CODEC, tmp_path / "runs" / "theirs", "theirs")
+    options = TrainOptions(
+        training_set=make_toy_set(tmp_path / "toy", num_items=6, dev_items=0, spec=CODEC),
+        run_dir=tmp_path / "runs" / "tuned",
+        start_from=checkpoint,
+        max_steps=30,
+        batch_tokens=600,
+        learning_rate=1e-2,
+        warmup_steps=2,
+        prompt_seconds=(0.1, 0.1),
+        log_every=10,
+        save_every=30,
+    )
+    losses = []
+    result = train(options, lambda line: losses.append(line["loss"]))
+    assert losses[-1] < 0.9 * losses[0]
+    loaded, card = load_model(result.checkpoint)
+    assert loaded.config == model.config
+    assert card.phoneme_table.strings == model.table.strings
+    assert card.phoneme_table.decode([1, 4, 33, 5, 2]) == [" ", "ab", "A"]

@@ -11,7 +11,7 @@ from lhotse.features.io import READER_BACKENDS, FeaturesReader
 
 from manifests import CorpusOptions, open_corpus
 from manifests.lhotse_io import CODES_STORAGE, AudioFacts, CodesPlace, codes_cut, facts_of, write_cuts, write_manifests
-from warehouse.rows import TrainingItemRow
+from warehouse.model_rows import TrainingItemRow
 
 
 def load(path):

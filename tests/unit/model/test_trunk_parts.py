@@ -50,9 +50,9 @@ def test_a_recurrent_trunk_decodes_with_a_state_of_constant_size(name):
     assert len(sizes) == 1
 
 
-def experts_mlp(**changes):
+def experts_mlp():
     torch.manual_seed(0)
-    mlp = ExpertsMlp(small_config(experts=4, width=8, feed_forward=8, **changes))
+    mlp = ExpertsMlp(small_config(trunk="mixtral", experts=4, width=8, feed_forward=8))
     for parameter in mlp.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return mlp.double()

@@ -10,24 +10,22 @@ import pytest
 
 from warehouse.catalogue.views import codebooks_macro
 from warehouse.lake.arrow import schema_of, to_table
+from warehouse.model_rows import CheckpointRow, ScoreRow, TaskScoreRow, TrainingItemRow
 from warehouse.rows import (
-    TABLES,
     AlignmentRow,
-    CheckpointRow,
     CodesRow,
     ConfigurationRow,
     MixtureRow,
     PhonemeRow,
     QualityRow,
     RecordingRow,
-    ScoreRow,
     SegmentRow,
     ShardRunRow,
     SpeakerRow,
-    TrainingItemRow,
     TranscriptRow,
     Word,
 )
+from warehouse.tables import TABLES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STAGES = ("segment", "transcribe", "align", "phonemize", "quality", "speakers", "quantize", "mix")
@@ -286,6 +284,20 @@ def small_rows():
         metrics="{}",
         saved_at=NOW,
     )
+    for system, value in (("checkpoint", 8.0), ("input", 2.0), ("truth", 100.0)):
+        yield TaskScoreRow(
+            score_id=f"t1/ns/{system}/a3:0/si_sdr",
+            evaluation="t1",
+            task="ns",
+            system=system,
+            checkpoint_id="run/100",
+            training_set="set-1",
+            utterance="a3:0",
+            speaker="alpha/bob",
+            metric="si_sdr",
+            value=value,
+            scored_at=NOW,
+        )
     yield score("model", "a3:0", "alpha/bob", 1)
     yield score("model", "b2:0", "beta/cleo", 4, words=8, missing=True)
     yield score("ground_truth", "a3:0", "alpha/bob", 0, sim=0.9, checkpoint=None)

@@ -130,6 +130,12 @@ def test_mixtures_name_the_licences_of_both_sides(ask):
     assert (row["mixtures"], row["mean_snr"], row["interferers"]) == (1, 7.5, 1)
 
 
+def test_task_scores_lie_beside_their_controls(ask):
+    (row,) = ask("task_scores").to_pylist()
+    assert (row["task"], row["metric"], row["checkpoint"], row["input"], row["truth"]) == ("ns", "si_sdr", 8, 2, 100)
+    assert row["asr"] is None and row["utterances"] == 1
+
+
 def test_words_are_counted_without_case_and_punctuation(ask):
     rows = ask("word_frequencies").to_pylist()
     assert (rows[0]["spoken"], rows[0]["times"], rows[0]["mean_seconds"]) == ("text", 10, 0.5)

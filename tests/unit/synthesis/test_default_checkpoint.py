@@ -8,7 +8,7 @@ import pytest
 from valle.checkpoints.runs import CARD, EMBEDDED, newest_checkpoint, read_summary
 from valle.data_root import DataRoot
 from valle.synthesis.default_checkpoint import choose_checkpoint
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from valle.phonemes.table import BEGIN, END
 from valle.synthesis.decoding.seeds import candidate_seed, sentence_seed
 from valle.synthesis.long_form import iterate_passages, rolling_context, speak_long
 from valle.synthesis.options import BestOfOptions, LongFormOptions, SamplingOptions
-from valle.synthesis.sentences import split_pieces
 from valle.synthesis.synthesizer import Prompt
+from valle.synthesis.texts.sentences import split_pieces
 from warehouse.errors import ConfigurationError
 
 TEXT = "Abc de. Fgh! Dab? Hef."

@@ -8,10 +8,10 @@ import pytest
 from tests.unit.synthesis.toy import untrained_synthesizer
 from tests.unit.training.toy import SPEC, codes_for
 from valle.synthesis.long_form import speak_long
-from valle.synthesis.marked_text import read_sentences
 from valle.synthesis.options import LongFormOptions, SamplingOptions, StreamOptions
 from valle.synthesis.streaming.engine import iterate_chunks
 from valle.synthesis.synthesizer import Prompt
+from valle.synthesis.texts.marked_text import read_sentences
 from valle.text.lexicon import Lexicon
 from warehouse.errors import ConfigurationError
 

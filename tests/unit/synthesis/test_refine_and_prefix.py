@@ -13,6 +13,7 @@ from valle.synthesis.decoding.conditions import Condition, Utterance, speech_bat
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.options import MaskedOptions, SamplingOptions
 from valle.synthesis.synthesizer import Request, Synthesizer
+from valle.tasks.tts import TTS
 
 RATE = 75.0
 
@@ -32,7 +33,7 @@ def test_a_refined_frame_is_the_likeliest_after_those_before_it(group):
     refined = decode(model, conditions(), [options.model_copy(update={"refine": True})] * 3)
     for condition, before, after in zip(conditions(), drawn, refined, strict=True):
         target = np.concatenate([condition.prefix[:1], before.codes[:1]], axis=1)
-        logits = model(speech_batch(model, Mode.AR, [condition.row(0, target)]))[: target.shape[1], :STOP]
+        logits = model(speech_batch(model, TTS, Mode.AR, [condition.row(0, target)]))[: target.shape[1], :STOP]
         assert after.codes[0].tolist() == logits.argmax(-1)[condition.num_prefix :].tolist()
         assert after.codes.shape == before.codes.shape
     assert any(

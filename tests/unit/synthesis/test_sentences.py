@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from valle.synthesis.sentences import split_lines, split_sentences, spoken_length
+from valle.synthesis.texts.sentences import split_lines, split_sentences, spoken_length
 
 # A bar is where a sentence ends.
 SPLIT = {

@@ -3,27 +3,27 @@
 import pytest
 
 from valle.text.lexicon import find_lexicon, read_lexicon
-from valle.text.markup import Pause, Span, parse_markup
+from valle.text.markup import MarkedSpan, Pause, parse_markup
 from warehouse.errors import ConfigurationError
 
 GOOD = [
-    ("3 < 4 & a <- b [sic] [1]", [Span("3 < 4 & a <- b [sic] [1]")]),
-    ("a [[həlˈoʊ]] b", [Span("a "), Span("həlˈoʊ", ipa="həlˈoʊ"), Span(" b")]),
-    ("a[0.5s]b[200ms]", [Span("a"), Pause(0.5), Span("b"), Pause(0.2)]),
+    ("3 < 4 & a <- b [sic] [1]", [MarkedSpan("3 < 4 & a <- b [sic] [1]")]),
+    ("a [[həlˈoʊ]] b", [MarkedSpan("a "), MarkedSpan("həlˈoʊ", ipa="həlˈoʊ"), MarkedSpan(" b")]),
+    ("a[0.5s]b[200ms]", [MarkedSpan("a"), Pause(0.5), MarkedSpan("b"), Pause(0.2)]),
     (
         '<speak>a<break time="1s"/><break strength="weak"/><break/></speak>',
-        [Span("a"), Pause(1), Pause(0.2), Pause(0.4)],
+        [MarkedSpan("a"), Pause(1), Pause(0.2), Pause(0.4)],
     ),
-    ('<break time="1s"></break>a &amp; b', [Pause(1), Span("a & b")]),
-    ("<sub alias='doctor'>Dr</sub> No", [Span("doctor"), Span(" No")]),
-    ('<phoneme alphabet="ipa" ph="/nˈoʊ/">No</phoneme>', [Span("No", ipa="nˈoʊ")]),
-    ('<say-as interpret-as="characters">aB1</say-as>', [Span("A, B, 1")]),
-    ('<say-as interpret-as="telephone">03-41</say-as>', [Span("0 3 4 1")]),
-    ('<say-as interpret-as="ordinal">21</say-as>', [Span("twenty-first")]),
-    ('<lang xml:lang="de-DE"><say-as interpret-as="ordinal">3</say-as></lang>', [Span("dritte", language="de")]),
+    ('<break time="1s"></break>a &amp; b', [Pause(1), MarkedSpan("a & b")]),
+    ("<sub alias='doctor'>Dr</sub> No", [MarkedSpan("doctor"), MarkedSpan(" No")]),
+    ('<phoneme alphabet="ipa" ph="/nˈoʊ/">No</phoneme>', [MarkedSpan("No", ipa="nˈoʊ")]),
+    ('<say-as interpret-as="characters">aB1</say-as>', [MarkedSpan("A, B, 1")]),
+    ('<say-as interpret-as="telephone">03-41</say-as>', [MarkedSpan("0 3 4 1")]),
+    ('<say-as interpret-as="ordinal">21</say-as>', [MarkedSpan("twenty-first")]),
+    ('<lang xml:lang="de-DE"><say-as interpret-as="ordinal">3</say-as></lang>', [MarkedSpan("dritte", language="de")]),
     (
         'a<prosody rate="80%">b<prosody rate="fast">c</prosody></prosody>',
-        [Span("a"), Span("b", rate=0.8), Span("c", rate=1)],
+        [MarkedSpan("a"), MarkedSpan("b", rate=0.8), MarkedSpan("c", rate=1)],
     ),
 ]
 
@@ -68,13 +68,13 @@ def test_a_lexicon_replaces_whole_words_of_its_language(tmp_path):
     assert find_lexicon(None, tmp_path) == lexicon
     applied = lexicon.apply(parse_markup("VALLE, valley, new york tag [[a]]", "en"), "en")
     assert applied == [
-        Span("VALLE", ipa="vˈæl"),
-        Span(", valley, "),
-        Span("new york", ipa="nuːjˈɔːk"),
-        Span(" tag "),
-        Span("a", ipa="a"),
+        MarkedSpan("VALLE", ipa="vˈæl"),
+        MarkedSpan(", valley, "),
+        MarkedSpan("new york", ipa="nuːjˈɔːk"),
+        MarkedSpan(" tag "),
+        MarkedSpan("a", ipa="a"),
     ]
-    assert lexicon.apply([Span("Tag")], "de") == [Span("Tag", ipa="tˈɑːk")]
+    assert lexicon.apply([MarkedSpan("Tag")], "de") == [MarkedSpan("Tag", ipa="tˈɑːk")]
 
 
 def test_a_malformed_lexicon_names_its_line(tmp_path):

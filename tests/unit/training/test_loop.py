@@ -13,6 +13,8 @@ from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import list_checkpoints
 from valle.codec import open_codec
 from valle.codec.base import CodecSpec
+from valle.training.commands import FileCommands
+from valle.training.engines.engine import PlainEngine
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
@@ -112,6 +114,21 @@ def test_typing_save_saves_and_goes_on(options):
     assert result.reason == "finished"
 
 
+def test_a_run_evaluates_exports_and_changes_its_learning_rate_when_a_file_asks_for_it(options, caplog):
+    options.run_dir.mkdir(parents=True, exist_ok=True)
+    (options.run_dir / "commands").write_text("eval\nexport\nlr 5e-5\nlr many\n")
+    before = changed(options, max_steps=2, evaluate_every=2, log_every=1, warmup_steps=1)
+    result = train(before, commands=FileCommands(options.run_dir / "commands"))
+    written = lines(before)
+    assert next(line["step"] for line in written if "dev_loss" in line) == 0
+    assert max(line["learning_rate"] for line in written if "learning_rate" in line) == pytest.approx(5e-5)
+    [exported] = (options.run_dir / "exports").iterdir()
+    assert read_card(exported).step == 0
+    assert read_card(result.checkpoint).options["learning_rate"] == 5e-5
+    assert "There is no command 'lr many'" in caplog.text
+    assert not list(options.run_dir.glob("*commands*"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_ends_and_leaves_the_handlers_as_they_were(options, number):
     before = signal.getsignal(number)
@@ -205,6 +222,24 @@ def test_codes_that_are_larger_than_the_codec_says_are_one_sentence(options, tmp
     small = make_toy_set(tmp_path / "small", spec=CodecSpec("toy", "1", 800, 16, 8, 8))
     with pytest.raises(TrainingError, match="has codes outside 0 to 7"):
         train(changed(options, training_set=small))
+
+
+def test_a_batch_that_does_not_fit_is_named_and_what_there_is_is_saved(options, monkeypatch):
+    accumulate, steps = PlainEngine.accumulate, []
+
+    def exhausted(engine, batch, divisor):
+        steps.append(batch)
+        if len(steps) == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return accumulate(engine, batch, divisor)
+
+    monkeypatch.setattr(PlainEngine, "accumulate", exhausted)
+    with pytest.raises(
+        TrainingError, match=r"Out of memory in step 3: \d+ rows of \S+ padded to \d+ slots; lower batch"
+    ):
+        train(options)
+    assert read_card(list_checkpoints(options.run_dir)[-1]).step == 2
+    assert train(options).step == options.max_steps
 
 
 def test_an_unknown_size_is_refused(options):

@@ -10,7 +10,8 @@ from valle.codec.base import CodecSpec
 from valle.data.selection.training_set import TrainingSetCard, save_card
 from warehouse.lake.arrow import to_table
 from warehouse.lake.data_files import write_rows, write_table
-from warehouse.rows import CodesRow, TrainingItemRow
+from warehouse.model_rows import TrainingItemRow
+from warehouse.rows import CodesRow
 
 SPEC = CodecSpec(name="toy", revision="1", sample_rate=800, hop_length=16, num_codebooks=8, codebook_size=32)
 SYMBOLS = ("<unk>", "<bos>", "<eos>", "<mask>", " ", *"abcdefgh")

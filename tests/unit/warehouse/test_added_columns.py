@@ -11,7 +11,8 @@ import pytest
 from warehouse.catalogue.views import connect, run_query
 from warehouse.lake.arrow import from_table
 from warehouse.lake.tables import Lake
-from warehouse.rows import TABLES, ScoreRow
+from warehouse.model_rows import ScoreRow
+from warehouse.tables import TABLES
 from warehouse.upkeep.fsck import fsck
 from warehouse.upkeep.maintenance import compact
 

@@ -18,7 +18,8 @@ from warehouse.catalogue.views import (
 )
 from warehouse.errors import CatalogueError
 from warehouse.lake.tables import Lake
-from warehouse.rows import TABLES, CodesRow
+from warehouse.rows import CodesRow
+from warehouse.tables import TABLES
 
 
 def test_every_table_is_a_view_even_when_nothing_was_committed(tmp_path: Path) -> None:

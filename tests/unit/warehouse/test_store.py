@@ -15,7 +15,8 @@ from warehouse.catalogue.views import connect, named_queries, run_query, run_sel
 from warehouse.errors import CatalogueError, CommitConflict, LakeError
 from warehouse.lake.store import ObjectPath, delete, files_below, location_of, open_parquet, relative_name, write_text
 from warehouse.lake.tables import Lake
-from warehouse.rows import TABLES, CodesRow
+from warehouse.rows import CodesRow
+from warehouse.tables import TABLES
 from warehouse.upkeep.claims import claimed
 from warehouse.upkeep.fsck import fsck
 from warehouse.upkeep.maintenance import compact, vacuum

@@ -6,13 +6,13 @@ from valle.backends.speaker.base import SpeakerEncoder
 from valle.backends.weights import file_revision, models_directory, package_file
 from warehouse.errors import DependencyError, unknown_name
 
+# Encoders whose weights are in no wheel: the file in the models folder, and its publisher.
 _FETCHED = {
     "wavlm_large": ("wavlm_large_finetune.pth", "UniSpeech (WavLM-Large for speaker verification)"),
     "campplus": ("campplus.onnx", "3D-Speaker (CAM++ as ONNX)"),
     "eres2net": ("eres2net.onnx", "3D-Speaker (ERes2Net as ONNX)"),
     "wespeaker": ("wespeaker.onnx", "WeSpeaker (ResNet34-LM as ONNX)"),
 }
-"""Encoders whose weights are in no wheel: the file in the models folder, and its publisher."""
 
 
 def _weights_path(name: str) -> Path:

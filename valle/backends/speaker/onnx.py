@@ -17,6 +17,7 @@ from valle.audio import Samples
 from valle.backends.speaker.base import SAMPLE_RATE, Embedding
 from warehouse.errors import DependencyError
 
+# Fixed by the weights.
 _NUM_MELS = 80
 _MIN_SAMPLES = 4_000  # a quarter of a second: fewer frames have no statistics
 

@@ -15,6 +15,7 @@ from valle.audio import Samples
 from valle.backends.speaker.base import SAMPLE_RATE, Embedding
 
 EMBEDDING_SIZE = 256
+# Fixed by the weights: mel bands, and samples of a window and a hop at 16 kHz.
 _NUM_MELS = 40
 _WINDOW = 400
 _HOP = 160

@@ -23,8 +23,8 @@ _LARGE_CONVOLUTIONS = ((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2)
 _MIN_SAMPLES = 4_000  # a quarter of a second: fewer frames have no statistics
 _DILATIONS = (2, 3, 4)
 _SCALE = 8
+# Weights that only training needs.
 _UNUSED = ("loss_calculator.", "feature_extract.model.mask_emb")
-"""Weights that only training needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +178,7 @@ class WavlmEcapa(nn.Module):
         return self.linear(self.bn(self.pooling(torch.relu(self.conv(torch.cat(outputs[1:], dim=1))))))
 
 
+# Patterns of fairseq's names of WavLM's weights and torchaudio's names, in the order of application.
 _RENAMED = (
     (r"^feature_extractor\.conv_layers\.(\d+)\.0\.", r"feature_extractor.conv_layers.\1.conv."),
     (r"^feature_extractor\.conv_layers\.(\d+)\.2\.1\.", r"feature_extractor.conv_layers.\1.layer_norm."),
@@ -196,7 +197,6 @@ _RENAMED = (
     (r"\.fc1\.", ".feed_forward.intermediate_dense."),
     (r"\.fc2\.", ".feed_forward.output_dense."),
 )
-"""Patterns of fairseq's names of WavLM's weights and torchaudio's names, in the order of application."""
 _PROJECTION = re.compile(r"(.*)\.self_attn\.q_proj\.(weight|bias)$")
 
 

@@ -137,6 +137,6 @@ def import_config(
         say(f"{line.key} = {line.value}: {ours or 'no counterpart'}")
     elsewhere = write_options(lines, options.out)
     say(f"{options.out}: options of `valle train --config {options.out}`.")
-    for line in elsewhere:
-        say(f"For `valle prepare` and `valle select`: {line}")
+    for option in elsewhere:
+        say(f"For `valle prepare` and `valle select`: {option}")
     return 0

@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Prompt, Synthesizer
 
 
+# Part of a text that is checked for symbols the checkpoint does not have.
 _CHECKED_CHARACTERS = 2000
-"""Part of a text that is checked for symbols the checkpoint does not have."""
 _TEXT = "Text of any length; - reads it from standard input."
 
 
@@ -71,6 +72,11 @@ class SpeakOptions(BaseModel):
     batch: Path | None = None
     """Table of several texts, instead: tab-separated lines with the columns `out` and `text`, and optionally `prompt`
     and `language`."""
+    task: str = "tts"
+    """Task, such as `tts-raw` (a text without phonemes), `ns`, `sr`, `tse`, `vc`, `svc`, `cse`, `stt` or `phn`; the
+    last have commands of their own."""
+    source: Path | None = None
+    """Recording that such a task is given; its text, or for `cse` "old words=new words", is the text."""
     lexicon: Path | None = None
     """Pronunciations, a word, a tab and its IPA per line; by default `lexicon.tsv` of the data root, if it exists."""
     run: str | None = None
@@ -120,6 +126,8 @@ def speak(
     """Synthesize a text in the voice of a prompt; 1 when a sentence is missing from the speech."""
     if text.startswith("--"):  # a leading hyphen is allowed for `-`, and for texts such as "-5 degrees"
         raise CommandLineError(f"Unknown option: {text}.")
+    if options.task != "tts":
+        return _run_task(text, options)
     _check(options)
     requests = read_batch(options, text) if options.batch is not None else [(_read_text(text, options), options)]
     checkpoint = find_checkpoint(options)
@@ -133,7 +141,7 @@ def speak(
     )
     lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
     synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
-    return run_all([lambda one=one: _speak_one(synthesizer, checkpoint, *one) for one in requests])
+    return run_all([partial(_speak_one, synthesizer, checkpoint, *request) for request in requests])
 
 
 def _speak_one(synthesizer: Synthesizer, checkpoint: Path, text: str, options: SpeakOptions) -> int:
@@ -203,11 +211,31 @@ def read_adapters(values: Sequence[str]) -> list[tuple[Path, float]]:
     return adapters
 
 
+def _run_task(text: str, options: SpeakOptions) -> int:
+    from valle.cli.tasks.dispatch import TaskRequest, run_task
+
+    return run_task(
+        options.task,
+        TaskRequest(
+            text=text,
+            source=options.source,
+            voice=options.prompt[0] if options.prompt else None,
+            language=options.language,
+            out=options.out,
+            codes=options.codes,
+            sampling=options.sampling,
+            checkpoint={name: getattr(options, name) for name in ("run", "checkpoint", "device", "data")},
+        ),
+    )
+
+
 def _check(options: SpeakOptions) -> None:
     if options.is_stream and options.best_of.count > 1:
         raise ConfigurationError("Best-of-n compares whole sentences; leave --stream and --play or --best-of out.")
     if options.is_piped and not options.is_stream:
         raise ConfigurationError("--out - needs --stream.")
+    if options.source is not None:
+        raise ConfigurationError("--source is for a --task that is given a recording.")
     check_suffixes(None if options.is_piped else options.out, options.codes)
 
 

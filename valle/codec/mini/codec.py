@@ -12,9 +12,9 @@ from valle.audio import Samples
 from valle.codec.base import Codec, CodecSpec, CodecStream, Codes
 from valle.codec.batches import batch_groups
 from valle.codec.mini.network import MiniNetwork
-from valle.codec.mini.revision import EMBEDDED, mini_revision
 from valle.codec.mini.streaming import MiniStream
 from valle.codec.mini.weights_file import read_network
+from valle.codec.mini_revision import EMBEDDED, mini_revision
 
 NAME = "mini"
 

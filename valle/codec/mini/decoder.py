@@ -12,8 +12,8 @@ from valle.codec.mini.frame_filter import FrameFilter
 from valle.codec.mini.pitch import PitchNetwork
 from valle.codec.mini.source import Pitch, cycles, every_sample, pulses, sample_pitch
 
+# Kernel size of the convolutions of the backbone, in frames.
 _KERNEL = 7
-"""Kernel size of the convolutions of the backbone, in frames."""
 _QUIETEST, _LOUDEST = -12.0, math.log(100.0)
 _LOUDEST_GAIN = 4.0
 GAINS_PER_HOP = 4

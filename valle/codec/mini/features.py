@@ -11,10 +11,10 @@ from valle.codec.mini.fourier import ShortTimeFourier
 from valle.codec.mini.mels import LogMel
 
 # The revision of stored codes does not cover these two: after a change, quantize every corpus again.
+# Mel bands of the long windows; only the lowest are features.
 _PITCH_MELS = 100
-"""Mel bands of the long windows; only the lowest are features."""
+# Weight of an error in a pitch band relative to one in a wide band.
 _PITCH_WEIGHT = 0.5
-"""Weight of an error in a pitch band relative to one in a wide band."""
 
 
 class SpeechFeatures(nn.Module):

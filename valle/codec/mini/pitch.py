@@ -20,8 +20,8 @@ _NUM_PITCHES = 160
 _STEP = (_HIGH - _LOW) / (_NUM_PITCHES - 1)
 _KERNEL = 9
 _NEIGHBOURS = 3
+# Standard deviation of a target around the true pitch, in steps of a fortieth of an octave.
 _SPREAD = 1.2
-"""Standard deviation of a target around the true pitch, in steps of a fortieth of an octave."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 NUM_BEAMS = 4
 """Beam width of `encode`; sixteen lowers the error by half as much again at four times the cost."""
+# Vectors whose distances to all entries are in memory at once.
 _CHUNK = 8192
-"""Vectors whose distances to all entries are in memory at once."""
 
 
 def nearest_entries(vectors: Tensor, codebook: Tensor) -> Tensor:

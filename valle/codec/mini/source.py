@@ -13,8 +13,9 @@ from torch import Tensor
 
 LOWEST_PITCH, HIGHEST_PITCH = 45.0, 700.0
 """Hertz."""
+# Frequency of the highest harmonic relative to the sample rate.
 _TOP = 0.475
-"""Frequency of the highest harmonic relative to the sample rate."""
+# A fixed seed: the same codes decode to the same samples.
 _NOISE_SEED = 0
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from valle.codec.mini.network import MiniConfig, MiniNetwork
 from valle.codec.mini.quantizer import NUM_BEAMS
-from valle.codec.mini.revision import EMBEDDED as EMBEDDED
-from valle.codec.mini.revision import unusable
+from valle.codec.mini_revision import EMBEDDED as EMBEDDED
+from valle.codec.mini_revision import unusable
 from valle.tensors import write_tensors
 from warehouse.files import atomic_write
 

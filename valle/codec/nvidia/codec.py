@@ -41,6 +41,7 @@ class NvidiaCodec(NetworkCodec):
 
     def __init__(self, network: NvidiaNetwork, *, name: str, revision: str, device: str = "cpu") -> None:
         config, quantizer = network.config, network.quantizer
+        # From the file, not from the name: the codec at 22 kHz has the same form and other strides.
         hop_length = math.prod(config.strides)
         spec = CodecSpec(
             name, revision, config.sample_rate, hop_length, config.num_groups, quantizer.codebook_size, "parallel"

@@ -46,6 +46,7 @@ def read_nemo(path: Path) -> NemoFile:
     """Read a `.nemo` file. Raises DependencyError when it is none, or of another architecture."""
     try:
         with tarfile.open(path) as archive:
+            # Archives differ in whether names begin with `./`.
             members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
             content = {name: _read(archive, members[name]) for name in (_CONFIG, _WEIGHTS)}
         config = _config(yaml.safe_load(content[_CONFIG]))
@@ -57,6 +58,7 @@ def read_nemo(path: Path) -> NemoFile:
             f"{path} is not a readable audio codec of NeMo ({error}): remove it and fetch it again with `valle models "
             "fetch nvidia_44khz`."
         ) from error
+    # A checkpoint of a training also holds discriminators, which no speech needs.
     kept = {name: tensor for name, tensor in state.items() if name.startswith(("audio_encoder.", "audio_decoder."))}
     return NemoFile(config, fuse_weight_norm(kept))
 

@@ -14,8 +14,10 @@ from valle.codec.base import CodecSpec
 from valle.data.selection.training_set import SPLITS
 from warehouse.lake.arrow import from_table
 from warehouse.lake.store import Location
-from warehouse.rows import TrainingItemRow, Word
+from warehouse.model_rows import TrainingItemRow
+from warehouse.rows import Word
 
+# Rows that are Python objects at once: a training set has millions of items.
 _BATCH = 10_000
 _FACTS = """
 SELECT i.*, a.words, r.path, r.sample_rate, r.num_samples, r.num_channels, r.channel, r."offset",
@@ -29,23 +31,31 @@ ORDER BY i.segment_id
 
 
 def export_cuts(
-    items: pa.Table, connection: duckdb.DuckDBPyConnection, *, lake: Location, directory: Path, codec: CodecSpec
+    items: pa.Table,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    lake: Location,
+    directory: Path,
+    codec: CodecSpec,
+    in_test: pa.ChunkedArray,
 ) -> dict[str, Path]:
     """Write the cuts of each split of `items` below `directory` and return the files by split.
 
-    `items` has the columns of `TrainingItemRow`; `connection` is the catalogue the items were selected from.
+    `items` has the columns of `TrainingItemRow`; `connection` is the catalogue the items were selected from; `in_test`
+    are the segments that the split policy named for test. A selection of these cuts is the same set.
     """
     paths = {}
+    tested = frozenset(in_test.to_pylist())
     for split in SPLITS:
         connection.register("items", items.filter(pc.equal(items["split"], split)))
         reader = connection.execute(_FACTS).to_arrow_reader(_BATCH)
         paths[split] = directory / f"cuts_{split}.jsonl.gz"
-        write_cuts(_cuts(reader, lake, codec), paths[split])
+        write_cuts(_cuts(reader, lake, codec, tested), paths[split])
         connection.unregister("items")
     return paths
 
 
-def _cuts(reader: Any, lake: Location, codec: CodecSpec) -> Iterator[MonoCut]:
+def _cuts(reader: Any, lake: Location, codec: CodecSpec, tested: frozenset[str]) -> Iterator[MonoCut]:
     for batch in reader:
         table = pa.Table.from_batches([batch])
         for item, facts in zip(from_table(TrainingItemRow, table), table.to_pylist(), strict=True):
@@ -68,4 +78,5 @@ def _cuts(reader: Any, lake: Location, codec: CodecSpec) -> Iterator[MonoCut]:
                     codec=codec.label,
                 ),
                 [Word(**word) for word in facts["words"] or ()],
+                in_test=item.segment_id in tested,
             )

@@ -1,5 +1,7 @@
 """Options of the selection of a training set."""
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from valle.data.selection.splits import SplitPolicy
@@ -16,6 +18,8 @@ class Selection(BaseModel):
     """SQL condition on the view `utterances`."""
     weight: str = "1.0"
     """SQL expression for the sampling weight of an utterance."""
+    cuts: tuple[Path, ...] = ()
+    """Files of a Lhotse CutSet (.jsonl.gz): the set is those cuts, with the splits and weights that they declare."""
     split_policy: SplitPolicy = SplitPolicy()
     """Division into train, dev and test."""
     allow_evaluation_items: bool = False

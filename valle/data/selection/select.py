@@ -20,10 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from valle.codec.base import CodecSpec
+from valle.data.selection.curated import Placed, curate, declared_splits, place_cuts
+from valle.data.selection.cut_list import read_cut_list
 from valle.data.selection.options import Selection
 from valle.data.selection.similar import similar_segments
 from valle.data.selection.splits import assign_splits
 from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard, load_training_set, save_card
+from valle.phonemes import open_phonemizer
 from warehouse.catalogue.views import check_expression, connect, run_query, run_select
 from warehouse.errors import CommitConflict, LakeError, TrainingError
 from warehouse.fingerprints import short_hash
@@ -31,7 +34,7 @@ from warehouse.lake.arrow import schema_of
 from warehouse.lake.data_files import write_table
 from warehouse.lake.store import Location, open_parquet, relative_name
 from warehouse.lake.tables import Lake, Snapshot
-from warehouse.rows import TrainingItemRow
+from warehouse.model_rows import TrainingItemRow
 
 if TYPE_CHECKING:
     from valle.data_root import DataRoot
@@ -89,7 +92,8 @@ def select(
                 export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
             )
 
-            export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec)
+            in_test = chosen["segment_id"].filter(chosen["in_test"])
+            export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec, in_test=in_test)
             lake = _lake_from(directory, data_root.lake.root)
             save_card(card, directory, lake=lake, items_part=f"{TrainingItemRow.table}/{part.name}")
     return load_training_set(directory)
@@ -115,7 +119,8 @@ def _lake_from(directory: Path, lake: Location) -> str:
 
 
 def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: Lake, codec: CodecSpec) -> pa.Table:
-    """Select utterances with codes of the codec and assign their splits, in the order of their ids."""
+    """Select utterances with codes of the codec, or those of the cuts, and assign their splits, ordered by id."""
+    placed = _placed_cuts(selection, connection)
     weight = check_expression(selection.weight, option="weight")
     where = check_expression(selection.where, option="where")
     test_where = check_expression(selection.split_policy.test_where, option="split_policy.test_where")
@@ -133,7 +138,10 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
     if table.num_rows == 0:
         raise TrainingError(f"No utterance matches {selection.where!r}; see what there is with `valle stats`.")
     table = _coded_by(table, codec)
-    splits = assign_splits(
+    if placed:
+        phonemizer = open_phonemizer("espeak")
+        table = curate(table, placed, frame_rate=codec.frame_rate, phonemize=phonemizer.phonemize)
+    splits = declared_splits(placed, table["speaker"].to_pylist()) or assign_splits(
         table["speaker"].to_pylist(),
         table["source"].to_pylist(),
         table["duration"].to_pylist(),
@@ -141,6 +149,15 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
         selection.split_policy,
     )
     return table.append_column("split", pa.array(splits, pa.string()))
+
+
+def _placed_cuts(selection: Selection, connection: duckdb.DuckDBPyConnection) -> list[Placed]:
+    """Find the segments of the cuts of a selection, before the connection is locked; empty without cuts."""
+    if not selection.cuts:
+        return []
+    if selection.where != Selection.model_fields["where"].default:
+        raise TrainingError("Give either a condition (`where`) or `cuts`; filter the cuts with Lhotse.")
+    return place_cuts(read_cut_list(selection.cuts), connection)
 
 
 def _with_similar(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -160,6 +177,8 @@ def _with_word_times(chosen: pa.Table, connection: duckdb.DuckDBPyConnection) ->
         """,
     )
     positions = pc.index_in(chosen["segment_id"], times["segment_id"])
+    if "codes_start" in chosen.column_names:  # The words of a part are not those of its segment.
+        positions = pc.if_else(pc.is_null(chosen["codes_start"]), positions, pa.scalar(None, positions.type))
     # Without any, the content of a set and with it its id are what they were before words had times.
     if positions.null_count == len(positions):
         return chosen
@@ -250,7 +269,7 @@ def _row_groups(parts: Sequence[Location], lake: Location) -> pa.Table:
 def _items(chosen: pa.Table, codes: pa.Table, mixtures: pa.Table, set_id: str) -> pa.Table:
     """Build the rows of `training_items`, in the order of the segment ids."""
     schema = schema_of(TrainingItemRow)
-    for name in ("word_times", "mixture_kind", "mixture_licence", "mixture_fingerprint"):
+    for name in ("word_times", "codes_start", "mixture_kind", "mixture_licence", "mixture_fingerprint"):
         if name not in chosen.column_names:
             kind = schema.field(name).type if name in schema.names else pa.string()
             chosen = chosen.append_column(name, pa.nulls(chosen.num_rows, kind))

@@ -33,7 +33,7 @@ from valle.evaluation.metrics.score import (
 )
 from valle.evaluation.systems.base import CODEC, GROUND_TRUTH
 from warehouse.errors import ConfigurationError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 # Constants of the log-mel distance, so that it is comparable over codecs and versions of `mini`.
 FIDELITY_RATE = 24_000

@@ -13,7 +13,7 @@ from valle.evaluation.stats.bootstrap import Estimate, PairedDifference, compare
 from valle.evaluation.systems.base import GROUND_TRUTH
 from valle.reporting import Plot, Report, markdown_rows, write_text
 from valle.statistics.style import colour, label_axes, legend_below, new_figure, save_figure
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 _COLUMNS = ("WER %", "more than recorded", "cosine", "lowest tenth", "DistillMOS", "DNSMOS", "STOI", "log-mel")
 

@@ -34,8 +34,8 @@ OVERLAPS: dict[str, str] = {
 }
 """Columns of the named query with their meaning, the most serious first."""
 
+# Overlaps with which scores no longer measure unseen speech.
 _AUDIO_OVERLAPS = tuple(OVERLAPS)[:4]
-"""Overlaps with which scores no longer measure unseen speech."""
 
 _EVALUATED_EMBEDDINGS = """
 -- Utterances and prompts of the lake, and those of published lists through the speech of the control rows.

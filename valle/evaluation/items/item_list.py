@@ -18,6 +18,7 @@ from valle.reporting import write_text
 from warehouse.errors import ConfigurationError
 from warehouse.fingerprints import short_hash
 
+# Raise it when the file changes in a way that earlier versions cannot read.
 _FORMAT = 1
 
 

@@ -22,6 +22,7 @@ from valle.evaluation.items.item_list import ItemList, check_utterances
 from valle.evaluation.items.items import CONTINUATION_SECONDS, EvaluationItem, PublishedProtocol, hash_order
 from warehouse.errors import ConfigurationError, unknown_name
 
+# VALL-E (arXiv 2301.02111), section 5.1.
 _MIN_SECONDS, _MAX_SECONDS = 4.0, 10.0
 _LIBRISPEECH_PC_COLUMNS = 6
 

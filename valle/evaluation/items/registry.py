@@ -16,7 +16,7 @@ from valle.evaluation.items.items import EvaluationItem
 from warehouse.errors import CommitConflict
 from warehouse.fingerprints import short_hash
 from warehouse.lake.tables import Lake
-from warehouse.rows import EvaluationItemRow
+from warehouse.model_rows import EvaluationItemRow
 
 
 def register_items(items: Sequence[EvaluationItem], lake: Lake, *, items_hash: str, source: str) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 from valle.audio import Audio
 
 _FRAME_SECONDS = 0.02
+# Decibels below the loud parts (95th percentile) at which a frame is silent.
 _SILENCE_DEPTH_DB = 40.0
-"""Decibels below the loud parts (95th percentile) at which a frame is silent."""
+# Decibels relative to full scale below which every frame is silent.
 _SILENCE_FLOOR_DBFS = -65.0
-"""Decibels relative to full scale below which every frame is silent."""
 
 EARLY_SECONDS_PER_WORD = 0.1
 """Speech of more than ten words a second has ended before its text: no speaker is that fast."""

@@ -16,7 +16,7 @@ from valle.backends.speaker.base import SAMPLE_RATE, SpeakerEncoder
 from valle.evaluation.metrics.score import cosine
 from valle.evaluation.systems.base import PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.text.errors import align_words
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 NUM_QUARTERS = 4
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from valle.text.errors import count_character_errors, count_word_errors
 from valle.text.normalise import Normaliser
 from warehouse.errors import ConfigurationError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 COLUMNS = ("utterance", "trial", "reference", "hypothesis", "sim_o")
 _GZIP_MAGIC = b"\x1f\x8b"

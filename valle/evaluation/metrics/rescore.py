@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from valle.text.errors import count_character_errors, count_word_errors
 from valle.text.normalise import Normaliser, normalisers
 from warehouse.errors import DependencyError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
+# Normalisers for more languages than English.
 _MULTILINGUAL = ("seed", "f5", "multilingual")
-"""Normalisers for more languages than English."""
 
 
 def rescore(rows: Sequence[ScoreRow]) -> list[ScoreRow]:

@@ -12,7 +12,7 @@ from valle.evaluation.metrics.defects import Silence, count_repeated_words
 from valle.text.errors import ErrorCount, count_character_errors, count_phoneme_errors, count_word_errors
 from valle.text.normalise import get_normaliser
 from warehouse.errors import ConfigurationError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 Embedding = NDArray[np.float32]
 Phonemize = Callable[[str, str], Sequence[str]]

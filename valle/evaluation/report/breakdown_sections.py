@@ -16,7 +16,7 @@ from valle.evaluation.stats.breakdown import (
 from valle.evaluation.systems.base import control_of
 from valle.phonemes import SPACE, open_phonemizer
 from valle.phonemes.symbols import PUNCTUATION
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 Phonemize = Callable[[Sequence[str], str], Sequence[Sequence[str]]]
 """Return the phonemes of several texts of one language."""

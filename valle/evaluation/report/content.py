@@ -7,7 +7,7 @@ from valle.evaluation.report.sections import Section
 from valle.evaluation.stats.aggregate import SystemScores
 from valle.evaluation.stats.bootstrap import Estimate
 from valle.reporting import Plot
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 
 @dataclass(frozen=True, slots=True)

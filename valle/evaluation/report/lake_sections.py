@@ -9,7 +9,7 @@ from valle.evaluation.items.contamination import OVERLAPS, SAME_SPEAKER, Contami
 from valle.evaluation.report.sections import Cell, Section
 from warehouse.catalogue.views import connect, named_query, run_query
 from warehouse.lake.tables import Lake
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 _TABLES = ("scores", "checkpoints", "training_items", "evaluation_items")
 

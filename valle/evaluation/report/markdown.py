@@ -11,12 +11,12 @@ from valle.evaluation.stats.aggregate import worst_first
 from valle.evaluation.systems.base import GROUND_TRUTH, PROMPT_COPIED, SHUFFLED_SPEAKER
 from valle.reporting import markdown_rows
 from valle.text.errors import AlignedWord, align_words
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 _NUM_WORST = 10
 
+# Controls whose words are not of interest: the recordings again, and the prompt.
 _WITHOUT_WORDS = (SHUFFLED_SPEAKER, PROMPT_COPIED)
-"""Controls whose words are not of interest: the recordings again, and the prompt."""
 
 
 def report_markdown(content: ReportContent, directory: Path) -> str:

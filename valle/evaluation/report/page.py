@@ -18,7 +18,7 @@ from valle.evaluation.report.utterance_table import MAX_ROWS, utterance_table
 from valle.evaluation.stats.provenance import ScoreProvenance, provenance_of
 from valle.evaluation.systems.base import GROUND_TRUTH
 from valle.reporting import write_text
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 _KEY_WITHIN = 400  # characters of the page that contain its key
 

@@ -8,7 +8,7 @@ import numpy as np
 from valle.evaluation.stats.aggregate import SystemScores, similarity, word_error_rate
 from valle.evaluation.stats.bootstrap import Estimate
 from valle.statistics.style import colour, label_axes, legend_below, new_figure, save_figure, shorten
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 _MAX_RATE = 100.0
 

@@ -17,7 +17,7 @@ from valle.evaluation.stats.measures import estimate_measures
 from valle.evaluation.systems.base import CONTROLS, system_rank
 from valle.reporting import Plot, Report, write_text
 from warehouse.errors import ConfigurationError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 REPORT_VERSION = 2
 """Increase it with every change of what a report shows, so that stored reports are written again."""

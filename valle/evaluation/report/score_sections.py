@@ -15,7 +15,7 @@ from valle.evaluation.stats.drift import estimate_speaker_drift, estimate_word_d
 from valle.evaluation.systems.base import CODEC, ESPEAK, PROMPT_COPIED, SHUFFLED_SPEAKER, control_of
 from valle.text.normalise import normalisers
 from warehouse.errors import ConfigurationError, DependencyError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 RowsBySystem = Mapping[str, Sequence[ScoreRow]]
 

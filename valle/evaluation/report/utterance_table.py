@@ -8,7 +8,7 @@ from valle.evaluation.report.html import relative_link
 from valle.evaluation.stats.aggregate import similarity, word_error_rate, worst_first
 from valle.evaluation.systems.base import control_of, system_rank
 from valle.text.errors import AlignedWord, align_words
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 MAX_ROWS = 2_000
 """Limit on the utterances of a page; beyond it those with the most errors of each system are listed."""

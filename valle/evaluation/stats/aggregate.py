@@ -18,7 +18,7 @@ from valle.evaluation.stats.bootstrap import (
     estimate_ratio,
 )
 from warehouse.errors import ConfigurationError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 Verdict = Literal["better", "tie", "worse"]
 

@@ -16,6 +16,7 @@ from scipy.special import ndtr, stdtrit
 
 Floats = NDArray[np.float64]
 
+# Draws that are in memory at once: 32 MB of indices.
 _BLOCK_DRAWS = 4_000_000
 
 

@@ -13,7 +13,7 @@ from rapidfuzz.distance import Levenshtein
 
 from valle.evaluation.stats.bootstrap import BootstrapOptions, Estimate, estimate_ratio
 from valle.text.errors import align_words
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 WORD_LETTERS = (3, 5, 7)
 """Longest word, in letters, of each class but the last, which is open."""

@@ -19,7 +19,7 @@ from warehouse.catalogue.views import connect, run_query
 from warehouse.errors import ConfigurationError
 from warehouse.lake.arrow import from_table
 from warehouse.lake.tables import Lake
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from valle.backends.speaker.base import SpeakerEncoder
 from valle.evaluation.metrics.drift import LONG_SECONDS, NUM_QUARTERS, quarter_errors, quarter_similarities
 from valle.evaluation.stats.bootstrap import BootstrapOptions, Estimate, estimate_mean, estimate_ratio
 from valle.evaluation.systems.base import system_rank
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from valle.evaluation.metrics.defects import ended_early
 from valle.evaluation.stats.bootstrap import BootstrapOptions, Estimate, estimate_ratio
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 _REPEATED_WORDS = 2
 _LONG_SILENCE_SECONDS = 2.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from warehouse.fingerprints import short_hash
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 MetricModel = Literal["asr", "speaker", "quality", "none"]
 """The kind of model that a number depends on."""

@@ -14,6 +14,7 @@ import numpy as np
 from valle.audio import Audio
 from warehouse.errors import ConfigurationError, DependencyError
 
+# Constants of espeak-ng's speak_lib.h, which its shared library does not export.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _CHARACTERS_UTF8 = 1
 _POSITION_CHARACTER = 1

@@ -9,7 +9,7 @@ from valle.evaluation.stats.aggregate import SystemScores, aggregate
 from warehouse.catalogue.views import connect
 from warehouse.errors import PipelineError
 from warehouse.lake.arrow import from_table
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 
 def training_set_of(card: CheckpointCard, root: DataRoot) -> TrainingSetCard | None:

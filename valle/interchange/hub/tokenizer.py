@@ -11,8 +11,8 @@ from tokenizers.processors import TemplateProcessing
 from valle.phonemes.pieces import AnyTable, PieceTable, merges_of
 from valle.phonemes.table import BEGIN, END, MASK, UNKNOWN
 
+# A letter with the marks that belong to it, as `valle.phonemes.symbols` splits text.
 _SYMBOL = r"[^\p{M}ʲʰʷᵝˠˤ][\p{M}ʲʰʷᵝˠˤ]*"
-"""A letter with the marks that belong to it, as `valle.phonemes.symbols` splits text."""
 
 
 def tokenizer_of(table: AnyTable) -> Tokenizer:

@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from valle.model.batch import make_batch
 from valle.model.layout import Mode
 from valle.model.valle import ValleModel
-from valle.synthesis.decoding.conditions import Condition, speech_batch
+from valle.synthesis.decoding.conditions import Condition
+from valle.tasks.tts import TTS
 
 GUIDANCE = 2.5
 
@@ -85,5 +87,5 @@ def _logits(
     rows = [
         one.row(0, row.numpy()[None], mask.numpy()) for one, row, mask in zip(conditions, codes, masks, strict=True)
     ]
-    logits = model(speech_batch(model, Mode.NAR_LEN, rows)).float()
+    logits = model(make_batch(TTS.layout(Mode.NAR_LEN), rows, model.config)).float()
     return list(logits.split([len(row) for row in codes]))

@@ -17,7 +17,7 @@ from manifests.codes.hdf5 import read_items
 from valle.codec.base import CodecSpec
 from valle.interchange.verify.modes import Arrays, ModeDifference, compare_modes
 from valle.interchange.verify.traces import TraceResult, compare_traces
-from valle.interchange.weights.description import Era
+from valle.interchange.weights.description import Era, fit_codec
 from valle.interchange.weights.importing import convert, open_weights
 from valle.model.valle import ValleModel
 from valle.phonemes.pieces import PieceTable, piece_table
@@ -65,6 +65,7 @@ def verify_fixtures(file: Path, fixtures: Path, codec: CodecSpec, config: Path |
     if not fixtures.is_dir():
         raise CheckpointError(f"There is no folder of fixtures at {fixtures}.")
     weights = open_weights(file, config=config)
+    codec = fit_codec(weights, codec)
     newer = convert(weights, codec, Era.SINCE_2025_03).build()
     inputs = _arrays(fixtures / "logits.npz")
     modes: dict[str, list[ModeDifference]] = {}

@@ -100,7 +100,7 @@ def compute(model: ValleModel, layout: Layout, rows: Sequence[Row]) -> list[NDAr
 
 
 def fixture_row(inputs: Arrays, mode: str, number: int) -> tuple[Layout, Row]:
-    """Build the row that a fixture's mode has. Raises KeyError for a mode that has no row here."""
+    """Build the row that a fixture's mode has. Raises KeyError for a mode that has no row in this project."""
     given = {name: inputs[f"in.{name}.{number}"] for name in ("phn", "lang", "prom", "resp", "mask")}
     text, language = given["phn"].astype(np.int64), given["lang"].astype(np.int64)
     prompt, target = given["prom"].T.astype(np.int64), given["resp"].T.astype(np.int64)

@@ -16,6 +16,7 @@ from valle.interchange.weights.importing import ImportedModel, convert, default_
 from valle.model.batch import make_batch
 from valle.model.layout import Mode
 from valle.model.valle import ValleModel
+from valle.phonemes import PLAIN
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.options import SamplingOptions
@@ -25,8 +26,8 @@ from valle.text.normalise import default_normaliser, get_normaliser
 from warehouse.errors import DependencyError
 
 _LANGUAGE = "en"
+# Decimals of logits in the hash: those that machines agree on.
 _DIGITS = 3
-"""Decimals of logits in the hash: those that machines agree on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def speak_once(file: Path, text: str, codec: CodecSpec, era: Era, *, config: Pat
     """Speak a sentence greedily and measure it. Raises CheckpointError for weights that cannot be converted."""
     imported = convert(open_weights(file, config=config), codec, era)
     model, backends = imported.build(), Backends()
-    symbols = backends.phonemizer("espeak").phonemize([text], _LANGUAGE)[0]
+    symbols = backends.phonemizer(PLAIN).phonemize([text], _LANGUAGE)[0]
     unknown = imported.table.unknown(symbols)
     characters = sum(map(len, symbols))
     condition = Condition(

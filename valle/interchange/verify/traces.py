@@ -28,7 +28,7 @@ BROKEN = "rows that ended kept appending digits"
 
 @dataclass(frozen=True, slots=True)
 class TraceResult:
-    """The equality of a trace; None when it is broken in the original program."""
+    """True if a trace is equal; None when it is broken in the original program."""
 
     name: str
     is_equal: bool | None

@@ -1,16 +1,21 @@
 """The configuration of our network that computes what imported weights were trained to compute."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from valle.codec.base import CodecSpec
-from valle.interchange.weights.weights_file import WeightsFile
 from valle.model.config import ModelConfig
 from valle.model.conventions import CodeSum, Conventions, SpeechSum
 from warehouse.errors import CheckpointError, ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.codec.base import CodecSpec
+    from valle.interchange.weights.weights_file import WeightsFile
 
 LANGUAGES = ("en", "ja", "de", "fr", "zh", "ko")
 """Languages by id."""
@@ -21,7 +26,7 @@ _HEAD_SIZE = 64
 
 
 class Era(StrEnum):
-    """Sums at levels 2 to 7 in the program that trained the weights; the file does not tell."""
+    """Codebooks that were summed for codebooks 2 to 7 in training; the file does not record it."""
 
     AUTO = "auto"
     UNTIL_2025_03 = "until-2025-03"  # one less; the published weights
@@ -60,6 +65,12 @@ def describe(file: WeightsFile, codec: CodecSpec, era: Era) -> ModelConfig:
         symbol_frames=round(codec.frame_rate / SYMBOLS_PER_SECOND, 2),
         conventions=_conventions(_experimental(file), era),
     )
+
+
+def fit_codec(file: WeightsFile, codec: CodecSpec) -> CodecSpec:
+    """Return a codec with the codebooks of a file of weights, whose logits need no more of it than their number."""
+    num_codebooks = len(_numbers(file.tensors, "proms_emb.embeddings"))
+    return replace(codec, num_codebooks=num_codebooks, codebook_size=_shape(file, "proms_emb.embeddings.0.weight")[0])
 
 
 def has_sums(file: WeightsFile) -> bool:

@@ -1,16 +1,21 @@
 """The choice of the era of imported weights by the loss of a sentence at levels 2 and up."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
-from valle.codec.base import Codes
-from valle.interchange.weights.description import Era
 from valle.model.batch import make_batch
 from valle.model.layout import Ints, Mode
 from valle.model.loss import sequence_loss
-from valle.model.valle import ValleModel
 from valle.tasks.tts import TTS
+
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.interchange.weights.description import Era
+    from valle.model.valle import ValleModel
 
 FIRST_LEVEL = 2
 """The first codebook whose sums differ between the eras."""

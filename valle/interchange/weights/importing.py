@@ -1,31 +1,35 @@
 """`valle import weights`: a file of weights becomes a run with one checkpoint, which speaks, trains and is exported."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from valle.checkpoints.checkpoint import CheckpointCard
 from valle.checkpoints.runs import checkpoint_directory
 from valle.checkpoints.saving import new_checkpoint, write_model
-from valle.codec.base import CodecSpec
 from valle.data.cursor import Cursor
 from valle.interchange.weights.description import Era, describe, has_sums
 from valle.interchange.weights.era import EraChoice, RecordedSentence, choose_era, upper_loss
 from valle.interchange.weights.tensors import ConvertedWeights, convert_tensors, merge_adapter
 from valle.interchange.weights.weights_file import WeightsFile, read_adapter_file, read_weights_file
-from valle.model.config import ModelConfig
 from valle.model.valle import ValleModel
 from valle.phonemes.pieces import PieceTable, piece_table
 from warehouse.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from valle.codec.base import CodecSpec
+    from valle.model.config import ModelConfig
+
 
 @dataclass(frozen=True, slots=True)
 class ImportedModel:
-    """A model from a file of weights, with its phoneme table; `era` is that of its sums, with the reason."""
+    """A model from a file of weights, with its phoneme table; `era` names the sums it computes, with the reason."""
 
     file: WeightsFile
     config: ModelConfig

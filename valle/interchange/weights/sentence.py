@@ -1,17 +1,23 @@
 """A recorded sentence for the choice of the era: a container of codes with its phonemes, or audio with its text."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from manifests.codes.containers import UnreadableCodes, container_suffix, read_container
 from valle.audio import AudioLocation, UnreadableAudio, read_audio
 from valle.backends.registry import Backends
-from valle.codec.base import CodecSpec, Codes
 from valle.interchange.weights.description import LANGUAGES
 from valle.interchange.weights.era import RecordedSentence
-from valle.phonemes.pieces import PieceTable
+from valle.phonemes import PLAIN
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.codec.base import CodecSpec, Codes
+    from valle.phonemes.pieces import PieceTable
 
 
 def read_sentence(path: Path, text: str, language: str, *, table: PieceTable, codec: CodecSpec) -> RecordedSentence:
@@ -26,7 +32,7 @@ def read_sentence(path: Path, text: str, language: str, *, table: PieceTable, co
     except UnreadableAudio as error:
         raise ConfigurationError(f"The sentence cannot be read ({error}); give a recording of speech.") from error
     codes = backends.codec(codec.name).encode([audio.samples])[0]
-    symbols = backends.phonemizer("espeak").phonemize([text], language)[0]
+    symbols = backends.phonemizer(PLAIN).phonemize([text], language)[0]
     return RecordedSentence(np.array(table.encode(symbols)), language_id(language), codes)
 
 

@@ -1,25 +1,30 @@
 """Weights of e-c-k-e-r/vall-e as weights of our network, where tables and heads of a kind are one tensor."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from valle.interchange.weights.weights_file import WeightsFile
-from valle.model.config import ModelConfig
 from valle.model.layout import Head, Marker, Table
 from valle.model.valle import ValleModel
 from warehouse.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from valle.interchange.weights.weights_file import WeightsFile
+    from valle.model.config import ModelConfig
+
+# Their tasks by id; ours are `Marker`.
 _MARKERS = ("tts", "tts-c", "ns", "sr", "tse", "soe", "mask", "eoe", "stt")
-"""Their tasks by id; ours are `Marker`."""
 _NUM_DIGITS = 11
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertedWeights:
-    """Weights by our names, and the names of tensors that no task reads."""
+    """Weights by the names of this project, and the names of tensors that no task reads."""
 
     weights: dict[str, Tensor]
     unused: tuple[str, ...]

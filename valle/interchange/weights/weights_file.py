@@ -35,7 +35,7 @@ class WeightsFile:
 
     @property
     def step(self) -> int:
-        """Return the updates it was trained for, as far as the file tells."""
+        """Return the updates it was trained for, as far as the file records them."""
         return int(self.stats.get("global_step") or 0)
 
 

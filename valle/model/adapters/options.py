@@ -15,7 +15,9 @@ class LoraOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rank: int = Field(default=0, ge=0, le=4096, description="Rank of the adapter; 0 trains the weights themselves.")
-    alpha: float = Field(default=0.0, ge=0, description="Scale times rank of what the adapter adds; 0 is the rank.")
+    alpha: float = Field(
+        default=0.0, ge=0, le=1e6, description="Scale times rank of what the adapter adds; 0 is the rank."
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on the input of the adapter in training.")
     targets: tuple[str, ...] = Field(
         default=("trunk.*",), description="Names of the linear layers that it adapts; * stands for any text."

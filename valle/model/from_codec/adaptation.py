@@ -13,11 +13,11 @@ from torch import Tensor
 from valle.model.layout import Head, Table
 from valle.model.valle import ValleModel
 
+# Frames of the average vector that are added to those of every entry.
 _PRIOR_FRAMES = 2.0
-"""Frames of the average vector that are added to those of every entry."""
+# Means of many rows have a small spread, which is scaled back up. Between unrelated codes only noise is left, which
+# this limit keeps small.
 _MAX_SCALE = 2.5
-"""Means of many rows have a small spread, which is scaled back up. Between unrelated codes only noise is left, which
-this limit keeps small."""
 
 
 @dataclass(frozen=True, slots=True)

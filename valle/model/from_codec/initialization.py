@@ -13,8 +13,8 @@ from torch import Tensor
 from valle.model.layout import Head, Table
 from valle.model.valle import ValleModel
 
+# Fraction of a vector's size that comes from the codec; the random rest tells nearly equal entries apart.
 _CODEC_FRACTION = 0.9
-"""Fraction of a vector's size that comes from the codec; the random rest tells nearly equal entries apart."""
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from valle.model.attention import Attend, AttentionKernel, Mask
 from valle.model.config import ModelConfig
+from valle.model.trunks.base import DecodingCache
 from valle.model.trunks.bit_linear import BitLinear
 from valle.model.trunks.cache import Cache
 from valle.model.trunks.experts import ExpertsMlp, RouterReport, mean_report
@@ -106,6 +107,10 @@ class Stack(nn.Module):
         self.gradient_checkpointing = False
         self.kernel = AttentionKernel.SDPA
         self.blocks = nn.ModuleList(blocks)
+
+    def new_cache(self, capacity: int) -> DecodingCache:
+        """See `Trunk`."""
+        raise NotImplementedError
 
     def init_weights(self, config: ModelConfig) -> None:
         """Draw the initial weights of linear layers and experts; the other parameters keep theirs."""

@@ -57,7 +57,7 @@ class ExpertsMlp(nn.Module):
         probabilities = self.router(flat).float().softmax(-1)
         weights, chosen = probabilities.topk(TOP, dim=-1)
         weights = (weights / weights.sum(-1, keepdim=True)).to(x.dtype)
-        self.report = self._report(probabilities, chosen, mask.valid(*x.shape[:2], x.device))
+        self.report = self._report(probabilities, chosen, mask.valid(x.shape[0], x.shape[1], x.device))
         result = torch.zeros_like(flat)
         for expert in range(self.experts):
             slots, rank = (chosen == expert).nonzero(as_tuple=True)

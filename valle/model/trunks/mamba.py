@@ -19,12 +19,12 @@ from valle.model.trunks.blocks import Stack, grow, linear, row_lengths
 from valle.model.trunks.recurrence import StateCache
 from valle.model.trunks.transformer import sinusoids
 
+# Width inside a block in units of the width.
 _EXPAND = 2
-"""Width inside a block in units of the width."""
+# Slots of the convolution.
 _WINDOW = 4
-"""Slots of the convolution."""
+# Size of keys and queries.
 _STATE = 64
-"""Size of keys and queries."""
 
 
 class _Block(nn.Module):
@@ -50,8 +50,8 @@ class _Block(nn.Module):
         before = cache.read(layer)[1] if cache is not None and is_step else mixed.new_zeros(len(x), _WINDOW - 1, 1)
         window = torch.cat([before.expand(-1, -1, mixed.shape[-1]), mixed], 1)
         mixed = functional.silu(self.convolution(window.transpose(1, 2)).transpose(1, 2))
-        value, key, query = mixed.split((self.inner, _STATE, _STATE), -1)
-        value = value.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        value, key, query = torch.split(mixed, [self.inner, _STATE, _STATE], -1)
+        value = value.reshape(*value.shape[:-1], self.heads, -1).transpose(1, 2)
         query, key = (y[:, None].expand(-1, self.heads, -1, -1) for y in (query, key))
         size = functional.softplus(steps.float() + self.step_bias).transpose(1, 2)  # [B, heads, L]
         log_decay = -size * self.log_rate.exp()[:, None]
@@ -75,7 +75,7 @@ class _Block(nn.Module):
     def _scan(self, query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, mask: Mask) -> Tensor:
         if mask.kind is MaskKind.CAUSAL:
             return recurrence.chunkwise(query, key, value, log_decay)
-        valid = mask.valid(*query.shape[0:3:2], query.device)
+        valid = mask.valid(query.shape[0], query.shape[2], query.device)
         if valid is not None:
             key = key * valid[:, None, :, None]
         return recurrence.chunkwise(query, key, value, log_decay, is_causal=False)

@@ -48,7 +48,9 @@ def _chunkwise(query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, chu
     query, key, value, log_decay = query.float(), key.float(), value.float(), log_decay.float()
     state = query.new_zeros(*query.shape[:2], key.shape[-1], value.shape[-1])
     outputs = []
-    pieces = zip(*(x.split(chunk, 2) for x in (query, key, value)), log_decay.split(chunk, -1), strict=True)
+    pieces = zip(
+        *(torch.split(x, chunk, 2) for x in (query, key, value)), torch.split(log_decay, chunk, -1), strict=True
+    )
     for q, k, v, decay in pieces:
         passed = decay.cumsum(-1)[..., None]
         outputs.append(parallel(q, k, v, decay) + (q * passed.exp()) @ state)

@@ -15,11 +15,13 @@ from valle.model.trunks import recurrence
 from valle.model.trunks.blocks import Rotation, Stack, grow, linear, make_mlp, row_lengths
 from valle.model.trunks.recurrence import StateCache
 
+# Size of values in units of the size of keys.
 _VALUE_FACTOR = 2
-"""Size of values in units of the size of keys."""
 
 
 class _Retention(nn.Module):
+    log_decay: Tensor  # [1, heads, 1]
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.heads, self.size = config.heads, config.width // config.heads
@@ -49,7 +51,7 @@ class _Retention(nn.Module):
     def _retain(self, query: Tensor, key: Tensor, value: Tensor, decay: Tensor, mask: Mask) -> Tensor:
         if mask.kind is MaskKind.CAUSAL:
             return recurrence.chunkwise(query, key, value, decay)
-        valid = mask.valid(*query.shape[0:3:2], query.device)
+        valid = mask.valid(query.shape[0], query.shape[2], query.device)
         if valid is not None:
             key = key * valid[:, None, :, None]
         return recurrence.chunkwise(query, key, value, decay, is_causal=False)

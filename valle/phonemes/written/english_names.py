@@ -62,8 +62,8 @@ _HEADINGS = (
     "Class", "Stage", "Title", "Level", "Super Bowl", "Mark", "Canto", "Psalm", "Table", "Figure", "Apollo", "Episode",
 )
 # fmt: on
+# Capitals that are more often sizes, names or abbreviations than numerals.
 _NO_NUMERALS = {"XL", "XX", "XXX", "LI", "LIV", "LV", "VI"}
-"""Capitals that are more often sizes, names or abbreviations than numerals."""
 _SENTENCE_STARTS = {
     "A",
     "After",

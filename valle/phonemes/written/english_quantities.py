@@ -55,8 +55,8 @@ _AN = r"(?:\b(?P<article>[Aa]n?) )?"
 _SCALE = rf"{any_of((*_SCALES, *_SCALE_WORDS))}"
 _CODES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _EUROPEAN = r"\d{1,3}(?:\.\d{3}){0,4},\d\d(?!\d|[.,]\d)"
+# Nouns after an amount that is their value, so that the currency is singular: `two 20 dollar bills`.
 _OF_A_VALUE = r" (?:bill|note|coin|stamp|ticket|banknote)s?\b"
-"""Nouns after an amount that is their value, so that the currency is singular: `two 20 dollar bills`."""
 
 
 def _is_one(number: str) -> bool:

@@ -16,8 +16,8 @@ from valle.audio import AudioLocation
 from valle.stages.base import Interferer, InterfererDraw, StageInput
 from warehouse.errors import ConfigurationError
 
+# The kind of mixture that a class of noise (column `genre`) is for.
 _GENRES = {"noise": "noise", "music": "noise", "babble": "noise", "rir": "reverb"}
-"""The kind of mixture that a class of noise (column `genre`) is for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,13 @@ def change_voice(speech: Samples, sample_rate: int, factor: float) -> Samples:
 
     The samples are played at another speed (Ko et al., Interspeech 2015), and a phase vocoder restores the tempo.
     """
-    import librosa
+    from librosa.effects import time_stretch
+    from librosa.util import fix_length
 
     faster = soxr.resample(speech, sample_rate * factor, sample_rate).astype(np.float32)
     # Its length is that of the whole input over the rate, rounded: pad or cut the last samples.
-    stretched = librosa.effects.time_stretch(faster, rate=len(faster) / max(1, len(speech)))
-    return np.asarray(librosa.util.fix_length(stretched, size=len(speech)), dtype=np.float32)
+    stretched = time_stretch(faster, rate=len(faster) / max(1, len(speech)))
+    return np.asarray(fix_length(stretched, size=len(speech)), dtype=np.float32)
 
 
 def _power(samples: Samples) -> float:

@@ -46,12 +46,12 @@ _STOCK_PHRASES: dict[str, tuple[str, ...]] = {
 }
 _CHARACTERS_PER_SECOND = {"ja": (1.5, 16.0), "ko": (1.5, 14.0), "zh": (1.0, 10.0)}
 _ALPHABETIC = (4.0, 30.0)
+# Repetitions in a row that make n words a loop. People do say `six six six`.
 _LOOP_LENGTHS = {1: 5, 2: 4, 3: 3, 4: 3, 5: 3, 6: 3, 7: 3, 8: 3}
-"""Repetitions in a row that make n words a loop. People do say `six six six`."""
 
 _SINGLE_LETTERS = re.compile(r"\b[a-z](?: [a-z]\b){1,9}")
+# Characters of two texts; for longer ones Whisper's normaliser is slow, and it fails on integers of 4,300 digits.
 _LONGEST_FOR_WHISPER = 4_000
-"""Characters of two texts; for longer ones Whisper's normaliser is slow, and it fails on integers of 4,300 digits."""
 _SILENT = frozenset((SPACE, *PUNCTUATION, "ˈ", "ˌ"))
 
 

@@ -1,31 +1,36 @@
 """Decode codebook 0 frame by frame with the cache: by draws, several utterances in a batch, or by beam search."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from valle.model.layout import Mode
-from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.seeds import seeded_generator
-from valle.synthesis.options import SamplingOptions
 from valle.synthesis.samplers import beam
 from valle.synthesis.sampling import SamplingState, penalize, sample_frame, start
 from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
+    from valle.synthesis.options import SamplingOptions
+
 _LAYOUT = TTS.layout(Mode.AR)
+# Frames of the cache at first; it grows for longer speech.
 _INITIAL_FRAMES = 128
-"""Frames of the cache at first; it grows for longer speech."""
 
 
+# Guided or not, and adapters with their strengths: what utterances of one batch have in common.
 _Lane = tuple[bool, tuple[tuple[str, float], ...]]
-"""Guided or not, and adapters with their strengths: what utterances of one batch have in common."""
 
 
 @dataclass(slots=True, eq=False)
@@ -113,7 +118,7 @@ class _CachedRows:
         self.guesses = [self.guesses[row] for row in rows]
         self._options = [self._options[row] for row in rows]
 
-    def join(self, other: "_CachedRows") -> None:
+    def join(self, other: _CachedRows) -> None:
         """Append rows that are guided, or not, as these are."""
         assert self._is_guided == other._is_guided, "guided rows have unconditional ones"
         first, second = len(self._options), len(other._options)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.codec.base import Codes
 from valle.model.batch import Batch, make_batch
-from valle.model.layout import Mode
-from valle.model.row import Elements, Row
-from valle.synthesis.options import SamplingOptions
 from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS, SpeechTask
 
 if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.model.layout import Mode
+    from valle.model.row import Elements, Row
     from valle.model.valle import ValleModel
+    from valle.synthesis.options import SamplingOptions
 
 
 @dataclass(frozen=True, slots=True)

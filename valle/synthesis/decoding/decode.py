@@ -1,10 +1,14 @@
 """Decode codes from conditions: codebook 0 frame by frame or from masks, then one pass per further codebook."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
 import torch
 
-from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance
 from valle.synthesis.decoding.duration import predict_lengths
@@ -12,7 +16,11 @@ from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.masked import decode_masked
 from valle.synthesis.decoding.refine import refine
 from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
-from valle.synthesis.options import SamplingOptions
+
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.model.valle import ValleModel
+    from valle.synthesis.options import SamplingOptions
 
 
 @torch.inference_mode()
@@ -41,7 +49,7 @@ def _decode_group(
         if decoding == "ar":
             first = decode_autoregressively(model, utterances)
         else:
-            first = decode_masked(model, utterances, predict_lengths(model, utterances))
+            first = decode_masked(model, utterances, predict_lengths(model, utterances), _begin(model, utterances))
         first = apply_by_group(
             list(zip(utterances, first, strict=True)),
             lambda pair: pair[0].options.refine,
@@ -60,3 +68,18 @@ def _decode_group(
     return [
         Decoded(codes, decoded.is_complete) for codes, decoded in zip(decode_rest(model, spans), first, strict=True)
     ]
+
+
+def _begin(model: ValleModel, utterances: Sequence[Utterance]) -> list[Codes]:
+    """Decode the first frames of each utterance that asks for it: codes [1, n], else [1, 0]."""
+
+    def decode(has_prefix: bool, group: Sequence[Utterance]) -> list[Codes]:
+        if not has_prefix:
+            return [np.zeros((1, 0), dtype=np.int16) for _ in group]
+        shortened = [
+            replace(one, options=one.options.model_copy(update={"max_seconds": one.options.masked.prefix_seconds}))
+            for one in group
+        ]
+        return [decoded.codes for decoded in decode_autoregressively(model, shortened)]
+
+    return apply_by_group(utterances, lambda one: one.options.masked.prefix_seconds > 0, decode)

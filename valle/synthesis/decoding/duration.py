@@ -1,16 +1,21 @@
 """Predict the number of frames of a text, which masked decoding needs before it starts."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
 from valle.model.batch import make_batch
 from valle.model.config import NUM_DIGITS
-from valle.model.valle import ValleModel
-from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.tasks.length import LENGTH, LENGTH_DIGITS
+
+if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
+    from valle.synthesis.decoding.conditions import Condition, Utterance
 
 SHORTEST, LONGEST = 0.4, 2.5
 """Bounds of a predicted duration, as factors of the average duration of a text with as many symbols."""

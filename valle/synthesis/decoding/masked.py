@@ -3,24 +3,28 @@
 MaskGIT (Chang et al., arXiv 2202.04200) with the cosine schedule, as in MaskGCT (Wang et al., arXiv 2409.00750).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from valle.codec.base import Codes
 from valle.model.layout import Mode
-from valle.model.valle import ValleModel
-from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Decoded, Utterance, speech_batch
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.seeds import seeded_generator
-from valle.synthesis.options import MaskedOptions
 from valle.synthesis.samplers.draws import draw
 from valle.synthesis.samplers.filters import keep_likely, suppress
+
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.model.valle import ValleModel
+    from valle.synthesis.options import MaskedOptions
 
 
 def mask_counts(num_frames: int, steps: int, start: float = 0.0) -> list[int]:
@@ -77,12 +81,13 @@ def _score(logits: Tensor, codes: Tensor, options: MaskedOptions, generator: tor
 
 
 @torch.inference_mode()
-def decode_masked(model: ValleModel, utterances: Sequence[Utterance], lengths: Sequence[int]) -> list[Decoded]:
+def decode_masked(
+    model: ValleModel, utterances: Sequence[Utterance], lengths: Sequence[int], begun: Sequence[Codes]
+) -> list[Decoded]:
     """Decode codebook 0 of several utterances at their lengths in frames: codes [1, T] in their order.
 
-    With `prefix_seconds` the first frames are decoded autoregressively, and the masked ones follow them.
+    `begun` are frames [1, n] of each that are decoded already; the masked ones follow them.
     """
-    begun = _begin(model, utterances)
     left = [length - codes.shape[1] for length, codes in zip(lengths, begun, strict=True)]
     open_rows = [index for index, length in enumerate(left) if length > 0]
     followed = [_followed(utterances[index], begun[index]) for index in open_rows]
@@ -91,21 +96,6 @@ def decode_masked(model: ValleModel, utterances: Sequence[Utterance], lengths: S
         Decoded(np.concatenate([codes, next(masked)], axis=1) if length > 0 else codes, is_complete=True)
         for codes, length in zip(begun, left, strict=True)
     ]
-
-
-def _begin(model: ValleModel, utterances: Sequence[Utterance]) -> list[Codes]:
-    """Decode the first frames of each utterance that asks for it: codes [1, n], else [1, 0]."""
-
-    def decode(has_prefix: bool, group: Sequence[Utterance]) -> list[Codes]:
-        if not has_prefix:
-            return [np.zeros((1, 0), dtype=np.int16) for _ in group]
-        shortened = [
-            replace(one, options=one.options.model_copy(update={"max_seconds": one.options.masked.prefix_seconds}))
-            for one in group
-        ]
-        return [decoded.codes for decoded in decode_autoregressively(model, shortened)]
-
-    return apply_by_group(utterances, lambda one: one.options.masked.prefix_seconds > 0, decode)
 
 
 def _followed(utterance: Utterance, codes: Codes) -> Utterance:

@@ -1,22 +1,27 @@
 """Decode codebooks 1 and up, one pass each, where codebook 0 is known: of a whole utterance or of a window of it."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from valle.codec.base import Codes
-from valle.model.batch import Batch
 from valle.model.layout import Mode
-from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition, Utterance, speech_batch
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide
 from valle.synthesis.decoding.seeds import seeded_generator
 from valle.synthesis.samplers.draws import draw
+
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.model.batch import Batch
+    from valle.model.valle import ValleModel
 
 _Adapters = tuple[tuple[str, float], ...]
 

@@ -5,6 +5,7 @@ import torch
 
 from valle.synthesis.options import NUM_SEEDS
 
+# Domains of the derivation: the same index of a sentence and of a candidate gives different seeds.
 _SENTENCE, _CANDIDATE = 1, 2
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from valle.codec.base import Codes
 from valle.model.batch import make_batch
-from valle.model.layout import Layout
-from valle.model.row import Row
 from valle.tasks.transcription import TRANSCRIPTION
 
 if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.model.layout import Layout
+    from valle.model.row import Row
     from valle.model.valle import ValleModel
 
 

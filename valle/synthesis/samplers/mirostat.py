@@ -9,8 +9,8 @@ from torch import Tensor
 from valle.synthesis.options import MirostatOptions
 from valle.synthesis.samplers.draws import draw
 
+# Ratios of successive probabilities that estimate the exponent of Zipf's law (m of the paper).
 _MOST_RATIOS = 100
-"""Ratios of successive probabilities that estimate the exponent of Zipf's law (m of the paper)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,24 @@
 """Decode the codes of several utterances at once, window by window: each window while codebook 0 is still decoded."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from valle.codec.base import Codes
-from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import ActiveUtterance, FrameBatch
 from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
-from valle.synthesis.options import SamplingOptions, StreamOptions
+
+if TYPE_CHECKING:
+    from valle.codec.base import Codes
+    from valle.model.valle import ValleModel
+    from valle.synthesis.options import SamplingOptions, StreamOptions
 
 
 @dataclass(slots=True, eq=False)

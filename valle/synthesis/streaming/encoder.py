@@ -1,15 +1,18 @@
 """Encode speech as a stream of bytes in a format that players and other programs read."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from valle.audio import Samples
+if TYPE_CHECKING:
+    from valle.audio import Samples
 
 # By default a page of Ogg is full with a second of speech.
 _SHORT_PAGES = (("page_duration", "100000"),)
@@ -73,10 +76,12 @@ class AudioEncoder:
         self._container: Any = av.open(self._bytes, "w", format=kind.container, options=dict(kind.options))
         self._container.metadata.update(metadata)
         rate = _nearest_rate(kind.encoder, sample_rate)
-        self._stream: Any = self._container.add_stream(kind.encoder, rate=rate, layout="mono")
+        # The type of the package is that of any stream; the encoder makes it one of audio.
+        stream: Any = self._container.add_stream(kind.encoder, rate=rate, layout="mono")
         if kind.bit_rate:
-            self._stream.bit_rate = kind.bit_rate
-        self._resampler = av.AudioResampler(format=self._stream.format, layout="mono", rate=rate)
+            stream.bit_rate = kind.bit_rate
+        self._stream = stream
+        self._resampler = av.AudioResampler(format=stream.format, layout="mono", rate=rate)
         self._sample_rate = sample_rate
         self._num_samples = 0
 

@@ -1,6 +1,9 @@
 """Speak texts as streams: one alone, or several whose frames are decoded in one batch."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from valle.synthesis.long_form import Narrator, prepare_text
 from valle.synthesis.options import (
@@ -13,7 +16,9 @@ from valle.synthesis.options import (
 )
 from valle.synthesis.streaming.decoder import StreamDecoder, UtteranceStream
 from valle.synthesis.streaming.narration import Chunk, Narration
-from valle.synthesis.synthesizer import Prompt, Synthesizer
+
+if TYPE_CHECKING:
+    from valle.synthesis.synthesizer import Prompt, Synthesizer
 
 
 def narrate(
@@ -61,7 +66,7 @@ def iterate_chunks(
     return _run(StreamEngine(synthesizer), narration)
 
 
-def _run(engine: "StreamEngine", narration: Narration) -> Iterator[Chunk]:
+def _run(engine: StreamEngine, narration: Narration) -> Iterator[Chunk]:
     engine.start([narration])
     while not engine.is_empty:
         for _, chunk in engine.step():

@@ -1,17 +1,22 @@
 """One text that is spoken as a stream: its sentences one after the other, through one stream of the codec."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from valle.audio import Samples
-from valle.codec.base import Codes
 from valle.synthesis.long_form import Narrator, Piece, find_problem
-from valle.synthesis.marked_text import Sentence
-from valle.synthesis.options import StreamOptions
 from valle.synthesis.streaming.tempo import Pace
-from valle.synthesis.synthesizer import Request
+
+if TYPE_CHECKING:
+    from valle.audio import Samples
+    from valle.codec.base import Codes
+    from valle.synthesis.options import StreamOptions
+    from valle.synthesis.synthesizer import Request
+    from valle.synthesis.texts.marked_text import Sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,21 @@
 """Outputs of streamed speech: a pipe and the loudspeaker; `SpeechFile` is the one that grows on disk."""
 
+from __future__ import annotations
+
 import queue
 import threading
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 import numpy as np
 
-from valle.audio import Samples
-from valle.codec.base import Codes
 from valle.synthesis.streaming.encoder import AudioEncoder
 from warehouse.errors import ConfigurationError, DependencyError
+
+if TYPE_CHECKING:
+    from valle.audio import Samples
+    from valle.codec.base import Codes
 
 
 class SpeechOutput(Protocol):

@@ -1,15 +1,18 @@
 """Change the tempo of a stream of speech at the same pitch."""
 
+from __future__ import annotations
+
 from collections import deque
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from valle.audio import Samples
+if TYPE_CHECKING:
+    from valle.audio import Samples
 
+# Least factor of one filter of FFmpeg; a smaller one is a chain.
 _SLOWEST = 0.5
-"""Least factor of one filter of FFmpeg; a smaller one is a chain."""
 
 
 class Tempo:

@@ -19,12 +19,12 @@ from valle.model.layout import (
     TASK_MARKER,
     TEXT,
     CodebookRange,
+    Ints,
     Layout,
     LayoutField,
     Marker,
     Table,
 )
-from valle.model.placement import Ints
 from valle.model.row import Elements
 from valle.tasks.base import (
     EpochRows,

@@ -4,28 +4,32 @@ The state of the optimizer is saved whole, by parameter, as safetensors. DeepSpe
 shards: reading one executes what it holds, and another number of ranks cannot read them.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed
 from torch import Tensor
 from torch.nn import Parameter
 
-from valle.model.batch import Batch
 from valle.model.loss import LossReport, model_loss
-from valle.model.valle import ValleModel
 from valle.training.engines.engine import largest_magnitude
 from valle.training.engines.optimizer import make_optimizer
 from valle.training.engines.process_group import init_process_group
-from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, DependencyError
 
+if TYPE_CHECKING:
+    from valle.model.batch import Batch
+    from valle.model.valle import ValleModel
+    from valle.training.options import TrainOptions
+
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+# Progress of DeepSpeed's dynamic loss scale, which only fp16 has.
 _SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")
-"""Progress of DeepSpeed's dynamic loss scale, which only fp16 has."""
 
 
 def deepspeed_config(options: TrainOptions) -> dict[str, Any]:

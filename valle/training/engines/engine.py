@@ -1,19 +1,23 @@
 """Engines turn batches into updates. The loop uses this protocol; `selection.open_engine` selects one."""
 
+from __future__ import annotations
+
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
-from valle.model.batch import Batch
 from valle.model.loss import LossReport, model_loss
 from valle.model.valle import ValleModel
 from valle.state_files import to_device
 from valle.training.distillation import Teacher
 from valle.training.engines.optimizer import evaluation_weights, load_optimizer_state, make_average, make_optimizer
-from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from valle.model.batch import Batch
+    from valle.training.options import TrainOptions
 
 _HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16}
 
@@ -87,7 +91,8 @@ class PlainEngine:
         self._mix = Teacher(teacher, model.config, options.distillation).to(device).mix if teacher else None
         self._device = torch.device(options.device)
         self._model = model.to(self._device)
-        self._optimizer = make_optimizer(model, options)
+        # Two optimizers as one have what a gradient scaler uses, and are no torch optimizer.
+        self._optimizer: Any = make_optimizer(model, options)
         self._average = make_average(model, options.average_decay) if options.average_decay else None
         self._clip = options.gradient_clip
         self._dtype = _HALF_TYPES.get(options.precision)

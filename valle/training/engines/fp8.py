@@ -1,15 +1,21 @@
 """Linear layers of the trunk in 8-bit floating point, by torchao."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
-from valle.model.valle import ValleModel
 from warehouse.errors import ConfigurationError, DependencyError
 
+if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
+
+# Compute capability of the first GPUs that multiply fp8 (Ada, Hopper).
 _CAPABILITY = (8, 9)
-"""Compute capability of the first GPUs that multiply fp8 (Ada, Hopper)."""
+# Sizes that the kernels accept are multiples of this.
 _MULTIPLE = 16
-"""Sizes that the kernels accept are multiples of this."""
 
 
 def use_fp8(model: ValleModel, device: str) -> None:

@@ -12,20 +12,20 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim.swa_utils import AveragedModel
 
-from valle.model.valle import ValleModel
 from valle.training.engines.combined import CombinedOptimizer, is_trunk_matrix
 from warehouse.errors import ConfigurationError, DependencyError
 
 if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
     from valle.training.options import TrainOptions
 
+# Entries of parameter groups that come from the options, not from the optimizer's own progress.
 _GROUP_OPTIONS = ("weight_decay", "betas", "eps")
-"""Entries of parameter groups that come from the options, not from the optimizer's own progress."""
 
 
 AnyOptimizer = torch.optim.Optimizer | CombinedOptimizer
+# Projections of APOLLO, as in its paper: random, drawn again every 200 updates.
 _APOLLO = {"proj": "random", "proj_type": "std", "update_proj_gap": 200}
-"""Projections of APOLLO, as in its paper: random, drawn again every 200 updates."""
 
 
 def parameter_groups(model: ValleModel, weight_decay: float) -> list[dict[str, Any]]:

@@ -1,10 +1,28 @@
 """The learning rate as a pure function of the step, without state to save."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from valle.training.options import TrainOptions
 
 SHAPES = ("cosine", "linear", "constant", "one-cycle", "noam")
+# Initial rate of one-cycle as a fraction of the peak.
 _ONE_CYCLE_START = 1 / 25
-"""Initial rate of one-cycle as a fraction of the peak."""
+
+
+def scheduled_rate(options: TrainOptions, step: int) -> float:
+    """Compute the rate of update `step` of a run."""
+    return learning_rate(
+        step,
+        peak=options.learning_rate,
+        warmup_steps=options.warmup_steps,
+        max_steps=options.max_steps,
+        final_share=options.final_learning_rate,
+        shape=options.schedule,
+    )
 
 
 def learning_rate(

@@ -1,10 +1,16 @@
 """Open the engine of a run by its options."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from valle.model.attention import AttentionKernel
-from valle.model.valle import ValleModel
 from valle.training.engines.engine import Engine, PlainEngine
 from valle.training.engines.fp8 import use_fp8
-from valle.training.options import TrainOptions
+
+if TYPE_CHECKING:
+    from valle.model.valle import ValleModel
+    from valle.training.options import TrainOptions
 
 
 def open_engine(model: ValleModel, options: TrainOptions) -> Engine:

@@ -54,7 +54,9 @@ class _Reader:
 
     def __call__(self, row: _Row) -> Codes:
         location = (row["codes_part"], row["codes_row_group"], row["codes_row"])
-        return self._reader.read(*location, num_codebooks=self._num_codebooks)
+        first = row.get("codes_start")
+        stop = None if first is None else first + row["num_frames"]
+        return self._reader.read(*location, num_codebooks=self._num_codebooks, start=first or 0, stop=stop)
 
 
 def _request(row: _Row, prompt: Prompt | None, sampling: SamplingOptions, seed: int) -> Request:

@@ -7,7 +7,7 @@ switched off with a warning: metrics are in `metrics.jsonl` anyway, and a traini
 import importlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from valle.training.options import TrainOptions
@@ -129,4 +129,8 @@ class _MlFlow:
         self._client.set_terminated(self._run_id)
 
 
-_KINDS = {"tensorboard": _TensorBoard, "wandb": _WeightsAndBiases, "mlflow": _MlFlow}
+_KINDS: Mapping[str, Callable[[TrainOptions, int], Tracker]] = {
+    "tensorboard": _TensorBoard,
+    "wandb": _WeightsAndBiases,
+    "mlflow": _MlFlow,
+}

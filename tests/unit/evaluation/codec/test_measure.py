@@ -14,7 +14,7 @@ from valle.evaluation.codec.report import aggregate_resynthesis, quality_figures
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.metrics.models import MetricModels
 from warehouse.lake.tables import Lake
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 DEMO = Path(__file__).parents[4] / "manifests" / "demo"
 

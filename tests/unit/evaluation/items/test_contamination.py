@@ -7,7 +7,9 @@ from valle.evaluation.items.contamination import SAME_SPEAKER, find_contaminatio
 from valle.evaluation.report.lake_sections import contamination_section
 from warehouse.catalogue.views import connect
 from warehouse.lake.tables import Lake
-from warehouse.rows import TABLES, ScoreRow, SpeakerRow, TrainingItemRow
+from warehouse.model_rows import ScoreRow, TrainingItemRow
+from warehouse.rows import SpeakerRow
+from warehouse.tables import TABLES
 
 LONG = "It was the best of times, it was the worst of times, it was the age of wisdom"
 

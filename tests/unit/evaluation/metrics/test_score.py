@@ -10,7 +10,7 @@ from valle.evaluation.metrics.defects import Silence
 from valle.evaluation.metrics.score import Output, PromptEmbeddings, QualityScores, ScoringRun, cosine, score
 from warehouse.errors import ConfigurationError
 from warehouse.lake.arrow import to_table
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 RUN = ScoringRun(
     evaluation="e1",

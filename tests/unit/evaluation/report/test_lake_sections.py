@@ -3,7 +3,7 @@ import dataclasses
 from valle.evaluation.report.lake_sections import lake_key, leaderboard_section
 from warehouse.catalogue.views import connect
 from warehouse.lake.tables import Lake
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 
 def stored(lake, rows, evaluation, **changes):

@@ -9,7 +9,7 @@ from valle.data_root import DataRoot
 from valle.evaluation.stats.bootstrap import BootstrapOptions
 from valle.evaluation.stats.compare import SystemName, compare_stored, compare_systems, find_system
 from warehouse.errors import ConfigurationError
-from warehouse.rows import ScoreRow
+from warehouse.model_rows import ScoreRow
 
 FAST = BootstrapOptions(replicas=500)
 

@@ -1,17 +1,22 @@
 """From marked-up text to the sentences that are synthesized: phonemes, pauses and tempo of each."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from more_itertools import strip
 
 from valle.phonemes import LANGUAGES, SPACE, wrong_script
 from valle.phonemes.symbols import split_symbols
-from valle.synthesis.options import LongFormOptions
-from valle.synthesis.sentences import split_pieces
-from valle.synthesis.synthesizer import Synthesizer
-from valle.text.markup import Pause, Span, parse_markup
+from valle.synthesis.texts.sentences import split_pieces
+from valle.text.markup import MarkedSpan, Pause, parse_markup
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.synthesis.options import LongFormOptions
+    from valle.synthesis.synthesizer import Synthesizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,9 @@ def read_sentences(synthesizer: Synthesizer, text: str, *, language: str, option
     return sentences
 
 
-def _parts(spans: Sequence[Span | Pause]) -> list[list[Span] | Pause]:
+def _parts(spans: Sequence[MarkedSpan | Pause]) -> list[list[MarkedSpan] | Pause]:
     """Group the spans between pauses and changes of tempo."""
-    parts: list[list[Span] | Pause] = []
+    parts: list[list[MarkedSpan] | Pause] = []
     for span in spans:
         last = parts[-1] if parts else None
         if isinstance(span, Pause):
@@ -64,20 +69,20 @@ def _parts(spans: Sequence[Span | Pause]) -> list[list[Span] | Pause]:
     return parts
 
 
-def _within(spans: Sequence[Span], begin: int, end: int) -> list[Span]:
+def _within(spans: Sequence[MarkedSpan], begin: int, end: int) -> list[MarkedSpan]:
     """Return the spans of the characters from `begin` to `end` of their joined text."""
     found = []
     start = 0
     for span in spans:
         first, last = max(begin - start, 0), min(end - start, len(span.text))
         if first < last:
-            found.append(Span(span.text[first:last], span.ipa, span.language, span.rate))
+            found.append(MarkedSpan(span.text[first:last], span.ipa, span.language, span.rate))
         start += len(span.text)
     return found
 
 
 def _sentence(
-    synthesizer: Synthesizer, text: str, spans: Sequence[Span], language: str, pause: float | None
+    synthesizer: Synthesizer, text: str, spans: Sequence[MarkedSpan], language: str, pause: float | None
 ) -> Sentence:
     symbols: list[str] = []
     for span in spans:

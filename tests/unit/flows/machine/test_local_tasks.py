@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prefect import task
 
-from flows.runtime.local_tasks import LocalTaskRunner, run_task
+from flows.machine.local_tasks import LocalTaskRunner, run_task
 from flows.runtime.shutdown import STOPPED
 from flows.runtime.where import call, is_on_server, run_id, run_logger, submit
 
@@ -72,7 +72,7 @@ def test_without_a_server_functions_are_called_plainly_and_one_command_is_one_ru
 STOPPED_IN_A_SHARD = """
 import os, signal, threading, time
 from prefect import task
-from flows.runtime.local_tasks import LocalTaskRunner
+from flows.machine.local_tasks import LocalTaskRunner
 from flows.runtime.runner import Work, run_all
 from flows.runtime.shutdown import exit_on_sigterm
 

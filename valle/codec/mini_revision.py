@@ -6,7 +6,7 @@ from safetensors import SafetensorError, safe_open
 
 from warehouse.errors import DependencyError
 
-EMBEDDED = Path(__file__).with_name("weights") / "mini.safetensors"
+EMBEDDED = Path(__file__).parent / "mini" / "weights" / "mini.safetensors"
 
 
 def mini_revision(path: Path = EMBEDDED) -> str:

@@ -22,14 +22,14 @@ from warehouse.catalogue.rates import Yield, measured_size, measured_speed, meas
 from warehouse.catalogue.views import connect
 from warehouse.lake.tables import Lake
 
+# The stage whose rows an input view shows.
 _UPSTREAM = {"recordings": "ingest", "segments": "segment", "transcripts": "transcribe"}
-"""The stage whose rows an input view shows."""
+# Assumed yields of stages that have never run in this lake.
 _ASSUMED = {
     "ingest": (Yield(1 / 1_000_000, 3600 / 60_000_000), "an hour of audio in 60 MB of files"),
     "segment": (Yield(1 / 8, 1.0), "a segment for every 8 s of audio"),
     "transcribe": (Yield(1 / 8, 1.0), "no dropped transcripts"),
 }
-"""Assumed yields of stages that have never run in this lake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +111,7 @@ class _Amount:
     audio_seconds: float = 0.0
 
 
+# One connection for all stages: the views must show the rows of hypothetical options to the stages after them.
 class _Forecaster:
     def __init__(self, connection: duckdb.DuckDBPyConnection, corpus: str, lake: Lake) -> None:
         self._connection = connection

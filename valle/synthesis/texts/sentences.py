@@ -14,8 +14,8 @@ from types import MappingProxyType
 from valle.synthesis.options import LONGEST_PIECE, LongFormOptions
 from warehouse.errors import ConfigurationError
 
+# Latin letters as long, when spoken, as one Chinese, Japanese or Korean character.
 _WIDE_CHARACTER = 3
-"""Latin letters as long, when spoken, as one Chinese, Japanese or Korean character."""
 _LOOK_AHEAD = 100
 _LOOK_BEHIND = 100
 _CLOSERS = "\"'”’“‘»«›‹」』）)］]】〉》"
@@ -27,8 +27,8 @@ _QUOTES: Mapping[str, str] = MappingProxyType(
 _QUOTES_OF: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {"de": {'"': '"', "„": "“”", "»": "«", "(": ")"}, "fr": {'"': '"', "“": "”", "«": "»", "(": ")"}}
 )
+# Continuations of the sentence around a quotation.
 _GOES_ON = ("と", "って", "、", "，", ",", "고", "라고", "하고", "라는")
-"""Continuations of the sentence around a quotation."""
 
 _ABBREVIATIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -39,12 +39,12 @@ _ABBREVIATIONS: Mapping[str, str] = MappingProxyType(
 )
 _BEFORE_NUMBERS = "no nos nr vol fig abb art p pp s chap ch sec sect kap bd tel nº n°"
 _WORD_BEFORE = re.compile(r"[^\s(\[\"'“”„«»‘’]*$")
+# Breaks at which a piece that is too long is cut, best first; a mark belongs to the text before it.
 _BREAKS = (
     re.compile(r"[;:—–](?=\s)|[；：—–]"),
     re.compile(r",(?=\s)|[、，､]"),
     re.compile(r"\s"),
 )
-"""Breaks at which a piece that is too long is cut, best first; a mark belongs to the text before it."""
 _IN_NUMBERS = "，．："
 _NOT_SPACE = re.compile(r"\S")
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.road import QUICK, folder_corpus, run_road, write_folder
-from valle.stages.dry_run import Forecast, StageForecast, forecast
 from valle.stages.ingest import find_unread
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
 from valle.stages.transcribe import Transcribe
+from valle.statistics.dry_run import Forecast, StageForecast, forecast
 from warehouse.lake.tables import Lake
 
 

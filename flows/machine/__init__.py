@@ -1,0 +1,1 @@
+"""Run the work of a flow on one machine: devices, local tasks and the ranks of a training."""

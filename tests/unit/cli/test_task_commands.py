@@ -1,0 +1,91 @@
+"""The commands of the tasks with the real codec and an untrained model: files, refusals, and `speak --task`."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from manifests.demo.clips import demo_clips
+from tests.unit.synthesis.toy import toy_card, untrained_model
+from valle.checkpoints.saving import write_model
+from valle.cli.app import build_app
+from valle.cli.arguments import run_command
+from valle.codec import open_codec
+from valle.phonemes import phoneme_table
+from warehouse.errors import PipelineError
+
+LEARNT = ("suppression_ratio", "conversion_ratio", "raw_text_ratio", "phonemes_ratio", "editing_ratio")
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    made = {}
+    for name, options in (("learnt", dict.fromkeys(LEARNT, 0.1)), ("plain", {})):
+        made[name] = tmp_path_factory.mktemp(name)
+        card = toy_card(open_codec("mini").spec, phoneme_table().symbols)
+        object.__setattr__(card, "options", options)
+        write_model(made[name], card, untrained_model(card, stop=4.0).state_dict())
+    return made
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    found = next(clip for clip in demo_clips() if clip.duration < 3)
+    samples, rate = soundfile.read(found.path)
+    path = tmp_path_factory.mktemp("clip") / "speech.wav"
+    soundfile.write(path, samples, rate)
+    return path, found.text, len(samples) / rate
+
+
+@pytest.fixture
+def run(checkpoints, tmp_path):
+    def run(*arguments, checkpoint="learnt", speaks=True):
+        out = ["--out", str(tmp_path / "out.wav")] if speaks else []
+        return run_command(build_app().meta, [*arguments, "--checkpoint", str(checkpoints[checkpoint]), *out])
+
+    run.out = tmp_path / "out.wav"
+    return run
+
+
+NAR_LEN = ("--sampling.decoding", "nar-len", "--sampling.masked.steps", "1")
+
+
+@pytest.mark.parametrize("command", [("denoise",), ("speak", "--task", "ns", "--source")])
+def test_a_recording_is_denoised_to_a_file_of_its_length(run, clip, command):
+    path, _, seconds = clip
+    arguments = (*command, str(path)) if len(command) > 1 else (command[0], str(path))
+    assert run(*arguments, *NAR_LEN) == 0
+    assert soundfile.info(run.out).duration == pytest.approx(seconds, abs=0.05)
+
+
+def test_an_edit_keeps_the_samples_before_the_words(run, clip):
+    path, text, _ = clip
+    last = text.split()[-1].strip(".")
+    assert run("edit", str(path), "--replace", f"{last}=winter", "--text", text, *NAR_LEN) == 0
+    before, after = (soundfile.read(one)[0] for one in (path, run.out))
+    assert np.allclose(before[:12_000], after[:12_000], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("denoise", "CLIP"), "has not learnt to remove noise"),
+        (("edit", "CLIP", "--replace", "a=b"), "has not learnt to edit speech"),
+        (("edit", "CLIP"), "Give --replace"),
+        (("speak", "text", "--task", "cse"), "name it with --source"),
+        (("speak", "text", "--task", "sing"), "--task is one of tts, ns, sr"),
+        (("speak", "text", "--source", "CLIP"), "--source is for a --task"),
+        (("convert", "CLIP", "--method", "draft"), "Give --voice"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(run, clip, arguments, message):
+    path, _, _ = clip
+    with pytest.raises(PipelineError, match=message):
+        run(*[str(path) if one == "CLIP" else one for one in arguments], checkpoint="plain")
+    assert not run.out.exists()
+
+
+def test_phonemes_are_printed_and_raw_text_is_spoken(run, capsys):
+    assert run("phonemize-text", "Yes", speaks=False) == 0
+    assert capsys.readouterr().out.endswith("\n")
+    assert run("speak", "Yes", "--task", "tts-raw", *NAR_LEN) == 0
+    assert soundfile.info(run.out).duration > 0

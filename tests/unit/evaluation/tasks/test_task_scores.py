@@ -1,0 +1,103 @@
+"""Scores of tasks: known ratios, controls beside the checkpoint, rows in the lake, refusals in a sentence."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.unit.synthesis.toy import ToyBackends, untrained_synthesizer
+from tests.unit.training.toy import make_toy_set
+from valle.data.selection.training_set import load_training_set
+from valle.evaluation.tasks.cases import read_cases
+from valle.evaluation.tasks.evaluate import TaskEvaluation, evaluate_tasks, summarize
+from valle.evaluation.tasks.measures import TaskMeasures, si_sdr
+from valle.evaluation.tasks.runs import TaskRunner
+from valle.synthesis.options import MaskedOptions, SamplingOptions
+from warehouse.catalogue.views import connect, named_query
+from warehouse.errors import CheckpointError, ConfigurationError
+from warehouse.lake.tables import Lake
+
+MASKED = SamplingOptions(decoding="nar-len", masked=MaskedOptions(steps=2))
+LEARNT = {"editing_ratio": 0.2, "suppression_ratio": 0.2, "phonemes_ratio": 0.1, "spelling_ratio": 0.1}
+
+
+class QuietBackends(ToyBackends):
+    """The toy models, and a quality that is the mean level."""
+
+    def quality_scorer(self, name):
+        class Scorer:
+            def score(self, waveforms):
+                return [{"dnsmos_ovrl": float(np.abs(wave).mean())} for wave in waveforms]
+
+        return Scorer()
+
+
+@pytest.fixture(scope="module")
+def synthesizer():
+    plain = untrained_synthesizer(stop=2.0)
+    return replace(plain, card=replace(plain.card, options=LEARNT), backends=QuietBackends())
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return load_training_set(make_toy_set(tmp_path_factory.mktemp("scores"), num_items=8, dev_items=4))
+
+
+def test_the_ratio_of_a_known_distortion_is_known():
+    rng = np.random.default_rng(0)
+    signal, noise = rng.standard_normal(4000), rng.standard_normal(4000)
+    noise -= (noise @ signal) / (signal @ signal) * signal
+    noise *= np.linalg.norm(signal) / np.linalg.norm(noise) / 10
+    assert si_sdr(3 * (signal + noise), signal) == pytest.approx(20, abs=1e-3)
+    assert si_sdr(signal, signal) == 100 and si_sdr(np.zeros(10), signal) == si_sdr(signal, np.zeros(10)) == -100
+    assert si_sdr(signal[:3000], signal) == 100
+
+
+def test_cases_have_what_the_set_has(toy):
+    cases = list(read_cases(toy, split="dev", count=3))
+    assert len(cases) == 3
+    for case in cases:
+        assert case.mixture is None and case.mixture_kind is None
+        assert case.borders[0] == 0 and case.borders[-1] == case.speech.shape[1]
+        assert len(case.borders) == len(case.text) + 1
+
+
+def test_a_mixture_is_scored_beside_its_return_and_the_truth(toy, synthesizer):
+    case = next(read_cases(toy, split="train"))
+    noisy = replace(
+        case, mixture_kind="noise", mixture=(case.speech + 3) % 32, interference=case.speech[:, ::-1].copy()
+    )
+    runner = TaskRunner(synthesizer, TaskMeasures(synthesizer.backends, 800), MASKED)
+    values = runner.runs["ns"](noisy)
+    assert {system for system, _ in values} == {"checkpoint", "input", "truth"}
+    assert values["truth", "si_sdr"] == 100 > values["input", "si_sdr"]
+    assert values["truth", "wer"] == 0
+    assert runner.runs["tse"](noisy) is None and runner.runs["ns"](case) is None
+
+
+def test_rows_are_in_the_lake_once_and_an_edit_keeps_every_other_code(tmp_path, toy, synthesizer):
+    lake, options = Lake(tmp_path / "lake"), TaskEvaluation(split="dev", tasks=("cse", "phn", "un-phn", "len"))
+    rows = evaluate_tasks(synthesizer, toy, options, MASKED, lake)
+    assert evaluate_tasks(synthesizer, toy, options, MASKED, lake)
+    kept = [row.value for row in rows if row.metric == "codes_kept"]
+    assert kept == [1.0] * 4
+    with connect(lake.snapshot()) as connection:
+        stored = connection.execute("SELECT count(*), count(DISTINCT score_id) FROM task_scores").fetchone()
+        assert stored == (len(rows), len(rows))
+        answer = connection.execute(named_query("task_scores").sql).to_arrow_table().to_pylist()
+    assert {(row["task"], row["metric"]) for row in answer} >= {
+        ("cse", "wer"),
+        ("phn", "per"),
+        ("len", "duration_error"),
+    }
+    table = {(row["task"], row["metric"], row["system"]): row for row in summarize(rows).to_pylist()}
+    assert table["cse", "wer", "truth"]["mean"] == 0 and table["cse", "wer", "truth"]["utterances"] == 4
+    assert table["phn", "per", "checkpoint"]["low"] is not None
+
+
+def test_tasks_that_cannot_be_scored_are_named(tmp_path, toy, synthesizer):
+    lake = Lake(tmp_path / "lake")
+    with pytest.raises(CheckpointError, match="toy-0 has no score in vc; it has learnt ns, cse, phn, un-phn, len"):
+        evaluate_tasks(synthesizer, toy, TaskEvaluation(tasks=("vc",)), MASKED, lake)
+    with pytest.raises(ConfigurationError, match="No utterance of dev of toy-1 has what ns need"):
+        evaluate_tasks(synthesizer, toy, TaskEvaluation(split="dev", tasks=("ns",)), MASKED, lake)

@@ -1,0 +1,1 @@
+"""Scores of the tasks beside text-to-speech, each beside controls."""

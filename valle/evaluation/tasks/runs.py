@@ -1,0 +1,222 @@
+"""Run each task on a case and measure its answer beside controls: values by (system, metric).
+
+`checkpoint` is the model, `input` returns what was given, `truth` the right answer through the codec: no model can be
+better, and one that is no better than `input` has learnt nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from valle.evaluation.tasks.cases import TaskCase
+from valle.evaluation.tasks.measures import TaskMeasures, si_sdr
+from valle.phonemes import PhonemeTable
+from valle.synthesis.decoding.conditions import Condition, Utterance
+from valle.synthesis.decoding.decode import decode
+from valle.synthesis.decoding.duration import predict_lengths
+from valle.synthesis.decoding.tokens import decode_tokens
+from valle.synthesis.options import SamplingOptions
+from valle.tasks.editing import EDITING, NOISY_EDITING, EditingTask
+from valle.tasks.mixtures.conversion import CONVERSION
+from valle.tasks.mixtures.extraction import EXTRACTION
+from valle.tasks.mixtures.removal import REMOVAL
+from valle.tasks.mixtures.suppression import SUPPRESSION
+from valle.tasks.spelling import PHONEMES, SPELLING, bytes_text, text_bytes
+from valle.tasks.transcription import TRANSCRIPTION
+from valle.text.errors import count_character_errors, count_phoneme_errors
+
+if TYPE_CHECKING:
+    from valle.audio import Samples
+    from valle.codec.base import Codes
+    from valle.model.row import Row
+    from valle.synthesis.synthesizer import Synthesizer
+    from valle.tasks.mixtures.mixture import MixtureTask
+
+CHECKPOINT, INPUT, TRUTH = "checkpoint", "input", "truth"
+Values = Mapping[tuple[str, str], float | None]
+Run = Callable[[TaskCase], Values | None]
+"""Measure one case; None where the case has not what the task needs."""
+
+
+class TaskRunner:
+    """Runs the tasks of one checkpoint."""
+
+    def __init__(self, synthesizer: Synthesizer, measures: TaskMeasures, options: SamplingOptions) -> None:
+        self._synthesizer = synthesizer
+        self._measures = measures
+        self._options = options
+        self._table = PhonemeTable(synthesizer.card.phoneme_symbols)
+
+    @property
+    def runs(self) -> Mapping[str, Run]:
+        """The tasks that have scores, by name."""
+        return {
+            SUPPRESSION.name: self._suppression,
+            REMOVAL.name: self._removal,
+            EXTRACTION.name: self._extraction,
+            CONVERSION.name: self._conversion,
+            EDITING.name: lambda case: self._editing(EDITING, case),
+            NOISY_EDITING.name: lambda case: self._editing(NOISY_EDITING, case),
+            TRANSCRIPTION.name: self._transcription,
+            PHONEMES.name: self._phonemes,
+            SPELLING.name: self._spelling,
+            "len": self._length,
+        }
+
+    def _suppression(self, case: TaskCase) -> Values | None:
+        answers = self._mixed(SUPPRESSION, case, case.speech)
+        if answers is None:
+            return None
+        values: dict[tuple[str, str], float | None] = {}
+        for system, samples in answers.items():
+            values[system, "si_sdr"] = si_sdr(samples, answers[TRUTH])
+            values[system, "wer"] = self._measures.word_error_rate(samples, case.text, case.language)
+            values[system, "dnsmos"] = self._measures.dnsmos(samples)
+        return values
+
+    def _removal(self, case: TaskCase) -> Values | None:
+        answers = self._mixed(REMOVAL, case, case.interference)
+        if answers is None:
+            return None
+        return {(system, "si_sdr"): si_sdr(samples, answers[TRUTH]) for system, samples in answers.items()}
+
+    def _extraction(self, case: TaskCase) -> Values | None:
+        answers = self._mixed(EXTRACTION, case, case.speech)
+        if answers is None or case.prompt is None or case.interference is None:
+            return None
+        # Through the codec, as the answers: it lowers every similarity by about the same.
+        prompt, other = self._decoded(case.prompt), self._decoded(case.interference)
+        values: dict[tuple[str, str], float | None] = {}
+        for system, samples in answers.items():
+            values[system, "wer"] = self._measures.word_error_rate(samples, case.text, case.language)
+            values[system, "sim_target"] = self._measures.similarity(samples, prompt)
+            values[system, "sim_interferer"] = self._measures.similarity(samples, other)
+        return values
+
+    def _conversion(self, case: TaskCase) -> Values | None:
+        answers = self._mixed(CONVERSION, case, case.speech)
+        if answers is None or case.prompt is None or case.mixture is None:
+            return None
+        prompt, source = self._decoded(case.prompt), self._decoded(case.mixture)
+        values: dict[tuple[str, str], float | None] = {}
+        for system, samples in answers.items():
+            values[system, "wer"] = self._measures.word_error_rate(samples, case.text, case.language)
+            values[system, "sim_target"] = self._measures.similarity(samples, prompt)
+            values[system, "sim_source"] = self._measures.similarity(samples, source)
+        return values
+
+    def _mixed(self, task: MixtureTask, case: TaskCase, truth: Codes | None) -> Mapping[str, Samples] | None:
+        """Return the waveforms of the checkpoint and of both controls; None for a mixture of another kind."""
+        kinds = [kind.name.lower() for kind in task.kinds]
+        if case.mixture is None or truth is None or case.mixture_kind not in kinds:
+            return None
+        if task.needs_prompt and case.prompt is None:
+            return None
+        condition = Condition(
+            symbol_ids=np.zeros(0, dtype=np.int64),
+            language_id=self._language_id(case),
+            prompt=case.prompt if task.needs_prompt else None,
+            prefix=case.mixture[:, :0],
+            task=task,
+            context=task.context(case.mixture),
+        )
+        # Every task on a mixture keeps its frames in place, so the length is known.
+        answer = self._decode(condition, case.mixture.shape[1])
+        return {CHECKPOINT: self._decoded(answer), INPUT: self._decoded(case.mixture), TRUTH: self._decoded(truth)}
+
+    def _editing(self, task: EditingTask, case: TaskCase) -> Values | None:
+        """Fill the middle third of the words anew; the control leaves them out."""
+        codes = case.speech if task is EDITING else case.mixture
+        words = len(case.borders) - 1
+        if codes is None or words < 3:
+            return None
+        # Both sides keep words, so that the score includes the joins.
+        start, end = case.borders[words // 3], case.borders[words // 3 + max(1, words // 3)]
+        if end <= start:
+            return None
+        before, after = codes[:, :start], codes[:, end:]
+        condition = Condition(
+            symbol_ids=np.array(self._table.encode(case.symbols)),
+            language_id=self._language_id(case),
+            prompt=None,
+            prefix=before,
+            task=task,
+            suffix=after,
+            context=task.context(before, after),
+        )
+        span = self._decode(condition, end - start)
+        edited = np.concatenate([before, span, after], axis=1)
+        samples = {
+            CHECKPOINT: self._decoded(edited),
+            INPUT: self._decoded(np.concatenate([before, after], axis=1)),
+            TRUTH: self._decoded(codes),
+        }
+        kept = np.array_equal(edited[:, :start], before) and np.array_equal(edited[:, start + span.shape[1] :], after)
+        values: dict[tuple[str, str], float | None] = {(CHECKPOINT, "codes_kept"): float(kept)}
+        for system, waveform in samples.items():
+            values[system, "wer"] = self._measures.word_error_rate(waveform, case.text, case.language)
+            values[system, "sim_o"] = self._measures.similarity(waveform, samples[TRUTH])
+        return values
+
+    def _transcription(self, case: TaskCase) -> Values | None:
+        asr = self._measures.backends.transcriber(self._measures.asr)
+        (found,) = self._synthesizer.transcribe([case.speech], case.language)
+        heard = asr.transcribe([self._measures.wave(self._decoded(case.speech))], case.language)[0].text
+        return {
+            (CHECKPOINT, "per"): count_phoneme_errors(case.symbols, found).rate,
+            ("asr", "per"): count_phoneme_errors(
+                case.symbols, self._synthesizer.phonemize(heard, case.language) if heard else ()
+            ).rate,
+        }
+
+    def _phonemes(self, case: TaskCase) -> Values | None:
+        ids = self._tokens(PHONEMES.row(text_bytes(case.text), self._language_id(case)), case, is_phonemes=True)
+        letters = list(case.text.casefold())
+        return {
+            (CHECKPOINT, "per"): count_phoneme_errors(case.symbols, self._table.decode(ids)).rate,
+            (INPUT, "per"): count_phoneme_errors(case.symbols, letters).rate,
+        }
+
+    def _spelling(self, case: TaskCase) -> Values | None:
+        symbols = np.array(self._table.encode(case.symbols))
+        ids = self._tokens(SPELLING.row(symbols, self._language_id(case)), case, is_phonemes=False)
+        text = case.text.casefold()
+        return {
+            (CHECKPOINT, "cer"): count_character_errors(text, bytes_text(ids).casefold()).rate,
+            (INPUT, "cer"): count_character_errors(text, "".join(case.symbols)).rate,
+        }
+
+    def _tokens(self, row: Row, case: TaskCase, *, is_phonemes: bool) -> list[int]:
+        task = PHONEMES if is_phonemes else SPELLING
+        longest = 3 * max(len(case.symbols), len(case.text))
+        return decode_tokens(self._synthesizer.model, task.layout, [row], longest=longest)[0]
+
+    def _length(self, case: TaskCase) -> Values | None:
+        """Compare predicted lengths with the true one; the control is the average length of as many symbols."""
+        frames = case.speech.shape[1]
+        condition = Condition(
+            np.array(self._table.encode(case.symbols)), self._language_id(case), case.prompt, case.speech[:, :0]
+        )
+        errors = {}
+        for system, method in ((CHECKPOINT, "digits"), (INPUT, "average")):
+            options = SamplingOptions(decoding="nar-len", duration=method, max_seconds=60)  # type: ignore[arg-type]
+            (predicted,) = predict_lengths(self._synthesizer.model, [Utterance(condition, options)])
+            errors[system, "duration_error"] = abs(predicted - frames) / frames
+        return errors
+
+    def _decode(self, condition: Condition, frames: int) -> Codes:
+        seconds = frames / self._synthesizer.card.model.frame_rate
+        changes: dict[str, float] = {"max_seconds": 1.5 * seconds + 0.2}
+        if self._options.decoding == "nar-len":
+            changes["seconds"] = seconds
+        (decoded,) = decode(self._synthesizer.model, [condition], [self._options.model_copy(update=changes)])
+        return decoded.codes
+
+    def _decoded(self, codes: Codes) -> Samples:
+        return self._synthesizer.codec.decode([codes])[0] if codes.shape[1] else np.zeros(0, dtype=np.float32)
+
+    def _language_id(self, case: TaskCase) -> int:
+        return self._synthesizer.card.model.language_id(case.language)

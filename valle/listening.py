@@ -1,0 +1,74 @@
+"""Find and read audio to listen to: an utterance of the lake, a prompt, the worst utterances of an evaluation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from valle.audio import Audio, AudioLocation, UnreadableAudio, read_audio
+from valle.data_root import DataRoot
+from warehouse.catalogue.views import connect, run_query
+from warehouse.errors import ConfigurationError
+
+_UTTERANCE = """
+SELECT text, speaker, path, "offset", size, start_sample, num_samples, channel FROM utterances WHERE segment_id = ?
+"""
+WORST = """
+SELECT system, path, reference, hypothesis, word_errors * 100.0 / greatest(num_words, 1) AS wer FROM scores
+WHERE path IS NOT NULL AND (? = '' OR system = ? OR evaluation = ?)
+ORDER BY wer DESC, utterance, trial LIMIT ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Audio with one line that describes it."""
+
+    title: str
+    audio: Audio
+
+
+def read_utterance(data_root: DataRoot, segment_id: str) -> Recorded:
+    """Read the audio of an utterance of the lake. Raises ConfigurationError when there is none or it is unreadable."""
+    with connect(data_root.lake.snapshot()) as connection:
+        return read_found_utterance(connection, segment_id)
+
+
+def read_found_utterance(connection: duckdb.DuckDBPyConnection, segment_id: str) -> Recorded:
+    """Read an utterance through an open catalogue. Errors as `read_utterance`."""
+    rows = run_query(connection, _UTTERANCE, [segment_id]).to_pylist()
+    if not rows:
+        raise ConfigurationError(f"There is no utterance {segment_id!r}; `valle sql` lists them in `utterances`.")
+    row = rows[0]
+    location = AudioLocation(
+        row["path"], row["offset"] or 0, row["size"] or 0, row["start_sample"], row["num_samples"], row["channel"]
+    )
+    return Recorded(f"{segment_id} ({row['speaker']}): {row['text']}", _read(location))
+
+
+def read_worst(data_root: DataRoot, system: str, count: int) -> Iterator[Recorded]:
+    """Read the utterances with the highest word error rates of a system, of an evaluation, or of all for "".
+
+    Raises ConfigurationError when there are none.
+    """
+    with connect(data_root.lake.snapshot()) as connection:
+        rows = run_query(connection, WORST, [system, system, system, count]).to_pylist()
+    if not rows:
+        raise ConfigurationError(f"No audio of {system or 'any evaluation'} was scored; run `valle evaluate` first.")
+    for row in rows:
+        title = f"{row['system']}, WER {row['wer']:.0f} %: {row['reference']!r} transcribed as {row['hypothesis']!r}"
+        # Paths of a data root that was moved since are below the new one.
+        yield Recorded(title, _read(AudioLocation(str(data_root.root / row["path"]))))
+
+
+def read_file(path: Path) -> Recorded:
+    """Read an audio file. Raises ConfigurationError when it cannot be decoded."""
+    return Recorded(str(path), _read(AudioLocation(str(path))))
+
+
+def _read(location: AudioLocation) -> Audio:
+    try:
+        return read_audio(location)
+    except UnreadableAudio as error:
+        raise ConfigurationError(f"The audio cannot be read ({error}).") from error
