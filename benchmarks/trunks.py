@@ -1,4 +1,4 @@
-"""How decoding with each trunk scales with the length of the speech, as ratios within one run.
+"""Measure the scaling of decoding with the length of the speech for each trunk, as ratios within one run.
 
 `python benchmarks/trunks.py [--frames 1500] [--trunks retnet,mamba]` decodes F and 2F frames after a prompt of 3 s,
 on one thread, and prints the ratio of the times and the memory that decoding keeps. A trunk with a state of constant

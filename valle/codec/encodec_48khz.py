@@ -47,7 +47,7 @@ class Encodec48Codec(NetworkCodec):
         return np.stack([layer.codebook.detach().cpu().numpy() for layer in layers])
 
     def encode(self, waveforms: Sequence[Samples]) -> list[Codes]:
-        """Encode mono float32 waveforms [N_i] as int16 codes [K, ceil(N_i / 320)], whatever their loudness."""
+        """Encode mono float32 waveforms [N_i] as int16 codes [K, ceil(N_i / 320)] of any loudness."""
         return super().encode([_at_unit_loudness(waveform) for waveform in waveforms])
 
     def _encode(self, waveforms: Tensor) -> Tensor:

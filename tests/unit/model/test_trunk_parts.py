@@ -1,4 +1,4 @@
-"""What single trunks are made of: recurrences, experts, ternary layers."""
+"""Parts of single trunks: recurrences, experts, ternary layers."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What a run reports beside its metrics: trackers and the trace of a profiler."""
+"""Reports of a run beside its metrics: trackers and the trace of a profiler."""
 
 import json
 import sys

@@ -13,7 +13,7 @@ from warehouse.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRequest:
-    """What `valle speak` was given for a task: options by name, as all commands of a checkpoint have them."""
+    """Options of `valle speak` for a task, by the names that all commands of a checkpoint use."""
 
     text: str
     source: Path | None

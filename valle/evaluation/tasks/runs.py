@@ -128,7 +128,7 @@ class TaskRunner:
         return {CHECKPOINT: self._decoded(answer), INPUT: self._decoded(case.mixture), TRUTH: self._decoded(truth)}
 
     def _editing(self, task: EditingTask, case: TaskCase) -> Values | None:
-        """Fill the middle third of the words anew; the control leaves them out."""
+        """Fill the middle third of the words again; the control leaves them out."""
         codes = case.speech if task is EDITING else case.mixture
         words = len(case.borders) - 1
         if codes is None or words < 3:

@@ -1,4 +1,4 @@
-"""What is typed in the terminal of a command reaches the module that it runs."""
+"""Lines that are typed in the terminal of a command reach the module that it runs."""
 
 import os
 import pty
