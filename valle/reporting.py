@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from warehouse.files import atomic_write
 
-_MARKS = re.compile(r"([\\|<\[])")
+# A bracket is a link or an image only in front of its target; an interval keeps its brackets.
+_MARKS = re.compile(r"([\\|<]|\](?=[(\[:]))")
 
 
 @dataclass(frozen=True, slots=True)
