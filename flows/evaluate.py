@@ -138,8 +138,10 @@ def metric_stages(plan: EvaluationPlan, *, codes: bool, one_at_a_time: bool) -> 
     quantize = Quantize(codec=plan.decoders.codec)
     speakers = Speakers(encoder=plan.models.speaker_encoder)
     if one_at_a_time:
-        transcribe, quality = replace(transcribe, batch_seconds=0.0), replace(quality, batch_seconds=0.0)
-        quantize, speakers = replace(quantize, batch_seconds=0.0), replace(speakers, batch_seconds=0.0)
+        # Shorter than any utterance, so that each is a batch of its own.
+        one = 0.001
+        transcribe, quality = replace(transcribe, batch_seconds=one), replace(quality, batch_seconds=one)
+        quantize, speakers = replace(quantize, batch_seconds=one), replace(speakers, batch_seconds=one)
     return [quality, transcribe, *([quantize] if codes else [])], speakers
 
 
