@@ -14,11 +14,11 @@ from torch import Tensor
 
 from valle.checkpoints.runs import EMBEDDED_RUNS, latest_checkpoint
 from valle.model.adapters.lora import LoraAdapter
+from valle.model.adapters.options import LoraOptions
 from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from valle.model.adapters.options import LoraOptions
     from valle.model.valle import ValleModel
 
 FILE = "adapter.safetensors"

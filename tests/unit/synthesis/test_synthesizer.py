@@ -1,5 +1,6 @@
 import dataclasses
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -139,12 +140,28 @@ def test_the_time_of_a_batch_is_shared_by_the_audio_of_each(synthesizer, request
     assert _split_by_length(3.0, [0, 0]) == [1.5, 1.5]
 
 
+@contextmanager
+def batches_read(model):
+    """Collect the batches that a model reads: by a forward pass, or into a cache."""
+    seen, read = [], model.read
+
+    def watched(batch, *arguments, **named):
+        seen.append(batch)
+        return read(batch, *arguments, **named)
+
+    handle = model.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    model.read = watched
+    try:
+        yield seen
+    finally:
+        handle.remove()
+        del model.read
+
+
 def test_a_continuation_starts_after_its_prompt_and_keeps_the_prompt_out_of_the_speech(synthesizer, requests):
     options = GREEDY.model_copy(update={"continues_prompt": True, "max_seconds": 4 / SPEC.frame_rate})
-    seen = []
-    handle = synthesizer.model.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
-    speech = synthesizer.speak(requests[0].symbols, requests[0].prompt, options=options)
-    handle.remove()
+    with batches_read(synthesizer.model) as seen:
+        speech = synthesizer.speak(requests[0].symbols, requests[0].prompt, options=options)
     prompt = requests[0].prompt
     assert speech.codes.shape[1] <= 4
     assert len(seen[0].elements["text"]) == len(prompt.symbols) + 1 + len(requests[0].symbols) + 2
@@ -158,10 +175,8 @@ def test_a_continuation_by_its_task_has_the_prompt_as_its_prompt_and_speaks_from
     prompt = requests[0].prompt
     going_on = {"continues_prompt": True, "continuation": "task", "max_seconds": 4 / SPEC.frame_rate}
     request = dataclasses.replace(requests[0], options=GREEDY.model_copy(update=going_on))
-    seen = []
-    handle = synthesizer.model.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
-    speech, plain = synthesizer.speak_many([request, requests[0]])
-    handle.remove()
+    with batches_read(synthesizer.model) as seen:
+        speech, plain = synthesizer.speak_many([request, requests[0]])
     assert same(plain, synthesizer.speak_many(requests[:1])[0])  # beside another task it is what it is alone
     assert 0 < speech.codes.shape[1] <= 4
     batches = [batch for batch in seen if batch.layout.task == CONTINUATION.name]
@@ -215,13 +230,13 @@ def test_a_context_is_one_text_and_one_run_of_codes_after_a_prompt_that_is_conti
     synthesizer = untrained_synthesizer()
     prompt, context = Prompt(codes_for("ab", 0), ("a", "b")), Prompt(codes_for("cde", 1), ("c", "d", "e"))
     request = Request(("f",), prompt, context=context)
-    condition = synthesizer._condition(request)
+    condition = synthesizer.condition(request)
     table = PhonemeTable(synthesizer.card.phoneme_symbols)
     assert condition.symbol_ids.tolist() == table.encode("cde f")
     assert (condition.prefix == context.codes).all()
     assert (condition.prompt == prompt.codes).all()
     going_on = dataclasses.replace(request, options=SamplingOptions(continues_prompt=True))
-    condition = synthesizer._condition(going_on)
+    condition = synthesizer.condition(going_on)
     assert condition.symbol_ids.tolist() == table.encode("ab cde f")
     assert (condition.prefix == np.concatenate([prompt.codes, context.codes], axis=1)).all()
     assert (condition.prompt == prompt.codes).all()

@@ -76,10 +76,10 @@ def items_of(kind):
 class MemoryReader:
     """Reads the codes of the recordings by their row."""
 
-    def read(self, part, row_group, row, *, num_codebooks):
+    def read(self, part, row_group, row, *, num_codebooks, start=0, stop=None):
         one = recordings()[row]
         codes = one.speech if part == "codes" else np.concatenate([one.mixture, one.interference])
-        return codes[:num_codebooks]
+        return codes[:num_codebooks, start:stop]
 
 
 def overfit(ratio, *, steps, kind="noise", **options):

@@ -45,9 +45,10 @@ class RandomReader:
         )
         self._parts = items.parts
 
-    def read(self, part, row_group, row, *, num_codebooks):
+    def read(self, part, row_group, row, *, num_codebooks, start=0, stop=None):
         frames = self._frames[row_group, row, self._parts.index(part)]
-        return (np.arange(num_codebooks * frames).reshape(num_codebooks, frames) % 32).astype(np.int16)
+        codes = (np.arange(num_codebooks * frames).reshape(num_codebooks, frames) % 32).astype(np.int16)
+        return codes[:, start:stop]
 
 
 @pytest.mark.parametrize("seed", range(3))

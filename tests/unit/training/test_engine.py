@@ -16,7 +16,7 @@ from valle.training.options import TrainOptions
 @pytest.fixture
 def options(tmp_path):
     return TrainOptions(
-        training_set=make_toy_set(tmp_path / "toy"), run_dir=tmp_path / "run", batch_tokens=200, gradient_clip=1e9
+        training_set=make_toy_set(tmp_path / "toy"), run_dir=tmp_path / "run", batch_tokens=200, gradient_clip=1e6
     )
 
 
