@@ -86,7 +86,12 @@ ONLY_NAR_LEN = ("masked", "duration", "seconds", "duration_scale")
 OF_AN_AR_ALONE = {
     *("min_temperature", "repetition_penalty", "length_penalty", "dry.multiplier", "dry.base", "dry.allowed_length"),
     *("mirostat.tau", "mirostat.eta", "repetition_aware.window", "repetition_aware.threshold", "beam.width"),
-    *("beam.length_exponent", "min_duration_ratio", *(path for path in OF_A_FRAME if path.startswith("adaptive."))),
+    *(
+        "beam.length_exponent",
+        "min_duration_ratio",
+        "refine",
+        *(path for path in OF_A_FRAME if path.startswith("adaptive.")),
+    ),
 }
 
 ELSEWHERE = {

@@ -77,9 +77,14 @@ def _begin(model: ValleModel, utterances: Sequence[Utterance]) -> list[Codes]:
         if not has_prefix:
             return [np.zeros((1, 0), dtype=np.int16) for _ in group]
         shortened = [
-            replace(one, options=one.options.model_copy(update={"max_seconds": one.options.masked.prefix_seconds}))
+            replace(one, options=one.options.model_copy(update={"max_seconds": _longest_beginning(one)}))
             for one in group
         ]
         return [decoded.codes for decoded in decode_autoregressively(model, shortened)]
 
     return apply_by_group(utterances, lambda one: one.options.masked.prefix_seconds > 0, decode)
+
+
+def _longest_beginning(utterance: Utterance) -> float:
+    """Return the seconds of an utterance that are decoded before the masked frames."""
+    return min(utterance.options.masked.prefix_seconds, utterance.options.max_seconds)
