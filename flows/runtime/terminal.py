@@ -103,14 +103,19 @@ def configure_terminal(verbosity: Verbosity, *, stream: TextIO | None = None) ->
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     handler = TerminalHandler(verbosity, stream or sys.stderr)
+    attach(handler)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger(LOCAL_LOGGER).setLevel(logging.INFO)
+    return handler
+
+
+def attach(handler: "TerminalHandler") -> None:
+    """Let a handler get every record of this process. Call it again after Prefect is imported, which removes it."""
     root = logging.getLogger()
     # A second command in one process, as in tests, replaces the handler of the first.
     for old in [known for known in root.handlers if isinstance(known, TerminalHandler)]:
         root.removeHandler(old)
     root.addHandler(handler)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger(LOCAL_LOGGER).setLevel(logging.INFO)
-    return handler
 
 
 class TerminalHandler(logging.Handler):

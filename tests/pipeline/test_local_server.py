@@ -76,7 +76,7 @@ def test_two_at_once_bring_up_one_server_and_both_succeed(
     assert set(server.running()) == {"server", "worker cpu", "worker gpu", "worker train"}
     with client_of(server) as client:
         assert [len(client.read_automations_by_name(one.name)) for one in automations()] == [1, 1]
-        assert len(client.read_deployments(limit=200)) == 17
+        assert len(client.read_deployments(limit=200)) == 20
 
 
 def test_with_another_port_it_is_refused_in_one_sentence(server: LocalServer) -> None:

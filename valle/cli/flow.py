@@ -161,7 +161,7 @@ def flow_session(options: Located, *, command: str = "") -> Iterator[bool]:
     A cluster needs a server: without a configured one Prefect starts a private one. The body imports the flow: Prefect
     takes seconds to import, and it reads its environment and log levels when it is imported.
     """
-    from flows.runtime.terminal import configure_terminal, introduce, verbosity_of
+    from flows.runtime.terminal import attach, configure_terminal, introduce, verbosity_of
     from flows.server.local_server import HEARTBEAT_SECONDS
 
     # A private server of a first run sets up its database; on a busy machine that takes longer than Prefect waits.
@@ -175,6 +175,8 @@ def flow_session(options: Located, *, command: str = "") -> Iterator[bool]:
     handler = configure_terminal(verbosity)
     from flows.runtime.shutdown import exit_on_sigterm
     from flows.server.connection import connect_to_prefect, is_server_configured
+
+    attach(handler)
 
     exit_on_sigterm()
     workers = getattr(options, "workers", None)
