@@ -110,7 +110,7 @@ def configure_terminal(verbosity: Verbosity, *, stream: TextIO | None = None) ->
 
 
 def attach(handler: "TerminalHandler") -> None:
-    """Let a handler get every record of this process. Call it again after Prefect is imported, which removes it."""
+    """Let a handler get every record. Call it again after Prefect has set up its logging, which removes it."""
     root = logging.getLogger()
     # A second command in one process, as in tests, replaces the handler of the first.
     for old in [known for known in root.handlers if isinstance(known, TerminalHandler)]:

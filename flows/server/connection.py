@@ -23,6 +23,11 @@ from flows.server.password import read_password
 from warehouse.errors import DependencyError
 
 
+def set_up_logging() -> None:
+    """Let Prefect set up the handlers of this process; it does so once, later set-ups change levels only."""
+    setup_logging()
+
+
 @contextmanager
 def connect_to_prefect(data: Path) -> Iterator[None]:
     """Let the body use the configured server, or a private one that is protected like the local server of `data`.

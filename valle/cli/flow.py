@@ -174,8 +174,10 @@ def flow_session(options: Located, *, command: str = "") -> Iterator[bool]:
     introduce(command, verbosity)
     handler = configure_terminal(verbosity)
     from flows.runtime.shutdown import exit_on_sigterm
-    from flows.server.connection import connect_to_prefect, is_server_configured
+    from flows.server.connection import connect_to_prefect, is_server_configured, set_up_logging
 
+    # The first set-up removes handlers, and any import of a flow would cause it.
+    set_up_logging()
     attach(handler)
 
     exit_on_sigterm()
