@@ -64,7 +64,7 @@ def test_a_corpus_becomes_speech_at_44_khz(models: Path, tmp_path: Path) -> None
             model="nano",
             max_steps=2,
             batch_tokens=2048,
-            codes_start="codec",
+            init_code_embeddings="codec",
         )
     )
     assert result.step == 2
