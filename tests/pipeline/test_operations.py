@@ -165,7 +165,7 @@ def test_a_flow_that_a_person_runs_from_a_shell_starts_nothing_else(client: Sync
 def test_what_follows_is_started_once_per_key_and_keeps_what_its_deployment_declares(
     client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    declared = {"run": "base", "workers": {"devices": "cpu", "width": 2}}
+    declared = {"run": "base", "workers": {"devices": ["cpu"], "width": 2}}
     entrypoint = f"{checkout() / 'flows' / 'evaluate.py'}:evaluate"
     made = RunnerDeployment.from_entrypoint(entrypoint, name="once", parameters={"parameters": declared}).apply()
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", str(made))
