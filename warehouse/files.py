@@ -54,6 +54,12 @@ def temporary_beside(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of killed processes; call it only where no other process writes to the folder."""
+    for leftover in folder.glob(".*.tmp*"):
+        leftover.unlink(missing_ok=True)
+
+
 def publish(temporary: Path, path: Path, *, durable: bool = True) -> None:
     """Rename `temporary` to `path` after flushing it to the disk, and flush the folder. Raises StorageError."""
     try:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from manifests.corpora.synthetic import COLUMNS, TABLE, ClipRow, parse_table
 from warehouse.errors import ConfigurationError, ManifestError
-from warehouse.files import atomic_write
+from warehouse.files import atomic_write, remove_leftovers
 
 Samples = NDArray[np.float32]
 
@@ -73,6 +73,8 @@ def grow_corpus(out: Path) -> Iterator[GrowingCorpus]:
     except Timeout as error:
         raise ConfigurationError(f"Another process writes {out / TABLE}: wait for its end, or end it.") from error
     try:
+        # A killed process leaves the clip that it was writing; under the lock no other process writes one.
+        remove_leftovers(out / "audio")
         with (out / TABLE).open("a+b") as table:
             yield GrowingCorpus(out, table)
     finally:

@@ -222,3 +222,11 @@ def test_affricates_and_syllabic_consonants_become_one_letter():
 def test_missing_voices_name_the_command_that_fetches_them(tmp_path):
     with pytest.raises(DependencyError, match=r"npm pack kokoro-js@1\.2\.1"):
         Kokoro(tmp_path / "none.tgz")
+
+
+def test_the_clip_that_a_killed_process_was_writing_is_removed(tmp_path):
+    synthesize(small(tmp_path, hours=2 / 3600), SineSpeaker())
+    leftover = tmp_path / "audio" / ".clip.20211-9efcc73afa08.tmp.ogg"
+    leftover.write_bytes(b"half a clip")
+    synthesize(small(tmp_path, hours=2 / 3600), SineSpeaker())
+    assert not leftover.exists()
