@@ -48,3 +48,14 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+@pytest.fixture(autouse=True)
+def verbosity_of_each_test_alone() -> Iterator[None]:
+    """Restore the verbosity that a command in this process has set: processes of later tests would inherit it."""
+    before = os.environ.get("VALLE_VERBOSITY")
+    yield
+    if before is None:
+        os.environ.pop("VALLE_VERBOSITY", None)
+    else:
+        os.environ["VALLE_VERBOSITY"] = before
