@@ -43,7 +43,7 @@ class TrainingItemRow:
     codes_start: Annotated[Int32 | None, "first frame of a part of a segment; null for the whole segment"] = None
 
 
-# A checkpoint is a row when it is saved, so that scores find their model without its files.
+# The last checkpoint of a training is a row, so that scores find their model without its files.
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckpointRow:
     """One saved state of a model and its origin."""

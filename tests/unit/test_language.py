@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -19,15 +20,23 @@ def refused_words() -> list[str]:
 
 
 def docstrings(*packages: str) -> Iterator[tuple[str, str]]:
-    """Yield the place and the text of every docstring below some folders."""
+    """Yield the place and the text of every docstring below some folders, those of attributes and options included."""
     for package in packages:
         for path in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                    text = ast.get_docstring(node)
-                    if text:
-                        line = getattr(node, "lineno", 1)
-                        yield f"{path.relative_to(ROOT)}:{line}", text
+                for text in strings_of(node):
+                    yield f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}", text
+
+
+def strings_of(node: ast.AST) -> Iterator[str]:
+    """Yield the docstring of a node, and the strings under the assignments in its body."""
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        if text := ast.get_docstring(node):
+            yield text
+        for before, after in pairwise(node.body):
+            match before, after:
+                case ast.Assign() | ast.AnnAssign(), ast.Expr(ast.Constant(str(text))):
+                    yield text
 
 
 def pages() -> Iterator[tuple[str, str]]:

@@ -27,9 +27,9 @@ class AggregateOptions(BaseModel):
     language: str = "en"
     """ISO 639-1 code of the texts."""
     format: Literal["table", "json"] = "table"
-    """How to print the scores; rates in JSON are fractions."""
+    """Format of the scores; rates in JSON are fractions."""
     clustering: Clustering = "speaker"
-    """What the bootstrap draws: speakers, or single lines."""
+    """Unit of the bootstrap: speakers, or single lines."""
     replicas: int = Field(default=10_000, ge=100, le=10_000_000)
     """Replicas of the bootstrap."""
     seed: int = Field(default=0, ge=0, lt=2**63)

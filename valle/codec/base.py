@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Codes = NDArray[np.int16]  # [K, T]: codebook, frame
 
 CodesToLearn = Literal["new", "kept"]
-"""Whether codec training computes codebooks from its corpus (`new`) or keeps the shipped ones (`kept`)."""
+"""Codebooks of a codec training: computed from its corpus (`new`), or the shipped ones (`kept`)."""
 
 
 CodebookOrder = Literal["residual", "parallel"]

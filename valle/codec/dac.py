@@ -63,7 +63,7 @@ class DacCodec(NetworkCodec):
 
     def _decode(self, codes: Tensor) -> Tensor:
         latents = self._model.quantizer.from_codes(codes)[0]
-        # The decoder, not `decode`: that trims to the length of an input, which codes alone do not have.
+        # From the latents, so that codes of fewer codebooks decode: those that are missing add nothing.
         waveforms: Tensor = self._model.decoder(latents)[:, 0]
         return waveforms
 

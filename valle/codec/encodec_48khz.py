@@ -65,7 +65,7 @@ class Encodec48Codec(NetworkCodec):
             self._model.decoder(self._model.quantizer.decode(chunk.transpose(0, 1))).mean(1)
             for chunk in torch.split(codes, CHUNK_FRAMES, dim=2)
         ]
-        # Both channels carry the same speech; their mean has less of the noise of the codec.
+        # Both channels encode the same mono clip; their mean is mono again.
         return torch.cat(chunks, 1) * DECODED_RMS
 
     def stream(self) -> CodecStream:

@@ -18,7 +18,6 @@ class NetworkCodec(ABC):
     """The parts of the `Codec` protocol that are equal for all networks: padding, batches, lengths, range."""
 
     def __init__(self, spec: CodecSpec, device: str) -> None:
-        # One device for all calls: moving a network costs more than encoding a clip.
         self._spec = spec
         self._device = torch.device(device)
 

@@ -55,7 +55,7 @@ class ServeOptions(BaseModel):
     watermark: bool = True
     """Mark all speech as synthetic, inaudibly; `valle watermark detect` finds the mark."""
     limits: ServeLimits = ServeLimits()
-    """What one client can make the server do."""
+    """Bounds on the work that clients can cause."""
     streaming: StreamOptions = StreamOptions()
     """The windows of a stream."""
 

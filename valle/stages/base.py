@@ -90,7 +90,7 @@ class StageInput:
     """The text of each span; empty when no span has one."""
     mixture_kind: str | None = None
     interferer: Interferer | None = None
-    """What a stage with `draws` mixes it with."""
+    """The other recording of a mixture, for a stage with `draws`."""
 
 
 @dataclass(frozen=True, slots=True)

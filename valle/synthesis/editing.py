@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from valle.synthesis.options import SamplingOptions
     from valle.synthesis.synthesizer import Synthesizer
 
-# Both sides of a join are speech of one voice: longer fades would be audible as a swell.
+# Long enough that a join does not click, and shorter than a phoneme.
 _FADE_SECONDS = 0.01
 # Longest AR output, as a factor of the expected duration of the new words.
 _LONGEST_RATIO = 3.0
@@ -94,7 +94,7 @@ def read_recording(
     wave = resample(audio.samples, audio.sample_rate, SAMPLE_RATE)
     text = text or transcriber.transcribe([wave], language)[0].text
     (words,) = transcriber.align([wave], [text], language)
-    # A single word has no border that an edit could leave in place.
+    # Without a second word there is no speech outside the span that an edit could keep.
     if len(words) < 2:
         raise ConfigurationError(
             f"The words of {text!r} cannot be located in the recording; give its text with --text, or another --asr."

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from valle.synthesis.options import SamplingOptions
     from valle.tasks.mixtures.mixture import MixtureTask
 
-# Training rows are seldom longer, and positions beyond them are untrained.
+# Seconds. A piece is one row of the model, whose positions are trained up to the longest training rows.
 _LONGEST_PIECE = 12.0
 # Seconds before the longest end of a piece in which its end is searched.
 _SEARCHED = 3.0

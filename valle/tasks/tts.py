@@ -61,7 +61,7 @@ class SpeechTask:
     condition_fields: tuple[LayoutField, ...] = (TEXT, LANGUAGE, CODEBOOK, PROMPT)
     marker: Marker | None = None
     has_given_target = True
-    """Whether AR rows begin with the given frames; otherwise these are fields of their own."""
+    """True if AR rows begin with the given frames; otherwise these are fields of their own."""
 
     def __init__(self) -> None:
         self.layouts = (

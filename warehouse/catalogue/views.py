@@ -63,7 +63,7 @@ def named_query(name: str) -> NamedQuery:
 
 
 Extent = Literal["tables", "current", "inputs", "all"]
-"""Which views are defined: the tables alone, the current rows too, the inputs of the stages too, or all."""
+"""Views that are defined: the tables alone, the current rows too, the inputs of the stages too, or all."""
 
 _SCHEMA_FILES: Mapping[Extent, int | None] = {"tables": 0, "current": 1, "inputs": 2, "all": None}
 

@@ -96,9 +96,9 @@ class SpeakOptions(BaseModel):
     sampling: SamplingOptions | None = None
     """Sampling; what is left open is as its training set it (`valle train --options.sampling`)."""
     long_form: LongFormOptions = LongFormOptions()
-    """How a long text is split and joined."""
+    """Splitting of a long text, and joining of its sentences."""
     best_of: BestOfOptions = BestOfOptions()
-    """How one of several candidates is chosen."""
+    """Choice among several candidates."""
     streaming: StreamOptions = StreamOptions()
     """The windows of `--stream`."""
     watermark: bool = False

@@ -87,7 +87,7 @@ class TaskRunner:
         answers = self._mixed(EXTRACTION, case, case.speech)
         if answers is None or case.prompt is None or case.interference is None:
             return None
-        # Through the codec, as the answers: it lowers every similarity by about the same.
+        # Through the codec, as the answers, so that the codec favours neither.
         prompt, other = self._decoded(case.prompt), self._decoded(case.interference)
         values: dict[tuple[str, str], float | None] = {}
         for system, samples in answers.items():

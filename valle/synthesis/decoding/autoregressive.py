@@ -46,7 +46,7 @@ class ActiveUtterance:
     max_frames: int  # without the prefix
     is_complete: bool = False
     is_over: bool = False
-    """Whether no frame follows; setting it removes the utterance from its batch."""
+    """True if no frame follows; setting it removes the utterance from its batch."""
 
     def sample(self, logits: Tensor, guesses: Sequence[list[int]], stop: int) -> int:
         """Sample groups from logits [n, group, V] as long as the guess of each was right; return how many were used.
