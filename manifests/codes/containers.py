@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from manifests.codes.arrays_only import load_arrays, load_torch
 
 SUFFIXES = (".enc", ".dac", ".nem", ".qnt.pt")
-FRAME_RATES = {".enc": 75.0, ".dac": 44_100 / 512, ".nem": 44_100 / 512, ".qnt.pt": 75.0}
-"""Frames a second by suffix."""
 _LARGEST_CODEBOOKS = 32
 
 

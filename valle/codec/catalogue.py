@@ -26,8 +26,6 @@ class CodecEntry:
     """Open it on a torch device."""
     revision: Callable[[], str]
     """Return the hash of the weights that define the codes, without loading them."""
-    weights: tuple[str, ...] = ()
-    """Names of the fetched files that it needs; none for weights of this package."""
 
     def spec(self, revision: str) -> CodecSpec:
         """Return the numbers of the codec with the weights of a revision, without opening it."""
@@ -70,7 +68,6 @@ def all_codecs() -> tuple[CodecEntry, ...]:
             order="parallel",
             open=_open_nvidia,
             revision=lambda: _weights_revision("nvidia_44khz"),
-            weights=("nvidia_44khz",),
         ),
         CodecEntry(
             name="mimi",
@@ -80,7 +77,6 @@ def all_codecs() -> tuple[CodecEntry, ...]:
             codebook_size=2048,
             open=_open_mimi,
             revision=lambda: _weights_revision("mimi"),
-            weights=("mimi",),
         ),
     )
 
@@ -103,7 +99,6 @@ def _encodec(kilobits: float, *, has_vocos: bool) -> CodecEntry:
         codebook_size=1024,
         open=open_it,
         revision=lambda: _weights_revision("encodec_24khz"),
-        weights=("encodec_24khz", "vocos-encodec-24khz") if has_vocos else ("encodec_24khz",),
     )
 
 
@@ -125,7 +120,6 @@ def _encodec_48khz(kilobits: int) -> CodecEntry:
         codebook_size=1024,
         open=open_it,
         revision=lambda: _weights_revision("encodec_48khz"),
-        weights=("encodec_48khz",),
     )
 
 
@@ -143,7 +137,6 @@ def _dac(name: str, sample_rate: int, *, hop_length: int, num_codebooks: int) ->
         codebook_size=1024,
         open=open_it,
         revision=lambda: _weights_revision(name),
-        weights=(name,),
     )
 
 

@@ -82,6 +82,7 @@ class Marker(StrEnum):
         """Return the id in the table of tasks."""
         return list(Marker).index(self)
 
+    # Rows of a table in stored weights: a name that no task uses keeps its place.
     TTS_C = "tts-c"
     NS = "ns"
     SR = "sr"
