@@ -17,9 +17,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from manifests.audio.ranges import open_range
 from manifests.reading.regular import NotRegularFile, open_regular
 from warehouse.files import atomic_write
+from warehouse.ranged_stream import open_range
 
 if TYPE_CHECKING:
     from manifests.audio.decoding import AudioDecoder

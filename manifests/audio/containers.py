@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from manifests.audio.ranges import MendedHeader, open_range
+from manifests.audio.mended_header import MendedHeader
+from warehouse.ranged_stream import open_range
 
 # Bytes at the beginning of a file in which its data must begin.
 _SEARCHED = 1 << 20

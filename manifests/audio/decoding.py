@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from manifests.audio.containers import CONTAINERS, mend_container
 from manifests.audio.headers import has_counted_frames, mend_header
-from manifests.audio.ranges import MendedHeader
+from manifests.audio.mended_header import MendedHeader
 
 Block = NDArray[np.float32]
 """Decoded samples [time, channels]."""

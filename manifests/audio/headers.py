@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from manifests.audio.containers import CONTAINERS, mend_container
-from manifests.audio.ranges import MendedHeader, open_range
+from manifests.audio.mended_header import MendedHeader
+from warehouse.ranged_stream import open_range
 
 # Bytes at the beginning of a file in which its header must end.
 _SEARCHED = 1 << 20

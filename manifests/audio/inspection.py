@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 from manifests.audio.channels import ChannelComparison, ChannelMode
 from manifests.audio.decoding import AudioDecoder, UndecodableAudio, describe_ogg
-from manifests.audio.ranges import open_range
 from manifests.audio.suffixes import UNSUPPORTED_SUFFIXES
 from manifests.reading.regular import NotRegularFile, open_regular
+from warehouse.ranged_stream import open_range
 
 # Reads as large as this are as fast as reads of the whole file, and memory stays bounded.
 _HASHED_AT_ONCE = 1 << 20

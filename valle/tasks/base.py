@@ -221,3 +221,16 @@ def condition_lengths(items: TaskItems, rows: EpochRows) -> dict[str, Ints]:
         "codebook": ones(rows),
         "prompt": rows.prompt_frames,
     }
+
+
+def without_prompt(rows: EpochRows) -> EpochRows:
+    """Return rows of codebook 0 with a text and without a prompt: those of tasks whose output is no speech."""
+    return dataclasses.replace(
+        rows,
+        codebook=np.zeros_like(rows.codebook),
+        # Text dropout is for the guidance of speech.
+        has_text=np.ones_like(rows.has_text),
+        prompt_item=np.full_like(rows.prompt_item, -1),
+        prompt_start=np.zeros_like(rows.prompt_start),
+        prompt_frames=np.zeros_like(rows.prompt_frames),
+    )

@@ -3,7 +3,6 @@
 A text is its UTF-8 bytes, so that no script needs a table. `tts-raw` speaks a text without any phonemizer.
 """
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,7 +11,7 @@ from pydantic import Field
 
 from valle.model.layout import CODEBOOK, LANGUAGE, PROMPT, TEXT, Head, Ints, Layout, LayoutField, Mode, Table
 from valle.model.row import Elements, Row
-from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, ones
+from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, ones, without_prompt
 from valle.tasks.tts import SpeechTask, TtsOptions
 
 BYTES = LayoutField("bytes", Table.BYTES, has_text_stride=True)
@@ -76,15 +75,7 @@ class SpellingTask:
         self, rows: EpochRows, draws: RowDraws, items: TaskItems, options: SpellingOptions
     ) -> tuple[EpochRows, Ints]:
         """Remove the prompt: there is no speech in these rows."""
-        specialized = dataclasses.replace(
-            rows,
-            codebook=np.zeros_like(rows.codebook),
-            has_text=np.ones_like(rows.has_text),
-            prompt_item=np.full_like(rows.prompt_item, -1),
-            prompt_start=np.zeros_like(rows.prompt_start),
-            prompt_frames=np.zeros_like(rows.prompt_frames),
-        )
-        return specialized, np.zeros(len(rows), dtype=np.int64)
+        return without_prompt(rows), np.zeros(len(rows), dtype=np.int64)
 
     def lengths(self, layout: Layout, items: TaskItems, rows: EpochRows) -> dict[str, Ints]:
         """Compute the length of each field. As an output the phonemes have no `<bos>`, and `<eos>` is their stop."""

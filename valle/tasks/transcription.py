@@ -1,7 +1,5 @@
 """Transcription: the phonemes of speech."""
 
-import dataclasses
-
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
@@ -9,7 +7,7 @@ from pydantic import BaseModel, Field
 from valle.codec.base import Codes
 from valle.model.layout import CODEBOOK, LANGUAGE, SPEECH, TEXT, Head, Ints, Layout, Mode
 from valle.model.row import Elements, Row
-from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, all_rows, ones
+from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, all_rows, ones, without_prompt
 
 
 class TranscriptionOptions(BaseModel):
@@ -51,16 +49,7 @@ class TranscriptionTask:
         self, rows: EpochRows, draws: RowDraws, items: TaskItems, options: TranscriptionOptions
     ) -> tuple[EpochRows, Ints]:
         """Remove the prompt: the speech is the only condition."""
-        # Text dropout is for guidance of speech; here the text is the output.
-        specialized = dataclasses.replace(
-            rows,
-            codebook=np.zeros_like(rows.codebook),
-            has_text=np.ones_like(rows.has_text),
-            prompt_item=np.full_like(rows.prompt_item, -1),
-            prompt_start=np.zeros_like(rows.prompt_start),
-            prompt_frames=np.zeros_like(rows.prompt_frames),
-        )
-        return specialized, np.zeros(len(rows), dtype=np.int64)
+        return without_prompt(rows), np.zeros(len(rows), dtype=np.int64)
 
     def lengths(self, layout: Layout, items: TaskItems, rows: EpochRows) -> dict[str, Ints]:
         """Compute the length of each field. As an output the text has no `<bos>`, and `<eos>` is its stop."""

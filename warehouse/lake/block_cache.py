@@ -5,15 +5,13 @@ fetched once and then read from this machine's disk by all of its processes, so 
 reads the footer of every data file, costs no request. The copies may be removed while nothing runs.
 """
 
-import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow.fs as pafs
 
 from warehouse.files import atomic_write
+from warehouse.ranged_stream import RangedStream
 
 # Most data files of a shard are one block; of a large file of codes the ids are read without the codes.
 _BLOCK = 1 << 20
@@ -77,38 +75,13 @@ class CachedObject:
             temporary.write_bytes(content)
 
 
-class CachedFile(io.RawIOBase):
+class CachedFile(RangedStream):
     """A cached object as a read-only file."""
 
     def __init__(self, source: CachedObject) -> None:
+        super().__init__(source.size())
         self._source = source
-        self._size = source.size()
-        self._position = 0
 
-    def readable(self) -> bool:
-        """Return true."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return true."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position of the next byte."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position, counted as for any file."""
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` from the position on and return the number of bytes read."""
-        view = memoryview(buffer).cast("B")
-        end = min(self._position + len(view), self._size)
-        if end <= self._position:
-            return 0
-        content = self._source.read(self._position, end)
-        view[: len(content)] = content
-        self._position += len(content)
-        return len(content)
+    def read_range(self, start: int, stop: int) -> bytes:
+        """Return the bytes, from the cache where they are in it."""
+        return self._source.read(start, stop)

@@ -9,7 +9,7 @@ from corpora import encoded, put, put_tar, single_row, tone, utterance, wav
 
 from manifests import open_corpus
 from manifests.audio.decoding import AudioDecoder
-from manifests.audio.ranges import open_range
+from warehouse.ranged_stream import open_range
 
 SECONDS = 4
 SAMPLES = SECONDS * 24_000
