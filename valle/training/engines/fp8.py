@@ -30,7 +30,7 @@ def use_fp8(model: ValleModel, device: str) -> None:
     try:
         from torchao.float8 import convert_to_float8_training
     except ImportError as error:
-        raise DependencyError("fp8 needs torchao; install it with `pip install torchao`.") from error
+        raise DependencyError("fp8 needs torchao: run `pip install 'valle[fp8]'`.") from error
 
     def fits(layer: nn.Module, name: str) -> bool:
         return isinstance(layer, nn.Linear) and not (layer.in_features % _MULTIPLE or layer.out_features % _MULTIPLE)
