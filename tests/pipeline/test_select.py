@@ -14,7 +14,7 @@ from lhotse.utils import fastcopy
 
 from tests.pipeline.road import by_stage, folder_corpus, part_names, run_road, write_folder
 from valle.backends.registry import Backends
-from valle.codec.base import Codec, CodecSpec
+from valle.codec.base import GIVEN, Codec, CodecSpec
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
 from valle.data.items import load_items
@@ -312,6 +312,13 @@ def test_codes_of_two_codecs_are_current_side_by_side(data_root: DataRoot, chose
     cut = next(iter(CutSet.from_file(other.directory / "cuts_train.jsonl.gz")))
     assert cut.load_codes().shape[1] == 4
     assert cut.custom["codec"] == _FOUR_BOOKS.label
+    without_weights = select(
+        Selection(name="no-weights", allow_evaluation_items=True),
+        data_root,
+        codec=replace(_FOUR_BOOKS, revision=GIVEN),
+        phoneme_symbols=phoneme_table().symbols,
+    )
+    assert without_weights.card.codec == _FOUR_BOOKS, "a machine without the weights selects the stored codes"
     with pytest.raises(TrainingError, match="were made by"):
         select(
             Selection(name="third"),

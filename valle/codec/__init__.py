@@ -1,6 +1,6 @@
 """Codecs by name: `mini` is embedded, the weights of the others are fetched on first use."""
 
-from valle.codec.base import Codec, CodecSpec
+from valle.codec.base import GIVEN, Codec, CodecSpec
 from valle.codec.catalogue import CodecEntry, all_codecs
 from warehouse.errors import DependencyError, unknown_name
 
@@ -34,13 +34,13 @@ def codec_spec(name: str) -> CodecSpec:
 def spec_of_given_codes(name: str) -> CodecSpec:
     """Return the numbers of the codec of codes that were computed elsewhere.
 
-    They need no weights here: without a known revision it is `given`. Raises ConfigurationError for an unknown name.
+    They need no weights here: without a known revision it is `GIVEN`. Raises ConfigurationError for an unknown name.
     """
     entry = _entry(name)
     try:
         return entry.spec(entry.revision())
     except DependencyError:
-        return entry.spec("given")
+        return entry.spec(GIVEN)
 
 
 def codec_sample_rate(name: str) -> int:

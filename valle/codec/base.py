@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from valle.audio import Samples
 
 
+GIVEN = "given"
+"""Revision of a codec whose weights are not here, for codes that were computed elsewhere."""
 Codes = NDArray[np.int16]  # [K, T]: codebook, frame
 
 CodesToLearn = Literal["new", "kept"]

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from valle.codec.base import CodecSpec
+from valle.codec.base import GIVEN, CodecSpec
 from valle.data.selection.curated import Placed, curate, declared_splits, place_cuts
 from valle.data.selection.cut_list import read_cut_list
 from valle.data.selection.options import Selection
@@ -55,7 +56,8 @@ def select(
 ) -> TrainingSet:
     """Make the training set, or return it when the same one exists already.
 
-    `codec` must be the one of the current codes, `phoneme_symbols` the phoneme table in use.
+    `codec` must be the one of the current codes, `phoneme_symbols` the phoneme table in use. With the revision
+    `GIVEN`, that of a machine without the weights, it is the codec's only revision among the selected codes.
     Raises TrainingError when the condition selects nothing, mixes codecs, puts what evaluations have used into train
     or dev, or the name holds another set.
     """
@@ -63,6 +65,7 @@ def select(
     # Pinned while it is read: a vacuum beside it must not remove what a compaction replaces meanwhile.
     with data_root.lake.pinned_snapshot() as snapshot, connect(snapshot) as connection:
         chosen = _chosen(connection, selection, data_root.lake, codec)
+        codec = replace(codec, revision=chosen["codec"][0].as_py().removeprefix(f"{codec.name}@"))
         chosen = _with_word_times(_with_similar(chosen, connection), connection)
         chosen = _with_mixtures(chosen, connection, codec)
         set_id = f"{selection.name}-{_content_hash(chosen)}"
@@ -224,7 +227,11 @@ def _refusal(registered: list[str]) -> str:
 
 def _coded_by(chosen: pa.Table, codec: CodecSpec) -> pa.Table:
     """Keep the rows of one codec. Raises TrainingError, which names the codecs there are, when none is left."""
-    kept = chosen.filter(pc.equal(chosen["codec"], codec.label))
+    labels = [codec.label]
+    if codec.revision == GIVEN:
+        stored = [label for label in pc.unique(chosen["codec"]).to_pylist() if label.startswith(f"{codec.name}@")]
+        labels = stored if len(stored) == 1 else labels
+    kept = chosen.filter(pc.is_in(chosen["codec"], pa.array(labels)))
     if kept.num_rows == 0:
         used = ", ".join(sorted(pc.unique(chosen["codec"]).to_pylist()))
         raise TrainingError(
