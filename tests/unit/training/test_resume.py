@@ -4,10 +4,15 @@ import json
 import logging
 import resource
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from tests.unit.training.killed import STEPS
 from tests.unit.training.test_loop import Typed, changed, lines, weights
 from valle.checkpoints.checkpoint import load_model, read_card
 from valle.checkpoints.runs import checkpoint_directory, list_checkpoints
@@ -216,3 +221,18 @@ def test_the_state_of_another_model_is_refused(options):
     (result.checkpoint / "checkpoint.json").write_text(json.dumps(card | {"files": {}}))
     with pytest.raises(CheckpointError, match="not that of this model and optimizer"):
         train(options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [3, pytest.param(18, marks=pytest.mark.long)])
+def test_a_run_that_is_killed_again_and_again_ends_with_the_bits_of_a_calm_one(tmp_path, kills):
+    command = [sys.executable, "-m", "tests.unit.training.killed", str(tmp_path), str(kills)]
+    root = Path(__file__).parents[3]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout
+    assert int(printed.splitlines()[-1]) >= kills // 3, "too few kills met a run at work"
+    calm, killed = (
+        load_file(checkpoint_directory(tmp_path / name, STEPS) / "model.safetensors") for name in ("calm", "killed")
+    )
+    assert calm.keys() == killed.keys()
+    assert all(torch.equal(calm[name], killed[name]) for name in calm)
+    assert not list((tmp_path / "killed").rglob(".step-*.tmp"))
