@@ -34,7 +34,12 @@ def make_demo(venv: Path, status: int = 0) -> "subprocess.CompletedProcess[str]"
     return subprocess.run(
         ["make", "demo", f"VENV={venv}"],
         cwd=ROOT,
-        env={**os.environ, "PIP_STATUS": str(status), "LC_ALL": "C.UTF-8"},
+        # A `make` of the tests' own would be told that it runs inside `make test`, and print so.
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
+            "PIP_STATUS": str(status),
+            "LC_ALL": "C.UTF-8",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -1,7 +1,5 @@
 """Promises of every corpus reader: stable ids, repeatable listings, shards, options, and no exception on bad input."""
 
-import tracemalloc
-
 import pytest
 from corpora import chapter_sidecar, encoded, put, put_chapter, put_tar, rows_of, utterance
 from pydantic import ValidationError
@@ -9,6 +7,7 @@ from pydantic import ValidationError
 from manifests import CorpusOptions, open_corpus
 from manifests.corpus import Source, assign_shards, source_id
 from manifests.reading.listing import walk
+from tests.memory import peak_of
 from warehouse.errors import ConfigurationError, ManifestError
 from warehouse.lake.arrow import from_table, to_table
 from warehouse.rows import RecordingRow
@@ -155,11 +154,8 @@ def test_a_folder_that_cannot_be_listed_becomes_a_dropped_row(tmp_path, monkeypa
 
 
 def peak_of_find(root):
-    tracemalloc.start()
-    count = sum(1 for _ in open_corpus("librilight", root).find())
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return count, peak
+    corpus = open_corpus("librilight", root)
+    return len(list(corpus.find())), peak_of(lambda: sum(1 for _ in corpus.find()))
 
 
 def test_listing_a_corpus_ten_times_the_size_takes_no_more_memory(tmp_path):
