@@ -77,7 +77,7 @@ def test_a_set_that_was_selected_there_reads_its_codes_from_there(
     reader = CodesReader(loaded.lake)
     expected = {row["segment_id"]: row for row in rows_of(in_folder, "codes")}
     for item in loaded.items.to_pylist():
-        codes = reader.read(item["codes_part"], item["codes_row_group"], item["codes_row"], num_codebooks=8)
+        codes = reader.read(item["codes_file"], item["codes_row_group"], item["codes_row"], num_codebooks=8)
         whole = expected[item["segment_id"]]
         assert np.array_equal(codes, np.stack([whole[f"q{k}"] for k in range(8)]))
 

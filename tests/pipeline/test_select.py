@@ -139,7 +139,7 @@ def test_a_set_outlives_compaction_and_vacuum(data_root: DataRoot, chosen: Train
     vacuum(data_root.lake, grace_hours=0)
     reopened = load_training_set(chosen.directory)
     assert reopened.items.equals(chosen.items)
-    assert all((data_root.lake.root / part).exists() for part in set(reopened.items["codes_part"].to_pylist()))
+    assert all((data_root.lake.root / part).exists() for part in set(reopened.items["codes_file"].to_pylist()))
 
 
 def test_a_selection_that_fails_at_its_end_leaves_neither_pin_nor_directory(data_root: DataRoot) -> None:
