@@ -11,7 +11,7 @@ import soundfile
 from flows.evaluate import evaluate
 from flows.parameters import EvaluateParameters
 from manifests.demo.clips import demo_clips
-from tests.pipeline.road import rows_of
+from tests.pipeline.prepared import rows_of
 from valle.audio import Audio, AudioLocation, read_audio, write_audio
 from valle.backends.registry import Backends
 from valle.data_root import DataRoot
