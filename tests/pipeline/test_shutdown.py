@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 VALLE = [sys.executable, "-c", "import sys; from valle.cli import main; sys.exit(main())"]
 # As in `tests.pipeline.prepared.QUICK`: no ASR has to listen.
 QUICK = ["--stages.transcribe.no-check-given", "--stages.quality.scorers", "[]"]
-NUM_CLIPS = 36
+NUM_CLIPS = 24
 pytestmark = pytest.mark.slow
 
 
@@ -58,7 +58,7 @@ def newest_state(name: str) -> str:
     return max(runs, key=lambda run: run.expected_start_time).state.type.value  # type: ignore[union-attr, arg-type, return-value]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_signal_in_the_middle_of_a_shard_ends_the_run_soon_and_the_next_run_does_the_rest(
     clips: Path, expected: Lake, environment: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
