@@ -13,7 +13,7 @@ import pytest
 
 from manifests.demo.clips import demo_clips
 from tests.local_server import wait_until
-from tests.pipeline.road import rows_of
+from tests.pipeline.prepared import rows_of
 from valle.checkpoints.runs import latest_checkpoint
 from valle.data_root import DataRoot
 from valle.synthesis.options import SamplingOptions

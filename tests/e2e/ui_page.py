@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 
 from manifests.demo.clips import demo_clips
-from tests.pipeline.road import folder_corpus, run_road, write_folder
+from tests.pipeline.prepared import folder_corpus, run_pipeline, write_folder
 from tests.unit.synthesis.toy import toy_card, untrained_model
 from valle.checkpoints.saving import write_model
 from valle.cli.start_training import TrainCommand
@@ -35,7 +35,7 @@ SYSTEMS = ("alpha", "beta")
 
 def write_data(root: DataRoot) -> None:
     """Prepare eight clips, select a training set of them, write metrics of a run and scores of two systems."""
-    run_road(folder_corpus(write_folder(root.root / "clips", 8, per_voice=4)), root.lake)
+    run_pipeline(folder_corpus(write_folder(root.root / "clips", 8, per_voice=4)), root.lake)
     select(
         Selection(name="small", split_policy=SplitPolicy(dev=0, test=0)),
         root,

@@ -418,7 +418,7 @@ def test_an_evaluation_takes_its_items_from_cuts(data_root: DataRoot, chosen: Tr
 
 def test_a_segment_that_a_listener_found_bad_is_selected_only_when_asked_for(tmp_path: Path) -> None:
     root = DataRoot(tmp_path)
-    run_road(folder_corpus(write_folder(tmp_path / "clips", 4, per_voice=2)), root.lake)
+    run_pipeline(folder_corpus(write_folder(tmp_path / "clips", 4, per_voice=2)), root.lake)
     everything = _select(root, name="before").items["segment_id"].to_pylist()
     with pytest.raises(PipelineError, match="no segment 'nothing'"):
         review(root, [everything[0], "nothing"], "bad")

@@ -20,7 +20,6 @@ from uuid import uuid4
 import numpy as np
 
 from valle.audio import write_audio
-from valle.listening import read_utterance
 from valle.synthesis.prompts import read_prompt
 from valle.synthesis.synthesizer import Prompt
 from warehouse.errors import ConfigurationError
@@ -65,6 +64,9 @@ class VoiceBank:
 
     def add_segment(self, name: str, segment_id: str, consent: str) -> Voice:
         """Store an utterance of the lake as a voice. Raises ConfigurationError as `add`, and without such a segment."""
+        # DuckDB is loaded by the servers that read segments.
+        from valle.listening import read_utterance
+
         audio = read_utterance(self._data_root, segment_id).audio
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "segment.flac"
