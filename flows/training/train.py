@@ -94,6 +94,8 @@ def run_trainer(options: TrainOptions) -> None:
     Raises TrainingError with the trainer's last line when it fails.
     """
     options.run_dir.mkdir(parents=True, exist_ok=True)
+    # A command for an earlier process, such as a second `quit`, would end this one at once.
+    (options.run_dir / "commands").unlink(missing_ok=True)
     options_file = options.run_dir / "options.json"
     write_text(options_file, options.model_dump_json(indent=2) + "\n")
     progress = TrainingProgress(options.run_id, options.run_dir / "metrics.jsonl")
