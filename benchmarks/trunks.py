@@ -1,8 +1,8 @@
 """Measure the scaling of decoding with the length of the speech for each trunk, as ratios within one run.
 
 `python benchmarks/trunks.py [--frames 1500] [--trunks retnet,mamba]` decodes F and 2F frames after a prompt of 3 s,
-on one thread, and prints the median ratio of the CPU times and the memory that decoding keeps. A trunk with a state of constant
-size must need at most 2.02 times as long and no more memory; it fails otherwise.
+on one thread, and prints the median ratio of the CPU times and the memory that decoding keeps. A trunk with a state of
+constant size must need at most 2.02 times as long and no more memory; it fails otherwise.
 """
 
 import argparse

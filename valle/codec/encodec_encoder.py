@@ -81,7 +81,7 @@ class EncodecEncoder:
         """Return the outputs of the LSTM [T, B, C] of its inputs, in pieces that carry the state."""
         state: tuple[Tensor, Tensor] | None = None
         outputs = []
-        for piece in inputs.split(max(1, self._batch_frames // inputs.shape[1])):
+        for piece in torch.split(inputs, max(1, self._batch_frames // inputs.shape[1])):
             output, state = self._lstm.lstm(piece.contiguous(), state)
             outputs.append(output + piece if self._lstm.skip else output)
         return torch.cat(outputs)
