@@ -19,8 +19,8 @@ PIECE_FRAMES = 75
 PIECE_CONTEXT = 3
 """Earlier frames that reach into one: 797 samples by the kernels and strides of the convolutions."""
 LEAST_ROWS = 2
-"""Rows of an LSTM batch. A product with one row sums in another order than one with several, which agree bit for bit
-whatever their number, so a single clip runs beside a row of zeros."""
+"""Rows of an LSTM batch. A product with one row sums in another order than one with several, which agree bit for
+bit in any number, so a single clip runs beside a row of zeros."""
 
 
 class EncodecEncoder:
@@ -81,7 +81,7 @@ class EncodecEncoder:
         """Return the outputs of the LSTM [T, B, C] of its inputs, in pieces that carry the state."""
         state: tuple[Tensor, Tensor] | None = None
         outputs = []
-        for piece in inputs.split(max(1, self._batch_frames // inputs.shape[1])):
+        for piece in torch.split(inputs, max(1, self._batch_frames // inputs.shape[1])):
             output, state = self._lstm.lstm(piece.contiguous(), state)
             outputs.append(output + piece if self._lstm.skip else output)
         return torch.cat(outputs)
