@@ -9,6 +9,9 @@ import soundfile
 
 gr = pytest.importorskip("gradio")
 
+from fastapi import FastAPI  # noqa: E402
+from fastapi.testclient import TestClient  # noqa: E402
+
 from tests.unit.evaluation.conftest import make_row  # noqa: E402, F401
 from tests.unit.synthesis.toy import untrained_synthesizer  # noqa: E402
 from tests.unit.training.toy import SPEC  # noqa: E402
@@ -63,6 +66,13 @@ def built(tmp_path_factory, make_row):  # noqa: F811
 
 def test_every_tab_is_there(built):
     assert {"Speak", "Tasks", "Data", "Training", "Evaluation"} <= built.labels()
+
+
+def test_the_page_is_delivered(built):
+    client = TestClient(gr.mount_gradio_app(FastAPI(), built.pages, path="/"))
+    assert client.get("/").status_code == 200
+    named = client.get("/gradio_api/info").json()["named_endpoints"]
+    assert {"/speak", "/replace", "/mark_bad", "/train", "/blind_answer"} <= set(named)
 
 
 def values(built, text, prompt=None, consent=False, voice="seed-3", **changes):
