@@ -131,7 +131,7 @@ def convert_draft(
         prompt=voice.codes,
         prefix=codes[:, :0],
         task=TTS,
-        draft=Draft(codes[:1], kept),
+        draft=Draft(codes, kept),
     )
     # The draft takes the place of frames that are decoded first.
     masked = options.masked.model_copy(update={"prefix_seconds": 0.0})

@@ -17,6 +17,7 @@ from valle.cli.arguments import FIELDS, CommandLineError, say
 from valle.cli.tasks.batch import read_batch, run_all
 from valle.cli.tasks.options import check_suffixes, find_checkpoint
 from valle.cli.terminal import SentenceProgress
+from valle.model.config import KernelName
 from valle.synthesis.options import (
     BestOfOptions,
     LongFormOptions,
@@ -92,6 +93,10 @@ class SpeakOptions(BaseModel):
     """Torch device."""
     precision: Precision = "fp32"
     """Number type of the weights: fp32, or bf16 or fp16 for half of the memory."""
+    device_gigabytes: float | None = None
+    """Memory of the device that weights may take; blocks beyond it stay on the CPU until they compute."""
+    attention: KernelName = "sdpa"
+    """Kernel of attention, as in training."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
     sampling: SamplingOptions | None = None
@@ -134,12 +139,11 @@ def speak(
     checkpoint = find_checkpoint(options)
     from valle.backends.registry import Backends
     from valle.data_root import open_data_root
-    from valle.synthesis.synthesizer import Synthesizer
+    from valle.synthesis.synthesizer import ModelPlacement, Synthesizer
     from valle.text.lexicon import find_lexicon
 
-    synthesizer = Synthesizer.load(
-        checkpoint, Backends(device=options.device), read_adapters(options.lora), options.precision
-    )
+    placement = ModelPlacement(options.precision, options.device_gigabytes, options.attention)
+    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), read_adapters(options.lora), placement)
     lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
     synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
     return run_all([partial(_speak_one, synthesizer, checkpoint, *request) for request in requests])
