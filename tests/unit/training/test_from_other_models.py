@@ -59,6 +59,15 @@ def test_a_run_starts_from_a_grown_checkpoint(base, tmp_path):
             train(options.model_copy(update={"run_dir": tmp_path / "b", "start_from": checkpoint, **wrong}))
 
 
+def test_a_run_bounds_the_context_of_the_checkpoint_that_it_starts_from(base, tmp_path):
+    checkpoint, options = base
+    changes = {"max_context": 12, "max_steps": 1, "start_from": checkpoint}
+    bounded = train(options.model_copy(update={"run_dir": tmp_path / "a", **changes}))
+    assert load_model(bounded.checkpoint)[0].config.max_context == 12
+    with pytest.raises(CheckpointError, match="cannot bring back what it dropped"):
+        train(options.model_copy(update={"run_dir": tmp_path / "b", "lookahead": 1, **changes}))
+
+
 def test_tables_of_another_model_are_taken_by_name_and_can_be_frozen(base, tmp_path):
     checkpoint, options = base
     tables = ("ids.weight", "prompt_codes.weight", "target_codes.weight", "separator")
