@@ -29,6 +29,7 @@ from valle.evaluation.items.registry import register_items
 from valle.evaluation.plan import items_of_cuts, items_of_training_set
 from valle.model.config import preset
 from valle.phonemes import PhonemeTable, Phonemizer, open_phonemizer, phoneme_table
+from valle.reviews import review
 from valle.stages.align import Align
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
@@ -413,3 +414,20 @@ def test_an_evaluation_takes_its_items_from_cuts(data_root: DataRoot, chosen: Tr
     items = items_of_cuts(data_root, _cuts_of(data_root, "set")[:1], count=None, trials=1, seed=0)
     listed = {cut.id for cut in CutSet.from_file(_cuts_of(data_root, "set")[0])}
     assert items.items and {item.utterance for item in items.items} | {item.prompt for item in items.items} <= listed
+
+
+def test_a_segment_that_a_listener_found_bad_is_selected_only_when_asked_for(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path)
+    run_pipeline(folder_corpus(write_folder(tmp_path / "clips", 4, per_voice=2)), root.lake)
+    everything = _select(root, name="before").items["segment_id"].to_pylist()
+    with pytest.raises(PipelineError, match="no segment 'nothing'"):
+        review(root, [everything[0], "nothing"], "bad")
+    assert _select(root, name="unchanged").items["segment_id"].to_pylist() == everything
+    review(root, [everything[0]], "bad", "a door slams")
+    with connect(root.lake.snapshot()) as connection:
+        found = connection.execute("SELECT segment_id FROM utterances WHERE verdict = 'bad'").fetchall()
+    assert found == [(everything[0],)]
+    assert _select(root, name="after").items["segment_id"].to_pylist() == everything[1:]
+    assert _select(root, name="all", allow_bad=True).items["segment_id"].to_pylist() == everything
+    review(root, [everything[0]], "good")
+    assert _select(root, name="again").items["segment_id"].to_pylist() == everything

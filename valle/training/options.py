@@ -1,5 +1,6 @@
 """Options of a training run. Prefect shows them as a form, and their JSON starts `python -m valle.training`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -241,3 +242,18 @@ class TrainOptions(TrainSettings):
     def name(self) -> str:
         """Return the id of the run."""
         return self.run_id or self.run_dir.name
+
+
+def locate_checkpoints(options: TrainSettings, find: Callable[[str], Path]) -> TrainSettings:
+    """Return the options with the directories of the checkpoints that they name; `find` returns that of a run."""
+
+    def located(given: Path | None) -> Path | None:
+        return given if given is None or given.is_dir() else find(str(given))
+
+    return options.model_copy(
+        update={
+            "start_from": located(options.start_from),
+            "embeddings_from": located(options.embeddings_from),
+            "distillation": options.distillation.model_copy(update={"teacher": located(options.distillation.teacher)}),
+        }
+    )

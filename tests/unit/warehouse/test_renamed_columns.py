@@ -1,15 +1,19 @@
 """A lake whose data files have the old name of a column opens, takes rows with the new name, and keeps both apart."""
 
 import dataclasses
+import json
 from typing import ClassVar, get_type_hints
 
-import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from tests.unit.training.toy import make_toy_set
 from tests.unit.warehouse.rows_for_tests import recording
+from valle.data.selection.training_set import load_training_set
 from warehouse.catalogue.views import connect, run_query
 from warehouse.lake.arrow import column_hints
-from warehouse.lake.renamed import RENAMED, rename_columns
+from warehouse.lake.renamed import RENAMED
+from warehouse.lake.store import read_parquet
 from warehouse.lake.tables import Lake
 from warehouse.rows import RecordingRow
 from warehouse.tables import TABLES
@@ -64,9 +68,15 @@ def test_a_lake_without_old_names_opens_no_data_file_for_them(tmp_path):
     assert lake.snapshot().old_names["recordings"] == {}
 
 
-def test_items_of_an_old_training_set_are_read_under_the_new_names():
-    old = pa.table({"codes_part": ["codes/a.parquet"], "mixture_part": [None], "split": ["train"]})
-    assert rename_columns("training_items", old).column_names == ["codes_file", "mixture_file", "split"]
+def test_an_old_training_set_opens_under_the_new_names(tmp_path):
+    path = make_toy_set(tmp_path) / "set.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    items = read_parquet(tmp_path / "lake" / card["items_file"])
+    old = [RENAMED["training_items"].get(name, name) for name in items.column_names]
+    pq.write_table(items.rename_columns(old), tmp_path / "lake" / "old.parquet")
+    card.pop("items_file")
+    path.write_text(json.dumps(card | {"items_part": "old.parquet"}), encoding="utf-8")
+    assert load_training_set(path.parent).items.equals(items)
 
 
 @pytest.mark.parametrize("row_class", TABLES, ids=lambda row_class: row_class.table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from valle.synthesis.options import (
     StreamOptions,
     read_sampling,
 )
+from valle.synthesis.speech_tags import speech_tags
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -152,7 +153,9 @@ def _speak_one(synthesizer: Synthesizer, checkpoint: Path, text: str, options: S
     options = _with_language(synthesizer, text, options)
     prompt = _read_prompt(options, synthesizer)
     sampling = (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
-    return _write(_speak(synthesizer, text, prompt, sampling, options), options, synthesizer.codec.spec.sample_rate)
+    tags = speech_tags(synthesizer.card.checkpoint_id, None if prompt is None else prompt.codes, sampling)
+    spoken = _speak(synthesizer, text, prompt, sampling, options)
+    return _write(spoken, options, synthesizer.codec.spec.sample_rate, tags)
 
 
 def _with_language(synthesizer: Synthesizer, text: str, options: SpeakOptions) -> SpeakOptions:
@@ -287,11 +290,11 @@ def _encode_prompt(path: Path, options: SpeakOptions, synthesizer: Synthesizer) 
     return synthesizer.encode_prompt(audio, options.prompt_text, options.language)
 
 
-def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate: int) -> int:
+def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate: int, tags: Mapping[str, str]) -> int:
     """Write speech as it is finished: an interruption loses what is not yet synthesized only."""
     num_spoken = num_done = num_pieces = 0
     with ExitStack() as stack:
-        outputs = _open_outputs(options, sample_rate)
+        outputs = _open_outputs(options, sample_rate, tags)
         for output in outputs:
             stack.enter_context(closing(output))
         progress = stack.enter_context(SentenceProgress())
@@ -315,14 +318,14 @@ def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate
     return 0 if num_spoken == num_pieces else 1
 
 
-def _open_outputs(options: SpeakOptions, sample_rate: int) -> Sequence[SpeechOutput]:
+def _open_outputs(options: SpeakOptions, sample_rate: int, tags: Mapping[str, str]) -> Sequence[SpeechOutput]:
     from valle.synthesis.speech_file import SpeechFile
     from valle.synthesis.streaming.outputs import Loudspeaker, SpeechPipe
 
     first: SpeechOutput = (
-        SpeechPipe(sys.stdout.buffer, sample_rate, {})
+        SpeechPipe(sys.stdout.buffer, sample_rate, tags)
         if options.is_piped
-        else SpeechFile(options.out, sample_rate, codes=options.codes)
+        else SpeechFile(options.out, sample_rate, codes=options.codes, tags=tags)
     )
     if options.watermark:
         from valle.synthesis.streaming.outputs import MarkedOutput

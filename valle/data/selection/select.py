@@ -127,6 +127,8 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
     weight = check_expression(selection.weight, option="weight")
     where = check_expression(selection.where, option="where")
     test_where = check_expression(selection.split_policy.test_where, option="split_policy.test_where")
+    # Cuts are curated one by one, so a list of them may name what a review refuses.
+    reviewed = "true" if selection.allow_bad or placed else "verdict IS DISTINCT FROM 'bad'"
     table = run_select(
         connection,
         f"""
@@ -134,7 +136,7 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
                coalesce(corpus || ':' || book, recording_id) AS source, coalesce(language, 'und') AS language, licence,
                ({weight})::FLOAT AS weight, duration, text, symbols, num_frames, codec, codes_fingerprint,
                coalesce(({test_where})::BOOLEAN, false) AS in_test
-        FROM coded_utterances WHERE origin <> 'generated' AND ({where}) ORDER BY segment_id
+        FROM coded_utterances WHERE origin <> 'generated' AND {reviewed} AND ({where}) ORDER BY segment_id
         """,
         lake=lake,
     )

@@ -66,7 +66,7 @@ def load_training_set(directory: Path) -> TrainingSet:
     named = location_of(content.pop("lake"))
     lake = (directory / named).resolve() if isinstance(named, Path) else named
     # Sets from before the column names of today have `items_part`.
-    items = read_parquet(lake / content.pop("items_file", None) or content.pop("items_part"))
+    items = read_parquet(lake / content.pop("items_file" if "items_file" in content else "items_part"))
     content["codec"] = CodecSpec(**content["codec"])
     content["phoneme_symbols"] = tuple(content["phoneme_symbols"])
     return TrainingSet(TrainingSetCard(**content), directory, lake, rename_columns("training_items", items))
