@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.data.options import RowOptions
 from valle.model.adapters.options import LoraOptions
-from valle.model.config import KernelName, RouterName, TrunkName
+from valle.model.names import KernelName, RouterName, TrunkName
 from valle.synthesis.options import SamplingOptions
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
