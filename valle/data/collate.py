@@ -53,14 +53,14 @@ class Collator:
         items, whole = self._items, self._config.num_codebooks
         count = 1 if num_codebooks == 1 else whole
         if sound is Sound.SPEECH:
-            part, group, row = items.parts[int(items.part[item])], items.row_group[item], items.row[item]
+            file, group, row = items.files[int(items.file[item])], items.row_group[item], items.row[item]
         else:
             places = items.mixtures
-            part, group, row = places.parts[int(places.part[item])], places.row_group[item], places.row[item]
+            file, group, row = places.files[int(places.file[item])], places.row_group[item], places.row[item]
             # The codebooks of what was added follow those of the mixture.
             count = 2 * whole if sound is Sound.INTERFERENCE else count
         start, stop = self._span_of(item)
-        codes = self._reader.read(part, int(group), int(row), num_codebooks=count, start=start, stop=stop)
+        codes = self._reader.read(file, int(group), int(row), num_codebooks=count, start=start, stop=stop)
         codes = codes[whole:] if sound is Sound.INTERFERENCE else codes
         if codes.shape[1] != items.num_frames[item]:
             raise TrainingError(

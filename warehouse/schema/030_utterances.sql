@@ -4,7 +4,7 @@
 
 -- A row per segment and codec.
 CREATE VIEW coded_utterances AS
-SELECT s.segment_id, s.recording_id, s.corpus, r.part, s.shard, r.speaker, coalesce(t.language, r.language) AS language,
+SELECT s.segment_id, s.recording_id, s.corpus, r.subset, s.shard, r.speaker, coalesce(t.language, r.language) AS language,
        r.licence, r.origin, r.book, r.genre, t.text, t.asr_text, t.given_text, t.disagreement, t.average_logprob,
        t.no_speech_probability, t.characters_per_second, p.symbols, p.num_symbols, p.num_unknown,
        s.start, s.duration, s.cut, k.num_frames, k.codec, k.fingerprint AS codes_fingerprint, k.is_newest,

@@ -1,4 +1,4 @@
-"""A model that has learnt four utterances by heart in every mode, and what it says in each."""
+"""A model overfitted to four utterances in every mode, and its speech in each."""
 
 import dataclasses
 import itertools

@@ -44,7 +44,7 @@ _NO_PLACES = pa.schema(
     [
         ("segment_id", pa.string()),
         ("fingerprint", pa.string()),
-        ("part", pa.string()),
+        ("file", pa.string()),
         ("row_group", pa.int64()),
         ("row", pa.int64()),
     ]
@@ -88,9 +88,9 @@ def select(
         with _new_directory(directory, data_root.lake):
             # Pinned before anything refers to the files: a vacuum in between would remove them.
             data_root.lake.pin(selection.name, snapshot.versions)
-            part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow, items)
+            file = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow, items)
             with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content, equal name.
-                data_root.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
+                data_root.lake.commit(TrainingItemRow, [file], f"training_set:{set_id}")
             from valle.data.selection.cuts import (
                 export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
             )
@@ -98,7 +98,7 @@ def select(
             in_test = chosen["segment_id"].filter(chosen["in_test"])
             export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec, in_test=in_test)
             lake = _lake_from(directory, data_root.lake.root)
-            save_card(card, directory, lake=lake, items_part=f"{TrainingItemRow.table}/{part.name}")
+            save_card(card, directory, lake=lake, items_file=f"{TrainingItemRow.table}/{file.name}")
     return load_training_set(directory)
 
 
@@ -243,15 +243,15 @@ def _coded_by(chosen: pa.Table, codec: CodecSpec) -> pa.Table:
 
 def _locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot, table: str) -> pa.Table:
     """Locate the rows of a table of codes: segment, fingerprint, data file, row group and row."""
-    parts = snapshot.data_files.get(table, ())
-    if not parts:
+    files = snapshot.data_files.get(table, ())
+    if not files:
         return _NO_PLACES.empty_table()
-    connection.register("code_groups", _row_groups(parts, data_root.lake.root))
-    listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in parts)
+    connection.register("code_groups", _row_groups(files, data_root.lake.root))
+    listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in files)
     return run_query(
         connection,
         f"""
-        SELECT k.segment_id, k.fingerprint, g.part, g.row_group, (k.file_row_number - g.first_row) AS "row"
+        SELECT k.segment_id, k.fingerprint, g.file, g.row_group, (k.file_row_number - g.first_row) AS "row"
         FROM read_parquet([{listed}], filename = true, file_row_number = true, hive_partitioning = false) k
         JOIN code_groups g
         ON g.path = k.filename AND k.file_row_number >= g.first_row AND k.file_row_number < g.first_row + g."rows"
@@ -259,16 +259,16 @@ def _locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_r
     )
 
 
-def _row_groups(parts: Sequence[Location], lake: Location) -> pa.Table:
+def _row_groups(files: Sequence[Location], lake: Location) -> pa.Table:
     rows = []
-    for path in parts:
-        with open_parquet(path) as file:
-            metadata = file.metadata
+    for path in files:
+        with open_parquet(path) as opened:
+            metadata = opened.metadata
         first = 0
         for group in range(metadata.num_row_groups):
             count = metadata.row_group(group).num_rows
             relative = relative_name(path, lake)
-            rows.append({"path": str(path), "part": relative, "row_group": group, "first_row": first, "rows": count})
+            rows.append({"path": str(path), "file": relative, "row_group": group, "first_row": first, "rows": count})
             first += count
     return pa.Table.from_pylist(rows)
 
@@ -286,8 +286,8 @@ def _items(chosen: pa.Table, codes: pa.Table, mixtures: pa.Table, set_id: str) -
         connection.register("mixture_places", mixtures)
         items = connection.execute(
             """
-            SELECT ? AS training_set, c.*, k.part AS codes_part, k.row_group AS codes_row_group, k."row" AS codes_row,
-                   m.part AS mixture_part, m.row_group AS mixture_row_group, m."row" AS mixture_row
+            SELECT ? AS training_set, c.*, k.file AS codes_file, k.row_group AS codes_row_group, k."row" AS codes_row,
+                   m.file AS mixture_file, m.row_group AS mixture_row_group, m."row" AS mixture_row
             FROM chosen c
             JOIN code_places k ON k.segment_id = c.segment_id AND k.fingerprint = c.codes_fingerprint
             LEFT JOIN mixture_places m ON m.segment_id = c.segment_id AND m.fingerprint = c.mixture_fingerprint
