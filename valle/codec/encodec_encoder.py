@@ -19,8 +19,8 @@ PIECE_FRAMES = 75
 PIECE_CONTEXT = 3
 """Earlier frames that reach into one: 797 samples by the kernels and strides of the convolutions."""
 LEAST_ROWS = 2
-"""Rows of an LSTM batch. A product with one row sums in another order than one with several, which agree bit for bit
-whatever their number, so a single clip runs beside a row of zeros."""
+"""Rows of an LSTM batch. A product with one row sums in another order than one with several, which agree bit for
+bit in any number, so a single clip runs beside a row of zeros."""
 
 
 class EncodecEncoder:

@@ -10,12 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from valle.codec.base import CodecSpec
 from valle.model.conventions import OURS, Column, Conventions, SpeechSum, speech_columns
 from valle.model.layout import SPEECH, CodebookRange, Head, Layout, LayoutField, MaskKind, Mode, PositionStride, Table
+from valle.model.names import RouterName, TrunkName
 from warehouse.errors import ConfigurationError, unknown_name
 
-TrunkName = Literal["llama", "transformer", "retnet", "mixtral", "bitnet", "mamba"]
-KernelName = Literal["sdpa", "matmul", "flex", "flash", "efficient", "cudnn", "math", "flash-attn", "xformers"]
-"""Kernels of attention, `AttentionKernel` without torch."""
-RouterName = Literal["linear", "cosine"]
 RECURRENT = ("retnet", "mamba")
 """Trunks with a state instead of a cache."""
 UNKNOWN_LANGUAGE = "<unk>"

@@ -31,7 +31,7 @@ from warehouse.errors import CheckpointError, ConfigurationError
 if TYPE_CHECKING:
     from valle.backends.registry import Backends
     from valle.codec.base import Codec, Codes
-    from valle.model.config import KernelName
+    from valle.model.names import KernelName
     from valle.model.valle import ValleModel
     from valle.phonemes.pieces import AnyTable
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.data.options import RowOptions
 from valle.model.adapters.options import LoraOptions
-from valle.model.config import KernelName, RouterName, TrunkName
+from valle.model.names import KernelName, RouterName, TrunkName
 from valle.synthesis.options import SamplingOptions
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -91,7 +91,8 @@ class ModelOptions(BaseModel):
         description="Initial embeddings of codes: from the vectors of the codec, which must be installed, or random.",
     )
     sampling: SamplingOptions = Field(
-        default=SamplingOptions(), description="Default sampling options of its checkpoints, also used for examples."
+        default=SamplingOptions(),
+        description="Default sampling options of its checkpoints; left open, those of start_from.",
     )
 
 

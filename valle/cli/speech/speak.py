@@ -17,7 +17,7 @@ from valle.cli.arguments import FIELDS, CommandLineError, say
 from valle.cli.tasks.batch import read_batch, run_all
 from valle.cli.tasks.options import check_suffixes, find_checkpoint
 from valle.cli.terminal import SentenceProgress
-from valle.model.config import KernelName
+from valle.model.names import KernelName
 from valle.synthesis.options import (
     BestOfOptions,
     LongFormOptions,
