@@ -29,7 +29,7 @@ from flows.server.local_server import LocalServer, supervisor_pid
 from flows.server.options import UpOptions
 from flows.server.up import bring_up, remaining_processes
 from tests.local_server import processes_of_run, start, throwaway_server, wait_until, words
-from tests.pipeline.road import folder_corpus, part_names, run_road, tables_of, write_folder
+from tests.pipeline.prepared import folder_corpus, part_names, run_pipeline, tables_of, write_folder
 from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import latest_checkpoint
@@ -85,16 +85,16 @@ class Campaign:
         self.tally = Tally()
         self.clips = write_folder(root / "clips", CLIPS)
         self.expected = Lake(root / "expected" / "lake")
-        run_road(folder_corpus(self.clips, shard_megabytes=SHARD_MEGABYTES), self.expected)
+        run_pipeline(folder_corpus(self.clips, shard_megabytes=SHARD_MEGABYTES), self.expected)
         self.training = DataRoot(root / "expected")
         policy = SplitPolicy(dev=0.1, test=0.1)
         selection = Selection(name="small", split_policy=policy)
         select(selection, self.training, codec=Backends().codec("mini").spec, phoneme_symbols=phoneme_table().symbols)
 
-    def kill_alone(self, road: int, flow: int) -> None:
-        """Kill forks that run the road, and forks that run the flow; what they leave unfinished one more finishes."""
-        if road:
-            self._alone("road alone", "tests.pipeline.killed", [str(self.clips), str(self._data), str(road)])
+    def kill_alone(self, pipeline: int, flow: int) -> None:
+        """Kill forks that run the pipeline, and forks that run the flow; one more run finishes their work."""
+        if pipeline:
+            self._alone("pipeline alone", "tests.pipeline.killed", [str(self.clips), str(self._data), str(pipeline)])
         if flow:
             self._alone("flow alone", "tests.pipeline.killed_flow", [str(flow), *self._flags()])
 
@@ -272,7 +272,7 @@ class Campaign:
 def main(arguments: Sequence[str]) -> None:
     """Run a campaign and print its tally."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--road", type=int, default=40, help="kills of the road alone")
+    parser.add_argument("--pipeline", type=int, default=40, help="kills of the pipeline alone")
     parser.add_argument("--flow", type=int, default=30, help="kills of the flow alone")
     parser.add_argument("--server", type=int, default=30, help="kills of the processes of a server")
     parser.add_argument("--supervisor", type=int, default=5, help="kills of the supervisor")
@@ -283,7 +283,7 @@ def main(arguments: Sequence[str]) -> None:
     root = options.data.resolve()
     with throwaway_server(root / "server") as (server, client):
         campaign = Campaign(server, client, root, options.seed)
-        campaign.kill_alone(options.road, options.flow)
+        campaign.kill_alone(options.pipeline, options.flow)
         campaign.kill_in_server(options.server, options.minutes)
         campaign.kill_supervisor(options.supervisor)
         campaign.finish()

@@ -77,6 +77,18 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "retry": ("warehouse:retry", "Remove dropped rows, so that the next run processes them again."),
         },
     ),
+    "schedule": (
+        "Process corpora every night.",
+        {
+            "add": ("schedule:add", "Ingest and quantize a corpus every night."),
+            "list": ("schedule:list_schedules", "List the scheduled corpora."),
+            "remove": ("schedule:remove", "Remove the schedule of a corpus; its data stay."),
+        },
+    ),
+    "plan": (
+        "Show what a command would need, before it starts.",
+        {"train": ("plan:plan_train", "Forecast the memory of a training by model, precision and ZeRO stage.")},
+    ),
     "lake": (
         "Check and maintain the lake.",
         {
