@@ -28,6 +28,7 @@ _ONLY_NAR_LEN = ("masked", "duration", "seconds", "duration_scale")
 
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Runtime = Literal["torch", "llama.cpp"]
 """Number type of the weights of a model that speaks."""
 
 

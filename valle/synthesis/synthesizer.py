@@ -20,7 +20,7 @@ from valle.process import torch_device
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.tokens import transcribe_codes
-from valle.synthesis.options import DEFAULT_SAMPLING, Precision, SamplingOptions
+from valle.synthesis.options import DEFAULT_SAMPLING, Precision, Runtime, SamplingOptions
 from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS
 from valle.text.lexicon import NO_LEXICON, Lexicon
@@ -105,8 +105,10 @@ class Synthesizer:
         backends: Backends,
         adapters: Sequence[tuple[Path, float]] = (),
         precision: Precision = "fp32",
+        *,
+        runtime: Runtime = "torch",
     ) -> Synthesizer:
-        """Open a checkpoint directory, and files of adapters with their strengths; weights get the `precision`.
+        """Open a checkpoint, and files of adapters with their strengths; weights get the `precision`.
 
         An adapter is named after the run that trained it. Raises CheckpointError when there is no checkpoint, when
         another revision of its codec is installed and for an adapter of another checkpoint, and ConfigurationError for
@@ -114,7 +116,10 @@ class Synthesizer:
         """
         device = torch_device(backends.device)
         files, strengths = _name_adapters(adapters)
-        model, card = load_model(checkpoint, files)
+        if runtime == "torch":
+            model, card = load_model(checkpoint, files)
+        else:
+            model, card = _load_llama_cpp(checkpoint, files, backends.device, precision)
         codec = backends.codec(card.codec.name)
         # Codes of another revision decode to other sounds without any error.
         if codec.spec != card.codec:
@@ -233,6 +238,19 @@ class Synthesizer:
         spoken = [block for block in codes if block.shape[1]]
         decoded = iter(self.codec.decode(spoken) if spoken else [])
         return [next(decoded) if block.shape[1] else np.zeros(0, dtype=np.float32) for block in codes]
+
+
+def _load_llama_cpp(
+    checkpoint: Path, adapters: Mapping[str, Path], device: str, precision: Precision
+) -> tuple[ValleModel, CheckpointCard]:
+    """Load a checkpoint with its trunk in llama.cpp. Raises ConfigurationError for what llama.cpp lacks."""
+    from valle.llama_cpp.loading import load_llama_cpp
+
+    if adapters:
+        raise ConfigurationError("Adapters need the runtime torch; leave out --lora, or --runtime.")
+    if device != "cpu" or precision == "bf16":
+        raise ConfigurationError("The runtime llama.cpp is for the CPU, in fp32 or fp16; set --device and --precision.")
+    return load_llama_cpp(checkpoint, "f32" if precision == "fp32" else "f16")
 
 
 def _name_adapters(adapters: Sequence[tuple[Path, float]]) -> tuple[dict[str, Path], dict[str, float]]:

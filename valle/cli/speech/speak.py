@@ -21,6 +21,7 @@ from valle.synthesis.options import (
     BestOfOptions,
     LongFormOptions,
     Precision,
+    Runtime,
     SamplingOptions,
     StreamOptions,
     read_sampling,
@@ -83,7 +84,7 @@ class SpeakOptions(BaseModel):
     """Name of a training run, whose newest checkpoint speaks. By default the embedded checkpoint, or a run with a
     better measured word error rate on the same sentences."""
     checkpoint: Path | None = None
-    """A checkpoint directory, instead of a run."""
+    """A checkpoint directory, or a file that `valle export` wrote (.sft, .gguf), instead of a run."""
     lora: list[str] = []
     """Files of adapters that were trained on this checkpoint, each with its strength if it is not 1:
     `--lora a.safetensors --lora b.safetensors=0.5`."""
@@ -91,6 +92,8 @@ class SpeakOptions(BaseModel):
     """Torch device."""
     precision: Precision = "fp32"
     """Number type of the weights: fp32, or bf16 or fp16 for half of the memory."""
+    runtime: Runtime = "torch"
+    """Program that computes the trunk: torch, or llama.cpp on the CPU (`pip install 'valle[llama]'`)."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
     sampling: SamplingOptions | None = None
@@ -137,7 +140,11 @@ def speak(
     from valle.text.lexicon import find_lexicon
 
     synthesizer = Synthesizer.load(
-        checkpoint, Backends(device=options.device), read_adapters(options.lora), options.precision
+        checkpoint,
+        Backends(device=options.device),
+        read_adapters(options.lora),
+        options.precision,
+        runtime=options.runtime,
     )
     lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
     synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
