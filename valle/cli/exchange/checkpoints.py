@@ -11,8 +11,8 @@ from valle.cli.arguments import FIELDS, say
 from valle.synthesis.options import SamplingOptions
 from warehouse.errors import ConfigurationError
 
-ExportFormat = Literal["checkpoint", "sft", "gguf", "hf", "vall-e", "hdf5", "shar", "webdataset", "hf-dataset"]
-_OF_RUNS = ("checkpoint", "sft", "gguf", "hf")
+ExportFormat = Literal["checkpoint", "sft", "gguf", "onnx", "hf", "vall-e", "hdf5", "shar", "webdataset", "hf-dataset"]
+_OF_RUNS = ("checkpoint", "sft", "gguf", "onnx", "hf")
 
 
 class ExportOptions(BaseModel):
@@ -25,8 +25,9 @@ class ExportOptions(BaseModel):
     training_set: str | None = None
     """Name of a training set to export, instead of a run."""
     format: ExportFormat | None = None
-    """Of a run: `checkpoint`, the default, `sft` (one file), `gguf` (one file for llama.cpp) or `hf` (a folder for
-    transformers). Of a training set: `vall-e`, `hdf5`, `shar`, `webdataset` or `hf-dataset`."""
+    """Of a run: `checkpoint`, the default, `sft` (one file), `gguf` (one file for llama.cpp), `onnx` (a folder of
+    graphs: codebooks 1 and up, and the decoder of the codec) or `hf` (a folder for transformers). Of a training set:
+    `vall-e`, `hdf5`, `shar`, `webdataset` or `hf-dataset`."""
     weights: WeightType = "f16"
     """Number type of the matrices in a GGUF file: `f32`, `f16`, or `q8_0` and `q4_0` for 8 and 4 bits a weight."""
     out: Path
@@ -83,9 +84,20 @@ def _export_run(options: ExportOptions, run: str, chosen: str) -> int:
         size = export_gguf(checkpoint, options.out, options.weights, name=options.name, sampling=options.sampling)
         say(f"{options.out}: {size / 1e6:.1f} MB; `valle speak --checkpoint {options.out} --runtime llama.cpp` speaks.")
         return 0
+    if chosen == "onnx":
+        return _export_onnx(checkpoint, options.out)
     write = export_file if chosen == "sft" else export_checkpoint
     size = write(checkpoint, options.out, name=options.name, sampling=options.sampling)
     say(f"{options.out}: {size / 1e6:.1f} MB; `valle speak --checkpoint {options.out}` speaks with it.")
+    return 0
+
+
+def _export_onnx(checkpoint: Path, out: Path) -> int:
+    from valle.backends.registry import Backends
+    from valle.interchange.onnx.export import export_onnx
+
+    for graph in export_onnx(checkpoint, out, Backends()):
+        say(f"{out / graph.name}: ONNX Runtime differs from torch by {graph.difference:.1e} at most.")
     return 0
 
 
