@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE =
 # Training on the CPU; on a machine with GPUs set DS_ACCELERATOR=cuda.
 export DS_ACCELERATOR ?= cpu
 
-.PHONY: install demo up down test test-all test-gpu check lint types contracts unit e2e docs wheel bench
+.PHONY: install demo up down test test-all test-gpu check lint types contracts unit e2e docs wheel bench samples
 
 install: $(stamp)
 
@@ -83,9 +83,15 @@ wheel: install
 	rm -rf build dist
 	$(bin)/python -m pip wheel . --quiet --no-deps --no-build-isolation --wheel-dir dist
 
-# The UI in a browser (chromium, and `pip install '.[e2e]'`), screenshots in build/screenshots.
+# The speech of README.md and docs/speaking.md, by the embedded checkpoint.
+samples: install
+	cd docs/samples && $(abspath $(bin))/valle speak --batch samples.tsv --run english
+
+# The UI in a browser (chromium, and `pip install '.[e2e]'`), screenshots in build/screenshots. With PICTURES=docs/ui the
+# pictures of docs/ui.md are made again.
 e2e: install
 	$(bin)/python -m pytest -m e2e tests/e2e
+	@if [ -n "$(PICTURES)" ]; then cp build/screenshots/ui-*.png $(PICTURES)/; fi
 
 docs: install
 	$(bin)/python -m warehouse.tools.describe > docs/warehouse.md

@@ -129,7 +129,7 @@ def _make_set(lake: Path, num_items: int) -> list[TrainingItemRow]:
             text="",
             symbols=["a"] * (row.num_frames // 6 + 1),
             num_frames=row.num_frames,
-            codes_part=f"codes/{part.name}",
+            codes_file=f"codes/{part.name}",
             codes_row_group=index // group,
             codes_row=index % group,
             similar=None,
@@ -150,7 +150,7 @@ def _padding(*, num_items: int = 20_000, batch_tokens: int = 16_384) -> float:
             "weight": pa.array(np.ones(num_items), pa.float32()),
             "symbols": [["a"] * int(12 * duration) for duration in seconds],
             "num_frames": pa.array((seconds * 75).astype(int), pa.int32()),
-            "codes_part": ["codes/part.parquet"] * num_items,
+            "codes_file": ["codes/part.parquet"] * num_items,
             "codes_row_group": pa.array(np.arange(num_items) // 256, pa.int32()),
             "codes_row": pa.array(np.arange(num_items) % 256, pa.int32()),
         }

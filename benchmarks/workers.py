@@ -90,7 +90,7 @@ def _first(connection: Any, query: str) -> tuple[int, ...]:
 
 
 def prepare_lake(folder: Path, clips: int, shards: int, stage: Stage) -> Path:
-    """A corpus in about as many shards, ingested and segmented, and the options of the stage in force."""
+    """A corpus in about as many shards, ingested and segmented, with the options of the stage active."""
     paths = copy_clips(folder / "clips", clips)
     megabytes = sum(path.stat().st_size for path in paths) / 1e6 / shards
     lake, backends = Lake(folder / "lake"), Backends()

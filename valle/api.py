@@ -1,4 +1,4 @@
-"""The Python API: load a checkpoint, speak, stream.
+"""The Python API: load a checkpoint, speak, stream, edit, convert.
 
 ```python
 import valle
@@ -7,20 +7,22 @@ model = valle.load("shipped")
 model.speak("One sentence.", prompt="voice.wav").save("speech.wav")
 for samples in model.stream("A long text. It sounds while it is synthesized."):
     play(samples)
+model.edit("recorded.wav", {"on Monday": "on Friday"}).save("edited.wav")
 ```
 """
 
 import dataclasses
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from valle.audio import Audio, Samples, write_audio
+from valle.audio import Audio, Samples
 from valle.backends.registry import Backends
 from valle.checkpoints.runs import EMBEDDED, newest_checkpoint
 from valle.codec.base import Codes
-from valle.data_root import open_data_root
+from valle.data_root import DataRoot, open_data_root
 from valle.synthesis.long_form import Piece, speak_long
 from valle.synthesis.options import (
     DEFAULT_BEST_OF,
@@ -28,41 +30,75 @@ from valle.synthesis.options import (
     DEFAULT_SAMPLING,
     DEFAULT_STREAM,
     BestOfOptions,
+    ConversionMethod,
     LongFormOptions,
     SamplingOptions,
     StreamOptions,
     read_sampling,
 )
-from valle.synthesis.prompts import read_prompt
-from valle.synthesis.synthesizer import Prompt, Synthesizer
+from valle.synthesis.prompts import read_prompt, read_speech
+from valle.synthesis.speech_file import SpeechFile
+from valle.synthesis.speech_tags import speech_tags
+from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
 from valle.text.lexicon import read_lexicon
 from warehouse.errors import ConfigurationError
 
 SHIPPED = "shipped"
+Recorded = Audio | str | os.PathLike[str]
+"""A recording: audio at any rate, or the path of a file."""
+# An owner and a name, or the address of a folder, and optionally a revision.
+_HUB_ID = re.compile(r"(?:[\w-][\w.-]*/[\w-][\w.-]*|file://.+?)(?:@[\w./-]+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenText:
-    """Speech of a text: float32 samples [N] within -1..1, codes [K, T], and one piece per sentence."""
+class SynthesizedAudio:
+    """Speech of a checkpoint: float32 samples [N] within -1..1, codes [K, T], and the tags of its files."""
 
     samples: Samples
     sample_rate: int
     codes: Codes
-    pieces: tuple[Piece, ...]
+    tags: Mapping[str, str]
 
     @property
     def duration(self) -> float:
         """Seconds."""
         return len(self.samples) / self.sample_rate
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write 16-bit audio with its tags: .wav, .flac or .ogg. Raises ConfigurationError where it cannot."""
+        with SpeechFile(Path(path), self.sample_rate, tags=self.tags) as file:
+            file.append(self.samples, self.codes)
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenText(SynthesizedAudio):
+    """Speech of a text, with one piece per sentence."""
+
+    pieces: tuple[Piece, ...]
+
     @property
     def problems(self) -> tuple[str, ...]:
         """One line per sentence that is missing or cut, with its reason."""
         return tuple(f"{piece.text!r}: {piece.problem}" for piece in self.pieces if piece.problem)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write 16-bit audio: .wav, .flac or .ogg."""
-        write_audio(Path(path), Audio(self.samples, self.sample_rate))
+
+@dataclass(frozen=True, slots=True)
+class EditedText(SynthesizedAudio):
+    """A recording with other words: the new text, and start and end in seconds of each new span.
+
+    `is_complete` is False when the longest duration cut a span.
+    """
+
+    text: str
+    spans: tuple[tuple[float, float], ...]
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TransformedSpeech(SynthesizedAudio):
+    """A recording in another voice, or without its noise; `is_complete` is False when it was cut."""
+
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +145,12 @@ class LoadedModel:
         Raises ConfigurationError for a text of which nothing can be spoken; `SpokenText.problems` lists the sentences
         that failed.
         """
+        encoded, drawn = self._prompt(prompt), sampling.over(self.sampling)
         spoken = speak_long(
-            self.synthesizer,
-            text,
-            self._prompt(prompt),
-            language=language,
-            sampling=sampling.over(self.sampling),
-            options=long_form,
-            best_of=best_of,
+            self.synthesizer, text, encoded, language=language, sampling=drawn, options=long_form, best_of=best_of
         )
-        audio = spoken.speech.audio
-        return SpokenText(audio.samples, audio.sample_rate, spoken.speech.codes, spoken.pieces)
+        audio, tags = spoken.speech.audio, self._tags(encoded, drawn)
+        return SpokenText(audio.samples, audio.sample_rate, spoken.speech.codes, tags, spoken.pieces)
 
     def stream(
         self,
@@ -145,19 +176,125 @@ class LoadedModel:
         )
         return (chunk.samples for chunk in chunks if len(chunk.samples))
 
+    def edit(
+        self,
+        recording: Recorded,
+        replacements: Mapping[str, str],
+        *,
+        text: str = "",
+        language: str = "en",
+        asr: str = "tiny.en",
+        sampling: SamplingOptions = DEFAULT_SAMPLING,
+    ) -> EditedText:
+        """Replace words of a recording of at most 30 s; every frame outside of them keeps its codes and samples.
+
+        `replacements` maps words that occur once to the words in their place, "" to cut them out. `text` is the text
+        of the recording, which the ASR model transcribes otherwise. Raises CheckpointError for a checkpoint that has
+        not learnt to edit, ConfigurationError for words that do not occur once.
+        """
+        from valle.synthesis.editing import Replacement, edit, read_recording, require_editing
+
+        require_editing(self.synthesizer)  # before the minutes that a transcription may take
+        found = read_recording(self.synthesizer, _read(recording), text=text, language=language, asr=asr)
+        pairs = [Replacement(old, new) for old, new in replacements.items()]
+        drawn = sampling.over(self.sampling)
+        edited = edit(self.synthesizer, found, pairs, drawn)
+        rate = self.synthesizer.codec.spec.frame_rate
+        spans = tuple((start / rate, end / rate) for start, end in edited.spans)
+        made = (edited.audio.samples, edited.audio.sample_rate, edited.codes, self._tags(None, drawn))
+        return EditedText(*made, edited.text, spans, edited.is_complete)
+
+    def convert(
+        self,
+        recording: Recorded,
+        voice: Prompt | str | os.PathLike[str],
+        *,
+        method: ConversionMethod = "task",
+        kept: float = 0.3,
+        text: str = "",
+        language: str = "en",
+        asr: str = "tiny.en",
+        sampling: SamplingOptions = DEFAULT_SAMPLING,
+    ) -> TransformedSpeech:
+        """Give a recording another voice, with the same words and rhythm.
+
+        `task` and `singing` need a checkpoint that has learnt them. `draft` needs one with NAR-len; it speaks the text
+        of the recording, at most 12 s, over its own codes, of which `kept` (0 to 1) survives. Raises CheckpointError
+        and ConfigurationError.
+        """
+        from valle.synthesis.transforms import convert_draft, transcribed
+
+        prompt = self._prompt(voice)
+        assert prompt is not None
+        if method != "draft":
+            name = "vc" if method == "task" else "svc"
+            return self.transform(name, recording, prompt, text=text, language=language, sampling=sampling)
+        audio = _read(recording)
+        text = text or transcribed(self.synthesizer, audio, asr=asr, language=language)
+        drawn = sampling.over(self.sampling)
+        speech = convert_draft(self.synthesizer, audio, prompt, drawn, text=text, language=language, kept=kept)
+        return _transformed(speech, self._tags(prompt, drawn))
+
+    def denoise(self, recording: Recorded, *, text: str = "", language: str = "en") -> TransformedSpeech:
+        """Remove noise and reverberation. Raises CheckpointError for a checkpoint that has not learnt it."""
+        return self.transform("ns", recording, text=text, language=language)
+
+    def extract(
+        self, recording: Recorded, voice: Prompt | str | os.PathLike[str], *, text: str = "", language: str = "en"
+    ) -> TransformedSpeech:
+        """Extract the speaker of `voice` from a recording of two. Errors as `denoise`."""
+        return self.transform("tse", recording, voice, text=text, language=language)
+
+    def transform(
+        self,
+        task: str,
+        recording: Recorded,
+        voice: Prompt | str | os.PathLike[str] | None = None,
+        *,
+        text: str = "",
+        language: str = "en",
+        sampling: SamplingOptions = DEFAULT_SAMPLING,
+    ) -> TransformedSpeech:
+        """Run a task on a recording by its name: `ns`, `sr`, `tse`, `vc` or `svc`.
+
+        Raises CheckpointError for a checkpoint that has not learnt it, ConfigurationError for a missing voice.
+        """
+        from valle.synthesis.transforms import require_transform, transform
+
+        require_transform(self.synthesizer, task)
+        audio, prompt, drawn = _read(recording), self._prompt(voice), sampling.over(self.sampling)
+        speech = transform(self.synthesizer, task, audio, drawn, voice=prompt, text=text, language=language)
+        return _transformed(speech, self._tags(prompt, drawn))
+
+    def _tags(self, prompt: Prompt | None, sampling: SamplingOptions) -> Mapping[str, str]:
+        codes = None if prompt is None else prompt.codes
+        return speech_tags(self.synthesizer.card.checkpoint_id, codes, sampling)
+
     def _prompt(self, prompt: Prompt | str | os.PathLike[str] | None) -> Prompt | None:
         return prompt if prompt is None or isinstance(prompt, Prompt) else self.prompt(prompt)
+
+
+def _transformed(speech: Speech, tags: Mapping[str, str]) -> TransformedSpeech:
+    return TransformedSpeech(speech.audio.samples, speech.audio.sample_rate, speech.codes, tags, speech.is_complete)
+
+
+def _read(recording: Recorded) -> Audio:
+    return recording if isinstance(recording, Audio) else read_speech(Path(recording))
 
 
 def load(
     checkpoint: str | os.PathLike[str] = SHIPPED, *, device: str = "cpu", lexicon: str | os.PathLike[str] | None = None
 ) -> LoadedModel:
-    """Open a checkpoint: `shipped` for the one in the package, a checkpoint directory, or the name of a run.
+    """Open a checkpoint: `shipped` for the one in the package, a checkpoint directory, the name of a run, or a hub id.
+
+    A hub id is `owner/name`, with `@REVISION` for one of several; the checkpoint is downloaded once, as a run of the
+    data root.
 
     `lexicon` is a file of pronunciations: a word, a tab and its IPA per line.
 
     Of a run of the data root (`VALLE_DATA`, or `data`) the newest checkpoint is loaded. Raises CheckpointError when
-    there is none or it is damaged, ConfigurationError for an unknown device.
+    there is none or it is damaged, HubError for a repository that cannot be read, ConfigurationError for an unknown
+    device.
     """
     directory = _find(checkpoint)
     synthesizer = Synthesizer.load(directory, Backends(device=device))
@@ -167,8 +304,25 @@ def load(
 
 
 def _find(checkpoint: str | os.PathLike[str]) -> Path:
-    if isinstance(checkpoint, str) and Path(checkpoint).name == checkpoint and not Path(checkpoint).is_dir():
+    if not isinstance(checkpoint, str) or Path(checkpoint).is_dir():
+        return Path(checkpoint)
+    root = open_data_root(None)
+    if _HUB_ID.fullmatch(checkpoint):
+        return _fetched(root, checkpoint)
+    if Path(checkpoint).name == checkpoint:
         if not checkpoint:
-            raise ConfigurationError("Give `shipped`, a checkpoint directory, or the name of a run.")
-        return newest_checkpoint(open_data_root(None).runs, EMBEDDED if checkpoint == SHIPPED else checkpoint)
+            raise ConfigurationError("Give `shipped`, a checkpoint directory, the name of a run, or an id of the hub.")
+        return newest_checkpoint(root.runs, EMBEDDED if checkpoint == SHIPPED else checkpoint)
     return Path(checkpoint)
+
+
+def _fetched(root: DataRoot, source: str) -> Path:
+    """Return the checkpoint of a repository, which is downloaded once, as a run of the data root."""
+    from valle.interchange.hub.publish import fetch_run
+
+    address, _, revision = source.partition("@")
+    name = re.sub(r"[^a-z0-9_.-]+", "--", source.lower().removeprefix("file://").strip("/"))
+    # Downloaded once; another revision of it has another name.
+    if (root.runs / name).is_dir():
+        return newest_checkpoint(root.runs, name)
+    return fetch_run(root, address, name, revision=revision or None)

@@ -1,6 +1,6 @@
 """Find and read audio to listen to: an utterance of the lake, a prompt, the worst utterances of an evaluation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,20 @@ from warehouse.errors import ConfigurationError
 _UTTERANCE = """
 SELECT text, speaker, path, "offset", size, start_sample, num_samples, channel FROM utterances WHERE segment_id = ?
 """
+_SEGMENT = """
+SELECT s.path, s."offset", s.size, s.start_sample, s.num_samples, s.channel, s.corpus, r.speaker, t.text,
+       array_to_string(p.symbols, '') AS phonemes, t.language, round(s.duration, 2) AS seconds,
+       round(q.dnsmos_ovrl, 2) AS dnsmos_ovrl, round(q.snr, 1) AS snr, d.drop_reason, d.drop_detail, w.verdict, w.note
+FROM segments_of_recordings s
+JOIN current_recordings r USING (recording_id)
+LEFT JOIN current_transcripts t ON t.segment_id = s.segment_id
+LEFT JOIN current_phonemes p ON p.segment_id = s.segment_id
+LEFT JOIN current_quality q ON q.segment_id = s.segment_id
+LEFT JOIN drops d ON d.id = s.segment_id
+LEFT JOIN current_reviews w ON w.segment_id = s.segment_id
+WHERE s.segment_id = ? LIMIT 1
+"""
+_PLACE = ("path", "offset", "size", "start_sample", "num_samples", "channel")
 WORST = """
 SELECT system, path, reference, hypothesis, word_errors * 100.0 / greatest(num_words, 1) AS wer FROM scores
 WHERE path IS NOT NULL AND (? = '' OR system = ? OR evaluation = ?)
@@ -23,10 +37,41 @@ ORDER BY wer DESC, utterance, trial LIMIT ?
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Audio with one line that describes it."""
+    """Audio with one line that describes it; `segment_id` is that of an utterance of the lake."""
 
     title: str
     audio: Audio
+    segment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedSegment:
+    """A segment with its audio and what the lake has about it, by name: text, phonemes, quality, review, ..."""
+
+    audio: Audio
+    facts: Mapping[str, str]
+
+
+def describe_segment(data_root: DataRoot, segment_id: str) -> DescribedSegment:
+    """Read the audio and the facts of a segment, a dropped one too; facts that are unknown are left out.
+
+    Raises ConfigurationError when there is no such segment or its audio is unreadable.
+    """
+    with connect(data_root.lake.snapshot()) as connection:
+        return describe_found_segment(connection, segment_id)
+
+
+def describe_found_segment(connection: duckdb.DuckDBPyConnection, segment_id: str) -> DescribedSegment:
+    """Describe a segment through an open catalogue. Errors as `describe_segment`."""
+    rows = run_query(connection, _SEGMENT, [segment_id]).to_pylist()
+    if not rows:
+        raise ConfigurationError(f"There is no segment {segment_id!r}; `valle sql` lists them in `utterances`.")
+    row = rows[0]
+    facts = {name: str(value) for name, value in row.items() if name not in _PLACE and value not in (None, "")}
+    place = AudioLocation(
+        row["path"], row["offset"] or 0, row["size"] or 0, row["start_sample"], row["num_samples"], row["channel"]
+    )
+    return DescribedSegment(_read(place), facts)
 
 
 def read_utterance(data_root: DataRoot, segment_id: str) -> Recorded:
@@ -44,7 +89,7 @@ def read_found_utterance(connection: duckdb.DuckDBPyConnection, segment_id: str)
     location = AudioLocation(
         row["path"], row["offset"] or 0, row["size"] or 0, row["start_sample"], row["num_samples"], row["channel"]
     )
-    return Recorded(f"{segment_id} ({row['speaker']}): {row['text']}", _read(location))
+    return Recorded(f"{segment_id} ({row['speaker']}): {row['text']}", _read(location), segment_id)
 
 
 def read_worst(data_root: DataRoot, system: str, count: int) -> Iterator[Recorded]:

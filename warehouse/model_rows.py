@@ -26,7 +26,7 @@ class TrainingItemRow:
     text: Annotated[str, "the transcript in use"]
     symbols: Annotated[list[str], "its phonemes"]
     num_frames: Annotated[Int32, "frames of codes"]
-    codes_part: Annotated[str, "data file that holds its codes, relative to the lake"]
+    codes_file: Annotated[str, "data file that holds its codes, relative to the lake"]
     codes_row_group: Annotated[Int32, "row group inside that file"]
     codes_row: Annotated[Int32, "row inside that row group"]
     similar: Annotated[list[str] | None, "segments of its speaker with the most similar embeddings, nearest first"] = (
@@ -37,7 +37,7 @@ class TrainingItemRow:
     ] = None
     mixture_kind: Annotated[str | None, "`noise`, `reverb`, `speaker` or `voice`; null where `mix` has not run"] = None
     mixture_licence: Annotated[str | None, "licence of the noise or the second speaker"] = None
-    mixture_part: Annotated[str | None, "data file that holds the mixture, relative to the lake"] = None
+    mixture_file: Annotated[str | None, "data file that holds the mixture, relative to the lake"] = None
     mixture_row_group: Annotated[Int32 | None, "row group inside that file"] = None
     mixture_row: Annotated[Int32 | None, "row inside that row group"] = None
     codes_start: Annotated[Int32 | None, "first frame of a part of a segment; null for the whole segment"] = None

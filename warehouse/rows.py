@@ -71,7 +71,7 @@ class RecordingRow(StageRow):
 
     recording_id: Annotated[str, "hash of corpus, relative path and archive member; stable across machines"]
     source_id: Annotated[str, "the source it was read from"]
-    part: Annotated[str, "published subset (`small`, `EN`, `train-clean-100`, ...)"]
+    subset: Annotated[str, "published subset (`small`, `EN`, `train-clean-100`, ...)"]
     fingerprint: Annotated[str, "hash of reader version, audio and metadata"]
     path: Annotated[str, "file of the audio when it was read; `current_recordings` has its present path"]
     member: Annotated[str | None, "name inside the archive, null for a plain file"]

@@ -1,6 +1,7 @@
 """List every table of the lake."""
 
 from warehouse.lake.arrow import TableRow
+from warehouse.listener_rows import BlindAnswerRow, ReviewRow, VoiceRow
 from warehouse.model_rows import CheckpointRow, EvaluationItemRow, ScoreRow, TaskScoreRow, TrainingItemRow
 from warehouse.rows import (
     AlignmentRow,
@@ -34,6 +35,9 @@ TABLES: tuple[type[TableRow], ...] = (
     ScoreRow,
     TaskScoreRow,
     EvaluationItemRow,
+    ReviewRow,
+    BlindAnswerRow,
+    VoiceRow,
     ConfigurationRow,
     ShardRunRow,
 )

@@ -172,6 +172,8 @@ def run_all(name: str, work: Sequence[Work], *, width: int) -> list[ShardReport]
     with leave_shards_when_stopped():
         for is_second_round in (False, True):
             # Waiting for a claim blocks a task slot, so claimed shards wait until all others are done.
+            if is_second_round and claimed:
+                notify("%s: another run is working on %d of %d shards; waiting for it", name, len(claimed), len(work))
             for item, outcome in _outcomes(claimed if is_second_round else work, width, wait=is_second_round):
                 if outcome is None:
                     claimed.append(item)

@@ -27,7 +27,7 @@ def apply_server_patches(database_url: str) -> None:
 
 # Patch 1, https://github.com/PrefectHQ/prefect/issues/18934 and 10188: "database is locked" on SQLite.
 # Prefect 3.8.8 begins most transactions as readers. If another connection wrote between the read and the first write,
-# SQLite refuses at once, whatever its timeout, and the API answers 503: one form in eight on a busy machine.
+# SQLite refuses at once, with any timeout, and the API answers 503: one form in eight on a busy machine.
 # PostgreSQL needs no patch.
 
 

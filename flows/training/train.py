@@ -5,8 +5,9 @@ Do not import torch here: Prefect imports this module to deploy it and again whe
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect import flow
 
@@ -19,7 +20,7 @@ from flows.runtime.training_progress import TrainingProgress
 from valle.checkpoints.runs import latest_checkpoint, newest_checkpoint, read_content
 from valle.data_root import DataRoot
 from valle.reporting import write_text
-from valle.training.options import TrainOptions, TrainSettings
+from valle.training.options import TrainOptions, locate_checkpoints
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.model_rows import CheckpointRow
 
@@ -33,7 +34,7 @@ def train(parameters: TrainParameters) -> "CheckpointCard":
     root = parameters.data_root
     run_dir = root.runs / parameters.run
     options = TrainOptions(
-        **parameters.options.model_dump() | _checkpoints(root, parameters.options),
+        **locate_checkpoints(parameters.options, partial(newest_checkpoint, root.runs)).model_dump(),
         training_set=root.training_sets / parameters.training_set,
         run_dir=run_dir,
         run_id=parameters.run,
@@ -53,19 +54,6 @@ def train(parameters: TrainParameters) -> "CheckpointCard":
         changes = {"run": parameters.run, "data": str(root.root)}
         start_once("evaluate/evaluate", changes, key=f"evaluate {card.checkpoint_id}")
     return card
-
-
-def _checkpoints(root: DataRoot, options: TrainSettings) -> dict[str, Any]:
-    """Return the options that name checkpoints, by a directory or by a run, with directories."""
-
-    def find(given: Path | None) -> Path | None:
-        return given if given is None or given.is_dir() else newest_checkpoint(root.runs, str(given))
-
-    return {
-        "start_from": find(options.start_from),
-        "embeddings_from": find(options.embeddings_from),
-        "distillation": options.distillation.model_copy(update={"teacher": find(options.distillation.teacher)}),
-    }
 
 
 def is_finished(run_dir: Path, max_steps: int, max_seconds: float | None = None) -> bool:
@@ -106,6 +94,8 @@ def run_trainer(options: TrainOptions) -> None:
     Raises TrainingError with the trainer's last line when it fails.
     """
     options.run_dir.mkdir(parents=True, exist_ok=True)
+    # A command for an earlier process, such as a second `quit`, would end this one at once.
+    (options.run_dir / "commands").unlink(missing_ok=True)
     options_file = options.run_dir / "options.json"
     write_text(options_file, options.model_dump_json(indent=2) + "\n")
     progress = TrainingProgress(options.run_id, options.run_dir / "metrics.jsonl")

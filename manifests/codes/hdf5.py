@@ -49,7 +49,7 @@ def read_item(file: "h5py.File", path: str) -> Hdf5Item:
     """Read one utterance. Raises UnreadableCodes for codes that cannot be right or read."""
     try:
         frames = np.asarray(file[f"{path}/{CODES}"][()])
-        # Stored frames first, whatever their number.
+        # Stored frames first, of any number.
         return Hdf5Item(path, checked_codes(frames.T[None]), {name: _plain(v) for name, v in file[path].attrs.items()})
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise UnreadableCodes(f"{path} of {file.filename} cannot be read: {error}") from error

@@ -25,6 +25,8 @@ from warehouse.errors import ManifestError
 from warehouse.rows import RecordingRow, SourceRow, Span
 
 _ROUNDING = 0.02  # seconds by which a cut of a whole recording may miss its ends
+_LATEST_END = 0.5  # seconds by which a span may end after the audio; with more of it missing its text is not whole
+_SUFFIXES = (".jsonl", ".jsonl.gz")
 _GUESS_TOLERANCE = 0.1  # seconds by which a recording found by the end of its path may differ from the list
 _BYTES_PER_SAMPLE = 1.0  # rough size of encoded audio, to form shards without opening any
 
@@ -42,7 +44,7 @@ class LhotseCuts:
     """
 
     kind: ClassVar[str] = "cutset"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     root: Path
     name: str = "cutset"
@@ -55,6 +57,11 @@ class LhotseCuts:
         """
         if not self.root.is_file():
             raise ManifestError(f"The list of cuts of corpus {self.name!r} is not a file: {self.root}; give its path.")
+        if not self.root.name.endswith(_SUFFIXES):
+            raise ManifestError(
+                f"The list of cuts of corpus {self.name!r} is called {self.root.name}; write one cut a line, to a file "
+                "that ends in .jsonl or .jsonl.gz (`lhotse copy LIST cuts.jsonl.gz`)."
+            )
         yield from find_ranges(
             FoundFile(str(self.root.absolute()), self.root.name), self.options.shard_megabytes * MEGABYTE
         )
@@ -64,7 +71,7 @@ class LhotseCuts:
         has_rows = False
         end = source.offset + source.size
         lines = takewhile(lambda line: line.start < end, read_cut_lines(Path(source.path), source.offset))
-        for _, group in groupby(lines, key=lambda line: line.recording_name):
+        for _, group in groupby(lines, key=lambda line: line.audio_name):
             has_rows = True
             yield from self._recordings(source, list(group))
         if not has_rows:
@@ -93,6 +100,12 @@ class LhotseCuts:
         inspection = inspect_file(audio.path)
         if audio.is_guess:
             inspection = _require_duration(inspection, usable[0].recording)
+        if not inspection.fault:
+            late = [piece for piece in pieces if piece.span.end > (inspection.duration or 0.0) + _LATEST_END]
+            for piece in late:
+                detail = f"the span ends at {piece.span.end:.2f} s, the audio at {inspection.duration:.2f} s"
+                yield from self._dropped(source, piece.line.start, "truncated", detail)
+            pieces = [piece for piece in pieces if piece not in late]
         for number, group in enumerate(_by_speaker(pieces)):
             yield from self._recording(source, group, inspection, audio.path, number)
 
@@ -111,7 +124,7 @@ def find_ranges(found: FoundFile, limit: float) -> Iterator[Source]:
     whole = file_source(found)
     start = end = 0
     weight = 0.0
-    for _, group in groupby(read_cut_lines(Path(found.path), 0), key=lambda line: line.recording_name):
+    for _, group in groupby(read_cut_lines(Path(found.path), 0), key=lambda line: line.audio_name):
         if weight >= limit:
             yield _range(whole, start, end, weight)
             start, weight = end, 0.0

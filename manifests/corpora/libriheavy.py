@@ -30,7 +30,7 @@ class LibriHeavy(LhotseCuts):
     """
 
     kind: ClassVar[str] = "libriheavy"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     name: str = "libriheavy"
 

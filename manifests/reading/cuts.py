@@ -17,6 +17,8 @@ from warehouse.rows import Span
 
 # Seconds by which a cut may be longer than its only supervision; the cut is the segment then.
 _MARGIN = 2.0
+_ROUNDING = 0.02  # seconds by which a supervision may miss the ends of its cut
+_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class CutLine:
     def recording_name(self) -> str:
         """The id of the recording; unique to the line when there is none."""
         return label_of(self.recording.get("id")) or f"line at {self.start}"
+
+    @property
+    def audio_name(self) -> tuple[str, str]:
+        """The id of the recording with its files: lists joined from several folders repeat ids."""
+        return self.recording_name, repr(self.recording.get("sources"))
 
     @property
     def cut_name(self) -> str:
@@ -86,6 +93,8 @@ def cut_fault(line: CutLine) -> str | None:
     kind = line.cut.values.get("type", "MonoCut")
     if kind not in ("MonoCut", "MultiCut", "Cut"):
         return f"a {kind} is no window of one recording"
+    if not line.recording:
+        return "the line has no recording; join recordings and supervisions to cuts first"
     sources = line.recording.get("sources")
     if not isinstance(sources, list) or len(sources) != 1 or not isinstance(sources[0], dict):
         return "the recording is not one file"
@@ -143,10 +152,21 @@ def _text_of(item: Mapping[str, Any]) -> str | None:
 
 
 def _span_of(item: Mapping[str, Any], window: Span, *, is_only: bool) -> Span:
+    """Return the span of a supervision in the recording.
+
+    It may begin before the cut and end after it, as the pieces of a cut that was divided into windows do: the text is
+    that of all of it.
+    """
     start, duration = number_of(item.get("start")) or 0.0, number_of(item.get("duration"))
-    if duration is None or (is_only and window.end - window.start - duration <= _MARGIN):
+    if duration is None:
         return window
-    return Span(start=max(window.start, window.start + start), end=min(window.end, window.start + start + duration))
+    length = window.end - window.start
+    is_inside = start >= -_ROUNDING and start + duration <= length + _ROUNDING
+    if is_only and is_inside and length - duration <= _MARGIN:
+        return window
+    begin = window.start + start
+    # The windows of one supervision compute its ends in different ways.
+    return Span(start=max(0.0, round(begin, _DECIMALS)), end=round(begin + duration, _DECIMALS))
 
 
 def _channel_of(item: Mapping[str, Any]) -> int | None:

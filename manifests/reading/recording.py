@@ -104,7 +104,7 @@ def _build_row(
         recording_id=recording_id(corpus.name, audio_source.relative_path, audio_source.key or audio_source.member),
         source_id=source.source_id,
         corpus=corpus.name,
-        part=metadata.subset,
+        subset=metadata.subset,
         shard=source.shard,
         fingerprint="",
         path=audio_source.path,

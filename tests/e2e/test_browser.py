@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 from flows.server.local_server import LocalServer
 from flows.server.password import read_password
 from tests.local_server import processes_of_run, start, throwaway_server, wait_for_run, wait_until, words
-from tests.pipeline.road import rows_of, write_folder
+from tests.pipeline.prepared import rows_of, write_folder
 from valle.backends.registry import Backends
 from valle.checkpoints.runs import latest_checkpoint
 from valle.data_root import DataRoot

@@ -2,8 +2,9 @@
 
 Most kills hit the pipeline alone and the flow alone, in processes forked from one that has imported everything. Then a
 real server prepares corpora and trains models at the same time, and one process of each is killed at random moments: a
-flow, a shard, a worker, a trainer, the server. After each kill the server must know that the runs ended, none of their
-processes may be left, and the next run continues. The results must equal those of a run without kills.
+flow, a shard, a worker, a trainer, the server. At last the supervisor is killed, with which every process must end, and
+`valle up` is called again. After each kill the server must know that the runs ended, none of their processes may be
+left, and the next run continues. The results must equal those of a run without kills.
 """
 
 import argparse
@@ -24,9 +25,11 @@ import httpx
 import psutil
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows.server.local_server import LocalServer
+from flows.server.local_server import LocalServer, supervisor_pid
+from flows.server.options import UpOptions
+from flows.server.up import bring_up, remaining_processes
 from tests.local_server import processes_of_run, start, throwaway_server, wait_until, words
-from tests.pipeline.road import folder_corpus, part_names, run_road, tables_of, write_folder
+from tests.pipeline.prepared import folder_corpus, part_names, run_pipeline, tables_of, write_folder
 from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import latest_checkpoint
@@ -46,6 +49,7 @@ _CHILDREN = {"shard": "spawn_main", "trainer": "valle.training"}
 SECONDS_TO_KNOW = 360.0
 SECONDS_TO_RUN = 900.0
 SECONDS_TO_START = 600.0
+SECONDS_TO_DIE = 60.0
 
 
 @dataclass(slots=True)
@@ -81,26 +85,43 @@ class Campaign:
         self.tally = Tally()
         self.clips = write_folder(root / "clips", CLIPS)
         self.expected = Lake(root / "expected" / "lake")
-        run_road(folder_corpus(self.clips, shard_megabytes=SHARD_MEGABYTES), self.expected)
+        run_pipeline(folder_corpus(self.clips, shard_megabytes=SHARD_MEGABYTES), self.expected)
         self.training = DataRoot(root / "expected")
         policy = SplitPolicy(dev=0.1, test=0.1)
         selection = Selection(name="small", split_policy=policy)
         select(selection, self.training, codec=Backends().codec("mini").spec, phoneme_symbols=phoneme_table().symbols)
 
-    def kill_alone(self, road: int, flow: int) -> None:
-        """Kill forks that run the road, and forks that run the flow; what they leave unfinished one more finishes."""
-        if road:
-            self._alone("road alone", "tests.pipeline.killed", [str(self.clips), str(self._data), str(road)])
+    def kill_alone(self, pipeline: int, flow: int) -> None:
+        """Kill forks that run the pipeline, and forks that run the flow; one more run finishes their work."""
+        if pipeline:
+            self._alone("pipeline alone", "tests.pipeline.killed", [str(self.clips), str(self._data), str(pipeline)])
         if flow:
             self._alone("flow alone", "tests.pipeline.killed_flow", [str(flow), *self._flags()])
 
     def kill_in_server(self, kills: int, minutes: float) -> None:
-        """Kill until there were `kills` more or the time is over, then let everything finish."""
+        """Kill until there were `kills` more or the time is over."""
         wanted = sum(self.tally.kills.values()) + kills
         deadline = time.monotonic() + 60 * minutes
         while sum(self.tally.kills.values()) < wanted and time.monotonic() < deadline:
             self._round(kill=True)
             sys.stderr.write(f"{time.strftime('%H:%M:%S')} {dict(self.tally.kills)} {dict(self.tally.states)}\n")
+
+    def kill_supervisor(self, kills: int) -> None:
+        """Kill the supervisor while a corpus is prepared and a model is trained, and start the server again."""
+        for _ in range(kills):
+            runs = self._start_both("threads")
+            time.sleep(self.draw.uniform(0.0, 10.0))
+            supervisor = supervisor_pid(self.server.home)
+            assert supervisor is not None
+            psutil.Process(supervisor).kill()
+            self.tally.kills["supervisor"] += 1
+            wait_until(lambda: not list(remaining_processes(self.server.home)), SECONDS_TO_DIE)
+            bring_up(UpOptions(data=self.server.data, port=self.server.port))
+            self._end_both(runs)
+            sys.stderr.write(f"{time.strftime('%H:%M:%S')} {dict(self.tally.kills)} {dict(self.tally.states)}\n")
+
+    def finish(self) -> None:
+        """Let everything finish without a kill; no run may be left that the server takes for running."""
         self._round(kill=False)
         unfinished = [run.name for run in self.client.read_flow_runs(limit=200) if run.state and run.state.is_running()]
         assert unfinished == [], f"still running: {unfinished}"
@@ -136,22 +157,33 @@ class Campaign:
 
     def _round(self, *, kill: bool) -> None:
         of_corpus, of_training = self.draw.choice(OF_CORPUS), self.draw.choice(OF_TRAINING)
-        corpus = start(
-            self.client, "prepare/prepare", self._prepare("processes" if of_corpus == "shard" else "threads")
-        )
-        model = start(self.client, "train/train", self._train())
-        for run, target in ((corpus, of_corpus), (model, of_training)):
-            wait_until(lambda run=run: self._has_begun(run), SECONDS_TO_START)  # type: ignore[misc]
+        runs = self._start_both("processes" if of_corpus == "shard" else "threads")
+        for run, target in zip(runs, (of_corpus, of_training), strict=True):
             if kill:
                 self._kill(run, target)
-        ended = [self._end(run) for run in (corpus, model)]
+        ended = self._end_both(runs)
+        assert kill or ended == ["COMPLETED", "COMPLETED"], f"without a kill: {ended}"
+        # What was killed is up again before the next round.
+        wait_until(lambda: len(self.server.running()) == 4, SECONDS_TO_START)
+
+    def _start_both(self, runner: str) -> tuple[UUID, UUID]:
+        """Start a corpus and a training; return their runs, which have begun."""
+        runs = (
+            start(self.client, "prepare/prepare", self._prepare(runner)),
+            start(self.client, "train/train", self._train()),
+        )
+        for run in runs:
+            wait_until(lambda run=run: self._has_begun(run), SECONDS_TO_START)  # type: ignore[misc]
+        return runs
+
+    def _end_both(self, runs: tuple[UUID, UUID]) -> list[str]:
+        """Wait until a corpus and a training have ended, and check those that completed."""
+        ended = [self._end(run) for run in runs]
         if ended[0] == "COMPLETED":
             self._check_corpus()
         if ended[1] == "COMPLETED":
             self._check_training()
-        assert kill or ended == ["COMPLETED", "COMPLETED"], f"without a kill: {ended}"
-        # What was killed is up again before the next round.
-        wait_until(lambda: len(self.server.running()) == 4, SECONDS_TO_START)
+        return ended
 
     def _has_begun(self, run: UUID) -> bool:
         state = self.client.read_flow_run(run).state
@@ -240,9 +272,10 @@ class Campaign:
 def main(arguments: Sequence[str]) -> None:
     """Run a campaign and print its tally."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--road", type=int, default=40, help="kills of the road alone")
+    parser.add_argument("--pipeline", type=int, default=40, help="kills of the pipeline alone")
     parser.add_argument("--flow", type=int, default=30, help="kills of the flow alone")
     parser.add_argument("--server", type=int, default=30, help="kills of the processes of a server")
+    parser.add_argument("--supervisor", type=int, default=5, help="kills of the supervisor")
     parser.add_argument("--minutes", type=float, default=math.inf, help="after which no more kills begin in the server")
     parser.add_argument("--data", type=Path, required=True, help="an empty folder")
     parser.add_argument("--seed", type=int, default=0)
@@ -250,8 +283,10 @@ def main(arguments: Sequence[str]) -> None:
     root = options.data.resolve()
     with throwaway_server(root / "server") as (server, client):
         campaign = Campaign(server, client, root, options.seed)
-        campaign.kill_alone(options.road, options.flow)
+        campaign.kill_alone(options.pipeline, options.flow)
         campaign.kill_in_server(options.server, options.minutes)
+        campaign.kill_supervisor(options.supervisor)
+        campaign.finish()
     sys.stdout.write(campaign.tally.describe() + "\n")
 
 

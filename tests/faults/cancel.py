@@ -1,8 +1,8 @@
 """Measure how long a cancelled training takes to end: `python -m tests.faults.cancel --data FOLDER`.
 
-A real server trains with DeepSpeed and is told to cancel, again and again, each time at another moment. Each time
-every process of the run must be gone, the server must say Cancelled, and the newest checkpoint must be at least the one
-that was there. The next training goes on from it, which shows that it loads.
+A real server trains with DeepSpeed and cancels the run many times, each time at another moment. Each time every
+process of the run must end, the state must be Cancelled, and the newest checkpoint must be at least the one that was
+there. The next training resumes from it, which shows that it loads.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from prefect.states import Cancelling
 
 from flows.server.local_server import LocalServer
 from tests.local_server import processes_of_run, start, throwaway_server, wait_for_run, wait_until, words
-from tests.pipeline.road import write_folder
+from tests.pipeline.prepared import write_folder
 from valle.checkpoints.runs import latest_checkpoint, read_content
 
 RUN = "cancelled"

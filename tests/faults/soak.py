@@ -177,7 +177,7 @@ def main(arguments: Sequence[str]) -> None:
                 "errors": len(errors),
                 "bytes of the database per task": round(per_task),
                 "bytes of the database per minute of audio": round(per_minute),
-                "on the whole road": round(per_minute * TASKS_OF_A_SHARD),
+                "in the whole pipeline": round(per_minute * TASKS_OF_A_SHARD),
                 "processor seconds of the server": round(sum(process.cpu_times()[:2]) - seconds),
                 "megabytes of the server, before and after": [megabytes, process.memory_info().rss >> 20],
             }

@@ -1,8 +1,8 @@
-"""Fault injection: run the road in child processes and kill each at a random moment.
+"""Fault injection: run the pipeline in child processes and kill each at a random moment.
 
 `python -m tests.pipeline.killed CORPUS DATA KILLS [quantize]`. The children are forked from a process that has imported
 everything and opened nothing, so that a kill costs no interpreter start. With `quantize` every kill comes while a child
-encodes: it tells when it begins.
+encodes: it announces its beginning.
 """
 
 import os
@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.pipeline.road import QUICK, folder_corpus, run_road
-from tests.pipeline.road import main as run
+from tests.pipeline.prepared import QUICK, folder_corpus, run_pipeline
+from tests.pipeline.prepared import main as run
 from valle.data_root import open_data_root
 from valle.stages.quantize import Quantize
 
@@ -35,12 +35,12 @@ def _child(arguments: Sequence[str], announce: int | None = None) -> int:
 
 
 def _run_and_announce(corpus: str, data: str, *, announce: int) -> None:
-    """Run the road; write a byte when only `quantize` is left. It encodes one utterance after the other."""
+    """Run the pipeline; write a byte when only `quantize` is left. It encodes one utterance after the other."""
     lake = open_data_root(Path(data)).lake
     clips = folder_corpus(Path(corpus))
-    run_road(clips, lake, QUICK[:-1])
+    run_pipeline(clips, lake, QUICK[:-1])
     os.write(announce, b"q")
-    run_road(clips, lake, [Quantize(batch_seconds=0.01)])
+    run_pipeline(clips, lake, [Quantize(batch_seconds=0.01)])
 
 
 def kill_in_quantize(corpus: str, data: str, kills: int) -> int:
@@ -66,7 +66,7 @@ def kill_anywhere(corpus: str, data: str, kills: int) -> int:
     """Kill `kills` runs at random moments; return how many kills met one at work."""
     draw = random.Random(7)
     met = 0
-    # A run is killed after a time that grows slowly, so that kills fall into every part of the road.
+    # A run is killed after a time that grows slowly, so that kills fall into every stage of the pipeline.
     for number in range(kills):
         pid = _child([corpus, data])
         time.sleep(draw.uniform(0.05, 0.6 + 0.05 * number))

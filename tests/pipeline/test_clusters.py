@@ -13,7 +13,7 @@ from flows.parameters import CorpusChoice, PrepareParameters, Stages, Workers
 from flows.prepare import prepare
 from manifests.corpus import CorpusOptions
 from tests.local_server import free_port
-from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
+from tests.pipeline.prepared import folder_corpus, part_names, rows_of, run_pipeline, tables_of, write_folder
 from valle.data_root import DataRoot
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe
@@ -62,7 +62,7 @@ def test_a_corpus_prepared_on_a_cluster_is_the_one_that_a_plain_loop_makes(
     with {"dask": dask_cluster, "ray": ray_cluster}[runner]() as address:
         workers = Workers.model_validate({"runner": runner, "address": address, "width": 2})
         reports = prepare(asked.model_copy(update={"workers": workers}))
-    run_road(folder_corpus(clips, shard_megabytes=_SHARD), expected)
+    run_pipeline(folder_corpus(clips, shard_megabytes=_SHARD), expected)
     assert len(reports) >= 3 * len(asked.stages.in_order())
     lake = DataRoot(tmp_path / "data").lake
     assert tables_of(lake) == tables_of(expected)

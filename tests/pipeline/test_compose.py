@@ -21,7 +21,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from flows.server.health import diagnose_prefect
 from flows.server.local_server import checkout
 from tests.local_server import free_port, start, wait_for_run
-from tests.pipeline.road import rows_of, write_folder
+from tests.pipeline.prepared import rows_of, write_folder
 from tests.postgres import PASSWORD, ask, programs, throwaway_postgres
 from valle.data_root import DataRoot
 from valle.doctor import OK

@@ -1,4 +1,4 @@
-"""The checkpoint that comes with the package, as a user meets it: `valle speak`, heard back by an ASR model."""
+"""The checkpoint that comes with the package, as a user meets it: `valle speak`, transcribed by an ASR model."""
 
 import pytest
 import soundfile
@@ -21,8 +21,8 @@ def checkpoint(tmp_path):
     return latest_checkpoint(find_run(tmp_path, EMBEDDED))
 
 
-def test_it_speaks_where_there_is_no_run_and_is_heard(tmp_path):
-    """Three words of five at least: what is said differs with the arithmetic of a machine; measured: nine in ten."""
+def test_it_speaks_where_there_is_no_run_and_is_understood(tmp_path):
+    """Three words of five at least: speech differs with the arithmetic of a machine; measured: nine in ten."""
     voices = [clip.path for clip in demo_clips() if clip.split == HELD_OUT and 2.5 <= clip.duration <= 3.5]
     normalise, tiny = get_normaliser(), Backends().transcriber("tiny.en")
     errors = words = 0

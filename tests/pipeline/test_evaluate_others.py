@@ -11,7 +11,7 @@ import soundfile
 from flows.evaluate import evaluate
 from flows.parameters import EvaluateParameters
 from manifests.demo.clips import demo_clips
-from tests.pipeline.road import rows_of
+from tests.pipeline.prepared import rows_of
 from valle.audio import Audio, AudioLocation, read_audio, write_audio
 from valle.backends.registry import Backends
 from valle.data_root import DataRoot
@@ -76,7 +76,11 @@ def test_a_folder_and_a_command_are_measured_beside_the_controls(
     assert found.markdown_path == report.markdown_path
 
     command = shlex.join([sys.executable, str(TALKER), str(tmp_path / "talker.log")])
-    tones = evaluate(asked.model_copy(update={"folder": None, "command": command, "name": "tones"}))
+    # One item: the controls of each list are transcribed anew.
+    one = tmp_path / "one.lst"
+    one.write_text("|".join(first) + "\n", encoding="utf-8")
+    changes = {"folder": None, "command": command, "name": "tones", "listing": one}
+    tones = evaluate(asked.model_copy(update=changes))
     assert tones.markdown_path != report.markdown_path
     rows = [row for row in rows_of(DataRoot(tmp_path / "data").lake, "scores") if row["system"] == "tones"]
     assert [row["generation_seconds"] for row in rows if row["path"]] == [0.001] * sum(

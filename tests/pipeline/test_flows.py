@@ -31,7 +31,7 @@ from flows.stages import quantize, segment
 from flows.training.train import train
 from manifests.corpus import CorpusOptions
 from tests.artifacts import pictures_of
-from tests.pipeline.road import by_stage, rows_of, write_folder
+from tests.pipeline.prepared import by_stage, rows_of, write_folder
 from valle.data.selection.options import Selection
 from valle.data.selection.splits import SplitPolicy
 from valle.data_root import DataRoot
@@ -67,7 +67,7 @@ def _parameters(data: Path, workers: Workers | None = None) -> PrepareParameters
     return PrepareParameters(data=data, corpus=corpus, stages=stages, workers=workers or Workers(width=2))
 
 
-def test_the_whole_road_runs_as_flows_and_a_second_run_has_nothing_to_do(data: Path) -> None:
+def test_the_whole_pipeline_runs_as_flows_and_a_second_run_has_nothing_to_do(data: Path) -> None:
     write_folder(data / "clips", 24, per_voice=4)
     done = by_stage(prepare(_parameters(data)))
     assert done == dict.fromkeys(

@@ -7,7 +7,7 @@ import pytest
 
 from manifests.corpora.registry import open_corpus
 from manifests.corpus import CorpusOptions
-from tests.pipeline.road import run_road, write_folder
+from tests.pipeline.prepared import run_pipeline, write_folder
 from valle.backends.registry import Backends
 from valle.data.selection.options import Selection
 from valle.data.selection.select import select
@@ -27,7 +27,7 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     for name, licence, count in (("open", "Apache-2.0", 3), ("closed", _CLOSED, 5)):
         options = CorpusOptions(language="en", licence=licence, speaker_from_folder=True)
         folder = write_folder(data_root.root / name, count, per_voice=count)
-        run_road(open_corpus("folder", folder, name=name, options=options), data_root.lake)
+        run_pipeline(open_corpus("folder", folder, name=name, options=options), data_root.lake)
     codec, symbols = Backends().codec("mini").spec, phoneme_table().symbols
     policy = SplitPolicy(dev=0, test=0)
     for name, where in (("everything", "true"), ("free", f"licence <> '{_CLOSED}'")):

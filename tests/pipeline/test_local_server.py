@@ -18,7 +18,7 @@ from flows.server.local_server import LocalServer, load_local_server, supervisor
 from flows.server.password import create_password, read_password
 from flows.server.up import bring_down, remaining_processes
 from tests.local_server import free_port, start, wait_for_run, wait_until
-from tests.pipeline.road import rows_of, write_folder
+from tests.pipeline.prepared import rows_of, write_folder
 from valle.data_root import DataRoot
 from warehouse.upkeep.fsck import fsck
 

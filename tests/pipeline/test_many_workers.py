@@ -11,7 +11,7 @@ import pytest
 
 from flows.parameters import PhonemizeParameters
 from flows.stages import phonemize
-from tests.pipeline.road import QUICK, folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
+from tests.pipeline.prepared import QUICK, folder_corpus, part_names, rows_of, run_pipeline, tables_of, write_folder
 from valle.data_root import DataRoot
 from valle.stages.runner import plan, shard_unit
 from warehouse.catalogue.views import connect
@@ -35,7 +35,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Return the rows that one worker makes of the corpus."""
     lake = Lake(tmp_path_factory.mktemp("alone"))
-    run_road(folder_corpus(clips, shard_megabytes=_SHARD), lake)
+    run_pipeline(folder_corpus(clips, shard_megabytes=_SHARD), lake)
     return lake
 
 
@@ -43,7 +43,7 @@ def _two_workers(clips: Path, data: Path) -> list[dict[str, int]]:
     """The rows that each of two processes did on one corpus, by stage."""
     workers = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.pipeline.road", str(clips), str(data), run, str(_SHARD)],
+            [sys.executable, "-m", "tests.pipeline.prepared", str(clips), str(data), run, str(_SHARD)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
@@ -78,7 +78,7 @@ def test_a_run_leaves_the_shard_that_another_is_at_for_last(
 ) -> None:
     parameters = PhonemizeParameters(data=tmp_path, corpus="clips")
     lake = parameters.data_root.lake
-    run_road(folder_corpus(clips, shard_megabytes=_SHARD), lake, [s for s in QUICK if s.name != "phonemize"])
+    run_pipeline(folder_corpus(clips, shard_megabytes=_SHARD), lake, [s for s in QUICK if s.name != "phonemize"])
     with connect(lake.snapshot()) as connection:
         todo = plan(parameters.options, "clips", connection)
     assert len(todo.shards) > 2

@@ -1,4 +1,4 @@
-"""Mixtures on the road: deterministic, incremental, with full lineage, and in the training set and its batches."""
+"""Mixtures in the pipeline: deterministic, incremental, with full lineage, and in the training set and its batches."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 from manifests import open_corpus
 from manifests.synthesis.noises import make_noises
-from tests.pipeline.road import QUICK, by_stage, folder_corpus, rows_of, run_road, write_folder
+from tests.pipeline.prepared import QUICK, by_stage, folder_corpus, rows_of, run_pipeline, write_folder
 from valle.backends.registry import Backends
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
@@ -33,8 +33,8 @@ SHORT = (Segment(), STAGE)
 def _road(root: Path, clips: Path, stages=SHORT) -> Lake:
     lake = DataRoot(root).lake
     make_noises(root / "noises", count=1, seconds=4.0, sample_rate=16_000, seed=0)
-    run_road(open_corpus("noise", root / "noises", name="hiss"), lake, [])
-    run_road(folder_corpus(clips), lake, stages)
+    run_pipeline(open_corpus("noise", root / "noises", name="hiss"), lake, [])
+    run_pipeline(folder_corpus(clips), lake, stages)
     return lake
 
 
@@ -44,9 +44,9 @@ def test_mixtures_are_the_same_bytes_on_a_second_machine_and_only_new_clips_are_
     found = rows_of(here, "mixtures")
     assert len(found) == 5 and {row["drop_reason"] for row in found} == {None}
     assert rows_of(_road(tmp_path / "there", clips), "mixtures") == found
-    assert run_road(folder_corpus(clips), here, [STAGE]) == []
+    assert run_pipeline(folder_corpus(clips), here, [STAGE]) == []
     write_folder(clips, 6, per_voice=2)
-    assert by_stage(run_road(folder_corpus(clips), here, [Segment(), STAGE]))["mix"] == 1
+    assert by_stage(run_pipeline(folder_corpus(clips), here, [Segment(), STAGE]))["mix"] == 1
     kept = {row["segment_id"]: row for row in rows_of(here, "mixtures")}
     assert all(kept[row["segment_id"]] == row for row in found)
     with connect(here.snapshot()) as connection:
@@ -58,7 +58,7 @@ def test_mixtures_are_the_same_bytes_on_a_second_machine_and_only_new_clips_are_
 def test_a_noise_corpus_that_was_not_ingested_is_named(tmp_path: Path) -> None:
     clips = write_folder(tmp_path / "clips", 1)
     with pytest.raises(ConfigurationError, match="no recording of the corpus 'absent'"):
-        run_road(folder_corpus(clips), DataRoot(tmp_path).lake, [Segment(), Mix(noises=("absent",))])
+        run_pipeline(folder_corpus(clips), DataRoot(tmp_path).lake, [Segment(), Mix(noises=("absent",))])
 
 
 def test_a_training_set_reads_mixture_and_interference_of_each_item(tmp_path: Path) -> None:

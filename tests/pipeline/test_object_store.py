@@ -1,4 +1,4 @@
-"""The road with its lake on an S3-compatible store: raw audio to codes, a selection, and codes read back."""
+"""The pipeline with its lake on an S3-compatible store: raw audio to codes, a selection, and codes read back."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from lhotse import CutSet
 from lhotse.array import seconds_to_frames
 
-from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
+from tests.pipeline.prepared import folder_corpus, part_names, rows_of, run_pipeline, tables_of, write_folder
 from valle.backends.registry import Backends
 from valle.data.codes_reader import CodesReader
 from valle.data.selection.options import Selection
@@ -38,7 +38,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_folder(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Return the rows of a pipeline whose lake is a folder."""
     lake = Lake(tmp_path_factory.mktemp("in_folder"))
-    run_road(folder_corpus(clips), lake)
+    run_pipeline(folder_corpus(clips), lake)
     return lake
 
 
@@ -52,7 +52,7 @@ def on_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataRoot]:
 
 @pytest.fixture(scope="module")
 def chosen(on_store: DataRoot, clips: Path) -> TrainingSet:
-    run_road(folder_corpus(clips), on_store.lake)
+    run_pipeline(folder_corpus(clips), on_store.lake)
     codec, symbols = Backends().codec("mini").spec, phoneme_table().symbols
     selection = Selection(name="set", split_policy=SplitPolicy(dev=0, test=0))
     return select(selection, on_store, codec=codec, phoneme_symbols=symbols)
@@ -77,7 +77,7 @@ def test_a_set_that_was_selected_there_reads_its_codes_from_there(
     reader = CodesReader(loaded.lake)
     expected = {row["segment_id"]: row for row in rows_of(in_folder, "codes")}
     for item in loaded.items.to_pylist():
-        codes = reader.read(item["codes_part"], item["codes_row_group"], item["codes_row"], num_codebooks=8)
+        codes = reader.read(item["codes_file"], item["codes_row_group"], item["codes_row"], num_codebooks=8)
         whole = expected[item["segment_id"]]
         assert np.array_equal(codes, np.stack([whole[f"q{k}"] for k in range(8)]))
 
@@ -93,4 +93,4 @@ def test_lhotse_reads_the_codes_of_exported_cuts_from_there(chosen: TrainingSet,
 
 
 def test_what_is_done_there_is_not_done_again(chosen: TrainingSet, on_store: DataRoot, clips: Path) -> None:
-    assert run_road(folder_corpus(clips), on_store.lake) == []
+    assert run_pipeline(folder_corpus(clips), on_store.lake) == []

@@ -27,7 +27,7 @@ from flows.query import query
 from flows.runtime.artifacts import publish_card
 from manifests.corpus import CorpusOptions
 from tests.artifacts import pictures_of
-from tests.pipeline.road import write_folder
+from tests.pipeline.prepared import write_folder
 from valle.data_root import DataRoot
 from valle.stages.quality import Quality
 from valle.stages.transcribe import Transcribe

@@ -12,7 +12,7 @@ import pytest
 from lhotse import CutSet
 from lhotse.utils import fastcopy
 
-from tests.pipeline.road import by_stage, folder_corpus, part_names, run_road, write_folder
+from tests.pipeline.prepared import by_stage, folder_corpus, part_names, run_pipeline, write_folder
 from valle.backends.registry import Backends
 from valle.codec.base import GIVEN, Codec, CodecSpec
 from valle.data.codes_reader import CodesReader
@@ -29,6 +29,7 @@ from valle.evaluation.items.registry import register_items
 from valle.evaluation.plan import items_of_cuts, items_of_training_set
 from valle.model.config import preset
 from valle.phonemes import PhonemeTable, Phonemizer, open_phonemizer, phoneme_table
+from valle.reviews import review
 from valle.stages.align import Align
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
@@ -46,7 +47,7 @@ def _select(data_root: DataRoot, **options: object) -> TrainingSet:
 @pytest.fixture(scope="module")
 def data_root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     root = tmp_path_factory.mktemp("select")
-    run_road(folder_corpus(write_folder(root / "clips", 24, per_voice=4)), DataRoot(root).lake)
+    run_pipeline(folder_corpus(write_folder(root / "clips", 24, per_voice=4)), DataRoot(root).lake)
     return DataRoot(root)
 
 
@@ -113,7 +114,7 @@ def test_the_same_selection_is_the_same_set_and_another_needs_another_name(
 
 
 class _Lisping(Backends):
-    """Says `θ` for `s`."""
+    """Phonemizes `s` as `θ`."""
 
     def phonemizer(self, name: str) -> Phonemizer:
         class Lisp:
@@ -126,9 +127,9 @@ class _Lisping(Backends):
 
 def test_other_phonemes_are_another_set(tmp_path: Path) -> None:
     corpus, data_root = folder_corpus(write_folder(tmp_path / "clips", 4)), DataRoot(tmp_path)
-    run_road(corpus, data_root.lake)
+    run_pipeline(corpus, data_root.lake)
     first = _select(data_root)
-    run_road(corpus, data_root.lake, [Phonemize(max_unknown=1)], _Lisping())
+    run_pipeline(corpus, data_root.lake, [Phonemize(max_unknown=1)], _Lisping())
     with pytest.raises(TrainingError, match="another name"):
         _select(data_root)
     assert _select(data_root, name="again").items["symbols"] != first.items["symbols"]
@@ -139,7 +140,7 @@ def test_a_set_outlives_compaction_and_vacuum(data_root: DataRoot, chosen: Train
     vacuum(data_root.lake, grace_hours=0)
     reopened = load_training_set(chosen.directory)
     assert reopened.items.equals(chosen.items)
-    assert all((data_root.lake.root / part).exists() for part in set(reopened.items["codes_part"].to_pylist()))
+    assert all((data_root.lake.root / part).exists() for part in set(reopened.items["codes_file"].to_pylist()))
 
 
 def test_a_selection_that_fails_at_its_end_leaves_neither_pin_nor_directory(data_root: DataRoot) -> None:
@@ -209,7 +210,7 @@ def test_a_set_knows_which_clips_of_a_speaker_sound_alike_once_their_voices_are_
     data_root: DataRoot, chosen: TrainingSet
 ) -> None:
     assert chosen.items["similar"].null_count == len(chosen.items)
-    run_road(folder_corpus(data_root.root / "clips"), data_root.lake, [Speakers()])
+    run_pipeline(folder_corpus(data_root.root / "clips"), data_root.lake, [Speakers()])
     with pytest.raises(TrainingError, match="another name"):
         _select(data_root, split_policy=SplitPolicy(dev=0.15, test=0.15), allow_evaluation_items=True)
     items = _select(data_root, name="voices", allow_evaluation_items=True).items.to_pylist()
@@ -290,7 +291,7 @@ class _TwoCodecs(Backends):
 def test_codes_of_two_codecs_are_current_side_by_side(data_root: DataRoot, chosen: TrainingSet) -> None:
     corpus = folder_corpus(data_root.root / "clips")
     before = part_names(data_root.lake, "codes")
-    reports = run_road(corpus, data_root.lake, [Quantize(codec="encodec_24khz_3kbps")], _TwoCodecs())
+    reports = run_pipeline(corpus, data_root.lake, [Quantize(codec="encodec_24khz_3kbps")], _TwoCodecs())
     assert by_stage(reports) == {"quantize": 24}
     assert set(before) <= set(part_names(data_root.lake, "codes")), "codes of the other codec are redone or lost"
     with connect(data_root.lake.snapshot()) as connection:
@@ -299,7 +300,7 @@ def test_codes_of_two_codecs_are_current_side_by_side(data_root: DataRoot, chose
     label = Backends().codec("mini").spec.label
     assert counts == [(_FOUR_BOOKS.label, 24), (label, 24)]
     assert shown == [(_FOUR_BOOKS.label, 24, 1.0)], "one row a segment, of the codec that was used last"
-    assert by_stage(run_road(corpus, data_root.lake)) == {}, "the first codec is still current"
+    assert by_stage(run_pipeline(corpus, data_root.lake)) == {}, "the first codec is still current"
     again = _select(data_root, name="mini-again", allow_evaluation_items=True)
     other = select(
         Selection(name="other-codec", allow_evaluation_items=True),
@@ -330,11 +331,11 @@ def test_codes_of_two_codecs_are_current_side_by_side(data_root: DataRoot, chose
 
 def test_words_in_time_are_in_the_items_and_the_cuts_and_make_another_set(tmp_path: Path) -> None:
     clips, root = write_folder(tmp_path / "clips", 3), DataRoot(tmp_path)
-    run_road(folder_corpus(clips), root.lake)
+    run_pipeline(folder_corpus(clips), root.lake)
     before = _select(root, name="before", split_policy=SplitPolicy(dev=0, test=0))
     assert before.items["word_times"].null_count == 3
-    assert by_stage(run_road(folder_corpus(clips), root.lake, [Align()])) == {"align": 3}
-    assert run_road(folder_corpus(clips), root.lake, [Align()]) == []
+    assert by_stage(run_pipeline(folder_corpus(clips), root.lake, [Align()])) == {"align": 3}
+    assert run_pipeline(folder_corpus(clips), root.lake, [Align()]) == []
     after = _select(root, name="after", split_policy=SplitPolicy(dev=0, test=0))
     assert before.card.id.removeprefix("before") != after.card.id.removeprefix("after")
     cuts = {cut.id: cut for cut in CutSet.from_file(root.training_sets / "after" / "cuts_train.jsonl.gz")}
@@ -413,3 +414,20 @@ def test_an_evaluation_takes_its_items_from_cuts(data_root: DataRoot, chosen: Tr
     items = items_of_cuts(data_root, _cuts_of(data_root, "set")[:1], count=None, trials=1, seed=0)
     listed = {cut.id for cut in CutSet.from_file(_cuts_of(data_root, "set")[0])}
     assert items.items and {item.utterance for item in items.items} | {item.prompt for item in items.items} <= listed
+
+
+def test_a_segment_that_a_listener_found_bad_is_selected_only_when_asked_for(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path)
+    run_pipeline(folder_corpus(write_folder(tmp_path / "clips", 4, per_voice=2)), root.lake)
+    everything = _select(root, name="before").items["segment_id"].to_pylist()
+    with pytest.raises(PipelineError, match="no segment 'nothing'"):
+        review(root, [everything[0], "nothing"], "bad")
+    assert _select(root, name="unchanged").items["segment_id"].to_pylist() == everything
+    review(root, [everything[0]], "bad", "a door slams")
+    with connect(root.lake.snapshot()) as connection:
+        found = connection.execute("SELECT segment_id FROM utterances WHERE verdict = 'bad'").fetchall()
+    assert found == [(everything[0],)]
+    assert _select(root, name="after").items["segment_id"].to_pylist() == everything[1:]
+    assert _select(root, name="all", allow_bad=True).items["segment_id"].to_pylist() == everything
+    review(root, [everything[0]], "good")
+    assert _select(root, name="again").items["segment_id"].to_pylist() == everything

@@ -1,4 +1,4 @@
-"""The real command under signals: it ends soon, says one sentence, and the next run does the rest."""
+"""The real command under signals: it ends soon with one sentence, and the next run does the rest."""
 
 import os
 import signal
@@ -12,15 +12,15 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
 from flows.runtime.shutdown import STOPPED
-from tests.pipeline.road import folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
+from tests.pipeline.prepared import folder_corpus, part_names, rows_of, run_pipeline, tables_of, write_folder
 from warehouse.lake.tables import Lake
 from warehouse.upkeep.fsck import fsck
 
 ROOT = Path(__file__).parents[2]
 VALLE = [sys.executable, "-c", "import sys; from valle.cli import main; sys.exit(main())"]
-# As in `tests.pipeline.road.QUICK`: no ASR has to listen.
+# As in `tests.pipeline.prepared.QUICK`: no ASR has to listen.
 QUICK = ["--stages.transcribe.no-check-given", "--stages.quality.scorers", "[]"]
-NUM_CLIPS = 36
+NUM_CLIPS = 24
 pytestmark = pytest.mark.slow
 
 
@@ -32,7 +32,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = Lake(tmp_path_factory.mktemp("expected"))
-    run_road(folder_corpus(clips, shard_megabytes=0.4), lake)
+    run_pipeline(folder_corpus(clips, shard_megabytes=0.4), lake)
     return lake
 
 
@@ -58,7 +58,7 @@ def newest_state(name: str) -> str:
     return max(runs, key=lambda run: run.expected_start_time).state.type.value  # type: ignore[union-attr, arg-type, return-value]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_signal_in_the_middle_of_a_shard_ends_the_run_soon_and_the_next_run_does_the_rest(
     clips: Path, expected: Lake, environment: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -102,7 +102,7 @@ def _without_shards(tables: dict[str, list[dict[str, object]]]) -> dict[str, lis
     }
 
 
-def test_a_flow_that_is_killed_five_times_ends_where_an_uninterrupted_road_does(
+def test_a_flow_that_is_killed_five_times_ends_where_an_uninterrupted_pipeline_does(
     clips: Path, expected: Lake, environment: dict[str, str], tmp_path: Path
 ) -> None:
     answer = subprocess.run(

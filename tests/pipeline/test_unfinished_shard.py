@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from tests.pipeline.road import QUICK, folder_corpus, part_names, rows_of, run_road, write_folder
+from tests.pipeline.prepared import QUICK, folder_corpus, part_names, rows_of, run_pipeline, write_folder
 from valle.backends.registry import Backends
 from valle.data_root import open_data_root
 from valle.stages.base import AudioNeed, Drop, Stage, WorkItem, audio_at
@@ -82,7 +82,7 @@ def _until_killed(data: Path, log: Path, killed_at: int) -> None:
 def _segmented(clips: Path, data: Path) -> Lake:
     """A lake with everything but codes, in one shard."""
     lake = open_data_root(data).lake
-    run_road(folder_corpus(clips, shard_megabytes=64), lake, [stage for stage in QUICK if stage.name != "quantize"])
+    run_pipeline(folder_corpus(clips, shard_megabytes=64), lake, [stage for stage in QUICK if stage.name != "quantize"])
     return lake
 
 

@@ -1,7 +1,9 @@
 """The Python API."""
 
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,9 @@ from manifests.demo.clips import demo_clips
 from tests.unit.synthesis.toy import toy_card, untrained_model
 from valle.checkpoints.saving import write_model
 from valle.codec import open_codec
+from valle.data_root import DataRoot
+from valle.interchange.hub.publish import export_hf
+from valle.interchange.hub.transfer import HubError
 from valle.phonemes import phoneme_table
 from valle.synthesis.options import SamplingOptions, StreamOptions
 from warehouse.errors import CheckpointError, ConfigurationError
@@ -20,10 +25,13 @@ from warehouse.errors import CheckpointError, ConfigurationError
 SHORT = SamplingOptions(max_seconds=0.6, suppressed_codes=(1024,))
 
 
+LEARNT = {f"{name}_ratio": 0.1 for name in ("editing", "suppression", "extraction", "conversion")}
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     directory = tmp_path_factory.mktemp("checkpoint")
-    card = toy_card(open_codec("mini").spec, phoneme_table().symbols)
+    card = replace(toy_card(open_codec("mini").spec, phoneme_table().symbols), options=LEARNT)
     write_model(directory, card, untrained_model(card).state_dict())
     return directory
 
@@ -39,6 +47,36 @@ def test_a_text_is_spoken_saved_and_streamed(checkpoint, tmp_path):
     pieces = list(model.stream("One. Two.", prompt, sampling=SHORT, options=StreamOptions(first_window=45)))
     assert len(pieces) > 1
     assert sum(map(len, pieces)) == len(spoken.samples)
+
+
+def test_a_recording_is_edited_and_transformed(checkpoint, tmp_path):
+    model, clip = valle.load(checkpoint), next(demo_clips())
+    first = clip.text.split()[0].strip(",.")
+    edited = model.edit(clip.path, {first: "ten"}, text=clip.text, sampling=SHORT)
+    assert edited.text.split()[0] == "ten"
+    ((start, end),) = edited.spans
+    assert start < end <= edited.duration
+    recording = model.prompt(clip.path).codes
+    kept = edited.codes.shape[1] - round(end * 75)
+    assert np.array_equal(edited.codes[:, -kept:], recording[:, -kept:])
+    edited.save(tmp_path / "edited.wav")
+    for made in (model.denoise(clip.path), model.extract(clip.path, clip.path), model.convert(clip.path, clip.path)):
+        assert made.duration == pytest.approx(made.codes.shape[1] / 75, abs=0.01)
+    with pytest.raises(CheckpointError, match="has not learnt to convert singing"):
+        model.convert(clip.path, clip.path, method="singing")
+    with pytest.raises(ConfigurationError, match="recording cannot be read"):
+        model.denoise(tmp_path / "nothing.wav")
+
+
+def test_a_repository_of_the_hub_is_downloaded_once(checkpoint, tmp_path, monkeypatch):
+    root, folder = DataRoot(tmp_path / "data"), tmp_path / "Repository"
+    export_hf(root, checkpoint, folder)
+    monkeypatch.setenv("VALLE_DATA", str(root.root))
+    assert valle.load(f"file://{folder}").synthesizer.card.step == 0
+    shutil.rmtree(folder)
+    assert valle.load(f"file://{folder}").synthesizer.card.step == 0
+    with pytest.raises(HubError, match="cannot be copied"):
+        valle.load(f"file://{tmp_path}/other")
 
 
 def test_the_shipped_checkpoint_is_loaded_by_name():

@@ -1,7 +1,9 @@
-"""The language of docstrings and pages: imperative, in the words of docs/glossary.md."""
+"""The language of docstrings, comments and pages: imperative, in the words of docs/glossary.md."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +41,15 @@ def strings_of(node: ast.AST) -> Iterator[str]:
                     yield text
 
 
+def comments(*packages: str) -> Iterator[tuple[str, str]]:
+    """Yield the place and the text of every comment below some folders."""
+    for package in packages:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
+                if token.type == tokenize.COMMENT:
+                    yield f"{path.relative_to(ROOT)}:{token.start[0]}", token.string
+
+
 def pages() -> Iterator[tuple[str, str]]:
     """Yield the name and the prose of every page and card: no code, no history, not the glossary itself."""
     cards = (ROOT / "valle" / "checkpoints" / "embedded").glob("*/README.md")
@@ -58,11 +69,11 @@ def test_no_docstring_opens_with_a_question_word() -> None:
     assert [place for place, text in docstrings(*PACKAGES, "tests", "benchmarks") if QUESTION.match(text)] == []
 
 
-def test_docstrings_and_pages_use_the_terms_of_the_glossary() -> None:
+def test_docstrings_comments_and_pages_use_the_terms_of_the_glossary() -> None:
     words = re.compile(r"\b(" + "|".join(map(re.escape, refused_words())) + r")\b", re.IGNORECASE)
     found = [
         f"{place}: {match[0]}"
-        for place, text in [*docstrings(*PACKAGES), *pages()]
+        for place, text in [*docstrings(*PACKAGES, "tests", "benchmarks"), *comments(*PACKAGES), *pages()]
         for match in words.finditer(re.sub(r"`[^`]*`", "", text))
     ]
     assert found == []

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from valle.cli import main
 from valle.cli.app import command_names
@@ -54,6 +55,24 @@ def test_the_help_of_the_command_line_needs_no_prefect() -> None:
     code = "import sys, valle.cli; valle.cli.main(['--help']); valle.cli.main(['sql', '--data', '/nowhere']); "
     code += "assert not {'prefect', 'torch', 'lhotse'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_every_locked_package_allows_the_oldest_python_of_the_project() -> None:
+    """Pip refuses the whole lock when one package wants a later Python, such as 3.11.5 on a distribution's 3.11.2."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = f"{project['requires-python'].removeprefix('>=')}.0"
+    names = re.findall(r"^([\w.-]+)\S*==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    ranges = {name: python_range(name) for name in names}
+    assert len(ranges) > 200
+    assert [name for name, range_ in ranges.items() if not SpecifierSet(range_).contains(oldest)] == []
+
+
+def python_range(name: str) -> str:
+    """Return the versions of Python that a package is for; any, where a marker leaves it out of this environment."""
+    try:
+        return metadata(name).get("Requires-Python", "")
+    except PackageNotFoundError:
+        return ""
 
 
 def test_every_imported_library_is_declared() -> None:

@@ -77,6 +77,10 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "retry": ("warehouse:retry", "Remove dropped rows, so that the next run processes them again."),
         },
     ),
+    "plan": (
+        "Show what a command would need, before it starts.",
+        {"train": ("plan:plan_train", "Forecast the memory of a training by model, precision and ZeRO stage.")},
+    ),
     "lake": (
         "Check and maintain the lake.",
         {

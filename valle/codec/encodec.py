@@ -14,6 +14,7 @@ import torch
 from encodec.model import EncodecModel
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils import remove_weight_norm
 from vocos.heads import ISTFTHead
 from vocos.models import VocosBackbone
 
@@ -21,6 +22,8 @@ from valle.audio import Samples
 from valle.backends.fetched import fetch_weights, weights_revision
 from valle.codec.base import Codec, CodecSpec, CodecStream, Codes
 from valle.codec.batches import batch_groups
+from valle.codec.elu import replace_elus
+from valle.codec.encodec_encoder import EncodecEncoder
 from valle.codec.encodec_stream import EncodecStream
 from valle.codec.streaming import WindowStream
 from warehouse.errors import DependencyError
@@ -43,6 +46,15 @@ def load_encodec(model: EncodecModel, path: Path) -> EncodecModel:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, OSError, ValueError) as error:
         raise DependencyError(f"{path} holds other tensors than its EnCodec: remove it and fetch it again.") from error
+    return prepare_for_inference(model)
+
+
+def prepare_for_inference(model: EncodecModel) -> EncodecModel:
+    """Multiply weight norms out and replace the activations: a third of the time, within the precision of floats."""
+    for module in model.modules():
+        if hasattr(module, "weight_g"):
+            remove_weight_norm(module)
+    replace_elus(model)
     return model.eval()
 
 
@@ -91,11 +103,18 @@ class EncodecCodec:
         revision: str,
         num_codebooks: int,
         vocos: VocosDecoder | None = None,
+        batch_seconds: float = 60.0,
         device: str = "cpu",
     ) -> None:
+        """Use a model as `load_encodec` returns it; `batch_seconds`, padding included, bound the memory of `encode`."""
         self._device = torch.device(device)
         self._model = model.to(self._device)
-        self._model.set_target_bandwidth(num_codebooks * KILOBITS_PER_CODEBOOK)
+        self._encoder = EncodecEncoder(
+            self._model,
+            hop_length=HOP_LENGTH,
+            batch_frames=round(batch_seconds * SAMPLE_RATE / HOP_LENGTH),
+            device=self._device,
+        )
         self._vocos = vocos.to(self._device) if vocos else None
         self._spec = CodecSpec(name, revision, SAMPLE_RATE, HOP_LENGTH, num_codebooks, CODEBOOK_SIZE)
 
@@ -114,14 +133,12 @@ class EncodecCodec:
     def encode(self, waveforms: Sequence[Samples]) -> list[Codes]:
         """Encode mono float32 waveforms [N_i] at 24 kHz as int16 codes [K, ceil(N_i / 320)]."""
         results: list[Codes] = [np.zeros((self._spec.num_codebooks, 0), np.int16)] * len(waveforms)
-        for group in batch_groups([len(waveform) for waveform in waveforms], self._device):
-            batch = np.stack([waveforms[index] for index in group]).astype(np.float32)
-            if batch.shape[1] == 0:
-                continue
-            [(codes, _)] = self._model.encode(torch.from_numpy(batch)[:, None].to(self._device))  # [B, K, T]
-            by_clip = codes.to("cpu", torch.int16).numpy()
-            for row, index in enumerate(group):
-                results[index] = by_clip[row]
+        kilobits = self._spec.num_codebooks * KILOBITS_PER_CODEBOOK
+        for batch in self._encoder.batches([len(waveform) for waveform in waveforms]):
+            clips = [torch.from_numpy(waveforms[index].astype(np.float32, copy=False)) for index in batch]
+            for index, latents in zip(batch, self._encoder.encode(clips), strict=True):
+                codes = self._model.quantizer.encode(latents, self._model.frame_rate, kilobits)  # [K, 1, T]
+                results[index] = codes[:, 0].to("cpu", torch.int16).numpy()
         return results
 
     @torch.inference_mode()

@@ -29,14 +29,14 @@ _MAX_MAPS = 512
 class _Key:
     """A row group with the number of codebooks that are decoded of it."""
 
-    part: str
+    file: str
     row_group: int
     num_codebooks: int
 
     @property
     def file_name(self) -> str:
         """Name of its mapped file: the names of data files are unique, and their content never changes."""
-        return f"{Path(self.part).stem}-{self.row_group}-{self.num_codebooks}.codes"
+        return f"{Path(self.file).stem}-{self.row_group}-{self.num_codebooks}.codes"
 
 
 def _read_group(path: Location, row_group: int, num_codebooks: int) -> FlatCodes:
@@ -109,14 +109,14 @@ class CodesReader:
         self._lock = threading.Lock()
 
     def read(
-        self, part: str, row_group: int, row: int, *, num_codebooks: int, start: int = 0, stop: int | None = None
+        self, file: str, row_group: int, row: int, *, num_codebooks: int, start: int = 0, stop: int | None = None
     ) -> Codes:
         """Read frames `start` to `stop` of the first `num_codebooks` codebooks of one row: int16 [K', T].
 
-        `part` is a data file relative to the lake. The codes are not to be written to. Raises LakeError when they
+        `file` is a data file relative to the lake. The codes are not to be written to. Raises LakeError when they
         cannot be read.
         """
-        key = _Key(part, row_group, num_codebooks)
+        key = _Key(file, row_group, num_codebooks)
         with self._lock:
             group = self._groups.get(key)
             if group is not None:
@@ -126,7 +126,7 @@ class CodesReader:
         return group.row(row, num_codebooks=num_codebooks, start=start, stop=stop)
 
     def _decode(self, key: _Key) -> FlatCodes:
-        group = _read_group(self._lake / key.part, key.row_group, key.num_codebooks)
+        group = _read_group(self._lake / key.file, key.row_group, key.num_codebooks)
         self._groups[key] = group
         self._held += group.size
         # The group just read stays, however large it is: its rows are requested one by one.

@@ -1,8 +1,12 @@
 """Collation: read the codes of scheduled rows and lay the rows out as tensors. Nothing random is left here."""
 
+import dataclasses
+
 import numpy as np
+import torch
 
 from valle.codec.base import Codes
+from valle.data.codebook_schedule import CodebookSchedule
 from valle.data.codes_reader import CodesReader
 from valle.data.epoch_rows import sample_mask, span_mask
 from valle.data.items import Items
@@ -17,18 +21,34 @@ from warehouse.errors import TrainingError
 
 
 class Collator:
-    """Turns scheduled batches into tensors. An AR target reads codebook 0 alone, all other codes are read once."""
+    """Turns scheduled batches into tensors. An AR target reads codebook 0 alone, all other codes are read once.
 
-    def __init__(self, items: Items, reader: CodesReader, config: ModelConfig, tasks: TaskRegistry = TASKS) -> None:
+    In whole frames `schedule` weighs the losses of codebooks, whose mean weight is 1; elsewhere it has drawn the rows.
+    """
+
+    def __init__(
+        self,
+        items: Items,
+        reader: CodesReader,
+        config: ModelConfig,
+        tasks: TaskRegistry = TASKS,
+        *,
+        schedule: CodebookSchedule | None = None,
+    ) -> None:
         self._items = items
         self._reader = reader
         self._config = config
         self._tasks = tasks
+        self._schedule = schedule if config.whole_frames else None
 
     def __call__(self, batch: ScheduledBatch) -> Batch:
         """Collate a batch. Raises TrainingError when codes contradict the training set or the codec."""
         rows = [self._row(batch, index) for index in range(len(batch.rows))]
-        return make_batch(batch.layout, rows, self._config)
+        made = make_batch(batch.layout, rows, self._config)
+        if self._schedule is None or self._config.predictions_of(batch.layout) == 1:
+            return made
+        factors = np.array(self._schedule.weights(batch.epoch)) * self._config.num_codebooks
+        return dataclasses.replace(made, factors=torch.from_numpy(factors.astype(np.float32)))
 
     def _row(self, batch: ScheduledBatch, index: int) -> Row:
         layout = batch.layout
@@ -51,16 +71,16 @@ class Collator:
     def _read_codes(self, item: int, num_codebooks: int | None, sound: Sound = Sound.SPEECH) -> Codes:
         """Read at least that many codebooks of an item: one, or else all, so that the cache holds two kinds only."""
         items, whole = self._items, self._config.num_codebooks
-        count = 1 if num_codebooks == 1 else whole
+        count = 1 if num_codebooks == 1 and not self._config.whole_frames else whole
         if sound is Sound.SPEECH:
-            part, group, row = items.parts[int(items.part[item])], items.row_group[item], items.row[item]
+            file, group, row = items.files[int(items.file[item])], items.row_group[item], items.row[item]
         else:
             places = items.mixtures
-            part, group, row = places.parts[int(places.part[item])], places.row_group[item], places.row[item]
+            file, group, row = places.files[int(places.file[item])], places.row_group[item], places.row[item]
             # The codebooks of what was added follow those of the mixture.
             count = 2 * whole if sound is Sound.INTERFERENCE else count
         start, stop = self._span_of(item)
-        codes = self._reader.read(part, int(group), int(row), num_codebooks=count, start=start, stop=stop)
+        codes = self._reader.read(file, int(group), int(row), num_codebooks=count, start=start, stop=stop)
         codes = codes[whole:] if sound is Sound.INTERFERENCE else codes
         if codes.shape[1] != items.num_frames[item]:
             raise TrainingError(

@@ -78,7 +78,10 @@ def sample_rows(items: Items, options: RowOptions, config: ModelConfig, epoch: i
     """
     item, copy = _sample_copies(items, options.seed, epoch)
     numbers = _StreamNumbers(options.seed, epoch, item, copy)
-    edges = np.cumsum(options.make_codebook_schedule(config.num_codebooks).weights(epoch))[:-1]
+    codebook = np.zeros_like(item)
+    if not config.whole_frames:
+        edges = np.cumsum(options.make_codebook_schedule(config.num_codebooks).weights(epoch))[:-1]
+        codebook = np.searchsorted(edges, numbers(Stream.CODEBOOK), side="right")
     shortest, longest = (max(1, round(seconds * config.frame_rate)) for seconds in options.prompt_seconds)
     prompt_frames = shortest + (numbers(Stream.PROMPT_LENGTH) * (longest - shortest + 1)).astype(np.int64)
 
@@ -92,7 +95,7 @@ def sample_rows(items: Items, options: RowOptions, config: ModelConfig, epoch: i
         item=item,
         copy=copy,
         layout=np.zeros_like(item),
-        codebook=np.searchsorted(edges, numbers(Stream.CODEBOOK), side="right"),
+        codebook=codebook,
         has_text=dropout >= options.condition_dropout,
         prompt_item=np.where(has_prompt, prompt_item, -1),
         prompt_start=(numbers(Stream.PROMPT_START) * (room + 1)).astype(np.int64),

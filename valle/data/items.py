@@ -26,8 +26,8 @@ class Items:
     language_ids: NDArray[np.int64]
     num_frames: NDArray[np.int64]
     weights: NDArray[np.float64]
-    parts: tuple[str, ...]  # distinct data files
-    part: NDArray[np.int64]  # index into `parts`
+    files: tuple[str, ...]  # distinct data files
+    file: NDArray[np.int64]  # index into `files`
     row_group: NDArray[np.int64]
     row: NDArray[np.int64]
     first_frame: NDArray[np.int64]  # of a part of a segment; -1 for a whole one
@@ -70,8 +70,8 @@ class MixturePlaces:
     """Kind and place of the mixture of each item, [items]; the kind of an item without one is 0."""
 
     kinds: NDArray[np.int64]
-    parts: tuple[str, ...]
-    part: NDArray[np.int64]
+    files: tuple[str, ...]
+    file: NDArray[np.int64]
     row_group: NDArray[np.int64]
     row: NDArray[np.int64]
 
@@ -87,12 +87,12 @@ def _mixtures(table: pa.Table) -> MixturePlaces:
         nothing = np.zeros(count, dtype=np.int64)
         return MixturePlaces(nothing, (), nothing, nothing, nothing)
     kinds = [MixtureKind[kind.upper()] if kind else MixtureKind.NONE for kind in table["mixture_kind"].to_pylist()]
-    parts, part = _coded(table["mixture_part"].combine_chunks().fill_null(""))
+    files, file = _coded(table["mixture_file"].combine_chunks().fill_null(""))
     numbers = [
         table[name].combine_chunks().fill_null(0).to_numpy().astype(np.int64)
         for name in ("mixture_row_group", "mixture_row")
     ]
-    return MixturePlaces(np.array(kinds, dtype=np.int64), parts, part, *numbers)
+    return MixturePlaces(np.array(kinds, dtype=np.int64), files, file, *numbers)
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -182,7 +182,7 @@ def load_items(
             "The training set has no item in this split; widen the selection or change its split policy."
         )
     symbol_ids, symbol_starts = (_encoded_whole if joins_symbols else _encoded)(table["symbols"], encode)
-    parts, part = _coded(table["codes_part"])
+    files, file = _coded(table["codes_file"])
     speakers, speaker = _coded(table["speaker"])
     # Stable, so that the order of a speaker's items, and with it every draw, is the same on every machine.
     by_speaker = np.argsort(speaker, kind="stable")
@@ -196,8 +196,8 @@ def load_items(
         language_ids=np.array([language_id(name) for name in languages])[language],
         num_frames=table["num_frames"].to_numpy().astype(np.int64),
         weights=table["weight"].to_numpy().astype(np.float64),
-        parts=parts,
-        part=part,
+        files=files,
+        file=file,
         row_group=table["codes_row_group"].to_numpy().astype(np.int64),
         row=table["codes_row"].to_numpy().astype(np.int64),
         first_frame=_first_frames(table),

@@ -95,7 +95,7 @@ def _row_lengths(items: Items, rows: EpochRows, tasks: TaskRegistry, stride: Pos
 
 def _reading_order(items: Items, rows: EpochRows, seed: int, epoch: int) -> Ints:
     """Order the rows so that row groups are shuffled and the rows of a group stay together."""
-    group = items.part[rows.item] * (int(items.row_group.max()) + 1) + items.row_group[rows.item]
+    group = items.file[rows.item] * (int(items.row_group.max()) + 1) + items.row_group[rows.item]
     shuffled = uniform(seed, epoch, Stream.GROUP_ORDER, group)
     # Copies of an item have the same number; `copy` in the sort keeps their order fixed.
     within = uniform(seed, epoch, Stream.ITEM_ORDER, rows.item)

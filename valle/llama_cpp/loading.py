@@ -17,10 +17,9 @@ def load_llama_cpp(checkpoint: Path, weight_type: WeightType = "f32") -> tuple[V
     """Load a GGUF file, or any other checkpoint through a temporary one with this type of weights.
 
     A file in f16 becomes one in f32 where that is asked for: with f16 llama.cpp rounds vectors, too, and logits differ
-    by 0.01. Files of blocks stay as they are. Returns the model in evaluation mode on the CPU, and its card.
-
-    Raises ConfigurationError when llama.cpp is not
-    installed or has no counterpart of the model, CheckpointError for files that cannot be read.
+    by 0.01. Files of blocks stay as they are. Returns the model in evaluation mode on the CPU, and its card. Raises
+    ConfigurationError when llama.cpp is not installed or has no counterpart of the model, CheckpointError for files
+    that cannot be read.
     """
     card, weights = read_card(checkpoint), read_weights(checkpoint)
     with torch.device("meta"):  # nothing of it is kept but names and shapes
@@ -31,7 +30,7 @@ def load_llama_cpp(checkpoint: Path, weight_type: WeightType = "f32") -> tuple[V
         if stored not in (weight_type, *BLOCK_TYPES):
             path = Path(folder) / f"trunk{SUFFIX}"
             write_gguf(path, card, weights, weight_type)
-        model.add_module("trunk", LlamaCppTrunk(path, card.model))
+        model.trunk = LlamaCppTrunk(path, card.model)
     rest = {name: tensor.float() for name, tensor in weights.items() if not is_trunk(name)}
     model.load_state_dict(rest, assign=True)
     return model.eval(), card

@@ -6,15 +6,15 @@ from typing import Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from valle.checkpoints.gguf.layout import position_steps
 from valle.llama_cpp.context import Context, Floats, Ints, Weights
 from valle.llama_cpp.memory import RowMemory
-from valle.model.attention import AttentionKernel, Mask
+from valle.model.attention import Mask
 from valle.model.config import ModelConfig
 from valle.model.layout import MaskKind
-from valle.model.trunks.experts import RouterReport
+from valle.model.trunks.blocks import Stack
 
 # Contexts of whole rows have a multiple of this many slots, so that few lengths need a new one.
 _SLOTS = 256
@@ -38,6 +38,9 @@ class LlamaCppCache:
         """Return the slots that each row has, [B]; None while it is empty."""
         return torch.tensor([self.memory.length(row) for row in self.rows]) if self.rows else None
 
+    def grow(self, lengths: Tensor) -> None:
+        """Do nothing: the memory counts the slots that it writes."""
+
     def join(self, other: Self) -> None:
         """Append the rows of another filled cache, which has none then."""
         self.rows += other.rows
@@ -59,14 +62,12 @@ class LlamaCppCache:
         self.rows[:] = chosen
 
 
-class LlamaCppTrunk(nn.Module):
-    """Hidden states by llama.cpp, without gradients; see `Trunk`."""
+class LlamaCppTrunk(Stack):
+    """Hidden states by llama.cpp, without gradients: a trunk whose blocks are elsewhere."""
 
     def __init__(self, path: Path, config: ModelConfig) -> None:
         """Load the trunk of a GGUF file. Errors as `Weights`."""
-        super().__init__()
-        self.kernel = AttentionKernel.SDPA
-        self.gradient_checkpointing = False
+        super().__init__([])
         self._steps = position_steps(config)
         self._weights = Weights(path)
         self._threads = torch.get_num_threads()
@@ -74,12 +75,8 @@ class LlamaCppTrunk(nn.Module):
         self._whole: Context | None = None
 
     def new_cache(self, capacity: int) -> LlamaCppCache:
-        """See `Trunk`; the memory grows by itself."""
+        """See `Stack`; the memory grows by itself."""
         return LlamaCppCache(self._memory)
-
-    def router_report(self) -> RouterReport | None:
-        """See `Trunk`."""
-        return None
 
     def forward(
         self,
@@ -89,7 +86,7 @@ class LlamaCppTrunk(nn.Module):
         cache: LlamaCppCache | None = None,
         codebooks: Tensor | None = None,
     ) -> Tensor:
-        """Compute the hidden states of x; see `Trunk`. What is padding stays zero."""
+        """Compute the hidden states of x; see `Stack`. What is padding stays zero."""
         rows, length, _ = x.shape
         vectors = x.detach().float().cpu().numpy()
         places = np.round(positions.numpy(force=True).astype(np.float64) * self._steps).astype(np.int32)

@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
+from valle.model.attention_packages import FlashAttention, XformersAttention
 from valle.model.layout import MaskKind
 from warehouse.errors import ConfigurationError
 
@@ -26,7 +27,8 @@ from warehouse.errors import ConfigurationError
 class AttentionKernel(StrEnum):
     """Attention kernel: `sdpa` anywhere, `flex` for training on GPUs, `matmul` for bf16 training on CPUs.
 
-    `flex` has no gradients on a CPU. The others are single kernels behind `sdpa`.
+    `flex` has no gradients on a CPU. `flash-attn` and `xformers` are packages, and the others single kernels behind
+    `sdpa`.
     """
 
     SDPA = "sdpa"
@@ -36,6 +38,8 @@ class AttentionKernel(StrEnum):
     EFFICIENT = "efficient"
     CUDNN = "cudnn"
     MATH = "math"
+    FLASH_ATTN = "flash-attn"
+    XFORMERS = "xformers"
 
 
 _BACKENDS: Mapping[AttentionKernel, SDPBackend] = MappingProxyType(
@@ -49,14 +53,31 @@ _BACKENDS: Mapping[AttentionKernel, SDPBackend] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
+class ContextWindow:
+    """A limit on causal rows: a slot sees its condition, and of its output itself and the `size` - 1 slots before.
+
+    `starts` [B] are the first slots of the output of each row.
+    """
+
+    starts: Tensor
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Mask:
-    """The kind of mask, and the valid length of each row [B]; None when nothing is padded."""
+    """The kind of mask, the valid length of each row [B], None when nothing is padded, and a limit on causal rows."""
 
     kind: MaskKind
     lengths: Tensor | None
+    window: ContextWindow | None = None
 
     def columns(self, length: int, device: torch.device) -> Tensor | None:
-        """Return which of `length` columns are visible, [B, 1, 1, length]; None when the kind alone decides."""
+        """Return the columns that slots see, [B, 1, 1 or length, length]; None when the kind alone decides."""
+        if self.window is not None:
+            slots = torch.arange(length, device=device)
+            distance = slots[:, None] - slots
+            is_condition = slots < self.window.starts[:, None, None]
+            return ((distance >= 0) & ((distance < self.window.size) | is_condition))[:, None]
         # Right padding is after every valid slot, so a causal mask already hides it.
         if self.kind is MaskKind.CAUSAL or self.lengths is None:
             return None
@@ -66,9 +87,15 @@ class Mask:
         """Return which slots are no padding, [rows, length]; None for all."""
         return None if self.lengths is None else torch.arange(length, device=device) < self.lengths[:, None]
 
+    def row_lengths(self, rows: int, length: int, device: torch.device) -> Tensor:
+        """Return how many slots of each row are no padding, [rows]."""
+        return torch.full((rows,), length, device=device) if self.lengths is None else self.lengths
+
     def bias(self, x: Tensor) -> Tensor:
         """Return what is added to the scores of x [B, L, width]: 0 or -inf, [B or 1, 1 or L, L]."""
         length, columns = x.shape[1], self.columns(x.shape[1], x.device)
+        if self.window is not None and columns is not None:
+            return x.new_zeros(len(x), length, length).masked_fill(~columns[:, 0], float("-inf"))
         if self.kind is MaskKind.CAUSAL:
             return x.new_full((1, length, length), float("-inf")).triu(1)
         if columns is None:
@@ -77,9 +104,11 @@ class Mask:
 
     def blocks(self, rows: int, length: int, device: torch.device) -> BlockMask:
         """Return the mask as a rule for flex attention."""
-        lengths, is_causal = self.lengths, self.kind is MaskKind.CAUSAL
+        lengths, is_causal, window = self.lengths, self.kind is MaskKind.CAUSAL, self.window
 
         def is_visible(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+            if window is not None:
+                return (key <= query) & ((query - key < window.size) | (key < window.starts[row]))
             if is_causal:
                 return key <= query
             return key < lengths[row] if lengths is not None else key >= 0
@@ -96,12 +125,13 @@ class Attend:
     blocks: BlockMask | None = None
     bias: Tensor | None = None
     backend: SDPBackend | None = None
+    package: FlashAttention | XformersAttention | None = None
 
     @classmethod
     def by(cls, kernel: AttentionKernel, mask: Mask, x: Tensor) -> "Attend":
         """Prepare attention among the slots of x [B, L, width] under `mask`.
 
-        Raises ConfigurationError when gradients are enabled that the kernel lacks.
+        Raises ConfigurationError without the package of a kernel, and where gradients are enabled that it lacks.
         """
         (rows, length), device = x.shape[:2], x.device
         if kernel is AttentionKernel.FLEX:
@@ -110,7 +140,9 @@ class Attend:
             return cls(blocks=mask.blocks(rows, length, device))
         if kernel is AttentionKernel.MATMUL:
             return cls(bias=mask.bias(x))
-        columns, is_causal = mask.columns(length, device), mask.kind is MaskKind.CAUSAL
+        if kernel in (AttentionKernel.FLASH_ATTN, AttentionKernel.XFORMERS):
+            return cls(package=_packaged(kernel, mask, x))
+        columns, is_causal = mask.columns(length, device), mask.kind is MaskKind.CAUSAL and mask.window is None
         return cls(columns=columns, is_causal=is_causal, backend=_BACKENDS.get(kernel))
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -125,6 +157,8 @@ class Attend:
                 query, key, value, block_mask=self.blocks, enable_gqa=is_grouped
             )
             return attended
+        if self.package is not None:
+            return self.package(query, key, value)
         if self.bias is not None:
             return _multiply(query, key, value, self.bias)
         # No dropout on attention weights: drawing it is slower than the attention itself, and no fused CPU kernel has
@@ -144,6 +178,17 @@ class Attend:
             raise ConfigurationError(
                 f"This device has no {self.backend.name} kernel for these masks and sizes; leave `attention` at sdpa."
             ) from error
+
+
+def _packaged(kernel: AttentionKernel, mask: Mask, x: Tensor) -> FlashAttention | XformersAttention:
+    """Load the package of a kernel for slots x [B, L, width] under a mask. Raises ConfigurationError if it cannot."""
+    is_causal = mask.kind is MaskKind.CAUSAL
+    if kernel is AttentionKernel.XFORMERS:
+        bias = None if is_causal and mask.window is None else mask.bias(x).expand(len(x), x.shape[1], -1)
+        return XformersAttention.load(bias=bias)
+    if mask.window is not None:
+        raise ConfigurationError("flash-attn has no mask of a bounded context; leave `attention` at sdpa.")
+    return FlashAttention.load(is_causal=is_causal, lengths=mask.lengths)
 
 
 def _multiply(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:

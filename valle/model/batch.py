@@ -32,7 +32,8 @@ class Batch:
 
     `elements` holds by field what each slot of all rows embeds: ids [n], or codes [n, K'] of which the first `counts`
     [n] are summed; `tables` are the numbers of their tables, [K'], or [n, K'] where rows differ. Every predicting slot
-    has as many predictions as a group has frames.
+    has as many predictions as a group has frames, or a whole frame codebooks. `factors` are those of the loss, one per
+    head of codes; None for 1.
     """
 
     layout: Layout
@@ -41,6 +42,7 @@ class Batch:
     tables: Mapping[str, Tensor]
     row_lengths: Tensor  # [B]
     positions: Tensor  # [B, L]
+    output_starts: Tensor  # [B], first slot of the output in each row
     slots: Mapping[str, Tensor]
     separators: Tensor
     predictions: Tensor  # [M], the slot of each prediction
@@ -48,6 +50,7 @@ class Batch:
     last_predictions: Tensor  # [B], index of the last slot's first prediction
     labels: Tensor | None  # [M]; None in decoding
     is_padded: bool
+    factors: Tensor | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -108,9 +111,9 @@ def _inputs(row: Row, field: LayoutField, layout: Layout, config: ModelConfig) -
     """Return what the slots of a field embed: ids [n], or as many codes [K', n] as are summed."""
     elements = _completed(row, field, layout, config)
     if row.masked is not None and field is layout.output:
-        first = elements if elements.ndim == 1 else elements[:1]
-        elements = np.where(row.masked, config.mask_of(layout.head), first)
-    if field.codebooks is CodebookRange.GROUP:
+        given = elements if elements.ndim == 1 else elements[: config.codebooks_per_pass]
+        elements = np.where(row.masked, config.mask_of(layout.head), given)
+    if field.codebooks is CodebookRange.GROUP and not config.whole_frames:
         frames = elements.shape[1] // config.group * config.group
         return elements[0, :frames].reshape(-1, config.group).T
     if field.codebooks is None:
@@ -140,20 +143,22 @@ def _labels(row: Row, layout: Layout, config: ModelConfig) -> Ints | None:
             return None
         codes = output[row.codebook].astype(np.int64)
         return codes if row.labelled is None else np.where(row.labelled, codes, IGNORED)
-    ids = (output if output.ndim == 1 else output[0]).astype(np.int64)
+    columns = 1 if output.ndim == 1 else config.codebooks_per_pass
+    ids = np.atleast_2d(output)[:columns].astype(np.int64)
     if row.masked is not None:
-        return np.where(row.masked, ids, IGNORED)
-    group = config.group_of(layout)
+        return np.where(row.masked, ids, IGNORED).T.ravel()
     # The stop fills the rest of the last group, which is a whole group where the frames fill theirs.
-    missing = group - len(ids) % group
-    return np.concatenate([ids, np.full(missing, config.stop_of(layout.head))])
+    group = config.group if layout.mode is Mode.AR else 1
+    end = np.full((columns, group - ids.shape[1] % group), IGNORED)
+    end[0] = config.stop_of(layout.head)
+    return np.concatenate([ids, end], axis=1).T.ravel()
 
 
 def _heads(rows: Sequence[Row], layout: Layout, lengths: Ints, config: ModelConfig) -> Ints:
     """Return the number of the head of each prediction within those of the layout's kind."""
     if layout.mode is Mode.NAR:
         return np.repeat([row.codebook for row in rows], lengths)
-    return np.tile(config.frame_heads[: config.group_of(layout)], int(lengths.sum()))
+    return np.tile(config.slot_heads[: config.predictions_of(layout)], int(lengths.sum()))
 
 
 def _check(rows: Sequence[Row], layout: Layout) -> None:
@@ -186,7 +191,7 @@ def make_batch(layout: Layout, rows: Sequence[Row], config: ModelConfig) -> Batc
             slots = np.array([block.shape[1] for block in inputs])
             columns = _tables(rows, field, slots, config)[..., : elements[field.name].shape[1]]
             tables[field.name] = torch.from_numpy(columns)
-    per_slot = config.group_of(layout)
+    per_slot = config.predictions_of(layout)
     labels = [ids for row in rows if (ids := _labels(row, layout, config)) is not None]
     return Batch(
         layout=layout,
@@ -195,6 +200,7 @@ def make_batch(layout: Layout, rows: Sequence[Row], config: ModelConfig) -> Batc
         tables=tables,
         row_lengths=torch.from_numpy(placement.row_lengths),
         positions=torch.from_numpy(placement.positions),
+        output_starts=torch.from_numpy(placement.output_starts),
         slots={name: torch.from_numpy(slots) for name, slots in placement.slots.items()},
         separators=torch.from_numpy(placement.separators),
         predictions=torch.from_numpy(np.repeat(placement.predictions, per_slot)),

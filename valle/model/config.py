@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from valle.codec.base import CodecSpec
 from valle.model.conventions import OURS, Column, Conventions, SpeechSum, speech_columns
 from valle.model.layout import SPEECH, CodebookRange, Head, Layout, LayoutField, MaskKind, Mode, PositionStride, Table
+from valle.model.names import RouterName, TrunkName
 from warehouse.errors import ConfigurationError, unknown_name
 
-TrunkName = Literal["llama", "transformer", "retnet", "mixtral", "bitnet", "mamba"]
 RECURRENT = ("retnet", "mamba")
 """Trunks with a state instead of a cache."""
 UNKNOWN_LANGUAGE = "<unk>"
@@ -22,13 +22,39 @@ BEGIN_SYMBOL, END_SYMBOL = 1, 2
 """`<bos>` and `<eos>` of the phoneme table, in every version of it."""
 
 
-def expert_problem(trunk: str, experts: int) -> str | None:
-    """Return what is wrong with a number of experts in a trunk, in one sentence; None for nothing."""
-    if experts == 1 or (trunk == "mixtral" and not experts):
-        return f"A router of the trunk {trunk} needs two experts at least; set experts, such as 8."
-    if experts and trunk not in ("mixtral", "retnet"):
-        return f"The trunk {trunk} has no experts; leave experts at 0."
-    return None
+def shape_problem(
+    *, trunk: str, experts: int, group: int, lookahead: int, whole_frames: bool, max_context: int
+) -> str | None:
+    """Return which options of a model exclude each other, in one sentence; None for none."""
+    is_recurrent = trunk in RECURRENT
+    problems = (
+        (
+            experts == 1 or (trunk == "mixtral" and not experts),
+            f"A router of the trunk {trunk} needs two experts at least; set experts, such as 8.",
+        ),
+        (
+            experts > 0 and trunk not in ("mixtral", "retnet"),
+            f"The trunk {trunk} has no experts; leave experts at 0.",
+        ),
+        (lookahead > 0 and is_recurrent, f"The trunk {trunk} cannot take frames back; set lookahead to 0."),
+        (
+            whole_frames and (group > 1 or lookahead > 0),
+            "A model of whole frames predicts one frame a step; set group to 1 and lookahead to 0.",
+        ),
+        (
+            max_context > 0 and is_recurrent,
+            f"The trunk {trunk} has a state in place of a context; leave max_context at 0.",
+        ),
+        (
+            max_context > 0 and lookahead > 0,
+            "A bounded context cannot bring back what it dropped for wrong guesses; set lookahead or max_context to 0.",
+        ),
+        (
+            0 < max_context < group,
+            f"A context of {max_context} frames has no group of {group}; set max_context to {group} at least.",
+        ),
+    )
+    return next((sentence for is_given, sentence in problems if is_given), None)
 
 
 class ModelConfig(BaseModel):
@@ -53,8 +79,15 @@ class ModelConfig(BaseModel):
     trunk: TrunkName = Field(default="llama", description="Kind of the layers between embeddings and heads.")
     experts: int = Field(default=0, ge=0, le=64, description="MLPs of a layer, two of which compute a slot; 0: one.")
     router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
+    router: RouterName = Field(default="linear", description="How experts are scored: by a linear layer or by cosines.")
     kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
     lookahead: int = Field(default=0, ge=0, le=8, description="Heads that guess groups after the next one; 0: none.")
+    whole_frames: bool = Field(
+        default=False, description="Whether a pass predicts every codebook of a frame, instead of one codebook."
+    )
+    max_context: int = Field(
+        default=0, ge=0, description="Frames of its own output that the AR attends to, beside the condition; 0: all."
+    )
     rope_base: float = Field(default=10_000.0, gt=1, description="Base of the rotary positions.")
     activation: Literal["silu", "gelu"] = Field(default="silu", description="Function of the gate of the MLP.")
     symbol_frames: float | None = Field(
@@ -64,11 +97,21 @@ class ModelConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_trunk(self) -> Self:
-        if (problem := expert_problem(self.trunk, self.experts)) is not None:
+        if (problem := self.problem) is not None:
             raise ValueError(problem)
-        if self.lookahead and self.trunk in RECURRENT:
-            raise ValueError(f"The trunk {self.trunk} cannot take frames back; set lookahead to 0.")
         return self
+
+    @property
+    def problem(self) -> str | None:
+        """Return which options exclude each other, in one sentence; None for none. A copy may have a problem."""
+        return shape_problem(
+            trunk=self.trunk,
+            experts=self.experts,
+            group=self.group,
+            lookahead=self.lookahead,
+            whole_frames=self.whole_frames,
+            max_context=self.max_context,
+        )
 
     @property
     def num_kv_heads(self) -> int:
@@ -111,8 +154,10 @@ class ModelConfig(BaseModel):
         if field is SPEECH:
             return speech_columns(conventions.speech_sum, self.num_codebooks, self.first_table(Table.NEXT_CODES))
         match field.codebooks:
+            case CodebookRange.GROUP | CodebookRange.FIRST if self.whole_frames:
+                chosen: Sequence[int] = range(self.num_codebooks)
             case CodebookRange.GROUP:
-                chosen: Sequence[int] = range(self.group)
+                chosen = range(self.group)
             case CodebookRange.FIRST:
                 chosen = range(1)
             case CodebookRange.BELOW:
@@ -136,8 +181,11 @@ class ModelConfig(BaseModel):
     def first_table(self, table: Table) -> int:
         """Return which code table embeds the first codebook of a field.
 
-        The tables of the output are: one per codebook below another, one of NAR-len, one per frame of an AR group.
+        The tables of the output are: one per codebook below another, one of NAR-len, one per frame of an AR group. In
+        whole frames they are: one per codebook of NAR-len, one per codebook of the AR.
         """
+        if self.whole_frames:
+            return self.num_codebooks if table is Table.NEXT_CODES else 0
         return {
             Table.PROMPT_CODES: 0,
             Table.LOWER_CODES: 0,
@@ -146,27 +194,51 @@ class ModelConfig(BaseModel):
         }[table]
 
     @property
+    def target_tables(self) -> tuple[int, ...]:
+        """Return the codebook that each table of the output embeds; `first_table` has their order."""
+        codebooks = tuple(range(self.num_codebooks))
+        return codebooks * 2 if self.whole_frames else (*codebooks[:-1], 0, *(0,) * self.group)
+
+    @property
     def head_sizes(self) -> Mapping[str, tuple[int, ...]]:
         """Return the number of outputs of every head. The stop, where a head has its own, is the last output.
 
-        Codes have a head per codebook, and the AR one more for every further frame of a group.
+        Codes have a head per codebook, and the AR one more for every further frame of a group. In whole frames every
+        head has a stop, and that of codebook 0 alone learns it.
         """
-        size = self.codebook_size
+        size, per_pass = self.codebook_size, self.codebooks_per_pass
+        if self.whole_frames:
+            codes = (size + 1,) * self.num_codebooks
+        else:
+            codes = (size + 1, *[size] * (self.num_codebooks - 1), *[size + 1] * (self.group - 1))
         return {
-            Head.CODES: (size + 1, *[size] * (self.num_codebooks - 1), *[size + 1] * (self.group - 1)),
-            Head.MASKED: (size,),
+            Head.CODES: codes,
+            Head.MASKED: (size,) * per_pass,
             Head.DIGITS: (NUM_DIGITS + 1,),
             Head.SYMBOLS: (self.num_symbols,),
             Head.BYTES: (NUM_BYTES + 1,),
         }
 
-    def group_of(self, layout: Layout) -> int:
-        """Return the number of predictions per slot of the output of a layout."""
-        return self.group if layout.mode is Mode.AR else 1
+    @property
+    def codebooks_per_pass(self) -> int:
+        """Return how many codebooks of a frame a pass of AR or NAR-len predicts."""
+        return self.num_codebooks if self.whole_frames else 1
+
+    def predictions_of(self, layout: Layout) -> int:
+        """Return the number of predictions per slot of the output of a layout: frames of a group, or codebooks."""
+        if layout.output.codebooks is None:
+            return 1
+        return self.codebooks_per_pass * (self.group if layout.mode is Mode.AR else 1)
 
     @property
-    def frame_heads(self) -> tuple[int, ...]:
-        """Return the head of each frame of a group: that of codebook 0, then those after the codebooks."""
+    def slot_heads(self) -> tuple[int, ...]:
+        """Return the head of each prediction of a slot.
+
+        For the frames of a group it is that of codebook 0, then those after the codebooks; for a whole frame that of
+        each codebook.
+        """
+        if self.whole_frames:
+            return tuple(range(self.num_codebooks))
         return (0, *range(self.num_codebooks, self.num_codebooks + self.group - 1))
 
     def stop_of(self, head: Head) -> int:
@@ -231,14 +303,17 @@ def preset(
     trunk: TrunkName = "llama",
     experts: int = 0,
     router_loss: float = 0.01,
+    router: RouterName = "linear",
     kv_heads: int = 0,
     lookahead: int = 0,
+    whole_frames: bool = False,
+    max_context: int = 0,
 ) -> ModelConfig:
     """Build the configuration of a named size for a codec, a phoneme table and a set of languages.
 
     `depth` and `feed_forward` replace those of the size, unless they are 0.
 
-    Raises ConfigurationError for an unknown name, and for experts or heads that the trunk cannot have.
+    Raises ConfigurationError for an unknown name, and for options that exclude each other.
     """
     size = find_size(name)
     if kv_heads and (size.heads % kv_heads or trunk in RECURRENT):
@@ -246,7 +321,15 @@ def preset(
             f"{kv_heads} heads of keys and values do not divide the {size.heads} of {name}, or {trunk} has none; "
             "choose another kv_heads."
         )
-    if (problem := expert_problem(trunk, experts)) is not None:
+    problem = shape_problem(
+        trunk=trunk,
+        experts=experts,
+        group=group,
+        lookahead=lookahead,
+        whole_frames=whole_frames,
+        max_context=max_context,
+    )
+    if problem is not None:
         raise ConfigurationError(problem)
     return ModelConfig(
         num_codebooks=spec.num_codebooks,
@@ -264,6 +347,9 @@ def preset(
         trunk=trunk,
         experts=experts,
         router_loss=router_loss,
+        router=router,
         kv_heads=kv_heads,
         lookahead=lookahead,
+        whole_frames=whole_frames,
+        max_context=max_context,
     )

@@ -57,7 +57,8 @@ def model_loss(
 def sequence_loss(logits: Tensor, batch: Batch) -> LossReport:
     """Compute the loss of logits [M, V] against the labels of their batch.
 
-    A sum, not a mean: only the caller that accumulates batches knows the number of labels to divide by.
+    A sum, not a mean: only the caller that accumulates batches knows the number of labels to divide by. The factors of
+    the batch are in `total` alone.
     """
     assert batch.labels is not None, "a batch without labels has no loss"
     losses = functional.cross_entropy(logits.float(), batch.labels, reduction="none", ignore_index=IGNORED)
@@ -67,7 +68,7 @@ def sequence_loss(logits: Tensor, batch: Batch) -> LossReport:
         hits = ((logits > truth).sum(1) < TOP) & is_label
     return LossReport(
         layout=batch.layout,
-        total=losses.sum(),
+        total=losses.sum() if batch.factors is None else (losses * batch.factors[batch.heads]).sum(),
         losses=batch.heads.bincount(losses.detach().double()),
         hits=batch.heads.bincount(hits.double()),
         counts=batch.heads.bincount(is_label.double()),

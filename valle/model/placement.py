@@ -21,6 +21,7 @@ class Placement:
 
     row_lengths: Ints  # [B]
     positions: NDArray[np.float32]  # [B, L]; 0 where padded
+    output_starts: Ints  # [B], first slot of the output in each row
     slots: Mapping[str, Ints]  # by field: [elements of all rows]
     separators: Ints  # [separators of all rows]
     predictions: Ints  # [predicting slots of all rows]
@@ -77,6 +78,7 @@ def layout_batch(layout: Layout, lengths: Mapping[str, Ints], stride: PositionSt
     return Placement(
         row_lengths=row_lengths,
         positions=positions.reshape(num_rows, longest),
+        output_starts=start,
         slots=slots,
         separators=np.concatenate(separators),
         predictions=np.repeat(first, num_predictions) + ragged_arange(num_predictions),

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from valle.model.adapters.lora import Adapters
-from valle.model.attention import Mask
+from valle.model.attention import ContextWindow, Mask
 from valle.model.config import NUM_BYTES, NUM_DIGITS, ModelConfig
 from valle.model.embeddings import CodeTables, Heads, IdTables
 from valle.model.layout import CODEBOOK, Layout, LayoutField, Marker, MaskKind, Mode, Table
 from valle.model.lookahead import Lookahead
 from valle.model.trunks.registry import make_trunk
+from valle.model.whole_frames import FrameHeads, FrameTables
 
 if TYPE_CHECKING:
     from valle.model.batch import Batch
@@ -43,10 +44,15 @@ class ValleModel(nn.Module):
             width,
         )
         self.separator = nn.Parameter(torch.randn(width) * 0.5)
-        self.prompt_codes = CodeTables(num_codebooks, size, width)
         # Every table of the output reserves the ids of stop and mask, also where its mode never uses them.
-        self.target_codes = CodeTables(num_codebooks + config.group, size + 2, width)
-        self.heads = Heads(config.head_sizes, width)
+        if config.whole_frames:
+            self.prompt_codes: CodeTables = FrameTables(num_codebooks, 1, size, width)
+            self.target_codes: CodeTables = FrameTables(num_codebooks, 2, size + 2, width)
+            self.heads: Heads = FrameHeads(config.head_sizes, width)
+        else:
+            self.prompt_codes = CodeTables(num_codebooks, size, width)
+            self.target_codes = CodeTables(len(config.target_tables), size + 2, width)
+            self.heads = Heads(config.head_sizes, width)
         self.trunk = make_trunk(config)
         self.lookahead = Lookahead(config.lookahead, width) if config.lookahead else None
         self.lookahead_loss: Tensor | None = None
@@ -84,15 +90,26 @@ class ValleModel(nn.Module):
         pieces += self._empty_codes(batch.separators)
         grid = pieces[0].new_zeros(rows * longest, self.config.width)
         x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces)).view(rows, longest, -1)
-        mask = Mask(self.config.mask_of_rows(layout), batch.row_lengths if batch.is_padded else None)
+        lengths = batch.row_lengths if batch.is_padded else None
+        mask = Mask(self.config.mask_of_rows(layout), lengths, self._window(batch, cache))
         return self.trunk(x, mask, batch.positions, cache, codebooks).flatten(0, 1)[batch.predictions]
+
+    def _window(self, batch: Batch, cache: DecodingCache | None) -> ContextWindow | None:
+        """Return the limit on what AR rows see, None where no row can reach it."""
+        size = self.config.max_context // self.config.group
+        if not size or batch.layout.mode is not Mode.AR or (cache is None and batch.positions.shape[1] <= size):
+            return None
+        return ContextWindow(batch.output_starts, size)
 
     def new_cache(self, capacity: int = 0) -> DecodingCache:
         """Return an empty cache for causal rows, with room for `capacity` slots."""
         return self.trunk.new_cache(capacity)
 
     def prefill(self, batch: Batch, cache: DecodingCache) -> Tensor:
-        """Fill `cache` with causal rows and compute the logits of their next elements, [B, group, outputs]."""
+        """Fill `cache` with causal rows and compute the logits of their next elements, [B, group, outputs].
+
+        A group are the predictions of one slot: frames, or the codebooks of a whole frame.
+        """
         return self.group_logits(batch.layout, self.read(batch, cache))
 
     def read(self, batch: Batch, cache: DecodingCache) -> Tensor:
@@ -127,8 +144,8 @@ class ValleModel(nn.Module):
 
     def group_logits(self, layout: Layout, hidden: Tensor) -> Tensor:
         """Compute the logits of the next elements, [..., group, outputs], from hidden states [..., width]."""
-        group, flat = self.config.group_of(layout), hidden.flatten(0, -2)
-        numbers = torch.tensor(self.config.frame_heads[:group], device=hidden.device).repeat(len(flat))
+        group, flat = self.config.predictions_of(layout), hidden.flatten(0, -2)
+        numbers = torch.tensor(self.config.slot_heads[:group], device=hidden.device).repeat(len(flat))
         logits = self.heads(layout.head, flat[:, None].expand(-1, group, -1).flatten(0, 1), numbers)
         return logits.unflatten(0, (*hidden.shape[:-1], group))
 

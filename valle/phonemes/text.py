@@ -16,6 +16,7 @@ _MARKS = str.maketrans(
         **dict.fromkeys("]}）］｝】〕", ")"),
         **dict.fromkeys("–―‒─", "—"),
         "−": "-",
+        "∼": "~",
         "№": "No. ",
         "！": "! ",
         "？": "? ",

@@ -1,8 +1,7 @@
 """The HTTP application of `valle serve`."""
 
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -12,27 +11,29 @@ from fastapi import Depends, FastAPI, File, Form, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from valle.serving.errors import RefusedRequest, error_response, on_invalid, on_refused
+from valle.serving.keys import key_check
+from valle.serving.live_text import add_live_text
 from valle.serving.metrics import Metrics
 from valle.serving.options import SpeechRequest
 from valle.serving.scheduler import Scheduler
-from valle.serving.speech import Speaker
+from valle.serving.speech import SYNTHETIC, Speaker
+from valle.serving.tasks import TaskThread, add_tasks
 from valle.synthesis.streaming.encoder import FORMATS
-from warehouse.errors import ConfigurationError
-
-SYNTHETIC = "X-Synthetic-Speech"
-"""Header of every answer with speech."""
+from warehouse.errors import CheckpointError, ConfigurationError, PipelineError
 
 
 def build_app(speaker: Speaker, scheduler: Scheduler, keys: Sequence[str]) -> FastAPI:
     """Build the application; its end stops the scheduler."""
 
+    tasks = TaskThread(speaker.options.limits.waiting)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await run_in_threadpool(scheduler.close)
+        tasks.close()
 
     app = FastAPI(
         title="valle",
@@ -41,30 +42,21 @@ def build_app(speaker: Speaker, scheduler: Scheduler, keys: Sequence[str]) -> Fa
     )
     app.add_exception_handler(RefusedRequest, on_refused)
     app.add_exception_handler(RequestValidationError, on_invalid)
-    app.add_exception_handler(ConfigurationError, _on_configuration)
+    app.add_exception_handler(PipelineError, _on_refusal)
     metrics = Metrics(scheduler)
-    checked = [Depends(_key_check(keys))]
+    checked = [Depends(key_check(keys))]
     _add_speech(app, speaker, scheduler, metrics, checked)
+    add_live_text(app, speaker, scheduler, metrics, keys)
+    add_tasks(app, speaker, tasks, checked)
     _add_lists(app, speaker, checked)
     _add_operations(app, scheduler, metrics)
     return app
 
 
-async def _on_configuration(request: Request, error: Exception) -> Response:
-    return error_response(400, str(error), "invalid_value")
-
-
-def _key_check(keys: Sequence[str]) -> Callable[..., Awaitable[None]]:
-    bearer = HTTPBearer(auto_error=False)
-
-    async def check(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
-        # In constant time and against every key, so that the time of an answer tells nothing about a key.
-        found = [secrets.compare_digest((given.credentials if given else "").encode(), key.encode()) for key in keys]
-        if not any(found):
-            message = "The API key is missing or wrong; `valle serve --show-key` prints it."
-            raise RefusedRequest(401, message, "invalid_api_key", {"WWW-Authenticate": "Bearer"})
-
-    return check
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    if isinstance(error, ConfigurationError | CheckpointError):
+        return error_response(400, str(error), "invalid_value")
+    return error_response(500, str(error), "server_error")
 
 
 def _add_speech(app: FastAPI, speaker: Speaker, scheduler: Scheduler, metrics: Metrics, checked: Sequence[Any]) -> None:
@@ -98,11 +90,20 @@ def _add_lists(app: FastAPI, speaker: Speaker, checked: Sequence[Any]) -> None:
 
     @app.post("/v1/voices", dependencies=checked, status_code=201)
     async def add_voice(
-        name: Annotated[str, Form()], consent: Annotated[str, Form()], recording: Annotated[UploadFile, File()]
+        name: Annotated[str, Form()],
+        consent: Annotated[str, Form()],
+        recording: Annotated[UploadFile | None, File()] = None,
+        segment_id: Annotated[str, Form()] = "",
     ) -> dict[str, Any]:
-        """Add a voice: a recording of 1 to 15 s of one speaker, and a statement of who agreed to its synthesis."""
-        content = await recording.read()
-        return asdict(await run_in_threadpool(speaker.voices.add, name, content, consent))
+        """Add a voice: a recording of 1 to 15 s of one speaker, and a statement of who agreed to its synthesis.
+
+        In place of a recording `segment_id` names an utterance of the lake.
+        """
+        if (recording is None) == (not segment_id):
+            raise RefusedRequest(400, "Give either a recording or a segment_id.", "invalid_value")
+        if recording is None:
+            return asdict(await run_in_threadpool(speaker.voices.add_segment, name, segment_id, consent))
+        return asdict(await run_in_threadpool(speaker.voices.add, name, await recording.read(), consent))
 
     @app.delete("/v1/voices/{name}", dependencies=checked)
     def delete_voice(name: str) -> dict[str, Any]:

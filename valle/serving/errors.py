@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -19,10 +20,14 @@ class RefusedRequest(Exception):
 def error_response(
     status: int, message: str, code: str, headers: Mapping[str, str] = MappingProxyType({})
 ) -> JSONResponse:
-    """Return the body that OpenAI's clients turn into an exception."""
+    """Return the answer that OpenAI's clients turn into an exception."""
+    return JSONResponse(error_content(status, message, code), status, headers=dict(headers))
+
+
+def error_content(status: int, message: str, code: str) -> dict[str, dict[str, Any]]:
+    """Return the JSON of an error."""
     kind = "invalid_request_error" if status < 500 else "server_error"
-    content = {"error": {"message": message, "type": kind, "param": None, "code": code}}
-    return JSONResponse(content, status, headers=dict(headers))
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 async def on_refused(request: Request, error: Exception) -> JSONResponse:

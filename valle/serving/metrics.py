@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -51,7 +51,7 @@ class Metrics:
         if num_samples:
             self._factor.observe((time.monotonic() - started) * sample_rate / num_samples)
 
-    async def watch(self, contents: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def watch(self, contents: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Pass the bytes of an answer on and count its outcome."""
         outcome = "broken"
         try:

@@ -23,6 +23,8 @@ class ServeLimits(BaseModel):
     """Most bytes of a request."""
     speech_seconds: float = Field(default=600.0, gt=0, le=36_000)
     """Longest speech of one request; it is cut there."""
+    idle_seconds: float = Field(default=30.0, gt=0, le=3600)
+    """Longest wait for the next piece of a text that arrives in pieces; its place is free afterwards."""
     shutdown_seconds: int = Field(default=30, ge=0, le=3600)
     """Seconds in which requests may finish when the server ends."""
 
@@ -66,17 +68,15 @@ class VoiceReference(BaseModel):
     id: str
 
 
-class SpeechRequest(BaseModel):
-    """The body of `POST /v1/audio/speech`, as OpenAI's clients send it, and three fields of this project."""
+class LiveSpeechRequest(BaseModel):
+    """The first message of a WebSocket whose text follows in pieces: all of a speech request but its text."""
 
     model_config = ConfigDict(extra="forbid")
 
-    model: str
-    input: str = Field(min_length=1)
+    model: str = "valle"
     voice: str | VoiceReference
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4.0)
-    stream_format: Literal["audio", "sse"] = "audio"
     instructions: str | None = None
     language: str = "en"
     sampling: SamplingOptions = SamplingOptions()
@@ -86,3 +86,11 @@ class SpeechRequest(BaseModel):
     def voice_name(self) -> str:
         """Return the name of the voice."""
         return self.voice if isinstance(self.voice, str) else self.voice.id
+
+
+class SpeechRequest(LiveSpeechRequest):
+    """The body of `POST /v1/audio/speech`, as OpenAI's clients send it, and three fields of this project."""
+
+    model: str
+    input: str = Field(min_length=1)
+    stream_format: Literal["audio", "sse"] = "audio"

@@ -68,6 +68,11 @@ class Scheduler:
         """Return whether texts are accepted."""
         return self._thread.is_alive() and not self._is_ending
 
+    def wake(self) -> None:
+        """Look again at the texts: one of them has grown, or is closed."""
+        with self._changed:
+            self._changed.notify()
+
     async def speak(self, narration: Narration) -> AsyncIterator[Chunk]:
         """Queue a text; the returned iterator yields its chunks. Closing the iterator cancels the text.
 
@@ -106,11 +111,12 @@ class Scheduler:
     def _run(self) -> None:
         while not self._is_ending:
             with self._changed:
-                if not self._active and not self._waiting:
+                # A growing text without a sentence is active, but gives nothing to decode.
+                if not self._waiting and not self._engine.has_work:
                     self._changed.wait(_IDLE_SECONDS)
                 self._admit()
             self._drop_cancelled()
-            if not self._engine.is_empty:
+            if self._engine.has_work:
                 self._step()
         for job in [*self._active.values(), *self._waiting]:
             job.send(RefusedRequest(503, "The server ended.", "unavailable"))

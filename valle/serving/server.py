@@ -47,9 +47,9 @@ def open_speaker(options: ServeOptions) -> Speaker:
     """Load the checkpoint that speaks. Raises CheckpointError and ConfigurationError as `Synthesizer.load`."""
     checkpoint, _ = find_checkpoint(data=options.data, run=options.run, checkpoint=options.checkpoint)
     synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
-    root = open_data_root(options.data).root
-    synthesizer = dataclasses.replace(synthesizer, lexicon=find_lexicon(None, root))
-    voices = VoiceBank(root / "voices", synthesizer.codec)
+    data_root = open_data_root(options.data)
+    synthesizer = dataclasses.replace(synthesizer, lexicon=find_lexicon(None, data_root.root))
+    voices = VoiceBank(data_root, synthesizer.codec)
     # The first phonemes open espeak-ng, and a first request should not wait for it.
     synthesizer.phonemize("ready")
     return Speaker(synthesizer, read_sampling(checkpoint), voices, options)
@@ -76,6 +76,7 @@ def run_server(options: ServeOptions) -> None:
         host=options.host,
         port=options.port,
         log_level="warning",
+        ws_max_size=options.limits.upload_bytes,
         timeout_graceful_shutdown=options.limits.shutdown_seconds,
     )
 

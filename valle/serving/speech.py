@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,17 +10,20 @@ from typing import TYPE_CHECKING
 
 from valle.serving.errors import RefusedRequest
 from valle.synthesis.options import NUM_SEEDS, SamplingOptions
+from valle.synthesis.speech_tags import speech_tags
 from valle.synthesis.streaming.encoder import AudioEncoder
 from valle.synthesis.streaming.tempo import Tempo
 from valle.watermark import Watermark, open_watermark
 
 if TYPE_CHECKING:
     from valle.audio import Samples
-    from valle.serving.options import ServeOptions, SpeechRequest
+    from valle.serving.options import LiveSpeechRequest, ServeOptions, SpeechRequest
     from valle.serving.voices import VoiceBank
     from valle.synthesis.streaming.narration import Chunk, Narration
     from valle.synthesis.synthesizer import Prompt, Synthesizer
 
+SYNTHETIC = "X-Synthetic-Speech"
+"""Header of every answer with speech."""
 _SEED_VOICE = "seed-"
 # Names of models that any program sends; a server has one model.
 _ALIASES = ("valle", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
@@ -52,18 +54,9 @@ class Speaker:
         Raises RefusedRequest for an unknown model or voice and a long text, ConfigurationError for a text that cannot
         be spoken.
         """
-        if request.model not in (self.model_id, *_ALIASES):
-            raise RefusedRequest(404, f"There is no model {request.model!r}; use {self.model_id}.", "model_not_found")
-        longest = self.options.limits.characters
-        if len(request.input) > longest:
-            message = f"The text has {len(request.input):,} characters, and at most {longest:,} are spoken."
-            raise RefusedRequest(400, message, "string_above_max_length")
-        if request.instructions:
-            raise RefusedRequest(400, "The model follows no instructions; leave them out.", "unsupported_parameter")
-        prompt, seed = (recording, None) if recording is not None else self._voice(request.voice_name)
-        sampling = request.sampling.over(self.sampling)
-        if seed is not None:
-            sampling = sampling.model_copy(update={"seed": seed})
+        self._check(request)
+        self.check_length(len(request.input))
+        prompt, sampling = self.voice_of(request, recording)
         # Loaded with the first request: routes and options of the server need no decoding.
         from valle.synthesis.streaming.engine import narrate
 
@@ -76,9 +69,53 @@ class Speaker:
             long_form=request.long_form,
             options=self.options.streaming,
         )
-        return PreparedSpeech(narration, request, self, speech_metadata(self.model_id, prompt, sampling))
+        return PreparedSpeech(narration, request, self, self._tags(prompt, sampling), len(request.input))
 
-    def _voice(self, name: str) -> tuple[Prompt | None, int | None]:
+    def prepare_live(self, request: LiveSpeechRequest) -> PreparedSpeech:
+        """Check a request whose text follows. Raises as `prepare`."""
+        from valle.synthesis.streaming.engine import open_narration
+
+        self._check(request)
+        prompt, sampling = self.voice_of(request)
+        narration = open_narration(
+            self.synthesizer,
+            prompt,
+            language=request.language,
+            sampling=sampling,
+            long_form=request.long_form,
+            options=self.options.streaming,
+        )
+        return PreparedSpeech(narration, request, self, self._tags(prompt, sampling), 0)
+
+    def _tags(self, prompt: Prompt | None, sampling: SamplingOptions) -> dict[str, str]:
+        return speech_tags(self.model_id, None if prompt is None else prompt.codes, sampling)
+
+    def check_length(self, num_characters: int) -> None:
+        """Return if a text may have as many characters. Raises RefusedRequest."""
+        longest = self.options.limits.characters
+        if num_characters > longest:
+            message = f"The text has {num_characters:,} characters, and at most {longest:,} are spoken."
+            raise RefusedRequest(400, message, "string_above_max_length")
+
+    def _check(self, request: LiveSpeechRequest) -> None:
+        if request.model not in (self.model_id, *_ALIASES):
+            raise RefusedRequest(404, f"There is no model {request.model!r}; use {self.model_id}.", "model_not_found")
+        if request.instructions:
+            raise RefusedRequest(400, "The model follows no instructions; leave them out.", "unsupported_parameter")
+
+    def voice_of(
+        self, request: LiveSpeechRequest, recording: Prompt | None = None
+    ) -> tuple[Prompt | None, SamplingOptions]:
+        """Return the prompt and the sampling of a request; a seed that is its voice is part of the sampling.
+
+        Raises RefusedRequest for an unknown voice, ConfigurationError for options that contradict each other.
+        """
+        prompt, seed = (recording, None) if recording is not None else self.find_voice(request.voice_name)
+        sampling = request.sampling.over(self.sampling)
+        return prompt, sampling if seed is None else sampling.model_copy(update={"seed": seed})
+
+    def find_voice(self, name: str) -> tuple[Prompt | None, int | None]:
+        """Return the prompt of a voice of the bank, or a seed. Raises RefusedRequest for an unknown one."""
         number = name.removeprefix(_SEED_VOICE)
         if name != number and number.isdecimal() and int(number) < NUM_SEEDS:
             return None, int(number)
@@ -91,27 +128,20 @@ class Speaker:
         return found[1], None
 
 
-def speech_metadata(checkpoint: str, prompt: Prompt | None, sampling: SamplingOptions) -> dict[str, str]:
-    """Return the tags of generated files: that it is synthetic, by which checkpoint, prompt and options."""
-    digest = "none" if prompt is None else hashlib.sha256(prompt.codes.tobytes()).hexdigest()[:16]
-    options = json.dumps(sampling.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
-    comment = f"Synthetic speech. checkpoint={checkpoint} prompt_codes_sha256={digest} sampling={options}"
-    return {"comment": comment, "artist": f"valle {checkpoint}"}
-
-
 @dataclass(frozen=True, slots=True)
 class PreparedSpeech:
     """A checked request with its narration, ready for the scheduler."""
 
     narration: Narration
-    request: SpeechRequest
+    request: LiveSpeechRequest
     speaker: Speaker
-    metadata: Mapping[str, str]
+    tags: Mapping[str, str]
+    num_characters: int
 
     async def encode(self, chunks: AsyncIterator[Chunk]) -> AsyncIterator[bytes]:
         """Yield the bytes of the answer in its format, each as soon as its samples are known."""
         request, rate = self.request, self.speaker.sample_rate
-        encoder = AudioEncoder(request.response_format, rate, self.metadata)
+        encoder = AudioEncoder(request.response_format, rate, self.tags)
         tempo = Tempo(request.speed, rate)
         watermark = open_watermark(rate) if self.speaker.options.watermark else None
         left = round(self.speaker.options.limits.speech_seconds * rate)
@@ -134,7 +164,7 @@ class PreparedSpeech:
         async for content in contents:
             num_bytes += len(content)
             yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(content).decode("ascii")})
-        characters, frames = len(self.request.input), self.narration.num_frames
+        characters, frames = self.num_characters, self.narration.num_frames
         usage = {"input_tokens": characters, "output_tokens": frames, "total_tokens": characters + frames}
         yield _event({"type": "speech.audio.done", "usage": usage})
 

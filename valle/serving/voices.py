@@ -1,4 +1,7 @@
-"""A bank of voices: prompts with the consent of their speakers, one folder each below the data root."""
+"""A bank of voices: prompts with the consent of their speakers.
+
+The recording of a voice is a folder below the data root, so that it can be deleted; each change is a row of the lake.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import numpy as np
 
@@ -19,9 +23,11 @@ from valle.audio import write_audio
 from valle.synthesis.prompts import read_prompt
 from valle.synthesis.synthesizer import Prompt
 from warehouse.errors import ConfigurationError
+from warehouse.listener_rows import VoiceRow
 
 if TYPE_CHECKING:
     from valle.codec.base import Codec, Codes
+    from valle.data_root import DataRoot
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SHORTEST_CONSENT = 10
@@ -41,10 +47,10 @@ class Voice:
 
 
 class VoiceBank:
-    """The voices below a folder. A voice is complete when its folder exists."""
+    """The voices of a data root. A voice is complete when its folder exists."""
 
-    def __init__(self, folder: Path, codec: Codec) -> None:
-        self._folder, self._codec = folder, codec
+    def __init__(self, data_root: DataRoot, codec: Codec) -> None:
+        self._data_root, self._folder, self._codec = data_root, data_root.root / "voices", codec
         self._lock = threading.Lock()
 
     def list(self) -> list[Voice]:
@@ -54,6 +60,20 @@ class VoiceBank:
 
     def add(self, name: str, recording: bytes, consent: str) -> Voice:
         """Store a recording as a voice. Raises ConfigurationError when it cannot be one, or the name is taken."""
+        return self._add(name, recording, consent, None)
+
+    def add_segment(self, name: str, segment_id: str, consent: str) -> Voice:
+        """Store an utterance of the lake as a voice. Raises ConfigurationError as `add`, and without such a segment."""
+        # DuckDB is loaded by the servers that read segments.
+        from valle.listening import read_utterance
+
+        audio = read_utterance(self._data_root, segment_id).audio
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "segment.flac"
+            write_audio(path, audio)
+            return self._add(name, path.read_bytes(), consent, segment_id)
+
+    def _add(self, name: str, recording: bytes, consent: str, segment_id: str | None) -> Voice:
         if not _NAME.fullmatch(name):
             raise ConfigurationError(f"The name {name[:64]!r} is no voice; use up to 64 of a-z, 0-9, - and _.")
         if len(consent.strip()) < _SHORTEST_CONSENT:
@@ -68,6 +88,8 @@ class VoiceBank:
             with self._lock:
                 if (self._folder / name).exists():
                     raise ConfigurationError(f"There is a voice {name!r}; delete it first, or choose another name.")
+                # Before the rename: no voice is there whose consent is not stored.
+                self._record(voice, "added", segment_id)
                 folder.rename(self._folder / name)
         return voice
 
@@ -97,8 +119,24 @@ class VoiceBank:
         """Remove a voice with its recording; return whether there was one."""
         if not _NAME.fullmatch(name) or not (self._folder / name).is_dir():
             return False
+        voice = self._read(self._folder / name / _CARD)
         shutil.rmtree(self._folder / name)
+        if voice is not None:
+            self._record(voice, "deleted", None)
         return True
+
+    def _record(self, voice: Voice, change: str, segment_id: str | None) -> None:
+        row = VoiceRow(
+            voice_row_id=uuid4().hex,
+            name=voice.name,
+            change=change,
+            consent=voice.consent,
+            sha256=voice.sha256,
+            segment_id=segment_id,
+            seconds=voice.seconds,
+            changed_at=datetime.now(UTC),
+        )
+        self._data_root.lake.append(VoiceRow, [row], f"voice:{row.voice_row_id}")
 
     def find(self, name: str) -> tuple[Voice, Prompt] | None:
         """Return a voice with its encoded prompt, None if there is none of that name."""

@@ -186,11 +186,12 @@ def export_manifests(corpus: str, lake: Lake, directory: Path) -> list[ManifestP
     tables = (RecordingRow.table, ConfigurationRow.table)
     with connect(lake.snapshot(tables=tables), threads=1, extent="current") as connection:
         subsets = connection.execute(
-            "SELECT DISTINCT part FROM current_recordings WHERE corpus = ? AND drop_reason IS NULL ORDER BY 1", [corpus]
+            "SELECT DISTINCT subset FROM current_recordings WHERE corpus = ? AND drop_reason IS NULL ORDER BY 1",
+            [corpus],
         ).fetchall()
         for (subset,) in subsets:
             reader = connection.execute(
-                "SELECT * FROM current_recordings WHERE corpus = ? AND part = ? AND drop_reason IS NULL "
+                "SELECT * FROM current_recordings WHERE corpus = ? AND subset = ? AND drop_reason IS NULL "
                 "ORDER BY recording_id",
                 [corpus, subset],
             ).to_arrow_reader(_READ_AT_ONCE)

@@ -27,7 +27,7 @@ class Phonemize(Stage):
     """Options of phonemization."""
 
     name: ClassVar[str] = "phonemize"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[InputView] = "transcripts"
     writes: ClassVar[type[StageRow]] = PhonemeRow
 

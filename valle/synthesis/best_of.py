@@ -206,7 +206,7 @@ def _check(request: Request, options: BestOfOptions) -> None:
 def _depends_on_seed(sampling: SamplingOptions) -> bool:
     if sampling.nar_temperature > 0:
         return True
-    # The other codebooks are an argmax at nar_temperature 0, whatever the seed.
+    # The other codebooks are an argmax at nar_temperature 0, with any seed.
     if sampling.decoding == "ar":
         return sampling.temperature > 0 and sampling.beam.width == 0
     return sampling.temperature > 0 or sampling.masked.score == "random"

@@ -40,6 +40,15 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
+class WordSpan:
+    """The words `first` to `last` - 1 of a recording, and the words in their place."""
+
+    first: int
+    last: int
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class EditedSpeech:
     """Speech with other words: codes [K, T], audio, the new text, and the frames of each new span in order.
 
@@ -114,14 +123,25 @@ def edit(
     """
     require_editing(synthesizer)
     words = [word.word for word in recording.words]
-    found = sorted(((*find_words(words, one.old), one.new) for one in replacements), key=lambda place: place[:2])
+    spans = [WordSpan(*find_words(words, one.old), one.new) for one in replacements]
+    return edit_spans(synthesizer, recording, spans, options)
+
+
+def edit_spans(
+    synthesizer: Synthesizer, recording: Recording, spans: Sequence[WordSpan], options: SamplingOptions
+) -> EditedSpeech:
+    """Replace words of a recording by their numbers; otherwise as `edit`."""
+    require_editing(synthesizer)
+    found = sorted(spans, key=lambda span: (span.first, span.last))
     # The second of two that share words would look for words that the first has removed.
-    if any(before[1] > after[0] for before, after in pairwise(found)):
+    if any(before.last > after.first for before, after in pairwise(found)):
         raise ConfigurationError("Two replacements share words; give them as one.")
+    if any(not 0 <= span.first < span.last <= len(recording.words) for span in found):
+        raise ConfigurationError(f"The recording has {len(recording.words)} words; choose among them.")
     edited = _Edited(synthesizer, recording, options)
     # From the end on: the borders of the words before a span stay what they are.
-    for first, last, new in reversed(found):
-        edited.replace(first, last, new)
+    for span in reversed(found):
+        edited.replace(span.first, span.last, span.new)
     return edited.result()
 
 

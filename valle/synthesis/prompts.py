@@ -1,4 +1,4 @@
-"""Read a prompt from a recording, and refuse one that defines no speaker."""
+"""Read recordings: speech to edit or transform, and prompts, of which one that defines no speaker is refused."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +33,14 @@ def read_prompt(path: Path, sample_rate: int) -> Audio:
     if rms < 10 ** (_SILENCE_DBFS / 20):
         raise ConfigurationError(f"The prompt {path} is silent; {advice}")
     return audio
+
+
+def read_speech(path: Path) -> Audio:
+    """Read a recording at its own rate. Raises ConfigurationError for a file that cannot be decoded."""
+    try:
+        return read_audio(AudioLocation(str(path)))
+    except UnreadableAudio as error:
+        raise ConfigurationError(f"The recording cannot be read ({error}); give an audio file.") from error
 
 
 def join_prompts(prompts: Sequence[Codes], *, shares: Sequence[float] = (), num_frames: int | None = None) -> Codes:

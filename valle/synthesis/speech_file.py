@@ -2,8 +2,9 @@
 
 import io
 import wave
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import numpy as np
@@ -24,13 +25,22 @@ class SpeechFile:
 
     A WAV is complete after each `append`. Other formats grow as `NAME.partial.wav`, which `close` encodes: their
     encoders keep the last seconds in memory, so that a kill would lose them. The files are made by the first `append`
-    that has samples; a synthesis without speech leaves an older file alone.
+    that has samples; a synthesis without speech leaves an older file alone. `close` adds the `tags` (`comment` and
+    `artist`).
     """
 
-    def __init__(self, path: Path, sample_rate: int, *, codes: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sample_rate: int,
+        *,
+        codes: Path | None = None,
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._path = path
         self._growing = path if path.suffix == ".wav" else path.with_name(f"{path.name}.partial.wav")
         self._codes_path = codes
+        self._tags = tags
         self._sample_rate = sample_rate
         self._audio: _WaveFile | None = None
         self._codes: _CodesFile | None = None
@@ -66,10 +76,11 @@ class SpeechFile:
             self._codes.close()
         if self._audio is None:
             return
-        self._audio.close()
+        # A WAV that is encoded again loses its tags.
+        self._audio.close(self._tags if self._growing == self._path else {})
         if self._growing != self._path:
             try:
-                _encode(self._growing, self._path)
+                _encode(self._growing, self._path, self._tags)
             except (OSError, StorageError, soundfile.LibsndfileError) as error:
                 raise self._unwritable(error) from error
             self._growing.unlink()
@@ -87,7 +98,7 @@ class SpeechFile:
         self.close()
 
 
-def _encode(source: Path, target: Path) -> None:
+def _encode(source: Path, target: Path, tags: Mapping[str, str]) -> None:
     """Encode a WAV in the format of the suffix of `target`, block by block and atomically."""
     # A reader of `target` sees the old file or the whole new one.
     subtype = "OPUS" if target.suffix == ".ogg" else "PCM_16"
@@ -96,6 +107,8 @@ def _encode(source: Path, target: Path) -> None:
         soundfile.SoundFile(source) as wav,
         soundfile.SoundFile(temporary, "w", samplerate=wav.samplerate, channels=1, subtype=subtype) as encoded,
     ):
+        for name, text in tags.items():
+            setattr(encoded, name, text)
         for block in wav.blocks(_BLOCK, dtype="int16"):
             encoded.write(block)
 
@@ -117,9 +130,26 @@ class _WaveFile:
         self._wave.writeframes(buffer.getvalue())
         self._file.flush()
 
-    def close(self) -> None:
+    def close(self, tags: Mapping[str, str]) -> None:
         self._wave.close()
+        if tags:
+            # After the samples, whose number is unknown until now.
+            self._file.seek(0, io.SEEK_END)
+            self._file.write(_info_chunk(tags))
+            size = self._file.tell()
+            self._file.seek(4)  # the size of the file, without its first eight bytes
+            self._file.write((size - 8).to_bytes(4, "little"))
         self._file.close()
+
+
+def _info_chunk(tags: Mapping[str, str]) -> bytes:
+    """Return the chunk `LIST INFO` of a RIFF file (Multimedia Programming Interface 1.0, 1991, page 2-14)."""
+    names = {"comment": b"ICMT", "artist": b"IART"}
+    content = b"INFO"
+    for name, text in tags.items():
+        encoded = text.encode("utf-8") + b"\0"
+        content += names[name] + len(encoded).to_bytes(4, "little") + encoded + b"\0" * (len(encoded) % 2)
+    return b"LIST" + len(content).to_bytes(4, "little") + content
 
 
 class _CodesFile:

@@ -15,6 +15,8 @@ import torch
 from valle.audio import Audio, Samples, resample
 from valle.checkpoints.adapters import read_adapter
 from valle.checkpoints.checkpoint import CheckpointCard, load_model
+from valle.model.attention import AttentionKernel
+from valle.model.trunks.offload import place
 from valle.phonemes import SPACE
 from valle.process import torch_device
 from valle.synthesis.decoding.conditions import Condition
@@ -29,6 +31,7 @@ from warehouse.errors import CheckpointError, ConfigurationError
 if TYPE_CHECKING:
     from valle.backends.registry import Backends
     from valle.codec.base import Codec, Codes
+    from valle.model.names import KernelName
     from valle.model.valle import ValleModel
     from valle.phonemes.pieces import AnyTable
 
@@ -60,6 +63,19 @@ class Request:
     options: SamplingOptions = DEFAULT_SAMPLING
     context: Prompt | None = None
     adapters: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlacement:
+    """Number type and place of the weights, at most `gigabytes` of them on the device, and the kernel of attention.
+
+    `runtime` is the program that computes the trunk; llama.cpp is for the CPU and has its own kernels.
+    """
+
+    precision: Precision = "fp32"
+    gigabytes: float | None = None
+    attention: KernelName = "sdpa"
+    runtime: Runtime = "torch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +120,20 @@ class Synthesizer:
         checkpoint: Path,
         backends: Backends,
         adapters: Sequence[tuple[Path, float]] = (),
-        precision: Precision = "fp32",
-        *,
-        runtime: Runtime = "torch",
+        options: ModelPlacement = ModelPlacement(),
     ) -> Synthesizer:
-        """Open a checkpoint, and files of adapters with their strengths; weights get the `precision`.
+        """Open a checkpoint, and files of adapters with their strengths.
 
         An adapter is named after the run that trained it. Raises CheckpointError when there is no checkpoint, when
         another revision of its codec is installed and for an adapter of another checkpoint, and ConfigurationError for
-        an unknown device.
+        an unknown device and for too little memory on it.
         """
         device = torch_device(backends.device)
         files, strengths = _name_adapters(adapters)
-        if runtime == "torch":
+        if options.runtime == "torch":
             model, card = load_model(checkpoint, files)
         else:
-            model, card = _load_llama_cpp(checkpoint, files, backends.device, precision)
+            model, card = _load_llama_cpp(checkpoint, files, backends.device, options)
         codec = backends.codec(card.codec.name)
         # Codes of another revision decode to other sounds without any error.
         if codec.spec != card.codec:
@@ -127,9 +141,10 @@ class Synthesizer:
                 f"{checkpoint} was trained on codes of {card.codec.label}, but "
                 f"{codec.spec.label} is installed; quantize and train again, or install the other."
             )
-        return cls(
-            model.to(device, _TYPES[precision]), card, codec, backends, {**model.adapters.strengths, **strengths}
-        )
+        model.to(dtype=_TYPES[options.precision])
+        place(model, device, None if options.gigabytes is None else int(options.gigabytes * 1e9))
+        model.trunk.kernel = AttentionKernel(options.attention)
+        return cls(model, card, codec, backends, {**model.adapters.strengths, **strengths})
 
     def speak(
         self,
@@ -241,16 +256,16 @@ class Synthesizer:
 
 
 def _load_llama_cpp(
-    checkpoint: Path, adapters: Mapping[str, Path], device: str, precision: Precision
+    checkpoint: Path, adapters: Mapping[str, Path], device: str, options: ModelPlacement
 ) -> tuple[ValleModel, CheckpointCard]:
     """Load a checkpoint with its trunk in llama.cpp. Raises ConfigurationError for what llama.cpp lacks."""
     from valle.llama_cpp.loading import load_llama_cpp
 
     if adapters:
         raise ConfigurationError("Adapters need the runtime torch; leave out --lora, or --runtime.")
-    if device != "cpu" or precision == "bf16":
+    if device != "cpu" or options.precision == "bf16":
         raise ConfigurationError("The runtime llama.cpp is for the CPU, in fp32 or fp16; set --device and --precision.")
-    return load_llama_cpp(checkpoint, "f32" if precision == "fp32" else "f16")
+    return load_llama_cpp(checkpoint, "f32" if options.precision == "fp32" else "f16")
 
 
 def _name_adapters(adapters: Sequence[tuple[Path, float]]) -> tuple[dict[str, Path], dict[str, float]]:

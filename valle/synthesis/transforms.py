@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valle.audio import Audio, Samples, resample
+from valle.backends.asr import SAMPLE_RATE
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition, Draft
 from valle.synthesis.decoding.decode import decode
@@ -130,12 +131,18 @@ def convert_draft(
         prompt=voice.codes,
         prefix=codes[:, :0],
         task=TTS,
-        draft=Draft(codes[:1], kept),
+        draft=Draft(codes, kept),
     )
     # The draft takes the place of frames that are decoded first.
     masked = options.masked.model_copy(update={"prefix_seconds": 0.0})
     sampling = options.model_copy(update={"decoding": "nar-len", "masked": masked})
     return _spoken(synthesizer, [condition], [codes], sampling, started)
+
+
+def transcribed(synthesizer: Synthesizer, recording: Audio, *, asr: str, language: str) -> str:
+    """Return the text of a recording by an ASR model."""
+    wave = resample(recording.samples, recording.sample_rate, SAMPLE_RATE)
+    return synthesizer.backends.transcriber(asr).transcribe([wave], language)[0].text
 
 
 def split_at_quiet_points(audio: Audio) -> list[Samples]:

@@ -118,7 +118,7 @@ class EditingTask(SpeechTask):
         codes = read_codes(int(rows.item[index]), None, self.sound)
         start = int(rows.span_start[index])
         end = start + int(rows.span_frames[index])
-        target = codes[:1, start:end] if layout.mode is Mode.AR else codes[: int(rows.codebook[index]) + 1]
+        target = codes[:, start:end] if layout.mode is Mode.AR else codes
         context = self.context(codes[:, :start], codes[:, end:])
         return text_fields(items, rows, index) | self._marker() | {"target": target, **context}
 

@@ -127,10 +127,10 @@ class SpeechTask:
     def fields(
         self, layout: Layout, items: TaskItems, rows: EpochRows, index: int, read_codes: ReadCodes
     ) -> dict[str, Elements]:
-        """Make the fields of a row; the target has the codebooks up to the predicted one."""
+        """Make the fields of a row; the target has at least the codebooks up to the predicted one."""
         codebook, start = int(rows.codebook[index]), int(rows.target_start[index])
-        # An AR row reads codebook 0 alone, an eighth of the bytes.
-        target = read_codes(int(rows.item[index]), codebook + 1)[: codebook + 1, start:]
+        # An AR row of codebook 0 reads it alone, an eighth of the bytes.
+        target = read_codes(int(rows.item[index]), codebook + 1)[:, start:]
         fields = text_fields(items, rows, index) | prompt_field(rows, index, read_codes)
         return fields | self._marker() | {"target": target}
 

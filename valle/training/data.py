@@ -52,7 +52,8 @@ class RunData:
             yield collator(batch)
 
     def _collator(self, items: Items) -> Collator:
-        return Collator(items, self.reader, self.sampler.config)
+        schedule = self.sampler.rows.make_codebook_schedule(self.sampler.config.num_codebooks)
+        return Collator(items, self.reader, self.sampler.config, schedule=schedule)
 
 
 def _open_reader(training_set: TrainingSet, options: TrainOptions) -> CodesReader:

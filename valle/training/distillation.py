@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from valle.training.options import DistillationOptions
 
 # Fields of both configurations that outputs and positions depend on.
-_SAME = ("num_codebooks", "codebook_size", "num_symbols", "languages", "group", "text_stride")
+_SAME = ("num_codebooks", "codebook_size", "num_symbols", "languages", "group", "whole_frames", "text_stride")
 
 
 class Teacher:

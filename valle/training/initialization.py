@@ -23,7 +23,18 @@ from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
 
 # Options of the model that a checkpoint to start from decides, or that it can grow into.
-_OF_THE_BASE = ("depth", "feed_forward", "trunk", "experts", "kv_heads", "group", "lookahead")
+_OF_THE_BASE = (
+    "depth",
+    "feed_forward",
+    "trunk",
+    "experts",
+    "kv_heads",
+    "group",
+    "lookahead",
+    "whole_frames",
+    "max_context",
+)
+_MAY_GROW = ("depth", "trunk", "experts", "lookahead", "router", "router_loss", "max_context")
 _TABLES = ("ids.weight", "prompt_codes.weight", "target_codes.weight", "separator")
 
 
@@ -62,8 +73,11 @@ def model_config(
         trunk=options.trunk,
         experts=options.experts,
         router_loss=options.router_loss,
+        router=options.router,
         kv_heads=options.kv_heads,
         lookahead=options.lookahead,
+        whole_frames=options.whole_frames,
+        max_context=options.max_context,
     )
 
 
@@ -84,7 +98,10 @@ def _based_on(config: ModelConfig, options: TrainOptions, languages: Sequence[st
     if other:
         shown = " and ".join(f"{name} {value}" for name, value in other.items())
         raise CheckpointError(f"The checkpoint that the run starts from has another {shown}; leave them out.")
-    return config.model_copy(update={"dropout": options.dropout, **wanted})
+    grown = config.model_copy(update={"dropout": options.dropout, **wanted})
+    if grown.problem is not None:
+        raise CheckpointError(f"The checkpoint that the run starts from cannot be changed so. {grown.problem}")
+    return grown
 
 
 def _may_become(name: str, config: ModelConfig, value: Any) -> bool:
@@ -94,7 +111,9 @@ def _may_become(name: str, config: ModelConfig, value: Any) -> bool:
         "depth": value > config.depth if name == "depth" else False,
         "trunk": (before, value) == ("llama", "mixtral"),
         "experts": not before,
+        "router": not config.experts,
         "lookahead": not before,
+        "max_context": True,
     }
     return bool(before == value or grows.get(name, False))
 
@@ -117,6 +136,11 @@ def choose_trained(model: ValleModel, options: TrainOptions) -> None:
     Raises ConfigurationError for a name that no parameter or layer has, and when nothing is left to train.
     """
     if options.lora.rank:
+        if model.config.whole_frames and (options.lora.codebooks or options.lora.embeddings):
+            raise ConfigurationError(
+                "An adapter of a model of whole frames serves every codebook and no table; leave out lora.codebooks "
+                "and lora.embeddings."
+            )
         model.requires_grad_(False)
         model.adapters.attach(model, OWN_ADAPTER, LoraAdapter(model, options.lora))
         model.adapters.strengths = {OWN_ADAPTER: 1.0}
@@ -164,7 +188,7 @@ def _start_from(checkpoint: Path, model: ValleModel, training_set: TrainingSet) 
 
 def _grown(before: ModelConfig) -> dict[str, Any]:
     """Return the fields in which a model may have grown, with their values before."""
-    return {name: getattr(before, name) for name in ("depth", "trunk", "experts", "lookahead", "router_loss")}
+    return {name: getattr(before, name) for name in _MAY_GROW}
 
 
 def _copy_tables(checkpoint: Path, model: ValleModel, training_set: TrainingSet) -> None:

@@ -1,5 +1,6 @@
 """Options of a training run. Prefect shows them as a form, and their JSON starts `python -m valle.training`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -7,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.data.options import RowOptions
 from valle.model.adapters.options import LoraOptions
-from valle.model.config import TrunkName
+from valle.model.names import KernelName, RouterName, TrunkName
 from valle.synthesis.options import SamplingOptions
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -54,11 +55,19 @@ class ModelOptions(BaseModel):
         default=0, ge=0, le=64, description="MLPs of a layer of mixtral or retnet, two of which compute a slot; 0: one."
     )
     router_loss: float = Field(default=0.01, ge=0, le=1e6, description="Weight of the loss for unevenly used experts.")
+    router: RouterName = Field(default="linear", description="How experts are scored: linear, or cosine as in X-MoE.")
     kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
     lookahead: int = Field(
         default=0, ge=0, le=8, description="Heads that guess groups after the next one, for fewer steps; 0: none."
     )
     group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
+    whole_frames: bool = Field(
+        default=False,
+        description="Predict every codebook of a frame in one pass; codebook_schedule then weighs their losses.",
+    )
+    max_context: int = Field(
+        default=0, ge=0, description="Frames of its own output that the AR attends to, beside the condition; 0: all."
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     start_from: Path | None = Field(
         default=None,
@@ -133,10 +142,10 @@ class ComputeOptions(BaseModel):
     gradient_checkpointing: bool = Field(
         default=False, description="Recompute activations instead of storing them: less memory, more arithmetic."
     )
-    attention: Literal["sdpa", "matmul", "flex", "flash", "efficient", "cudnn", "math"] = Field(
+    attention: KernelName = Field(
         default="sdpa",
-        description="Kernel of attention: sdpa, matmul for bf16 on CPUs, flex for long batches on GPUs, or one of the "
-        "kernels that sdpa chooses from.",
+        description="Kernel of attention: sdpa, matmul for bf16 on CPUs, flex for long batches on GPUs, the packages "
+        "flash-attn or xformers, or one of the kernels that sdpa chooses from.",
     )
     compile: bool = Field(
         default=False, description="Compile the trunk with torch.compile: minutes first, then faster steps on GPUs."
@@ -233,3 +242,18 @@ class TrainOptions(TrainSettings):
     def name(self) -> str:
         """Return the id of the run."""
         return self.run_id or self.run_dir.name
+
+
+def locate_checkpoints(options: TrainSettings, find: Callable[[str], Path]) -> TrainSettings:
+    """Return the options with the directories of the checkpoints that they name; `find` returns that of a run."""
+
+    def located(given: Path | None) -> Path | None:
+        return given if given is None or given.is_dir() else find(str(given))
+
+    return options.model_copy(
+        update={
+            "start_from": located(options.start_from),
+            "embeddings_from": located(options.embeddings_from),
+            "distillation": options.distillation.model_copy(update={"teacher": located(options.distillation.teacher)}),
+        }
+    )

@@ -1,101 +1,115 @@
-"""The tabs about data, training and evaluation: SQL with players, loss curves, the leaderboard."""
+"""The tab of the corpus: SQL and filters with players, and reviews of what was played."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from valle.listening import read_utterance
-from valle.statistics.training import read_metrics
-from warehouse.catalogue.views import connect, named_queries, named_query, run_query
+from valle.listening import describe_segment
+from valle.reviews import Verdict, review
+from valle.ui.lake import MOST_ROWS, ask, playable, show
+from warehouse.catalogue.views import named_queries, named_query
 from warehouse.errors import PipelineError
 
 if TYPE_CHECKING:
     from valle.data_root import DataRoot
 
-_MOST_ROWS = 500
-_UTTERANCES = (
-    "SELECT segment_id, corpus, speaker, language, duration, text, dnsmos_ovrl FROM utterances ORDER BY segment_id"
-)
+_COLUMNS = "segment_id, corpus, speaker, language, round(duration, 2) AS seconds, text"
+_UTTERANCES = f"SELECT {_COLUMNS}, round(dnsmos_ovrl, 2) AS dnsmos, verdict FROM utterances"
+_DROPS = "SELECT id AS segment_id, corpus, stage, drop_reason, drop_detail FROM drops"
+_EVERY = "every one"
 
 
-def _query(data_root: DataRoot, sql: str) -> tuple[list[str], list[list[Any]]]:
-    """Return the columns and the first rows of an answer. Raises gr.Error, which the page shows."""
-    try:
-        with connect(data_root.lake.snapshot()) as connection:
-            table = run_query(connection, sql).slice(0, _MOST_ROWS)
-    except PipelineError as error:
-        raise gr.Error(str(error)) from error
-    rows = [
-        [value if isinstance(value, int | float) else str(value) for value in row.values()] for row in table.to_pylist()
-    ]
-    return table.column_names, rows
+# Filters write SQL instead of answering, so that an answer can be refined beyond them.
+def filter_sql(shown: str, corpus: str, speaker: str, text: str, quality: float | None) -> str:
+    """Return the SQL of the filters; values are quoted. Filters of the text and the quality apply to utterances only.
+
+    `quality` is the lowest DNSMOS OVRL; None or 0 is no bound.
+    """
+    is_dropped = shown == "dropped"
+    # A dropped row may lack the very columns that the other filters compare.
+    conditions = [f"corpus = {_quoted(corpus)}"] if corpus not in ("", _EVERY) else []
+    if not is_dropped:
+        conditions += [f"contains(speaker, {_quoted(speaker)})"] if speaker else []
+        conditions += [f"contains(lower(text), lower({_quoted(text)}))"] if text else []
+        conditions += [f"dnsmos_ovrl >= {float(quality)}"] if quality else []
+        conditions += ["verdict = 'bad'"] if shown == "bad" else []
+    where = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"{_DROPS if is_dropped else _UTTERANCES}{where}\nORDER BY segment_id"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def build_data(data_root: DataRoot) -> None:
-    """Build the tab of the corpus: SQL over the lake, and the audio of the chosen utterance."""
-    named = gr.Dropdown(sorted(named_queries()), label="Named query", elem_id="named")
-    sql = gr.Code(_UTTERANCES, language="sql", label="SQL", elem_id="sql")
+    """Build the tab."""
+    with gr.Row():
+        shown = gr.Radio(["utterances", "bad", "dropped"], value="utterances", label="Rows", elem_id="shown")
+        corpus = gr.Dropdown([_EVERY, *_corpora(data_root)], value=_EVERY, label="Corpus", allow_custom_value=True)
+        speaker = gr.Textbox(label="Speaker contains")
+        text = gr.Textbox(label="Text contains", elem_id="contains")
+        quality = gr.Number(label="DNSMOS at least", minimum=0, maximum=5)
+        named = gr.Dropdown(sorted(named_queries()), label="Or a named query", value=None, elem_id="named")
+    sql = gr.Code(f"{_UTTERANCES}\nORDER BY segment_id", language="sql", label="SQL", elem_id="sql")
     run = gr.Button("Run", elem_id="run")
-    answer = gr.Dataframe(label=f"Answer, at most {_MOST_ROWS} rows", interactive=False, elem_id="answer")
-    title = gr.Markdown("Click a row with a segment_id to listen to it.", elem_id="heard")
-    player = gr.Audio(label="Utterance", interactive=False)
+    answer = gr.Dataframe(label=f"Answer, at most {MOST_ROWS} rows", interactive=False, elem_id="answer")
+    segment = gr.Textbox(label="Segment: click a row, or give its id", elem_id="segment")
+    player = gr.Audio(label="Audio", interactive=False, elem_id="played")
+    facts = gr.Markdown(elem_id="facts")
+    with gr.Row():
+        note = gr.Textbox(label="Reason", elem_id="note")
+        bad = gr.Button("Mark as bad", variant="stop", elem_id="bad")
+        good = gr.Button("Mark as good", elem_id="good")
+    # The order of the parameters of `filter_sql`.
+    filters: list[Any] = [shown, corpus, speaker, text, quality]
+    for component in filters:
+        component.change(filter_sql, filters, sql)
+    named.change(lambda name: named_query(name).sql if name else gr.skip(), named, sql)
+    run.click(lambda query: show(data_root, query), sql, answer, api_name="query")
+    answer.select(_segment_of, answer, segment).then(
+        lambda name: _describe(data_root, name), segment, [player, facts], api_name="segment"
+    )
+    segment.submit(lambda name: _describe(data_root, name), segment, [player, facts])
+    reviewed, shown_again = [segment, note], [player, facts]
+    bad.click(_reviewer(data_root, "bad"), reviewed, shown_again, api_name="mark_bad")
+    good.click(_reviewer(data_root, "good"), reviewed, shown_again, api_name="mark_good")
 
-    def on_run(text: str) -> Any:
-        columns, rows = _query(data_root, text)
-        return gr.Dataframe(value={"headers": columns, "data": rows, "metadata": None})
 
-    def on_select(event: gr.SelectData) -> tuple[str, Any]:
+def _corpora(data_root: DataRoot) -> list[str]:
+    return [row["corpus"] for row in ask(data_root, "SELECT DISTINCT corpus FROM sources ORDER BY corpus")]
+
+
+def _segment_of(answer: Any, event: gr.SelectData) -> str:
+    """Return the segment of the row that was clicked."""
+    headers = list(answer.columns)
+    if "segment_id" not in headers:
+        raise gr.Error("The answer has no column segment_id; select it, too, to listen to a row.")
+    return str(event.row_value[headers.index("segment_id")])
+
+
+def _describe(data_root: DataRoot, segment_id: str) -> tuple[Any, str]:
+    try:
+        found = describe_segment(data_root, segment_id.strip())
+    except PipelineError as error:
+        raise gr.Error(str(error)) from error
+    rows = "\n".join(f"| {name} | {_cell(value)} |" for name, value in found.facts.items())
+    return playable(found.audio), f"| {segment_id} | |\n| --- | --- |\n{rows}"
+
+
+def _cell(value: str) -> str:
+    # Text of a corpus is no markup of the page.
+    return "".join(f"&#{ord(character)};" if character in "|<>&*_`[]\n" else character for character in value)
+
+
+def _reviewer(data_root: DataRoot, verdict: Verdict) -> Any:
+    def on_review(segment_id: str, note: str) -> tuple[Any, str]:
         try:
-            found = read_utterance(data_root, str(event.row_value[0]))
+            # Pasted ids often end in a line break.
+            review(data_root, [segment_id.strip()], verdict, note)
         except PipelineError as error:
             raise gr.Error(str(error)) from error
-        return found.title, (found.audio.sample_rate, (found.audio.samples * 32767).astype("int16"))
+        return gr.skip(), _describe(data_root, segment_id)[1]
 
-    named.change(lambda name: named_query(name).sql, named, sql)
-    run.click(on_run, sql, answer, api_name="query")
-    answer.select(on_select, None, [title, player])
-
-
-def build_training(data_root: DataRoot) -> None:
-    """Build the tab of training: the curves of a run, read again every few seconds."""
-    run = gr.Dropdown(_runs(data_root), label="Run", elem_id="runs")
-    field = gr.Dropdown(["loss"], value="loss", label="Metric", allow_custom_value=True)
-    plot = gr.LinePlot(x="step", y="value", label="Training", elem_id="curve")
-    note = gr.Markdown("`valle train` starts a run; typing `save`, `eval` or `quit` in its terminal controls it.")
-    timer = gr.Timer(5.0)
-
-    def on_change(name: str | None, metric: str) -> tuple[Any, Any, str]:
-        if not name:
-            return gr.skip(), gr.skip(), "There is no run yet; `valle train` starts one."
-        try:
-            records = read_metrics(data_root.runs / name / "metrics.jsonl")
-        except PipelineError as error:
-            return gr.skip(), gr.skip(), str(error)
-        import pandas
-
-        names = sorted({key for record in records for key in record} - {"step"})
-        points = [(record["step"], record[metric]) for record in records if metric in record]
-        frame = pandas.DataFrame(points, columns=["step", "value"])
-        return frame, gr.Dropdown(names, value=metric), f"Step {records[-1]['step']:.0f} of {name}."
-
-    for event in (run.change, field.change, timer.tick):
-        event(on_change, [run, field], [plot, field, note])
-
-
-def _runs(data_root: DataRoot) -> list[str]:
-    return sorted(path.parent.name for path in Path(data_root.runs).glob("*/metrics.jsonl"))
-
-
-def build_evaluation(data_root: DataRoot) -> None:
-    """Build the tab of evaluation: the leaderboard of the lake."""
-    show = gr.Button("Show the leaderboard", elem_id="leaderboard")
-    board = gr.Dataframe(label="Systems", interactive=False)
-
-    def on_show() -> Any:
-        columns, rows = _query(data_root, named_query("leaderboard").sql)
-        return gr.Dataframe(value={"headers": columns, "data": rows, "metadata": None})
-
-    show.click(on_show, None, board)
+    return on_review

@@ -1,7 +1,9 @@
 """Components of a page from the fields of a pydantic model, and the model from their values."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, TypeVar, get_args, get_origin
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import gradio as gr
 from annotated_types import Ge, Gt, Le, Lt
@@ -13,45 +15,96 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _LARGEST_EXACT = 2**53
 
 
-def simple_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Return the fields that one component can show: numbers, switches and choices."""
-    return {name: field for name, field in model.model_fields.items() if _kind(field) is not None}
+def panel_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields that one component can show: numbers, switches, choices and texts.
+
+    A field of a group has the name `group.field`.
+    """
+    return dict(_leaves(model, ""))
+
+
+def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _leaves(field.annotation, f"{prefix}{name}.")
+        elif _kind(field) is not None:
+            yield f"{prefix}{name}", field
 
 
 def build_panel(model: type[BaseModel], defaults: BaseModel) -> list[Any]:
-    """Return a component for each of `simple_fields`, in their order, with the values of `defaults`."""
-    return [_component(name, field, getattr(defaults, name)) for name, field in simple_fields(model).items()]
+    """Return a component for each of `panel_fields`, in their order, with the values of `defaults`."""
+    return [_component(name, field, _value(defaults, name)) for name, field in panel_fields(model).items()]
 
 
-def read_panel(model: type[ModelT], values: Sequence[Any]) -> ModelT:
-    """Build a model from the values of its panel; what equals the default is left open.
+def panel_values(model: type[BaseModel], defaults: BaseModel, changes: Mapping[str, Any]) -> list[Any]:
+    """Return the value of each component for `defaults` with some `changes` by name."""
+    return [changes.get(name, _value(defaults, name)) for name in panel_fields(model)]
+
+
+def read_panel(model: type[ModelT], values: Sequence[Any], given: Mapping[str, Any] | None = None) -> ModelT:
+    """Build a model from the values of its panel, and from `given` fields that the panel does not have.
 
     Raises gr.Error, which the page shows, for values that contradict each other.
     """
-    fields = simple_fields(model)
-    content = {
-        name: int(value) if _kind(field) is int and value is not None else value
-        for (name, field), value in zip(fields.items(), values, strict=True)
-    }
+    content: dict[str, Any] = dict(given or {})
+    for (name, field), value in zip(panel_fields(model).items(), values, strict=True):
+        *groups, last = name.split(".")
+        place = content
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = _read(field, value)
     try:
         return model(**content)
     except ValidationError as error:
-        raise gr.Error("; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())) from error
+        raise gr.Error("; ".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def _sentence(problem: Any) -> str:
+    place = ".".join(str(key) for key in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _read(field: FieldInfo, value: Any) -> Any:
+    kind = _kind(field)
+    # A browser has one kind of number, and pydantic refuses 5.0 where it wants an integer of a strict model.
+    if kind is int and value is not None:
+        return int(value)
+    return None if kind in (str, Path) and not value and _is_optional(field) else value
+
+
+def _value(model: BaseModel, name: str) -> Any:
+    value: Any = model
+    for part in name.split("."):
+        value = getattr(value, part)
+    # A component shows text; `read_panel` makes a path of it again.
+    return str(value) if isinstance(value, Path) else value
+
+
+def _is_optional(field: FieldInfo) -> bool:
+    return type(None) in get_args(field.annotation)
 
 
 def _kind(field: FieldInfo) -> Any:
-    if get_origin(field.annotation) is Literal:
+    """Return the type of one value of a field, Literal for a choice; None for lists and the like."""
+    annotation = field.annotation
+    if get_origin(annotation) in (Union, types.UnionType):
+        inner = [part for part in get_args(annotation) if part is not type(None)]
+        annotation = inner[0] if len(inner) == 1 else None
+    if get_origin(annotation) is Literal:
         return Literal
-    return field.annotation if field.annotation in (bool, int, float) else None
+    return annotation if annotation in (bool, int, float, str, Path) else None
 
 
 def _component(name: str, field: FieldInfo, value: Any) -> Any:
-    label, info = name.replace("_", " "), field.description
-    if _kind(field) is Literal:
+    label, info, kind = name.replace("_", " ").replace(".", ": "), field.description, _kind(field)
+    if kind is Literal:
         return gr.Dropdown(list(get_args(field.annotation)), value=value, label=label, info=info)
-    if _kind(field) is bool:
+    if kind is bool:
         return gr.Checkbox(value=value, label=label, info=info)
-    precision = 0 if _kind(field) is int else None
+    if kind in (str, Path):
+        return gr.Textbox(value=value, label=label, info=info)
+    precision = 0 if kind is int else None
     low, high = _bound(field, (Ge, Gt)), _bound(field, (Le, Lt))
     return gr.Number(value=value, label=label, info=info, minimum=low, maximum=high, precision=precision)
 

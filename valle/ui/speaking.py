@@ -1,4 +1,4 @@
-"""The tab that speaks: a text, a voice, the sampler panel; speech that sounds while it is synthesized, and takes."""
+"""The tab that speaks: a text, a voice, the sampler; speech that sounds while it is synthesized, and candidates."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from valle.phonemes import LANGUAGES
+from valle.serving.errors import RefusedRequest
 from valle.serving.options import SpeechRequest
-from valle.synthesis.long_form import speak_long
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.prompts import read_prompt
-from valle.ui.panel import build_panel, read_panel
+from valle.ui.candidates import NUM_CANDIDATES, speak_candidates
+from valle.ui.lake import playable
+from valle.ui.panel import build_panel, panel_values, read_panel
+from valle.ui.presets import AS_TRAINED, PRESETS
 from warehouse.errors import PipelineError
 
 if TYPE_CHECKING:
     from valle.serving.speech import PreparedSpeech, Speaker
     from valle.synthesis.synthesizer import Prompt
 
-_TAKES = 3
 _MOST_WAITING = 64
 NOTICE = "All speech of this page is synthetic and marked as such. Use the voice of a person with their consent only."
 
@@ -57,30 +59,50 @@ def build_speaking(speaker: Speaker, waiting: Waiting) -> None:
                 _voices(speaker), label="Voice without a prompt", value="seed-0", allow_custom_value=True
             )
             language = gr.Dropdown(list(LANGUAGES), value="en", label="Language")
-        with gr.Column(), gr.Accordion("Sampling", open=False):
-            panel = build_panel(SamplingOptions, speaker.sampling)
+        with gr.Column():
+            preset = gr.Dropdown(list(PRESETS), value=AS_TRAINED, label="Sampling", elem_id="preset")
+            with gr.Accordion("Sampler", open=False):
+                panel = build_panel(SamplingOptions, speaker.sampling)
     with gr.Row():
         speak = gr.Button("Speak", variant="primary", elem_id="speak")
-        takes = gr.Button(f"{_TAKES} takes", elem_id="takes")
+        several = gr.Button(f"{NUM_CANDIDATES} candidates with scores", elem_id="candidates")
     player = gr.HTML(elem_id="player")
     with gr.Row():
-        audios = [gr.Audio(label=f"Take {number + 1}", interactive=False) for number in range(_TAKES)]
+        audios = [
+            gr.Audio(label=f"Candidate {number + 1}", interactive=False, elem_id=f"candidate-{number + 1}")
+            for number in range(NUM_CANDIDATES)
+        ]
+    with gr.Row():
+        plots = [gr.Plot(label="Speech", elem_id=f"plot-{number + 1}") for number in range(NUM_CANDIDATES)]
     inputs = [text, prompt, consent, voice, language, *panel]
+    preset.change(lambda name: panel_values(SamplingOptions, speaker.sampling, PRESETS[name]), preset, panel)
+    speak.click(lambda *values: _speak(speaker, waiting, values), inputs, player, api_name="speak")
+    several.click(
+        lambda *values: _candidates(speaker, values),
+        inputs,
+        [*audios, *plots],
+        api_name="candidates",
+        concurrency_id="model",
+    )
 
-    def on_speak(*values: Any) -> str:
-        request, recording = _read(speaker, values)
-        try:
-            token = waiting.add(speaker.prepare(request, recording))
-        except PipelineError as error:
-            raise gr.Error(str(error)) from error
-        return f'<audio controls autoplay src="/speech/{token}"></audio>'
 
-    def on_takes(*values: Any) -> list[Any]:
-        request, recording = _read(speaker, values)
-        return [_take(speaker, request, recording, number) for number in range(_TAKES)]
+def _speak(speaker: Speaker, waiting: Waiting, values: tuple[Any, ...]) -> str:
+    request, recording = _read(speaker, values)
+    try:
+        token = waiting.add(speaker.prepare(request, recording))
+    except (PipelineError, RefusedRequest) as error:
+        raise gr.Error(str(error)) from error
+    return f'<audio controls autoplay src="/speech/{token}"></audio>'
 
-    speak.click(on_speak, inputs, player, api_name="speak")
-    takes.click(on_takes, inputs, audios, api_name="takes")
+
+def _candidates(speaker: Speaker, values: tuple[Any, ...]) -> list[Any]:
+    request, recording = _read(speaker, values)
+    try:
+        candidates = speak_candidates(speaker, request, recording)
+    except (PipelineError, RefusedRequest) as error:
+        raise gr.Error(str(error)) from error
+    audios = [gr.Audio(value=playable(one.audio), label=one.label) for one in candidates]
+    return [*audios, *(one.plot for one in candidates)]
 
 
 def _voices(speaker: Speaker) -> list[str]:
@@ -102,18 +124,3 @@ def _read(speaker: Speaker, values: tuple[Any, ...]) -> tuple[SpeechRequest, Pro
         return request, None if recording is None else speaker.synthesizer.encode_prompt(recording)
     except PipelineError as error:
         raise gr.Error(str(error)) from error
-
-
-def _take(speaker: Speaker, request: SpeechRequest, prompt: Prompt | None, number: int) -> Any:
-    sampling = request.sampling.over(speaker.sampling)
-    sampling = sampling.model_copy(update={"seed": sampling.seed + number})
-    try:
-        spoken = speak_long(
-            speaker.synthesizer, request.input, prompt, language=request.language, sampling=sampling
-        ).speech.audio
-    except PipelineError as error:
-        raise gr.Error(str(error)) from error
-    from valle.watermark import mark
-
-    audio = mark(spoken) if speaker.options.watermark else spoken
-    return audio.sample_rate, (audio.samples.clip(-1, 1) * 32767).astype("int16")

@@ -192,15 +192,18 @@ def _select(row_class: type[TableRow], snapshot: Snapshot) -> str:
     """Return the SQL of the rows of a table, with the columns of its row class in any data file."""
     data_files = snapshot.data_files.get(row_class.table, ())
     columns = schema_of(row_class, _shown_spread(row_class, snapshot))
-    nulls = ", ".join(f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"' for field in columns)
+    nulls = ", ".join(_null(field.name, field.type) for field in columns)
     nothing = f"SELECT {nulls} WHERE false"
     if not data_files:
         return nothing
-    # A data file that was written before a column existed reads as null. That needs the footer of every data file
-    # for every view above the table, so only tables that gained a column pay for it.
-    if any(field.default is not MISSING for field in fields(row_class)):
-        source = f"{nothing} UNION ALL BY NAME SELECT * FROM {_read_parquet(data_files, union_by_name=True)}"
-        return f"SELECT {_names(columns)} FROM ({source})"
+    # A data file that was written before a column existed, or had its name, reads as null. That needs the footer of
+    # every data file for every view above the table, so only tables that gained or renamed a column pay for it.
+    old_names = snapshot.old_names.get(row_class.table, {})
+    if old_names or any(field.default is not MISSING for field in fields(row_class)):
+        renamed = [(old, columns.field(name).type) for name, old in old_names.items()]
+        every = f"SELECT {nulls}{''.join(f', {_null(*column)}' for column in renamed)} WHERE false"
+        source = f"{every} UNION ALL BY NAME SELECT * FROM {_read_parquet(data_files, union_by_name=True)}"
+        return f"SELECT {_names(columns, old_names)} FROM ({source})"
     # Data files with more columns for lists than others are read apart; the log tells which, so no footer is read.
     by_spread: dict[int, list[Location]] = {}
     for file in data_files:
@@ -209,8 +212,7 @@ def _select(row_class: type[TableRow], snapshot: Snapshot) -> str:
     for num_spread, group in sorted(by_spread.items(), reverse=True):
         stored = set(schema_of(row_class, num_spread).names)
         given = ", ".join(
-            f'"{field.name}"' if field.name in stored else f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"'
-            for field in columns
+            f'"{field.name}"' if field.name in stored else _null(field.name, field.type) for field in columns
         )
         selects.append(f"SELECT {given} FROM {_read_parquet(group)}")
     return " UNION ALL ".join(selects)
@@ -225,8 +227,14 @@ def _shown_spread(row_class: type[TableRow], snapshot: Snapshot) -> int:
     return max([spread.minimum, *(snapshot.num_spread.get(file, 0) for file in files)])
 
 
-def _names(columns: pa.Schema) -> str:
-    return ", ".join(f'"{name}"' for name in columns.names)
+def _null(name: str, kind: pa.DataType) -> str:
+    return f'CAST(NULL AS {_sql_type(kind)}) AS "{name}"'
+
+
+def _names(columns: pa.Schema, old_names: Mapping[str, str]) -> str:
+    """Return the list of columns; one that was renamed has the value that a data file holds under either name."""
+    olds = old_names
+    return ", ".join(f'coalesce("{n}", "{olds[n]}") AS "{n}"' if n in olds else f'"{n}"' for n in columns.names)
 
 
 def _read_parquet(data_files: Sequence[Location], *, union_by_name: bool = False) -> str:

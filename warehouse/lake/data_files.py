@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import ColumnProperties, WriterProperties
 
@@ -98,6 +97,9 @@ def _rows_in_group(table_name: str, table: pa.Table) -> int:
     rows = ROW_GROUP.get(table_name, 65536)
     if "num_frames" not in table.column_names or table_name not in ROW_GROUP:
         return rows
+    # Only writers need it, and every query would pay 0.15 s for the import.
+    import pyarrow.compute as pc
+
     frames = pc.sum(table["num_frames"]).as_py() or 1
     return max(rows, _GROUP_FRAMES * table.num_rows // frames)
 

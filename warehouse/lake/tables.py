@@ -26,6 +26,7 @@ from warehouse.errors import CommitConflict, LakeError
 from warehouse.lake.arrow import RowT, TableRow, schema_of, spread_in
 from warehouse.lake.data_files import DataFile, write_rows
 from warehouse.lake.format import note_format, read_format, require_format
+from warehouse.lake.renamed import old_names
 from warehouse.lake.store import Location, delete, files_below, read_text, storage_options, write_text
 from warehouse.tables import TABLES
 
@@ -63,12 +64,13 @@ class Snapshot:
     """One version of every table: `versions` by table name, and the `data_files` of those versions.
 
     `num_spread` has the largest number of inner lists of a row (see `OneColumnEach`) for the data files of tables
-    that have such a field.
+    that have such a field. `old_names` has the columns of tables that some data files hold under an old name.
     """
 
     versions: dict[str, int]
     data_files: dict[str, tuple[Location, ...]]
     num_spread: dict[Location, int] = field(default_factory=dict)
+    old_names: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ class Lake:
                 files = tuple(self.folder(name) / str(path) for path in actions.column("path").to_pylist())
                 snapshot.versions[name] = table.version()
                 snapshot.data_files[name] = tuple(sorted(files))
+                snapshot.old_names[name] = old_names(name, (column.name for column in table.schema().fields))
                 if name in row_classes:
                     snapshot.num_spread.update(zip(files, self._num_spread(row_classes[name], actions), strict=False))
         return snapshot

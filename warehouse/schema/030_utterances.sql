@@ -2,15 +2,19 @@
 -- never exclude an utterance; without them its columns are null. Below a `rate_ratio` of 1 the codec encodes a band
 -- of frequencies that the recording does not have.
 
+-- The newest verdict of a listener on each segment.
+CREATE VIEW current_reviews AS
+SELECT * FROM reviews QUALIFY row_number() OVER (PARTITION BY segment_id ORDER BY reviewed_at DESC, review_id) = 1;
+
 -- A row per segment and codec.
 CREATE VIEW coded_utterances AS
-SELECT s.segment_id, s.recording_id, s.corpus, r.part, s.shard, r.speaker, coalesce(t.language, r.language) AS language,
+SELECT s.segment_id, s.recording_id, s.corpus, r.subset, s.shard, r.speaker, coalesce(t.language, r.language) AS language,
        r.licence, r.origin, r.book, r.genre, t.text, t.asr_text, t.given_text, t.disagreement, t.average_logprob,
        t.no_speech_probability, t.characters_per_second, p.symbols, p.num_symbols, p.num_unknown,
        s.start, s.duration, s.cut, k.num_frames, k.codec, k.fingerprint AS codes_fingerprint, k.is_newest,
        r.sample_rate / k.codec_rate AS rate_ratio,
        q.dnsmos_ovrl, q.dnsmos_p808, q.distillmos, q.snr AS quality_snr, q.bandwidth, q.loudness, q.clipping,
-       r.snr AS corpus_snr, r.dnsmos AS corpus_dnsmos, v.embedding,
+       r.snr AS corpus_snr, r.dnsmos AS corpus_dnsmos, v.embedding, w.verdict,
        r.path, r."offset", CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start_sample, s.num_samples, r.sample_rate, r.channel
 FROM current_segments s
 JOIN current_recordings r ON r.recording_id = s.recording_id
@@ -19,6 +23,7 @@ JOIN current_phonemes p ON p.segment_id = s.segment_id AND p.drop_reason IS NULL
 JOIN current_codes k ON k.segment_id = s.segment_id AND k.drop_reason IS NULL
 LEFT JOIN current_quality q ON q.segment_id = s.segment_id
 LEFT JOIN current_speakers v ON v.segment_id = s.segment_id
+LEFT JOIN current_reviews w ON w.segment_id = s.segment_id
 WHERE s.drop_reason IS NULL;
 
 -- A row per segment, with the codes of the codec that its corpus was quantized with last.

@@ -2,7 +2,8 @@
 
 A claim is advice and no lock: the lake accepts one commit per unit with or without claims, so a claim that is lost,
 late or wrong costs a shard processed twice and nothing else. A claim is valid while its file was renewed within the
-last minute and, on the same machine, its process exists.
+last minute and, on the same machine, its process still runs: a number that another process has now, or a killed
+process that its parent has not collected, holds nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+import psutil
+
 from warehouse.errors import LakeError, StorageError
 from warehouse.lake.store import Location, create_text, delete, find_file, read_text, write_text
 
@@ -31,15 +34,18 @@ FOLDER = "_claims"
 _SECONDS_OF_LIFE = 60.0
 _SECONDS_TO_RENEWAL = 15.0
 _SECONDS_TO_NEXT_LOOK = 1.0
+# The start of a process is counted from the start of the machine, which a corrected clock moves.
+_SECONDS_OF_CLOCK = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
-    """The run that claims a unit, and its process."""
+    """The run that claims a unit, and its process with the time of its start (seconds since 1970)."""
 
     run: str
     host: str
     process: int
+    started: float | None = None
 
 
 @contextmanager
@@ -50,7 +56,7 @@ def claimed(lake: Lake, unit: str, run: str, *, wait: bool = False) -> Iterator[
     used in a file name. Yields true where no file can be written (a full disk).
     """
     note = lake.root / FOLDER / f"{unit}.json"
-    holder = _Holder(run, socket.gethostname(), os.getpid())
+    holder = _Holder(run, socket.gethostname(), os.getpid(), psutil.Process().create_time())
     while not _acquire(note, holder):
         if not wait:
             yield False
@@ -91,19 +97,21 @@ def _is_held(text: str, modified: float, holder: _Holder) -> bool:
         other = _Holder(**json.loads(text))
     except (ValueError, TypeError):
         return is_fresh  # Being written now, or when its writer was killed.
-    if other.run == holder.run or (other.host == holder.host and not _exists(other.process)):
+    if other.run == holder.run or (other.host == holder.host and not _runs(other)):
         return False
     return is_fresh
 
 
-def _exists(process: int) -> bool:
+def _runs(holder: _Holder) -> bool:
+    """Return whether the process of a holder on this machine still runs."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        process = psutil.Process(holder.process)
+        is_same = holder.started is None or abs(process.create_time() - holder.started) < _SECONDS_OF_CLOCK
+        return is_same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        pass  # A process of another user.
-    return True
+    except psutil.AccessDenied:
+        return True  # A process of another user.
 
 
 def _renew(note: Location, holder: _Holder, done: threading.Event) -> None:

@@ -70,6 +70,7 @@ def fsck(lake: Lake) -> LakeCheck:
             readable.versions.update(snapshot.versions)
             readable.data_files.update(snapshot.data_files)
             readable.num_spread.update(snapshot.num_spread)
+            readable.old_names.update(snapshot.old_names)
     row_classes = {row_class.table: row_class for row_class in TABLES}
     for versions in lake.pins().values():
         for table, version in versions.items():

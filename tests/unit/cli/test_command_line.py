@@ -1,4 +1,4 @@
-"""Commands, groups, options and what is said of wrong ones."""
+"""Commands, groups, options, and the sentences for wrong ones."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from flows.parameters import DemoParameters, PrepareParameters, TrainParameters
-from tests.pipeline.road import write_folder
+from tests.pipeline.prepared import write_folder
 from tests.unit.cli.parsing import parse_options
 from valle.cli import main
 from valle.cli.app import build_app, command_names

@@ -47,5 +47,5 @@ def random_network():
 
 @pytest.fixture
 def full_size_codec(random_network):
-    """The shape that is shipped, with random weights: batching must be exact whatever was learned."""
+    """The shape that is shipped, with random weights: batching must be exact for any weights."""
     return MiniCodec(random_network(MiniConfig()), revision="00000000")

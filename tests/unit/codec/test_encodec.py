@@ -7,7 +7,9 @@ from encodec.model import EncodecModel
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from valle.codec import codec_revision, open_codec
-from valle.codec.encodec import VocosDecoder
+from valle.codec.elu import FastElu
+from valle.codec.encodec import EncodecCodec, VocosDecoder, load_encodec
+from valle.codec.encodec_encoder import PIECE_CONTEXT, PIECE_FRAMES
 from warehouse.errors import DependencyError
 
 # EnCodec's package still uses the old weight_norm of torch.
@@ -66,6 +68,37 @@ def test_the_codes_are_those_of_the_library(cached):
     with torch.no_grad():
         [(expected, _)] = library.eval().encode(torch.from_numpy(clip)[None, None])
     np.testing.assert_array_equal(codec.encode([clip])[0], expected[0].numpy())
+
+
+def test_padded_batches_of_unequal_clips_have_the_codes_of_the_library_and_bounded_memory(cached):
+    """Codes do not depend on neighbours, padding, pieces of the convolutions or the bound of a batch."""
+    rng = np.random.default_rng(8)
+    clips = [rng.normal(0, 0.1, size).astype(np.float32) for size in (26_111, 9_600, 0, 30_080, 1)]
+    weights = next(cached.glob("encodec_24khz-*.th"))
+    library = EncodecModel.encodec_model_24khz(pretrained=False)
+    library.load_state_dict(torch.load(weights, weights_only=True))
+    library.set_target_bandwidth(6.0)
+    with torch.no_grad():
+        expected = [library.eval().encode(torch.from_numpy(clip)[None, None])[0][0] for clip in clips if len(clip)]
+    expected.insert(2, torch.zeros(1, 8, 0))
+    for batch_seconds in (2.0, 60.0):
+        model = load_encodec(EncodecModel.encodec_model_24khz(pretrained=False), weights)
+        samples: list[int] = []
+        model.encoder.model[0].register_forward_pre_hook(lambda _, inputs, to=samples: to.append(inputs[0].shape[2]))
+        frames: list[int] = []
+        lstm = next(module for module in model.modules() if isinstance(module, torch.nn.LSTM))
+        lstm.register_forward_pre_hook(lambda _, inputs, to=frames: to.append(inputs[0][..., 0].numel()))
+        codec = EncodecCodec(model, name="x", revision="x", num_codebooks=8, batch_seconds=batch_seconds)
+        for codes, wanted in zip(codec.encode(clips), expected, strict=True):
+            np.testing.assert_array_equal(codes, wanted[0].numpy())
+        assert max(samples) <= (PIECE_FRAMES + PIECE_CONTEXT) * 320
+        assert max(frames) <= batch_seconds * 75
+        assert (len(frames) == 1) == (batch_seconds == 60)
+
+
+def test_the_fast_activation_is_that_of_torch():
+    inputs = torch.cat([torch.linspace(-20, 20, 4_001), torch.logspace(-30, 0, 500), -torch.logspace(-30, 0, 500)])
+    torch.testing.assert_close(FastElu()(inputs), torch.nn.functional.elu(inputs), atol=1e-7, rtol=0)
 
 
 def test_a_frame_is_the_sum_of_its_entries(cached):

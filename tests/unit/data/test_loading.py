@@ -51,7 +51,7 @@ def test_the_reader_finds_every_row_in_every_row_group_and_reads_only_the_codebo
     reader = CodesReader(toy.lake)
     for index in (0, 255, 256, 299):
         row, codes = truth(toy, index)
-        where = (row["codes_part"], row["codes_row_group"], row["codes_row"])
+        where = (row["codes_file"], row["codes_row_group"], row["codes_row"])
         assert (reader.read(*where, num_codebooks=8) == codes).all()
         first = reader.read(*where, num_codebooks=1)
         assert first.shape == (1, codes.shape[1])
@@ -63,7 +63,7 @@ def test_the_reader_forgets_row_groups_beyond_its_memory(toy):
     reader = CodesReader(toy.lake, cache_bytes=1)
     for index in (0, 299, 0, 299):
         row, codes = truth(toy, index)
-        where = (row["codes_part"], row["codes_row_group"], row["codes_row"])
+        where = (row["codes_file"], row["codes_row_group"], row["codes_row"])
         assert (reader.read(*where, num_codebooks=8) == codes).all()
         assert len(reader._groups) == 1
 
@@ -71,7 +71,7 @@ def test_the_reader_forgets_row_groups_beyond_its_memory(toy):
 def read_all(reader, toy):
     for index in (0, 255, 256, 299, 0):
         row, codes = truth(toy, index)
-        where = (row["codes_part"], row["codes_row_group"], row["codes_row"])
+        where = (row["codes_file"], row["codes_row_group"], row["codes_row"])
         assert (reader.read(*where, num_codebooks=8, start=1) == codes[:, 1:]).all()
         assert (reader.read(*where, num_codebooks=1) == codes[:1]).all()
 
@@ -83,7 +83,7 @@ def test_row_groups_beyond_the_memory_are_decoded_once_into_files_that_other_rea
     whole = toy.items.slice(0, 1).to_pylist()[0]
     # A lake that does not exist: only the files can answer.
     mapped = CodesReader(tmp_path / "nowhere", cache_bytes=1, spilled=SpilledGroups(tmp_path, 1 << 30))
-    codes = mapped.read(whole["codes_part"], whole["codes_row_group"], whole["codes_row"], num_codebooks=8)
+    codes = mapped.read(whole["codes_file"], whole["codes_row_group"], whole["codes_row"], num_codebooks=8)
     assert (codes == truth(toy, 0)[1]).all()
     for file in files:  # what a power cut may leave
         file.write_bytes(file.read_bytes()[:-2])
@@ -129,7 +129,7 @@ def test_codes_on_a_lhotse_cut_can_be_truncated(toy):
             "codes": TemporalArray(
                 array=Array(
                     storage_type="parquet_codes",
-                    storage_path=str(toy.lake / row["codes_part"]),
+                    storage_path=str(toy.lake / row["codes_file"]),
                     storage_key=f"{row['codes_row_group']}:{row['codes_row']}",
                     shape=[codes.shape[1], 8],
                 ),

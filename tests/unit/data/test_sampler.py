@@ -122,7 +122,7 @@ def test_batches_of_a_window_touch_only_its_row_groups():
     groups = set()
     for batch in plan.batches:
         item = plan.rows.item[batch.index]
-        groups |= set(zip(items.part[item], items.row_group[item], strict=True))
+        groups |= set(zip(items.file[item], items.row_group[item], strict=True))
         rows += len(item)
         if rows % 1000 == 0:
             seen.append(len(groups))

@@ -162,7 +162,7 @@ def test_the_summary_names_the_normaliser_and_counts_missing_speech(make_row):
 
 
 def test_spellings_are_scored_as_the_published_normalisers_say(make_row):
-    """Transcripts of a corpus agree whatever their spelling; scores do not, or published numbers would change."""
+    """Transcripts of a corpus agree in any spelling; scores do not, or published numbers would change."""
     run = ScoringRun(
         evaluation="e", system="s", checkpoint_id=None, asr_model="a", speaker_model="b",
         scored_at=datetime(2026, 1, 1, tzinfo=UTC), normaliser="zip-ls",

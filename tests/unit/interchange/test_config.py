@@ -1,4 +1,4 @@
-"""Their YAML file as options of ours."""
+"""A YAML file of upstream becomes options."""
 
 import pytest
 import yaml

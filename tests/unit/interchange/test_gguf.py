@@ -174,6 +174,7 @@ def test_what_llama_cpp_cannot_compute_is_one_sentence(small, tmp_path):
         ({"trunk": "mamba"}, "f16", "trunk mamba"),
         ({"activation": "gelu"}, "f16", "gelu"),
         ({"width": 72}, "q8_0", "f16"),
+        ({"max_context": 20}, "f16", "bounded context"),
     ):
         problem = export_problem(config.model_copy(update=change), kind)
         assert problem is not None

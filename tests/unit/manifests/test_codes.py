@@ -114,7 +114,7 @@ def test_the_corpus_of_hdf5_has_a_row_for_each_item(tmp_path):
             group.create_dataset("audio", data=CODES.T + (name == "b"), compression="lzf")
             group.attrs.update(METADATA)
     rows = rows_of(VallEHdf5(tmp_path / "data.h5"))
-    assert [(row.part, row.speaker) for row in rows] == [
+    assert [(row.subset, row.speaker) for row in rows] == [
         ("training", "vall-e-hdf5:group/anna"),
         ("training", "vall-e-hdf5:group/anna"),
         ("validation", "vall-e-hdf5:group/anna"),

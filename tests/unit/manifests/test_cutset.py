@@ -235,3 +235,72 @@ def test_audio_of_a_list_that_was_made_elsewhere_is_found_by_the_end_of_its_path
     put(tmp_path / "audio/b.flac", encoded(seconds=0.7))
     other = rows_of(open_corpus("cutset", write(tmp_path, cuts)))[1]
     assert (other.drop_reason, "0.70 s, not 2.00 s" in other.drop_detail) == ("missing_file", True)
+
+
+def spoken_in(root, seconds, name="a"):
+    """A cut of a whole recording of `seconds` without supervisions."""
+    put(root / f"{name}.flac", encoded(seconds=seconds))
+    recording = Recording.from_file(root / f"{name}.flac", recording_id="a")
+    recording.sources[0].source = f"{name}.flac"
+    return MonoCut(id="c", start=0, duration=seconds, channel=0, recording=recording)
+
+
+def test_windows_of_a_supervision_are_one_span_with_its_text(tmp_path):
+    cut = spoken_in(tmp_path, 6.0)
+    cut.supervisions = [
+        SupervisionSegment(id=f"{start}", recording_id="a", start=start, duration=duration, text=f"text at {start}")
+        for start, duration in ((0.1, 1.5), (1.7, 4.2))
+    ]
+    windows = CutSet.from_cuts([cut]).cut_into_windows(2.0)
+    windows.to_file(tmp_path / "cuts.jsonl.gz")
+    row = single_row(open_corpus("cutset", tmp_path / "cuts.jsonl.gz"))
+    assert [(span.start, span.end) for span in row.spans] == [(0.1, 1.6), (1.7, 5.9)]
+    assert row.span_texts == ["text at 0.1", "text at 1.7"]
+
+
+def test_recordings_of_one_id_in_two_folders_are_two_rows(tmp_path):
+    cuts = []
+    for folder, pitch in (("x", 200.0), ("y", 300.0)):
+        put(tmp_path / folder / "a.flac", encoded(seconds=1.0, pitch=pitch))
+        recording = Recording.from_file(tmp_path / folder / "a.flac", recording_id="a")
+        recording.sources[0].source = f"{folder}/a.flac"
+        spoken = SupervisionSegment(id=folder, recording_id="a", start=0, duration=1.0, text=f"text of {folder}")
+        cuts.append(MonoCut(id=folder, start=0, duration=1.0, channel=0, recording=recording, supervisions=[spoken]))
+    rows = rows_of(open_corpus("cutset", write(tmp_path, cuts)))
+    assert [(row.path, row.text) for row in rows] == [
+        (str(tmp_path / f"{folder}/a.flac"), f"text of {folder}") for folder in ("x", "y")
+    ]
+
+
+def test_a_span_beyond_the_end_of_the_audio_is_a_dropped_row(tmp_path):
+    cut = spoken_in(tmp_path, 2.0)
+    cut.recording.duration, cut.recording.num_samples = 8.0, 8 * cut.recording.sampling_rate
+    cuts = [
+        dataclasses.replace(
+            cut,
+            id=f"{start}",
+            start=start,
+            duration=1.0,
+            supervisions=[
+                SupervisionSegment(id=f"{start}", recording_id="a", start=0, duration=1.0, text=f"at {start}")
+            ],
+        )
+        for start in (0.0, 1.2, 1.8, 5.0)
+    ]
+    *dropped, row = rows_of(open_corpus("cutset", write(tmp_path, cuts)))
+    assert [row.drop_reason for row in dropped] == ["truncated", "truncated"]
+    assert "ends at 2.80 s, the audio at 2.00 s" in dropped[0].drop_detail
+    assert row.span_texts == ["at 0.0", "at 1.2"]
+
+
+def test_a_list_that_is_not_one_cut_a_line_is_one_sentence(tmp_path):
+    write(tmp_path, [cut_of(tmp_path)], "cuts.json")
+    with pytest.raises(ManifestError, match="lhotse copy"):
+        rows_of(open_corpus("cutset", tmp_path / "cuts.json"))
+
+
+def test_a_list_of_supervisions_tells_what_is_missing(tmp_path):
+    line = {"id": "a", "recording_id": "a", "start": 0, "duration": 1, "text": "one"}
+    (tmp_path / "supervisions.jsonl").write_text(json.dumps(line))
+    row = single_row(open_corpus("cutset", tmp_path / "supervisions.jsonl"))
+    assert (row.drop_reason, "join recordings and supervisions" in row.drop_detail) == ("unsupported_cut", True)

@@ -83,7 +83,7 @@ def test_the_tars_hold_every_text_with_the_published_keys(layout, some_clips):
     rows = rows_of(open_corpus("emilia", layout.emilia))
     expected = [clip for clip in some_clips if clip.speaker not in LIBRILIGHT_VOICES]
     assert sorted(row.text for row in rows) == sorted(clip.text for clip in expected)
-    assert {(row.part, row.language, row.sample_rate, row.drop_reason) for row in rows} == {("EN", "en", 24000, None)}
+    assert {(row.subset, row.language, row.sample_rate, row.drop_reason) for row in rows} == {("EN", "en", 24000, None)}
     with tarfile.open(layout.emilia / "Emilia/EN/EN-B000000.tar") as archive:
         first, second = archive.next(), archive.next()
         sidecar = json.load(archive.extractfile(first))

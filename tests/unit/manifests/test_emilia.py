@@ -31,7 +31,7 @@ def test_an_utterance_is_a_member_read_in_place(tmp_path):
     first = rows[0]
     assert (first.speaker, first.book) == ("emilia:EN_B00000_S00000", "EN_B00000_S00000")
     assert (first.text, first.language, first.dnsmos) == (f"Text of {IDS[0]}.", "en", 3.2)
-    assert (first.part, first.licence, first.drop_reason) == ("EN", "CC-BY-NC-4.0", None)
+    assert (first.subset, first.licence, first.drop_reason) == ("EN", "CC-BY-NC-4.0", None)
     assert (first.sample_rate, first.num_samples) == (24000, 12000)
     assert json.loads(first.extra)["duration"] == 0.5
     with tar.open("rb") as file:
@@ -71,8 +71,8 @@ def test_licence_and_part_follow_the_subset(tmp_path):
     put_emilia(tmp_path, IDS[:1])
     put_emilia(tmp_path, ["DE_8kV3q_W000001"], "Emilia-YODAS/DE/DE-B000000.tar")
     yodas, plain = sorted(rows_of(open_corpus("emilia", tmp_path)), key=lambda row: row.licence)
-    assert (yodas.licence, yodas.part, yodas.language) == ("CC-BY-4.0", "YODAS-DE", "en")
-    assert (plain.licence, plain.part) == ("CC-BY-NC-4.0", "EN")
+    assert (yodas.licence, yodas.subset, yodas.language) == ("CC-BY-4.0", "YODAS-DE", "en")
+    assert (plain.licence, plain.subset) == ("CC-BY-NC-4.0", "EN")
     every = rows_of(open_corpus("emilia-yodas", tmp_path / "Emilia"))
     assert {(row.licence, row.corpus) for row in every} == {("CC-BY-4.0", "emilia-yodas")}
 
@@ -174,7 +174,7 @@ def test_garbage_in_the_middle_ends_the_archive_with_a_dropped_row(tmp_path):
 def test_what_is_no_archive_is_one_dropped_row(tmp_path, content, reason):
     put(tmp_path / "EN-B000000.tar", content)
     row = single_row(open_corpus("emilia", tmp_path))
-    assert (row.drop_reason, row.part) == (reason, "EN")
+    assert (row.drop_reason, row.subset) == (reason, "EN")
 
 
 def test_an_empty_archive_is_one_dropped_row_so_that_it_is_never_read_again(tmp_path):

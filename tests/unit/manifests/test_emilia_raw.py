@@ -35,7 +35,7 @@ def test_a_line_is_a_recording_in_the_file_it_names(tmp_path):
     first = rows[0]
     assert (first.speaker, first.book) == ("emilia-raw:EN_B00000_S00000", "EN_B00000_S00000")
     assert (first.text, first.language, first.dnsmos) == (f"Text of {IDS[0]}.", "en", 3.2)
-    assert (first.part, first.licence, first.drop_reason) == ("EN", "CC-BY-NC-4.0", None)
+    assert (first.subset, first.licence, first.drop_reason) == ("EN", "CC-BY-NC-4.0", None)
     assert (first.sample_rate, first.num_samples, first.member) == (24000, 12000, None)
     assert json.loads(first.extra)["duration"] == 0.5
     assert len({row.recording_id for row in rows}) == len(IDS)
@@ -47,7 +47,7 @@ def test_a_line_says_what_the_json_of_a_tar_says(tmp_path):
     put_tar(tmp_path / "tars/EN-B000000.tar", utterance(IDS[0]))
     old = single_row(open_corpus("emilia-raw", tmp_path / "raw-layout", "emilia"))
     new = single_row(open_corpus("emilia", tmp_path / "tars"))
-    for column in ("speaker", "language", "text", "book", "dnsmos", "part", "licence", "num_samples"):
+    for column in ("speaker", "language", "text", "book", "dnsmos", "subset", "licence", "num_samples"):
         assert getattr(old, column) == getattr(new, column), column
 
 

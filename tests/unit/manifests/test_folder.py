@@ -47,7 +47,7 @@ def test_the_folder_names_the_speaker_when_asked(tmp_path):
     put(tmp_path / "root.wav", encoded("WAV"))
     options = CorpusOptions(speaker_from_folder=True, language="en", licence="CC0-1.0", origin="synthetic")
     rows = rows_of(open_corpus("folder", tmp_path, "mine", options=options))
-    assert [(row.speaker, row.part) for row in rows] == [(None, ""), ("mine:anna", "train")]
+    assert [(row.speaker, row.subset) for row in rows] == [(None, ""), ("mine:anna", "train")]
     assert {(row.language, row.licence, row.origin) for row in rows} == {("en", "CC0-1.0", "synthetic")}
 
 

@@ -98,7 +98,7 @@ def item_of(**changes):
         "text": "some words",
         "symbols": ["s", "ʌ", "m"],
         "num_frames": 94,
-        "codes_part": "codes/part-1.parquet",
+        "codes_file": "codes/part-1.parquet",
         "codes_row_group": 3,
         "codes_row": 17,
         "similar": None,

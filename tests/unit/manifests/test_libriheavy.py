@@ -63,7 +63,7 @@ def test_a_chapter_has_its_cuts_as_spans_with_their_texts(tmp_path, place, as_ro
     assert row.span_texts == [f"Some text, with marks. {number}" for number in range(3)]
     assert [(span.start, round(span.end, 3)) for span in row.spans] == [(0.0, 0.2), (0.2, 0.4), (0.4, 0.5)]
     assert (row.text, row.speaker, row.language, row.drop_reason) == (None, "libriheavy:100", "en", None)
-    assert (row.part, row.book, row.genre, row.snr) == ("small", "7", "Literature", 12.5)
+    assert (row.subset, row.book, row.genre, row.snr) == ("small", "7", "Literature", 12.5)
     assert row.licence == "LicenseRef-PublicDomain"
     extra = json.loads(row.extra)
     assert [item["custom"]["begin_byte"] for item in extra["supervisions"]] == [0, 10, 20]
@@ -75,7 +75,7 @@ def test_chapters_without_json_and_without_audio(tmp_path):
     missing = cut(0, chapter="small/100/a book/chapter_02_64kb")
     put_list(tmp_path / "libriheavy_cuts_small.jsonl.gz", [*CUTS, missing])
     first, second = rows_of(open_corpus("libriheavy", tmp_path))
-    assert (first.drop_reason, first.part, first.book, len(first.spans)) == (None, "small", "a book", 3)
+    assert (first.drop_reason, first.subset, first.book, len(first.spans)) == (None, "small", "a book", 3)
     assert second.drop_reason == "missing_file"
 
 

@@ -22,7 +22,7 @@ def test_the_sidecar_becomes_columns_and_every_other_key_is_kept(tmp_path):
         12.5,
         "en",
     )
-    assert (row.part, row.text, row.dnsmos, row.drop_reason) == ("small", None, None, None)
+    assert (row.subset, row.text, row.dnsmos, row.drop_reason) == ("small", None, None, None)
     assert row.spans == [Span(start=0.0, end=0.24), Span(start=0.32, end=0.48)]
     assert (row.sample_rate, row.num_channels, row.num_samples, row.duration) == (16000, 1, 8000, 0.5)
     assert (row.member, row.offset, row.origin, row.licence) == (None, 0, "recorded", "LicenseRef-PublicDomain")
@@ -41,7 +41,7 @@ def test_the_json_is_found_when_a_folder_name_contains_the_suffix(tmp_path):
 def test_the_root_may_be_one_part(tmp_path):
     put_chapter(tmp_path, sidecar=chapter_sidecar())
     row = single_row(open_corpus("librilight", tmp_path / "small", "mine"))
-    assert (row.part, row.speaker, row.book) == ("", "mine:100", "7")
+    assert (row.subset, row.speaker, row.book) == ("", "mine:100", "7")
 
 
 def test_nan_snr_is_null_and_extra_stays_strict_json(tmp_path):

@@ -34,7 +34,7 @@ def test_libritts_gives_normalised_text_speaker_and_chapter(tmp_path):
     put(tmp_path / "SPEAKERS.txt", SPEAKERS)
     row = single_row(open_corpus("libritts", tmp_path))
     assert (row.text, row.speaker, row.book) == ("He knew it.", "libritts:84", "84-121123")
-    assert (row.part, row.licence, row.language, row.sample_rate) == ("dev-clean", "CC-BY-4.0", "en", 24000)
+    assert (row.subset, row.licence, row.language, row.sample_rate) == ("dev-clean", "CC-BY-4.0", "en", 24000)
     extra = json.loads(row.extra)
     assert extra == {"original_text": "He knew it, sir.", "gender": "F", "speaker_name": "Christie Nowak"}
 
@@ -99,7 +99,7 @@ def test_bad_audio_is_a_dropped_row(tmp_path):
 def test_a_piece_of_cut_librilight_knows_speaker_book_and_chapter(tmp_path):
     put(tmp_path / "100/7/chapter.one_64kb_0003.flac", encoded())
     row = single_row(open_corpus("librilight-cut", tmp_path))
-    assert (row.speaker, row.book, row.part, row.text) == ("librilight-cut:100", "7", "", None)
+    assert (row.speaker, row.book, row.subset, row.text) == ("librilight-cut:100", "7", "", None)
     assert json.loads(row.extra) == {"chapter": "chapter.one_64kb", "piece": 3}
     assert row.licence == "LicenseRef-PublicDomain"
 

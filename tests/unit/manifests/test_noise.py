@@ -20,7 +20,7 @@ def test_musan_has_its_licence_and_speech_is_babble(tmp_path):
     for name in ("music/fma/music-fma-0000", "noise/free-sound/noise-0001", "speech/librivox/speech-0002"):
         put(tmp_path / f"{name}.wav", encoded("WAV"))
     rows = rows_of(open_corpus("noise", tmp_path))
-    assert [(row.genre, row.part, row.licence) for row in rows] == [
+    assert [(row.genre, row.subset, row.licence) for row in rows] == [
         ("music", "music", "CC-BY-4.0"),
         ("noise", "noise", "CC-BY-4.0"),
         ("babble", "speech", "CC-BY-4.0"),

@@ -22,7 +22,7 @@ def folder(tmp_path):
 def test_a_row_has_voice_split_prompt_licence_and_origin(folder):
     clips = parse_table((folder / "corpus.tsv").read_text(encoding="utf-8"))
     rows = rows_of(open_corpus("synthetic", folder))
-    assert [(row.part, row.speaker, row.text) for row in rows] == [
+    assert [(row.subset, row.speaker, row.text) for row in rows] == [
         (clip.split, f"synthetic:{clip.voice}", clip.prompt) for clip in clips
     ]
     assert {(row.language, row.licence, row.origin, row.drop_reason) for row in rows} == {

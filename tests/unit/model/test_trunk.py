@@ -27,6 +27,7 @@ CASES = {
     "llama, matrix products": partial(trunk_of, "llama", AttentionKernel.MATMUL),
     "llama, grouped queries": partial(trunk_of, "llama", kv_heads=1),
     "retnet, experts": partial(trunk_of, "retnet", experts=4),
+    "retnet, cosine router": partial(trunk_of, "retnet", experts=4, router="cosine"),
 }
 ROTARY = ("llama", "mixtral", "retnet")
 WIDTH, LENGTH = 32, 11

@@ -8,7 +8,7 @@ from valle.model.attention import Mask
 from valle.model.layout import MaskKind
 from valle.model.trunks import recurrence
 from valle.model.trunks.bit_linear import BitLinear, ternary
-from valle.model.trunks.experts import ExpertsMlp
+from valle.model.trunks.experts import CosineRouter, ExpertsMlp
 from valle.model.trunks.registry import make_trunk
 
 
@@ -50,16 +50,17 @@ def test_a_recurrent_trunk_decodes_with_a_state_of_constant_size(name):
     assert len(sizes) == 1
 
 
-def experts_mlp():
+def experts_mlp(router="linear"):
     torch.manual_seed(0)
-    mlp = ExpertsMlp(small_config(trunk="mixtral", experts=4, width=8, feed_forward=8))
+    mlp = ExpertsMlp(small_config(trunk="mixtral", experts=4, width=8, feed_forward=8, router=router))
     for parameter in mlp.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return mlp.double()
 
 
-def test_the_gradient_of_experts_and_router_loss_is_right():
-    mlp = experts_mlp()
+@pytest.mark.parametrize("router", ["linear", "cosine"])
+def test_the_gradient_of_experts_and_router_loss_is_right(router):
+    mlp = experts_mlp(router)
     x = torch.randn(2, 5, 8, dtype=torch.float64, requires_grad=True)
     mask = Mask(MaskKind.FULL, torch.tensor([5, 3]))
 
@@ -85,6 +86,13 @@ def test_the_balance_is_one_for_even_use_and_the_number_of_experts_for_one_alone
         mlp(x.abs(), Mask(MaskKind.FULL, None))
     # Two experts are chosen per slot, and the first has all of the probability.
     assert float(mlp.report.balance) == pytest.approx(2)
+
+
+def test_a_cosine_router_does_not_depend_on_the_length_of_a_vector():
+    router = CosineRouter(8, 4)
+    x = torch.randn(5, 8)
+    torch.testing.assert_close(router(3 * x), router(x))
+    assert (router(x).abs() <= 1 / 0.07 + 1e-3).all()
 
 
 def test_padding_does_not_count_as_load():

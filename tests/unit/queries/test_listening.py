@@ -1,16 +1,18 @@
 """Audio to listen to is found by SQL: an utterance by its id, the worst of an evaluation first."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.unit.queries.conftest import lake_of, small_rows
-from valle.listening import WORST, read_file, read_found_utterance
+from tests.unit.queries.conftest import NOW, lake_of, small_rows
+from valle.listening import WORST, describe_found_segment, read_file, read_found_utterance
 from warehouse.catalogue.views import run_query
 from warehouse.errors import ConfigurationError
-from warehouse.rows import RecordingRow
+from warehouse.listener_rows import ReviewRow
+from warehouse.rows import RecordingRow, SegmentRow
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,25 @@ def test_an_utterance_is_read_from_its_place_in_the_recording(lake):
     found = read_found_utterance(connection, segment)
     assert found.title.startswith(f"{segment} (alpha/ann): ")
     np.testing.assert_array_equal(found.audio.samples, read_file(path).audio.samples[first : first + count])
+
+
+def test_a_segment_is_described_with_its_newest_verdict_and_a_dropped_one_with_its_reason(lake):
+    _, path = lake
+    (segment,) = [row.segment_id for row in small_rows() if isinstance(row, SegmentRow) and row.recording_id == "a1"]
+    (dropped,) = [row.segment_id for row in small_rows() if isinstance(row, SegmentRow) and row.recording_id == "a4"]
+    verdicts = [
+        ReviewRow(review_id=verdict, segment_id=segment, verdict=verdict, note="a door", reviewed_at=NOW + minute)
+        for verdict, minute in (("good", timedelta(minutes=1)), ("bad", timedelta(minutes=2)))
+    ]
+    rows = [
+        replace(row, path=str(path)) if isinstance(row, RecordingRow) and row.recording_id in ("a1", "a4") else row
+        for row in small_rows()
+    ]
+    connection = lake_of([*rows, *verdicts])
+    facts = describe_found_segment(connection, segment).facts
+    assert (facts["verdict"], facts["note"], facts["speaker"]) == ("bad", "a door", "alpha/ann")
+    assert facts["phonemes"] and "drop_reason" not in facts
+    assert describe_found_segment(connection, dropped).facts["drop_reason"] == "no_speech"
 
 
 def test_what_is_not_there_is_one_sentence(lake, tmp_path):

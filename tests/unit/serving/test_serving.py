@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -17,12 +18,14 @@ import uvicorn
 
 from tests.unit.synthesis.toy import ToyBackends, toy_card, untrained_model
 from tests.unit.training.toy import SPEC
+from valle.data_root import DataRoot
 from valle.serving.options import ServeLimits, ServeOptions
 from valle.serving.server import protected_app, read_keys
 from valle.serving.speech import Speaker
 from valle.serving.voices import VoiceBank
 from valle.synthesis.options import SamplingOptions, StreamOptions
 from valle.synthesis.synthesizer import Synthesizer
+from warehouse.catalogue.views import connect
 from warehouse.errors import ConfigurationError
 
 KEY = "valle-0123456789abcdef"
@@ -39,11 +42,11 @@ def free_port():
 class Served:
     """A server with an untrained toy model in a thread."""
 
-    def __init__(self, home, **limits):
-        card = toy_card()
+    def __init__(self, home, learnt=None, **limits):
+        card = replace(toy_card(), options=learnt or {})
         backends = ToyBackends()
         synthesizer = Synthesizer(untrained_model(card), card, backends.codec(SPEC.name), backends)
-        self.port = free_port()
+        self.home, self.port = home, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         options = ServeOptions(
             port=self.port,
@@ -52,7 +55,7 @@ class Served:
             limits=ServeLimits(characters=200, upload_bytes=300_000, **limits),
             streaming=StreamOptions(window=24, first_window=12, lookahead=3),
         )
-        speaker = Speaker(synthesizer, SAMPLING, VoiceBank(home / "voices", synthesizer.codec), options)
+        speaker = Speaker(synthesizer, SAMPLING, VoiceBank(DataRoot(home), synthesizer.codec), options)
         app = protected_app(speaker, [KEY])
         self._server = uvicorn.Server(uvicorn.Config(app, port=self.port, log_level="error"))
         self._thread = threading.Thread(target=self._server.run)
@@ -147,6 +150,11 @@ def test_a_voice_needs_consent_and_speaks(served):
     assert spoken != served.client.audio.speech.create(**body()).content
     assert served.http.delete("/v1/voices/ada").json() == {"name": "ada", "deleted": True}
     assert served.http.delete("/v1/voices/ada").status_code == 404
+    with connect(DataRoot(served.home).lake.snapshot()) as connection:
+        changes = connection.execute("SELECT change, consent FROM voices ORDER BY changed_at").fetchall()
+    assert changes == [("added", CONSENT), ("deleted", CONSENT)], "the consent outlives the recording"
+    nothing = served.http.post("/v1/voices", data={"name": "eve", "consent": CONSENT, "segment_id": "nothing"})
+    assert "There is no utterance 'nothing'" in nothing.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

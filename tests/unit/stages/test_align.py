@@ -7,7 +7,7 @@ from valle.stages.align import Align
 
 
 class EvenAligner:
-    """Gives each word a second; the confidence is what the clip's level says."""
+    """Gives each word a second; the confidence is the level of the clip."""
 
     is_multilingual = False
 

@@ -19,7 +19,7 @@ def heard(text: str, **changes: object) -> Transcription:
 
 
 class Parrot:
-    """Says what it was told to say, by the length of the clip; `careful` answers come from a second book."""
+    """Returns given transcriptions, by the length of the clip; `careful` ones come from a second mapping."""
 
     def __init__(
         self,

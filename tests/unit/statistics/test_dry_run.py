@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.road import QUICK, folder_corpus, run_road, write_folder
+from tests.pipeline.prepared import QUICK, folder_corpus, run_pipeline, write_folder
 from valle.stages.ingest import find_unread
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
@@ -22,7 +22,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lake(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = Lake(tmp_path_factory.mktemp("lake"))
-    run_road(folder_corpus(clips), lake)
+    run_pipeline(folder_corpus(clips), lake)
     return lake
 
 
@@ -54,11 +54,11 @@ def test_a_changed_option_redoes_what_follows_from_it_and_nothing_else(lake: Lak
 
 def test_the_forecast_is_what_the_run_then_does(tmp_path: Path) -> None:
     lake, corpus = Lake(tmp_path / "lake"), folder_corpus(write_folder(tmp_path / "clips", 3))
-    run_road(corpus, lake)
+    run_pipeline(corpus, lake)
     stages = (Segment(max_pause=0.4), *QUICK[1:])
     planned = {stage.stage: stage.rows for stage in forecast(stages, "clips", lake).stages}
     done = dict.fromkeys(planned, 0)
-    for report in run_road(corpus, lake, stages):
+    for report in run_pipeline(corpus, lake, stages):
         done[report.stage] += report.rows_in
     assert planned == done
     assert sum(done.values()) == 12
@@ -66,8 +66,8 @@ def test_the_forecast_is_what_the_run_then_does(tmp_path: Path) -> None:
 
 def test_going_back_to_earlier_options_redoes_nothing(tmp_path: Path) -> None:
     lake, corpus = Lake(tmp_path / "lake"), folder_corpus(write_folder(tmp_path / "clips", 3))
-    run_road(corpus, lake, QUICK[:3])
-    run_road(corpus, lake, (*QUICK[:2], Phonemize(max_unknown=77)))
+    run_pipeline(corpus, lake, QUICK[:3])
+    run_pipeline(corpus, lake, (*QUICK[:2], Phonemize(max_unknown=77)))
     found = _by_stage(forecast(QUICK, "clips", lake))["phonemize"]
     assert (found.rows, found.rows_done) == (0, 3)
     assert found.reason == "changed: max_unknown 77 -> " + repr(Phonemize().max_unknown)

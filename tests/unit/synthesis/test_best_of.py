@@ -25,7 +25,7 @@ def recorded(clip):
 
 
 def of_letters(letters, speaker=0):
-    """Toy speech that says `letters`."""
+    """Toy speech of `letters`."""
     base = codes_for(letters, speaker)[0].astype(np.float32) / 32
     return Audio(np.repeat(base, SPEC.hop_length), SPEC.sample_rate)
 

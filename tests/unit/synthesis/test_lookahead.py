@@ -87,7 +87,7 @@ def test_the_loss_compares_each_guess_with_the_group_that_it_guesses(group):
     for states, ids in zip(by_row, labels, strict=True):
         for guess in range(2):
             for place in range(len(ids) - (guess + 1) * group):
-                number = torch.tensor([model.config.frame_heads[place % group]])
+                number = torch.tensor([model.config.slot_heads[place % group]])
                 logits = model.heads("codes", model.lookahead(states[place], guess)[None], number)
                 right = ids[place + (guess + 1) * group]
                 expected = expected + 0.2 * 0.8**guess * torch.nn.functional.cross_entropy(logits, right[None])

@@ -1,4 +1,4 @@
-"""A model that has learnt four utterances by heart in every mode, and what it says in each."""
+"""A model overfitted to four utterances in every mode, and its speech in each."""
 
 import dataclasses
 import itertools
@@ -268,7 +268,7 @@ def test_cached_beams_find_what_beams_over_full_forwards_find(conditions):
 
 def test_beams_over_groups_of_frames_are_refused():
     condition = Condition(np.array([1, 5, 2]), 1, None, np.zeros((8, 0), np.int16))
-    with pytest.raises(ConfigurationError, match="one frame a step"):
+    with pytest.raises(ConfigurationError, match="one code a step"):
         decode_autoregressively(small_model(group=2), utterances([condition], SamplingOptions(beam={"width": 2})))
 
 

@@ -12,7 +12,7 @@ from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Utterance, speech_batch
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.options import MaskedOptions, SamplingOptions
-from valle.synthesis.synthesizer import Request, Synthesizer
+from valle.synthesis.synthesizer import ModelPlacement, Request, Synthesizer
 from valle.tasks.tts import TTS
 
 RATE = 75.0
@@ -61,7 +61,7 @@ def test_half_precision_speaks_nearly_the_same_codes(tmp_path, precision):
     card = toy_card()
     write_model(tmp_path, card, untrained_model(card).state_dict())
     request = Request(tuple("abc"), options=SamplingOptions(temperature=0, max_seconds=0.2, suppressed_codes=(32,)))
-    half, full = (Synthesizer.load(tmp_path, ToyBackends(), precision=one) for one in (precision, "fp32"))
+    half, full = (Synthesizer.load(tmp_path, ToyBackends(), options=ModelPlacement(one)) for one in (precision, "fp32"))
     assert {parameter.element_size() for parameter in half.model.parameters()} == {2}
     codes, exact = (one.speak_many([request])[0].codes for one in (half, full))
     assert codes.shape == exact.shape

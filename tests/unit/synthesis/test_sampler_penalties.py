@@ -56,7 +56,7 @@ def test_a_length_penalty_divides_the_odds_of_the_end_whatever_the_sign_of_its_l
 
 
 def slow_dry(logits, history, options):
-    """Every code, every place that it was said at, every length of a match before that place."""
+    """Try every code, every index at which it occurred, every length of a match before that index."""
     penalized = logits.clone()
     history = history.tolist()
     for code in range(len(logits)):

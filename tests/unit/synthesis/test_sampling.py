@@ -1,4 +1,4 @@
-"""The whole road from the logits of a frame to its code."""
+"""The whole way from the logits of a frame to its code."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""No option is ignored: each is a flag, a key of a YAML file, a field of the form, and changes what is said."""
+"""No option is ignored: each is a flag, a key of a YAML file, a field of the form, and changes the speech."""
 
 import itertools
 from functools import reduce

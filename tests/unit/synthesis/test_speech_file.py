@@ -1,10 +1,13 @@
 """Speech on disk while it is synthesized."""
 
+import av
 import numpy as np
 import pytest
 import soundfile
 
+from valle.synthesis.options import SamplingOptions
 from valle.synthesis.speech_file import SUFFIXES, SpeechFile
+from valle.synthesis.speech_tags import speech_tags
 from warehouse.errors import ConfigurationError
 
 RATE = 24_000
@@ -39,6 +42,20 @@ def test_a_wav_and_its_codes_are_whole_after_every_span(tmp_path):
             file.append(SPEECH[:RATE], CODES[:, :75])
             assert len(soundfile.read(path)[0]) == number * RATE
             assert np.load(codes).shape == (8, number * 75)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_finished_file_has_its_tags_and_its_samples(tmp_path, suffix):
+    path = tmp_path / f"speech{suffix}"
+    tags = speech_tags("english-4500", CODES, SamplingOptions(seed=7))
+    with SpeechFile(path, RATE, tags=tags) as file:
+        file.append(SPEECH[:RATE], CODES[:, :75])
+    with soundfile.SoundFile(path) as read:
+        assert (read.comment, read.artist, len(read.read())) == (tags["comment"], tags["artist"], RATE)
+    assert "checkpoint=english-4500" in tags["comment"] and '{"seed":7}' in tags["comment"]
+    with av.open(str(path)) as opened:
+        shown = {**opened.metadata, **opened.streams[0].metadata}
+    assert tags["comment"] in {value for name, value in shown.items() if name.lower() == "comment"}
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".ogg"])

@@ -37,7 +37,7 @@ class ToyPhonemizer:
 
 
 class ToyTranscriber:
-    """Hears the letters whose codes last as long as they should."""
+    """Transcribes the letters whose codes last as long as they should."""
 
     is_multilingual = False
 
@@ -105,7 +105,7 @@ def toy_card(spec=SPEC, symbols=SYMBOLS):
 
 
 def untrained_model(card, *, stop=0.0):
-    """A model that knows nothing; the larger `stop`, the sooner it ends what it says."""
+    """An untrained model; the larger `stop`, the sooner its speech ends."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = ValleModel(card.model).eval()
@@ -115,6 +115,6 @@ def untrained_model(card, *, stop=0.0):
 
 
 def untrained_synthesizer(*, stop=0.0):
-    """Says nonsense of random length, in the twinkling of an eye."""
+    """Speaks nonsense of random length, at once."""
     card = toy_card()
     return Synthesizer(untrained_model(card, stop=stop), card, ToyCodec(), ToyBackends())

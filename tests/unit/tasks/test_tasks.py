@@ -41,12 +41,12 @@ class RandomReader:
 
     def __init__(self, items):
         self._frames = dict(
-            zip(zip(items.row_group, items.row, items.part, strict=True), items.num_frames, strict=True)
+            zip(zip(items.row_group, items.row, items.file, strict=True), items.num_frames, strict=True)
         )
-        self._parts = items.parts
+        self._files = items.files
 
-    def read(self, part, row_group, row, *, num_codebooks, start=0, stop=None):
-        frames = self._frames[row_group, row, self._parts.index(part)]
+    def read(self, file, row_group, row, *, num_codebooks, start=0, stop=None):
+        frames = self._frames[row_group, row, self._files.index(file)]
         codes = (np.arange(num_codebooks * frames).reshape(num_codebooks, frames) % 32).astype(np.int16)
         return codes[:, start:stop]
 
@@ -103,7 +103,7 @@ def test_a_span_is_whole_words_with_context_and_the_only_part_that_is_hidden_or_
             labels = make_batch(layout, [row], CONFIG).labels.numpy()
             assert np.array_equal(labels != IGNORED, inside)
         if layout.mode is Mode.AR:
-            assert row.fields["target"].shape == (1, end - start)
+            assert row.fields["target"].shape == (8, end - start)
 
 
 def test_utterances_without_word_times_or_of_one_word_are_not_edited():

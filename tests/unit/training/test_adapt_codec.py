@@ -26,7 +26,7 @@ def checkpoint(options):
 
 @pytest.fixture
 def catalogue():
-    """Codes of twenty segments by two codecs; the other one says n + 1 for n. One segment only one of them has."""
+    """Codes of twenty segments by two codecs; the other one has n + 1 for n. Only one of them has one more segment."""
     rng = np.random.default_rng(0)
     rows = []
     for segment in range(20):

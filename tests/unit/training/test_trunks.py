@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from tests.unit.model.rows import STOP, small_config
-from tests.unit.training.toy import make_toy_set
+from tests.unit.synthesis.toy import ToyBackends
+from tests.unit.training.toy import SPEC, codes_for, make_toy_set
 from valle.checkpoints.checkpoint import load_model
+from valle.model.adapters.options import LoraOptions
 from valle.model.batch import make_batch
 from valle.model.layout import Mode
 from valle.model.loss import model_loss
@@ -15,6 +17,7 @@ from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.options import SamplingOptions
+from valle.synthesis.synthesizer import Prompt, Synthesizer
 from valle.tasks.tts import TTS
 from valle.training.loop import train
 from valle.training.options import TrainOptions
@@ -58,6 +61,27 @@ def test_two_examples_are_overfitted_and_decoded(trunk):
     decoded = decode(model, conditions, [options] * 2)
     assert [one.codes[:2].tolist() for one in decoded] == [target[:2].tolist() for target in targets]
     assert all(one.is_complete for one in decoded)
+
+
+def test_a_run_of_whole_frames_speaks_continues_and_refuses_adapters_of_codebooks(tmp_path):
+    options = TrainOptions(
+        training_set=make_toy_set(tmp_path), run_dir=tmp_path / "run", model="nano", whole_frames=True, max_steps=6,
+        log_every=6, batch_tokens=300, prompt_seconds=(0.1, 0.2), nar_len_ratio=0.5, length_ratio=0.2, max_context=9,
+        codebook_schedule="bell",
+    )  # fmt: skip
+    result = train(options)
+    assert set(result.metrics["top10_ar_by_codebook"]) == {str(codebook) for codebook in range(8)}
+    synthesizer = Synthesizer.load(result.checkpoint, ToyBackends())
+    prompt = Prompt(codes_for("abc", 1))
+    for sampling in ({"max_seconds": 0.4}, {"decoding": "nar-len", "seconds": 0.4}):
+        speech = synthesizer.speak("abad", prompt, options=SamplingOptions.model_validate(sampling))
+        assert speech.codes.shape[0] == 8 and 0 < speech.codes.shape[1] <= 20
+        assert len(speech.audio.samples) == speech.codes.shape[1] * SPEC.hop_length
+    again = options.model_copy(update={"max_steps": 7})
+    assert train(again).step == 7
+    started = {"run_dir": tmp_path / "other", "start_from": result.checkpoint}
+    with pytest.raises(ConfigurationError, match=r"leave out lora\.codebooks"):
+        train(options.model_copy(update=started | {"lora": LoraOptions(rank=2, codebooks=(0,))}))
 
 
 def test_a_run_trains_a_mixture_and_logs_the_load_of_its_experts(tmp_path):

@@ -87,7 +87,7 @@ def make_toy_set(
             text="".join(texts[index]),
             symbols=texts[index],
             num_frames=codes[index].shape[1],
-            codes_part=f"codes/{part.name}",
+            codes_file=f"codes/{part.name}",
             codes_row_group=index // 256,
             codes_row=index % 256,
             similar=None,
@@ -96,7 +96,7 @@ def make_toy_set(
         )
         for index in range(num_items)
     ]
-    items_part = write_table(lake / "training_items", TrainingItemRow, to_table(TrainingItemRow, items))
+    items_file = write_table(lake / "training_items", TrainingItemRow, to_table(TrainingItemRow, items))
     card = TrainingSetCard(
         id="toy-1",
         name="toy",
@@ -111,5 +111,5 @@ def make_toy_set(
         hours={},
         licences={},
     )
-    save_card(card, home, lake="../../lake", items_part=f"training_items/{items_part.name}")
+    save_card(card, home, lake="../../lake", items_file=f"training_items/{items_file.name}")
     return home

@@ -12,7 +12,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def recording(name: str, **changes: object) -> RecordingRow:
     values = {
-        "recording_id": name, "source_id": name, "corpus": "c", "part": "p", "shard": "c-1",
+        "recording_id": name, "source_id": name, "corpus": "c", "subset": "p", "shard": "c-1",
         "fingerprint": short_hash(name), "path": f"{name}.wav", "member": None, "offset": 0, "size": 10,
         "content_hash": name, "sample_rate": 16000, "num_channels": 1, "num_samples": 160000, "duration": 10.0,
         "origin": "recorded", "speaker": "c:s", "language": "en", "licence": "CC0-1.0", "text": None, "book": None,

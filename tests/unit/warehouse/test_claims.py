@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from warehouse.lake.tables import Lake
@@ -73,6 +74,28 @@ def test_the_claim_of_a_killed_process_of_this_machine_is_free_at_once(lake: Lak
     with claimed(lake, "unit", "one") as free:
         assert free
         assert json.loads(_note(lake).read_text())["run"] == "one"
+
+
+def test_the_claim_of_a_killed_process_that_its_parent_has_not_collected_is_free(lake: Lake) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    _leave(lake, process=killed.pid)
+    with claimed(lake, "unit", "one") as free:
+        assert not free
+    killed.kill()
+    deadline = time.monotonic() + 10
+    while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+    with claimed(lake, "unit", "one") as free:
+        assert free
+    killed.wait()
+
+
+@pytest.mark.parametrize(("seconds", "is_free"), [(0.0, False), (-3600.0, True)])
+def test_a_claim_is_void_when_another_process_has_its_number(lake: Lake, seconds: float, is_free: bool) -> None:
+    started = psutil.Process().create_time() + seconds
+    _leave(lake, text=json.dumps({"run": "other", "host": _HOST, "process": _HERE, "started": started}))
+    with claimed(lake, "unit", "one") as free:
+        assert free == is_free
 
 
 @pytest.mark.parametrize(("age", "is_free"), [(5.0, False), (120.0, True)])

@@ -42,6 +42,8 @@ def export_problem(config: "ModelConfig", weight_type: WeightType) -> str | None
             f"The MLPs of this model have the function {config.activation}, and those of llama.cpp have silu; "
             "export it as sft or hf."
         )
+    if config.max_context:
+        return "llama.cpp has no mask that keeps the condition beside a bounded context; export it as sft or hf."
     if weight_type in BLOCK_TYPES and (config.width % BLOCK or config.feed_forward % BLOCK):
         return f"{weight_type} has blocks of {BLOCK} weights, which do not divide the rows; export it as f16."
     return None

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from valle.cli.arguments import FIELDS, say
 from valle.data_root import open_data_root
 from valle.listening import Recorded, read_file, read_utterance, read_worst
+from valle.reviews import review
 from warehouse.errors import ConfigurationError
 
 
@@ -30,12 +31,17 @@ class ListenOptions(BaseModel):
 
 
 def listen(*names: str, options: Annotated[ListenOptions, FIELDS] = ListenOptions()) -> int:
-    """Play utterances of the lake by their segment ids, or audio files, one by one; Ctrl-C ends."""
+    """Play utterances of the lake by their segment ids, or audio files, one by one; Ctrl-C ends.
+
+    In a terminal `b` marks an utterance as bad, which `valle select` leaves out.
+    """
     found = _find(names, options)
     for recorded in found:
         say(f"{recorded.audio.duration:6.2f} s  {recorded.title}")
         if not options.silent:
             _play(recorded)
+        if sys.stdin.isatty():
+            _ask(recorded, options)
     return 0
 
 
@@ -53,5 +59,13 @@ def _play(recorded: Recorded) -> None:
 
     with Loudspeaker(recorded.audio.sample_rate) as speaker:
         speaker.append(recorded.audio.samples, np.zeros((0, 0), dtype=np.int16))
-    if sys.stdin.isatty():
+
+
+def _ask(recorded: Recorded, options: ListenOptions) -> None:
+    """Wait for Enter; `b` and a reason mark an utterance of the lake as bad."""
+    if recorded.segment_id is None:
         input("Enter plays the next one. ")
+        return
+    verdict, _, note = input("Enter plays the next one, b and a reason mark this one as bad. ").partition(" ")
+    if verdict == "b":
+        review(open_data_root(options.data), [recorded.segment_id], "bad", note.strip())

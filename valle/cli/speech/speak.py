@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from valle.cli.arguments import FIELDS, CommandLineError, say
 from valle.cli.tasks.batch import read_batch, run_all
 from valle.cli.tasks.options import check_suffixes, find_checkpoint
 from valle.cli.terminal import SentenceProgress
+from valle.model.names import KernelName
 from valle.synthesis.options import (
     BestOfOptions,
     LongFormOptions,
@@ -26,6 +27,7 @@ from valle.synthesis.options import (
     StreamOptions,
     read_sampling,
 )
+from valle.synthesis.speech_tags import speech_tags
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -94,6 +96,10 @@ class SpeakOptions(BaseModel):
     """Number type of the weights: fp32, or bf16 or fp16 for half of the memory."""
     runtime: Runtime = "torch"
     """Program that computes the trunk: torch, or llama.cpp on the CPU (`pip install 'valle[llama]'`)."""
+    device_gigabytes: float | None = None
+    """Memory of the device that weights may take; blocks beyond it stay on the CPU until they compute."""
+    attention: KernelName = "sdpa"
+    """Kernel of attention, as in training."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
     sampling: SamplingOptions | None = None
@@ -136,16 +142,11 @@ def speak(
     checkpoint = find_checkpoint(options)
     from valle.backends.registry import Backends
     from valle.data_root import open_data_root
-    from valle.synthesis.synthesizer import Synthesizer
+    from valle.synthesis.synthesizer import ModelPlacement, Synthesizer
     from valle.text.lexicon import find_lexicon
 
-    synthesizer = Synthesizer.load(
-        checkpoint,
-        Backends(device=options.device),
-        read_adapters(options.lora),
-        options.precision,
-        runtime=options.runtime,
-    )
+    placement = ModelPlacement(options.precision, options.device_gigabytes, options.attention, runtime=options.runtime)
+    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), read_adapters(options.lora), placement)
     lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
     synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
     return run_all([partial(_speak_one, synthesizer, checkpoint, *request) for request in requests])
@@ -155,7 +156,9 @@ def _speak_one(synthesizer: Synthesizer, checkpoint: Path, text: str, options: S
     options = _with_language(synthesizer, text, options)
     prompt = _read_prompt(options, synthesizer)
     sampling = (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
-    return _write(_speak(synthesizer, text, prompt, sampling, options), options, synthesizer.codec.spec.sample_rate)
+    tags = speech_tags(synthesizer.card.checkpoint_id, None if prompt is None else prompt.codes, sampling)
+    spoken = _speak(synthesizer, text, prompt, sampling, options)
+    return _write(spoken, options, synthesizer.codec.spec.sample_rate, tags)
 
 
 def _with_language(synthesizer: Synthesizer, text: str, options: SpeakOptions) -> SpeakOptions:
@@ -290,11 +293,11 @@ def _encode_prompt(path: Path, options: SpeakOptions, synthesizer: Synthesizer) 
     return synthesizer.encode_prompt(audio, options.prompt_text, options.language)
 
 
-def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate: int) -> int:
+def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate: int, tags: Mapping[str, str]) -> int:
     """Write speech as it is finished: an interruption loses what is not yet synthesized only."""
     num_spoken = num_done = num_pieces = 0
     with ExitStack() as stack:
-        outputs = _open_outputs(options, sample_rate)
+        outputs = _open_outputs(options, sample_rate, tags)
         for output in outputs:
             stack.enter_context(closing(output))
         progress = stack.enter_context(SentenceProgress())
@@ -318,14 +321,14 @@ def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate
     return 0 if num_spoken == num_pieces else 1
 
 
-def _open_outputs(options: SpeakOptions, sample_rate: int) -> Sequence[SpeechOutput]:
+def _open_outputs(options: SpeakOptions, sample_rate: int, tags: Mapping[str, str]) -> Sequence[SpeechOutput]:
     from valle.synthesis.speech_file import SpeechFile
     from valle.synthesis.streaming.outputs import Loudspeaker, SpeechPipe
 
     first: SpeechOutput = (
-        SpeechPipe(sys.stdout.buffer, sample_rate, {})
+        SpeechPipe(sys.stdout.buffer, sample_rate, tags)
         if options.is_piped
-        else SpeechFile(options.out, sample_rate, codes=options.codes)
+        else SpeechFile(options.out, sample_rate, codes=options.codes, tags=tags)
     )
     if options.watermark:
         from valle.synthesis.streaming.outputs import MarkedOutput

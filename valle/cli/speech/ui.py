@@ -18,5 +18,8 @@ def ui(*, options: Annotated[UiOptions, FIELDS] = UiOptions()) -> int:
         say(password)
         return 0
     say(f"valle ui: http://{options.host}:{options.port}, user {USER}; `valle ui --show-password` prints the password")
-    run_ui(options)
+    from valle.cli.start_training import TrainCommand
+    from valle.data_root import open_data_root
+
+    run_ui(options, TrainCommand(open_data_root(options.data)))
     return 0

@@ -82,8 +82,11 @@ def _speak_raw(request: TaskRequest) -> int:
     from valle.cli.tasks.options import SpeechOptions, open_synthesizer
     from valle.cli.tasks.transform import read_voice, write_speech
     from valle.synthesis.raw_text import speak_raw
+    from valle.synthesis.speech_tags import speech_tags
 
     options = SpeechOptions(**request.speech_options)
     synthesizer, sampling = open_synthesizer(options)
     voice = read_voice(synthesizer, request.voice)
-    return write_speech(speak_raw(synthesizer, request.text, voice, sampling, language=options.language), options)
+    speech = speak_raw(synthesizer, request.text, voice, sampling, language=options.language)
+    tags = speech_tags(synthesizer.card.checkpoint_id, None if voice is None else voice.codes, sampling)
+    return write_speech(speech, options, tags)

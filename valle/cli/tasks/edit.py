@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from valle.cli.arguments import FIELDS, say
-from valle.cli.tasks.options import SpeechOptions, open_synthesizer, read_speech
+from valle.cli.tasks.options import SpeechOptions, open_synthesizer
 from warehouse.errors import ConfigurationError
 
 
@@ -33,7 +33,9 @@ def edit(
         raise ConfigurationError('Give --replace "old words=new words".')
     from valle.synthesis.editing import edit as edit_recording
     from valle.synthesis.editing import parse_replacement, read_recording, require_editing
+    from valle.synthesis.prompts import read_speech
     from valle.synthesis.speech_file import SpeechFile
+    from valle.synthesis.speech_tags import speech_tags
 
     replacements = [parse_replacement(one) for one in options.replace]
     synthesizer, sampling = open_synthesizer(options)
@@ -42,7 +44,8 @@ def edit(
         synthesizer, read_speech(recording), text=options.text, language=options.language, asr=options.asr
     )
     edited = edit_recording(synthesizer, found, replacements, sampling)
-    with SpeechFile(options.out, edited.audio.sample_rate, codes=options.codes) as file:
+    tags = speech_tags(synthesizer.card.checkpoint_id, None, sampling)
+    with SpeechFile(options.out, edited.audio.sample_rate, codes=options.codes, tags=tags) as file:
         file.append(edited.audio.samples, edited.codes)
     say(edited.text)
     rate = synthesizer.codec.spec.frame_rate

@@ -12,7 +12,6 @@ from valle.synthesis.options import SamplingOptions, read_sampling
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from valle.audio import Audio
     from valle.synthesis.synthesizer import Synthesizer
 
 
@@ -90,13 +89,3 @@ def open_synthesizer(options: SpeechOptions) -> tuple[Synthesizer, SamplingOptio
     checkpoint = find_checkpoint(options)
     synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
     return synthesizer, (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
-
-
-def read_speech(path: Path) -> Audio:
-    """Read a recording at its own rate. Raises ConfigurationError for a file that cannot be decoded."""
-    from valle.audio import AudioLocation, UnreadableAudio, read_audio
-
-    try:
-        return read_audio(AudioLocation(str(path)))
-    except UnreadableAudio as error:
-        raise ConfigurationError(f"The recording cannot be read ({error}); give an audio file.") from error

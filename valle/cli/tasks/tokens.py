@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from valle.cli.arguments import FIELDS, say
-from valle.cli.tasks.options import CheckpointOptions, find_checkpoint, read_speech
+from valle.cli.tasks.options import CheckpointOptions, find_checkpoint
 
 if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Synthesizer
@@ -35,6 +35,7 @@ def transcribe_speech(
     options: Annotated[TranscribeOptions, FIELDS] = TranscribeOptions(),
 ) -> int:
     """Print the phonemes of recorded speech, as the checkpoint transcribes it."""
+    from valle.synthesis.prompts import read_speech
     from valle.synthesis.tokens import spell_phonemes
     from valle.synthesis.tokens import transcribe_speech as transcribe
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from pydantic import Field
 
 from valle.cli.arguments import FIELDS, say
-from valle.cli.tasks.options import SpeechOptions, open_synthesizer, read_speech
+from valle.cli.tasks.options import SpeechOptions, open_synthesizer
+from valle.synthesis.options import ConversionMethod
+from valle.synthesis.speech_tags import speech_tags
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from valle.synthesis.options import SamplingOptions
     from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
 
 Recording = Annotated[Path, Parameter(help="The recording.")]
@@ -36,7 +40,7 @@ class VoiceOptions(TransformOptions):
 class ConvertOptions(VoiceOptions):
     """Options of `valle convert`."""
 
-    method: Literal["task", "draft", "singing"] = "task"
+    method: ConversionMethod = "task"
     """`task` for a checkpoint that has learnt to convert, `singing` for one that has learnt songs; `draft` speaks the
     text of the recording over its own codes, with any checkpoint that decodes NAR-len."""
     kept: float = Field(default=0.3, ge=0, lt=1)
@@ -69,26 +73,27 @@ def convert(recording: Recording, /, *, options: Annotated[ConvertOptions, FIELD
 
 def apply_transform(task: str, recording: Path, options: TransformOptions, voice: Path | None) -> int:
     """Run one task on a recording and write the result; 1 when the longest duration cut it."""
+    from valle.synthesis.prompts import read_speech
     from valle.synthesis.transforms import require_transform, transform
 
     synthesizer, sampling = open_synthesizer(options)
     require_transform(synthesizer, task)
+    prompt = read_voice(synthesizer, voice)
     speech = transform(
         synthesizer,
         task,
         read_speech(recording),
         sampling,
-        voice=read_voice(synthesizer, voice),
+        voice=prompt,
         text=options.text,
         language=options.language,
     )
-    return write_speech(speech, options)
+    return write_speech(speech, options, _tags(synthesizer, prompt, sampling))
 
 
 def _convert_draft(recording: Path, options: ConvertOptions) -> int:
-    from valle.audio import resample
-    from valle.backends.asr import SAMPLE_RATE
-    from valle.synthesis.transforms import convert_draft
+    from valle.synthesis.prompts import read_speech
+    from valle.synthesis.transforms import convert_draft, transcribed
 
     synthesizer, sampling = open_synthesizer(options)
     voice = read_voice(synthesizer, options.voice)
@@ -97,12 +102,15 @@ def _convert_draft(recording: Path, options: ConvertOptions) -> int:
     audio = read_speech(recording)
     text = options.text
     if not text:
-        wave = resample(audio.samples, audio.sample_rate, SAMPLE_RATE)
-        text = synthesizer.backends.transcriber(options.asr).transcribe([wave], options.language)[0].text
+        text = transcribed(synthesizer, audio, asr=options.asr, language=options.language)
         sys.stderr.write(f"valle: the recording was transcribed as {text!r}.\n")
     language = options.language
     speech = convert_draft(synthesizer, audio, voice, sampling, text=text, language=language, kept=options.kept)
-    return write_speech(speech, options)
+    return write_speech(speech, options, _tags(synthesizer, voice, sampling))
+
+
+def _tags(synthesizer: Synthesizer, voice: Prompt | None, sampling: SamplingOptions) -> Mapping[str, str]:
+    return speech_tags(synthesizer.card.checkpoint_id, None if voice is None else voice.codes, sampling)
 
 
 def read_voice(synthesizer: Synthesizer, path: Path | None) -> Prompt | None:
@@ -114,11 +122,11 @@ def read_voice(synthesizer: Synthesizer, path: Path | None) -> Prompt | None:
     return synthesizer.encode_prompt(read_prompt(path, synthesizer.codec.spec.sample_rate))
 
 
-def write_speech(speech: Speech, options: SpeechOptions) -> int:
-    """Write speech to the files of the options; 1 when the longest duration cut it."""
+def write_speech(speech: Speech, options: SpeechOptions, tags: Mapping[str, str]) -> int:
+    """Write speech with its tags to the files of the options; 1 when the longest duration cut it."""
     from valle.synthesis.speech_file import SpeechFile
 
-    with SpeechFile(options.out, speech.audio.sample_rate, codes=options.codes) as file:
+    with SpeechFile(options.out, speech.audio.sample_rate, codes=options.codes, tags=tags) as file:
         file.append(speech.audio.samples, speech.codes)
     say(f"{options.out}: {speech.duration:.2f} s in {speech.seconds:.1f} s")
     return 0 if speech.is_complete else 1

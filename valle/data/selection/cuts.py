@@ -72,7 +72,7 @@ def _cuts(reader: Any, lake: Location, codec: CodecSpec, tested: frozenset[str])
                     start=facts["start"],
                 ),
                 CodesPlace(
-                    path=str(lake / item.codes_part),
+                    path=str(lake / item.codes_file),
                     num_codebooks=codec.num_codebooks,
                     frame_rate=codec.frame_rate,
                     codec=codec.label,

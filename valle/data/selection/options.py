@@ -22,5 +22,7 @@ class Selection(BaseModel):
     """Files of a Lhotse CutSet (.jsonl.gz): the set is those cuts, with the splits and weights that they declare."""
     split_policy: SplitPolicy = SplitPolicy()
     """Division into train, dev and test."""
+    allow_bad: bool = False
+    """Use utterances whose last review is `bad`, too."""
     allow_evaluation_items: bool = False
     """Train on audio that evaluations have used; their scores are then invalid for the model."""

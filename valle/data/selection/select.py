@@ -44,7 +44,7 @@ _NO_PLACES = pa.schema(
     [
         ("segment_id", pa.string()),
         ("fingerprint", pa.string()),
-        ("part", pa.string()),
+        ("file", pa.string()),
         ("row_group", pa.int64()),
         ("row", pa.int64()),
     ]
@@ -88,9 +88,9 @@ def select(
         with _new_directory(directory, data_root.lake):
             # Pinned before anything refers to the files: a vacuum in between would remove them.
             data_root.lake.pin(selection.name, snapshot.versions)
-            part = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow, items)
+            file = write_table(data_root.lake.folder(TrainingItemRow.table), TrainingItemRow, items)
             with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content, equal name.
-                data_root.lake.commit(TrainingItemRow, [part], f"training_set:{set_id}")
+                data_root.lake.commit(TrainingItemRow, [file], f"training_set:{set_id}")
             from valle.data.selection.cuts import (
                 export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
             )
@@ -98,7 +98,7 @@ def select(
             in_test = chosen["segment_id"].filter(chosen["in_test"])
             export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec, in_test=in_test)
             lake = _lake_from(directory, data_root.lake.root)
-            save_card(card, directory, lake=lake, items_part=f"{TrainingItemRow.table}/{part.name}")
+            save_card(card, directory, lake=lake, items_file=f"{TrainingItemRow.table}/{file.name}")
     return load_training_set(directory)
 
 
@@ -127,6 +127,8 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
     weight = check_expression(selection.weight, option="weight")
     where = check_expression(selection.where, option="where")
     test_where = check_expression(selection.split_policy.test_where, option="split_policy.test_where")
+    # Cuts are curated one by one, so a list of them may name what a review refuses.
+    reviewed = "true" if selection.allow_bad or placed else "verdict IS DISTINCT FROM 'bad'"
     table = run_select(
         connection,
         f"""
@@ -134,7 +136,7 @@ def _chosen(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: L
                coalesce(corpus || ':' || book, recording_id) AS source, coalesce(language, 'und') AS language, licence,
                ({weight})::FLOAT AS weight, duration, text, symbols, num_frames, codec, codes_fingerprint,
                coalesce(({test_where})::BOOLEAN, false) AS in_test
-        FROM coded_utterances WHERE origin <> 'generated' AND ({where}) ORDER BY segment_id
+        FROM coded_utterances WHERE origin <> 'generated' AND {reviewed} AND ({where}) ORDER BY segment_id
         """,
         lake=lake,
     )
@@ -243,15 +245,15 @@ def _coded_by(chosen: pa.Table, codec: CodecSpec) -> pa.Table:
 
 def _locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_root: DataRoot, table: str) -> pa.Table:
     """Locate the rows of a table of codes: segment, fingerprint, data file, row group and row."""
-    parts = snapshot.data_files.get(table, ())
-    if not parts:
+    files = snapshot.data_files.get(table, ())
+    if not files:
         return _NO_PLACES.empty_table()
-    connection.register("code_groups", _row_groups(parts, data_root.lake.root))
-    listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in parts)
+    connection.register("code_groups", _row_groups(files, data_root.lake.root))
+    listed = ", ".join("'" + re.sub("'", "''", str(path)) + "'" for path in files)
     return run_query(
         connection,
         f"""
-        SELECT k.segment_id, k.fingerprint, g.part, g.row_group, (k.file_row_number - g.first_row) AS "row"
+        SELECT k.segment_id, k.fingerprint, g.file, g.row_group, (k.file_row_number - g.first_row) AS "row"
         FROM read_parquet([{listed}], filename = true, file_row_number = true, hive_partitioning = false) k
         JOIN code_groups g
         ON g.path = k.filename AND k.file_row_number >= g.first_row AND k.file_row_number < g.first_row + g."rows"
@@ -259,16 +261,16 @@ def _locations(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, data_r
     )
 
 
-def _row_groups(parts: Sequence[Location], lake: Location) -> pa.Table:
+def _row_groups(files: Sequence[Location], lake: Location) -> pa.Table:
     rows = []
-    for path in parts:
-        with open_parquet(path) as file:
-            metadata = file.metadata
+    for path in files:
+        with open_parquet(path) as opened:
+            metadata = opened.metadata
         first = 0
         for group in range(metadata.num_row_groups):
             count = metadata.row_group(group).num_rows
             relative = relative_name(path, lake)
-            rows.append({"path": str(path), "part": relative, "row_group": group, "first_row": first, "rows": count})
+            rows.append({"path": str(path), "file": relative, "row_group": group, "first_row": first, "rows": count})
             first += count
     return pa.Table.from_pylist(rows)
 
@@ -286,8 +288,8 @@ def _items(chosen: pa.Table, codes: pa.Table, mixtures: pa.Table, set_id: str) -
         connection.register("mixture_places", mixtures)
         items = connection.execute(
             """
-            SELECT ? AS training_set, c.*, k.part AS codes_part, k.row_group AS codes_row_group, k."row" AS codes_row,
-                   m.part AS mixture_part, m.row_group AS mixture_row_group, m."row" AS mixture_row
+            SELECT ? AS training_set, c.*, k.file AS codes_file, k.row_group AS codes_row_group, k."row" AS codes_row,
+                   m.file AS mixture_file, m.row_group AS mixture_row_group, m."row" AS mixture_row
             FROM chosen c
             JOIN code_places k ON k.segment_id = c.segment_id AND k.fingerprint = c.codes_fingerprint
             LEFT JOIN mixture_places m ON m.segment_id = c.segment_id AND m.fingerprint = c.mixture_fingerprint

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from valle.codec.base import CodecSpec
 from valle.reporting import write_text
 from warehouse.errors import TrainingError
+from warehouse.lake.renamed import rename_columns
 from warehouse.lake.store import Location, location_of, read_parquet
 
 SPLITS = ("train", "dev", "test")
@@ -64,16 +65,17 @@ def load_training_set(directory: Path) -> TrainingSet:
     content = json.loads(path.read_text(encoding="utf-8"))
     named = location_of(content.pop("lake"))
     lake = (directory / named).resolve() if isinstance(named, Path) else named
-    items = read_parquet(lake / content.pop("items_part"))
+    # Sets from before the column names of today have `items_part`.
+    items = read_parquet(lake / content.pop("items_file" if "items_file" in content else "items_part"))
     content["codec"] = CodecSpec(**content["codec"])
     content["phoneme_symbols"] = tuple(content["phoneme_symbols"])
-    return TrainingSet(TrainingSetCard(**content), directory, lake, items)
+    return TrainingSet(TrainingSetCard(**content), directory, lake, rename_columns("training_items", items))
 
 
-def save_card(card: TrainingSetCard, directory: Path, lake: str, items_part: str) -> None:
+def save_card(card: TrainingSetCard, directory: Path, lake: str, items_file: str) -> None:
     """Write `set.json`, last and atomically: a directory that has it is complete.
 
-    `lake` is the path of the lake relative to `directory`, or its URL; `items_part` the data file of the items.
+    `lake` is the path of the lake relative to `directory`, or its URL; `items_file` the data file of the items.
     """
-    content = dataclasses.asdict(card) | {"lake": lake, "items_part": items_part}
+    content = dataclasses.asdict(card) | {"lake": lake, "items_file": items_file}
     write_text(directory / "set.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")

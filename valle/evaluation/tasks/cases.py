@@ -75,5 +75,5 @@ def read_cases(training_set: TrainingSet, *, split: str = "test", count: int = 1
 
 
 def _read(reader: CodesReader, row: dict[str, object], table: str, num_codebooks: int) -> Codes:
-    place = [row[f"{table}_{name}"] for name in ("part", "row_group", "row")]
+    place = [row[f"{table}_{name}"] for name in ("file", "row_group", "row")]
     return reader.read(str(place[0]), int(str(place[1])), int(str(place[2])), num_codebooks=num_codebooks)

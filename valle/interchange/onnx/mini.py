@@ -69,7 +69,7 @@ class _Fourier(nn.Module):
     def overlap_add(self, frames: Tensor) -> Tensor:
         """Add overlapping frames [1, T, window]: [1, T * hop]."""
         hop, overlap = self.original.hop_length, self.original.window // self.original.hop_length
-        hops = frames.unflatten(2, (overlap, hop))
+        hops = frames.view(frames.shape[0], frames.shape[1], overlap, hop)
         total = torch.stack(
             [functional.pad(hops[:, :, shift], (0, 0, shift, overlap - 1 - shift)) for shift in range(overlap)]
         ).sum(0)

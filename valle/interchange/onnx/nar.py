@@ -33,9 +33,10 @@ class NarGraph(nn.Module):
     def __init__(self, model: ValleModel) -> None:
         super().__init__()
         config = model.config
-        if config.trunk != "llama" or config.conventions != OURS or config.experts:
+        if config.trunk != "llama" or config.conventions != OURS or config.whole_frames:
             raise ConfigurationError(
-                "Only the NAR of this project's own checkpoints with the trunk llama is exported to ONNX."
+                "Only the NAR of this project's own checkpoints with the trunk llama is exported to ONNX; a model of "
+                "whole frames has none."
             )
         count, size = config.num_codebooks, config.codebook_size
         self.stride = config.text_stride

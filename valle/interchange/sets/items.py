@@ -71,7 +71,7 @@ def export_items(training_set: TrainingSet) -> Iterator[ExportItem]:
 
 
 def _item(row: dict[str, Any], reader: CodesReader, spec: CodecSpec) -> ExportItem:
-    place = (row["codes_part"], row["codes_row_group"], row["codes_row"])
+    place = (row["codes_file"], row["codes_row_group"], row["codes_row"])
     return ExportItem(
         id=row["segment_id"],
         split=row["split"],

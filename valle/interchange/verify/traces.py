@@ -17,7 +17,8 @@ from valle.interchange.verify.modes import Arrays
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance
-from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
+from valle.synthesis.decoding.rest import FrameSpan, decode_rest
+from valle.synthesis.decoding.seeds import rest_generator
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.options import SamplingOptions
 from valle.tasks.length import LENGTH
@@ -140,7 +141,9 @@ def _upper(
     spans = []
     for one, codes in zip(conditions, first, strict=True):
         utterance = Utterance(one, SamplingOptions())
-        spans.append(FrameSpan(utterance, one.prefix, codes[None].astype(np.int16), rest_generator(utterance)))
+        spans.append(
+            FrameSpan(utterance, one.prefix, codes[None].astype(np.int16), rest_generator(utterance.options.seed))
+        )
     return decode_rest(model, spans)
 
 

@@ -6,11 +6,13 @@ the output heads. The model then speaks the new codes roughly, and training cont
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from valle.model.layout import Head, Table
+from valle.model.config import ModelConfig
+from valle.model.layout import Head
 from valle.model.valle import ValleModel
 
 # Frames of the average vector that are added to those of every entry.
@@ -38,19 +40,22 @@ def adapt_codes(model: ValleModel, codes: ParallelCodes) -> None:
 
     prompts = model.prompt_codes.weight.view(num_codebooks, size, -1)
     prompts.copy_(_adapt_tables(prompts, codes))
-    targets = model.target_codes.weight.view(num_codebooks + config.group, size + 2, -1)[:, :size]  # not stop and mask
-    lower = slice(config.first_table(Table.LOWER_CODES), num_codebooks - 1)
-    targets[lower] = _adapt_tables(targets[lower], codes)
-    # Every other table embeds codebook 0.
-    for table in range(config.first_table(Table.MASKED_CODES), len(targets)):
-        targets[table] = _adapt_tables(targets[table : table + 1], codes)[0]
+    targets = model.target_codes.weight.view(-1, size + 2, config.width)[:, :size]  # not stop and mask
+    for tables in _summed_tables(config):
+        targets[tables] = _adapt_tables(targets[tables], codes)
     for (kind, number), (start, _) in model.heads.spans.items():
         if kind in (Head.CODES, Head.MASKED):
-            codebook = number if kind == Head.CODES and number < num_codebooks else 0
+            codebook = number if number < num_codebooks else 0
             rows = slice(start, start + size)
             outputs = torch.cat((model.heads.weight[rows], model.heads.bias[rows, None]), 1)
             adapted = _adapt_outputs(outputs, codes.before[codebook], codes.after[codebook])
             model.heads.weight[rows], model.heads.bias[rows] = adapted[:, :-1], adapted[:, -1]
+
+
+def _summed_tables(config: ModelConfig) -> list[slice]:
+    """Return the tables of the output whose vectors are summed: in order of the codebooks, from codebook 0 on."""
+    firsts = [table for table, codebook in enumerate(config.target_tables) if codebook == 0]
+    return [slice(*ends) for ends in pairwise([*firsts, len(config.target_tables)])]
 
 
 def _mean_by_code(vectors: Tensor, codes: Tensor, size: int) -> Tensor:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from valle.model.layout import Head, Table
+from valle.model.layout import Head
 from valle.model.valle import ValleModel
 
 # Fraction of a vector's size that comes from the codec; the random rest tells nearly equal entries apart.
@@ -28,14 +28,10 @@ def init_code_embeddings(model: ValleModel, codebooks: Tensor, *, seed: int) -> 
     deviations = codebooks.float().var(dim=(1, 2)).sqrt()
     scales = (deviations / deviations[0]).sqrt()
     _init_tables(model.prompt_codes.weight, size, vectors, scales, range(num_codebooks))
-    masked, following = config.first_table(Table.MASKED_CODES), config.first_table(Table.NEXT_CODES)
-    codebook_of = {table: table for table in range(num_codebooks - 1)}
-    codebook_of |= {masked: 0, **{following + frame: 0 for frame in range(config.group)}}
-    targets = [codebook_of[table] for table in sorted(codebook_of)]
-    _init_tables(model.target_codes.weight, size + 2, vectors, scales, targets)
+    _init_tables(model.target_codes.weight, size + 2, vectors, scales, config.target_tables)
     for (kind, number), (start, _) in model.heads.spans.items():
         if kind in (Head.CODES, Head.MASKED):
-            codebook = number if kind == Head.CODES and number < num_codebooks else 0
+            codebook = number if number < num_codebooks else 0
             rows = model.heads.weight[start : start + size]
             rows.copy_(_blend(vectors[codebook], rows))
 

@@ -1,11 +1,8 @@
-"""The protocol of trunks and of the caches of their causal rows."""
+"""The protocol of the caches of causal rows; `blocks.Stack` has that of trunks."""
 
 from typing import Protocol, Self
 
 from torch import Tensor
-
-from valle.model.attention import AttentionKernel, Mask
-from valle.model.trunks.experts import RouterReport
 
 
 class DecodingCache(Protocol):
@@ -19,6 +16,9 @@ class DecodingCache(Protocol):
     def lengths(self) -> Tensor | None:
         """Return the slots that each row has, [B]; None while it is empty."""
 
+    def grow(self, lengths: Tensor) -> None:
+        """Set the slots of each row, [B], after all layers have written."""
+
     def join(self, other: Self) -> None:
         """Append the rows of another filled cache of the same trunk."""
 
@@ -27,28 +27,3 @@ class DecodingCache(Protocol):
 
     def keep(self, rows: Tensor) -> None:
         """Select rows by index [B'], in that order; a row may be repeated."""
-
-
-class Trunk(Protocol):
-    """Map vectors to normalised hidden states, both [B, L, width].
-
-    `kernel` and `gradient_checkpointing` change how a trunk computes, not what.
-    """
-
-    kernel: AttentionKernel
-    gradient_checkpointing: bool
-
-    def __call__(
-        self, x: Tensor, mask: Mask, positions: Tensor, cache: DecodingCache | None, codebooks: Tensor
-    ) -> Tensor:
-        """Compute the hidden states of x at `positions` [B, L], of rows that predict `codebooks` [B].
-
-        A causal call fills an empty cache; with a filled cache the L slots continue each row at its end. A recurrent
-        trunk continues by one slot at a time.
-        """
-
-    def router_report(self) -> RouterReport | None:
-        """Return how evenly the last forward used its experts; None for a trunk without any."""
-
-    def new_cache(self, capacity: int) -> DecodingCache:
-        """Return an empty cache with room for `capacity` slots; more are added on demand."""

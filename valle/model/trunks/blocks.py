@@ -16,7 +16,6 @@ from valle.model.trunks.base import DecodingCache
 from valle.model.trunks.bit_linear import BitLinear
 from valle.model.trunks.cache import Cache
 from valle.model.trunks.experts import ExpertsMlp, RouterReport, mean_report
-from valle.model.trunks.recurrence import StateCache
 
 Rotate = Callable[[Tensor], Tensor]
 """Rotates queries or keys [B, heads, L, size] by their positions."""
@@ -100,7 +99,13 @@ def make_mlp(config: ModelConfig) -> nn.Module:
 
 
 class Stack(nn.Module):
-    """Blocks in order, with gradient checkpointing, and the reports of their routers."""
+    """A trunk: blocks in order, with gradient checkpointing, and the reports of their routers.
+
+    `forward(x, mask, positions, cache, codebooks)` computes normalised hidden states [B, L, width] of x at `positions`
+    [B, L], of rows that predict `codebooks` [B]. A causal call fills an empty cache; with a filled cache the L slots
+    continue each row at its end, one at a time in a recurrent trunk. `kernel` and `gradient_checkpointing` change how a
+    trunk computes, not what.
+    """
 
     def __init__(self, blocks: list[nn.Module]) -> None:
         super().__init__()
@@ -109,7 +114,7 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def new_cache(self, capacity: int) -> DecodingCache:
-        """See `Trunk`."""
+        """Return an empty cache with room for `capacity` slots; more are added on demand."""
         raise NotImplementedError
 
     def init_weights(self, config: ModelConfig) -> None:
@@ -140,15 +145,17 @@ def attend_with(kernel: AttentionKernel, mask: Mask, x: Tensor, cache: Cache | N
     """Prepare the attention of one pass: over x [B, L, width], or of its new slots over a filled cache."""
     if cache is not None and not cache.is_empty:
         return Attend(columns=cache.step_mask(x.shape[1]))
+    if cache is not None:
+        cache.begin(mask, x)
     return Attend.by(kernel, mask, x)
 
 
 def row_lengths(x: Tensor, mask: Mask) -> Tensor:
     """Return the valid slots of each row [B] of x [B, L, width]."""
-    return mask.lengths if mask.lengths is not None else torch.full((x.shape[0],), x.shape[1], device=x.device)
+    return mask.row_lengths(x.shape[0], x.shape[1], x.device)
 
 
-def grow(cache: Cache | StateCache | None, x: Tensor, mask: Mask) -> None:
+def grow(cache: DecodingCache | None, x: Tensor, mask: Mask) -> None:
     """Count the slots that a pass has written."""
     if cache is not None:
         cache.grow(row_lengths(x, mask) if cache.lengths is None else cache.lengths + x.shape[1])

@@ -38,13 +38,38 @@ def mean_report(reports: Sequence[RouterReport | None]) -> RouterReport | None:
     return RouterReport(balance, torch.stack([report.load for report in present]).mean(0))
 
 
+class CosineRouter(nn.Module):
+    """Score experts by cosines in few dimensions (X-MoE, Chi et al., arXiv 2204.09179).
+
+    Hidden states then do not gather around the vectors of the experts, as they do with a linear router.
+    """
+
+    def __init__(self, width: int, experts: int) -> None:
+        super().__init__()
+        # Half as many dimensions as experts, as in the paper, which has more of them.
+        size = max(2, experts // 2)
+        self.project = nn.Linear(width, size, bias=False)
+        self.vectors = nn.Parameter(torch.empty(experts, size))
+        nn.init.orthogonal_(self.vectors)
+        self.log_temperature = nn.Parameter(torch.full((1,), 0.07).log())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the score of each expert for x [n, width], before the softmax: [n, experts]."""
+        cosine = functional.normalize(self.project(x), dim=-1) @ functional.normalize(self.vectors, dim=-1).T
+        return cosine / self.log_temperature.exp().clamp(min=0.01)
+
+
 class ExpertsMlp(nn.Module):
     """Experts as one parameter per matrix, so that every parameter has a gradient, whichever experts are chosen."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.experts = config.experts
-        self.router = nn.Linear(config.width, config.experts, bias=False)
+        self.router: nn.Module
+        if config.router == "cosine":
+            self.router = CosineRouter(config.width, config.experts)
+        else:
+            self.router = nn.Linear(config.width, config.experts, bias=False)
         self.inputs = nn.Parameter(torch.empty(config.experts, 2 * config.feed_forward, config.width))
         self.outputs = nn.Parameter(torch.empty(config.experts, config.width, config.feed_forward))
         self.report: RouterReport | None = None

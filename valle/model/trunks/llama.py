@@ -29,7 +29,7 @@ class _Block(nn.Module):
 
 
 class LlamaTrunk(Stack):
-    """Pre-norm transformer with rotary positions and, with fewer `kv_heads`, grouped queries; see `Trunk`."""
+    """Pre-norm transformer with rotary positions and, with fewer `kv_heads`, grouped queries."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__([_Block(config) for _ in range(config.depth)])
@@ -40,13 +40,13 @@ class LlamaTrunk(Stack):
         self.init_weights(config)
 
     def new_cache(self, capacity: int) -> Cache:
-        """See `Trunk`."""
+        """See `Stack`."""
         return Cache(len(self.blocks), capacity)
 
     def forward(
         self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None = None, codebooks: Tensor | None = None
     ) -> Tensor:
-        """Compute the hidden states of x; see `Trunk`."""
+        """Compute the hidden states of x; see `Stack`."""
         attend = attend_with(self.kernel, mask, x, cache)
         rotation = Rotation.at(positions, self.head_size, self.rope_base)
         hidden = self.run(x, rotation, attend, mask, cache)

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from valle.model.attention import Mask
 from valle.model.config import ModelConfig
-from valle.model.layout import MaskKind
 from valle.model.trunks import recurrence
 from valle.model.trunks.blocks import Stack, grow, linear, row_lengths
 from valle.model.trunks.recurrence import StateCache
@@ -46,43 +45,39 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Mask, cache: StateCache | None, layer: int) -> Tensor:
         gate, mixed, steps = self.inputs(self.norm(x)).split((self.inner, self.inner + 2 * _STATE, self.heads), -1)
-        is_step = cache is not None and bool(cache.read(layer))
-        before = cache.read(layer)[1] if cache is not None and is_step else mixed.new_zeros(len(x), _WINDOW - 1, 1)
-        window = torch.cat([before.expand(-1, -1, mixed.shape[-1]), mixed], 1)
+        kept = None if cache is None else cache.read(layer)
+        before = mixed.new_zeros(len(x), _WINDOW - 1, mixed.shape[-1]) if kept is None else kept[1]
+        window = torch.cat([before, mixed], 1)
         mixed = functional.silu(self.convolution(window.transpose(1, 2)).transpose(1, 2))
         value, key, query = torch.split(mixed, [self.inner, _STATE, _STATE], -1)
         value = value.reshape(*value.shape[:-1], self.heads, -1).transpose(1, 2)
         query, key = (y[:, None].expand(-1, self.heads, -1, -1) for y in (query, key))
         size = functional.softplus(steps.float() + self.step_bias).transpose(1, 2)  # [B, heads, L]
         log_decay = -size * self.log_rate.exp()[:, None]
-        scaled = value * size[..., None]
-        if cache is not None and is_step:
-            mixed, state = recurrence.step(cache.read(layer)[0], query, key, scaled, log_decay)
-            cache.write(layer, state, window[:, 1:])
-        else:
-            mixed = self._scan(query, key, scaled, log_decay, mask)
-            if cache is not None:
-                lengths = row_lengths(x, mask)
-                last = lengths[:, None] + torch.arange(
-                    _WINDOW - 1, device=x.device
-                )  # in `window`, which starts earlier
-                recent = window.gather(1, last[..., None].expand(-1, -1, window.shape[-1]))
-                cache.write(layer, recurrence.final_state(key, scaled, log_decay, lengths), recent)
+        mixed, state = recurrence.advance(
+            query,
+            key,
+            value * size[..., None],
+            log_decay,
+            mask=mask,
+            before=None if kept is None else kept[0],
+            keeps_state=cache is not None,
+        )
+        if cache is not None and state is not None:
+            cache.write(layer, state, window[:, 1:] if kept is not None else _recent(window, x, mask))
         mixed = mixed + self.skip[:, None, None] * value
         mixed = mixed.transpose(1, 2).flatten(2).to(x.dtype)
         return x + self.dropout(self.output(self.output_norm(mixed * functional.silu(gate))))
 
-    def _scan(self, query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, mask: Mask) -> Tensor:
-        if mask.kind is MaskKind.CAUSAL:
-            return recurrence.chunkwise(query, key, value, log_decay)
-        valid = mask.valid(query.shape[0], query.shape[2], query.device)
-        if valid is not None:
-            key = key * valid[:, None, :, None]
-        return recurrence.chunkwise(query, key, value, log_decay, is_causal=False)
+
+def _recent(window: Tensor, x: Tensor, mask: Mask) -> Tensor:
+    """Return the last inputs of the convolution of each row; `window` has those before the slots of x in front."""
+    last = row_lengths(x, mask)[:, None] + torch.arange(_WINDOW - 1, device=x.device)
+    return window.gather(1, last[..., None].expand(-1, -1, window.shape[-1]))
 
 
 class MambaTrunk(Stack):
-    """A stack of Mamba-2 blocks, two for each layer of the configuration; see `Trunk`."""
+    """A stack of Mamba-2 blocks, two for each layer of the configuration."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__([_Block(config) for _ in range(2 * config.depth)])
@@ -90,7 +85,7 @@ class MambaTrunk(Stack):
         self.init_weights(config)
 
     def new_cache(self, capacity: int) -> StateCache:
-        """See `Trunk`; the state of a row has the same size at every length."""
+        """See `Stack`; the state of a row has the same size at every length."""
         return StateCache(len(self.blocks))
 
     def forward(
@@ -101,7 +96,7 @@ class MambaTrunk(Stack):
         cache: StateCache | None = None,
         codebooks: Tensor | None = None,
     ) -> Tensor:
-        """Compute the hidden states of x; see `Trunk`."""
+        """Compute the hidden states of x; see `Stack`."""
         x = x + sinusoids(positions, x.shape[-1]).to(x.dtype)
         hidden = self.run(x, mask, cache)
         grow(cache, x, mask)

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from valle.model.attention import Mask
+from valle.model.layout import MaskKind
+
 CHUNK = 128
 """Slots of a chunk."""
 
@@ -76,6 +79,29 @@ def step(state: Tensor, query: Tensor, key: Tensor, value: Tensor, log_decay: Te
     return query.float() @ state, state
 
 
+def advance(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    log_decay: Tensor,
+    *,
+    mask: Mask,
+    before: Tensor | None,
+    keeps_state: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """Compute the outputs of a pass, and the state after it if wanted: of one slot after a state, or of whole rows."""
+    if before is not None:
+        return step(before, query, key, value, log_decay)
+    rows, _, length, _ = query.shape
+    is_causal, valid = mask.kind is MaskKind.CAUSAL, mask.valid(rows, length, query.device)
+    if valid is not None and not is_causal:
+        key = key * valid[:, None, :, None]
+    outputs = chunkwise(query, key, value, log_decay, is_causal=is_causal)
+    if not keeps_state:
+        return outputs, None
+    return outputs, final_state(key, value, log_decay, mask.row_lengths(rows, length, query.device))
+
+
 class StateCache:
     """Tensors of constant size per row and layer, which a recurrent trunk replaces at every slot."""
 
@@ -88,9 +114,9 @@ class StateCache:
         """Return whether nothing has been written to every layer."""
         return not self._layers[-1]
 
-    def read(self, layer: int) -> tuple[Tensor, ...]:
-        """Return the tensors of a layer; none before the first slot."""
-        return self._layers[layer]
+    def read(self, layer: int) -> tuple[Tensor, ...] | None:
+        """Return the tensors of a layer; None before the first slot."""
+        return self._layers[layer] or None
 
     def write(self, layer: int, *tensors: Tensor) -> None:
         """Replace the tensors of a layer, each [B, ...]."""

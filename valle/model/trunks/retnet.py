@@ -10,9 +10,8 @@ from torch.nn import functional
 
 from valle.model.attention import Mask
 from valle.model.config import ModelConfig
-from valle.model.layout import MaskKind
 from valle.model.trunks import recurrence
-from valle.model.trunks.blocks import Rotation, Stack, grow, linear, make_mlp, row_lengths
+from valle.model.trunks.blocks import Rotation, Stack, grow, linear, make_mlp
 from valle.model.trunks.recurrence import StateCache
 
 # Size of values in units of the size of keys.
@@ -38,23 +37,15 @@ class _Retention(nn.Module):
         query, key, value = (y.view(rows, length, self.heads, -1).transpose(1, 2) for y in (query, key, value))
         query, key = rotation(query), rotation(key) * self.size**-0.5
         decay = self.log_decay.expand(1, self.heads, length)
-        if cache is not None and cache.read(layer):
-            retained, state = recurrence.step(cache.read(layer)[0], query, key, value, decay)
+        kept = None if cache is None else cache.read(layer)
+        before = None if kept is None else kept[0]
+        retained, state = recurrence.advance(
+            query, key, value, decay, mask=mask, before=before, keeps_state=cache is not None
+        )
+        if cache is not None and state is not None:
             cache.write(layer, state)
-        else:
-            retained = self._retain(query, key, value, decay, mask)
-            if cache is not None:
-                cache.write(layer, recurrence.final_state(key, value, decay, row_lengths(x, mask)))
         retained = self.norm(retained).transpose(1, 2).reshape(rows, length, -1).to(x.dtype)
         return self.output(functional.silu(gate) * retained)
-
-    def _retain(self, query: Tensor, key: Tensor, value: Tensor, decay: Tensor, mask: Mask) -> Tensor:
-        if mask.kind is MaskKind.CAUSAL:
-            return recurrence.chunkwise(query, key, value, decay)
-        valid = mask.valid(query.shape[0], query.shape[2], query.device)
-        if valid is not None:
-            key = key * valid[:, None, :, None]
-        return recurrence.chunkwise(query, key, value, decay, is_causal=False)
 
 
 class _Block(nn.Module):
@@ -72,7 +63,7 @@ class _Block(nn.Module):
 
 
 class RetNetTrunk(Stack):
-    """A retentive network; see `Trunk`."""
+    """A retentive network."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__([_Block(config) for _ in range(config.depth)])
@@ -81,7 +72,7 @@ class RetNetTrunk(Stack):
         self.init_weights(config)
 
     def new_cache(self, capacity: int) -> StateCache:
-        """See `Trunk`; the state of a row has the same size at every length."""
+        """See `Stack`; the state of a row has the same size at every length."""
         return StateCache(len(self.blocks))
 
     def forward(
@@ -92,7 +83,7 @@ class RetNetTrunk(Stack):
         cache: StateCache | None = None,
         codebooks: Tensor | None = None,
     ) -> Tensor:
-        """Compute the hidden states of x; see `Trunk`."""
+        """Compute the hidden states of x; see `Stack`."""
         hidden = self.run(x, Rotation.at(positions, self.head_size, self.rope_base), mask, cache)
         grow(cache, x, mask)
         return self.norm(hidden)

@@ -56,7 +56,7 @@ class _Block(nn.Module):
 
 
 class TransformerTrunk(Stack):
-    """Pre-norm transformer with sinusoidal positions and norms that adapt to the codebook; see `Trunk`."""
+    """Pre-norm transformer with sinusoidal positions and norms that adapt to the codebook."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__([_Block(config) for _ in range(config.depth)])
@@ -65,13 +65,13 @@ class TransformerTrunk(Stack):
         self.init_weights(config)
 
     def new_cache(self, capacity: int) -> Cache:
-        """See `Trunk`."""
+        """See `Stack`."""
         return Cache(len(self.blocks), capacity)
 
     def forward(
         self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None = None, codebooks: Tensor | None = None
     ) -> Tensor:
-        """Compute the hidden states of x; see `Trunk`."""
+        """Compute the hidden states of x; see `Stack`."""
         assert codebooks is not None, "the norms depend on the codebook"
         stage = self.stages(codebooks)[:, None]
         attend = attend_with(self.kernel, mask, x, cache)

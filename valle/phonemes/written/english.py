@@ -5,11 +5,16 @@ import re
 from valle.phonemes.written.english_names import ADDRESSES, INITIALS, NAMES, ROMAN_NUMERALS
 from valle.phonemes.written.english_numbers import DATES, FRACTIONS, RANGES, TELEPHONES, TIMES, YEARS
 from valle.phonemes.written.english_quantities import MEASURES, MONEY
-from valle.phonemes.written.rules import SPACED_GROUPS, Rule, rewrite
+from valle.phonemes.written.rules import DOT_BEFORE_MARK, SPACED_GROUPS, Rule, rewrite
 
 _DIGIT = re.compile(r"\d")
 _GROUPED: tuple[Rule, ...] = ((SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),)
 _SIGNS: tuple[Rule, ...] = (
+    (re.compile(r"(?<![\w.])(\d{1,9}(?:\.\d{1,9})?)[eE]\+?(-?\d{1,3})\b"), r"\1 times 10^\2"),
+    (re.compile(r"(?<=[\dA-Za-z])\^2(?!\d)"), " squared"),
+    (re.compile(r"(?<=[\dA-Za-z])\^3(?!\d)"), " cubed"),
+    (re.compile(r"(?<=[\dA-Za-z])\^(?=-?\d)"), " to the power of "),
+    (re.compile(r"\bv\.? ?(?=\d{1,4}\.\d)"), "version "),
     (re.compile(r"#(?=\d)"), "number "),
     (re.compile(r"(?<![\w#])#(?=[A-Za-z])"), "hashtag "),
     (re.compile(r"(?<=\b[A-G])#"), " sharp"),
@@ -30,14 +35,12 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"(?<=\d) ?> ?(?=\d)|> ?(?=\d)"), " more than "),
     (re.compile(r" ?≤ ?"), " at most "),
     (re.compile(r" ?≥ ?"), " at least "),
-    (re.compile(r"(?<=[\dA-Za-z])\^2(?!\d)"), " squared"),
-    (re.compile(r"(?<=[\dA-Za-z])\^3(?!\d)"), " cubed"),
-    (re.compile(r"(?<=[\dA-Za-z])\^(?=-?\d)"), " to the power of "),
     (re.compile(r"§+ ?"), "section "),
     (re.compile(r"(?<=\d) ?°(?! ?[CF]\b)"), " degrees"),
     (re.compile(r"(?<=[A-Za-z])&(?=[A-Za-z])|(?<= )&(?= )"), " and "),
     (re.compile(r"(?<=[A-Za-z\d])(?:/| / )(?=[A-Za-z\d])"), " "),
     (re.compile(r"[*_|\\]+"), " "),
+    DOT_BEFORE_MARK,
 )
 _LETTERS_WITH_AND = re.compile(r"\b([A-Z]{1,2})&([A-Z]{1,2})\b")
 _SPACES = re.compile(r" {2,}")

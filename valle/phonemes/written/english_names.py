@@ -2,7 +2,7 @@
 
 import re
 
-from valle.phonemes.written.rules import Rule, any_of, roman_value
+from valle.phonemes.written.rules import URL_PATH, Rule, any_of, roman_value
 from valle.text.spoken_numbers import cardinal, ordinal
 
 # fmt: off
@@ -25,7 +25,7 @@ _ALSO_WITHOUT_DOT = {
 _ANYWHERE = {
     "vs.": "versus", "e.g.": "for example", "i.e.": "that is", "approx.": "approximately", "dept.": "department",
     "est.": "established", "govt.": "government", "incl.": "including", "misc.": "miscellaneous", "max.": "maximum",
-    "min.": "minimum", "w/o": "without", "w/": "with", "Ph.D.": "P H D",
+    "min.": "minimum", "w/o": "without", "w/": "with", "Ph.D.": "P H D", "viz.": "namely",
 }
 _BEFORE_NUMBERS = {
     "no": "number", "nos": "numbers", "vol": "volume", "vols": "volumes", "ch": "chapter", "chap": "chapter",
@@ -115,7 +115,10 @@ _NO_STREETS = _SENTENCE_STARTS | {"Lake", "Port", "Mount"}
 _DOMAINS = "com|org|net|edu|gov|mil|int|info|biz|io|ai|dev|uk|us|eu|de|fr|ca|au|jp|kr|cn|tv"
 _FILES = "js|py|md|txt|csv|json|xml|html|pdf|docx|xlsx|jpg|png|gif|mp3|mp4|wav|flac|zip|exe|sh|cpp"
 _HOST = r"(?:[A-Za-z0-9-]{1,63}\.){1,4}"
-_SPOKEN_MARKS = {".": "dot", "@": "at", "/": "slash", "_": "underscore", "-": "dash", "+": "plus"}
+_SPOKEN_MARKS = {
+    ".": "dot", "@": "at", "/": "slash", "_": "underscore", "-": "dash", "+": "plus", ":": "colon",
+    "?": "question mark", "=": "equals", "&": "and", "#": "hash", "%": "percent", "~": "tilde",
+}  # fmt: skip
 _PARTS = re.compile(r"\w+|\W")
 _WORD_BEFORE = re.compile(r"[\w'&]+,?(?= $)")
 _WORD_AFTER = re.compile(r" ([\w']+)")
@@ -173,9 +176,10 @@ def _letters(match: re.Match[str]) -> str:
     """Return single letters; their last dot remains at the end of the text, and for hours before a capital."""
     letters = " ".join(match["letters"].replace(".", ""))
     after = _after(match)
-    if match.string[match.end() : match.end() + 1] in tuple(",;:?!"):
+    if match.string[match.end() : match.end() + 1] in tuple(",;:?!-—/)"):
         return letters
-    return letters + ("." if not after or (letters.lower() in ("a m", "p m") and after[0].isupper()) else "")
+    ends_clock = letters.lower() in ("a m", "p m") and after[:1].isupper() and not _AFTER_CLOCK.match(after)
+    return letters + ("." if not after or ends_clock else "")
 
 
 def _ruler(match: re.Match[str]) -> str:
@@ -195,18 +199,23 @@ def _ordinal_numeral(match: re.Match[str]) -> str:
     return match[0] if value is None else ordinal(value)
 
 
+# Words in capitals that come after `5 p.m.` in the same sentence.
+_AFTER_CLOCK = re.compile(
+    rf"(?:[A-Z]{{1,3}}T|GMT|UTC|Eastern|Pacific|Central|Mountain|May"
+    rf"|{any_of((*_DAYS, *_DAYS.values(), *_MONTHS, *_MONTHS.values()))})\b"
+)
 _NAME = any_of((*_BEFORE_NAMES, *_AFTER_NAMES))
 
 ADDRESSES: tuple[Rule, ...] = (
     (re.compile(rf"\b(?P<address>[\w.+-]{{1,64}}@{_HOST}[A-Za-z]{{2,20}})\b"), _address),
-    (re.compile(r"\bhttps?://(?P<address>[\w./@-]{1,200}(?<!\.))"), _address),
-    (
-        re.compile(rf"(?<![\w.@-])(?P<address>{_HOST}(?:{_DOMAINS})(?:/[\w./-]{{0,100}}(?<!\.))?)(?![\w@]|\.\w)"),
-        _address,
-    ),
+    (re.compile(rf"\bhttps?://(?P<address>{_HOST}[A-Za-z]{{2,20}}{URL_PATH})/?"), _address),
+    (re.compile(rf"(?<![\w.@-])(?P<address>{_HOST}(?:{_DOMAINS}){URL_PATH})/?(?![\w@]|\.\w)"), _address),
 )
 NAMES: tuple[Rule, ...] = (
-    (re.compile(rf"(?<![\w.])(?:{any_of(_ANYWHERE)})(?!\w)"), lambda m: _ANYWHERE[m[0]]),
+    # After a number `min.` is minutes.
+    (re.compile(rf"(?<![\w.])(?<!\d )(?:{any_of(_ANYWHERE)})(?!\w)"), lambda m: _ANYWHERE[m[0]]),
+    (re.compile(r"\bet al\b(?P<dot>\.?)"), lambda m: f"et al{_end(m)}"),
+    (re.compile(r"(?<![\w.])([bd])\. (?=1\d{3}\b)"), lambda m: "born " if m[1] == "b" else "died "),
     (re.compile(r"\betc\b(?P<dot>\.?)"), lambda m: f"et cetera{_end(m)}"),
     (re.compile(r"(?<=\d) ?([mkr])\.p\.([hm])\b(?P<dot>\.?)"), lambda m: f" {m[1]}p{m[2]}{_end(m)}"),
     (re.compile(r"\bvs\b"), "versus"),
@@ -236,7 +245,7 @@ ROMAN_NUMERALS: tuple[Rule, ...] = (
         ),
         _ruler,
     ),
-    (re.compile(r"\b(?P<roman>[IVX]{1,7})(?= [Cc]entur)"), _ordinal_numeral),
+    (re.compile(r"\b(?P<roman>[IVX]{1,7})(?:(?:st|nd|rd|th)\b|(?= [Cc]entur))"), _ordinal_numeral),
     (re.compile(r"(?<![\w'.-])(?P<heading>(?!))?(?P<roman>[IVXL]{2,7})(?![\w'-]|\.\w)"), _numeral),
 )
 INITIALS: tuple[Rule, ...] = (

@@ -19,6 +19,14 @@ _COUNTED = (
     "cubic", "hundred", "thousand", "million", "billion", "plus", "times", "or so",
 )
 # fmt: on
+_ROUND = {
+    "100": "hundreds",
+    "1,000": "thousands",
+    "1000": "thousands",
+    "10,000": "tens of thousands",
+    "100,000": "hundreds of thousands",
+    "1,000,000": "millions",
+}  # fmt: skip
 _ALWAYS_PAIRS = {"24/7", "9/11", "7/11", "20/20", "50/50", "60/40", "80/20", "90/10"}
 
 
@@ -31,7 +39,7 @@ def _fraction_words(top: int, bottom: int) -> str:
     if bottom == 2:
         return "one half" if top == 1 else f"{cardinal(top)} halves"
     name = "quarter" if bottom == 4 else ordinal(bottom)
-    return f"{cardinal(top)} {name}{'' if top == 1 else 's'}"
+    return f"{cardinal(top)} {name.removeprefix('one ')}{'' if top == 1 else 's'}"
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -121,6 +129,7 @@ TELEPHONES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.,])\d{10,40}(?![\d.,]\d|\w)"), lambda m: digits_in_words(m[0])),
 )
 DATES: tuple[Rule, ...] = (
+    (re.compile(r"(?<=\d)(st|nd|rd|th)[-—](?=\d{1,3}(?:st|nd|rd|th)\b)"), r"\1 to "),
     (re.compile(r"(?<![\w/.-])(?P<year>[12]\d{3})-(?P<month>\d{2})-(?P<day>\d{2})(?![\w/-])"), _iso_date),
     (re.compile(r"(?<![\w/.-])(?P<first>\d{1,2})/(?P<second>\d{1,2})/(?P<year>\d{4}|\d{2})(?![\w/-])"), _slash_date),
     (re.compile(rf"\b(?P<month>{_MONTH}) {_DAY}(?![\w:/%-]|[.,]\d)(?:(?P<comma>,?) {_YEAR})?"), _month_day),
@@ -135,8 +144,8 @@ TIMES: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\w:.,])(\d{{1,2}})\.([0-5]\d)(?= ?{_HALF.replace('?P<half>', '?:')})"), r"\1:\2"),
     (
         re.compile(
-            r"(?<![\w:.,-])(\d{1,2}(?::[0-5]\d)?(?: ?[AaPp]\.?[Mm]\.?)?|noon|midnight) ?[-—] ?"
-            r"(?=\d{1,2}(?::[0-5]\d(?!\d)| ?[AaPp]\.?[Mm]\b))"
+            r"(?<![\w:.,-])(\d{1,2}(?::[0-5]\d)?(?: ?[AaPp][. ]?[Mm]\.?)?|noon|midnight) ?[-—] ?"
+            r"(?=\d{1,2}(?::[0-5]\d(?!\d)| ?[AaPp][. ]?[Mm]\b))"
         ),
         r"\1 to ",
     ),
@@ -145,7 +154,7 @@ TIMES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\d:])(\d{1,2}):(\d\d):(\d\d)(?![\d:])"), r"\1 \2 \3"),
     (re.compile(r"(?<=\d):(?=\d)"), " to "),
 )  # fmt: skip
-FRACTIONS: tuple[Rule, ...] = ((re.compile(VULGAR_FRACTION), _fraction),)
+FRACTIONS: tuple[Rule, ...] = ((re.compile(rf"{VULGAR_FRACTION}(?:ths?\b)?"), _fraction),)
 RANGES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.,/-])(1[1-9]\d\d|20\d\d)/(\d\d)(?![\w/-])"), r"\1 \2"),
     (re.compile(r"(?<![\w.,-])(?P<low>1\d{3}|20\d\d)[-—](?P<high>\d{2})(?![\w-]|[.,]\d)"), _range),
@@ -153,6 +162,7 @@ RANGES: tuple[Rule, ...] = (
     (re.compile(r"(?<=\d)-(?=\d)"), " "),
 )
 YEARS: tuple[Rule, ...] = (
+    (re.compile(rf"(?<![\w.,$])({any_of(_ROUND)})'?s\b"), lambda m: _ROUND[m[1]]),
     (re.compile(r"(?<![\w.,$#/])(?<!\d-)'?(?P<decade>(?:1[1-9]|20)\d0|[2-9]0)'?s\b"), _decade),
     (
         re.compile(
@@ -163,7 +173,7 @@ YEARS: tuple[Rule, ...] = (
     (
         re.compile(
             r"(?:(?<=\b(?:[Ii]n|[Oo]f|[Bb]y|to) )|(?<=\b(?:[Ff]rom|year) )|(?<=\b(?:[Ss]ince|[Uu]ntil|[Aa]fter) ))"
-            r"(?P<year>10\d\d)(?![\w/%]|[.,:]\d| [a-z]+s\b)"
+            r"(?P<year>(?:10|21)\d\d)(?![\w/%]|[.,:]\d| [a-z]+s\b)"
         ),
         lambda m: year(int(m["year"])),
     ),

@@ -55,6 +55,9 @@ _AN = r"(?:\b(?P<article>[Aa]n?) )?"
 _SCALE = rf"{any_of((*_SCALES, *_SCALE_WORDS))}"
 _CODES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _EUROPEAN = r"\d{1,3}(?:\.\d{3}){0,4},\d\d(?!\d|[.,]\d)"
+# Things that are named by a number of thousands: `a 10k run`.
+_AFTER_K = ("run", "race", "walk", "resolution", "video", "display", "monitor", "gold", "ohm", "resistor")
+_QUOTATION = 200  # characters in which an opening mark is looked for
 # Nouns after an amount that is their value, so that the currency is singular: `two 20 dollar bills`.
 _OF_A_VALUE = r" (?:bill|note|coin|stamp|ticket|banknote)s?\b"
 
@@ -98,7 +101,7 @@ def _is_adjective(match: re.Match[str]) -> bool:
     return (
         is_before_noun
         or match[0].endswith("-dollar")
-        or (bool(match["article"]) and re.match(" [a-z]", after) is not None)
+        or (bool(match.groupdict().get("article")) and re.match(" [a-z]", after) is not None)
     )
 
 
@@ -130,6 +133,12 @@ def _measure(match: re.Match[str]) -> str:
     return f"{article}{number} {unit if is_single else _plural(unit)}{per}"
 
 
+def _inches(match: re.Match[str]) -> str:
+    """Return the mark after a number as inches, unless it closes a quotation."""
+    is_closing = match.string.count('"', max(0, match.start() - _QUOTATION), match.start()) % 2 == 1
+    return match[0] if is_closing else f"{match[1]} inch"
+
+
 def _with_point(match: re.Match[str]) -> str:
     """Return an amount with a decimal comma as English writes it."""
     return match[0].translate(str.maketrans(".,", ",."))
@@ -145,10 +154,12 @@ def _per(unit: str, power: str | None) -> str:
 
 MONEY: tuple[Rule, ...] = (
     (re.compile(rf"\b({any_of(_CODES)}) ?(?=\d)"), lambda m: _CODES[m[1]]),
+    (re.compile(r"\bRs\.? ?(?=\d)"), "₹"),
+    (re.compile(r"(?<![\w.,])(1p|\d{1,2}p)\b"), lambda m: "1 penny" if m[1] == "1p" else f"{m[1][:-1]} pence"),
+    (re.compile(rf"(?<![\w.,$£€])(\d{{2,3}})[kK](?= (?!(?:{any_of(_AFTER_K)})\b)[a-z]{{3}})"), r"\1 thousand"),
     (re.compile(rf"(?<=\d) ?({any_of(_CODES)})\b"), lambda m: _CODES[m[1]]),
     (re.compile(rf"([{''.join(_CURRENCIES)}])- ?(?=\.?\d)"), r"-\1"),
     (re.compile(rf"([{''.join(_CURRENCIES)}])(?=\.\d)"), r"\g<1>0"),
-    # A comma before two digits is a decimal point: `€1,50`, `1.000,50 €`.
     # A comma before two digits is a decimal point beside a euro: `€1,50`, `1.000,50 €`.
     (re.compile(rf"€ ?{_EUROPEAN}"), _with_point),
     (re.compile(rf"(?<![\d.,€]){_EUROPEAN}(?= ?€)"), _with_point),
@@ -167,19 +178,21 @@ MONEY: tuple[Rule, ...] = (
     ),
     (
         re.compile(rf"{START}(?P<number>{NUMBER}) ?¢"),
-        lambda m: f"{m['number']} cent{'' if _is_one(m['number']) else 's'}",
+        lambda m: f"{m['number']} cent{'' if _is_one(m['number']) or _is_adjective(m) else 's'}",
     ),
 )
 MEASURES: tuple[Rule, ...] = (
+    (re.compile(r"(?<=\d) ?(hr|min|lb|ft)s?\. (?=\d{1,2} ?(?:min|sec|oz|in)\b)"), r" \1 "),
     (re.compile(r"(?<![\w.,])(\d{1,2})' ?(\d{1,2})\""), r"\1 foot \2"),
-    (re.compile(r"(?<=\d) ?(?:ft|feet)\.? (\d{1,2}) ?in\b"), r" feet \1 inches"),
+    (re.compile(r"(?<![\w.,'])(\d{1,3}(?:\.\d)?)\"(?= [a-z])"), _inches),
+    (re.compile(r"(?<=\d) ?(?:ft|feet)\.? (\d{1,2}) ?in\b(?:\.(?= [a-z]|[,;:]))?"), r" feet \1 inches"),
     (re.compile(r"(?<=\d)in\b|(?<=\d) ?in\.(?= [a-z])"), " inches"),
     (re.compile(r"(?<=\d) ?h(?:rs?)? ?(\d{1,2}) ?m(?:in)?\b"), r" hours \1 minutes"),
     (
         re.compile(
             rf"{_AN}{START}(?P<number>{NUMBER}|{_PART})(?P<gap>[ -]?)"
             rf"(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?"
-            rf"(?: ?/ ?(?P<per>{any_of(_PER)})(?:\^?(?P<per_power>[23]))?)?(?![\w^'])(?:\.(?= [a-z]))?"
+            rf"(?: ?/ ?(?P<per>{any_of(_PER)})(?:\^?(?P<per_power>[23]))?)?(?![\w^'])(?:\.(?= [a-z]|[,;:]))?"
         ),
         _measure,
     ),

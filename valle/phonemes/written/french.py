@@ -8,6 +8,7 @@ import re
 from num2words import num2words
 
 from valle.phonemes.written.rules import (
+    DOT_BEFORE_MARK,
     VULGAR_FRACTION,
     Rule,
     addresses,
@@ -24,14 +25,24 @@ _START = r"(?<![\w.,])"
 # fmt: off
 _BEFORE_NAMES = {"M.": "Monsieur", "MM.": "Messieurs", "Mme": "Madame", "Mmes": "Mesdames", "Mlle": "Mademoiselle",
                  "Mlles": "Mesdemoiselles", "Dr": "Docteur", "Pr": "Professeur", "Me": "Maître", "Mgr": "Monseigneur"}
-_ANYWHERE = {"av. J.-C.": "avant Jésus-Christ", "ap. J.-C.": "après Jésus-Christ", "J.-C.": "Jésus-Christ",
+_ANYWHERE = {"av. J.-C.": "avant Jésus-Christ", "ap. J.-C.": "après Jésus-Christ", "apr. J.-C.": "après Jésus-Christ",
+             "i.e.": "c'est-à-dire", "Tél.": "téléphone", "J.-C.": "Jésus-Christ",
              "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ", "cf.": "confer", "tél.": "téléphone",
              "p. ex.": "par exemple", "max.": "maximum", "min.": "minimum", "svp": "s'il vous plaît",
              "s.v.p.": "s'il vous plaît"}
-_BEFORE_NUMBERS = {"n°": "numéro", "no": "numéro", "nos": "numéros", "n°s": "numéros", "p.": "page", "pp.": "pages",
-                   "art.": "article", "chap.": "chapitre", "vol.": "volume", "fig.": "figure", "t.": "tome"}
+_BEFORE_NUMBERS = {"al.": "alinéa", "n°": "numéro", "no": "numéro", "nos": "numéros", "n°s": "numéros", "p.": "page",
+                   "pp.": "pages", "art.": "article", "chap.": "chapitre", "vol.": "volume", "fig.": "figure",
+                   "t.": "tome"}
 _MONTHS = ("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
            "décembre")
+_SHORT_MONTHS = {"janv": "janvier", "févr": "février", "avr": "avril", "juil": "juillet", "sept": "septembre",
+                 "oct": "octobre", "nov": "novembre", "déc": "décembre"}
+_SHORT_DAYS = {"lun": "lundi", "mar": "mardi", "mer": "mercredi", "jeu": "jeudi", "ven": "vendredi", "sam": "samedi",
+               "dim": "dimanche"}
+_COUNTED_FEMININE = ("femme", "fille", "personne", "heure", "minute", "seconde", "journée", "semaine", "année", "fois",
+                     "tonne", "livre", "page", "place", "voiture", "maison", "tasse", "cuillère", "bouteille", "pièce",
+                     "équipe", "victoire", "nuit")
+_WITH_HALVES = ("an", "jour", "mètre", "kilomètre", "kilo", "litre", "euro", "point", *_COUNTED_FEMININE)
 _RULERS = ("Alexandre", "Benoît", "Catherine", "Charles", "Clément", "Édouard", "Edouard", "Élisabeth", "Elisabeth",
            "François", "Frédéric", "George", "Georges", "Grégoire", "Guillaume", "Henri", "Innocent", "Jacques", "Jean",
            "Joseph", "Léon", "Léopold", "Louis", "Nicolas", "Napoléon", "Othon", "Paul", "Philippe", "Pie", "Pierre",
@@ -51,6 +62,7 @@ _PER = {"h": "heure", "s": "seconde", "min": "minute", "jour": "jour", "mois": "
         "l": "litre", "m": "mètre", "km": "kilomètre"}
 _CURRENCIES = {"€": "euro", "$": "dollar", "£": "livre", "¥": "yen"}
 _SCALES = {"M": "million", "Md": "milliard", "Mds": "milliard"}
+_TENS = {"2": "vingt", "3": "trente", "4": "quarante", "5": "cinquante", "6": "soixante"}
 _PARTS = {2: "demi", 3: "tiers", 4: "quart"}
 # fmt: on
 _ALWAYS_PAIRS = {"24/7", "9/11", "50/50", "24/24"}
@@ -132,6 +144,24 @@ def _fraction(match: re.Match[str]) -> str:
     return f"{whole} et {words}" if whole else words
 
 
+def _day_and_month(match: re.Match[str]) -> str:
+    """Return `24/12` after an article as a date, where it is one."""
+    day, month = int(match["day"]), int(match["month"])
+    if not (1 <= month <= 12 and month < day <= 31):
+        return match[0]
+    return f"{day} {_MONTHS[month - 1]}"
+
+
+def _with_half(match: re.Match[str]) -> str:
+    noun = match["noun"]
+    number = "une" if match["whole"] == "1" and noun in _COUNTED_FEMININE else match["whole"]
+    return f"{number} {noun}{match['plural']} et demi{'e' if noun in _COUNTED_FEMININE else ''}"
+
+
+def _freephone(match: re.Match[str]) -> str:
+    return " ".join(num2words(int(group), lang="fr") for group in match[0].split())
+
+
 def _measure(match: re.Match[str]) -> str:
     words = _counted(match["number"], _UNITS[match["unit"]])
     if match["power"]:
@@ -156,9 +186,12 @@ def _money(match: re.Match[str]) -> str:
 
 
 _NAMES: tuple[Rule, ...] = (
-    addresses(at="arobase", dot="point", slash="slash"),
+    addresses("arobase, point, slash, deux points, point d'interrogation, égale, et, dièse, tiret bas, tiret"),
     (re.compile(rf"(?<![\w.])(?:{any_of(_ANYWHERE)})(?!\w)"), _long_form),
     (re.compile(rf"(?<![\w.])({any_of(_BEFORE_NAMES)})\.?(?= [A-ZÀ-Ý])"), lambda m: _BEFORE_NAMES[m[1]]),
+    (re.compile(r"\bM\.(?= et M)"), "Monsieur"),
+    (re.compile(r"\bpl\. (?=[A-ZÀ-Ýd])"), "place "),
+    (re.compile(r"(?<=\b[lLdD]')((?:[A-Z]\.){2,10})(?!\w)"), lambda m: " ".join(m[1].replace(".", ""))),
     (re.compile(r"\b(?:Mme|Mlle)s?\b\.?"), lambda m: _BEFORE_NAMES[m[0].rstrip(".")]),
     (re.compile(r"\bSt(e?)\.?[ -](?=[A-ZÀ-Ý])"), r"Saint\1 "),
     (re.compile(r"\b([Aa])v\. (?=[A-ZÀ-Ýd])"), r"\1venue "),
@@ -174,7 +207,25 @@ _NAMES: tuple[Rule, ...] = (
 _NUMBERS: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\w.])((?i:{any_of(_BEFORE_NUMBERS)})) ?(?=\d)"), lambda m: f"{_BEFORE_NUMBERS[m[1].lower()]} "),
     (re.compile(r"(?<![\d.,])0\d(?:[ .-]\d\d){4}(?![\d-]|\.\d)"), lambda m: re.sub(r"\D", " ", m[0])),
+    (re.compile(r"(?<![\d.,])0(?: \d{3}){3}(?!\d| \d)"), _freephone),
     (re.compile(r"\+(?=\d{1,3}(?: \d{1,4}){3,6})"), "plus "),
+    (re.compile(rf"\b({any_of(_SHORT_DAYS)})\.(?= \d)"), lambda m: _SHORT_DAYS[m[1]]),
+    (re.compile(rf"(?<=\d )({any_of(_SHORT_MONTHS)})\b\.?"), lambda m: _SHORT_MONTHS[m[1]]),
+    (re.compile(rf"(?<=\b[dD]u )(\d{{1,2}})[-—](?=\d{{1,2}} (?:{any_of(_MONTHS)})\b)"), r"\1 au "),
+    (re.compile(r"(?<=\b(?:[Ll]e|[Dd]u|au) )(?P<day>\d{1,2})/(?P<month>\d{1,2})(?![\d/])"), _day_and_month),
+    (
+        re.compile(rf"(?<![\w.,/])(?P<whole>\d{{1,3}}) 1[/⁄]2 (?P<noun>{any_of(_WITH_HALVES)})(?P<plural>s?)\b"),
+        _with_half,
+    ),
+    (re.compile(rf"(?<![\w.,/-])1(?= (?:{any_of(_COUNTED_FEMININE)})\b)"), "une"),
+    (re.compile(rf"(?<![\w.,/-])([2-6])1(?= (?:{any_of(_COUNTED_FEMININE)})s?\b)"), lambda m: f"{_TENS[m[1]]} et une"),
+    (re.compile(r"(?<![\w.,])(\d{1,2}) ?m ?(?=\d\d\b)"), lambda m: f"{_counted(m[1], 'mètre')} "),
+    (
+        re.compile(r"(?<![\w.,])(\d{1,2}) ?(?:min|mn) ?([0-5]\d)(?: ?s)?\b"),
+        lambda m: f"{_counted(m[1], 'minute')} {m[2]}",
+    ),
+    (re.compile(r"(?<=\d) ?CHF\b"), " francs suisses"),
+    (re.compile(r"(?<=\d) F(?=[ ,.;!?]|$)"), " francs"),
     (re.compile(r"(?<![\w/.-])(?P<day>\d{1,2})([/.])(?P<month>\d{1,2})\2(?P<year>\d{4}|\d\d)(?![\w/-]|\.\d)"), _date),
     (re.compile(r"(?<![\w/.-])(?P<year>[12]\d{3})-(?P<month>\d{2})-(?P<day>\d{2})(?![\w-])"), _date),
     (re.compile(rf"(?<![\w.,])1(?= (?:{any_of(_MONTHS)})\b)"), "premier"),
@@ -188,6 +239,7 @@ _NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(?<![\d/.,:])(?P<hour>[01]?\d|2[0-4]) ?[hH](?: ?(?P<minute>[0-5]\d))?\b"), _time),
     (re.compile(r"(?<![\w.,:])(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\w:])"), _time),
     (re.compile(r"(?<=heures)/(?=24)"), " sur "),
+    (re.compile(r"(?<=\d):(?=\d)"), " pour "),
     (re.compile(VULGAR_FRACTION), _fraction),
     (re.compile(r"\bEUR ?(?=\d)|(?<=\d) ?EUR\b"), "€"),
     (re.compile(rf"(?P<sign>[€$£¥]) ?{_START}(?P<number>{_NUMBER})(?P<scale> (?:million|milliard)s?\b)?"), _money),
@@ -223,6 +275,7 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"#(?=\d)"), "numéro "),
     (re.compile(r"(?<=\w)/(?=\w)"), " "),
     (re.compile(r"[*_|\\]+"), " "),
+    DOT_BEFORE_MARK,
     (re.compile(r" {2,}"), " "),
 )
 

@@ -8,7 +8,26 @@ import re
 
 from num2words import num2words
 
+from valle.phonemes.written.german_words import (
+    ABBREVIATIONS,
+    BEFORE_NAMES,
+    BEFORE_NUMBERS,
+    COUNTED_FEMININE,
+    COUNTED_NEUTER,
+    CURRENCIES,
+    DAYS,
+    FEMININE,
+    MASCULINE,
+    MONTHS_SHORT,
+    NEUTER,
+    PER,
+    QUEENS,
+    RULERS,
+    UNITS,
+    WITHOUT_DOT,
+)
 from valle.phonemes.written.rules import (
+    DOT_BEFORE_MARK,
     SPACED_GROUPS,
     VULGAR_FRACTION,
     Rule,
@@ -23,54 +42,6 @@ from valle.phonemes.written.rules import (
 _NUMBER = r"(?:\d{1,3}(?:[. ]\d{3}){1,5}|\d{1,15})(?:,\d{1,9})?"
 _START = r"(?<![\w.,])"
 
-# fmt: off
-_ABBREVIATIONS = {
-    "z. B.": "zum Beispiel", "d. h.": "das heißt", "u. a.": "unter anderem", "v. a.": "vor allem",
-    "i. d. R.": "in der Regel", "u. U.": "unter Umständen", "o. Ä.": "oder Ähnliches", "s. o.": "siehe oben",
-    "s. u.": "siehe unten", "v. Chr.": "vor Christus", "n. Chr.": "nach Christus", "u. s. w.": "und so weiter",
-    "usw.": "und so weiter", "bzw.": "beziehungsweise", "bspw.": "beispielsweise", "ca.": "circa",
-    "evtl.": "eventuell", "ggf.": "gegebenenfalls", "inkl.": "inklusive", "exkl.": "exklusive",
-    "zzgl.": "zuzüglich", "etc.": "et cetera", "vgl.": "vergleiche", "sog.": "sogenannt", "geb.": "geboren",
-    "gest.": "gestorben", "max.": "maximal", "mind.": "mindestens",
-    "Hr.": "Herr", "Hrn.": "Herrn", "Dr.": "Doktor", "Prof.": "Professor",
-    "Dipl.-Ing.": "Diplomingenieur", "Std.": "Stunden", "Min.": "Minuten", "Sek.": "Sekunden", "Jh.": "Jahrhundert",
-    "Jhd.": "Jahrhundert", "Tel.": "Telefon", "Hbf.": "Hauptbahnhof", "Mio.": "Millionen", "Mrd.": "Milliarden",
-}
-_WITHOUT_DOT = {"Mio": "Millionen", "Mrd": "Milliarden", "Dr": "Doktor", "Prof": "Professor", "Hr": "Herr",
-                "Hbf": "Hauptbahnhof"}
-_BEFORE_NAMES = {"Fr.": "Frau", "St.": "Sankt"}
-_BEFORE_NUMBERS = {"Nr.": "Nummer", "S.": "Seite", "Bd.": "Band", "Kap.": "Kapitel", "Abs.": "Absatz",
-                   "Art.": "Artikel", "Abb.": "Abbildung"}
-_MONTHS_SHORT = {"Jan.": "Januar", "Feb.": "Februar", "Aug.": "August", "Sept.": "September", "Okt.": "Oktober",
-                 "Nov.": "November", "Dez.": "Dezember"}
-_MASCULINE = ("Januar", "Jänner", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober",
-              "November", "Dezember", "Weltkrieg", "Platz", "Stock", "Tag", "Geburtstag", "Todestag", "Band", "Akt",
-              "Teil", "FC", "FSV", "SC", "Spieltag", "Advent", "Grad", "Rang", "Versuch", "Satz")
-_FEMININE = ("Klasse", "Bundesliga", "Liga", "Auflage", "Runde", "Etappe", "Minute", "Stunde", "Woche", "Etage",
-             "Person", "Staffel", "Folge", "Generation", "Reihe", "Ausgabe", "Sinfonie", "Symphonie", "Szene",
-             "Armee", "Division", "Republik", "Dynastie")
-_NEUTER = ("Jahrhundert", "Jahrtausend", "Kapitel", "Mal", "Lebensjahr", "Stockwerk", "Semester", "Quartal", "Buch",
-           "Jahr", "Spiel", "Konzert")
-_RULERS = ("Albrecht", "Alexander", "Benedikt", "Christian", "Clemens", "Franz", "Friedrich", "Georg", "Gregor",
-           "Gustav", "Heinrich", "Iwan", "Jakob", "Johann", "Johannes", "Joseph", "Karl", "Konrad", "Leo", "Leopold",
-           "Ludwig", "Maximilian", "Napoleon", "Nikolaus", "Otto", "Paul", "Peter", "Philipp", "Pius", "Ramses",
-           "Richard", "Rudolf", "Wilhelm", "Wladimir")
-_QUEENS = ("Beatrix", "Christina", "Elisabeth", "Katharina", "Kleopatra", "Margarethe", "Maria")
-_UNITS = {
-    "km": "Kilometer", "m": "Meter", "cm": "Zentimeter", "mm": "Millimeter", "kg": "Kilogramm", "g": "Gramm",
-    "mg": "Milligramm", "t": "Tonne", "l": "Liter", "L": "Liter", "ml": "Milliliter", "ha": "Hektar", "h": "Stunde",
-    "min": "Minute", "s": "Sekunde", "ms": "Millisekunde", "Hz": "Hertz", "kHz": "Kilohertz", "MHz": "Megahertz",
-    "GHz": "Gigahertz", "W": "Watt", "kW": "Kilowatt", "MW": "Megawatt", "GW": "Gigawatt", "kWh": "Kilowattstunde",
-    "V": "Volt", "kB": "Kilobyte", "KB": "Kilobyte", "MB": "Megabyte", "GB": "Gigabyte", "TB": "Terabyte",
-    "dB": "Dezibel", "kcal": "Kilokalorie", "°C": "Grad Celsius", "° C": "Grad Celsius", "°F": "Grad Fahrenheit",
-    "°": "Grad", "%": "Prozent", "‰": "Promille",
-}
-_PER = {"h": "Stunde", "s": "Sekunde", "min": "Minute", "Tag": "Tag", "Monat": "Monat", "Jahr": "Jahr",
-        "kg": "Kilogramm", "l": "Liter", "m": "Meter", "km": "Kilometer"}
-_CURRENCIES = {"€": "Euro", "$": "Dollar", "£": "Pfund", "¥": "Yen"}
-_DAYS = {"Mo": "Montag", "Di": "Dienstag", "Mi": "Mittwoch", "Do": "Donnerstag", "Fr": "Freitag", "Sa": "Samstag",
-         "So": "Sonntag"}
-# fmt: on
 _ALWAYS_PAIRS = {"24/7", "9/11", "50/50"}
 _INFLECTING = {
     "am",
@@ -93,10 +64,11 @@ _BEFORE_CARDINALS = {"nummer", "kapitel", "platz", "seite", "band", "teil", "rau
 _BEFORE_DATIVE = "in|an|auf|aus|bei|mit|nach|seit|von|zu|unter|vor|über|während|wegen|ab"
 _SENTENCE_STARTS = "Der|Die|Das|Er|Sie|Es|Und|In|Im|Am|Aber|Ein|Eine|Als|Wir|Ich|Dann|Doch|Da|So|Auch|Nach|Mit|Man"
 _NO_NUMERALS = {"XX", "XXX", "VI"}
-_NOUNS = any_of((*_MASCULINE, *_FEMININE, *_NEUTER))
+_NOUNS = any_of((*MASCULINE, *FEMININE, *NEUTER))
+_DAY_NAMES = {name.lower() for name in DAYS.values()}
 _YEAR_BEFORE = re.compile(
     r"\b(?:Jahre?|Jahres|seit|anno|Sommer|Herbst|Winter|Frühjahr|Frühling|Anfang|Mitte|Ende|"
-    rf"{'|'.join(_MASCULINE[:13])}) $",
+    rf"{'|'.join(MASCULINE[:13])}) $",
     re.IGNORECASE,
 )
 _CONTEXT = 30
@@ -115,14 +87,16 @@ def _ending(before: str, after: str) -> str:
     words = before.split()
     last = words[-1].lower() if words else ""
     is_dative = len(words) > 1 and re.fullmatch(_BEFORE_DATIVE, words[-2].lower()) is not None
+    if len(words) > 1 and last.rstrip(",") in _DAY_NAMES:
+        last = words[-2].lower()
     if last in _INFLECTING or last in ("bis", "ab", "seit") or (last == "der" and is_dative):
         return "n"
     if last in ("der", "die", "das", "diese", "dieser", "dieses", "jeder", "jede", "jedes"):
         return ""
     noun = re.match(r"\w+", after)
-    if noun and noun[0] in _FEMININE:
+    if noun and noun[0] in FEMININE:
         return ""
-    return "s" if noun and noun[0] in _NEUTER else "r" if noun is None or noun[0] in _MASCULINE else ""
+    return "s" if noun and noun[0] in NEUTER else "r" if noun is None or noun[0] in MASCULINE else ""
 
 
 def _ordinals(match: re.Match[str]) -> str:
@@ -172,7 +146,7 @@ def _ruler(match: re.Match[str]) -> str:
         return match[0]
     before = match.string[max(0, match.start() - _CONTEXT) : match.start()].lower()
     is_dative = re.search(rf"\b(?:{_BEFORE_DATIVE})(?: \w{{1,12}}(?: [ivx]{{1,5}}\.? und)?)? $", before) is not None
-    article = "der" if match["name"] not in _QUEENS else "die"
+    article = "der" if match["name"] not in QUEENS else "die"
     if match["genitive"]:
         article = "des" if article == "der" else "der"
     elif is_dative:
@@ -228,15 +202,15 @@ def _counted(number: str, unit: str) -> str:
 
 
 def _measure(match: re.Match[str]) -> str:
-    unit = _UNITS[match["unit"]]
+    unit = UNITS[match["unit"]]
     if match["power"]:
         unit = ("Quadrat" if match["power"] == "2" else "Kubik") + unit.lower()
-    per = f" pro {_PER[match['per']]}" if match["per"] else ""
+    per = f" pro {PER[match['per']]}" if match["per"] else ""
     return _counted(match["number"], unit) + per
 
 
 def _money(match: re.Match[str]) -> str:
-    number, scale, unit = match["number"], match["scale"] or "", _CURRENCIES[match["sign"]]
+    number, scale, unit = match["number"], match["scale"] or "", CURRENCIES[match["sign"]]
     whole, _, part = number.partition(",")
     if scale or len(part) != 2:
         return f"{number}{scale} {unit}" if scale else _counted(number, unit)
@@ -258,6 +232,15 @@ def _range(match: re.Match[str]) -> str:
     return match[0] if falls and match["gap"] else f"{low} bis {high}"
 
 
+def _one(match: re.Match[str]) -> str:
+    """Return `1` before a noun as its article, in the dative after a preposition."""
+    before = match.string[max(0, match.start() - _CONTEXT) : match.start()].split()
+    is_dative = bool(before) and re.fullmatch(_BEFORE_DATIVE, before[-1].lower()) is not None
+    if match["noun"] in COUNTED_FEMININE:
+        return "einer" if is_dative else "eine"
+    return "einem" if is_dative else "ein"
+
+
 def _street(match: re.Match[str]) -> str:
     return "Straße" if match[0][0] == "S" else "straße"
 
@@ -266,8 +249,8 @@ def _spaced(short: str) -> str:
     return re.escape(short).replace(r"\ ", " ?")
 
 
-_SHORT_FORMS = {short.replace(" ", ""): full for short, full in _ABBREVIATIONS.items()}
-_SHORT = "|".join(_spaced(short) for short in sorted(_ABBREVIATIONS, key=len, reverse=True))
+_SHORT_FORMS = {short.replace(" ", ""): full for short, full in ABBREVIATIONS.items()}
+_SHORT = "|".join(_spaced(short) for short in sorted(ABBREVIATIONS, key=len, reverse=True))
 _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w)])- ?(?=\d)|(?<=\d) [—-] (?=\d{1,15} =)"), " minus "),
     (re.compile(r" ?& ?"), " und "),
@@ -285,38 +268,46 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"#(?=\d)"), "Nummer "),
     (re.compile(r"(?<=\w)/(?=\w)"), " "),
     (re.compile(r"[*_|\\]+"), " "),
+    DOT_BEFORE_MARK,
     (re.compile(r" {2,}"), " "),
 )
 _NAMES: tuple[Rule, ...] = (
-    addresses(at="ät", dot="Punkt", slash="Schrägstrich"),
+    addresses("ät, Punkt, Schrägstrich, Doppelpunkt, Fragezeichen, gleich, und, Raute, Unterstrich, Bindestrich"),
+    (re.compile(r"(?<![\w.,])1 ?(Std|Min|Sek)\."), lambda m: f"eine {ABBREVIATIONS[m[1] + '.'].removesuffix('n')}"),
     (re.compile(rf"(?<![\w.])(?:{_SHORT})"), _long_form),
-    (re.compile(rf"\b(?:{any_of(_WITHOUT_DOT)})\b"), lambda m: _WITHOUT_DOT[m[0]]),
-    (re.compile(rf"\b(?:{any_of(_BEFORE_NAMES)})(?= [A-ZÄÖÜ])"), lambda m: _BEFORE_NAMES[m[0]]),
+    (re.compile(rf"\b(?:{any_of(WITHOUT_DOT)})\b"), lambda m: WITHOUT_DOT[m[0]]),
+    (re.compile(r"\b(?:CHF|S?Fr\.) ?(\d[\d.']{0,15}(?:,\d\d)?)"), r"\1 Franken"),
+    (re.compile(r"(?<=\d) ?(?:CHF\b|S?Fr\.)"), " Franken"),
+    (
+        re.compile(rf"\b({any_of(DAYS)})\.(?=,? (?:\d|und |den |dem |der |(?:{any_of(DAYS)})\.))"),
+        lambda m: DAYS[m[1]],
+    ),
+    (re.compile(rf"\b(?:{any_of(BEFORE_NAMES)})(?= [A-ZÄÖÜ])"), lambda m: BEFORE_NAMES[m[0]]),
     (re.compile(r"(?<=[a-zäöüß])str\.|\bStr\.(?= |$)"), _street),
     (
-        re.compile(
-            rf"\b(?P<name>{any_of((*_RULERS, *_QUEENS))})(?P<genitive>s)? (?P<roman>[IVX]{{1,6}})\b(?P<dot>\.?)"
-        ),
+        re.compile(rf"\b(?P<name>{any_of((*RULERS, *QUEENS))})(?P<genitive>s)? (?P<roman>[IVX]{{1,6}})\b(?P<dot>\.?)"),
         _ruler,
     ),
     (re.compile(r"\b(?P<article>(?i:der|die|das|dem|den|des)) (?P<roman>[IVX]{1,6})\."), _after_article),
     (re.compile(rf"\b[IVX]{{1,6}}(?=\. (?:{_NOUNS}))"), _numeral),
-    (re.compile(rf"\b({any_of(_DAYS)})[-—]({any_of(_DAYS)})\b"), lambda m: f"{_DAYS[m[1]]} bis {_DAYS[m[2]]}"),
+    (re.compile(rf"\b({any_of(DAYS)})[-—]({any_of(DAYS)})\b"), lambda m: f"{DAYS[m[1]]} bis {DAYS[m[2]]}"),
     (re.compile(r"(?<![\w'.-])[IVXL]{2,6}(?![\w'-]|\.\w)"), _numeral),
     (re.compile(r"(?<=\bKapitel )[VX]\b"), _numeral),
     *separate_letters(_SENTENCE_STARTS),
 )
 _NUMBERS: tuple[Rule, ...] = (
-    (re.compile(rf"(?<![\w.])({any_of(_BEFORE_NUMBERS)}) ?(?=\d)"), lambda m: f"{_BEFORE_NUMBERS[m[1]]} "),
-    (re.compile(rf"(?<=\d\. )({any_of(_MONTHS_SHORT)})"), lambda m: _MONTHS_SHORT[m[1]]),
-    (re.compile(rf"\b({any_of(_MONTHS_SHORT)})(?= [12]\d{{3}}\b)"), lambda m: _MONTHS_SHORT[m[1]]),
+    (re.compile(rf"(?<![\w.])({any_of(BEFORE_NUMBERS)}) ?(?=\d)"), lambda m: f"{BEFORE_NUMBERS[m[1]]} "),
+    (re.compile(rf"(?<=\d\. )({any_of(MONTHS_SHORT)})"), lambda m: MONTHS_SHORT[m[1]]),
+    (re.compile(rf"\b({any_of(MONTHS_SHORT)})(?= [12]\d{{3}}\b)"), lambda m: MONTHS_SHORT[m[1]]),
     (SPACED_GROUPS, lambda m: m[0].replace(" ", ".")),
     (re.compile(r"(?<![\w.,/-])0\d{2,5}[ /-]\d{3,10}(?![\w-])|(?<![\w.,])\d{11,30}(?![\d.,]\d|\w)"),
      lambda m: _digits(m[0])),
+    (re.compile(r"(?<=\d\.) ?[-—] ?(?=\d{1,2}\.(?: ?[A-ZÄÖÜ]|\d{1,2}\.))"), " bis "),
+    (re.compile(r"(?<=\d:[0-5]\d) ?[-—] ?(?=\d{1,2}:[0-5]\d)"), " Uhr bis "),
     (re.compile(r"(?<![\w.-])(?P<year>[12]\d{3})-(?P<month>\d{2})-(?P<day>\d{2})(?![\w-])"), _date),
-    (re.compile(r"(?<![\w.,])(?P<day>\d{1,2})\. ?(?P<month>\d{1,2})\. ?(?P<year>[12]\d{3})(?![\w,]|\.\d)"), _date),
-    (re.compile(r"(?<![\w.,])(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d\d)(?![\w,]|\.\d)"), _date),
-    (re.compile(r"(?<![\w.,])(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?![\w,]|\.)"), _date),
+    (re.compile(r"(?<![\w.,])(?P<day>\d{1,2})\. ?(?P<month>\d{1,2})\. ?(?P<year>[12]\d{3})(?!\w|[.,]\d)"), _date),
+    (re.compile(r"(?<![\w.,])(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d\d)(?!\w|[.,]\d)"), _date),
+    (re.compile(r"(?<![\w.,])(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?![\w.]|,\d)"), _date),
     (
         re.compile(
             r"\b(?P<before>(?i:am|vom|zum|beim|ab|der|dem|den)) (?P<number>[12]?\d|3[01])\."
@@ -328,9 +319,14 @@ _NUMBERS: tuple[Rule, ...] = (
      _ordinals),
     (re.compile(r"(?<![\w.:,])(?P<hour>\d{1,2})[:.](?P<minute>[0-5]\d) Uhr\b"), _time),
     (re.compile(r"(?<![\w.:,])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\w:])"), _time),
+    (re.compile(r"(?<![\d:])(\d{1,2}):([0-5]\d):([0-5]\d)(?![\d:])"), r"\1 Uhr \2 \3"),
+    (re.compile(r"(?<=\d) : (?=\d{1,9} =)"), " geteilt durch "),
+    (re.compile(r"(?<=\d) ?: ?(?=\d)"), " zu "),
     (re.compile(r"(?<![\w.,])1(?= Uhr\b)"), "ein"),
-    (re.compile(r"(?<![\w.,])1 Million(?:en)?\b"), "eine Million"),
-    (re.compile(r"(?<![\w.,])1 Milliarden?\b"), "eine Milliarde"),
+    (re.compile(r"(?<![\w.,])1 (Million|Milliarde)n?(?:en)?\b"), r"1 \1"),
+    (re.compile(rf"(?<![\w.,/-])(?<!um )1(?= (?P<noun>{any_of((*COUNTED_NEUTER, *COUNTED_FEMININE))})\b)"), _one),
+    (re.compile(r"(?<=\d)-([€$£])-(?=[A-Z])"), lambda m: f"-{CURRENCIES[m[1]]}-"),
+    (re.compile(r"(?<=\d) ?%-?(?=ig)"), "-prozent"),
     (re.compile(r"(?<=\d),[-—]+"), ""),
     (re.compile(VULGAR_FRACTION), _fraction),
     (re.compile(rf"\bUS-?\$ ?({_NUMBER})"), r"\1 US-Dollar"),
@@ -340,12 +336,12 @@ _NUMBERS: tuple[Rule, ...] = (
      _money),
     (re.compile(rf"{_START}(?P<number>{_NUMBER})(?P<scale> (?:Million|Milliarde)(?:n|en)?)? ?(?P<sign>[€$£¥])"),
      _money),
-    (re.compile(r"(?<=[a-z]) ?([€$£¥])(?!\w)"), lambda m: f" {_CURRENCIES[m[1]]}"),
+    (re.compile(r"(?<=[a-z]) ?([€$£¥])(?!\w)"), lambda m: f" {CURRENCIES[m[1]]}"),
     (re.compile(rf"{_START}(?P<low>{_NUMBER})(?P<gap> ?)[-—] ?(?P<high>{_NUMBER})(?![\d-]|[.,]\d)"), _range),
     (
         re.compile(
-            rf"{_START}(?P<number>{_NUMBER}) ?(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?"
-            rf"(?:/(?P<per>{any_of(_PER)}))?(?![\w^'])"
+            rf"{_START}(?P<number>{_NUMBER}) ?(?P<unit>{any_of(UNITS)})(?:\^?(?P<power>[23]))?"
+            rf"(?:/(?P<per>{any_of(PER)}))?(?![\w^'])"
         ),
         _measure,
     ),

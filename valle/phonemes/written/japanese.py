@@ -5,12 +5,25 @@ haqumei reads numbers with their counters, most units, years, months and days.
 
 import re
 
-from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, rewrite
+from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, addresses, any_of, rewrite, roman_value
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:\.\d{1,9})?"
 _START = r"(?<![\w.,])"
 _COUNTERS = "円年月日時分秒人名個本枚回度歳才番階%％"
+_CODES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "US$": "$"}
+_METRES = {"": "メートル", "k": "キロメートル", "c": "センチメートル", "m": "ミリメートル"}
+_POWERS = {"2": "平方", "3": "立方"}
 _CURRENCIES = {"$": "ドル", "€": "ユーロ", "£": "ポンド", "¥": "円", "₩": "ウォン"}
+
+
+def _numeral(match: re.Match[str]) -> str:
+    value = roman_value(match[0])
+    return match[0] if value is None else str(value)
+
+
+def _score_or_range(match: re.Match[str]) -> str:
+    """Return a range, or a score where the second number is the smaller one."""
+    return f"{match[1]}{'対' if int(match[1]) >= int(match[2]) else 'から'}{match[2]}"
 
 
 def _money(match: re.Match[str]) -> str:
@@ -29,19 +42,41 @@ def _date(match: re.Match[str]) -> str:
     return f"{match['year']}年{int(match['month'])}月{int(match['day'])}日"
 
 
+def _version_or_date(number: str) -> str:
+    parts = number.split(".")
+    if len(parts) == 3 and len(parts[0]) == 4 and 1 <= int(parts[1]) <= 12 and 1 <= int(parts[2]) <= 31:
+        return f"{parts[0]}年{int(parts[1])}月{int(parts[2])}日"
+    return "てん".join(parts)
+
+
 def _fraction(match: re.Match[str]) -> str:
+    if int(match["top"]) >= int(match["bottom"]):
+        return f"{match['top']} {match['bottom']}" if match["whole"] is None else match[0]
     whole = f"{match['whole']}と" if match["whole"] else ""
     return f"{whole}{match['bottom']}分の{match['top']}"
 
 
 _RULES: tuple[Rule, ...] = (
+    addresses(
+        "アットマーク, ドット, スラッシュ, コロン, クエスチョン, イコール, アンド, シャープ, アンダーバー, ハイフン"
+    ),
+    (re.compile(r"(?<![A-Za-z'.-])[IVX]{2,6}(?![A-Za-z'-]|\.\w)"), _numeral),
+    (re.compile(r"\+(?=\d{1,3}(?:[ -]\d{1,4}){2,4})"), "プラス"),
+    (re.compile(r"(?<=プラス)\d{1,3}(?: \d{1,4}){2,4}"), lambda m: m[0].replace(" ", "-")),
+    (re.compile(r"(?<![\d.])\d{1,5}(?:\.\d{1,5}){2,4}(?![\d.])"), lambda m: _version_or_date(m[0])),
+    (re.compile(rf"\b({any_of(_CODES)}) ?(?=\d)"), lambda m: _CODES[m[1]]),
+    (re.compile(rf"(?<=\d) ?({any_of(_CODES)})(?![A-Za-z])"), lambda m: _CURRENCIES[_CODES[m[1]]]),
+    (re.compile(r"(?<=\d) ?(k|c|m)?m\^?([23])(?!\d)"), lambda m: f"{_POWERS[m[2]]}{_METRES[m[1] or '']}"),
+    (re.compile(r"(?<=\d) ?-(?=\d{1,9} ?=)"), "ひく"),
     (SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),
     (re.compile(rf"(?P<sign>[$€£¥₩]) ?(?P<number>{_NUMBER})(?P<scale>[千万億兆]{{1,2}})?"), _money),
     (re.compile(r"(?<![\d:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])"), _time),
     (re.compile(r"(?<!\d)(?P<year>\d{4})(?P<mark>[/-])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})(?!\d)"), _date),
     (re.compile(VULGAR_FRACTION), _fraction),
+    (re.compile(r"(?<![\d-])(\d{1,3})-(\d{1,3})(?![\d-])"), _score_or_range),
     (re.compile(rf"(?<![\d-])({_NUMBER}[{_COUNTERS}]?)[-〜~](?={_NUMBER}(?![\d-]))"), r"\1から"),
     (re.compile(r"(?<=\d):(?=\d)"), "対"),
+    (re.compile(r"(?<=[ぁ-ヶー㐀-鿿])/|/(?=[ぁ-ヶー㐀-鿿])|[*_|\\~•※‣◦]+"), " "),
     (re.compile(r"(?<=[ぁ-んァ-ヶー])[〜~]{1,9}"), "ー"),
     (re.compile(r"(?<![0-9A-Za-z-])-(?=\d)"), "マイナス"),
     (re.compile(r"(?<![\d.,])20[歳才]"), "二十歳"),
@@ -52,6 +87,8 @@ _RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=\d) ?[×*] ?(?=\d)"), "かける"),
     (re.compile(r"(?<=\d) ?÷ ?(?=\d)"), "わる"),
     (re.compile(r"(?<=\d) ?= ?(?=\d)"), "は"),
+    (re.compile(r"(?<=[^\W\d]) ?= ?(?=[^\W\d])"), "イコール"),
+    (re.compile(r"(?<![\d.])%"), "パーセント"),
     (re.compile(r" ?& ?"), "アンド"),
 )
 

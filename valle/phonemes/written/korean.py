@@ -5,7 +5,7 @@ espeak-ng reads whole numbers in Sino-Korean, which fits years, minutes, money a
 
 import re
 
-from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, addresses, any_of, rewrite
+from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, addresses, any_of, rewrite, roman_value
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:\.\d{1,9})?"
 _START = r"(?<![\w.,])"
@@ -26,7 +26,8 @@ _PAIRS = {
 # Things are counted in Korean numbers: 세 개, 열두 시, 스무 살. Months, minutes and all above 99 are Sino-Korean.
 _COUNTERS = (
     r"개(?![월년국소])|명(?!령)|살(?!인)|마리|번째|잔|가지|송이|켤레|군데|그루|권(?!력)|병(?!동)|사람|곳|달(?!러)|벌(?!금)|"
-    r"채(?!널)|쌍|그릇|접시|걸음|바퀴|자루|포기"
+    r"컵|통(?![화계신일과합행로역치])|상자|박스|조각|팀|끼|판(?![매결단정])|줄(?!거)|배(?![달송당급포치기우])|다발|봉지|스푼|숟가락|"
+    r"큰술|작은술|채(?!널)|쌍|그릇|접시|걸음|바퀴|자루|포기"
 )
 _CURRENCIES = {"$": "달러", "€": "유로", "£": "파운드", "¥": "엔", "₩": "원"}
 # fmt: off
@@ -35,9 +36,14 @@ _UNITS = {
     "t": "톤", "l": "리터", "L": "리터", "ml": "밀리리터", "mL": "밀리리터", "ha": "헥타르", "h": "시간",
     "W": "와트", "kW": "킬로와트", "MW": "메가와트", "kWh": "킬로와트시", "V": "볼트", "Hz": "헤르츠",
     "kHz": "킬로헤르츠", "MHz": "메가헤르츠", "GHz": "기가헤르츠", "KB": "킬로바이트", "MB": "메가바이트",
-    "GB": "기가바이트", "TB": "테라바이트", "dB": "데시벨", "kcal": "킬로칼로리", "%": "퍼센트", "%p": "퍼센트포인트",
+    "GB": "기가바이트", "TB": "테라바이트", "dB": "데시벨", "kcal": "킬로칼로리", "Mbps": "메가비피에스",
+    "Gbps": "기가비피에스", "%": "퍼센트", "%p": "퍼센트포인트",
 }
 # fmt: on
+_CODES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩"}
+_CENTS = {"$": "센트", "€": "센트", "£": "펜스"}
+# Days of history are read digit by digit: 삼일절, 육이오.
+_EVENTS = "절|광복|전쟁|운동|혁명|민주|항쟁|사태|선언|테러|의거"
 _SPEEDS = {"km/h": ("시속", "킬로미터"), "m/s": ("초속", "미터"), "mph": ("시속", "마일")}
 
 
@@ -69,13 +75,28 @@ def _time(match: re.Match[str]) -> str:
     return words + (f" {minute}분" if minute else "")
 
 
+def _short_date(match: re.Match[str]) -> str:
+    return f"{match[1]}년 {int(match[2])}월 {int(match[3])}일"
+
+
+def _numeral(match: re.Match[str]) -> str:
+    value = roman_value(match[0])
+    return match[0] if value is None else str(value)
+
+
 def _date(match: re.Match[str]) -> str:
     month, day = int(match["month"]), int(match["day"])
     return f"{match['year']}년 {month}월 {day}일" if 1 <= month <= 12 and 1 <= day <= 31 else match[0]
 
 
 def _money(match: re.Match[str]) -> str:
-    return f"{match['number']}{match['scale'] or ''} {_CURRENCIES[match['sign']]}"
+    number, sign, scale = match["number"], match["sign"], match["scale"] or ""
+    whole, _, part = number.partition(".")
+    if sign in _CENTS and len(part) == 2 and not scale:
+        large = f"{whole} {_CURRENCIES[sign]}" if whole != "0" else ""
+        small = f"{int(part)} {_CENTS[sign]}" if part != "00" else ""
+        return " ".join(filter(None, (large, small)))
+    return f"{number}{scale} {_CURRENCIES[sign]}"
 
 
 def _measure(match: re.Match[str]) -> str:
@@ -90,6 +111,11 @@ def _speed(match: re.Match[str]) -> str:
 
 def _decimal(match: re.Match[str]) -> str:
     return f"{match[1]} 점 {' '.join(match[2])}"
+
+
+def _score_or_range(match: re.Match[str]) -> str:
+    """Return a range, or a score where the second number is the smaller one."""
+    return f"{match[1]} 대 {match[2]}" if int(match[1]) >= int(match[2]) else f"{match[1]}에서 {match[2]}"
 
 
 def _equals(match: re.Match[str]) -> str:
@@ -111,9 +137,17 @@ _NUMBERS: tuple[Rule, ...] = (
         _date,
     ),
     (
-        re.compile(r"(?<![\w.,-])(?:\+82[- ])?(?:0\d{1,2}-\d{3,4}-\d{4}|1\d{3}-\d{4})(?![\w-])"),
+        re.compile(r"(?<![\w.,-])(?:0\d{1,2}[- ]\d{3,4}[- ]\d{4}|1\d{3}-\d{4})(?![\w-])"),
         lambda m: _digit_names(m[0]),
     ),
+    (re.compile(r"\+(\d{1,3}(?:[- ]\d{1,4}){2,4})(?![\w-])"), lambda m: f"플러스 {_digit_names(m[1])}"),
+    (re.compile(r"(?<![\w.])(\d\d)\.(0[1-9]|1[0-2])\.([0-2]\d|3[01])(?![\w.])"), _short_date),
+    (re.compile(rf"(?<![\w.])(\d{{1,2}})[. ](\d{{1,2}})(?= ?(?:{_EVENTS}))"), lambda m: " ".join(m[1] + m[2])),
+    (re.compile(r"(?<![\d.])\d{1,5}(?:\.\d{1,5}){2,4}(?![\d.])"), lambda m: m[0].replace(".", " 점 ")),
+    (re.compile(r"(?<=\d) ?- ?(?=\d{1,9} ?=)"), " 빼기 "),
+    (re.compile(r"(?<![\d.-])(\d{1,4})-(\d{1,4})(?=번지|호)"), r"\1 다시 \2"),
+    (re.compile(rf"\b({any_of(_CODES)}) ?(?=\d)"), lambda m: _CODES[m[1]]),
+    (re.compile(rf"(?<=\d) ?({any_of(_CODES)})(?![A-Za-z])"), lambda m: _CODES[m[1]]),
     (re.compile(r"(?<![\w.,:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])"), _time),
     (re.compile(r"(?<![\w.,])(?:0\d{1,19}|\d{12,30})(?![\d]|[.,]\d)"), lambda m: _digit_names(m[0])),
     (re.compile(VULGAR_FRACTION), _fraction),
@@ -123,6 +157,7 @@ _NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.,)])-(?=\d)"), "마이너스 "),
     (re.compile(r"(?<![\d.,~])([1-9])[~-]([1-9]) ?((?:" + _COUNTERS + r"|시간))"), _count_range),
     (re.compile(r"(?<=\d):(?=\d)"), " 대 "),
+    (re.compile(r"(?<![\d-])(\d{1,3})-(\d{1,3})(?![\d-])"), _score_or_range),
     (re.compile(r"(?<=\d)[~—-](?=\d)"), "에서 "),
     (re.compile(rf"(?:[시초]속 ?)?{_START}(?P<number>{_NUMBER}) ?(?P<unit>km/h|m/s|mph)(?![A-Za-z])"), _speed),
     (re.compile(rf"(?:섭씨 ?)?{_START}(?P<number>{_NUMBER}) ?° ?C(?![A-Za-z])"), r"섭씨 \g<number> 도"),
@@ -133,7 +168,7 @@ _NUMBERS: tuple[Rule, ...] = (
         _measure,
     ),
     (re.compile(r"(?<![\d.,:])1 ?번째"), "첫 번째"),
-    (re.compile(rf"(?<![\w.,:])(?<!에서 )(?:[1-9]\d?)(?= ?(?:{_COUNTERS}))"), _count),
+    (re.compile(rf"(?<![\w.,:])(?<!에서 )(?<!분의 )(?:[1-9]\d?)(?= ?(?:{_COUNTERS}))"), _count),
     (re.compile(r"(?<![\w.,:])(?:[1-9]|1[0-2])(?= ?시(?![즌리]))"), _count),
     (re.compile(r"(?<![\d.,])6월"), "유월"),
     (re.compile(r"(?<![\d.,])10월"), "시월"),
@@ -142,7 +177,9 @@ _NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(\d) ?= ?"), _equals),
 )  # fmt: skip
 _SIGNS: tuple[Rule, ...] = (
-    addresses(at="골뱅이", dot="점", slash="슬래시"),
+    (re.compile(r"(?<![A-Za-z'.-])[IVX]{2,6}(?![A-Za-z'-]|\.\w)"), _numeral),
+    (re.compile(r"\(주\) ?"), "주식회사 "),
+    addresses("골뱅이, 점, 슬래시, 콜론, 물음표, 이퀄, 앤드, 샵, 언더바, 대시"),
     (re.compile(r"\b(Dr|Mr|Mrs|Ms|Prof)\.(?= )"), r"\1"),
     (re.compile(r"\bvs\b\.?"), "대"),
     (re.compile(r" ?& ?"), " 앤드 "),

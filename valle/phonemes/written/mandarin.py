@@ -2,7 +2,7 @@
 
 import re
 
-from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, any_of, rewrite
+from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, addresses, any_of, rewrite, roman_value
 
 _DIGITS = "零一二三四五六七八九"
 _PLACES = ("", "十", "百", "千")
@@ -16,8 +16,13 @@ _UNITS = {
     "km": "公里", "m": "米", "cm": "厘米", "mm": "毫米", "kg": "公斤", "g": "克", "mg": "毫克", "t": "吨", "l": "升",
     "L": "升", "ml": "毫升", "mL": "毫升", "h": "小时", "min": "分钟", "s": "秒", "W": "瓦", "kW": "千瓦",
     "kWh": "千瓦时", "V": "伏", "Hz": "赫兹", "kHz": "千赫", "MHz": "兆赫", "GHz": "吉赫", "KB": "千字节",
-    "MB": "兆字节", "GB": "吉字节", "TB": "太字节", "dB": "分贝",
+    "MB": "兆字节", "GB": "吉字节", "TB": "太字节", "dB": "分贝", "Mbps": "兆比特每秒",
+    "Gbps": "吉比特每秒", "′": "分", "″": "秒",
 }
+_CODES = {"USD": "$", "US$": "$", "EUR": "€", "GBP": "£", "RMB": "¥", "CNY": "¥"}
+_CODES_AFTER = {"USD": "美元", "EUR": "欧元", "GBP": "英镑", "RMB": "元", "CNY": "元", "HKD": "港元", "JPY": "日元"}
+# Days and events of history are read digit by digit: 九一一事件.
+_EVENTS = "事件|事变|运动|惨案|地震|大地震|恐怖"
 # fmt: on
 _PER = {"h": "每小时", "s": "每秒", "min": "每分钟"}
 
@@ -69,6 +74,22 @@ def _group(group: int) -> str:
     return words
 
 
+def _percent(number: str) -> str:
+    return f"百分之{_value(number)}"
+
+
+def _version(match: re.Match[str]) -> str:
+    parts = match[0].split(".")
+    if len(parts) == 3 and len(parts[0]) == 4 and 1 <= int(parts[1]) <= 12 and 1 <= int(parts[2]) <= 31:
+        return f"{_by_digit(parts[0])}年{_value(str(int(parts[1])))}月{_value(str(int(parts[2])))}日"
+    return "点".join(_value(part) for part in parts)
+
+
+def _numeral(match: re.Match[str]) -> str:
+    value = roman_value(match[0])
+    return match[0] if value is None else str(value)
+
+
 def _date(match: re.Match[str]) -> str:
     return f"{_by_digit(match[1])}年{_value(str(int(match[2])))}月{_value(str(int(match[3])))}日"
 
@@ -79,6 +100,8 @@ def _measure(match: re.Match[str]) -> str:
 
 
 def _fraction(match: re.Match[str]) -> str:
+    if int(match["top"]) >= int(match["bottom"]) and not match["whole"]:
+        return f"{_value(match['top'])} {_value(match['bottom'])}"
     whole = f"{_value(match['whole'])}又" if match["whole"] else ""
     return f"{whole}{_value(match['bottom'])}分之{_value(match['top'])}"
 
@@ -90,7 +113,24 @@ def _time(match: re.Match[str]) -> str:
 
 
 _RULES: tuple[Rule, ...] = (
+    addresses("艾特, 点, 斜杠, 冒号, 问号, 等于, 和, 井号, 下划线, 杠"),
+    (
+        re.compile(r"(?<![\d-])(?:1\d{2} \d{4} \d{4}|[48]00-\d{3}-\d{4})(?!\d)"),
+        lambda m: _by_digit(re.sub(r"\D", "", m[0])),
+    ),
+    (re.compile(r"(?<=\()(0\d{2,3})\) ?(\d{7,8})(?!\d)"), lambda m: f"{_by_digit(m[1])}){_by_digit(m[2])}"),
+    (re.compile(r"\+(\d{1,3})(?= ?\d)"), lambda m: f"加{_by_digit(m[1])}"),
+    (re.compile(r"(?<![A-Za-z'.-])[IVX]{2,6}(?![A-Za-z'-]|\.\w)"), _numeral),
     (SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),
+    (re.compile(rf"HK\$ ?({_NUMBER}[万亿]?)"), r"\1港元"),
+    (re.compile(rf"(?<![A-Za-z])({any_of(_CODES)}) ?(?=\d)"), lambda m: _CODES[m[1]]),
+    (re.compile(rf"(?<=\d) ?({any_of(_CODES_AFTER)})(?![A-Za-z])"), lambda m: _CODES_AFTER[m[1]]),
+    (re.compile(rf"(?<![\d.])(\d{{1,2}})[ .](\d{{1,2}})(?= ?(?:{_EVENTS}))"), lambda m: _by_digit(m[1] + m[2])),
+    (re.compile(r"(?<![\d.])\d{1,5}(?:\.\d{1,5}){2,4}(?![\d.])"), _version),
+    (re.compile(r"(?<!\d)(\d{4})-(\d\d)(?=赛季|学年|年度)"), lambda m: f"{_by_digit(m[1])}到{_by_digit(m[2])}"),
+    (re.compile(r"(?<=[日号月点时分年])[-~—](?=\d)"), "到"),
+    (re.compile(r"(?<=\d) ?- ?(?=\d{1,9} ?=)"), "减"),
+    (re.compile(r"'?(?<!\d)(0\d)(?=年)|'(\d\d)(?=年)"), lambda m: _by_digit(m[1] or m[2])),
     (
         re.compile(rf"([$€£¥￥]) ?({_NUMBER})( ?[百千]?[万亿]|[百千])?"),
         lambda m: _value(m[2]) + (m[3] or "") + _CURRENCIES[m[1]],
@@ -105,10 +145,14 @@ _RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<!\d)(\d{1,2}):([0-5]\d)(?![\d:])"), lambda m: _time(m)),
     (re.compile(r"(?<=\d):(?=\d)"), "比"),
     (re.compile(r"(?<=[里米克斤升元吨次个])/(?=(?:小时|分钟|秒|天|人|年|月|公里|公斤|升))"), "每"),
-    (re.compile(rf"({_NUMBER}) ?%"), lambda m: "百分之" + _value(m[1])),
+    (re.compile(rf"({_NUMBER})% ?[-~—] ?({_NUMBER}) ?%"), lambda m: f"{_percent(m[1])}到{_percent(m[2])}"),
+    (re.compile(rf"({_NUMBER}) ?[-~—] ?({_NUMBER}) ?%"), lambda m: f"{_percent(m[1])}到{_value(m[2])}"),
+    (re.compile(rf"(?<![\dA-Za-z])-({_NUMBER}) ?%"), lambda m: "负" + _percent(m[1])),
+    (re.compile(rf"({_NUMBER}) ?%"), lambda m: _percent(m[1])),
+    (re.compile(rf"({_NUMBER}) ?‰"), lambda m: "千分之" + _value(m[1])),
     (re.compile(VULGAR_FRACTION), _fraction),
     (re.compile(rf"(?<![0-9A-Za-z-])-(?={_NUMBER})"), "负"),
-    (re.compile(r" ?° ?C"), "度"),
+    (re.compile(r" ?° ?C?"), "度"),
     (re.compile(r"(?<=\d)[~〜—-](?=\d)"), "到"),
     (
         re.compile(
@@ -117,11 +161,18 @@ _RULES: tuple[Rule, ...] = (
         ),
         _measure,
     ),
-    (re.compile(r"\bNo\. ?(?=\d)"), "第"),
+    (re.compile(r"\b(?:No|NO)\. ?(?=\d)"), "第"),
+    (re.compile(r"#(?=\d)"), "第"),
     (re.compile(r"(?<=[\d)]) ?\+ ?(?=[\d(])"), "加"),
     (re.compile(r"(?<=[\d)]) ?[×*] ?(?=[\d(])"), "乘"),
     (re.compile(r"(?<=[\d)]) ?÷ ?(?=[\d(])"), "除以"),
     (re.compile(r"(?<=[\d)]) ?= ?(?=[\d(负])"), "等于"),
-    (re.compile(rf"(?<![\d.,第])2(?= ?[{_MEASURES}])"), "两"),
+    (re.compile(rf"(?<![\d.,第])2(?= ?(?:[{_MEASURES}周秒遍]|小时|分钟|层楼))"), "两"),
     (re.compile(_NUMBER), lambda m: _value(m[0])),
+    (re.compile(r"(?<=[A-Za-z]) ?& ?(?=[A-Za-z])"), " and "),
+    (re.compile(r" ?& ?"), "和"),
+    (re.compile(r" ?\+ ?"), "加"),
+    (re.compile(r" ?[=≈] ?"), "等于"),
+    (re.compile(r" ?@ ?"), " at "),
+    (re.compile(r"[*_|\\~/•※‣◦]+"), " "),
 )

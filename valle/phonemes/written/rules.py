@@ -13,6 +13,10 @@ Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
 VULGAR_FRACTION = r"(?:(?P<whole>\d{1,3}) )?(?<![\d/⁄.,])(?P<top>\d{1,3})[/⁄](?P<bottom>\d{1,3})(?![\d/⁄]|[.,]\d)"
 SPACED_GROUPS = re.compile(r"(?<![\d.,])[1-9](?:\d?(?: \d{3}){1,5}|\d\d(?: 000){1,5})(?![\d-]| \d)")
 """Thousands with spaces: `10 000`, `1 234 567`; three digits before three others are two numbers but for `100 000`."""
+URL_PATH = r"(?::\d{1,5})?(?:[/?#][\w./?=&#%+~-]{0,200}\b)?"
+"""Port, path, query and fragment of an address."""
+DOT_BEFORE_MARK: Rule = (re.compile(r"(?<=\w)\.(?=[,;:])"), "")
+"""The full stop of an abbreviation before another mark: `12 oz., 5 lbs.`"""
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _VALID_ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 
@@ -24,13 +28,17 @@ def rewrite(text: str, rules: Sequence[Rule]) -> str:
     return text
 
 
-def addresses(at: str, dot: str, slash: str) -> Rule:
-    """Return the rule that puts the marks of `name@example.com` and `www.example.com/page` in words."""
-    words = {"@": f" {at} ", ".": f" {dot} ", "/": f" {slash} "}
-    host = r"(?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,20}"
+def addresses(names: str) -> Rule:
+    """Return the rule that puts the marks of `name@example.com` and `www.example.com/page?id=5#top` in words.
+
+    `names` are those of the marks `@`, `.`, `/`, `:`, `?`, `=`, `&`, `#`, `_` and `-`, divided by commas.
+    """
+    words = {mark: f" {name} " for mark, name in zip("@./:?=&#_-", names.split(", "), strict=True)}
+    host = r"(?:[A-Za-z\d-]{1,63}\.){1,4}[A-Za-z]{2,20}"
+    start = r"(?:[A-Za-z\d_.+-]{1,64}@|www\.|(?<=://))"
     return (
-        re.compile(rf"(?<![\w.@-])(?:https?://)?((?:[\w.+-]{{1,64}}@|www\.){host}(?:/[\w./-]{{0,100}}\b)?)/?"),
-        lambda match: re.sub("[@./]", lambda mark: words[mark[0]], match[1]),
+        re.compile(rf"(?<![A-Za-z\d_.@-])(?:https?://)?({start}{host}{URL_PATH})/?"),
+        lambda match: re.sub("[@./:?=&#_-]", lambda mark: words[mark[0]], match[1]),
     )
 
 

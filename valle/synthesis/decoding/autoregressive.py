@@ -1,4 +1,4 @@
-"""Decode codebook 0 frame by frame with the cache: by draws, several utterances in a batch, or by beam search."""
+"""Decode codebook 0, or whole frames, frame by frame with the cache: by draws, in a batch, or by beam search."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from torch import Tensor
 from valle.model.layout import Mode
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
 from valle.synthesis.decoding.groups import apply_by_group
-from valle.synthesis.decoding.guidance import guide
-from valle.synthesis.decoding.seeds import seeded_generator
+from valle.synthesis.decoding.guidance import guide_frames, is_guided
+from valle.synthesis.decoding.seeds import rest_generator, seeded_generator
 from valle.synthesis.samplers import beam
+from valle.synthesis.samplers.draws import draw
 from valle.synthesis.sampling import SamplingState, penalize, sample_frame, start
 from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from valle.codec.base import Codes
     from valle.model.valle import ValleModel
     from valle.synthesis.options import SamplingOptions
 
@@ -35,12 +37,17 @@ _Lane = tuple[bool, tuple[tuple[str, float], ...]]
 
 @dataclass(slots=True, eq=False)
 class ActiveUtterance:
-    """One utterance being decoded; its draws depend on its own options only."""
+    """One utterance being decoded; its draws depend on its own options only.
+
+    `codes` has a list per codebook that a pass predicts, the prefix included.
+    """
 
     options: SamplingOptions
     state: SamplingState
     generator: torch.Generator
-    frames: list[int]  # prefix included
+    rest_generator: torch.Generator
+    """Of the codebooks after codebook 0 in whole frames."""
+    codes: list[list[int]]
     num_prefix: int
     min_frames: int  # without the prefix
     max_frames: int  # without the prefix
@@ -48,36 +55,54 @@ class ActiveUtterance:
     is_over: bool = False
     """True if no frame follows; setting it removes the utterance from its batch."""
 
+    @property
+    def num_frames(self) -> int:
+        """Return the frames so far, the prefix included."""
+        return len(self.codes[0])
+
+    def last_group(self, group: int) -> list[int]:
+        """Return the codes of the last `group` frames: frame by frame, the codebooks of each in order."""
+        return [code for frame in zip(*(codes[-group:] for codes in self.codes), strict=True) for code in frame]
+
+    def frames(self, start: int) -> Codes:
+        """Return the codes from frame `start` on, [K', T]."""
+        return np.array([codes[start:] for codes in self.codes], dtype=np.int16)
+
     def sample(self, logits: Tensor, guesses: Sequence[list[int]], stop: int) -> int:
         """Sample groups from logits [n, group, V] as long as the guess of each was right; return how many were used.
 
         The logits after the first are those after each guess. So the frames, and the random numbers they need, are
         those of decoding without guesses.
         """
-        group = logits.shape[1]
+        group = logits.shape[1] // len(self.codes)
         for used, group_logits in enumerate(logits, 1):
             self.sample_group(group_logits, stop)
-            if self.is_over or used > len(guesses) or self.frames[-group:] != guesses[used - 1]:
+            if self.is_over or used > len(guesses) or self.last_group(group) != guesses[used - 1]:
                 return used
         return len(logits)
 
     def sample_group(self, logits: Tensor, stop: int) -> None:
-        """Sample the missing frames of the next group from its logits [group, V]."""
+        """Sample the missing frames of the next group from its logits: those of K' codebooks of each, one by one."""
+        frames = logits.view(-1, len(self.codes), logits.shape[-1])
         # The prefix may end within a group, whose first frames are then known.
-        for frame_logits in logits[len(self.frames) % len(logits) :]:
-            history = torch.tensor(self.frames, dtype=torch.long)
-            if len(self.frames) - self.num_prefix < self.min_frames:
-                frame_logits = _without_stop(frame_logits, stop)
-            chosen, self.state = sample_frame(
-                frame_logits, history, self.options, self.state, self.generator, stop=stop
-            )
-            if chosen == stop:
-                self.is_complete = self.is_over = True
+        for frame_logits in frames[self.num_frames % len(frames) :]:
+            self._sample_frame(frame_logits, stop)
+            if self.is_over:
                 return
-            self.frames.append(chosen)
-            if len(self.frames) - self.num_prefix >= self.max_frames:
-                self.is_over = True
-                return
+
+    def _sample_frame(self, logits: Tensor, stop: int) -> None:
+        """Sample a frame from the logits [K', V] of its codebooks, of which the first decides whether speech ends."""
+        first, history = logits[0], torch.tensor(self.codes[0], dtype=torch.long)
+        if self.num_frames - self.num_prefix < self.min_frames:
+            first = _without_stop(first, stop)
+        chosen, self.state = sample_frame(first, history, self.options, self.state, self.generator, stop=stop)
+        if chosen == stop:
+            self.is_complete = self.is_over = True
+            return
+        rest = draw(logits[1:, :stop], self.options.nar_temperature, self.rest_generator)
+        for codes, code in zip(self.codes, [chosen, *rest.tolist()], strict=True):
+            codes.append(code)
+        self.is_over = self.num_frames - self.num_prefix >= self.max_frames
 
 
 class _CachedRows:
@@ -86,12 +111,13 @@ class _CachedRows:
     def __init__(self, model: ValleModel, utterances: Sequence[Utterance]) -> None:
         self._model = model
         self._options = [utterance.options for utterance in utterances]
-        self._is_guided = any(options.guidance != 1 for options in self._options)
+        self._codebooks = model.config.codebooks_per_pass
+        self._is_guided = any(is_guided(options, self._codebooks) for options in self._options)
         conditions = [utterance.condition for utterance in utterances]
         # In one batch with the conditional rows: two forwards of half the size cost more.
         if self._is_guided:
             conditions += [condition.without_text() for condition in conditions]
-        given = [condition.row(0, condition.first_prefix) for condition in conditions]
+        given = [condition.row(0, condition.ar_prefix) for condition in conditions]
         batch = speech_batch(model, conditions[0].task, Mode.AR, given)
         self._cache = model.new_cache(batch.positions.shape[1] + _INITIAL_FRAMES)
         self._hidden = model.read(batch, self._cache)[:, None]  # of the groups that were fed, [cached rows, n, width]
@@ -106,7 +132,7 @@ class _CachedRows:
             return logits
         pairs = zip(*logits.chunk(2), self._options, strict=True)
         return torch.stack(
-            [guide(plain, null, options.guidance, options.guidance_rescale) for plain, null, options in pairs]
+            [guide_frames(plain, null, one, one.guidance, self._codebooks) for plain, null, one in pairs]
         )
 
     def keep(self, rows: Sequence[int]) -> None:
@@ -186,10 +212,10 @@ def _max_frames(model: ValleModel, options: SamplingOptions) -> int:
 
 @torch.inference_mode()
 def decode_autoregressively(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
-    """Decode codebook 0 of several utterances, in their order: codes [1, T] each.
+    """Decode codebook 0, or whole frames, of several utterances, in their order: codes [K', T] each.
 
     A finished row leaves the batch, so that the slowest utterance costs only itself. Utterances with beams are decoded
-    one by one. Raises ConfigurationError for beams over groups of frames.
+    one by one. Raises ConfigurationError for beams over groups of frames or whole frames.
     """
     return apply_by_group(
         utterances,
@@ -199,7 +225,7 @@ def decode_autoregressively(model: ValleModel, utterances: Sequence[Utterance]) 
 
 
 class FrameBatch:
-    """Utterances whose codebook 0 is decoded together; more may join at any time, and each leaves when it is over.
+    """Utterances whose frames are decoded together; more may join at any time, and each leaves when it is over.
 
     Guided utterances have unconditional rows beside their own, and each set of adapters computes with other weights, so
     they are in batches of their own.
@@ -217,10 +243,11 @@ class FrameBatch:
     @torch.inference_mode()
     def add(self, utterances: Sequence[Utterance]) -> list[ActiveUtterance]:
         """Start utterances without beams; return their states, in their order."""
+        codebooks = self._model.config.codebooks_per_pass
         return apply_by_group(
             utterances,
             lambda utterance: (
-                (utterance.options.guidance != 1, utterance.condition.adapters),
+                (is_guided(utterance.options, codebooks), utterance.condition.adapters),
                 utterance.condition.task,
             ),
             lambda key, group: self._add(group, key[0]),
@@ -228,7 +255,7 @@ class FrameBatch:
 
     def _add(self, utterances: Sequence[Utterance], lane: _Lane) -> list[ActiveUtterance]:
         with self._model.adapters.using(dict(lane[1])):
-            started = [_activate(self._model, utterance.condition, utterance.options) for utterance in utterances]
+            started = [_activate(self._model, utterance) for utterance in utterances]
             rows = _CachedRows(self._model, utterances)
         if lane in self._lanes:
             self._lanes[lane][0].join(rows)
@@ -260,8 +287,8 @@ class FrameBatch:
             rows.keep(kept)
             active[:] = [active[row] for row in kept]
         rows.take_back(torch.tensor([used[row] for row in kept]))
-        groups = torch.tensor([utterance.frames[-group:] for utterance in active])
-        rows.step(groups, torch.tensor([len(utterance.frames) // group - 1 for utterance in active]))
+        groups = torch.tensor([utterance.last_group(group) for utterance in active])
+        rows.step(groups, torch.tensor([utterance.num_frames // group - 1 for utterance in active]))
 
 
 def _draw(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
@@ -269,18 +296,18 @@ def _draw(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
     states = batch.add(utterances)
     while not batch.is_empty:
         batch.step()
-    return [
-        Decoded(np.array([state.frames[state.num_prefix :]], dtype=np.int16), state.is_complete) for state in states
-    ]
+    return [Decoded(state.frames(state.num_prefix), state.is_complete) for state in states]
 
 
-def _activate(model: ValleModel, condition: Condition, options: SamplingOptions) -> ActiveUtterance:
+def _activate(model: ValleModel, utterance: Utterance) -> ActiveUtterance:
+    condition, options = utterance.condition, utterance.options
     return ActiveUtterance(
         options=options,
         state=start(options),
         generator=seeded_generator(options.seed),
-        frames=condition.first_prefix[0].tolist(),
-        num_prefix=condition.first_prefix.shape[1],
+        rest_generator=rest_generator(options.seed),
+        codes=condition.ar_prefix[: model.config.codebooks_per_pass].tolist(),
+        num_prefix=condition.ar_prefix.shape[1],
         min_frames=_min_frames(model, condition, options),
         max_frames=_max_frames(model, options),
     )
@@ -288,13 +315,13 @@ def _activate(model: ValleModel, condition: Condition, options: SamplingOptions)
 
 def _search(model: ValleModel, utterance: Utterance) -> Decoded:
     """Search the likeliest codes with beams, after the penalties of the options."""
-    # The frames of a group are predicted at once, so beams could not differ within a group.
-    if model.config.group > 1:
-        raise ConfigurationError("Beam search needs a model that predicts one frame a step; set beam.width to 0.")
+    # The frames of a group, or codebooks of a frame, are predicted at once, so beams could not differ within them.
+    if model.config.group > 1 or model.config.whole_frames:
+        raise ConfigurationError("Beam search needs a model that predicts one code a step; set beam.width to 0.")
     condition, options = utterance.condition, utterance.options
-    stop, num_prefix = model.config.stop, condition.first_prefix.shape[1]
+    stop, num_prefix = model.config.stop, condition.ar_prefix.shape[1]
     min_frames = _min_frames(model, condition, options)
-    beams = beam.start_beams(torch.from_numpy(condition.first_prefix[0].astype(np.int64)), options.beam)
+    beams = beam.start_beams(torch.from_numpy(condition.ar_prefix[0].astype(np.int64)), options.beam)
     rows = _CachedRows(model, [utterance])
     while True:
         logits = rows.logits[:, 0, 0].cpu()

@@ -48,9 +48,9 @@ class Condition:
         return self.prefix.shape[1]
 
     @property
-    def first_prefix(self) -> Codes:
-        """Codebook 0 of the frames that the target of an AR row starts with, [1, n]."""
-        return self.prefix[:1] if self.task.has_given_target else self.prefix[:1, :0]
+    def ar_prefix(self) -> Codes:
+        """Frames that the target of an AR row starts with, [K, n]."""
+        return self.prefix if self.task.has_given_target else self.prefix[:, :0]
 
     @property
     def given_end(self) -> Codes:
@@ -83,7 +83,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Codebook 0 that masked decoding draws over, [1, T], and the part of the schedule that is skipped (0 to 1).
+    """Codes that masked decoding draws over, [K, T], and the part of the schedule that is skipped (0 to 1).
 
     The more is skipped, the fewer frames are masked in the first round: 0 keeps nothing of the draft.
     """

@@ -1,4 +1,7 @@
-"""Decode codes from conditions: codebook 0 frame by frame or from masks, then one pass per further codebook."""
+"""Decode codes from conditions: codebook 0 frame by frame or from masks, then one pass per further codebook.
+
+Models of whole frames decode every codebook in place of codebook 0, and have no further pass.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.masked import decode_masked
 from valle.synthesis.decoding.refine import refine
-from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
+from valle.synthesis.decoding.rest import FrameSpan, decode_rest
+from valle.synthesis.decoding.seeds import rest_generator
 
 if TYPE_CHECKING:
     from valle.codec.base import Codes
@@ -60,7 +64,7 @@ def _decode_group(
             utterance,
             utterance.condition.prefix,
             decoded.codes,
-            rest_generator(utterance),
+            rest_generator(utterance.options.seed),
             after=utterance.condition.given_end,
         )
         for utterance, decoded in zip(utterances, first, strict=True)
@@ -71,11 +75,11 @@ def _decode_group(
 
 
 def _begin(model: ValleModel, utterances: Sequence[Utterance]) -> list[Codes]:
-    """Decode the first frames of each utterance that asks for it: codes [1, n], else [1, 0]."""
+    """Decode the first frames of each utterance that asks for it: codes [K', n], else [K', 0]."""
 
     def decode(has_prefix: bool, group: Sequence[Utterance]) -> list[Codes]:
         if not has_prefix:
-            return [np.zeros((1, 0), dtype=np.int16) for _ in group]
+            return [np.zeros((model.config.codebooks_per_pass, 0), dtype=np.int16) for _ in group]
         shortened = [
             replace(one, options=one.options.model_copy(update={"max_seconds": _longest_beginning(one)}))
             for one in group

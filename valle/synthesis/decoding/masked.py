@@ -1,6 +1,7 @@
-"""Decode codebook 0 from masks (NAR-len) in a few rounds, each of which keeps the most certain frames.
+"""Decode codebook 0, or whole frames, from masks (NAR-len) in rounds, each of which keeps the most certain frames.
 
-MaskGIT (Chang et al., arXiv 2202.04200) with the cosine schedule, as in MaskGCT (Wang et al., arXiv 2409.00750).
+A frame is masked in all of its codebooks or in none, as in training. MaskGIT (Chang et al., arXiv 2202.04200) with the
+cosine schedule, as in MaskGCT (Wang et al., arXiv 2409.00750).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from torch import Tensor
 from valle.model.layout import Mode
 from valle.synthesis.decoding.conditions import Decoded, Utterance, speech_batch
 from valle.synthesis.decoding.groups import apply_by_group
-from valle.synthesis.decoding.guidance import guide
-from valle.synthesis.decoding.seeds import seeded_generator
+from valle.synthesis.decoding.guidance import guide_frames, is_guided
+from valle.synthesis.decoding.seeds import rest_generator, seeded_generator
 from valle.synthesis.samplers.draws import draw
 from valle.synthesis.samplers.filters import keep_likely, suppress
 
@@ -39,7 +40,8 @@ class _Canvas:
 
     utterance: Utterance
     generator: torch.Generator
-    codes: Tensor  # [T], without the prefix
+    rest_generator: torch.Generator  # of the codebooks after codebook 0 in whole frames
+    codes: Tensor  # [T, K'], without the prefix
     scores: Tensor  # [T], confidence of each; infinite where it is settled
     counts: list[int]
 
@@ -50,7 +52,15 @@ class _Canvas:
         return mask
 
     def fill(self, logits: Tensor, mask: Tensor, step: int) -> None:
-        """Draw the masked frames from logits [T, V] and score the frames that may be masked again."""
+        """Draw the masked frames from logits [T, K', V] and score the frames that may be masked again."""
+        drawn = torch.cat([self._draw_first(logits[:, 0], step)[:, None], self._draw_rest(logits[:, 1:])], 1)
+        self.codes = torch.where(mask[:, None], drawn, self.codes)
+        scores = _score(logits, self.codes, self.utterance.options.masked, self.generator)
+        settled = torch.full_like(scores, float("inf"))
+        self.scores = scores if self.utterance.options.masked.remask else torch.where(mask, scores, settled)
+
+    def _draw_first(self, logits: Tensor, step: int) -> Tensor:
+        """Draw codebook 0 of each frame [T] from its logits [T, V]."""
         options, last = self.utterance.options, len(self.counts) - 1
         # Hot in the first rounds, where few frames are settled, and an argmax in the last.
         remaining = 1 - step / last if last else 0.0
@@ -59,23 +69,24 @@ class _Canvas:
         likely = keep_likely(
             allowed, top_sigma=options.top_sigma, top_k=options.top_k, top_p=options.top_p, min_p=options.min_p
         )
-        drawn = draw(likely, options.temperature * remaining, self.generator)
-        self.codes = torch.where(mask, drawn, self.codes)
-        scores = _score(logits, self.codes, options.masked, self.generator)
-        settled = torch.full_like(scores, float("inf"))
-        self.scores = scores if options.masked.remask else torch.where(mask, scores, settled)
+        return draw(likely, options.temperature * remaining, self.generator)
+
+    def _draw_rest(self, logits: Tensor) -> Tensor:
+        """Draw the codebooks after codebook 0 of each frame, [T, K' - 1], from their logits."""
+        temperature = self.utterance.options.nar_temperature
+        return draw(logits.flatten(0, 1), temperature, self.rest_generator).view(logits.shape[:2])
 
 
 def _score(logits: Tensor, codes: Tensor, options: MaskedOptions, generator: torch.Generator) -> Tensor:
-    """Compute the confidence of each frame [T] from logits before any filter."""
+    """Compute the confidence of each frame [T], the mean of its codebooks, from logits before any filter."""
     probabilities = logits.softmax(-1)
     match options.score:
         case "likeliest":
-            return probabilities.amax(-1)
+            return probabilities.amax(-1).mean(1)
         case "drawn":
-            return probabilities.gather(1, codes[:, None])[:, 0]
+            return probabilities.gather(2, codes[..., None])[..., 0].mean(1)
         case "entropy":
-            return (probabilities * probabilities.clamp(min=1e-12).log()).sum(-1)
+            return (probabilities * probabilities.clamp(min=1e-12).log()).sum(-1).mean(1)
         case "random":
             return torch.rand(len(codes), generator=generator)
 
@@ -84,9 +95,9 @@ def _score(logits: Tensor, codes: Tensor, options: MaskedOptions, generator: tor
 def decode_masked(
     model: ValleModel, utterances: Sequence[Utterance], lengths: Sequence[int], begun: Sequence[Codes]
 ) -> list[Decoded]:
-    """Decode codebook 0 of several utterances at their lengths in frames: codes [1, T] in their order.
+    """Decode codebook 0, or whole frames, of several utterances at their lengths: codes [K', T] in their order.
 
-    `begun` are frames [1, n] of each that are decoded already; the masked ones follow them.
+    `begun` are frames [K', n] of each that are decoded already; the masked ones follow them.
     """
     left = [length - codes.shape[1] for length, codes in zip(lengths, begun, strict=True)]
     open_rows = [index for index, length in enumerate(left) if length > 0]
@@ -99,53 +110,56 @@ def decode_masked(
 
 
 def _followed(utterance: Utterance, codes: Codes) -> Utterance:
-    """Return the utterance with codes [1, n] at the end of its prefix; masked rows read codebook 0 of it alone."""
+    """Return the utterance with codes [K', n] at the end of its prefix; masked rows read no further codebook of it."""
     prefix = utterance.condition.prefix
     added = np.zeros((len(prefix), codes.shape[1]), dtype=prefix.dtype)
-    added[:1] = codes
+    added[: len(codes)] = codes
     return replace(utterance, condition=replace(utterance.condition, prefix=np.concatenate([prefix, added], axis=1)))
 
 
 def _decode_masked(model: ValleModel, utterances: Sequence[Utterance], lengths: Sequence[int]) -> list[Codes]:
-    canvases = [_canvas(utterance, length) for utterance, length in zip(utterances, lengths, strict=True)]
+    codebooks = model.config.codebooks_per_pass
+    canvases = [_canvas(utterance, length, codebooks) for utterance, length in zip(utterances, lengths, strict=True)]
     for step in range(max((len(canvas.counts) for canvas in canvases), default=0)):
         active = [(canvas, canvas.masked(step)) for canvas in canvases if step < len(canvas.counts)]
         for (canvas, mask), logits in zip(active, _guided_logits(model, active, step), strict=True):
             canvas.fill(logits, mask, step)
-    return [canvas.codes.numpy().astype(np.int16)[None] for canvas in canvases]
+    return [canvas.codes.numpy().astype(np.int16).T for canvas in canvases]
 
 
-def _canvas(utterance: Utterance, length: int) -> _Canvas:
+def _canvas(utterance: Utterance, length: int, codebooks: int) -> _Canvas:
     """Start with everything masked, or with the draft of the utterance and a random part of it masked."""
     generator, options = seeded_generator(utterance.options.seed), utterance.options.masked
     draft = utterance.condition.draft
     if draft is None:
-        codes, scores, start = torch.zeros(length, dtype=torch.long), torch.zeros(length), 0.0
+        codes, scores, start = torch.zeros(length, codebooks, dtype=torch.long), torch.zeros(length), 0.0
     else:
-        codes, start = torch.from_numpy(draft.codes[0].astype(np.int64)), draft.skipped
+        codes, start = torch.from_numpy(draft.codes[:codebooks].T.astype(np.int64)), draft.skipped
         # No score of the model is known yet: chance decides which frames are drawn first.
         scores = torch.rand(len(codes), generator=generator)
-    return _Canvas(utterance, generator, codes, scores, mask_counts(len(codes), options.steps, start))
+    counts = mask_counts(len(codes), options.steps, start)
+    return _Canvas(utterance, generator, rest_generator(utterance.options.seed), codes, scores, counts)
 
 
 def _guided_logits(model: ValleModel, pairs: Sequence[tuple[_Canvas, Tensor]], step: int) -> list[Tensor]:
-    """Compute logits [T, V] of each utterance and its mask, the prefix left out."""
+    """Compute logits [T, K', V] of each utterance and its mask, the prefix left out."""
+    codebooks = model.config.codebooks_per_pass
 
-    def compute(is_guided: bool, group: Sequence[tuple[_Canvas, Tensor]]) -> list[Tensor]:
+    def compute(has_guidance: bool, group: Sequence[tuple[_Canvas, Tensor]]) -> list[Tensor]:
         conditional = _logits(model, group, is_conditional=True)
-        if not is_guided:
+        if not has_guidance:
             return conditional
         nulls = _logits(model, group, is_conditional=False)
         return [
-            guide(logits, null, _strength(canvas, step), canvas.utterance.options.guidance_rescale)
+            guide_frames(logits, null, canvas.utterance.options, _strength(canvas, step), codebooks)
             for logits, null, (canvas, _) in zip(conditional, nulls, group, strict=True)
         ]
 
-    return apply_by_group(pairs, lambda pair: pair[0].utterance.options.guidance != 1, compute)
+    return apply_by_group(pairs, lambda pair: is_guided(pair[0].utterance.options, codebooks), compute)
 
 
 def _strength(canvas: _Canvas, step: int) -> float:
-    """Return the guidance of a round: constant, or from 1 in the first to all of it in the last."""
+    """Return the guidance of codebook 0 in a round: constant, or from 1 in the first to all of it in the last."""
     options = canvas.utterance.options
     if not options.masked.anneals_guidance:
         return options.guidance
@@ -153,13 +167,14 @@ def _strength(canvas: _Canvas, step: int) -> float:
 
 
 def _logits(model: ValleModel, pairs: Sequence[tuple[_Canvas, Tensor]], *, is_conditional: bool) -> list[Tensor]:
-    rows = []
+    codebooks, rows = model.config.codebooks_per_pass, []
     for canvas, mask in pairs:
         condition = canvas.utterance.condition if is_conditional else canvas.utterance.condition.without_text()
-        start, end = condition.prefix[0], condition.given_end[0]
-        target = np.concatenate([start, canvas.codes.numpy(), end])[None]
-        rows.append(condition.row(0, target, np.pad(mask.numpy(), (len(start), len(end)))))
+        start, end = condition.prefix[:codebooks], condition.given_end[:codebooks]
+        target = np.concatenate([start, canvas.codes.numpy().T, end], axis=1)
+        rows.append(condition.row(0, target, np.pad(mask.numpy(), (start.shape[1], end.shape[1]))))
     logits = model(speech_batch(model, pairs[0][0].utterance.condition.task, Mode.NAR_LEN, rows)).float().cpu()
+    logits = logits.view(-1, codebooks, logits.shape[-1])
     ends = np.cumsum([row.fields["target"].shape[1] for row in rows])
     spans = logits.tensor_split(torch.from_numpy(ends[:-1]))
     first = [canvas.utterance.condition.num_prefix for canvas, _ in pairs]

@@ -1,4 +1,4 @@
-"""Decode codebooks 1 and up, one pass each, where codebook 0 is known: of a whole utterance or of a window of it."""
+"""Decode the codebooks that are not known yet, one pass each: of a whole utterance or of a window of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from valle.model.layout import Mode
 from valle.synthesis.decoding.conditions import Condition, Utterance, speech_batch
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide
-from valle.synthesis.decoding.seeds import seeded_generator
 from valle.synthesis.samplers.draws import draw
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ _Adapters = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class FrameSpan:
-    """Frames of one utterance to complete: `first` [1, T] is codebook 0 of the frames after `known` [K, n].
+    """Frames of one utterance to complete: `first` [K', T] are the first codebooks of the frames after `known` [K, n].
 
     Known frames keep their codes, and so do the frames `after` [K, m] the span. `start` is the index of the first known
     frame in the target: a window leaves out what is far before it, and its frames keep their positions.
@@ -47,16 +46,15 @@ class FrameSpan:
         return self.known[:, :0] if self.after is None else self.after
 
 
-def rest_generator(utterance: Utterance) -> torch.Generator:
-    """Return the generator of codebooks 1 and up of an utterance."""
-    # seed + 1: codebook 0 used the generator of the seed itself.
-    return seeded_generator(utterance.options.seed + 1)
-
-
 @torch.inference_mode()
 def decode_rest(model: ValleModel, spans: Sequence[FrameSpan]) -> list[Codes]:
-    """Decode codebooks 1 and up of spans of one task: codes [K, T] each. Spans without a frame stay empty."""
+    """Decode codebooks 1 and up of spans of one task: codes [K, T] each. Spans without a frame stay empty.
+
+    Whole frames have them already.
+    """
     num_codebooks = model.config.num_codebooks
+    if model.config.whole_frames:
+        return [span.first for span in spans]
     targets = [np.concatenate([span.known[:1], span.first, span.given_end[:1]], axis=1) for span in spans]
     # A row without a frame has nothing to predict.
     spoken = [index for index, span in enumerate(spans) if span.first.shape[1]]

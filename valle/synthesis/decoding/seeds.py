@@ -24,5 +24,10 @@ def seeded_generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed % NUM_SEEDS)
 
 
+def rest_generator(seed: int) -> torch.Generator:
+    """Return the generator of codebooks 1 and up of one utterance; codebook 0 has that of the seed itself."""
+    return seeded_generator(seed + 1)
+
+
 def _derive(seed: int, index: int, kind: int) -> int:
     return seed if index == 0 else int(np.random.SeedSequence((seed, kind, index)).generate_state(1)[0])

@@ -13,7 +13,8 @@ from valle.synthesis.decoding.autoregressive import ActiveUtterance, FrameBatch
 from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.groups import apply_by_group
-from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
+from valle.synthesis.decoding.rest import FrameSpan, decode_rest
+from valle.synthesis.decoding.seeds import rest_generator
 
 if TYPE_CHECKING:
     from valle.codec.base import Codes
@@ -48,14 +49,14 @@ class UtteranceStream:
             return self.active is not None
         done = self.codes.shape[1]
         window = self.options.window_after(self.num_before + done - self.active.num_prefix)
-        return window is not None and len(self.active.frames) - done >= window + self.options.lookahead
+        return window is not None and self.active.num_frames - done >= window + self.options.lookahead
 
     def span(self) -> FrameSpan:
         """Return the frames that the next window decodes, its look-ahead included."""
         assert self.active is not None, "a window needs codebook 0"
         start = max(0, self.codes.shape[1] - self.options.history) if self.options.window else 0
-        first = np.array([self.active.frames[self.codes.shape[1] :]], dtype=np.int16)
-        return FrameSpan(self.utterance, self.codes[:, start:], first, self.generator, start)
+        new = self.active.frames(self.codes.shape[1])
+        return FrameSpan(self.utterance, self.codes[:, start:], new, self.generator, start)
 
     def accept(self, codes: Codes) -> None:
         """Add the codes [K, T] of a window, without its look-ahead unless nothing follows."""
@@ -94,7 +95,7 @@ class StreamDecoder:
         started = []
         for condition, sampled, streamed, before in zip(conditions, sampling, options, num_before, strict=True):
             utterance = Utterance(condition, sampled)
-            generator = rest_generator(utterance)
+            generator = rest_generator(sampled.seed)
             started.append(UtteranceStream(utterance, streamed, before, condition.prefix, generator))
         by_frame = [stream for stream in started if _is_by_frame(stream.utterance.options)]
         states = self._batch.add([stream.utterance for stream in by_frame])

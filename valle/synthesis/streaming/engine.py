@@ -16,6 +16,7 @@ from valle.synthesis.options import (
 )
 from valle.synthesis.streaming.decoder import StreamDecoder, UtteranceStream
 from valle.synthesis.streaming.narration import Chunk, Narration
+from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Prompt, Synthesizer
@@ -36,6 +37,24 @@ def narrate(
     sentences = prepare_text(synthesizer, text, language=language, sampling=sampling, options=long_form)
     narrator = Narrator(synthesizer, prompt, speech_language or language, sampling, long_form)
     return Narration(narrator, sentences, options)
+
+
+def open_narration(
+    synthesizer: Synthesizer,
+    prompt: Prompt | None = None,
+    *,
+    language: str = "en",
+    sampling: SamplingOptions = DEFAULT_SAMPLING,
+    long_form: LongFormOptions = DEFAULT_LONG_FORM,
+    options: StreamOptions = DEFAULT_STREAM,
+) -> Narration:
+    """Return a text without a sentence, which grows by `Narration.extend` until `Narration.close`.
+
+    Raises ConfigurationError for a given duration, which one utterance can have only.
+    """
+    if sampling.seconds is not None:
+        raise ConfigurationError("The duration of a growing text is not known; leave sampling.seconds out.")
+    return Narration(Narrator(synthesizer, prompt, language, sampling, long_form), (), options, is_closed=False)
 
 
 def iterate_chunks(
@@ -87,6 +106,11 @@ class StreamEngine:
         """Return whether every text is over."""
         return not self._waiting and not self._active
 
+    @property
+    def has_work(self) -> bool:
+        """Return whether a step does anything: not if every text waits for its next sentence."""
+        return bool(self._active) or any(not narration.is_idle for narration in self._waiting)
+
     def start(self, narrations: Sequence[Narration]) -> None:
         """Add texts."""
         self._waiting += narrations
@@ -114,16 +138,19 @@ class StreamEngine:
     def _begin_sentences(self) -> list[tuple[Narration, Chunk]]:
         skipped = []
         begun = []
-        for narration in self._waiting:
-            request = narration.next_request()
-            while request is None:
-                skipped.append((narration, narration.skip()))
-                request = None if narration.is_over else narration.next_request()
-                if narration.is_over:
-                    break
+        waiting, self._waiting = self._waiting, []
+        for narration in waiting:
+            request = None
+            while request is None and not (narration.is_idle or narration.is_over or narration.needs_end):
+                request = narration.next_request()
+                if request is None:
+                    skipped.append((narration, narration.skip()))
             if request is not None:
                 begun.append((narration, request))
-        self._waiting.clear()
+            elif narration.needs_end:
+                skipped.append((narration, narration.end()))
+            elif not narration.is_over:  # idle; another thread may have extended it since it was asked
+                self._waiting.append(narration)
         streams = self._decoder.add(
             [self._synthesizer.condition(request) for _, request in begun],
             [request.options for _, request in begun],

@@ -34,11 +34,18 @@ class Chunk:
 
 
 class Narration:
-    """State of a streamed text; see `StreamEngine`, which decodes its requests."""
+    """State of a streamed text; see `StreamEngine`, which decodes its requests.
 
-    def __init__(self, narrator: Narrator, sentences: Sequence[Sentence], options: StreamOptions) -> None:
+    A text may grow while it is spoken: `extend` adds sentences until `close`, from another thread, too.
+    """
+
+    def __init__(
+        self, narrator: Narrator, sentences: Sequence[Sentence], options: StreamOptions, *, is_closed: bool = True
+    ) -> None:
         self.options = options
-        self._narrator, self._sentences = narrator, sentences
+        self.is_over = False
+        """True when every sentence is done and the last samples are emitted."""
+        self._narrator, self._sentences, self._is_closed = narrator, list(sentences), is_closed
         self._stream = narrator.synthesizer.codec.stream()
         self._pace = Pace(narrator.synthesizer.codec.spec.sample_rate)
         self._index = 0
@@ -47,9 +54,28 @@ class Narration:
         self._codes: list[Codes] = []  # of the current sentence
 
     @property
-    def is_over(self) -> bool:
-        """Return whether every sentence is done."""
-        return self._index == len(self._sentences)
+    def is_idle(self) -> bool:
+        """Return whether there is nothing to decode until the text grows."""
+        return self._index == len(self._sentences) and not self._is_closed
+
+    @property
+    def needs_end(self) -> bool:
+        """Return whether the text was closed after its last sentence was done: `end` emits the last samples."""
+        return self._index == len(self._sentences) and self._is_closed and not self.is_over
+
+    def extend(self, sentences: Sequence[Sentence]) -> None:
+        """Add sentences to a text that is not closed."""
+        assert not self._is_closed
+        self._sentences += sentences
+
+    def close(self) -> None:
+        """Let the text end with the sentences it has."""
+        self._is_closed = True
+
+    def end(self) -> Chunk:
+        """Return the samples after the last sentence."""
+        empty = np.zeros((self._narrator.synthesizer.codec.spec.num_codebooks, 0), dtype=np.int16)
+        return self._chunk(empty, None)
 
     def next_request(self) -> Request | None:
         """Return the request of the current sentence; None when it cannot be spoken, see `skip`."""
@@ -88,8 +114,9 @@ class Narration:
     def _chunk(self, codes: Codes, piece: Piece | None) -> Chunk:
         samples = self._pace.push(self._stream.push(codes) if codes.shape[1] else np.zeros(0, dtype=np.float32))
         self._index += piece is not None
-        if self.is_over:
+        if self._index == len(self._sentences) and self._is_closed:
             samples = np.concatenate([samples, self._pace.push(self._stream.finish())])
+            self.is_over = True
         return Chunk(samples, codes, piece, self._index, len(self._sentences))
 
     def _seed(self) -> int:

@@ -97,6 +97,6 @@ class MixtureTask(SpeechTask):
     ) -> dict[str, Elements]:
         """Make the fields of a row."""
         codebook, item = int(rows.codebook[index]), int(rows.item[index])
-        target = read_codes(item, codebook + 1, self.output)[: codebook + 1]
+        target = read_codes(item, codebook + 1, self.output)
         fields = text_fields(items, rows, index) | prompt_field(rows, index, read_codes) | self._marker()
         return {**fields, **self.context(read_codes(item, None, Sound.MIXTURE)), "target": target}

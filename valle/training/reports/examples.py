@@ -53,7 +53,7 @@ class _Reader:
         self._num_codebooks = num_codebooks
 
     def __call__(self, row: _Row) -> Codes:
-        location = (row["codes_part"], row["codes_row_group"], row["codes_row"])
+        location = (row["codes_file"], row["codes_row_group"], row["codes_row"])
         first = row.get("codes_start")
         stop = None if first is None else first + row["num_frames"]
         return self._reader.read(*location, num_codebooks=self._num_codebooks, start=first or 0, stop=stop)

@@ -65,7 +65,11 @@ class Window:
         self.slots += batch.num_slots
 
     def quality(self, prefix: str = "") -> dict[str, Any]:
-        """Compute mean loss in nats and top-10 accuracy: overall, per loss name, and per codebook of the NAR."""
+        """Compute mean loss in nats and top-10 accuracy: overall, per loss name, and per codebook.
+
+        Codebooks are those of the NAR, and of other losses of whole frames: these have a head of codebook 1.
+        """
+        whole = {name for name, head in self.sums if head == 1} - {"nar"}
         overall, by_name = Sums(), {name: Sums() for name in ("ar", "nar")}
         for (name, _), sums in sorted(self.sums.items()):
             overall.add(sums)
@@ -74,8 +78,11 @@ class Window:
             f"{prefix}loss": overall.mean_loss,
             **{f"{prefix}loss_{name}": sums.mean_loss for name, sums in by_name.items()},
             **{f"{prefix}top10_{name}": sums.top10 for name, sums in by_name.items()},
-            f"{prefix}top10_nar_by_codebook": {
-                str(head): sums.top10 for (name, head), sums in sorted(self.sums.items()) if name == "nar"
+            **{
+                f"{prefix}top10_{wanted}_by_codebook": {
+                    str(head): sums.top10 for (name, head), sums in sorted(self.sums.items()) if name == wanted
+                }
+                for wanted in ("nar", *sorted(whole))
             },
         }
 

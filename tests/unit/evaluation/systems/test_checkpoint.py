@@ -1,4 +1,4 @@
-"""A checkpoint of ours under evaluation: its speech is kept, seeded by trial, and goes on from its prompt."""
+"""A checkpoint under evaluation: its speech is kept, seeded by trial, and continues its prompt."""
 
 import dataclasses
 import json

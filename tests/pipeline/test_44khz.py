@@ -1,4 +1,4 @@
-"""The road at 44.1 kHz: codes of a parallel FSQ codec, a training set, a training, speech and its scores."""
+"""The pipeline at 44.1 kHz: codes of a parallel FSQ codec, a training set, a training, speech and its scores."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ import soundfile
 
 from manifests.demo.clips import demo_clips
 from tests.nemo import write_nemo
-from tests.pipeline.road import QUICK, folder_corpus, run_road, write_folder
+from tests.pipeline.prepared import QUICK, folder_corpus, run_pipeline, write_folder
 from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import newest_checkpoint
@@ -41,7 +41,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_corpus_becomes_speech_at_44_khz(models: Path, tmp_path: Path) -> None:
     root = DataRoot(tmp_path / "data")
-    run_road(folder_corpus(write_folder(tmp_path / "clips", 6)), root.lake, [*QUICK[:3], Quantize(codec=CODEC)])
+    run_pipeline(folder_corpus(write_folder(tmp_path / "clips", 6)), root.lake, [*QUICK[:3], Quantize(codec=CODEC)])
     with connect(root.lake.snapshot()) as connection:
         rows = connection.execute(
             "SELECT codec, num_frames, duration, rate_ratio, len(q7), max(list_max(q0)) OVER () "

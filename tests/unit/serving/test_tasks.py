@@ -1,0 +1,68 @@
+"""The tasks of a model as routes."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.unit.serving.test_serving import CONSENT, Served, recorded
+from tests.unit.training.toy import SPEC
+
+LEARNT = {f"{name}_ratio": 0.1 for name in ("editing", "suppression", "extraction", "conversion")}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with Served(tmp_path_factory.mktemp("data"), learnt=LEARNT) as served:
+        files = {"recording": ("a.wav", recorded(seconds=2))}
+        served.http.post("/v1/voices", data={"name": "ada", "consent": CONSENT}, files=files)
+        yield served
+
+
+def ask(served, task, **form):
+    return served.http.post(f"/v1/audio/{task}", data=form, files={"recording": ("a.wav", recorded(seconds=2))})
+
+
+def decoded(response):
+    assert (response.status_code, response.headers["x-synthetic-speech"]) == (200, "true"), response.text
+    return soundfile.read(io.BytesIO(response.content), dtype="float32")[0]
+
+
+def test_an_edit_keeps_the_samples_outside_of_its_words(served):
+    given = soundfile.read(io.BytesIO(recorded(seconds=2)), dtype="float32")[0]
+    edited = decoded(ask(served, "edit", replace="cd=hgf", text="ab cd ef gh", consent=CONSENT))
+    kept = len(given) // 4 - SPEC.hop_length
+    np.testing.assert_allclose(edited[:kept], given[:kept], atol=1e-4)
+    np.testing.assert_allclose(edited[-kept:], given[-kept:], atol=1e-4)
+
+
+def test_a_recording_is_denoised_converted_and_its_speaker_extracted(served):
+    for task, form in (("denoise", {}), ("convert", {"voice": "ada"}), ("extract", {"voice": "ada"})):
+        decoded(ask(served, task, **form))
+    assert ask(served, "denoise", response_format="mp3").headers["content-type"] == "audio/mpeg"
+
+
+@pytest.mark.parametrize(
+    ("task", "form", "sentence"),
+    [
+        ("edit", {"replace": "cd=x", "consent": " "}, "An edit needs a statement of consent"),
+        ("edit", {"replace": "cd", "consent": CONSENT}, "A replacement is"),
+        ("edit", {"replace": "zz=a", "text": "ab cd", "consent": CONSENT}, "are not in the text"),
+        ("convert", {"voice": "bob"}, "There is no voice 'bob'"),
+        ("convert", {"voice": "seed-1"}, "needs a voice of the bank"),
+        ("convert", {"voice": "ada", "method": "singing"}, "has not learnt to convert singing"),
+        ("extract", {}, "voice: Field required"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_sentence(served, task, form, sentence):
+    refused = ask(served, task, **form)
+    assert refused.status_code in (400, 404)
+    assert sentence in refused.json()["error"]["message"]
+
+
+def test_what_is_no_recording_is_refused(served):
+    refused = served.http.post("/v1/audio/denoise", files={"recording": ("a.wav", b"noise" * 9)})
+    assert refused.json()["error"]["message"].startswith("The recording cannot be read")
+    assert "/" not in refused.json()["error"]["message"]
+    assert served.http.post("/v1/audio/denoise", headers={"Authorization": "Bearer x"}).status_code == 401

@@ -1,0 +1,229 @@
+"""Forecast the memory of a training: weights, gradients, optimizer and activations of one rank.
+
+Nothing is guessed that can be measured cheaply: the model is built with one layer and with two, both run an update on
+two batches of the training set, and the differences are the cost of a layer and of a slot. A model of full depth and a
+batch of full size never exist.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from valle.data.cursor import Cursor
+from valle.data.selection.training_set import TrainingSet
+from valle.model.batch import Batch
+from valle.model.config import PRESETS, ModelConfig
+from valle.model.loss import model_loss
+from valle.model.valle import ValleModel
+from valle.training.data import open_data
+from valle.training.engines.optimizer import make_optimizer
+from valle.training.initialization import choose_trained, model_config, phoneme_table_of
+from valle.training.options import TrainOptions
+
+# Slots of the two batches that are measured, at most.
+_MEASURED_SLOTS = (384, 1024)
+_PARTS = ("weights", "gradients", "optimizer", "activations", "total")
+_HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of fp32 weights, of those that are trained, of the state of the optimizer and of stored activations."""
+
+    weights: float
+    trained: float
+    optimizer: float
+    activations: float
+
+    def extrapolate(self, other: "Sizes", steps: float) -> "Sizes":
+        """Return the sizes on the line through these (0 steps) and `other` (1 step)."""
+        pairs = zip(_values(self), _values(other), strict=True)
+        return Sizes(*(mine + steps * (its - mine) for mine, its in pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryForecast:
+    """Bytes of one rank at the end of a forward pass, when most is allocated."""
+
+    model: str
+    parameters: int
+    engine: str
+    precision: str
+    zero_stage: int | None
+    checkpointing: bool
+    weights: float
+    gradients: float
+    optimizer: float
+    activations: float
+
+    @property
+    def total(self) -> float:
+        """Return the sum; libraries, the CUDA context and buffers of communication come on top."""
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+
+def forecast_memory(
+    training_set: TrainingSet, options: TrainOptions, *, models: Sequence[str] = tuple(PRESETS)
+) -> list[MemoryForecast]:
+    """Forecast one rank of a run with `options`, in every precision and ZeRO stage that its engine allows.
+
+    Without `start_from` for each of `models`, otherwise for the size of the checkpoint. Raises TrainingError for a
+    training set that cannot be trained on.
+    """
+    names = [options.model] if options.start_from is not None else models
+    return [row for name in names for row in _forecast_model(training_set, options.model_copy(update={"model": name}))]
+
+
+def _forecast_model(training_set: TrainingSet, options: TrainOptions) -> Iterator[MemoryForecast]:
+    config = model_config(training_set, options)
+    batches = [_first_batch(training_set, config, options, slots) for slots in _MEASURED_SLOTS]
+    for precision in ("fp32", "bf16"):
+        chosen = options.model_copy(update={"precision": precision})
+        one, two = (_of_full_batch(_with_depth(config, depth), batches, chosen) for depth in (1, 2))
+        whole = one.extrapolate(two, config.depth - 1)
+        inputs = config.width * 4.0 * options.batch_tokens
+        stored = {
+            False: whole.activations,
+            # Each layer stores its input; one layer at a time is computed again (Chen et al., arXiv 1604.06174).
+            True: one.activations + (config.depth - 1) * inputs,
+        }
+        for stage, checkpointing in product(_stages(options, precision), (False, True)):
+            yield MemoryForecast(
+                options.model,
+                round(whole.weights / 4),
+                options.engine,
+                precision,
+                stage,
+                checkpointing,
+                *_states(whole, options, precision, stage),
+                stored[checkpointing],
+            )
+
+
+def _stages(options: TrainOptions, precision: str) -> Sequence[int | None]:
+    if options.engine == "plain":
+        return (None,)
+    return (0, 1, 2, 3) if precision == "fp32" else (1, 2, 3)
+
+
+def _states(whole: Sizes, options: TrainOptions, precision: str, stage: int | None) -> tuple[float, float, float]:
+    """Return the bytes of weights, gradients and optimizer of one rank (Rajbhandari et al., arXiv 1910.02054)."""
+    ranks = options.processes
+    weights, gradients, optimizer = whole.weights, whole.trained, whole.optimizer
+    if options.average_decay:
+        weights += whole.weights
+    if stage is not None and precision != "fp32":  # DeepSpeed keeps the fp32 weights with the optimizer
+        weights, gradients, optimizer = weights / 2, gradients / 2, optimizer + whole.weights
+    if stage is None:
+        return weights, gradients, optimizer
+    return (
+        weights / ranks if stage >= 3 else weights,
+        gradients / ranks if stage >= 2 else gradients,
+        optimizer / ranks if stage >= 1 else optimizer,
+    )
+
+
+def _of_full_batch(config: ModelConfig, batches: Sequence[Batch], options: TrainOptions) -> Sizes:
+    """Measure two batches and return the sizes of one of `batch_tokens` slots.
+
+    Copies of the weights in half precision do not grow with the slots.
+    """
+    small, large = (measure(config, batch, options) for batch in batches)
+    first, second = (batch.positions.numel() for batch in batches)
+    if first == second:
+        return replace(large, activations=large.activations * options.batch_tokens / second)
+    return small.extrapolate(large, (options.batch_tokens - first) / (second - first))
+
+
+def _first_batch(training_set: TrainingSet, config: ModelConfig, options: TrainOptions, slots: int) -> Batch:
+    table = phoneme_table_of(training_set, options.start_from)
+    small = options.model_copy(update={"batch_tokens": min(options.batch_tokens, slots)})
+    with open_data(training_set, config, small, table).batches(Cursor(), rank=0, world_size=1, prefetch=1) as batches:
+        batch, _ = next(iter(batches))
+    return batch
+
+
+def _with_depth(config: ModelConfig, depth: int) -> ModelConfig:
+    return config.model_copy(update={"depth": depth})
+
+
+def measure(config: ModelConfig, batch: Batch, options: TrainOptions) -> Sizes:
+    """Run one update of a model with random weights and count what it allocates, in bytes."""
+    with torch.random.fork_rng(devices=[]):
+        model = ValleModel(config).train()
+        choose_trained(model, options)
+        optimizer = make_optimizer(model, options)
+        activations = _stored_activations(model, batch, options.precision)
+        optimizer.step()
+    trained = sum(_bytes(one) for one in model.parameters() if one.requires_grad)
+    return Sizes(
+        weights=sum(_bytes(one) for one in model.parameters()),
+        trained=trained,
+        optimizer=sum(_bytes(one) for one in _tensors(optimizer.state_dict()["state"])),
+        activations=activations,
+    )
+
+
+def _stored_activations(model: ValleModel, batch: Batch, precision: str) -> float:
+    """Run forward and backward; return the bytes of the tensors that the forward pass stored for the backward pass."""
+    own = {one.untyped_storage().data_ptr() for one in model.parameters()}
+    stored: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            stored[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    half = _HALF_TYPES.get(precision)
+    autocast = nullcontext() if half is None else torch.autocast("cpu", dtype=half)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        report = model_loss(model, batch, lambda network, rows: _forward(network, rows, autocast))
+    torch.autograd.backward(report.total)
+    return float(sum(stored.values()))
+
+
+def _forward(model: ValleModel, batch: Batch, autocast: Any) -> Tensor:
+    with autocast:
+        logits: Tensor = model(batch)
+    return logits
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _tensors(inner)
+
+
+def _values(sizes: Sizes) -> tuple[float, ...]:
+    return sizes.weights, sizes.trained, sizes.optimizer, sizes.activations
+
+
+def memory_table(forecasts: Sequence[MemoryForecast]) -> pa.Table:
+    """Return the forecasts as a table in gigabytes, without columns that have no value."""
+    rows = [
+        {
+            "model": one.model,
+            "parameters": f"{one.parameters / 1e6:.1f} M",
+            "precision": one.precision,
+            "zero_stage": one.zero_stage,
+            "checkpointing": "yes" if one.checkpointing else "no",
+            **{f"{name}_gb": round(getattr(one, name) / 1e9, 2) for name in _PARTS},
+        }
+        for one in forecasts
+    ]
+    table = pa.Table.from_pylist(rows)
+    empty = [name for name in table.column_names if table[name].null_count == table.num_rows]
+    return table.drop_columns(empty)
