@@ -22,7 +22,8 @@ from valle.codec.base import Codes
 from valle.data_root import open_data_root
 from valle.evaluation.stats.bootstrap import compare_ratios, estimate_ratio
 from valle.synthesis.decoding.conditions import Utterance
-from valle.synthesis.decoding.rest import FrameSpan, decode_rest, rest_generator
+from valle.synthesis.decoding.rest import FrameSpan, decode_rest
+from valle.synthesis.decoding.seeds import rest_generator
 from valle.synthesis.default_checkpoint import find_checkpoint
 from valle.synthesis.options import SamplingOptions, StreamOptions, read_sampling
 from valle.synthesis.streaming.engine import iterate_chunks
@@ -49,11 +50,11 @@ class Measured:
 
 def windowed(synthesizer: Synthesizer, utterance: Utterance, whole: Codes, options: StreamOptions) -> Codes:
     """Decode codebooks 1 and up of `whole` [K, T] again, window by window as a stream does."""
-    codes, generator = whole[:, :0], rest_generator(utterance)
+    codes, generator = whole[:, :0], rest_generator(utterance.options.seed)
     frames = whole.shape[1]
     while (done := codes.shape[1]) < frames:
         window = options.window_after(done)
-        is_last = window is None or done + window + options.lookahead >= frames
+        is_last = window is None or done + window + options.lookahead > frames
         start = max(0, done - options.history) if options.window else 0
         first = whole[:1, done:] if is_last else whole[:1, done : done + window + options.lookahead]
         (new,) = decode_rest(synthesizer.model, [FrameSpan(utterance, codes[:, start:], first, generator, start)])

@@ -19,6 +19,7 @@ from flows.server.deploy import create_automations, create_work_pools, deploy_fl
 from flows.server.local_server import POOLS, LocalServer, checkout, home_of, load_local_server, supervisor_pid
 from flows.server.options import UpOptions
 from flows.server.password import create_password, read_password
+from flows.server.schedules import apply_schedules, read_schedules
 from warehouse.errors import ConfigurationError, DependencyError
 
 # A first start creates Prefect's database and every deployment: minutes on a busy machine.
@@ -72,6 +73,7 @@ def bring_up(options: UpOptions) -> Up:
             create_work_pools(client, options.limits)
             create_automations(client)
             names = deploy_flows(server.environment(), server.logs / "deploy.log")
+            apply_schedules(client, read_schedules(server.data))
             _wait_for_workers(client, server)
     return Up(server=server, was_up=was_up, deployments=names, processes=server.running())
 

@@ -32,6 +32,7 @@ from flows.server.local_server import (
     supervisor_pid,
 )
 from flows.server.password import create_password
+from flows.server.schedules import CorpusSchedule, add_schedule, apply_schedules, read_schedules, remove_schedule
 from valle.cli.flow import flow_session
 from valle.data_root import DataRoot
 from warehouse.errors import ConfigurationError
@@ -78,9 +79,10 @@ def test_every_trigger_waits_for_an_event_that_a_flow_sends_and_hands_on_paramet
 
 def test_what_is_scheduled_runs_at_night_and_once_a_week() -> None:
     schedules = {one["name"]: one["schedules"] for one in DECLARED if one.get("schedules")}
-    assert {name: [schedule["cron"] for schedule in found] for name, found in schedules.items()} == {
-        "ingest": ["0 2 * * *"],
-        "corpus-report": ["0 6 * * 1"],
+    assert {name: [(s["cron"], s.get("active", True)) for s in found] for name, found in schedules.items()} == {
+        "ingest": [("0 2 * * *", False)],
+        "quantize": [("0 5 * * *", False)],
+        "corpus-report": [("0 6 * * 1", True)],
     }
 
 
@@ -153,6 +155,52 @@ def test_a_schedule_becomes_runs(client: SyncPrefectClient) -> None:
     client.request("POST", f"/deployments/{made}/schedule", json={"min_runs": 2, "max_runs": 2}).raise_for_status()
     runs = [run for run in client.read_flow_runs(limit=200) if run.deployment_id == made]
     assert [run.expected_start_time.hour for run in runs if run.expected_start_time] == [2, 2]
+
+
+def test_scheduled_corpora_are_ingested_and_quantized_every_night(client: SyncPrefectClient, tmp_path: Path) -> None:
+    declared = {"corpus": {"kind": "folder", "root": "/x", "name": "x"}, "workers": {"devices": ["cpu"], "width": 3}}
+    for file, name, parameters in (
+        ("ingest", "ingest", declared),
+        ("stages", "quantize", declared | {"corpus": "x"}),
+    ):
+        RunnerDeployment.from_entrypoint(
+            f"{checkout() / 'flows' / f'{file}.py'}:{name}", name=name, parameters={"parameters": parameters}
+        ).apply()
+
+    def schedule(name: str, **times: str) -> CorpusSchedule:
+        corpus = {"kind": "folder", "root": f"/corpora/{name}", "name": name, "options": {"language": "de"}}
+        return CorpusSchedule.model_validate({"corpus": corpus, **times})
+
+    def on_server(flow_name: str) -> dict[str, Any]:
+        found = client.read_deployments(limit=200)
+        flow_id = client.read_deployment_by_name(f"{flow_name}/{flow_name}").flow_id
+        return {one.name: one for one in found if one.flow_id == flow_id and one.name.startswith("nightly-")}
+
+    add_schedule(tmp_path, schedule("one"))
+    add_schedule(tmp_path, schedule("two", ingest_at="30 1 * * 6"))
+    apply_schedules(client, read_schedules(tmp_path))
+    ingest, quantize = on_server("ingest"), on_server("quantize")
+    crons = {name: [at.schedule.cron for at in one.schedules] for name, one in ingest.items()}
+    assert crons == {"nightly-one": ["0 2 * * *"], "nightly-two": ["30 1 * * 6"]}
+    assert quantize["nightly-two"].parameters["parameters"] == declared | {"corpus": "two"}
+    assert ingest["nightly-one"].parameters["parameters"]["corpus"]["options"]["language"] == "de"
+    assert flow_of({"entrypoint": "flows/ingest.py:ingest"}).validate_parameters(ingest["nightly-one"].parameters)
+
+    # A person pauses one in the UI: it stays so until its time changes, with its corpus. The removed one is gone.
+    (nightly,) = ingest["nightly-one"].schedules
+    path = f"/deployments/{ingest['nightly-one'].id}/schedules/{nightly.id}"
+    client.request("PATCH", path, json={"active": False}).raise_for_status()
+    remove_schedule(tmp_path, "two")
+    apply_schedules(client, read_schedules(tmp_path))
+    (left,) = on_server("ingest").values()
+    assert ([one.active for one in left.schedules], left.parameters) == ([False], ingest["nightly-one"].parameters)
+    assert set(on_server("quantize")) == {"nightly-one"}
+    add_schedule(tmp_path, schedule("one", ingest_at="0 3 * * *"))
+    apply_schedules(client, read_schedules(tmp_path))
+    (left,) = on_server("ingest").values()
+    assert [(one.schedule.cron, one.active) for one in left.schedules] == [("0 3 * * *", True)]
+    with pytest.raises(ConfigurationError, match="no schedule of two; scheduled: one"):
+        remove_schedule(tmp_path, "two")
 
 
 def test_a_flow_that_a_person_runs_from_a_shell_starts_nothing_else(client: SyncPrefectClient, tmp_path: Path) -> None:

@@ -77,6 +77,14 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "retry": ("warehouse:retry", "Remove dropped rows, so that the next run processes them again."),
         },
     ),
+    "schedule": (
+        "Process corpora every night.",
+        {
+            "add": ("schedule:add", "Ingest and quantize a corpus every night."),
+            "list": ("schedule:list_schedules", "List the scheduled corpora."),
+            "remove": ("schedule:remove", "Remove the schedule of a corpus; its data stay."),
+        },
+    ),
     "plan": (
         "Show what a command would need, before it starts.",
         {"train": ("plan:plan_train", "Forecast the memory of a training by model, precision and ZeRO stage.")},
@@ -94,6 +102,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
         "Bring weights and configuration of e-c-k-e-r/vall-e.",
         {
             "weights": ("exchange.imports:import_weights", "Make a run of a file of weights."),
+            "adapter": ("exchange.imports:import_adapter", "Make a file of `speak --lora` of an adapter."),
             "config": ("exchange.imports:import_config", "Turn a config.yaml into options of ours."),
             "verify": ("exchange.imports:verify", "Compare weights with what the original program computes."),
         },

@@ -145,19 +145,27 @@ def _refused(error: ValidationError) -> str:
 
 
 def _unknown_command(error: UnknownCommandError | UnusedCliTokensError) -> str:
-    """Name the command that is most similar; cyclopts would import the modules of all commands for its list."""
+    """Name the command that is most similar, or the value that is too many.
+
+    Cyclopts would import the modules of all commands for its list.
+    """
     [name, *_] = error.unused_tokens or [""]
     known = [command for command in error.app or () if not command.startswith("-")]
     # `error` itself would import the modules of all commands, torch and Prefect among them, to list them.
     similar = difflib.get_close_matches(name, known, n=1)
     group = " ".join(error.command_chain or ())
     given = f"{group} {name}".strip()
+    if not known:  # a command without commands below it, and so a value too many
+        return f"`valle {group}` takes no {name!r} there; write the values of a list with commas, such as 1,2,3."
     if similar:
         return f"There is no command {given!r}; did you mean {f'{group} {similar[0]}'.strip()!r}?"
     return f"There is no command {given!r}; there are {', '.join(known)}."
 
 
 def _missing(argument: Argument) -> str:
+    parts = get_args(argument.hint) if get_origin(argument.hint) is tuple else ()
+    if len(parts) > 1 and Ellipsis not in parts:
+        return f"{argument.name} must have {len(parts)} values with spaces between them."
     required = [child.name for child in argument.children if child.required]
     return f"{' and '.join(required or [argument.name])} must have a value."
 

@@ -25,7 +25,7 @@ class CodecEntry:
     weights: tuple[str, ...] = ()
     """Names of the weights that are fetched; none for the embedded codec."""
     needs_transformers: bool = False
-    """Whether its network is that of the package transformers, which is an extra."""
+    """True where its network is that of the package transformers, which is an extra."""
     open: Callable[[str], Codec]
     """Open it on a torch device."""
     revision: Callable[[], str]

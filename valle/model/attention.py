@@ -19,8 +19,8 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
-from valle.model.attention_packages import FlashAttention, XformersAttention
 from valle.model.layout import MaskKind
+from valle.model.trunks.attention_packages import FlashAttention, XformersAttention
 from warehouse.errors import ConfigurationError
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from valle.codec.base import Codes
 
 _MELS = 80
+_WINDOW = 1024
 _FLOOR_DB = 80.0
 
 
@@ -25,7 +26,8 @@ def draw_speech(audio: Audio, codes: "Codes", *, title: str) -> Figure:
     if len(audio.samples):
         times = np.arange(len(audio.samples)) / audio.sample_rate
         wave.plot(times, audio.samples, color=colour(0), linewidth=0.4)
-        mels = librosa.feature.melspectrogram(y=audio.samples, sr=audio.sample_rate, n_mels=_MELS)
+        window = min(_WINDOW, len(audio.samples))
+        mels = librosa.feature.melspectrogram(y=audio.samples, sr=audio.sample_rate, n_fft=window, n_mels=_MELS)
         decibels = librosa.power_to_db(mels, ref=np.max, top_db=_FLOOR_DB)
         extent = (0, seconds, 0, _MELS)
         spectrogram.imshow(decibels, origin="lower", aspect="auto", extent=extent, cmap=SEQUENTIAL)

@@ -18,6 +18,7 @@ from valle.model.from_codec.initialization import init_code_embeddings
 from valle.model.valle import ValleModel
 from valle.phonemes import PhonemeTable
 from valle.phonemes.pieces import AnyTable
+from valle.synthesis.options import SamplingOptions, read_sampling
 from valle.training.growth import grow_weights
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
@@ -122,6 +123,16 @@ def _given(options: TrainOptions) -> set[str]:
     """Return the options that differ from their defaults: forms and files give every option."""
     fields = type(options).model_fields
     return {name for name, field in fields.items() if getattr(options, name) != field.default}
+
+
+def with_sampling_of(earlier: Path | None, options: TrainOptions) -> TrainOptions:
+    """Return options whose sampling is that of the checkpoint that a run begins from, unless they have their own.
+
+    A small model that was tuned to speak with guidance does not without. Raises CheckpointError for a damaged card.
+    """
+    if earlier is None or options.sampling != SamplingOptions():
+        return options
+    return options.model_copy(update={"sampling": read_sampling(earlier)})
 
 
 def base_hash(options: TrainOptions) -> str:

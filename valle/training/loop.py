@@ -43,6 +43,7 @@ from valle.training.initialization import (
     initialize,
     model_config,
     phoneme_table_of,
+    with_sampling_of,
 )
 from valle.training.options import TrainOptions
 from valle.training.progress import RunProgress, TrainResult
@@ -68,12 +69,12 @@ class _Run:
 
     def __init__(self, options: TrainOptions, on_step: OnStep | None, commands: Commands) -> None:
         prepare_process(options.threads or torch.get_num_threads())
-        self.options = options
         self.on_step = on_step
         self.commands = commands
         self.training_set = load_training_set(options.training_set)
         resume_point = find_resume_point(options.run_dir)
         earlier = resume_point.checkpoint if resume_point else options.start_from
+        self.options = with_sampling_of(earlier, options)
         self.config = model_config(self.training_set, options, resume_point.card if resume_point else None)
         self.table = phoneme_table_of(self.training_set, earlier)
         self.base_hash = base_hash(options) if options.lora.rank else ""

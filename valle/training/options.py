@@ -91,7 +91,8 @@ class ModelOptions(BaseModel):
         description="Initial embeddings of codes: from the vectors of the codec, which must be installed, or random.",
     )
     sampling: SamplingOptions = Field(
-        default=SamplingOptions(), description="Default sampling options of its checkpoints, also used for examples."
+        default=SamplingOptions(),
+        description="Default sampling options of its checkpoints; left open, those of start_from.",
     )
 
 

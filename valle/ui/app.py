@@ -65,7 +65,7 @@ def build_page(
         chunks = await scheduler.speak(prepared.narration)
         return StreamingResponse(prepared.encode(chunks), media_type="audio/ogg")
 
-    pages = _build_tabs(speaker, waiting, open_data_root(options.data), start_training)
+    pages = build_tabs(speaker, waiting, open_data_root(options.data), start_training)
     pages.queue(default_concurrency_limit=1)
     mounted = gr.mount_gradio_app(app, pages, path="/", auth=(USER, password), max_file_size=limits.upload_bytes)
     names = (*names_of_machine(options.host), *options.names)
@@ -73,9 +73,10 @@ def build_page(
     return guard(mounted, hosts=names, origins=[*origins, *options.origins])
 
 
-def _build_tabs(
+def build_tabs(
     speaker: Speaker, waiting: Waiting, data_root: DataRoot, start_training: StartTraining | None
 ) -> "Blocks":
+    """Build the tabs; see `build_page`."""
     import gradio as gr
 
     # Without remote fonts and without reports of use: the page works offline.

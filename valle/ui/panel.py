@@ -96,10 +96,18 @@ def _kind(field: FieldInfo) -> Any:
     return annotation if annotation in (bool, int, float, str, Path) else None
 
 
+def _choices(field: FieldInfo) -> list[Any]:
+    """Return the values of a choice; an optional one has its Literal inside a union."""
+    if get_origin(field.annotation) is Literal:
+        return list(get_args(field.annotation))
+    (literal,) = (part for part in get_args(field.annotation) if get_origin(part) is Literal)
+    return [("none", None), *get_args(literal)]
+
+
 def _component(name: str, field: FieldInfo, value: Any) -> Any:
     label, info, kind = name.replace("_", " ").replace(".", ": "), field.description, _kind(field)
     if kind is Literal:
-        return gr.Dropdown(list(get_args(field.annotation)), value=value, label=label, info=info)
+        return gr.Dropdown(_choices(field), value=value, label=label, info=info)
     if kind is bool:
         return gr.Checkbox(value=value, label=label, info=info)
     if kind in (str, Path):

@@ -37,6 +37,14 @@ def sentence_of(capsys, *tokens):
         (["data", "quantise"], "There is no command 'data quantise'; did you mean 'data quantize'?"),
         (["evaluate", "agregate", "x"], "There is no command 'evaluate agregate'; did you mean 'evaluate aggregate'?"),
         (["lake", "x"], "There is no command 'lake x'; there are catalogue, fsck, compact, vacuum."),
+        (
+            ["train", "--training-set", "a", "--run", "b", "--options.codebook-weights", "3", "2"],
+            "`valle train` takes no '2' there; write the values of a list with commas, such as 1,2,3.",
+        ),
+        (
+            ["train", "--training-set", "a", "--run", "b", "--options.prompt-seconds", "1,2"],
+            "--options.prompt-seconds must have 2 values with spaces between them.",
+        ),
         (["speak", "x", "--sampling.bean.width", "3"], "Did you mean --sampling.beam.width?"),
         (["prepare", "--data", "x"], "--corpus.kind and --corpus.root and --corpus.name must have a value."),
         (["data", "retry"], "STAGE must have a value."),

@@ -8,6 +8,7 @@ from tests.unit.model.rows import mode_of, random_row, small_config, small_model
 from tests.unit.training.toy import make_toy_set
 from valle.checkpoints.checkpoint import load_model, read_weights
 from valle.model.valle import ValleModel
+from valle.synthesis.options import SamplingOptions, read_sampling
 from valle.training.distillation import Teacher
 from valle.training.growth import grow_weights
 from valle.training.loop import train
@@ -57,6 +58,24 @@ def test_a_run_starts_from_a_grown_checkpoint(base, tmp_path):
     for wrong in ({"depth": 1}, {"trunk": "retnet"}, {"feed_forward": 8}):
         with pytest.raises(CheckpointError, match="has another"):
             train(options.model_copy(update={"run_dir": tmp_path / "b", "start_from": checkpoint, **wrong}))
+
+
+def test_a_run_bounds_the_context_of_the_checkpoint_that_it_starts_from(base, tmp_path):
+    checkpoint, options = base
+    changes = {"max_context": 12, "max_steps": 1, "start_from": checkpoint}
+    bounded = train(options.model_copy(update={"run_dir": tmp_path / "a", **changes}))
+    assert load_model(bounded.checkpoint)[0].config.max_context == 12
+    with pytest.raises(CheckpointError, match="cannot bring back what it dropped"):
+        train(options.model_copy(update={"run_dir": tmp_path / "b", "lookahead": 1, **changes}))
+
+
+def test_a_run_speaks_with_the_sampling_of_the_checkpoint_that_it_starts_from(base, tmp_path):
+    _, options = base
+    tuned = SamplingOptions(guidance=2.0, temperature=0.75)
+    first = train(options.model_copy(update={"run_dir": tmp_path / "a", "sampling": tuned, "max_steps": 1})).checkpoint
+    for own, expected in ((SamplingOptions(), tuned), (SamplingOptions(top_k=3), SamplingOptions(top_k=3))):
+        changes = {"run_dir": tmp_path / f"b{own.top_k}", "start_from": first, "max_steps": 1, "sampling": own}
+        assert read_sampling(train(options.model_copy(update=changes)).checkpoint) == expected
 
 
 def test_tables_of_another_model_are_taken_by_name_and_can_be_frozen(base, tmp_path):

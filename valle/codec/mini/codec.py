@@ -39,6 +39,11 @@ class MiniCodec:
         return self._spec
 
     @property
+    def network(self) -> MiniNetwork:
+        """Return the network."""
+        return self._network
+
+    @property
     def codebooks(self) -> NDArray[np.float32]:
         """Return the vectors [8, 1024, 64] of all entries."""
         return self._network.quantizer.codebooks.cpu().numpy()
