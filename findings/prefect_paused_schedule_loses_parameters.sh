@@ -8,7 +8,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet prefect==3.8.8
+"$folder/venv/bin/pip" install --quiet prefect==3.8.8 fastapi==0.150.0 starlette==1.10.0
 PREFECT_HOME="$folder/home" PREFECT_SERVER_ANALYTICS_ENABLED=false PREFECT_LOGGING_LEVEL=ERROR "$folder/venv/bin/python" - <<'PYTHON'
 import prefect
 from prefect.client.orchestration import get_client

@@ -88,7 +88,7 @@ def test_a_repetitive_transcription_is_decoded_again(tiny, clips):
     assert tiny._retry_if_repetitive(sound, clips[0].samples, "en") is sound
 
 
-@pytest.mark.parametrize("careful", [False, True])
+@pytest.mark.parametrize("careful", [pytest.param(False, marks=pytest.mark.long), True])
 def test_repetitive_speech_keeps_its_repetitions_within_the_token_limit(tiny, clips, careful):
     twelve_times = np.tile(clips[1].samples[16_000:24_000], 12)  # "will use", for 6 s
     without_end = tiny._transcribe_one(twelve_times, "en", beam_size=5 if careful else 1)

@@ -26,7 +26,7 @@ def test_dnsmos_detects_noise(speech):
     assert bad["dnsmos_ovrl"] < clean["dnsmos_ovrl"] - 0.5
 
 
-@pytest.mark.parametrize("seconds", [2.0, 6.0, 9.5, 12.3])
+@pytest.mark.parametrize("seconds", [pytest.param(2.0, marks=pytest.mark.long), 6.0, 9.5, 12.3])
 def test_the_full_dnsmos_is_the_published_number(speech, seconds):
     """speechmos computes it from the whole clip; a clip of two seconds is doubled three times and has seven windows."""
     repeated = np.tile(speech, 10)[: round(seconds * 16_000)]
