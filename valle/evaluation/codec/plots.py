@@ -34,6 +34,8 @@ def plot_quality(scores: Sequence[Sequence[ResynthesisScores]], path: Path) -> P
         if title == "Naturalness" and scores[0][0].distillmos:
             recorded = scores[0][0].distillmos.value
             axes.axhline(recorded, color="black", linestyle="--", linewidth=1)
+        # A measure that was not asked for has no panel.
+        axes.set_visible(any(value_of(line) is not None for _, *coded in scores for line in coded))
         label_axes(axes, title=title, x="kbit/s", y=unit)
     legend_below(figure, panels[0])
     caption = "Quality by bit rate: more codebooks, more bits. The dashed line is the naturalness of the recordings."
