@@ -21,8 +21,6 @@ from manifests.demo.clips import demo_clips
 from valle.audio import AudioLocation, Samples, read_audio
 from valle.codec.encodec import SAMPLE_RATE, EncodecCodec, build_encodec_24khz, prepare_for_inference
 
-ROUNDS = 3
-
 
 def random_model() -> EncodecModel:
     """Return the network with random weights; its codebooks are as wide as its latents, so that all entries occur."""
@@ -55,10 +53,10 @@ def by_library(model: EncodecModel, clip: Samples) -> Samples:
     return found
 
 
-def fastest(clock: Callable[[], float], *works: Callable[[], object]) -> list[float]:
+def fastest(rounds: int, clock: Callable[[], float], *works: Callable[[], object]) -> list[float]:
     """Return the least seconds of each work; they take turns, so that a load of the machine meets all."""
     least = [float("inf")] * len(works)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for index, work in enumerate(works):
             started = clock()
             work()
@@ -85,6 +83,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=float, default=0, help="only print the peak memory at so many batch seconds")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -102,6 +101,7 @@ def main() -> int:
     print(f"codes of a batch equal those of its clips: {good}")
     clock = time.process_time if options.threads == 1 else time.perf_counter
     seconds = fastest(
+        options.rounds,
         clock,
         lambda: [by_library(library, clip) for clip in clips],
         lambda: [codec.encode([clip]) for clip in clips],

@@ -7,19 +7,22 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.codec_parameters import CodecReportParameters, TrainCodecParameters
+from flows.codec_parameters import ALL, CodecReportParameters, TrainCodecParameters
 from flows.machine.devices import process_backends
 from flows.machine.workers import Workers
 from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
 from flows.runtime.subprocesses import run_module
+from valle.backends.fetched import stored_weights
+from valle.codec import codec_names, codec_obstacle, codec_spec
+from valle.codec.mini.network import MINI_44KHZ, MiniConfig
 from valle.codec.mini.weights_file import EMBEDDED, write_quality
 from valle.codec_training.__main__ import TrainingOrder
 from valle.codec_training.loop import CHECKPOINT
 from valle.codec_training.options import CodecTrainingOptions
 from valle.data.training_audio import clips_of_set, find_clips
 from valle.evaluation.codec.clips import clips_of_folder, clips_of_lake
-from valle.evaluation.codec.measure import CodecMeasurement, measure_codec
+from valle.evaluation.codec.measure import CodecMeasurement, codebook_counts, measure_codec
 from valle.evaluation.codec.report import quality_figures, write_codec_report
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.metrics.models import MetricModels, available_scorers
@@ -49,7 +52,8 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
         clips=tuple(clips),
         options=CodecTrainingOptions(
             hours=parameters.hours,
-            start_from=None if parameters.codes == "new" else EMBEDDED,
+            config=MiniConfig() if parameters.sample_rate == MiniConfig().sample_rate else MINI_44KHZ,
+            start_from=None if parameters.codes == "new" else _weights(parameters.sample_rate),
             adversarial_from=parameters.adversarial_from,
             learning_rate=parameters.learning_rate,
             asr_encoder=parameters.asr_encoder,
@@ -64,8 +68,16 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
     write_text(described, order.model_dump_json(indent=1) + "\n")
     run_module("valle.codec_training", [str(described)], what=f"Training codec {parameters.run}")
     _report_training(parameters)
-    notify("To make it `mini`: `python -m valle.codec_training.export %s`", directory)
+    if parameters.sample_rate == MiniConfig().sample_rate:
+        notify("To make it `mini`: `python -m valle.codec_training.export %s`", directory)
+    else:
+        notify("To use it: `python -m valle.codec_training.export %s --to FILE`, then", directory)
+        notify("`valle models fetch mini_44khz --source FILE`.")
     return directory / CHECKPOINT
+
+
+def _weights(sample_rate: int) -> Path:
+    return EMBEDDED if sample_rate == MiniConfig().sample_rate else stored_weights("mini_44khz")
 
 
 def _report_training(parameters: TrainCodecParameters) -> None:
@@ -104,12 +116,14 @@ def codec_report(parameters: CodecReportParameters) -> Report:
         normaliser=default_normaliser(items[0].language),
     )
     measurements: list[CodecMeasurement] = []
-    for codec in parameters.codecs:
-        evaluation = f"codec-report-{_identity(codec, items, parameters.num_codebooks, models)}"
+    codecs, unavailable = _chosen(parameters.codecs)
+    for codec in codecs:
+        counts = codebook_counts(codec_spec(codec), parameters.num_codebooks)
+        evaluation = f"codec-report-{_identity(codec, items, counts, models)}"
         measured = measure_codec(
             items,
             codec,
-            parameters.num_codebooks,
+            counts,
             evaluation=evaluation,
             speech=root.speech / evaluation,
             models=models,
@@ -122,10 +136,14 @@ def codec_report(parameters: CodecReportParameters) -> Report:
             notify("The scores of %s are in the lake already.", evaluation)
         measurements.append(measured)
     if parameters.into_header:
-        _state_quality(measurements, max(parameters.num_codebooks))
+        _state_quality(measurements, parameters.num_codebooks)
     name = "codecs-" + short_hash(",".join(m.rows[0].evaluation for m in measurements))[:8]
     written = write_codec_report(
-        measurements, parameters.num_codebooks, root.reports / name, title=f"Codecs: {', '.join(parameters.codecs)}"
+        measurements,
+        parameters.num_codebooks,
+        root.reports / name,
+        title=f"Codecs: {', '.join(codecs)}",
+        unavailable=unavailable,
     )
     root.catalogue.refresh()
     publish_report(f"codec-report {parameters.subject}", written.markdown_path, [plot.path for plot in written.plots])
@@ -133,10 +151,18 @@ def codec_report(parameters: CodecReportParameters) -> Report:
     return written
 
 
-def _state_quality(measurements: Sequence[CodecMeasurement], num_codebooks: int) -> None:
+def _chosen(names: Sequence[str]) -> tuple[Sequence[str], dict[str, str]]:
+    """Return the codecs to measure, and what those lack that `all` includes and that cannot be opened here."""
+    if tuple(names) != (ALL,):
+        return names, {}
+    lacks = {name: codec_obstacle(name) for name in codec_names()}
+    return [name for name, lack in lacks.items() if lack is None], {name: lack for name, lack in lacks.items() if lack}
+
+
+def _state_quality(measurements: Sequence[CodecMeasurement], num_codebooks: Sequence[int]) -> None:
     for measured in measurements:
         if measured.spec.name == "mini":
-            write_quality(EMBEDDED, quality_figures(measured, num_codebooks))
+            write_quality(EMBEDDED, quality_figures(measured, codebook_counts(measured.spec, num_codebooks)[0]))
             notify("The header of %s has the measured figures.", EMBEDDED)
 
 

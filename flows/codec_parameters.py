@@ -4,13 +4,15 @@ Do not import Prefect here.
 """
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from flows.parameters import Located
 from valle.codec.base import CodesToLearn
 
+ALL = "all"
+"""In the place of codecs: every one that can be opened here."""
 Speed = Annotated[float, Field(ge=0.5, le=2)]
 
 
@@ -28,6 +30,8 @@ class TrainCodecParameters(Located):
     codes: CodesToLearn = "new"
     """New codes fitted to this speech, or those of the embedded codec: then only the decoder is trained, and stored
     codes stay valid."""
+    sample_rate: Literal[24_000, 44_100] = 24_000
+    """Hz: 24000 trains `mini`, 44100 `mini_44khz`, for which recordings need that rate too."""
     adversarial_from: float = Field(default=1.0, ge=0, le=1)
     """Part of the schedule after which training is adversarial; 1 is never."""
     learning_rate: float = Field(default=1e-3, gt=0, le=100)
@@ -50,9 +54,9 @@ class CodecReportParameters(Located):
     """Measure codecs beside the recordings."""
 
     codecs: tuple[str, ...] = ("mini",)
-    """Codecs, such as `mini`, `encodec_24khz` or `encodec_24khz+vocos`."""
-    num_codebooks: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (8, 4, 2, 1)
-    """Numbers of codebooks to decode from."""
+    """Codecs, such as `mini` or `encodec_24khz+vocos`; `all` is every codec whose weights are stored here."""
+    num_codebooks: tuple[Annotated[int, Field(ge=1, le=64)], ...] = ()
+    """Numbers of codebooks to decode from, at most all of a codec; empty: all, a half, a quarter and an eighth."""
     where: str = "true"
     """SQL condition on the utterances of the lake."""
     audio: Path | None = None
@@ -78,7 +82,9 @@ class CodecReportParameters(Located):
 
     @model_validator(mode="after")
     def _has_a_header(self) -> Self:
-        if self.into_header and "mini" not in self.codecs:
+        if ALL in self.codecs and len(self.codecs) > 1:
+            raise ValueError("`all` includes every codec; name no other beside it")
+        if self.into_header and not {"mini", ALL} & set(self.codecs):
             raise ValueError("only the weights of `mini` have a header; put it into `codecs`")
         return self
 

@@ -49,9 +49,11 @@ def temporary_beside(path: Path) -> Iterator[Path]:
             raise _not_written(path, error) from error
         raise  # The body failed to read something else.
     finally:
-        # The error of the body matters more than a file that cannot be removed.
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        # DuckDB leaves its log beside a file that it could not finish. The error of the body matters more than a file
+        # that cannot be removed.
+        for leftover in (temporary, temporary.with_name(f"{temporary.name}.wal")):
+            with suppress(OSError):
+                leftover.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -26,14 +26,16 @@ class FetchedFile:
     name: str
     suffix: str
     repository: str
-    """Repository of the Hugging Face hub, or a URL that ends in a slash."""
+    """Repository of the Hugging Face hub, or a URL that ends in a slash; empty for weights that users train."""
     file: str
     licence: str
     published_hash: str | None = None
 
     @property
     def source(self) -> str:
-        """Return where the file is published."""
+        """Return where the file is published, or how it is made."""
+        if not self.repository:
+            return self.file
         return self.repository + self.file if self.is_url else f"{self.repository}/{self.file}"
 
     @property
@@ -80,6 +82,13 @@ FETCHED = (
         name="mimi", suffix=".safetensors", repository="kyutai/mimi", file="model.safetensors", licence="CC-BY-4.0"
     ),
     FetchedFile(
+        name="mini_44khz",
+        suffix=".safetensors",
+        repository="",
+        file="the export of `valle codec train --sample-rate 44100`",
+        licence="as the speech it was trained on",
+    ),
+    FetchedFile(
         name="nvidia_44khz",
         suffix=".nemo",
         repository="nvidia/audio-codec-44khz",
@@ -101,6 +110,14 @@ def find_weights(name: str) -> Path | None:
     """Return the stored file of `name`, None when it is not in the models folder; no network is used."""
     file = fetched_file(name)
     return next(iter(sorted(models_directory().glob(f"{file.name}-{'?' * _HASH_DIGITS}{file.suffix}"))), None)
+
+
+def stored_weights(name: str) -> Path:
+    """Return the stored file of `name`. Raises DependencyError when it is not in the models folder."""
+    path = find_weights(name)
+    if path is None:
+        raise DependencyError(_missing(fetched_file(name)))
+    return path
 
 
 def weights_revision(name: str) -> str:
@@ -150,6 +167,11 @@ def is_intact(path: Path) -> bool:
 
 
 def _missing(file: FetchedFile) -> str:
+    if not file.repository:
+        return (
+            f"The weights {file.name} are not in {models_directory()}, and nobody publishes them: run "
+            f"`valle models fetch {file.name} --source FILE` with {file.file}."
+        )
     return (
         f"The weights {file.name} are not in {models_directory()}: run `valle models fetch {file.name}` where there is "
         f"a network, or `valle models fetch {file.name} --source FILE` with a copy of {file.source}."
@@ -161,6 +183,8 @@ def _blocks(file: FetchedFile, source: Path | None, temporary: Path) -> Iterator
         if source is None and file.is_url:
             yield from _download(file.source)
             return
+        if source is None and not file.repository:
+            raise DependencyError(_missing(file))
         path = source or _from_hub(file, temporary)
         with path.open("rb") as stream:
             while block := stream.read(_BLOCK):

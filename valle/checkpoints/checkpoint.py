@@ -19,6 +19,8 @@ from torch import Tensor
 
 from valle.checkpoints.adapters import FILE as ADAPTER_FILE
 from valle.checkpoints.adapters import attach_adapter, find_base, hash_weights, read_adapter
+from valle.checkpoints.gguf.layout import SUFFIX
+from valle.checkpoints.gguf.reading import read_gguf_weights
 from valle.checkpoints.runs import CARD, CheckpointSummary, mention_older, read_content, unreadable
 from valle.codec.base import CodecSpec
 from valle.data.cursor import Cursor
@@ -135,6 +137,8 @@ def read_weights(checkpoint: Path) -> dict[str, Tensor]:
         if hash_weights(base) != card.base_hash:
             raise CheckpointError(f"The base {card.base} of {checkpoint} has changed; put the former weights back.")
         return merge_adapter(base, tensors, card.lora)
+    if checkpoint.suffix == SUFFIX:
+        return read_gguf_weights(checkpoint)
     try:
         return load_file(weights_path(checkpoint))
     except (OSError, SafetensorError) as error:

@@ -87,8 +87,15 @@ def read_content(checkpoint: Path) -> dict[str, Any]:
 
 
 def read_file_card(path: Path) -> str:
-    """Return the card inside a checkpoint that is one safetensors file. Raises CheckpointError for other files."""
+    """Return the card inside a checkpoint that is one safetensors or GGUF file. Raises CheckpointError for others."""
     from safetensors import SafetensorError, safe_open
+
+    from valle.checkpoints.gguf.layout import SUFFIX
+
+    if path.suffix == SUFFIX:
+        from valle.checkpoints.gguf.reading import read_gguf_card
+
+        return read_gguf_card(path)
 
     try:
         with safe_open(path, framework="np") as file:

@@ -102,6 +102,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
         "Bring weights and configuration of e-c-k-e-r/vall-e.",
         {
             "weights": ("exchange.imports:import_weights", "Make a run of a file of weights."),
+            "adapter": ("exchange.imports:import_adapter", "Make a file of `speak --lora` of an adapter."),
             "config": ("exchange.imports:import_config", "Turn a config.yaml into options of ours."),
             "verify": ("exchange.imports:verify", "Compare weights with what the original program computes."),
         },

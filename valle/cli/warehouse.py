@@ -64,7 +64,7 @@ class VacuumOptions(LakeOptions):
     """Options of `valle lake vacuum`."""
 
     grace_hours: float = Field(default=24.0, ge=0, le=1e6)
-    """Files written or replaced since are kept: a writer may be about to commit them, a reader may read them."""
+    """Files replaced since are kept, as a reader may read them; what a run may use is kept for an hour at least."""
     dry_run: bool = False
     """Only print what would be removed."""
 

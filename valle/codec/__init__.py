@@ -1,5 +1,7 @@
 """Codecs by name: `mini` is embedded, the weights of the others are fetched on first use."""
 
+from importlib.util import find_spec
+
 from valle.codec.base import GIVEN, Codec, CodecSpec
 from valle.codec.catalogue import CodecEntry, all_codecs
 from warehouse.errors import DependencyError, unknown_name
@@ -18,6 +20,22 @@ def open_codec(name: str, device: str = "cpu") -> Codec:
         if error.name != "transformers":
             raise
         raise DependencyError(f"{name} needs the package transformers: run `pip install 'valle[codecs]'`.") from error
+
+
+def codec_obstacle(name: str) -> str | None:
+    """Return what a codec lacks to be opened without a network, None for nothing; no weights are loaded.
+
+    Raises ConfigurationError for an unknown name.
+    """
+    entry = _entry(name)
+    if entry.needs_transformers and find_spec("transformers") is None:
+        return "the package transformers; run `pip install 'valle[codecs]'`"
+    if not entry.weights:
+        return None
+    from valle.backends.fetched import find_weights  # Not needed for the embedded codec.
+
+    missing = next((weights for weights in entry.weights if find_weights(weights) is None), None)
+    return None if missing is None else f"its weights; run `valle models fetch {missing}`"
 
 
 def codec_revision(name: str) -> str:

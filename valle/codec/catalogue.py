@@ -22,6 +22,10 @@ class CodecEntry:
     num_codebooks: int
     codebook_size: int
     order: CodebookOrder = "residual"
+    weights: tuple[str, ...] = ()
+    """Names of the weights that are fetched; none for the embedded codec."""
+    needs_transformers: bool = False
+    """True where its network is that of the package transformers, which is an extra."""
     open: Callable[[str], Codec]
     """Open it on a torch device."""
     revision: Callable[[], str]
@@ -52,6 +56,16 @@ def all_codecs() -> tuple[CodecEntry, ...]:
             open=_open_mini,
             revision=_mini_revision,
         ),
+        CodecEntry(
+            name="mini_44khz",
+            sample_rate=44_100,
+            hop_length=588,
+            num_codebooks=8,
+            codebook_size=1024,
+            weights=("mini_44khz",),
+            open=_open_mini_44khz,
+            revision=_mini_44khz_revision,
+        ),
         *(_encodec(kilobits, has_vocos=False) for kilobits in (6, 1.5, 3, 12, 24)),
         # Vocos was trained for the rates up to 12 kbit/s.
         *(_encodec(kilobits, has_vocos=True) for kilobits in (6, 1.5, 3, 12)),
@@ -66,6 +80,7 @@ def all_codecs() -> tuple[CodecEntry, ...]:
             num_codebooks=8,
             codebook_size=1000,
             order="parallel",
+            weights=("nvidia_44khz",),
             open=_open_nvidia,
             revision=lambda: _weights_revision("nvidia_44khz"),
         ),
@@ -75,6 +90,8 @@ def all_codecs() -> tuple[CodecEntry, ...]:
             hop_length=1920,
             num_codebooks=8,
             codebook_size=2048,
+            weights=("mimi",),
+            needs_transformers=True,
             open=_open_mimi,
             revision=lambda: _weights_revision("mimi"),
         ),
@@ -97,8 +114,9 @@ def _encodec(kilobits: float, *, has_vocos: bool) -> CodecEntry:
         hop_length=320,
         num_codebooks=num_codebooks,
         codebook_size=1024,
+        weights=(ENCODEC, "vocos-encodec-24khz") if has_vocos else (ENCODEC,),
         open=open_it,
-        revision=lambda: _weights_revision("encodec_24khz"),
+        revision=lambda: _weights_revision(ENCODEC),
     )
 
 
@@ -118,6 +136,7 @@ def _encodec_48khz(kilobits: int) -> CodecEntry:
         hop_length=320,
         num_codebooks=num_codebooks,
         codebook_size=1024,
+        weights=("encodec_48khz",),
         open=open_it,
         revision=lambda: _weights_revision("encodec_48khz"),
     )
@@ -135,6 +154,8 @@ def _dac(name: str, sample_rate: int, *, hop_length: int, num_codebooks: int) ->
         hop_length=hop_length,
         num_codebooks=num_codebooks,
         codebook_size=1024,
+        weights=(name,),
+        needs_transformers=True,
         open=open_it,
         revision=lambda: _weights_revision(name),
     )
@@ -150,6 +171,20 @@ def _mini_revision() -> str:
     from valle.codec.mini_revision import mini_revision
 
     return mini_revision()
+
+
+def _open_mini_44khz(device: str) -> Codec:
+    from valle.codec.mini.codec import open_mini_44khz
+
+    return open_mini_44khz(device=device)
+
+
+def _mini_44khz_revision() -> str:
+    from valle.backends.fetched import stored_weights
+    from valle.codec.mini_revision import mini_revision
+
+    # That of transform and codebooks, in the header: stored codes stay valid with a better decoder.
+    return mini_revision(stored_weights("mini_44khz"))
 
 
 def _open_nvidia(device: str) -> Codec:

@@ -27,6 +27,11 @@ def export_run(
     if not saved["trainer"]["has_filters"]:
         raise TrainingError(f"{path} is still in its first stage and cannot speak; train on")
     network = MiniNetwork(MiniConfig.from_json(saved["config"]))
+    if target == EMBEDDED and network.config.sample_rate != MiniConfig().sample_rate:
+        raise TrainingError(
+            f"{run_directory} is a codec at {network.config.sample_rate} Hz, which is not `mini`: export it with --to "
+            "FILE and store it with `valle models fetch mini_44khz --source FILE`."
+        )
     network.load_state_dict(saved["trainer"]["network"])
     network.decoder.load_state_dict(saved["trainer"]["decoder_average"])
     provenance = Provenance(

@@ -59,9 +59,9 @@ def phonemizer_revision(name: str, language: str | None = None) -> str:
     """Return names and versions of the frontend of `language` (of all frontends without one); load no model."""
     _check_name(name)
     if name == PLAIN:
-        from valle.phonemes.espeak import espeak_revision
+        from valle.phonemes.plain_espeak import plain_revision
 
-        return f"plain-{espeak_revision()}"
+        return plain_revision(language)
     from valle.phonemes.frontends import frontends_revision
 
     return frontends_revision(language)

@@ -31,6 +31,7 @@ ConversionMethod = Literal["task", "draft", "singing"]
 """Way to give a recording another voice: two tasks that a checkpoint has learnt, or speech over its own codes."""
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Runtime = Literal["torch", "llama.cpp"]
 """Number type of the weights of a model that speaks."""
 
 

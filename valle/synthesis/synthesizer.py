@@ -22,7 +22,7 @@ from valle.process import torch_device
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.tokens import transcribe_codes
-from valle.synthesis.options import DEFAULT_SAMPLING, Precision, SamplingOptions
+from valle.synthesis.options import DEFAULT_SAMPLING, Precision, Runtime, SamplingOptions
 from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS
 from valle.text.lexicon import NO_LEXICON, Lexicon
@@ -67,11 +67,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ModelPlacement:
-    """Number type and place of the weights, at most `gigabytes` of them on the device, and the kernel of attention."""
+    """Number type and place of the weights, at most `gigabytes` of them on the device, and the kernel of attention.
+
+    `runtime` is the program that computes the trunk; llama.cpp is for the CPU and has its own kernels.
+    """
 
     precision: Precision = "fp32"
     gigabytes: float | None = None
     attention: KernelName = "sdpa"
+    runtime: Runtime = "torch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class Synthesizer:
         adapters: Sequence[tuple[Path, float]] = (),
         options: ModelPlacement = ModelPlacement(),
     ) -> Synthesizer:
-        """Open a checkpoint directory, and files of adapters with their strengths.
+        """Open a checkpoint, and files of adapters with their strengths.
 
         An adapter is named after the run that trained it. Raises CheckpointError when there is no checkpoint, when
         another revision of its codec is installed and for an adapter of another checkpoint, and ConfigurationError for
@@ -126,7 +130,10 @@ class Synthesizer:
         """
         device = torch_device(backends.device)
         files, strengths = _name_adapters(adapters)
-        model, card = load_model(checkpoint, files)
+        if options.runtime == "torch":
+            model, card = load_model(checkpoint, files)
+        else:
+            model, card = _load_llama_cpp(checkpoint, files, backends.device, options)
         codec = backends.codec(card.codec.name)
         # Codes of another revision decode to other sounds without any error.
         if codec.spec != card.codec:
@@ -246,6 +253,19 @@ class Synthesizer:
         spoken = [block for block in codes if block.shape[1]]
         decoded = iter(self.codec.decode(spoken) if spoken else [])
         return [next(decoded) if block.shape[1] else np.zeros(0, dtype=np.float32) for block in codes]
+
+
+def _load_llama_cpp(
+    checkpoint: Path, adapters: Mapping[str, Path], device: str, options: ModelPlacement
+) -> tuple[ValleModel, CheckpointCard]:
+    """Load a checkpoint with its trunk in llama.cpp. Raises ConfigurationError for what llama.cpp lacks."""
+    from valle.llama_cpp.loading import load_llama_cpp
+
+    if adapters:
+        raise ConfigurationError("Adapters need the runtime torch; leave out --lora, or --runtime.")
+    if device != "cpu" or options.precision == "bf16":
+        raise ConfigurationError("The runtime llama.cpp is for the CPU, in fp32 or fp16; set --device and --precision.")
+    return load_llama_cpp(checkpoint, "f32" if options.precision == "fp32" else "f16")
 
 
 def _name_adapters(adapters: Sequence[tuple[Path, float]]) -> tuple[dict[str, Path], dict[str, float]]:

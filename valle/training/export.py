@@ -7,6 +7,8 @@ from pathlib import Path
 from torch import Tensor
 
 from valle.checkpoints.checkpoint import CheckpointCard, read_card, read_weights
+from valle.checkpoints.gguf.layout import WeightType
+from valle.checkpoints.gguf.writing import write_gguf
 from valle.checkpoints.runs import checkpoint_directory
 from valle.checkpoints.saving import new_checkpoint, write_model, write_model_file
 from valle.synthesis.options import SamplingOptions
@@ -56,10 +58,32 @@ def export_file(
     return out.stat().st_size
 
 
+def export_gguf(
+    checkpoint: Path,
+    out: Path,
+    weight_type: WeightType,
+    *,
+    name: str | None = None,
+    sampling: SamplingOptions | None = None,
+) -> int:
+    """Write a checkpoint as one GGUF file for llama.cpp, and return its size in bytes.
+
+    Errors as `export_checkpoint` and `write_gguf`.
+    """
+    exported, weights = published(checkpoint, out, name=name, sampling=sampling, is_half=weight_type != "f32")
+    write_gguf(out, exported, weights, weight_type)
+    return out.stat().st_size
+
+
 def published(
-    checkpoint: Path, out: Path, *, name: str | None = None, sampling: SamplingOptions | None = None
+    checkpoint: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    sampling: SamplingOptions | None = None,
+    is_half: bool = True,
 ) -> tuple[CheckpointCard, dict[str, Tensor]]:
-    """Return the card and the half-precision weights of a checkpoint to give away as `out`.
+    """Return the card and the weights of a checkpoint to give away as `out`, by default in half precision.
 
     Errors as `export_checkpoint`.
     """
@@ -68,11 +92,11 @@ def published(
     card = read_card(checkpoint)
     weights = read_weights(checkpoint)
     for parameter, tensor in weights.items():
-        if not tensor.abs().max() <= LARGEST:
+        if is_half and not tensor.abs().max() <= LARGEST:
             raise CheckpointError(f"{parameter} of {checkpoint} has weights that half precision cannot hold.")
     options = {option: value for option, value in card.options.items() if option not in _LOCAL_OPTIONS}
     options["run_id"] = name or card.run_id
     if sampling is not None:
         options["sampling"] = sampling.model_dump(mode="json", exclude_unset=True)
     exported = dataclasses.replace(card, run_id=options["run_id"], options=options)
-    return exported, {parameter: tensor.half() for parameter, tensor in weights.items()}
+    return exported, {parameter: tensor.half() if is_half else tensor.float() for parameter, tensor in weights.items()}

@@ -7,7 +7,7 @@ import duckdb
 from warehouse.catalogue.views import connect, define_views, definition_hash
 from warehouse.errors import CatalogueError
 from warehouse.files import atomic_write
-from warehouse.lake.tables import Lake, Snapshot
+from warehouse.lake.tables import Lake, Snapshot, one_line
 
 
 class Catalogue:
@@ -53,7 +53,8 @@ class Catalogue:
                 define_views(connection, snapshot)
                 connection.execute("CREATE TABLE definition AS SELECT ? AS hash", [definition_hash(snapshot)])
         except (OSError, duckdb.Error) as error:
-            raise CatalogueError(f"Could not write the catalogue {self.path}: {error}") from error
+            advice = "; free space, then run the same command again" if "No space left" in str(error) else ""
+            raise CatalogueError(f"Could not write the catalogue {self.path}: {one_line(error)}{advice}") from error
         return self.path
 
     def _shows(self, snapshot: Snapshot) -> bool:

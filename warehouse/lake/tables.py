@@ -44,6 +44,8 @@ GENERATION = "generation"
 READER_PIN = ".reader-"
 """Start of the names of pins that a reader holds for the time of its reading."""
 _PINS = "_pins"
+# Delta Lake decodes %20 in a path and takes a backslash for a slash: it then looks for a folder of another name.
+_UNUSABLE = re.compile(r"%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f]" + (r"|\\" if os.name == "posix" else ""))
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -78,6 +80,13 @@ class Lake:
     """A folder of Delta tables, one for each class in `warehouse.tables.TABLES`, on a disk or on an object store."""
 
     root: Location
+
+    def __post_init__(self) -> None:
+        if isinstance(self.root, Path) and (found := _UNUSABLE.search(str(self.root.absolute()))):
+            raise LakeError(
+                f"The lake cannot be in {str(self.root)!r}: Delta Lake opens no folder with {found[0]!r} in its path; "
+                "rename the folder."
+            )
 
     def folder(self, table: str) -> Location:
         """Return the folder of a table."""

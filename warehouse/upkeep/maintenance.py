@@ -26,6 +26,8 @@ from warehouse.upkeep.fsck import orphans
 _TARGET_BYTES = 128 << 20
 # Training sets name the data file of their items, so those are never rewritten.
 _EXEMPT = {"training_items"}
+# A file that was written so lately without a commit may be committed next; a claim, a journal and a pin may be in use.
+_SECONDS_OF_A_WRITER = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,10 @@ def compact(lake: Lake, *, target_bytes: int = _TARGET_BYTES) -> list[Compaction
 
 
 def vacuum(lake: Lake, *, grace_hours: float = 24.0, dry_run: bool = False) -> Vacuum:
-    """Remove files that no version in use names and that nothing has named within the grace period."""
+    """Remove files that no version in use names and that nothing has named within the grace period.
+
+    What a run may be using, such as files that are not committed yet, stays for an hour, however short the period is.
+    """
     deadline = time.time() - grace_hours * 3600
     _release_reader_pins(lake, deadline, dry_run=dry_run)
     files = size = 0
@@ -79,18 +84,25 @@ def vacuum(lake: Lake, *, grace_hours: float = 24.0, dry_run: bool = False) -> V
 
 def _removable(lake: Lake, deadline: float) -> Iterator[StoredFile]:
     """Yield orphans that were written and taken out of their table before `deadline`, and old leftovers of runs."""
-    replaced = {(row_class.table, name) for row_class in TABLES for name in _taken_out(lake, row_class.table, deadline)}
+    unused_since = min(deadline, time.time() - _SECONDS_OF_A_WRITER)
+    replaced, lately = _all_taken_out(lake, deadline), _all_taken_out(lake, unused_since)
     for file in orphans(lake):
-        if file.modified <= deadline and (file.location.parent.name, file.location.name) not in replaced:
+        name = (file.location.parent.name, file.location.name)
+        was_committed = file.modified <= unused_since or name in lately
+        if file.modified <= deadline and name not in replaced and was_committed:
             yield file
     for folder in (lake.root / claims.FOLDER, local_folder(lake.root / journal.FOLDER)):
-        yield from (file for file in files_below(folder) if file.modified <= deadline)
+        yield from (file for file in files_below(folder) if file.modified <= unused_since)
     for row_class in TABLES:
         # The checksum of a data file that an earlier vacuum removed.
         names = {file.location.name for file in files_below(lake.folder(row_class.table))}
         for file in files_below(checksum_folder(lake, row_class.table)):
             if file.location.name.removesuffix(".sha256") not in names:
                 yield file
+
+
+def _all_taken_out(lake: Lake, deadline: float) -> set[tuple[str, str]]:
+    return {(row_class.table, name) for row_class in TABLES for name in _taken_out(lake, row_class.table, deadline)}
 
 
 def _taken_out(lake: Lake, table: str, deadline: float) -> Iterator[str]:
@@ -108,6 +120,7 @@ def _taken_out(lake: Lake, table: str, deadline: float) -> Iterator[str]:
 
 def _release_reader_pins(lake: Lake, deadline: float, *, dry_run: bool) -> None:
     """Remove the pins that readers left when they were killed before `deadline`."""
+    deadline = min(deadline, time.time() - _SECONDS_OF_A_WRITER)
     for file in files_below(lake.root / "_pins"):
         if file.location.name.startswith(READER_PIN) and file.modified <= deadline and not dry_run:
             delete(file.location)

@@ -154,16 +154,20 @@ def test_a_frame_is_the_sum_of_its_entries(codec: Codec) -> None:
     np.testing.assert_allclose(summed, expected[0].T.detach().numpy(), atol=1e-4)
 
 
-def test_the_decoder_of_dac_ends_early_where_a_stride_is_odd() -> None:
+@pytest.mark.parametrize(
+    ("name", "num_frames", "decoded"),
+    [("dac_24khz", 75, 23_992), ("dac_16khz", 50, 15_992), ("dac_44khz", 60, 30_720)],
+)
+def test_the_decoder_of_dac_ends_early_where_a_stride_is_odd(name: str, num_frames: int, decoded: int) -> None:
     """The rest of the last hop is silence, and no sample is shifted."""
-    codec = dac("dac_24khz")
+    codec = dac(name)
     assert isinstance(codec, DacCodec)
-    codes = torch.from_numpy(random_codes(codec, 75).astype(np.int64))[None]
+    codes = torch.from_numpy(random_codes(codec, num_frames).astype(np.int64))[None]
     with torch.inference_mode():
-        assert codec._decode(codes).shape == (1, 23_992)
+        assert codec._decode(codes).shape == (1, decoded)
     [waveform] = codec.decode([codes[0].numpy().astype(np.int16)])
-    assert len(waveform) == 24_000
-    assert not waveform[23_992:].any()
+    assert len(waveform) == num_frames * codec.spec.hop_length
+    assert not waveform[decoded:].any()
 
 
 def test_the_context_of_dac_follows_from_its_kernels() -> None:

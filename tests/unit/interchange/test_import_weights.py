@@ -1,12 +1,17 @@
 """Imported weights compute what an independent forward pass computes, and become a run."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.unit.interchange.vall_e_files import CODEBOOKS, SIZE, Weights, symbol_map
 from tests.unit.training.toy import make_toy_set
 from valle.checkpoints.checkpoint import load_model
+from valle.checkpoints.runs import newest_checkpoint
 from valle.cli import main
 from valle.codec.base import CodecSpec
 from valle.interchange.verify.modes import compute
@@ -127,10 +132,6 @@ def test_lengths_begin_with_a_zero_and_absent_text_is_its_two_ends(tmp_path):
 
 @pytest.mark.parametrize("is_parametrized", [False, True])
 def test_an_adapter_is_added_to_the_weights(tmp_path, is_parametrized):
-    import json
-
-    from safetensors.torch import save_file
-
     weights = Weights()
     base = "model.layers.1.mlp.gate_proj"
     kind = f"{base}.parametrizations.weight.0" if is_parametrized else base
@@ -149,6 +150,65 @@ def test_an_adapter_is_added_to_the_weights(tmp_path, is_parametrized):
     merged = open_weights(weights.write(tmp_path / "model.sft"), adapters=[adapter])
     change = merged.tensors[f"{base}.weight"] - weights.tensors[f"{base}.weight"]
     torch.testing.assert_close(change, 3 * (second @ first).reshape(out, width))
+
+
+def test_an_adapter_of_a_run_computes_what_the_merged_weights_do(tmp_path, capsys):
+    weights = Weights(width=24, heads=3)
+    file, data = weights.write(tmp_path / "model.sft"), ["--data", str(tmp_path / "data")]
+    tensors = {}
+    for layer in range(weights.layers):
+        for part in ("self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj"):
+            name = f"model.layers.{layer}.{part}"
+            outputs, inputs = weights.tensors[f"{name}.weight"].shape
+            tensors |= {f"{name}.lora_A": torch.randn(2, inputs) / 9, f"{name}.lora_B": torch.randn(outputs, 2) / 9}
+    adapter, out = tmp_path / "voice.sft", tmp_path / "voice.safetensors"
+    save_file(tensors, adapter, {"config": json.dumps({"rank": 2, "alpha": 6})})
+    assert main(["import", "weights", str(file), "--name", "theirs", "--codec", "mini", *data]) == 0
+    assert main(["import", "adapter", str(adapter), "--run", "theirs", "--out", str(out), *data]) == 0
+    model, _ = load_model(newest_checkpoint(tmp_path / "data" / "runs", "theirs"), {"voice": out})
+    merged = convert(open_weights(file, adapters=[adapter]), CODEC, Era.UNTIL_2025_03).build()
+    for level, mode in ((0, Mode.AR), (3, Mode.NAR)):
+        row = Row(level, fields(target=TARGET.T[: level or 8]))
+        plain = compute(model, TTS.layout(mode), [row])[0]
+        with model.adapters.using({"voice": 1.0}):
+            adapted = compute(model, TTS.layout(mode), [row])[0]
+        expected = compute(merged, TTS.layout(mode), [row])[0]
+        np.testing.assert_allclose(adapted, expected, atol=1e-4)
+        assert np.abs(adapted - plain).max() > 0.1
+    speech = ["--run", "theirs", "--out", str(tmp_path / "speech.wav"), "--sampling.max-seconds", "0.2", *data]
+    main(["speak", "a cab", "--lora", f"{out}=0.5", *speech])
+    assert (tmp_path / "speech.wav").stat().st_size > 44
+    parametrized = {name.replace("_proj.", "_proj.parametrizations.weight.0."): one for name, one in tensors.items()}
+    save_file(parametrized, adapter, {"config": json.dumps({"rank": 2})})
+    assert main(["import", "adapter", str(adapter), "--run", "theirs", "--out", f"{out}.2", *data]) == 1
+    assert "import weights --lora" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("width", "heads", "layers", "seed"), [(32, 1, 1, 5), (48, 6, 3, 6), (64, 4, 1, 7)])
+@pytest.mark.parametrize("era", ERAS)
+def test_weights_of_other_sizes_compute_the_same(tmp_path, width, heads, layers, seed, era):
+    weights = Weights(width=width, heads=heads, layers=layers, seed=seed)
+    model = imported(tmp_path, weights, era).build()
+    target = weights.response(TARGET, [(0, 0)])
+    expected = weights.logits([*condition(weights, 0, [0]), target], 0, is_causal=True)
+    assert_equal(model, TTS.layout(Mode.AR), Row(0, fields()), expected)
+    below = range(4 if era is Era.SINCE_2025_03 else 3)
+    segments = [*condition(weights, 4, below), weights.response(TARGET, [(k, k + 1) for k in below])]
+    row = Row(4, fields(target=TARGET.T[:4]))
+    assert_equal(model, TTS.layout(Mode.NAR), row, weights.logits(segments, 4, is_causal=False))
+
+
+def test_one_file_of_everything_speaks_alone(tmp_path):
+    file, data = Weights().write(tmp_path / "model.sft"), ["--data", str(tmp_path / "data")]
+    assert main(["import", "weights", str(file), "--name", "theirs", "--codec", "mini", *data]) == 0
+    exported = tmp_path / "elsewhere" / "theirs.sft"
+    assert main(["export", "--run", "theirs", "--format", "sft", "--out", str(exported), *data]) == 0
+    shutil.rmtree(tmp_path / "data")
+    codes = tmp_path / "codes.npy"
+    options = ["--sampling.max-seconds", "0.2", "--sampling.seed", "3", "--codes", str(codes), *data]
+    main(["speak", "a cab", "--checkpoint", str(exported), "--out", str(tmp_path / "speech.wav"), *options])
+    assert np.load(codes).shape == (CODEBOOKS, 15)
+    assert (tmp_path / "speech.wav").stat().st_size > 44
 
 
 def test_a_sentence_chooses_the_era(tmp_path):

@@ -27,6 +27,7 @@ def test_logits_traces_symbols_and_codes_equal_those_of_the_original():
     )
     assert sum(bool(trace.is_equal) for trace in report.traces) == len(report.traces) - 1
     assert (report.sentences, report.other_sentences) == (60, [])
+    assert len(report.other_texts) <= 3
     assert (report.containers, report.hdf5_items) == (20, 13)
 
 

@@ -86,3 +86,11 @@ def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
         writer.join()
         content = path.read_bytes()
         assert len(content) == 200_000 and len(set(content)) == 1
+
+
+def test_the_log_that_a_database_leaves_beside_its_file_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(StorageError), atomic_write(tmp_path / "answers.duckdb") as temporary:
+        temporary.touch()
+        temporary.with_name(f"{temporary.name}.wal").touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(tmp_path.iterdir())

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.warehouse.rows_for_tests import codes
-from warehouse.errors import CommitConflict, StorageError
+from warehouse.catalogue.views import connect
+from warehouse.errors import CommitConflict, LakeError, StorageError
 from warehouse.lake.data_files import write_rows
 from warehouse.lake.tables import Lake, one_line
 from warehouse.rows import CodesRow
@@ -115,3 +116,17 @@ def test_a_disk_that_is_full_is_one_sentence_and_leaves_no_file(tmp_path: Path) 
 def test_the_message_of_a_library_becomes_one_line_without_terminal_colours() -> None:
     error = OSError("Generic LocalFileSystem error\x1b[31m: No space\n  left\x1b[0m on device.")
     assert one_line(error) == "Generic LocalFileSystem error: No space left on device"
+
+
+@pytest.mark.parametrize("name", ["my%20data", "my\\data", "my\ndata"])
+def test_a_folder_that_delta_lake_does_not_open_is_one_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LakeError, match="in its path; rename the folder"):
+        Lake(tmp_path / name / "lake")
+
+
+@pytest.mark.parametrize("name", ["100% data", "a[b]*?'\"{c}#;$~", "corpus=x"])
+def test_a_lake_may_be_in_a_folder_of_any_other_name(tmp_path: Path, name: str) -> None:
+    lake = Lake(tmp_path / name / "lake")
+    lake.append(CodesRow, [codes("a")], "one")
+    with connect(lake.snapshot()) as connection:
+        assert connection.execute("SELECT count(*) FROM codes").fetchone() == (1,)

@@ -89,6 +89,17 @@ def test_vacuum_spares_what_a_pin_names_and_what_is_young(tmp_path: Path) -> Non
     assert all(path.exists() for path in lake.snapshot(lake.pins()["set"]).data_files["codes"])
 
 
+def test_vacuum_without_a_grace_period_spares_what_a_run_is_about_to_commit(tmp_path: Path) -> None:
+    lake = _filled(tmp_path)
+    written = lake.folder("codes") / write_rows(lake.folder("codes"), CodesRow, [codes("not committed yet")]).name
+    compact(lake)
+    with claimed(lake, "unit", "one"), lake.pinned_snapshot():
+        # The four files that compaction replaced, and nothing that is in use.
+        assert vacuum(lake, grace_hours=0).files == 4
+        assert written.exists()
+        assert list((tmp_path / "_claims").iterdir()) and list((tmp_path / "_pins").iterdir())
+
+
 def test_vacuum_removes_the_claims_of_killed_runs(tmp_path: Path) -> None:
     lake = _filled(tmp_path)
     with claimed(lake, "young", "one"), claimed(lake, "old", "one"):

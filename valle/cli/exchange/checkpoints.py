@@ -5,13 +5,14 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from valle.checkpoints.gguf.layout import WeightType
 from valle.checkpoints.runs import newest_checkpoint
 from valle.cli.arguments import FIELDS, say
 from valle.synthesis.options import SamplingOptions
 from warehouse.errors import ConfigurationError
 
-ExportFormat = Literal["checkpoint", "sft", "hf", "vall-e", "hdf5", "shar", "webdataset", "hf-dataset"]
-_OF_RUNS = ("checkpoint", "sft", "hf")
+ExportFormat = Literal["checkpoint", "sft", "gguf", "onnx", "hf", "vall-e", "hdf5", "shar", "webdataset", "hf-dataset"]
+_OF_RUNS = ("checkpoint", "sft", "gguf", "onnx", "hf")
 
 
 class ExportOptions(BaseModel):
@@ -24,10 +25,13 @@ class ExportOptions(BaseModel):
     training_set: str | None = None
     """Name of a training set to export, instead of a run."""
     format: ExportFormat | None = None
-    """Of a run: `checkpoint`, the default, `sft` (one file) or `hf` (a folder for transformers). Of a training set:
+    """Of a run: `checkpoint`, the default, `sft` (one file), `gguf` (one file for llama.cpp), `onnx` (a folder of
+    graphs: codebooks 1 and up, and the decoder of the codec) or `hf` (a folder for transformers). Of a training set:
     `vall-e`, `hdf5`, `shar`, `webdataset` or `hf-dataset`."""
+    weights: WeightType = "f16"
+    """Number type of the matrices in a GGUF file: `f32`, `f16`, or `q8_0` and `q4_0` for 8 and 4 bits a weight."""
     out: Path
-    """New directory, or for `sft` a new file."""
+    """New directory, or for `sft` and `gguf` a new file."""
     name: str | None = None
     """Name of the run in the card; by default its own."""
     sampling: SamplingOptions | None = None
@@ -68,7 +72,7 @@ def _export_run(options: ExportOptions, run: str, chosen: str) -> int:
 
     checkpoint = newest_checkpoint(open_data_root(options.data).runs, run)
     # Torch takes seconds to import, and a wrong option should not wait for it.
-    from valle.training.export import export_checkpoint, export_file
+    from valle.training.export import export_checkpoint, export_file, export_gguf
 
     if chosen == "hf":
         from valle.interchange.hub.publish import export_hf
@@ -76,9 +80,24 @@ def _export_run(options: ExportOptions, run: str, chosen: str) -> int:
         size = export_hf(open_data_root(options.data), checkpoint, options.out, name=options.name)
         say(f"{options.out}: {size / 1e6:.1f} MB; `AutoModel.from_pretrained` of transformers loads it.")
         return 0
+    if chosen == "gguf":
+        size = export_gguf(checkpoint, options.out, options.weights, name=options.name, sampling=options.sampling)
+        say(f"{options.out}: {size / 1e6:.1f} MB; `valle speak --checkpoint {options.out} --runtime llama.cpp` speaks.")
+        return 0
+    if chosen == "onnx":
+        return _export_onnx(checkpoint, options.out)
     write = export_file if chosen == "sft" else export_checkpoint
     size = write(checkpoint, options.out, name=options.name, sampling=options.sampling)
     say(f"{options.out}: {size / 1e6:.1f} MB; `valle speak --checkpoint {options.out}` speaks with it.")
+    return 0
+
+
+def _export_onnx(checkpoint: Path, out: Path) -> int:
+    from valle.backends.registry import Backends
+    from valle.interchange.onnx.export import export_onnx
+
+    for graph in export_onnx(checkpoint, out, Backends()):
+        say(f"{out / graph.name}: ONNX Runtime differs from torch by {graph.difference:.1e} at most.")
     return 0
 
 

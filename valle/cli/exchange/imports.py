@@ -68,6 +68,36 @@ def import_weights(
     return 0
 
 
+class ImportAdapterOptions(BaseModel):
+    """Options of `valle import adapter`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    run: str
+    """Name of the imported run that the adapter is for."""
+    out: Path
+    """New file for `valle speak --lora`."""
+    data: Path | None = None
+    """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
+
+
+def import_adapter(
+    file: Annotated[Path, Parameter(help="File of an adapter: .sft or .pth.")],
+    /,
+    *,
+    options: Annotated[ImportAdapterOptions, FIELDS],
+) -> int:
+    """Make an adapter of an imported run of a file of e-c-k-e-r/vall-e; `valle speak --lora` uses it."""
+    from valle.checkpoints.runs import newest_checkpoint
+    from valle.data_root import open_data_root
+    from valle.interchange.weights.adapter import write_imported_adapter
+
+    checkpoint = newest_checkpoint(open_data_root(options.data).runs, options.run)
+    write_imported_adapter(file, checkpoint.resolve(), options.out)
+    say(f"{options.out}: `valle speak --run {options.run} --lora {options.out}` speaks with it.")
+    return 0
+
+
 class VerifyOptions(BaseModel):
     """Options of `valle import verify`."""
 

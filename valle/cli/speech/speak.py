@@ -22,6 +22,7 @@ from valle.synthesis.options import (
     BestOfOptions,
     LongFormOptions,
     Precision,
+    Runtime,
     SamplingOptions,
     StreamOptions,
     read_sampling,
@@ -85,7 +86,7 @@ class SpeakOptions(BaseModel):
     """Name of a training run, whose newest checkpoint speaks. By default the embedded checkpoint, or a run with a
     better measured word error rate on the same sentences."""
     checkpoint: Path | None = None
-    """A checkpoint directory, instead of a run."""
+    """A checkpoint directory, or a file that `valle export` wrote (.sft, .gguf), instead of a run."""
     lora: list[str] = []
     """Files of adapters that were trained on this checkpoint, each with its strength if it is not 1:
     `--lora a.safetensors --lora b.safetensors=0.5`."""
@@ -93,6 +94,8 @@ class SpeakOptions(BaseModel):
     """Torch device."""
     precision: Precision = "fp32"
     """Number type of the weights: fp32, or bf16 or fp16 for half of the memory."""
+    runtime: Runtime = "torch"
+    """Program that computes the trunk: torch, or llama.cpp on the CPU (`pip install 'valle[llama]'`)."""
     device_gigabytes: float | None = None
     """Memory of the device that weights may take; blocks beyond it stay on the CPU until they compute."""
     attention: KernelName = "sdpa"
@@ -142,7 +145,7 @@ def speak(
     from valle.synthesis.synthesizer import ModelPlacement, Synthesizer
     from valle.text.lexicon import find_lexicon
 
-    placement = ModelPlacement(options.precision, options.device_gigabytes, options.attention)
+    placement = ModelPlacement(options.precision, options.device_gigabytes, options.attention, runtime=options.runtime)
     synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), read_adapters(options.lora), placement)
     lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
     synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)

@@ -38,7 +38,10 @@ class BandCorrection(nn.Module):
         envelope = self._fourier.envelope(targets.shape[1])
         for _ in range(self.ROUNDS):
             spectrum = self._fourier(waveforms)
-            gains = self.STEP * (targets - self._log_mel(spectrum))
-            gains = gains.clamp(-self._LARGEST, self._LARGEST)
+            gains = self.gains(targets, self._log_mel(spectrum))
             waveforms = self._fourier.inverse(spectrum * self._log_mel.to_bins(gains).exp(), envelope)
         return waveforms
+
+    def gains(self, targets: Tensor, energies: Tensor) -> Tensor:
+        """Return the changes of one round in nats, from the energies that are wanted and those that are there."""
+        return (self.STEP * (targets - energies)).clamp(-self._LARGEST, self._LARGEST)

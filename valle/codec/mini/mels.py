@@ -25,7 +25,11 @@ class LogMel(nn.Module):
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """Return log-mels [B, T, mels] of spectra [B, T, bins]."""
-        return torch.log((spectrum.abs() @ self.filters).clamp(min=self._floor))
+        return self.of_magnitudes(spectrum.abs())
+
+    def of_magnitudes(self, magnitudes: Tensor) -> Tensor:
+        """Return log-mels [B, T, mels] of magnitudes [B, T, bins]."""
+        return torch.log((magnitudes @ self.filters).clamp(min=self._floor))
 
     def to_bins(self, energies: Tensor) -> Tensor:
         """Interpolate band energies [..., mels] to bins [..., bins]."""

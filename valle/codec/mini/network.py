@@ -58,6 +58,17 @@ class MiniConfig:
         )
 
 
+MINI_44KHZ = MiniConfig(
+    sample_rate=44_100,
+    hop_length=588,  # 75 frames a second, as at 24 kHz
+    window=2352,
+    short_window=1176,
+    num_bands=50,  # as narrow as the 40 up to 12 kHz
+    pitch_bands=24,  # up to 0.9 kHz, as the 30 at 24 kHz
+)
+"""Shape of `mini_44khz`: windows of the same durations and bands of the same widths as `mini`."""
+
+
 class MiniNetwork(nn.Module):
     """Encode waveforms [B, T * hop] as latents [B, T, D] and decode them."""
 

@@ -76,6 +76,15 @@ class CodecMeasurement:
     excluded: tuple[str, ...] = ()
 
 
+def codebook_counts(spec: CodecSpec, wanted: Sequence[int] = ()) -> tuple[int, ...]:
+    """Return the numbers of codebooks to decode from, most first: those `wanted`, at most all that the codec has.
+
+    By default all, a half, a quarter and an eighth of them.
+    """
+    counts = wanted or [max(1, spec.num_codebooks // part) for part in (1, 2, 4, 8)]
+    return tuple(sorted({min(count, spec.num_codebooks) for count in counts}, reverse=True))
+
+
 def system_name(codec: str, num_codebooks: int) -> str:
     """Return the system of a codec at a number of codebooks; the prefix makes it a control, not a model."""
     return f"{CODEC}_{codec}_{num_codebooks}"
@@ -130,7 +139,7 @@ def log_mel_distance(original: Samples, resynthesis: Samples) -> float:
 def measure_codec(
     items: Sequence[EvaluationItem],
     codec_name: str,
-    codebook_counts: Sequence[int],
+    counts: Sequence[int],
     *,
     evaluation: str,
     speech: Path,
@@ -152,7 +161,7 @@ def measure_codec(
     assert len(originals) == len(scored), "a resynthesis needs recordings"
     codes = codec.encode(originals)
     versions = {GROUND_TRUTH: originals} | {
-        system_name(codec_name, count): _decode(codec, codes, count, originals) for count in codebook_counts
+        system_name(codec_name, count): _decode(codec, codes, count, originals) for count in counts
     }
     outputs = {
         system: _measure_outputs(

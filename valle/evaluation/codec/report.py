@@ -1,46 +1,31 @@
 """Report on codecs: each beside the recordings, at every number of codebooks, with plots."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from valle.codec.mini.weights_file import Figure
-from valle.evaluation.codec.measure import CodecMeasurement, system_name
+from valle.evaluation.codec.measure import CodecMeasurement, codebook_counts, system_name
+from valle.evaluation.codec.plots import plot_cost, plot_quality, plot_use
+from valle.evaluation.codec.scores import ResynthesisScores
 from valle.evaluation.report.columns import format_estimate
 from valle.evaluation.stats.bootstrap import Estimate, PairedDifference, compare_ratios, estimate_mean, estimate_ratio
 from valle.evaluation.systems.base import GROUND_TRUTH
-from valle.reporting import Plot, Report, markdown_rows, write_text
-from valle.statistics.style import colour, label_axes, legend_below, new_figure, save_figure
+from valle.reporting import Report, markdown_rows, write_text
 from warehouse.model_rows import ScoreRow
 
 _COLUMNS = ("WER %", "more than recorded", "cosine", "lowest tenth", "DistillMOS", "DNSMOS", "STOI", "log-mel")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResynthesisScores:
-    """Scores of a codec at one number of codebooks, or of the recordings; rates are fractions, None is not measured."""
-
-    system: str
-    bits_per_second: float | None
-    wer: Estimate
-    added_wer: PairedDifference | None
-    cosine: Estimate | None
-    lowest_tenth_cosine: float | None
-    distillmos: Estimate | None
-    dnsmos: Estimate | None
-    stoi: Estimate | None
-    log_mel_distance: Estimate | None
-
-
-def aggregate_resynthesis(measurement: CodecMeasurement, codebook_counts: Sequence[int]) -> list[ResynthesisScores]:
+def aggregate_resynthesis(measurement: CodecMeasurement, counts: Sequence[int]) -> list[ResynthesisScores]:
     """Aggregate the recordings, then the codec from many codebooks to few; intervals are by speaker."""
     by_system: dict[str, list[ScoreRow]] = {}
     for row in measurement.rows:
         by_system.setdefault(row.system, []).append(row)
     spec = measurement.spec
-    rates = {system_name(spec.name, k): spec.bits_per_second * k / spec.num_codebooks for k in codebook_counts}
+    rates = {system_name(spec.name, k): spec.bits_per_second * k / spec.num_codebooks for k in counts}
     systems = [GROUND_TRUTH, *sorted(rates, key=lambda name: -rates[name])]
     return [_scores(system, rates.get(system), by_system[system], by_system[GROUND_TRUTH]) for system in systems]
 
@@ -123,18 +108,24 @@ def _line(scores: ResynthesisScores) -> list[str]:
 
 
 def write_codec_report(
-    measurements: Sequence[CodecMeasurement], codebook_counts: Sequence[int], directory: Path, *, title: str
+    measurements: Sequence[CodecMeasurement],
+    counts: Sequence[int],
+    directory: Path,
+    *,
+    title: str,
+    unavailable: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
-    """Write `report.md` and its plots into `directory`."""
+    """Write `report.md` and its plots into `directory`; `unavailable` codecs are named with what they lack."""
     directory.mkdir(parents=True, exist_ok=True)
-    scores = [aggregate_resynthesis(measurement, codebook_counts) for measurement in measurements]
+    scores = [aggregate_resynthesis(each, codebook_counts(each.spec, counts)) for each in measurements]
     lines = [_line(scores[0][0])] + [_line(line) for table in scores for line in table[1:]]
     first = measurements[0].rows[0]
     clips = sum(row.system == GROUND_TRUTH for row in measurements[0].rows)
     speakers = len({row.speaker for row in measurements[0].rows})
     plots = (
-        _plot_rates(scores, directory / "rate.png"),
-        _plot_use(measurements, directory / "codebooks.png"),
+        plot_quality(scores, directory / "rate.png"),
+        plot_use(measurements, directory / "codebooks.png"),
+        plot_cost(measurements, directory / "cost.png"),
     )
     blocks = [
         f"# {title}",
@@ -143,6 +134,8 @@ def write_codec_report(
         "speaker. The texts of a corpus contain errors, so the difference to the recordings is the measure of a codec."
         + _exclusions(measurements[0]),
         markdown_rows(("system", "bits/s", *_COLUMNS), lines, numeric=[False] + [True] * (len(_COLUMNS) + 1)),
+        _overview(measurements),
+        *_not_measured(unavailable),
         *(f"![{plot.caption}]({plot.path.name})\n\n{plot.caption}" for plot in plots),
         *(_codebooks(measurement) for measurement in measurements),
     ]
@@ -157,8 +150,41 @@ def _exclusions(measurement: CodecMeasurement) -> str:
     return f" Excluded, because no word of their text is left: {', '.join(measurement.excluded)}."
 
 
+def _overview(measurements: Sequence[CodecMeasurement]) -> str:
+    """Return a table with a row per codec: its shape, use, look-ahead and speed."""
+    header = ("codec", "Hz", "frames/s", "codebooks", "kbit/s", "entries used %", "look-ahead s", "encode", "decode")
+    rows = []
+    for measured in measurements:
+        spec, speed = measured.spec, measured.speed
+        used = float(np.mean([use.num_entries for use in measured.uses])) / spec.codebook_size
+        rows.append(
+            [
+                spec.name,
+                f"{spec.sample_rate:,}",
+                f"{spec.frame_rate:.1f}",
+                f"{spec.num_codebooks} x {spec.codebook_size}",
+                f"{spec.bits_per_second / 1000:.1f}",
+                f"{100 * used:.0f}",
+                f"{measured.look_ahead:.2f}",
+                f"{speed.encode:.0f}",
+                f"{speed.decode:.0f}",
+            ]
+        )
+    return (
+        markdown_rows(header, rows, numeric=[False] + [True] * 8)
+        + "\n\nLook-ahead is the later speech that a stream needs before it emits a frame. Speeds are seconds of audio "
+        "per second of processor time."
+    )
+
+
+def _not_measured(unavailable: Mapping[str, str]) -> list[str]:
+    if not unavailable:
+        return []
+    return ["Not measured:\n\n" + "\n".join(f"- `{name}` lacks {lack}" for name, lack in unavailable.items())]
+
+
 def _codebooks(measurement: CodecMeasurement) -> str:
-    spec, speed = measurement.spec, measurement.speed
+    spec = measurement.spec
     table = markdown_rows(
         ("codebook", "entries in use", "share %", "bits"),
         [
@@ -169,42 +195,6 @@ def _codebooks(measurement: CodecMeasurement) -> str:
     )
     return (
         f"## {spec.label}\n\n"
-        f"{spec.frame_rate:g} frames a second, {spec.num_codebooks} codebooks of {spec.codebook_size} entries, "
-        f"{spec.bits_per_second:,.0f} bits a second. In processor time, seconds of audio a second: encode "
-        f"{speed.encode:.0f}, decode {speed.decode:.0f}, both {speed.both:.0f}. A stream needs "
-        f"{measurement.look_ahead:.2f} s of later speech before it emits a frame.\n\n"
         f"Use of the codebooks over {measurement.num_frames:,} frames ({np.log2(spec.codebook_size):.0f} bits are "
         f"a uniform use of all entries):\n\n{table}"
     )
-
-
-def _plot_rates(scores: Sequence[Sequence[ResynthesisScores]], path: Path) -> Plot:
-    figure = new_figure(height=4.2)
-    left, right = figure.subplots(1, 2)
-    for index, table in enumerate(scores):
-        coded = [line for line in table if line.bits_per_second is not None]
-        rates = [(line.bits_per_second or 0) / 1000 for line in coded]
-        name = coded[0].system.rpartition("_")[0].removeprefix("codec_")
-        left.plot(rates, [100 * line.wer.value for line in coded], "o-", color=colour(index), label=name)
-        similar = [(rate, line.cosine.value) for rate, line in zip(rates, coded, strict=True) if line.cosine]
-        right.plot([rate for rate, _ in similar], [value for _, value in similar], "o-", color=colour(index))
-    left.axhline(100 * scores[0][0].wer.value, color="black", linestyle="--", linewidth=1, label="recordings")
-    left.set_ylim(bottom=0)
-    label_axes(left, title="Word errors", x="kbit/s", y="WER (%)")
-    label_axes(right, title="Speaker similarity", x="kbit/s", y="cosine to the recording")
-    legend_below(figure, left)
-    return Plot(save_figure(figure, path), "Word errors and speaker similarity by bit rate: more codebooks, more bits.")
-
-
-def _plot_use(measurements: Sequence[CodecMeasurement], path: Path) -> Plot:
-    figure = new_figure(height=3.6)
-    axes = figure.subplots()
-    width = 0.8 / len(measurements)
-    for index, measurement in enumerate(measurements):
-        positions = np.arange(len(measurement.uses)) + (index - (len(measurements) - 1) / 2) * width
-        entropies = [use.entropy for use in measurement.uses]
-        axes.bar(positions, entropies, width, color=colour(index), label=measurement.spec.name)
-    axes.axhline(np.log2(measurements[0].spec.codebook_size), color="black", linestyle="--", linewidth=1)
-    label_axes(axes, title="Use of the codebooks", x="codebook", y="entropy (bits)")
-    legend_below(figure, axes)
-    return Plot(save_figure(figure, path), "Entropy of the codes by codebook; the dashed line is uniform use.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from valle.audio import Audio, AudioLocation
+from valle.backends.fetched import weights_revision
 from valle.backends.registry import Backends
 from valle.backends.weights import file_revision, package_file
 from valle.codec import codec_names, codec_revision
@@ -52,6 +53,8 @@ def decoder_revision(codec: str) -> str:
     """Return `name@hash` over all weights of a codec; `codec_revision` covers only those that make the codes."""
     if codec == "mini":
         return f"mini@{file_revision(package_file('valle', _MINI_WEIGHTS, command='pip install --force-reinstall .'))}"
+    if codec == "mini_44khz":
+        return f"{codec}@{weights_revision(codec)}"
     return f"{codec}@{codec_revision(codec)}"
 
 

@@ -18,9 +18,10 @@ def lines_of(report: FixtureReport) -> Iterator[str]:
         skipped = [trace for trace in report.traces if trace.is_equal is None]
         yield from (f"  {trace.name}: not compared, {trace.note}" for trace in skipped)
     if report.sentences:
-        same = report.sentences - len(report.other_sentences)
-        yield f"Sentences with the same ids: {same} of {report.sentences}"
-        yield from (f"  {other.text}: {other.reason}" for other in report.other_sentences)
+        for source, others in (("their phonemes", report.other_sentences), ("their text", report.other_texts)):
+            same = report.sentences - len(others)
+            yield f"Sentences with the same ids from {source}: {same} of {report.sentences}"
+            yield from (f"  {other.text}: {other.reason}" for other in others)
     yield f"Containers read: {report.containers}"
     yield f"HDF5 items read: {report.hdf5_items}"
     yield from (f"  {problem}" for problem in report.unreadable)

@@ -9,7 +9,15 @@ import torch
 
 from valle.audio import AudioLocation, read_audio
 from valle.backends.registry import Backends
-from valle.evaluation.codec.measure import FIDELITY_RATE, intelligibility, log_mel_distance, measure_codec, measure_use
+from valle.codec import codec_spec, spec_of_given_codes
+from valle.evaluation.codec.measure import (
+    FIDELITY_RATE,
+    codebook_counts,
+    intelligibility,
+    log_mel_distance,
+    measure_codec,
+    measure_use,
+)
 from valle.evaluation.codec.report import aggregate_resynthesis, quality_figures, write_codec_report
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.metrics.models import MetricModels
@@ -92,14 +100,25 @@ def test_every_row_goes_into_the_lake_and_its_audio_is_a_file(measurement, tmp_p
 
 
 def test_the_report_has_rate_use_and_difference_and_shows_its_plots(measurement, tmp_path):
-    report = write_codec_report([measurement], (8, 1), tmp_path / "report", title="Codecs: mini")
+    both = [measurement, measurement]
+    report = write_codec_report(both, (8, 1), tmp_path / "report", title="Codecs: mini", unavailable={"x": "a file"})
     text = report.markdown_path.read_text()
     assert "| codec_mini_8 | 6,000 |" in text
-    assert "8 codebooks of 1024 entries" in text
+    assert "| mini | 24,000 | 75.0 | 8 x 1024 | 6.0 |" in text
+    assert "- `x` lacks a file" in text
+    assert len(report.plots) == 3
     for plot in report.plots:
         assert plot.path.stat().st_size > 1_000
         assert f"]({plot.path.name})" in text
     assert f"over {measurement.num_frames:,} frames" in text
+
+
+def test_fewer_codebooks_are_parts_of_all_that_a_codec_has():
+    assert codebook_counts(codec_spec("mini")) == (8, 4, 2, 1)
+    assert codebook_counts(spec_of_given_codes("dac_44khz")) == (9, 4, 2, 1)
+    assert codebook_counts(spec_of_given_codes("dac_24khz")) == (32, 16, 8, 4)
+    assert codebook_counts(spec_of_given_codes("encodec_24khz_1.5kbps")) == (2, 1)
+    assert codebook_counts(spec_of_given_codes("encodec_24khz_1.5kbps"), (1, 8, 4)) == (2, 1)
 
 
 def test_use_counts_entries_and_the_bits_of_an_even_use():

@@ -1,0 +1,1 @@
+"""Checkpoints as GGUF files, the format of llama.cpp."""

@@ -1,0 +1,1 @@
+"""The trunk of a checkpoint in llama.cpp, in place of torch."""
