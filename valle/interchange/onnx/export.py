@@ -83,7 +83,7 @@ def _nar(graph: nar.NarGraph, config: ModelConfig) -> _Network:
 
     last = config.num_codebooks - 1
     frames = {1: torch.export.Dim.DYNAMIC}
-    dimensions = ({0: torch.export.Dim.DYNAMIC}, {}, {}, frames, frames)
+    dimensions: tuple[dict[int, Any], ...] = ({0: torch.export.Dim.DYNAMIC}, {}, {}, frames, frames)
     return _Network(graph, example(min(2, last), _TRACED), example(last, _COMPARED), dimensions, nar.INPUTS)
 
 
