@@ -27,6 +27,8 @@ from warehouse.errors import ConfigurationError, DependencyError
 
 DEAD_RUNS = "valle: crash a run without heartbeats"
 LOST_RUNS = "valle: crash a run that its worker did not start"
+SECONDS_TO_ANSWER = 300.0
+"""Time limit of a request while the server is set up: on a busy machine the default of Prefect, 60 s, is too short."""
 _MISSED_HEARTBEATS = 3
 _LONGEST_START = timedelta(minutes=5)
 
@@ -137,7 +139,7 @@ def deploy_flows(environment: Mapping[str, str], log: Path) -> tuple[str, ...]:
     finished = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
         cwd=checkout(),
-        env={**environment, "PWD": str(checkout())},
+        env={**environment, "PWD": str(checkout()), "PREFECT_API_REQUEST_TIMEOUT": str(SECONDS_TO_ANSWER)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -15,7 +15,7 @@ import psutil
 from filelock import FileLock, Timeout
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows.server.deploy import create_automations, create_work_pools, deploy_flows
+from flows.server.deploy import SECONDS_TO_ANSWER, create_automations, create_work_pools, deploy_flows
 from flows.server.local_server import POOLS, LocalServer, checkout, home_of, load_local_server, supervisor_pid
 from flows.server.options import UpOptions
 from flows.server.password import create_password, read_password
@@ -69,7 +69,8 @@ def bring_up(options: UpOptions) -> Up:
             _require_free(server.host, server.port)
             _start_supervisor(server)
         _wait_for_server(server)
-        with SyncPrefectClient(server.api_url, auth_string=password) as client:
+        settings = {"timeout": SECONDS_TO_ANSWER}
+        with SyncPrefectClient(server.api_url, auth_string=password, httpx_settings=settings) as client:
             create_work_pools(client, options.limits)
             create_automations(client)
             names = deploy_flows(server.environment(), server.logs / "deploy.log")
