@@ -19,7 +19,7 @@ from valle.evaluation.items.item_list import read_list
 from valle.evaluation.resolve import find_finished_report
 
 TALKER = Path(__file__).parents[1] / "unit" / "evaluation" / "systems" / "talker.py"
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

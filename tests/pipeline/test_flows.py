@@ -142,6 +142,7 @@ def test_the_report_of_an_evaluation_shows_its_plots(data: Path) -> None:
     assert Path(page).name == "report.html" and Path(page).is_file()
 
 
+@pytest.mark.long
 def test_processes_do_what_threads_do(data: Path, tmp_path: Path) -> None:
     write_folder(tmp_path / "clips", 6, per_voice=3)
     chosen = _parameters(tmp_path, Workers(runner="processes", width=2))

@@ -151,6 +151,7 @@ def test_a_run_from_a_form_may_not_start_a_command(server: LocalServer, tmp_path
     assert not written.exists()
 
 
+@pytest.mark.long
 def test_down_while_a_flow_works_leaves_nothing_and_the_next_run_does_the_rest(
     server: LocalServer, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from prefect.states import Completed, Pending, Running
 from flows.server.deploy import automations
 from tests.local_server import free_port, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @flow(name="gone")

@@ -95,7 +95,8 @@ def test_a_pipeline_that_is_killed_ends_where_an_uninterrupted_one_does(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "kills"), [(12, 5), pytest.param(60, 40, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("count", "kills"), [(12, 5), (60, 40)])
 def test_kills_while_codes_are_made_leave_what_an_uninterrupted_pipeline_leaves(
     tmp_path: Path, count: int, kills: int
 ) -> None:

@@ -58,7 +58,8 @@ def newest_state(name: str) -> str:
     return max(runs, key=lambda run: run.expected_start_time).state.type.value  # type: ignore[union-attr, arg-type, return-value]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_the_middle_of_a_shard_ends_the_run_soon_and_the_next_run_does_the_rest(
     clips: Path, expected: Lake, environment: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:

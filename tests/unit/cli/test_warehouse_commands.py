@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -107,7 +109,10 @@ def test_the_catalogue_can_be_deleted_and_rebuilt(data: str) -> None:
 def test_options_come_from_a_file_and_flags_win(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = tmp_path / "options.yaml"
     options.write_text(yaml.safe_dump({"data": data, "grace_hours": 0, "dry_run": True}))
-    (open_data_root(tmp_path).lake.folder("codes") / "orphan.parquet").write_bytes(b"x")
+    orphan = open_data_root(tmp_path).lake.folder("codes") / "orphan.parquet"
+    orphan.write_bytes(b"x")
+    # A younger file may be one that a run is about to commit.
+    os.utime(orphan, (time.time() - 7200,) * 2)
     assert main(["lake", "vacuum", "--config", str(options)]) == 0
     assert "Would remove 1 files" in capsys.readouterr().out
     assert main(["lake", "vacuum", "--config", str(options), "--grace-hours", "5"]) == 0

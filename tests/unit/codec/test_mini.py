@@ -90,7 +90,7 @@ def test_grouped_batches_give_nearly_the_same_sound_as_single_clips(full_size_co
 
 
 def test_an_unknown_codec_is_refused_with_the_names_there_are():
-    with pytest.raises(ConfigurationError, match=r"choose one of mini, encodec_24khz"):
+    with pytest.raises(ConfigurationError, match=r"choose one of mini, mini_44khz, encodec_24khz"):
         open_codec("soundstream")
     with pytest.raises(ConfigurationError, match="soundstream"):
         codec_revision("soundstream")

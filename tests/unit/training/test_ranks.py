@@ -53,7 +53,7 @@ def test_two_ranks_with_one_batch_each_equal_one_rank_with_two(options, tmp_path
         pytest.param(1, "fp32", marks=pytest.mark.long),
         pytest.param(1, "bf16", marks=pytest.mark.long),
         (2, "bf16"),
-        (3, "fp32"),
+        pytest.param(3, "fp32", marks=pytest.mark.long),
     ],
 )
 def test_a_run_continues_on_another_number_of_ranks(options, tmp_path, zero_stage, precision):
