@@ -22,8 +22,10 @@ _LONGEST_TEXT = 150
 _SHOWN_VALUES = 8
 # The newest row of a table that belongs to the segment, to its recording, or to the training and evaluation of its set.
 _QUERIES: Mapping[str, str] = {
-    "sources": "SELECT s.* FROM sources s JOIN recordings r USING (source_id) WHERE r.recording_id = $recording",
-    "recordings": "SELECT * FROM current_recordings WHERE recording_id = $recording",
+    "sources": "SELECT s.* FROM sources s JOIN recordings r USING (source_id) JOIN current_segments c "
+    "USING (recording_id) WHERE c.segment_id = $segment",
+    "recordings": "SELECT r.* FROM current_recordings r JOIN current_segments c USING (recording_id) "
+    "WHERE c.segment_id = $segment",
     "training_items": "SELECT * FROM training_items WHERE segment_id = $segment",
     "checkpoints": "SELECT * EXCLUDE (config, metrics) FROM checkpoints ORDER BY saved_at DESC LIMIT 1",
     "scores": "SELECT * FROM scores WHERE checkpoint_id IS NOT NULL ORDER BY scored_at DESC, score_id LIMIT 1",
@@ -50,10 +52,9 @@ def _table_names(page: str) -> Iterator[str]:
 
 
 def _row_of(connection: duckdb.DuckDBPyConnection, table: str, segment: str) -> dict[str, object]:
-    values = {"segment": segment, "recording": segment.split("_")[0]}
     sql = _QUERIES.get(table, _OTHERS.format(table=table))
-    used = {name: value for name, value in values.items() if f"${name}" in sql}
-    rows = connection.execute(sql, used).to_arrow_table().to_pylist()
+    values = {"segment": segment} if "$segment" in sql else {}
+    rows = connection.execute(sql, values).to_arrow_table().to_pylist()
     if not rows:
         raise CatalogueError(f"Table {table} has no row of segment {segment}.")
     return dict(rows[0])
@@ -88,7 +89,8 @@ def main(arguments: list[str]) -> None:
         connection.execute("SET TimeZone = 'UTC'")
         segment = arguments[2] if len(arguments) > 2 else run_query(connection, _LONGEST)["segment_id"][0].as_py()
         text = with_rows(page.read_text(encoding="utf-8"), connection, segment)
-    page.write_text(text, encoding="utf-8")
+    # Paths of the page are relative to the folder of the data root.
+    page.write_text(text.replace(f"{Path(arguments[1]).absolute().parents[1]}/", ""), encoding="utf-8")
 
 
 if __name__ == "__main__":
