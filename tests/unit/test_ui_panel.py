@@ -31,6 +31,19 @@ def test_a_panel_of_training_has_texts_and_paths():
     assert read_panel(TrainSettings, panel_values(TrainSettings, TrainSettings(), {})) == TrainSettings()
 
 
+def test_a_number_that_may_be_left_open_is_a_text_and_stays_open():
+    with gr.Blocks():
+        panel = dict(zip(panel_fields(TrainSettings), build_panel(TrainSettings, TrainSettings()), strict=True))
+    assert isinstance(panel["max_seconds"], gr.Textbox) and panel["max_seconds"].value == ""
+    values = panel_values(
+        TrainSettings, TrainSettings(), {"max_seconds": " ", "sampling.seconds": "2.5", "sampling.decoding": "nar-len"}
+    )
+    settings = read_panel(TrainSettings, values)
+    assert (settings.max_seconds, settings.sampling.seconds) == (None, 2.5)
+    with pytest.raises(gr.Error, match="max_seconds: Input should be a valid number"):
+        read_panel(TrainSettings, panel_values(TrainSettings, TrainSettings(), {"max_seconds": "soon"}))
+
+
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_presets_are_options(name):
     values = panel_values(SamplingOptions, SamplingOptions(guidance=2, nar_guidance=2), PRESETS[name])

@@ -67,10 +67,22 @@ def _sentence(problem: Any) -> str:
 
 def _read(field: FieldInfo, value: Any) -> Any:
     kind = _kind(field)
+    if _is_optional_number(field):
+        return _read_optional_number(kind, value)
     # A browser has one kind of number, and pydantic refuses 5.0 where it wants an integer of a strict model.
     if kind is int and value is not None:
         return int(value)
     return None if kind in (str, Path) and not value and _is_optional(field) else value
+
+
+def _read_optional_number(kind: type, value: Any) -> Any:
+    text = "" if value is None else str(value).strip()
+    if not text:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        return text  # pydantic names the field
 
 
 def _value(model: BaseModel, name: str) -> Any:
@@ -83,6 +95,10 @@ def _value(model: BaseModel, name: str) -> Any:
 
 def _is_optional(field: FieldInfo) -> bool:
     return type(None) in get_args(field.annotation)
+
+
+def _is_optional_number(field: FieldInfo) -> bool:
+    return _kind(field) in (int, float) and _is_optional(field)
 
 
 def _kind(field: FieldInfo) -> Any:
@@ -110,6 +126,9 @@ def _component(name: str, field: FieldInfo, value: Any) -> Any:
         return gr.Dropdown(_choices(field), value=value, label=label, info=info)
     if kind is bool:
         return gr.Checkbox(value=value, label=label, info=info)
+    if _is_optional_number(field):
+        # A field of numbers that is empty becomes its minimum in the browser, so that nothing could be left open.
+        return gr.Textbox(value="" if value is None else str(value), label=label, info=info, placeholder="not set")
     if kind in (str, Path):
         return gr.Textbox(value=value, label=label, info=info)
     precision = 0 if kind is int else None
