@@ -13,7 +13,7 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from flows.parameters import CorpusChoice
 from flows.server.local_server import home_of, load_local_server, supervisor_pid
@@ -36,7 +36,7 @@ class CorpusSchedule(BaseModel):
     """The corpus."""
     ingest_at: str = "0 2 * * *"
     """Start of ingestion, as a cron expression in UTC; the stages follow by events."""
-    quantize_at: str = Field(default="0 5 * * *")
+    quantize_at: str = "0 5 * * *"
     """Start of quantization, as a cron expression in UTC: codes that no event has started are caught up."""
 
     @field_validator("ingest_at", "quantize_at")

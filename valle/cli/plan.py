@@ -3,10 +3,9 @@
 from functools import partial
 from typing import Annotated
 
-from pydantic import Field
-
 from valle.cli.arguments import FIELDS, say
 from valle.cli.warehouse import LakeOptions
+from valle.model.config import PRESETS
 from valle.training.options import TrainOptions, TrainSettings, locate_checkpoints
 from warehouse.catalogue.display import format_table
 
@@ -16,7 +15,9 @@ class PlanTrainOptions(LakeOptions):
 
     training_set: str
     """Name of the training set."""
-    options: TrainSettings = Field(default=TrainSettings())
+    models: tuple[str, ...] = tuple(PRESETS)
+    """Sizes of model to forecast; with start_from that of the checkpoint is."""
+    options: TrainSettings = TrainSettings()
     """Options of the model and the training."""
 
 
@@ -30,7 +31,7 @@ def plan_train(*, options: Annotated[PlanTrainOptions, FIELDS]) -> int:
     folder = root.training_sets / options.training_set
     settings = locate_checkpoints(options.options, partial(newest_checkpoint, root.runs))
     asked = TrainOptions(**settings.model_dump(), training_set=folder, run_dir=root.root)
-    found = forecast_memory(load_training_set(folder), asked)
+    found = forecast_memory(load_training_set(folder), asked, models=options.models)
     say(format_table(memory_table(found)))
     say(
         f"One rank of {asked.processes} with batches of {asked.batch_tokens} slots, at the end of a forward pass. "

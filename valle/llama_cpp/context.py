@@ -20,13 +20,13 @@ class Weights:
 
     def __init__(self, path: Path) -> None:
         """Load the file. Raises ConfigurationError without llama.cpp, CheckpointError for a file it cannot read."""
-        self.library = open_library()
-        parameters = self.library.llama_model_default_params()
+        self.llama = open_library()
+        parameters = self.llama.llama_model_default_params()
         parameters.gpu_layers = 0
-        self.pointer = self.library.llama_model_load_from_file(str(path).encode(), parameters)
+        self.pointer = self.llama.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.pointer:
             raise CheckpointError(f"llama.cpp cannot load {path}; export it again by `valle export --format gguf`.")
-        weakref.finalize(self, self.library.llama_model_free, self.pointer)
+        weakref.finalize(self, self.llama.llama_model_free, self.pointer)
 
 
 class Context:
@@ -37,20 +37,20 @@ class Context:
 
     def __init__(self, weights: Weights, *, cells: int, rows: int, batch: int, threads: int, is_causal: bool) -> None:
         self.cells, self.batch = cells, batch
-        self._library = weights.library
-        parameters = self._library.llama_context_default_params()
+        self._llama = weights.llama
+        parameters = self._llama.llama_context_default_params()
         parameters.cells, parameters.rows = cells, rows
         parameters.batch = parameters.micro_batch = batch
         parameters.threads = parameters.batch_threads = threads
         parameters.pooling = parameters.flash_attention = 0
         parameters.key_type = parameters.value_type = FLOAT32
         parameters.embeddings = parameters.is_unified = True
-        self._pointer = self._library.llama_init_from_model(weights.pointer, parameters)
+        self._pointer = self._llama.llama_init_from_model(weights.pointer, parameters)
         if not self._pointer:
             raise PipelineError(f"llama.cpp has no memory for {cells} slots; speak shorter or fewer texts at a time.")
-        self._library.llama_set_causal_attn(self._pointer, is_causal)
-        self._slots = self._library.llama_batch_ext_init(self._pointer)
-        self._memory = self._library.llama_get_memory(self._pointer)
+        self._llama.llama_set_causal_attn(self._pointer, is_causal)
+        self._slots = self._llama.llama_batch_ext_init(self._pointer)
+        self._memory = self._llama.llama_get_memory(self._pointer)
         # With the weights, which must outlive the context.
         weakref.finalize(self, _free, weights, self._slots, self._pointer)
 
@@ -59,46 +59,46 @@ class Context:
 
         `vectors` [n, width] have rotary `positions` [n]; `orders` [n] are the indices within their `rows` [n].
         """
-        library, slots = self._library, self._slots
+        llama, slots = self._llama, self._slots
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         places = np.zeros((len(vectors), _POSITIONS), dtype=np.int32)
         places[:, 0], places[:, 1] = orders, positions
         width = vectors.shape[1]
-        library.llama_batch_ext_clear(slots)
+        llama.llama_batch_ext_clear(slots)
         for index, row in enumerate(rows.tolist()):
-            library.llama_batch_ext_add_embd(slots, row, Vectors(vectors[index].ctypes.data, 1, width))
-            library.llama_batch_ext_set_pos(slots, index, places[index].ctypes.data)
-            library.llama_batch_ext_set_output_embd(slots, index, True)
-        if status := library.llama_process(self._pointer, DECODE, slots):
+            llama.llama_batch_ext_add_embd(slots, row, Vectors(vectors[index].ctypes.data, 1, width))
+            llama.llama_batch_ext_set_pos(slots, index, places[index].ctypes.data)
+            llama.llama_batch_ext_set_output_embd(slots, index, True)
+        if status := llama.llama_process(self._pointer, DECODE, slots):
             raise PipelineError(f"llama.cpp failed with status {status} on {len(vectors)} slots.")
-        hidden = library.llama_get_embeddings(self._pointer)
+        hidden = llama.llama_get_embeddings(self._pointer)
         return np.ctypeslib.as_array(hidden, vectors.shape).copy()
 
     def clear(self) -> None:
         """Forget all rows."""
-        self._library.llama_memory_clear(self._memory, False)
+        self._llama.llama_memory_clear(self._memory, False)
 
     def remove(self, row: int, start: int = 0) -> None:
         """Forget the slots of a row from index `start` on."""
-        self._library.llama_memory_seq_rm(self._memory, row, start, -1)
+        self._llama.llama_memory_seq_rm(self._memory, row, start, -1)
 
     def copy(self, row: int, target: int) -> None:
         """Let the unused row `target` share the slots of a row."""
-        self._library.llama_memory_seq_cp(self._memory, row, target, -1, -1)
+        self._llama.llama_memory_seq_cp(self._memory, row, target, -1, -1)
 
     def save(self, row: int) -> bytes:
         """Return the keys and values of a row."""
-        size = self._library.llama_state_seq_get_size(self._pointer, row)
+        size = self._llama.llama_state_seq_get_size(self._pointer, row)
         state = ctypes.create_string_buffer(size)
-        written = self._library.llama_state_seq_get_data(self._pointer, state, size, row)
+        written = self._llama.llama_state_seq_get_data(self._pointer, state, size, row)
         return state.raw[:written]
 
     def restore(self, row: int, state: bytes) -> None:
         """Fill an unused row with what `save` returned."""
-        if not self._library.llama_state_seq_set_data(self._pointer, state, len(state), row):
+        if not self._llama.llama_state_seq_set_data(self._pointer, state, len(state), row):
             raise PipelineError("llama.cpp could not move the memory of a row.")
 
 
 def _free(weights: Weights, slots: int, context: int) -> None:
-    weights.library.llama_batch_ext_free(slots)
-    weights.library.llama_free(context)
+    weights.llama.llama_batch_ext_free(slots)
+    weights.llama.llama_free(context)

@@ -6,7 +6,6 @@ batch of full size never exist.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -19,17 +18,15 @@ from valle.data.cursor import Cursor
 from valle.data.selection.training_set import TrainingSet
 from valle.model.batch import Batch
 from valle.model.config import PRESETS, ModelConfig
-from valle.model.loss import model_loss
 from valle.model.valle import ValleModel
 from valle.training.data import open_data
-from valle.training.engines.optimizer import make_optimizer
+from valle.training.engines.engine import PlainEngine
 from valle.training.initialization import choose_trained, model_config, phoneme_table_of
 from valle.training.options import TrainOptions
 
 # Slots of the two batches that are measured, at most.
 _MEASURED_SLOTS = (384, 1024)
 _PARTS = ("weights", "gradients", "optimizer", "activations", "total")
-_HALF_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp8": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,21 +153,20 @@ def _with_depth(config: ModelConfig, depth: int) -> ModelConfig:
 def measure(config: ModelConfig, batch: Batch, options: TrainOptions) -> Sizes:
     """Run one update of a model with random weights and count what it allocates, in bytes."""
     with torch.random.fork_rng(devices=[]):
-        model = ValleModel(config).train()
+        model = ValleModel(config)
         choose_trained(model, options)
-        optimizer = make_optimizer(model, options)
-        activations = _stored_activations(model, batch, options.precision)
-        optimizer.step()
-    trained = sum(_bytes(one) for one in model.parameters() if one.requires_grad)
+        engine = PlainEngine(model, options.model_copy(update={"device": "cpu"}))
+        activations = _stored_activations(engine, model, batch)
+        engine.update(options.learning_rate)
     return Sizes(
         weights=sum(_bytes(one) for one in model.parameters()),
-        trained=trained,
-        optimizer=sum(_bytes(one) for one in _tensors(optimizer.state_dict()["state"])),
+        trained=sum(_bytes(one) for one in model.parameters() if one.requires_grad),
+        optimizer=sum(_bytes(one) for one in _tensors(engine.state()["optimizer"]["state"])),
         activations=activations,
     )
 
 
-def _stored_activations(model: ValleModel, batch: Batch, precision: str) -> float:
+def _stored_activations(engine: PlainEngine, model: ValleModel, batch: Batch) -> float:
     """Run forward and backward; return the bytes of the tensors that the forward pass stored for the backward pass."""
     own = {one.untyped_storage().data_ptr() for one in model.parameters()}
     stored: dict[int, int] = {}
@@ -181,18 +177,9 @@ def _stored_activations(model: ValleModel, batch: Batch, precision: str) -> floa
             stored[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    half = _HALF_TYPES.get(precision)
-    autocast = nullcontext() if half is None else torch.autocast("cpu", dtype=half)
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        report = model_loss(model, batch, lambda network, rows: _forward(network, rows, autocast))
-    torch.autograd.backward(report.total)
+        engine.accumulate(batch, batch.num_labels)
     return float(sum(stored.values()))
-
-
-def _forward(model: ValleModel, batch: Batch, autocast: Any) -> Tensor:
-    with autocast:
-        logits: Tensor = model(batch)
-    return logits
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -19,8 +19,11 @@ RENAMED: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 def old_names(table_name: str, columns: Iterable[str]) -> dict[str, str]:
     """Return name -> old name of the columns of a table that its data files, with `columns`, hold under the old one."""
+    renamed = RENAMED.get(table_name)
+    if renamed is None:
+        return {}
     stored = set(columns)
-    return {name: old for name, old in RENAMED.get(table_name, {}).items() if old in stored}
+    return {name: old for name, old in renamed.items() if old in stored}
 
 
 def rename_columns(table_name: str, rows: pa.Table) -> pa.Table:
