@@ -151,7 +151,7 @@ def train(speech: Sequence[Utterance], coded: CodedSpeech, *, is_aware: bool, se
         optimizer.zero_grad()
         for mode in (Mode.AR, Mode.NAR):
             batch = batch_of(mode, rng.choice(trained, ROWS), speech, coded, model.config, rng)
-            (model_loss(model, batch).total / batch.num_labels).backward()  # type: ignore[no-untyped-call]
+            (model_loss(model, batch).total / batch.num_labels).backward()  # type: ignore[no-untyped-call]  # torch
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         rate.step()

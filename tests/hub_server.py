@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 self._json({"error": "unknown"}, 404)
 
-    do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_GET  # noqa: N815 - http.server calls it by this name
 
     def _file(self, repository, path):
         data = self.server.repositories[repository].get(path)

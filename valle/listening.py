@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -63,15 +64,9 @@ def describe_segment(data_root: DataRoot, segment_id: str) -> DescribedSegment:
 
 def describe_found_segment(connection: duckdb.DuckDBPyConnection, segment_id: str) -> DescribedSegment:
     """Describe a segment through an open catalogue. Errors as `describe_segment`."""
-    rows = run_query(connection, _SEGMENT, [segment_id]).to_pylist()
-    if not rows:
-        raise ConfigurationError(f"There is no segment {segment_id!r}; `valle sql` lists them in `utterances`.")
-    row = rows[0]
+    row = _find(connection, _SEGMENT, "segment", segment_id)
     facts = {name: str(value) for name, value in row.items() if name not in _PLACE and value not in (None, "")}
-    place = AudioLocation(
-        row["path"], row["offset"] or 0, row["size"] or 0, row["start_sample"], row["num_samples"], row["channel"]
-    )
-    return DescribedSegment(_read(place), facts)
+    return DescribedSegment(_read(_location(row)), facts)
 
 
 def read_utterance(data_root: DataRoot, segment_id: str) -> Recorded:
@@ -82,14 +77,21 @@ def read_utterance(data_root: DataRoot, segment_id: str) -> Recorded:
 
 def read_found_utterance(connection: duckdb.DuckDBPyConnection, segment_id: str) -> Recorded:
     """Read an utterance through an open catalogue. Errors as `read_utterance`."""
-    rows = run_query(connection, _UTTERANCE, [segment_id]).to_pylist()
+    row = _find(connection, _UTTERANCE, "utterance", segment_id)
+    return Recorded(f"{segment_id} ({row['speaker']}): {row['text']}", _read(_location(row)), segment_id)
+
+
+def _find(connection: duckdb.DuckDBPyConnection, sql: str, kind: str, segment_id: str) -> Mapping[str, Any]:
+    rows: list[dict[str, Any]] = run_query(connection, sql, [segment_id]).to_pylist()
     if not rows:
-        raise ConfigurationError(f"There is no utterance {segment_id!r}; `valle sql` lists them in `utterances`.")
-    row = rows[0]
-    location = AudioLocation(
+        raise ConfigurationError(f"There is no {kind} {segment_id!r}; `valle sql` lists them in `utterances`.")
+    return rows[0]
+
+
+def _location(row: Mapping[str, Any]) -> AudioLocation:
+    return AudioLocation(
         row["path"], row["offset"] or 0, row["size"] or 0, row["start_sample"], row["num_samples"], row["channel"]
     )
-    return Recorded(f"{segment_id} ({row['speaker']}): {row['text']}", _read(location), segment_id)
 
 
 def read_worst(data_root: DataRoot, system: str, count: int) -> Iterator[Recorded]:

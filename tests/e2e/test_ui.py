@@ -20,6 +20,7 @@ from valle.synthesis.options import SamplingOptions
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs pip install '.[e2e]'")
 pytest.importorskip("gradio", reason="the page needs pip install '.[ui]'")
+# Below the check, since they import the package that may be absent.
 from tests.e2e.ui_page import SYSTEMS, opened_page, write_data, write_untrained  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""

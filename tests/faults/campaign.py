@@ -173,7 +173,7 @@ class Campaign:
             start(self.client, "train/train", self._train()),
         )
         for run in runs:
-            wait_until(lambda run=run: self._has_begun(run), SECONDS_TO_START)  # type: ignore[misc]
+            wait_until(lambda run=run: self._has_begun(run), SECONDS_TO_START)  # type: ignore[misc]  # mypy infers no default of a lambda
         return runs
 
     def _end_both(self, runs: tuple[UUID, UUID]) -> list[str]:

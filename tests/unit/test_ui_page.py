@@ -9,6 +9,7 @@ import soundfile
 
 gr = pytest.importorskip("gradio")
 
+# Below the check, since they import the package that may be absent.
 from fastapi import FastAPI  # noqa: E402
 from fastapi.testclient import TestClient  # noqa: E402
 
@@ -50,7 +51,7 @@ class BuiltPage:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, make_row):  # noqa: F811
+def built(tmp_path_factory, make_row):  # noqa: F811 - the fixture that is imported
     page = BuiltPage(tmp_path_factory.mktemp("data"))
     codes = np.random.default_rng(0).integers(5, 30, 40)
     page.recording = page.root.root / "recording.wav"

@@ -6,6 +6,7 @@ import pytest
 
 gr = pytest.importorskip("gradio")
 
+# Below the check, since they import the package that may be absent.
 from valle.synthesis.options import SamplingOptions  # noqa: E402
 from valle.training.options import TrainSettings  # noqa: E402
 from valle.ui.panel import build_panel, panel_fields, panel_values, read_panel  # noqa: E402
