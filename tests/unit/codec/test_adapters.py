@@ -188,7 +188,7 @@ def test_the_context_of_dac_follows_from_its_kernels() -> None:
 def test_loudness_does_not_change_the_codes_of_the_48_khz_encodec() -> None:
     codec = encodec_48khz()
     clip = np.random.default_rng(2).normal(0, 0.1, 3_200).astype(np.float32)
-    np.testing.assert_array_equal(codec.encode([clip])[0], codec.encode([clip / 8])[0])
+    np.testing.assert_array_equal(codec.encode([clip])[0], codec.encode([clip / np.float32(8)])[0])
     assert DECODED_RMS == 0.1
 
 

@@ -23,7 +23,7 @@ class NearestEntries:
 
     def encode(self, latents: Tensor) -> Tensor:
         """Return the codes [K, T] of latents [D, T]."""
-        return torch.cat([self._encode(piece) for piece in latents.split(FRAMES, 1)], 1)
+        return torch.cat([self._encode(piece) for piece in torch.split(latents, FRAMES, 1)], 1)
 
     def _encode(self, latents: Tensor) -> Tensor:
         residual, codes = latents, []
