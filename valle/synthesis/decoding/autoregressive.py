@@ -294,8 +294,8 @@ class FrameBatch:
         rows, active = self._lanes[lane]
         # Sampling is many small operations per row, which a GPU runs slower than a CPU.
         used = [
-            0 if utterance.is_over else utterance.sample(*logits, guesses, stop)
-            for utterance, *logits, guesses in zip(
+            0 if utterance.is_over else utterance.sample(logits, plain, guesses, stop)
+            for utterance, logits, plain, guesses in zip(
                 active, rows.logits.cpu(), rows.plain.cpu(), rows.guesses, strict=True
             )
         ]
