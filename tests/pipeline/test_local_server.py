@@ -15,11 +15,13 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from flows.parameters import CorpusChoice
 from flows.server.connection import connect_to_prefect
 from flows.server.deploy import automations
 from flows.server.local_server import LocalServer, load_local_server, supervisor_lock, supervisor_pid
 from flows.server.options import UpOptions
 from flows.server.password import create_password, read_password
+from flows.server.schedules import CorpusSchedule, add_schedule
 from flows.server.up import Up, bring_down, bring_up, remaining_processes, show_password
 from tests.local_server import free_port, start, wait_for_run, wait_until
 from tests.pipeline.prepared import rows_of, write_folder
@@ -53,8 +55,10 @@ def client_of(server: LocalServer) -> Iterator[SyncPrefectClient]:
 
 @pytest.fixture(scope="module")
 def two_ups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Up]]:
-    """Bring up one data root on one port twice at the same moment."""
+    """Bring up one data root, which has a scheduled corpus, on one port twice at the same moment."""
     options = UpOptions(data=tmp_path_factory.mktemp("up"), port=free_port())
+    corpus = CorpusChoice(kind="folder", root=options.data_root.root, name="radio")
+    add_schedule(options.data_root.root, CorpusSchedule(corpus=corpus))
     try:
         with ThreadPoolExecutor(2) as pool:
             yield list(pool.map(bring_up, [options] * 2))
@@ -75,7 +79,9 @@ def test_two_at_once_bring_up_one_server_and_both_succeed(two_ups: list[Up], ser
     assert set(server.running()) == {"server", "worker cpu", "worker gpu", "worker train"}
     with client_of(server) as client:
         assert [len(client.read_automations_by_name(one.name)) for one in automations()] == [1, 1]
-        assert len(client.read_deployments(limit=200)) == len(two_ups[0].deployments) == 20
+        names = sorted(one.name for one in client.read_deployments(limit=200))
+        assert names == sorted([*two_ups[0].deployments, "nightly-radio", "nightly-radio"])
+    assert len(two_ups[0].deployments) == 20
 
 
 def test_with_another_port_it_is_refused_in_one_sentence(server: LocalServer) -> None:
