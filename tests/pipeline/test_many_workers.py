@@ -76,7 +76,7 @@ def test_a_run_leaves_the_shard_that_another_is_at_for_last(
     def be_at_the_first() -> None:
         with claimed(lake, shard_unit(parameters.options, "clips", first), "another run"):
             began.set()
-            through.wait(120)
+            through.wait(600)
 
     other = threading.Thread(target=be_at_the_first)
     other.start()
@@ -93,7 +93,7 @@ def test_a_run_leaves_the_shard_that_another_is_at_for_last(
 
 def _until_rows(lake: Lake, shards: int) -> None:
     """Wait until the phonemes of so many shards are there."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while len({row["shard"] for row in rows_of(lake, "phonemes")}) < shards:
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -169,7 +169,7 @@ def test_duckdb_alone_reads_the_catalogue_from_another_directory_while_a_run_wri
             lake.append(CodesRow, [codes(f"row {number}")], f"unit {number}")
             Catalogue(lake, path).refresh()
         stop.touch()
-        answer, _ = reader.communicate(timeout=60)
+        answer, _ = reader.communicate(timeout=300)
     assert reader.returncode == 0
     reads, first, last = map(int, answer.split())
     assert reads >= 3
