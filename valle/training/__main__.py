@@ -1,7 +1,7 @@
 """`python -m valle.training RUN.json`: train with the options of a file; `-` reads them from standard input.
 
-On many devices: `python -m flows.machine.ranks COUNT valle.training RUN.json`; on many nodes `torchrun` or
-`deepspeed --module valle.training RUN.json`; both with the engine `deepspeed`.
+On many devices: `python -m flows.machine.ranks COUNT valle.training RUN.json`; on many nodes `flows.machine.nodes`,
+`torchrun` or `deepspeed --module valle.training RUN.json`; all with the engine `deepspeed`.
 
 Prints one line per line of metrics, and one at the end. Commands (`save`, `eval`, `export`, `lr NUMBER`, `quit`) are
 typed while it runs, or written to the file `commands` in the directory of the run.
@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from valle.training.commands import FileCommands, JoinedCommands, TypedCommands
+from valle.training.engines.deepspeed_config import deepspeed_config
 from valle.training.options import TrainOptions
 from warehouse.errors import PipelineError
 
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         file = FileCommands(options.run_dir / "commands")
         commands = file if from_stdin else JoinedCommands(file, TypedCommands())
         # Options are checked before torch and the network load, which takes seconds.
+        deepspeed_config(options)
         from valle.training.loop import train
 
         result = train(options, lambda line: _print_line(format_line(line)), commands=commands)

@@ -5,6 +5,7 @@ two batches of the training set, and the differences are the cost of a layer and
 batch of full size never exist.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -21,6 +22,7 @@ from valle.model.config import PRESETS, ModelConfig
 from valle.model.valle import ValleModel
 from valle.training.data import open_data
 from valle.training.engines.engine import PlainEngine
+from valle.training.engines.nodes import count_ranks
 from valle.training.initialization import choose_trained, model_config, phoneme_table_of
 from valle.training.options import TrainOptions
 
@@ -71,7 +73,7 @@ def forecast_memory(
     """Forecast one rank of a run with `options`, in every precision and ZeRO stage that its engine allows.
 
     Without `start_from` for each of `models`, otherwise for the size of the checkpoint. Raises TrainingError for a
-    training set that cannot be trained on.
+    training set that cannot be trained on, ConfigurationError for nodes that cannot be read.
     """
     names = [options.model] if options.start_from is not None else models
     return [row for name in names for row in _forecast_model(training_set, options.model_copy(update={"model": name}))]
@@ -111,7 +113,7 @@ def _stages(options: TrainOptions, precision: str) -> Sequence[int | None]:
 
 def _states(whole: Sizes, options: TrainOptions, precision: str, stage: int | None) -> tuple[float, float, float]:
     """Return the bytes of weights, gradients and optimizer of one rank (Rajbhandari et al., arXiv 1910.02054)."""
-    ranks = options.processes
+    ranks = count_ranks(options.nodes, options.processes, os.environ)
     weights, gradients, optimizer = whole.weights, whole.trained, whole.optimizer
     if options.average_decay:
         weights += whole.weights
