@@ -1,7 +1,7 @@
 """`python -m flows.machine.node_agent`: start the ranks of one machine that the input names.
 
-Its first line is the JSON that `flows.machine.nodes` writes. The input ends when the launcher asks the ranks to end, and
-also when the launcher or the connection to it is gone: they save and end.
+Its first line is the JSON that `flows.machine.nodes` writes. The input ends when the launcher asks the ranks to end,
+and also when the launcher or the connection to it is gone: they save and end.
 """
 
 import json

@@ -7,6 +7,8 @@ Prints one line per line of metrics, and one at the end. Commands (`save`, `eval
 typed while it runs, or written to the file `commands` in the directory of the run.
 """
 
+import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,6 +51,15 @@ def _print_line(text: str) -> None:
     sys.stdout.flush()
 
 
+def _log_to_output() -> None:
+    """Print the log of the trainer; of the ranks behind the first its warnings."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("valle.training")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
     arguments = [
@@ -67,6 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         deepspeed_config(options)
         from valle.training.loop import train
 
+        _log_to_output()
         result = train(options, lambda line: _print_line(format_line(line)), commands=commands)
     except (OSError, ValidationError, PipelineError) as error:
         sys.stderr.write(f"{error}\n")
