@@ -14,6 +14,7 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
 from flows.server.deploy import automations
+from flows.server.forms import find_choices, update_forms
 from flows.server.local_server import LocalServer, load_local_server, supervisor_lock, supervisor_pid
 from flows.server.password import create_password, read_password
 from flows.server.up import bring_down, remaining_processes
@@ -77,6 +78,13 @@ def test_two_at_once_bring_up_one_server_and_both_succeed(
     with client_of(server) as client:
         assert [len(client.read_automations_by_name(one.name)) for one in automations()] == [1, 1]
         assert len(client.read_deployments(limit=200)) == 20
+        form = client.read_deployment_by_name("train/train").parameter_openapi_schema
+        assert form is not None
+        settings = form["definitions"]["TrainSettings"]["properties"]
+        assert "tiny" in settings["model"]["enum"]
+        assert len(settings) == 11
+        # A second update finds nothing to change.
+        assert update_forms(client, find_choices(DataRoot(two_ups[0]))) == ()
 
 
 def test_with_another_port_it_is_refused_in_one_sentence(server: LocalServer) -> None:
