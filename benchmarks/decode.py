@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from figures import report
 
 from valle.codec.base import CodecSpec
 from valle.data.codes_reader import CodesReader
@@ -225,15 +226,13 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     ratios = measure(arguments.size, arguments.large)
-    missed = 0
+    held = []
     for name, ratio in ratios.items():
-        is_met = ratio.get("at_least", 0) <= ratio["value"] <= ratio.get("at_most", float("inf"))
-        bound = f"at least {ratio['at_least']}" if "at_least" in ratio else f"at most {ratio['at_most']}"
-        print(f"{name}: {ratio['value']:.2f} ({bound}){'' if is_met else '  MISSED'}")
-        missed += not is_met
+        side = "at_least" if "at_least" in ratio else "at_most"
+        held.append(report(name, ratio["value"], ratio[side], at_least=side == "at_least"))
     if arguments.output:
         arguments.output.write_text(json.dumps({"size": arguments.size, "ratios": ratios}, indent=2) + "\n")
-    return int(missed > 0)
+    return 0 if all(held) else 1
 
 
 if __name__ == "__main__":
