@@ -183,6 +183,14 @@ def _step_over_floor(size: str) -> float:
     return statistics.median(_decode(model, 25)) / _memory_floor(model)
 
 
+def _rows_over_one(size: str, rows: int) -> float:
+    """CPU seconds of a step of several rows over those of one row, in turns."""
+    model = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
+    turns = [(_decode(model, 8), _decode(model, 8, rows=rows)) for _ in range(3)]
+    one, several = (statistics.median(second for turn in turns for second in turn[side]) for side in (0, 1))
+    return several / one
+
+
 def _loader_ratio(model: ValleModel, *, num_items: int = 1800, batch_tokens: int = 4096) -> float:
     """CPU time of a training step over that of making its batch, decoding of row groups included."""
     with tempfile.TemporaryDirectory() as folder:
@@ -213,6 +221,11 @@ def measure(size: str, large: str) -> dict[str, dict[str, float]]:
         "frames per second, batch 8 / batch 1": {"value": 8 * one / eight, "at_least": 3},
         "time of a training step / time to load its batch": {"value": _loader_ratio(model.train()), "at_least": 20},
         f"cached step of {large} / its matrix products alone": {"value": _step_over_floor(large), "at_most": 1.5},
+        f"step of 2 rows (guided) / of 1 row, {large}": {
+            "value": _rows_over_one(large, 2),
+            "at_most": 1.5,
+        },
+        f"step of 4 rows / of 1 row, {large}": {"value": _rows_over_one(large, 4), "at_most": 2.6},
         "padding, in percent of the slots": {"value": 100 * _padding(), "at_most": 3},
     }
 
