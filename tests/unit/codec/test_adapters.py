@@ -175,7 +175,7 @@ def test_the_decoder_of_dac_ends_early_where_a_stride_is_odd(name: str, num_fram
     assert isinstance(codec, DacCodec)
     codes = torch.from_numpy(random_codes(codec, num_frames).astype(np.int64))[None]
     with torch.inference_mode():
-        assert codec._decode(codes).shape == (1, decoded)
+        assert codec.decode_batch(codes).shape == (1, decoded)
     [waveform] = codec.decode([codes[0].numpy().astype(np.int16)])
     assert len(waveform) == num_frames * codec.spec.hop_length
     assert not waveform[decoded:].any()

@@ -76,10 +76,13 @@ class VocosDecoder(nn.Module):
 
     def forward(self, features: Tensor, num_codebooks: int) -> Tensor:
         """Return waveforms [B, 1, T * 320] of the summed entries of `num_codebooks` codebooks."""
-        bandwidth = next(index for index, count in enumerate(VOCOS_CODEBOOKS) if num_codebooks <= count)
-        bandwidth_id = torch.tensor([bandwidth], device=features.device)
+        bandwidth_id = torch.tensor([self.bandwidth(num_codebooks)], device=features.device)
         waveforms: Tensor = self.head(self.backbone(features, bandwidth_id=bandwidth_id))
         return waveforms[:, None]
+
+    def bandwidth(self, num_codebooks: int) -> int:
+        """Return the index of the smallest bandwidth that has as many codebooks."""
+        return next(index for index, count in enumerate(VOCOS_CODEBOOKS) if num_codebooks <= count)
 
 
 def _load_vocos(path: Path) -> VocosDecoder:
@@ -123,6 +126,16 @@ class EncodecCodec:
     def spec(self) -> CodecSpec:
         """Return the numbers that describe the codec."""
         return self._spec
+
+    @property
+    def network(self) -> EncodecModel:
+        """Return the network with its own decoder and the quantizer."""
+        return self._model
+
+    @property
+    def vocos(self) -> VocosDecoder | None:
+        """Return the decoder that takes the place of its own."""
+        return self._vocos
 
     @property
     def codebooks(self) -> NDArray[np.float32]:

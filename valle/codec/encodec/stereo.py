@@ -60,7 +60,13 @@ class Encodec48Codec(NetworkCodec):
         ]
         return torch.cat(chunks, 2).transpose(0, 1)
 
-    def _decode(self, codes: Tensor) -> Tensor:
+    @property
+    def network(self) -> EncodecModel:
+        """Return the network with all weights of the codec."""
+        return self._model
+
+    def decode_batch(self, codes: Tensor) -> Tensor:
+        """Decode int64 codes [B, K', T] to waveforms [B, N]."""
         chunks = [
             self._model.decoder(self._model.quantizer.decode(chunk.transpose(0, 1))).mean(1)
             for chunk in torch.split(codes, CHUNK_FRAMES, dim=2)
