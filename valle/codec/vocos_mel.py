@@ -64,7 +64,7 @@ class VocosMelCodec(NetworkCodec):
         return self._model
 
     def decode_batch(self, codes: Tensor) -> Tensor:
-        """Decode int64 codes [B, K', T] to waveforms [B, T * 256]."""
+        """Decode int64 codes [B, K', T] to waveforms [B, T * hop]; bands without a code have the middle level."""
         log_mels = pad(self._levels[codes], (0, 0, 0, NUM_BANDS - codes.shape[1]), value=float(self._middle))
         # Frames are centred on the borders of hops, one more than there are hops. The last was not encoded.
         log_mels = torch.cat([log_mels, log_mels[:, :, -1:]], 2)
