@@ -63,10 +63,10 @@ test-all: install lint types contracts
 test-gpu: install
 	$(bin)/python -m pytest -m gpu
 
-# CPU seconds and ratios of this machine, some minutes; docs/performance.md has the table.
+# CPU seconds and ratios of this machine as one table, in a quarter of an hour; with BENCH= at full size.
+BENCH ?= --quick
 bench: install
-	$(bin)/python benchmarks/commands.py
-	$(bin)/python benchmarks/loader.py
+	$(bin)/python benchmarks/table.py $(BENCH)
 
 lint:
 	$(bin)/ruff check .

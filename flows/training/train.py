@@ -19,6 +19,7 @@ from flows.runtime.events import start_once
 from flows.runtime.notices import notify
 from flows.runtime.subprocesses import has_terminal, run_module
 from flows.runtime.training_progress import TrainingProgress
+from flows.server.forms import offer_what_exists
 from valle.checkpoints.runs import latest_checkpoint, newest_checkpoint, read_content
 from valle.data_root import DataRoot
 from valle.reporting import write_text
@@ -53,6 +54,7 @@ def train(parameters: TrainParameters) -> "CheckpointCard":
     record_checkpoint(root, checkpoint, card)
     _report(root, card)
     root.catalogue.refresh()
+    offer_what_exists(root)
     if parameters.evaluate:
         changes = {"run": parameters.run, "data": str(root.root)}
         start_once("evaluate/evaluate", changes, key=f"evaluate {card.checkpoint_id}")

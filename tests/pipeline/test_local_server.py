@@ -18,6 +18,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from flows.parameters import CorpusChoice
 from flows.server.connection import connect_to_prefect
 from flows.server.deploy import automations
+from flows.server.forms import find_choices, update_forms
 from flows.server.local_server import LocalServer, load_local_server, supervisor_lock, supervisor_pid
 from flows.server.options import UpOptions
 from flows.server.password import create_password, read_password
@@ -81,6 +82,13 @@ def test_two_at_once_bring_up_one_server_and_both_succeed(two_ups: list[Up], ser
         assert [len(client.read_automations_by_name(one.name)) for one in automations()] == [1, 1]
         names = sorted(one.name for one in client.read_deployments(limit=200))
         assert names == sorted([*two_ups[0].deployments, "nightly-radio", "nightly-radio"])
+        form = client.read_deployment_by_name("train/train").parameter_openapi_schema
+        assert form is not None
+        settings = form["definitions"]["TrainSettings"]["properties"]
+        assert "tiny" in settings["model"]["enum"]
+        assert len(settings) == 11
+        # A second update finds nothing to change.
+        assert update_forms(client, find_choices(DataRoot(server.home.parent))) == ()
     assert len(two_ups[0].deployments) == 20
 
 
