@@ -30,7 +30,7 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a benchmark measured."""
+    """Figures of one benchmark."""
 
     benchmark: str
     figures: Sequence[Figure]
