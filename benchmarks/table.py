@@ -30,7 +30,7 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a benchmark measured."""
+    """The figures of one benchmark."""
 
     benchmark: str
     figures: Sequence[Figure]
