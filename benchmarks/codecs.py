@@ -20,7 +20,7 @@ from figures import report
 
 from manifests.demo.clips import demo_clips
 from valle.audio import AudioLocation, Samples, read_audio
-from valle.codec.encodec import SAMPLE_RATE, EncodecCodec, build_encodec_24khz, prepare_for_inference
+from valle.codec.encodec.mono import SAMPLE_RATE, EncodecCodec, build_encodec_24khz, prepare_for_inference
 
 
 def random_model() -> EncodecModel:

@@ -30,7 +30,7 @@ class Benchmark:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The figures of one benchmark."""
+    """Figures of one benchmark."""
 
     benchmark: str
     figures: Sequence[Figure]

@@ -62,7 +62,7 @@ class CodecReportParameters(Located):
 
     codecs: tuple[str, ...] = ("mini",)
     """Codecs, such as `mini` or `encodec_24khz+vocos`; `all` is every codec whose weights are stored here."""
-    num_codebooks: tuple[Annotated[int, Field(ge=1, le=64)], ...] = ()
+    num_codebooks: tuple[Annotated[int, Field(ge=1, le=128)], ...] = ()
     """Numbers of codebooks to decode from, at most all of a codec; empty: all, a half, a quarter and an eighth."""
     where: str = "true"
     """SQL condition on the utterances of the lake."""

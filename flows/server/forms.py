@@ -61,7 +61,7 @@ def find_choices(root: DataRoot) -> Choices:
 
 
 def _column(root: DataRoot, sql: str) -> list[str]:
-    with connect(root.lake.snapshot(), extent="tables") as connection:
+    with connect(root.lake.snapshot(), tables_only=True) as connection:
         return [name for name in run_query(connection, sql).column(0).to_pylist() if name]
 
 

@@ -6,6 +6,7 @@ The fault injection kills it as a program: `python -m tests.pipeline.prepared CO
 import json
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,6 +28,11 @@ from warehouse.shard_runs import ShardReport
 
 # The texts are given and trusted, so that no ASR has to listen.
 QUICK: tuple[Stage, ...] = (Segment(), Transcribe(check_given=False), Phonemize(), Quantize())
+
+_IMPORTED_LATE = (
+    "lhotse", "librosa.feature", "matplotlib.pyplot", "num2words", "pandas", "phonemizer", "silero_vad", "torch",
+    "torchaudio", "valle.codec.mini.codec",
+)  # fmt: skip
 
 
 def write_folder(directory: Path, count: int, *, split: str | None = None, per_voice: int | None = None) -> Path:
@@ -99,6 +105,12 @@ def by_stage(reports: Sequence[ShardReport]) -> dict[str, int]:
     return total
 
 
+def import_all() -> None:
+    """Import what the stages and reports import on first use: a fork of this process has it, too."""
+    for name in _IMPORTED_LATE:
+        import_module(name)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Prepare the folder `arguments[0]` in the data root `arguments[1]`, as a run of the name `arguments[2]`,
     in shards of `arguments[3]` megabytes. Each of several names, with commas, is a process at the same time.
@@ -108,6 +120,7 @@ def main(arguments: Sequence[str]) -> None:
     if len(work) == 1:
         done = [_prepare(*work[0])]
     else:  # forks, because each interpreter would import torch again
+        import_all()
         with get_context("fork").Pool(len(work)) as pool:
             done = pool.starmap(_prepare, work, chunksize=1)
     sys.stdout.writelines(f"{json.dumps(stages)}\n" for stages in done)

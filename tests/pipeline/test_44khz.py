@@ -23,6 +23,7 @@ from valle.stages.quantize import Quantize
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.catalogue.views import connect
+from warehouse.errors import TrainingError
 
 CODEC = "nvidia_44khz"
 
@@ -91,8 +92,11 @@ def _prepare(root: DataRoot, folder: Path) -> None:
 def _train(root: DataRoot) -> None:
     spec = Backends().codec(CODEC).spec
     assert spec.order == "parallel"
+    symbols = phoneme_table().symbols
+    with pytest.raises(TrainingError, match="No utterance matches 'rate_ratio >= 1'"):
+        select(Selection(name="whole-band", where="rate_ratio >= 1"), root, codec=spec, phoneme_symbols=symbols)
     selection = Selection(name="wide", split_policy=SplitPolicy(dev=0, test=0.4))
-    select(selection, root, codec=spec, phoneme_symbols=phoneme_table().symbols)
+    select(selection, root, codec=spec, phoneme_symbols=symbols)
     result = train(
         TrainOptions(
             training_set=root.training_sets / "wide",

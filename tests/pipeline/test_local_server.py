@@ -88,7 +88,7 @@ def test_two_at_once_bring_up_one_server_and_both_succeed(two_ups: list[Up], ser
         assert "tiny" in settings["model"]["enum"]
         assert len(settings) == 11
         # A second update finds nothing to change.
-        assert update_forms(client, find_choices(DataRoot(server.data))) == ()
+        assert update_forms(client, find_choices(DataRoot(server.home.parent))) == ()
     assert len(two_ups[0].deployments) == 20
 
 

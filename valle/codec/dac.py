@@ -40,6 +40,8 @@ def dac_config(name: str) -> DacConfig:
 class DacCodec(NetworkCodec):
     """DAC with factorized codebooks: an entry is projected to the width of the latents before it is summed."""
 
+    is_traceable = True
+
     def __init__(self, model: DacModel, *, name: str, revision: str, device: str = "cpu") -> None:
         config = model.config
         hop_length = math.prod(config.downsampling_ratios)
@@ -61,7 +63,13 @@ class DacCodec(NetworkCodec):
         codes: Tensor = self._model.encode(waveforms[:, None]).audio_codes
         return codes
 
-    def _decode(self, codes: Tensor) -> Tensor:
+    @property
+    def network(self) -> DacModel:
+        """Return the network with all weights of the codec."""
+        return self._model
+
+    def decode_batch(self, codes: Tensor) -> Tensor:
+        """Decode int64 codes [B, K', T] to waveforms [B, N]."""
         latents = self._model.quantizer.from_codes(codes)[0]
         # From the latents, so that codes of fewer codebooks decode: those that are missing add nothing.
         waveforms: Tensor = self._model.decoder(latents)[:, 0]

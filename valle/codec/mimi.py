@@ -53,7 +53,13 @@ class MimiCodec(NetworkCodec):
         codes: Tensor = self._model.encode(waveforms[:, None], num_quantizers=self._spec.num_codebooks).audio_codes
         return codes
 
-    def _decode(self, codes: Tensor) -> Tensor:
+    @property
+    def network(self) -> MimiModel:
+        """Return the network with all weights of the codec."""
+        return self._model
+
+    def decode_batch(self, codes: Tensor) -> Tensor:
+        """Decode int64 codes [B, K', T] to waveforms [B, N]."""
         waveforms: Tensor = self._model.decode(codes).audio_values[:, 0]
         return waveforms
 

@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from valle.audio import Samples
@@ -16,6 +17,9 @@ from valle.codec.batches import batch_groups
 
 class NetworkCodec(ABC):
     """The parts of the `Codec` protocol that are equal for all networks: padding, batches, lengths, range."""
+
+    is_traceable: ClassVar[bool] = False
+    """True if `decode_batch` has an equal graph: operations of ONNX, and no choice by the length of a clip."""
 
     def __init__(self, spec: CodecSpec, device: str) -> None:
         self._spec = spec
@@ -39,8 +43,13 @@ class NetworkCodec(ABC):
     def _encode(self, waveforms: Tensor) -> Tensor:
         """Encode waveforms [B, T * hop] as integer codes [B, K, T]."""
 
+    @property
     @abstractmethod
-    def _decode(self, codes: Tensor) -> Tensor:
+    def network(self) -> nn.Module:
+        """Return the network with all weights of the codec."""
+
+    @abstractmethod
+    def decode_batch(self, codes: Tensor) -> Tensor:
         """Decode int64 codes [B, K', T] to waveforms [B, N]; N may differ from T * hop by the edges."""
 
     @torch.inference_mode()
@@ -66,7 +75,7 @@ class NetworkCodec(ABC):
             if batch.shape[2] == 0:
                 continue
             num_samples = batch.shape[2] * self._spec.hop_length
-            waveforms = self._decode(batch)[:, :num_samples].clamp(-1, 1)
+            waveforms = self.decode_batch(batch)[:, :num_samples].clamp(-1, 1)
             # Transposed convolutions of an odd stride end a few samples early.
             waveforms = pad(waveforms, (0, num_samples - waveforms.shape[1]))
             for row, index in enumerate(group):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -196,6 +197,29 @@ def test_weights_of_other_sizes_compute_the_same(tmp_path, width, heads, layers,
     segments = [*condition(weights, 4, below), weights.response(TARGET, [(k, k + 1) for k in below])]
     row = Row(4, fields(target=TARGET.T[:4]))
     assert_equal(model, TTS.layout(Mode.NAR), row, weights.logits(segments, 4, is_causal=False))
+
+
+@pytest.mark.parametrize("codebooks", [1, 4, 9])
+def test_weights_of_other_numbers_of_codebooks_compute_the_same(tmp_path, codebooks):
+    weights, codec = Weights(codebooks=codebooks, seed=8), replace(CODEC, num_codebooks=codebooks)
+    model = convert(open_weights(weights.write(tmp_path / "model.sft")), codec, Era.SINCE_2025_03).build()
+    target = RNG.integers(0, SIZE, (6, codebooks))
+    prompt = RNG.integers(0, SIZE, (4, codebooks))
+    given = fields(prompt=prompt.T, target=target.T)
+
+    def condition_of(level, below):
+        return [*condition(weights, level, [0])[:3], weights.prompt(prompt, below)]
+
+    segments = [*condition_of(0, [0]), weights.response(target, [(0, 0)])]
+    assert_equal(model, TTS.layout(Mode.AR), Row(0, given), weights.logits(segments, 0, is_causal=True))
+    hidden = np.where(MASKED[:, None], SIZE, target)
+    segments = [*condition_of(0, [0]), weights.response(hidden, [(0, codebooks)])]
+    expected = weights.logits(segments, codebooks, is_causal=False)
+    assert_equal(model, TTS.layout(Mode.NAR_LEN), Row(0, given, MASKED), expected)
+    for level in range(1, codebooks):
+        lower = weights.response(target, [(k, k + 1) for k in range(level)])
+        expected = weights.logits([*condition_of(level, range(level)), lower], level, is_causal=False)
+        assert_equal(model, TTS.layout(Mode.NAR), Row(level, given | {"target": target.T[:level]}), expected)
 
 
 def test_one_file_of_everything_speaks_alone(tmp_path):

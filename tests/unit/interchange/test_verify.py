@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 
 from tests.unit.interchange.vall_e_files import FIXTURES
+from tests.unit.training.toy import make_toy_set
+from valle.cli import main
 from valle.codec import codec_spec
+from valle.codec.base import CodecSpec
 from valle.interchange.verify.fixtures import verify_fixtures
 from valle.interchange.weights.description import Era
+from valle.interchange.weights.importing import convert, open_weights, save_import
+from valle.training.loop import train
+from valle.training.options import TrainOptions
 
 needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="the fixtures are not on this machine")
 
@@ -42,3 +48,45 @@ def test_changed_logits_miss_the_tolerance(tmp_path):
     assert not report.is_within_tolerance
     missed = [mode.mode for mode in report.modes[Era.SINCE_2025_03] if not mode.is_equal]
     assert missed == ["nar3"]
+
+
+@needs_fixtures
+def test_the_command_prints_every_figure_and_exits_1_for_a_missed_tolerance(tmp_path, capsys):
+    file, decoded = FIXTURES / "tiny.sft", tmp_path / "decode.npz"
+    for name in ("logits.npz", "logits_2412.npz"):
+        shutil.copy(FIXTURES / name, tmp_path / name)
+    with np.load(FIXTURES / "decode.npz") as traces:
+        np.savez(decoded, **{name: traces[name] for name in ("ar.row1.1", "len.row0.0")})
+    shutil.copytree(FIXTURES / "data" / "nemo", tmp_path / "data" / "nemo")
+    assert main(["import", "verify", str(file), "--fixtures", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    for words in ("Logits, since-2025-03", "Logits, until-2025-03", "nar7", "stt", "narlen_null"):
+        assert words in printed
+    assert "Greedy traces: 2 of 2 equal" in printed
+    assert "Containers read: 6" in printed
+    assert "HDF5 items read: 0" in printed
+    np.savez(decoded, **{"ar.row1.1": np.zeros(40, dtype=np.int64)})
+    assert main(["import", "verify", str(file), "--fixtures", str(tmp_path)]) == 1
+    assert "ar.row1.1: different" in capsys.readouterr().out
+
+
+@needs_fixtures
+def test_a_finetune_of_the_weights_lowers_their_loss(tmp_path):
+    codec = CodecSpec("mini", "1", 24_000, 320, 8, 1024)
+    model = convert(open_weights(FIXTURES / "tiny.sft"), codec, Era.UNTIL_2025_03)
+    checkpoint = save_import(model, codec, tmp_path / "runs" / "theirs", "theirs")
+    options = TrainOptions(
+        training_set=make_toy_set(tmp_path / "toy", num_items=6, dev_items=0, spec=codec),
+        run_dir=tmp_path / "runs" / "tuned",
+        start_from=checkpoint,
+        max_steps=30,
+        batch_tokens=600,
+        learning_rate=1e-2,
+        warmup_steps=2,
+        prompt_seconds=(0.1, 0.1),
+        log_every=10,
+        save_every=30,
+    )
+    losses = []
+    train(options, lambda line: losses.append(line["loss"]))
+    assert losses[-1] < 0.9 * losses[0]

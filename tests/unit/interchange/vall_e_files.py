@@ -32,6 +32,7 @@ class Weights:
     heads: int = 2
     experimental: dict = field(default_factory=dict)
     seed: int = 0
+    codebooks: int = CODEBOOKS
 
     def __post_init__(self):
         generator = torch.Generator().manual_seed(self.seed)
@@ -40,12 +41,12 @@ class Weights:
             return torch.randn(*shape, generator=generator) * scale
 
         width, tensors = self.width, {"sep": draw(self.width), "dropout_token": draw(self.width)}
-        rows = {"text": SYMBOLS, "langs": LANGUAGES, "tasks": 9, "len": 11, "tones": 1, "rvq_l": CODEBOOKS}
+        rows = {"text": SYMBOLS, "langs": LANGUAGES, "tasks": 9, "len": 11, "tones": 1, "rvq_l": self.codebooks}
         tensors |= {f"{name}_emb.weight": draw(count, width) for name, count in rows.items()}
-        for number in range(CODEBOOKS):
+        for number in range(self.codebooks):
             tensors[f"proms_emb.embeddings.{number}.weight"] = draw(SIZE, width)
-        for number in range(CODEBOOKS + 1):
-            entries = SIZE + (number in (0, CODEBOOKS))
+        for number in range(self.codebooks + 1):
+            entries = SIZE + (number in (0, self.codebooks))
             tensors[f"resps_emb.embeddings.{number}.weight"] = draw(entries, width)
         for layer in range(self.layers):
             for name, shape in {
@@ -61,7 +62,7 @@ class Weights:
             for name in ("input_layernorm", "post_attention_layernorm"):
                 tensors[f"model.layers.{layer}.{name}.weight"] = 1 + draw(width, scale=0.1)
         tensors["model.norm.weight"] = 1 + draw(width, scale=0.1)
-        sizes = [SIZE + 1, *[SIZE] * CODEBOOKS, SYMBOLS, 11]
+        sizes = [SIZE + 1, *[SIZE] * self.codebooks, SYMBOLS, 11]
         for number, outputs in enumerate(sizes):
             tensors[f"classifiers.proj.{number}.weight"] = draw(outputs, width)
             tensors[f"classifiers.proj.{number}.bias"] = draw(outputs)

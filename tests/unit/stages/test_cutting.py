@@ -76,7 +76,7 @@ def test_any_speech_is_covered_in_order_without_overlap_and_within_the_limit(see
 
 
 def _lines_run(function) -> int:
-    """Count the lines of Python that a call runs: its work, whatever the machine."""
+    """Count the lines of Python that a call runs: its work, on any machine."""
     count = 0
 
     def trace(frame, event, argument):

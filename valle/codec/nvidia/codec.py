@@ -39,6 +39,8 @@ class NvidiaNetwork(nn.Module):
 class NvidiaCodec(NetworkCodec):
     """A codec of NeMo with grouped FSQ."""
 
+    is_traceable = True
+
     def __init__(self, network: NvidiaNetwork, *, name: str, revision: str, device: str = "cpu") -> None:
         config, quantizer = network.config, network.quantizer
         # From the file, not from the name: the codec at 22 kHz has the same form and other strides.
@@ -57,7 +59,13 @@ class NvidiaCodec(NetworkCodec):
     def _encode(self, waveforms: Tensor) -> Tensor:
         return self._network.quantizer.encode(self._network.audio_encoder(waveforms))
 
-    def _decode(self, codes: Tensor) -> Tensor:
+    @property
+    def network(self) -> NvidiaNetwork:
+        """Return the network with all weights of the codec."""
+        return self._network
+
+    def decode_batch(self, codes: Tensor) -> Tensor:
+        """Decode int64 codes [B, K', T] to waveforms [B, N]."""
         quantizer = self._network.quantizer
         missing = quantizer.num_groups - codes.shape[1]
         if missing:

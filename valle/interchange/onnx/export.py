@@ -17,9 +17,10 @@ from valle.backends.registry import Backends
 from valle.checkpoints.checkpoint import load_model
 from valle.checkpoints.runs import CARD
 from valle.checkpoints.saving import card_content, new_checkpoint
+from valle.codec.base import Codec
 from valle.codec.mini.codec import MiniCodec
 from valle.codec.mini.source import NoiseSource
-from valle.interchange.onnx import mini, nar
+from valle.interchange.onnx import codecs, mini, nar
 from valle.model.config import ModelConfig
 from warehouse.errors import CheckpointError, ConfigurationError
 
@@ -51,7 +52,7 @@ class _Network:
 
 
 def export_onnx(checkpoint: Path, out: Path, backends: Backends) -> list[ExportedGraph]:
-    """Write NAR, codec decoder and card as the new folder `out`. The decoder is that of `mini`; others are left out.
+    """Write NAR, codec decoder and card as the new folder `out`; a decoder without a counterpart is left out.
 
     Raises ConfigurationError without the package onnxscript and for a model without a counterpart, CheckpointError when
     `out` exists or cannot be written, or when a graph computes something else.
@@ -59,15 +60,20 @@ def export_onnx(checkpoint: Path, out: Path, backends: Backends) -> list[Exporte
     if out.exists():
         raise CheckpointError(f"{out} exists; give a name that does not.")
     model, card = load_model(checkpoint)
-    networks = {NAR: _nar(nar.NarGraph(model), card.model)}
-    codec = backends.codec(card.codec.name)
-    if isinstance(codec, MiniCodec):
-        networks[CODEC] = _mini(mini.MiniGraph(codec.network), codec.spec.hop_length)
+    graph, codec = nar.NarGraph(model), backends.codec(card.codec.name)
     with new_checkpoint(out) as folder:
-        graphs = [_export(network, folder / name) for name, network in networks.items()]
+        graphs = [_export(_nar(graph, card.model), folder / NAR)]
+        if decoder := export_decoder(codec, folder / CODEC):
+            graphs.append(decoder)
         content = card_content(card) | {"files": {}}
         (folder / CARD).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return graphs
+
+
+def export_decoder(codec: Codec, path: Path) -> ExportedGraph | None:
+    """Write the decoder of a codec as the file `path`; None without a counterpart. Errors as `export_onnx`."""
+    network = _decoder(codec)
+    return None if network is None else _export(network, path)
 
 
 def _nar(graph: nar.NarGraph, config: ModelConfig) -> _Network:
@@ -85,6 +91,21 @@ def _nar(graph: nar.NarGraph, config: ModelConfig) -> _Network:
     frames = {1: torch.export.Dim.DYNAMIC}
     dimensions: tuple[dict[int, Any], ...] = ({0: torch.export.Dim.DYNAMIC}, {}, {}, frames, frames)
     return _Network(graph, example(min(2, last), _TRACED), example(last, _COMPARED), dimensions, nar.INPUTS)
+
+
+def _decoder(codec: Codec) -> _Network | None:
+    if isinstance(codec, MiniCodec):
+        return _mini(mini.MiniGraph(codec.network), codec.spec.hop_length)
+    graph = codecs.codec_graph(codec)
+    if graph is None:
+        return None
+    generator, spec = torch.Generator().manual_seed(0), codec.spec
+
+    def example(frames: int) -> tuple[Tensor, ...]:
+        return (torch.randint(spec.codebook_size, (spec.num_codebooks, frames), generator=generator),)
+
+    frames = torch.export.Dim("frames", min=codecs.FEWEST_FRAMES)
+    return _Network(graph, example(_TRACED), example(_COMPARED), ({1: frames},), codecs.INPUTS)
 
 
 def _mini(graph: mini.MiniGraph, hop: int) -> _Network:

@@ -18,7 +18,7 @@ from torch import Tensor
 from valle.audio import Samples
 from valle.backends.fetched import fetch_weights, weights_revision
 from valle.codec.base import Codec, CodecSpec, CodecStream, Codes
-from valle.codec.encodec import load_encodec
+from valle.codec.encodec.mono import load_encodec
 from valle.codec.network_codec import NetworkCodec
 from valle.codec.streaming import ChunkStream
 
@@ -60,7 +60,13 @@ class Encodec48Codec(NetworkCodec):
         ]
         return torch.cat(chunks, 2).transpose(0, 1)
 
-    def _decode(self, codes: Tensor) -> Tensor:
+    @property
+    def network(self) -> EncodecModel:
+        """Return the network with all weights of the codec."""
+        return self._model
+
+    def decode_batch(self, codes: Tensor) -> Tensor:
+        """Decode int64 codes [B, K', T] to waveforms [B, N]."""
         chunks = [
             self._model.decoder(self._model.quantizer.decode(chunk.transpose(0, 1))).mean(1)
             for chunk in torch.split(codes, CHUNK_FRAMES, dim=2)
