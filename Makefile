@@ -49,7 +49,11 @@ down:
 
 test: install check
 
-check: lint types contracts unit
+# The tests leave a core idle now and then, which types and contracts use: they print when they are finished.
+check: lint
+	@{ found=$$($(MAKE) --no-print-directory types contracts 2>&1); code=$$?; printf '\n%s\n' "$$found"; exit $$code; } & \
+	beside=$$!; $(MAKE) --no-print-directory unit; tests=$$?; \
+	wait $$beside && exit $$tests
 
 # Everything of `make test`, and the promises whose tests take minutes.
 test-all: install lint types contracts
@@ -59,10 +63,10 @@ test-all: install lint types contracts
 test-gpu: install
 	$(bin)/python -m pytest -m gpu
 
-# CPU seconds and ratios of this machine, some minutes; docs/performance.md has the table.
+# CPU seconds and ratios of this machine as one table, in a quarter of an hour; with BENCH= at full size.
+BENCH ?= --quick
 bench: install
-	$(bin)/python benchmarks/commands.py
-	$(bin)/python benchmarks/loader.py
+	$(bin)/python benchmarks/table.py $(BENCH)
 
 lint:
 	$(bin)/ruff check .

@@ -16,10 +16,11 @@ from itertools import islice
 import numpy as np
 import torch
 from encodec.model import EncodecModel
+from figures import report
 
 from manifests.demo.clips import demo_clips
 from valle.audio import AudioLocation, Samples, read_audio
-from valle.codec.encodec import SAMPLE_RATE, EncodecCodec, build_encodec_24khz, prepare_for_inference
+from valle.codec.encodec.mono import SAMPLE_RATE, EncodecCodec, build_encodec_24khz, prepare_for_inference
 
 
 def random_model() -> EncodecModel:
@@ -68,14 +69,6 @@ def peak_megabytes(batch_seconds: float, count: int) -> float:
     """Return the peak memory of encoding the clips in a process of its own."""
     arguments = [sys.executable, __file__, "--clips", str(count), "--memory", str(batch_seconds)]
     return float(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
-
-
-def report(name: str, value: float, bound: float, *, at_least: bool) -> bool:
-    """Print a ratio with its bound; return whether it holds."""
-    holds = value >= bound if at_least else value <= bound
-    side = "at least" if at_least else "at most"
-    print(f"{name:60} {value:6.2f}   {side} {bound:.2f}{'' if holds else '   MISSED'}", flush=True)
-    return holds
 
 
 def main() -> int:

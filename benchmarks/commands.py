@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from figures import report
 from prepare import copy_clips
 
 _VALLE = "import sys; from valle.cli import main; sys.exit(main())"
@@ -61,12 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"load {os.getloadavg()[0]:.1f}; `import torch` {torch:.2f} CPU s")
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder), options.clips)
-    for name, (seconds, bound) in found.items():
-        missed = "" if seconds <= bound else "   MISSED"
-        print(
-            f"{name:40} {seconds:6.2f} CPU s, {seconds / torch:5.2f} times `import torch`, at most {bound:.1f}{missed}"
-        )
-    return 0 if all(seconds <= bound for seconds, bound in found.values()) else 1
+    held = [report(f"{name}, CPU s", seconds, bound, at_least=False) for name, (seconds, bound) in found.items()]
+    return 0 if all(held) else 1
 
 
 if __name__ == "__main__":

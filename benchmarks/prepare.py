@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from faster_whisper import WhisperModel
+from figures import report
 
 from manifests.corpora.registry import open_corpus
 from manifests.corpus import CorpusOptions
@@ -105,14 +106,6 @@ def quantize_and_say_memory(count: int) -> None:
         ingest(Path(folder) / "clips", lake, backends, megabytes=0.5)
         run_stage(Quantize(), lake, backends)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
-def report(name: str, value: float, bound: float, *, at_least: bool) -> bool:
-    """Print a ratio with its bound; false when it is missed."""
-    holds = value >= bound if at_least else value <= bound
-    side = "at least" if at_least else "at most"
-    print(f"{name:55} {value:6.2f}   {side} {bound:.2f}{'' if holds else '   MISSED'}", flush=True)
-    return holds
 
 
 def quantize_ratio(count: int) -> bool:

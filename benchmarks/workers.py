@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from prepare import copy_clips, ingest, report
+from figures import report
+from prepare import copy_clips, ingest
 
 from valle.backends.registry import Backends
 from valle.stages.base import Stage

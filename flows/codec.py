@@ -51,7 +51,10 @@ def train_codec(parameters: TrainCodecParameters) -> Path:
         run_directory=directory,
         clips=tuple(clips),
         options=CodecTrainingOptions(
-            hours=parameters.hours,
+            hours=parameters.hours if parameters.steps is None else None,
+            num_steps=parameters.steps or CodecTrainingOptions().num_steps,
+            batch_size=parameters.batch_size,
+            fitting_batches=parameters.fitting_batches,
             config=MiniConfig() if parameters.sample_rate == MiniConfig().sample_rate else MINI_44KHZ,
             start_from=None if parameters.codes == "new" else _weights(parameters.sample_rate),
             adversarial_from=parameters.adversarial_from,

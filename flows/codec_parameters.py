@@ -27,6 +27,13 @@ class TrainCodecParameters(Located):
     """Folders of audio, instead of a training set."""
     hours: float = Field(default=1.5, gt=0, le=10_000)
     """Length of the schedule in hours, over all sessions."""
+    steps: int | None = Field(default=None, ge=1, le=100_000_000)
+    """Length of the schedule in steps, instead of hours: on any machine the same training."""
+    batch_size: int = Field(default=12, ge=1, le=4096)
+    """Crops of 1.3 s in a step."""
+    fitting_batches: int = Field(default=400, ge=1, le=1_000_000)
+    """Batches from which new codes are computed, in all at least a frame for each of 1024 entries; fewer suit a short
+    corpus."""
     codes: CodesToLearn = "new"
     """New codes fitted to this speech, or those of the embedded codec: then only the decoder is trained, and stored
     codes stay valid."""
@@ -55,7 +62,7 @@ class CodecReportParameters(Located):
 
     codecs: tuple[str, ...] = ("mini",)
     """Codecs, such as `mini` or `encodec_24khz+vocos`; `all` is every codec whose weights are stored here."""
-    num_codebooks: tuple[Annotated[int, Field(ge=1, le=64)], ...] = ()
+    num_codebooks: tuple[Annotated[int, Field(ge=1, le=128)], ...] = ()
     """Numbers of codebooks to decode from, at most all of a codec; empty: all, a half, a quarter and an eighth."""
     where: str = "true"
     """SQL condition on the utterances of the lake."""

@@ -9,6 +9,7 @@ from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
 from flows.runtime.runner import Work, run_all, task_runner
 from flows.runtime.where import run_id
+from flows.server.forms import offer_what_exists
 from manifests.corpus import CODES_KINDS
 from valle.data_root import DataRoot
 from valle.stages.ingest import export_manifests, ingest_shard, plan_ingest
@@ -35,6 +36,7 @@ def ingest(parameters: IngestParameters) -> list[ShardReport]:
     reports = ingest_corpus(parameters)
     root = parameters.data_root
     root.catalogue.refresh()
+    offer_what_exists(root)  # before triggers start the stages of the corpus
     announce("ingest", parameters.corpus.name, root, sum(report.rows_out for report in reports))
     return reports
 

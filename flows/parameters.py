@@ -6,11 +6,12 @@ Do not import Prefect here.
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from flows.machine.workers import Workers
+from flows.runtime.form_heading import without_heading
 from manifests.corpus import CODES_KINDS, CorpusKind, CorpusOptions
 from valle.codec.catalogue import ENCODEC
 from valle.data.selection.options import Selection
@@ -235,6 +236,10 @@ class SelectParameters(Located):
     """Codec of the codes."""
 
 
+FormSettings = Annotated[TrainSettings, BeforeValidator(without_heading)]
+"""Options of a training, as a form or a caller gives them."""
+
+
 class TrainParameters(Located):
     """Train a model on a training set."""
 
@@ -242,7 +247,7 @@ class TrainParameters(Located):
     """Name of the training set."""
     run: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
     """Name of the run; a run that exists is resumed."""
-    options: TrainSettings = TrainSettings()
+    options: FormSettings = TrainSettings()
     """Options of the model and the training."""
     evaluate: bool = True
     """Evaluate the finished model in a run of its own; runs from a shell do not."""
@@ -264,7 +269,7 @@ class SweepParameters(Located):
     """Name of the sweep; its runs are called `<name>-<variant>-s<seed>`."""
     training_set: str
     """Name of the training set."""
-    options: TrainSettings = TrainSettings()
+    options: FormSettings = TrainSettings()
     """Options of every run."""
     variants: dict[str, dict[str, Any]]
     """Options of each variant that differ from these, by the name of the variant."""

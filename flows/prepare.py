@@ -7,6 +7,7 @@ from flows.parameters import PrepareParameters
 from flows.runtime.artifacts import publish_card, publish_shard_reports
 from flows.runtime.events import announce
 from flows.runtime.runner import run_stage
+from flows.server.forms import offer_what_exists
 from warehouse.catalogue.views import connect
 from warehouse.shard_runs import ShardReport
 
@@ -21,6 +22,7 @@ def prepare(parameters: PrepareParameters) -> list[ShardReport]:
     root.catalogue.refresh()
     if reports:
         _report(parameters, reports)
+    offer_what_exists(root)
     announce("prepare", corpus, root, sum(report.rows_out for report in reports))
     return reports
 

@@ -5,6 +5,7 @@ from prefect import flow
 from flows.parameters import SelectParameters
 from flows.runtime.artifacts import publish_markdown
 from flows.runtime.events import announce
+from flows.server.forms import offer_what_exists
 from valle.codec import spec_of_given_codes
 from valle.data.selection.select import select as select_set
 from valle.data.selection.training_set import TrainingSetCard
@@ -25,6 +26,7 @@ def select(parameters: SelectParameters) -> TrainingSetCard:
     root.catalogue.refresh()
     card = training_set.card
     publish_markdown(f"training set {card.name}", _describe(card), card.id)
+    offer_what_exists(root)  # before a trigger starts a training on the set
     announce("select", training_set.card.name, root, sum(training_set.card.utterances.values()))
     return training_set.card
 

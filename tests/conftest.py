@@ -47,7 +47,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             APILogWorker.instance().drain()
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(_PATIENCE)
 
 
 @pytest.fixture(autouse=True)

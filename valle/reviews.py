@@ -18,7 +18,7 @@ def review(data_root: DataRoot, segment_ids: Sequence[str], verdict: Verdict, no
 
     Raises ConfigurationError when one of them is no segment of the lake.
     """
-    with connect(data_root.lake.snapshot(), extent="current") as connection:
+    with connect(data_root.lake.snapshot()) as connection:
         known = run_query(
             connection, "SELECT segment_id FROM segments WHERE list_contains(?, segment_id)", [list(segment_ids)]
         )

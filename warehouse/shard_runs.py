@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from warehouse.fingerprints import short_hash
+from warehouse.packages import version
 from warehouse.rows import ShardRunRow, StageRow
 
 if TYPE_CHECKING:

@@ -22,7 +22,9 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists
 
 from flows.server import orphaned_runs
+from flows.server.forms import find_choices, update_forms
 from flows.server.local_server import HEARTBEAT_SECONDS, POOLS, checkout
+from valle.data_root import open_data_root
 from warehouse.errors import ConfigurationError, DependencyError
 
 DEAD_RUNS = "valle: crash a run without heartbeats"
@@ -158,7 +160,8 @@ def main() -> None:
     with get_client(sync_client=True) as client:
         create_work_pools(client, dict.fromkeys(POOLS))
         create_automations(client)
-    names = deploy_flows(os.environ, Path(tempfile.gettempdir()) / "valle-deploy.log")
+        names = deploy_flows(os.environ, Path(tempfile.gettempdir()) / "valle-deploy.log")
+        update_forms(client, find_choices(open_data_root()))
     sys.stdout.write(f"deployed {', '.join(names)}\n")
 
 

@@ -16,6 +16,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from flows.parameters import CorpusChoice
+from flows.server.forms import NO_CHOICES, form_schema
 from flows.server.local_server import home_of, load_local_server, supervisor_pid
 from flows.server.password import read_password
 from valle.reporting import write_text
@@ -149,7 +150,8 @@ def _copy(
         tags=[*declared.tags, "nightly"],
         path=declared.path,
         entrypoint=declared.entrypoint,
-        parameter_openapi_schema=declared.parameter_openapi_schema,
+        # The corpus may have no source yet, so it is not among the choices.
+        parameter_openapi_schema=form_schema(declared.parameter_openapi_schema or {}, NO_CHOICES, {}),
         pull_steps=declared.pull_steps,
         enforce_parameter_schema=declared.enforce_parameter_schema,
         job_variables=declared.job_variables,

@@ -16,10 +16,12 @@ from filelock import FileLock, Timeout
 from prefect.client.orchestration import SyncPrefectClient
 
 from flows.server.deploy import SECONDS_TO_ANSWER, create_automations, create_work_pools, deploy_flows
+from flows.server.forms import find_choices, update_forms
 from flows.server.local_server import POOLS, LocalServer, checkout, home_of, load_local_server, supervisor_pid
 from flows.server.options import UpOptions
 from flows.server.password import create_password, read_password
 from flows.server.schedules import apply_schedules, read_schedules
+from valle.data_root import open_data_root
 from warehouse.errors import ConfigurationError, DependencyError
 
 # A first start creates Prefect's database and every deployment: minutes on a busy machine.
@@ -75,6 +77,7 @@ def bring_up(options: UpOptions) -> Up:
             create_automations(client)
             names = deploy_flows(server.environment(), server.logs / "deploy.log")
             apply_schedules(client, read_schedules(server.data))
+            update_forms(client, find_choices(open_data_root(server.data)))
             _wait_for_workers(client, server)
     return Up(server=server, was_up=was_up, deployments=names, processes=server.running())
 

@@ -66,7 +66,7 @@ def _report(parameters: SweepParameters, runs: Sequence[SweepRun]) -> Report:
 
 def _rows(root: DataRoot, runs: Sequence[SweepRun]) -> dict[str, Mapping[str, Any]]:
     """Return the newest checkpoint of each run with its metrics and scores, by the name of the run."""
-    with connect(root.lake.snapshot(), extent="tables") as connection:
+    with connect(root.lake.snapshot(), tables_only=True) as connection:
         rows = run_query(connection, named_query("runs").sql).to_pylist()
     names = {run.name for run in runs}
     return {row["run_id"]: row for row in rows if row["run_id"] in names}

@@ -4,6 +4,7 @@ Do not import torch here: Prefect imports this module to deploy it and again whe
 """
 
 import json
+import os
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
+from flows.machine.nodes import launch_command
 from flows.parameters import TrainParameters
 from flows.runtime.artifacts import publish_report
 from flows.runtime.events import start_once
 from flows.runtime.notices import notify
 from flows.runtime.subprocesses import has_terminal, run_module
 from flows.runtime.training_progress import TrainingProgress
+from flows.server.forms import offer_what_exists
 from valle.checkpoints.runs import latest_checkpoint, newest_checkpoint, read_content
 from valle.data_root import DataRoot
 from valle.reporting import write_text
+from valle.training.engines.nodes import find_nodes
 from valle.training.options import TrainOptions, locate_checkpoints
 from warehouse.errors import CommitConflict, TrainingError
 from warehouse.model_rows import CheckpointRow
@@ -50,6 +54,7 @@ def train(parameters: TrainParameters) -> "CheckpointCard":
     record_checkpoint(root, checkpoint, card)
     _report(root, card)
     root.catalogue.refresh()
+    offer_what_exists(root)
     if parameters.evaluate:
         changes = {"run": parameters.run, "data": str(root.root)}
         start_once("evaluate/evaluate", changes, key=f"evaluate {card.checkpoint_id}")
@@ -91,7 +96,8 @@ def _report(root: DataRoot, card: "CheckpointCard") -> None:
 def run_trainer(options: TrainOptions) -> None:
     """Run `python -m valle.training` on `options` and report its progress.
 
-    Raises TrainingError with the trainer's last line when it fails.
+    Raises TrainingError with the trainer's last line when it fails, and ConfigurationError for nodes that cannot be
+    read.
     """
     options.run_dir.mkdir(parents=True, exist_ok=True)
     # A command for an earlier process, such as a second `quit`, would end this one at once.
@@ -100,17 +106,18 @@ def run_trainer(options: TrainOptions) -> None:
     write_text(options_file, options.model_dump_json(indent=2) + "\n")
     progress = TrainingProgress(options.run_id, options.run_dir / "metrics.jsonl")
     commands = "save, eval, export, lr NUMBER or quit"
-    where = "type" if has_terminal() else f"write to {options.run_dir / 'commands'}"
+    # The first node may be another machine, so no terminal is read for several.
+    is_typed = has_terminal() and not options.nodes
+    where = "type" if is_typed else f"write to {options.run_dir / 'commands'}"
     notify("Commands while it trains: %s %s", where, commands)
-    module, arguments = "valle.training", [str(options_file)]
-    if options.processes > 1:
-        module, arguments = "flows.machine.ranks", [str(options.processes), module, *arguments]
+    nodes = find_nodes(options.nodes, options.processes, os.environ)
+    module, arguments = launch_command(nodes, options.processes, "valle.training", [str(options_file)])
     run_module(
         module,
         arguments,
         what=f"Training {options.name}",
         on_output=progress.poll,
-        has_commands=True,
+        has_commands=is_typed,
     )
 
 

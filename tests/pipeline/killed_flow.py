@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 import flows.prepare
-import valle.codec
+from tests.pipeline.prepared import import_all
 from valle.cli import main as valle
 
 
@@ -37,6 +37,7 @@ def _child(options: Sequence[str]) -> tuple[int, int]:
 def main(kills: int, options: Sequence[str]) -> int:
     """Kill `kills` runs, then let one finish; print how many kills met a child at work."""
     assert flows.prepare.prepare is not None
+    import_all()
     draw = random.Random(11)
     met = 0
     for _ in range(kills):

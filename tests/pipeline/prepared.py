@@ -1,11 +1,13 @@
 """The pipeline without Prefect, for the tests: the work of the flow `prepare`, in a plain loop.
 
-The fault injection kills it as a program: `python -m tests.pipeline.prepared CORPUS DATA [RUN [MEGABYTES]]`.
+The fault injection kills it as a program: `python -m tests.pipeline.prepared CORPUS DATA [RUN[,RUN] [MEGABYTES]]`.
 """
 
 import json
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 
 from manifests.corpora.registry import open_corpus
@@ -26,6 +28,11 @@ from warehouse.shard_runs import ShardReport
 
 # The texts are given and trusted, so that no ASR has to listen.
 QUICK: tuple[Stage, ...] = (Segment(), Transcribe(check_given=False), Phonemize(), Quantize())
+
+_IMPORTED_LATE = (
+    "lhotse", "librosa.feature", "matplotlib.pyplot", "num2words", "pandas", "phonemizer", "silero_vad", "torch",
+    "torchaudio", "valle.codec.mini.codec",
+)  # fmt: skip
 
 
 def write_folder(directory: Path, count: int, *, split: str | None = None, per_voice: int | None = None) -> Path:
@@ -98,14 +105,30 @@ def by_stage(reports: Sequence[ShardReport]) -> dict[str, int]:
     return total
 
 
+def import_all() -> None:
+    """Import what the stages and reports import on first use: a fork of this process has it, too."""
+    for name in _IMPORTED_LATE:
+        import_module(name)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Prepare the folder `arguments[0]` in the data root `arguments[1]`, as a run of the name `arguments[2]`,
-    in shards of `arguments[3]` megabytes.
+    in shards of `arguments[3]` megabytes. Each of several names, with commas, is a process at the same time.
     """
-    run, megabytes = (*arguments[2:], *("test", "0.08")[len(arguments) - 2 :])
-    corpus = folder_corpus(Path(arguments[0]), shard_megabytes=float(megabytes))
-    reports = run_pipeline(corpus, open_data_root(Path(arguments[1])).lake, run=run)
-    sys.stdout.write(f"{json.dumps(by_stage(reports))}\n")
+    runs, megabytes = (*arguments[2:], *("test", "0.08")[len(arguments) - 2 :])
+    work = [(*arguments[:2], run, float(megabytes)) for run in runs.split(",")]
+    if len(work) == 1:
+        done = [_prepare(*work[0])]
+    else:  # forks, because each interpreter would import torch again
+        import_all()
+        with get_context("fork").Pool(len(work)) as pool:
+            done = pool.starmap(_prepare, work, chunksize=1)
+    sys.stdout.writelines(f"{json.dumps(stages)}\n" for stages in done)
+
+
+def _prepare(folder: str, data: str, run: str, megabytes: float) -> dict[str, int]:
+    corpus = folder_corpus(Path(folder), shard_megabytes=megabytes)
+    return by_stage(run_pipeline(corpus, open_data_root(Path(data)).lake, run=run))
 
 
 if __name__ == "__main__":

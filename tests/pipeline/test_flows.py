@@ -68,16 +68,16 @@ def _parameters(data: Path, workers: Workers | None = None) -> PrepareParameters
 
 
 def test_the_whole_pipeline_runs_as_flows_and_a_second_run_has_nothing_to_do(data: Path) -> None:
-    write_folder(data / "clips", 24, per_voice=4)
+    write_folder(data / "clips", 12, per_voice=2)
     done = by_stage(prepare(_parameters(data)))
     assert done == dict.fromkeys(
-        ("ingest", "segment", "transcribe", "phonemize", "quality", "speakers", "quantize"), 24
+        ("ingest", "segment", "transcribe", "phonemize", "quality", "speakers", "quantize"), 12
     )
     assert prepare(_parameters(data)) == []
 
     policy = SplitPolicy(dev=0.1, test=0.3)
     card = select(SelectParameters(data=data, selection=Selection(name="small", split_policy=policy)))
-    assert sum(card.utterances.values()) == 24
+    assert sum(card.utterances.values()) == 12
 
     settings = TrainSettings(max_steps=4, batch_tokens=512, evaluate_every=4, save_every=4, warmup_steps=1, threads=1)
     trained = train(TrainParameters(data=data, training_set="small", run="short", options=settings))

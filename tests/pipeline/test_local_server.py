@@ -6,20 +6,28 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from flows.parameters import CorpusChoice
+from flows.server.connection import connect_to_prefect
 from flows.server.deploy import automations
+from flows.server.forms import find_choices, update_forms
 from flows.server.local_server import LocalServer, load_local_server, supervisor_lock, supervisor_pid
+from flows.server.options import UpOptions
 from flows.server.password import create_password, read_password
-from flows.server.up import bring_down, remaining_processes
+from flows.server.schedules import CorpusSchedule, add_schedule
+from flows.server.up import Up, bring_down, bring_up, remaining_processes, show_password
 from tests.local_server import free_port, start, wait_for_run, wait_until
 from tests.pipeline.prepared import rows_of, write_folder
 from valle.data_root import DataRoot
+from warehouse.errors import ConfigurationError, DependencyError
 from warehouse.upkeep.fsck import fsck
 
 ROOT = Path(__file__).parents[2]
@@ -47,36 +55,41 @@ def client_of(server: LocalServer) -> Iterator[SyncPrefectClient]:
 
 
 @pytest.fixture(scope="module")
-def two_ups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, list[tuple[int, str, str]]]]:
-    """Return the output of two `valle up` at the same moment, on one data root and one port."""
-    data, port = tmp_path_factory.mktemp("up"), free_port()
-    processes = [valle("up", "--data", str(data), "--port", str(port)) for _ in range(2)]
+def two_ups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Up]]:
+    """Bring up one data root, which has a scheduled corpus, on one port twice at the same moment."""
+    options = UpOptions(data=tmp_path_factory.mktemp("up"), port=free_port())
+    corpus = CorpusChoice(kind="folder", root=options.data_root.root, name="radio")
+    add_schedule(options.data_root.root, CorpusSchedule(corpus=corpus))
     try:
-        yield data, port, [finish(process) for process in processes]
+        with ThreadPoolExecutor(2) as pool:
+            yield list(pool.map(bring_up, [options] * 2))
     finally:
-        bring_down(data)
-        assert list(remaining_processes(data / "prefect")) == []
+        bring_down(options.data_root.root)
+        assert list(remaining_processes(options.data_root.root / "prefect")) == []
 
 
 @pytest.fixture(scope="module")
-def server(two_ups: tuple[Path, int, list[tuple[int, str, str]]]) -> LocalServer:
-    found = load_local_server(two_ups[0])
-    assert found is not None
-    return found
+def server(two_ups: list[Up]) -> LocalServer:
+    return two_ups[0].server
 
 
-def test_two_at_once_bring_up_one_server_and_both_succeed(
-    two_ups: tuple[Path, int, list[tuple[int, str, str]]], server: LocalServer
-) -> None:
-    _, port, outcomes = two_ups
-    assert [code for code, _, _ in outcomes] == [0, 0], outcomes
-    assert sorted(out.split(":")[0] for _, out, _ in outcomes) == ["already up", "up"]
-    assert not any("Traceback" in error for _, _, error in outcomes)
-    assert server.port == port
+def test_two_at_once_bring_up_one_server_and_both_succeed(two_ups: list[Up], server: LocalServer) -> None:
+    assert sorted(up.was_up for up in two_ups) == [False, True]
+    assert sorted(up.describe().split(":")[0] for up in two_ups) == ["already up", "up"]
+    assert {up.server for up in two_ups} == {server} == {load_local_server(server.data)}
     assert set(server.running()) == {"server", "worker cpu", "worker gpu", "worker train"}
     with client_of(server) as client:
         assert [len(client.read_automations_by_name(one.name)) for one in automations()] == [1, 1]
-        assert len(client.read_deployments(limit=200)) == 20
+        names = sorted(one.name for one in client.read_deployments(limit=200))
+        assert names == sorted([*two_ups[0].deployments, "nightly-radio", "nightly-radio"])
+        form = client.read_deployment_by_name("train/train").parameter_openapi_schema
+        assert form is not None
+        settings = form["definitions"]["TrainSettings"]["properties"]
+        assert "tiny" in settings["model"]["enum"]
+        assert len(settings) == 11
+        # A second update finds nothing to change.
+        assert update_forms(client, find_choices(DataRoot(server.home.parent))) == ()
+    assert len(two_ups[0].deployments) == 20
 
 
 def test_with_another_port_it_is_refused_in_one_sentence(server: LocalServer) -> None:
@@ -125,21 +138,21 @@ def test_the_browser_may_not_read_answers_for_foreign_pages_and_may_for_its_own(
 
 def test_the_ui_asks_for_the_password(server: LocalServer) -> None:
     assert httpx.get(f"{server.url}/ui-settings").json()["auth"] == "BASIC"
-    code, out, _ = finish(valle("up", "--data", str(server.data), "--show-password"))
-    assert (code, out.strip()) == (0, read_password(server.home))
+    assert show_password(UpOptions(data=server.data)) == read_password(server.home)
 
 
 def test_a_command_of_another_data_root_is_refused_in_one_sentence_without_the_password(
-    server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: LocalServer, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", server.api_url)
-    code, _, error = finish(valle("select", "--selection.name", "x", "--data", str(tmp_path)))
-    assert code == 1
-    assert error.startswith(f"valle: The Prefect server at {server.api_url} refuses this command (401)")
-    code, _, error = finish(valle("select", "--selection.name", "x", "--data", str(server.data)))
-    assert error.startswith("valle: No utterance matches"), error
+    with temporary_settings({PREFECT_API_URL: server.api_url}, restore_defaults={PREFECT_API_AUTH_STRING}):
+        refused = f"The Prefect server at {server.api_url} refuses this command .401.; set [^\n]*$"
+        with pytest.raises(DependencyError, match=refused), connect_to_prefect(tmp_path):
+            pass
+        with connect_to_prefect(server.data), get_client(sync_client=True) as client:
+            assert client.read_deployment_by_name("select/select").name == "select"
 
 
+@pytest.mark.long
 def test_a_run_from_a_form_may_not_start_a_command(server: LocalServer, tmp_path: Path) -> None:
     written = tmp_path / "written"
     with client_of(server) as client:
@@ -192,10 +205,10 @@ def test_a_port_that_another_program_holds_is_one_sentence_and_starts_nothing(tm
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        port = str(other.getsockname()[1])
-        code, _, error = finish(valle("up", "--data", str(tmp_path), "--port", port))
-    assert code == 1
-    assert error == f"valle: Cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port.\n"
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigurationError) as refused:
+            bring_up(UpOptions(data=tmp_path, port=port))
+    assert str(refused.value) == f"Cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port."
     assert load_local_server(tmp_path) is None
     assert list(remaining_processes(tmp_path / "prefect")) == []
 

@@ -40,7 +40,7 @@ def server(home: Path, port: int) -> Iterator[SyncPrefectClient]:
             yield client
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait(30)
+        process.wait(300)
 
 
 def state_of(client: SyncPrefectClient, run: UUID) -> str:

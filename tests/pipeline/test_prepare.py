@@ -19,7 +19,7 @@ from warehouse.upkeep.fsck import fsck
 from warehouse.upkeep.retry import forget_drops
 
 ROOT = Path(__file__).parents[2]
-NUM_CLIPS = 36
+NUM_CLIPS = 18
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_another_asr_model_redoes_transcripts_and_phonemes_and_no_codes(tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [12, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [6, pytest.param(40, marks=pytest.mark.long)])
 def test_a_pipeline_that_is_killed_ends_where_an_uninterrupted_one_does(
     clips: Path, prepared: Lake, tmp_path: Path, kills: int
 ) -> None:

@@ -103,15 +103,19 @@ def _without_shards(tables: dict[str, list[dict[str, object]]]) -> dict[str, lis
     }
 
 
-def test_a_flow_that_is_killed_five_times_ends_where_an_uninterrupted_pipeline_does(
-    clips: Path, expected: Lake, environment: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize(("kills", "count"), [(3, 9), pytest.param(6, NUM_CLIPS, marks=pytest.mark.long)])
+def test_a_flow_that_is_killed_again_and_again_ends_where_an_uninterrupted_pipeline_does(
+    environment: dict[str, str], tmp_path: Path, kills: int, count: int
 ) -> None:
+    clips, expected = write_folder(tmp_path / "clips", count), Lake(tmp_path / "expected")
+    run_pipeline(folder_corpus(clips), expected)
+    asked = options(clips, tmp_path, *QUICK, shard_megabytes=0.08)
     answer = subprocess.run(
-        [sys.executable, "-m", "tests.pipeline.killed_flow", "5", *options(clips, tmp_path, *QUICK)],
+        [sys.executable, "-m", "tests.pipeline.killed_flow", str(kills), *asked],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert int(answer.stdout.splitlines()[-1]) >= 3, "too few kills met a running process"
+    assert int(answer.stdout.splitlines()[-1]) >= kills // 2, "too few kills met a running process"
     killed = Lake(tmp_path / "lake")
     assert tables_of(killed) == tables_of(expected)
     assert part_names(killed, "codes") == part_names(expected, "codes")

@@ -1,6 +1,7 @@
 """A kill in the middle of a shard loses the batch that was being done, and no other."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,34 +87,40 @@ def _segmented(clips: Path, data: Path) -> Lake:
     return lake
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return _segmented(write_folder(tmp_path / "clips", _CLIPS), tmp_path)
-
-
-def test_a_kill_loses_one_utterance_and_leaves_what_no_kill_leaves(lake: Lake, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    _until_killed(tmp_path, log, _KILLED_AT)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with clips, a data root whose `quantize` was killed, and the log of what it had begun."""
+    home = tmp_path_factory.mktemp("killed")
+    lake = _segmented(write_folder(home / "clips", _CLIPS), home / "data")
+    shutil.copytree(home / "data", home / "undisturbed")
+    _until_killed(home / "data", home / "log", _KILLED_AT)
     assert rows_of(lake, "codes") == []
-    before = begun_in(log)
-    assert len(before) == _KILLED_AT
-    log.unlink()
+    return home
 
+
+@pytest.fixture
+def lake(killed: Path, tmp_path: Path) -> Lake:
+    shutil.copytree(killed / "data", tmp_path / "data")
+    return open_data_root(tmp_path / "data").lake
+
+
+def test_a_kill_loses_one_utterance_and_leaves_what_no_kill_leaves(killed: Path, lake: Lake, tmp_path: Path) -> None:
+    before = begun_in(killed / "log")
+    assert len(before) == _KILLED_AT
+
+    log = tmp_path / "log"
     quantize(lake, log)
     after = begun_in(log)
     assert after[0] == before[-1], "the utterance that was being done is done again"
     assert len(after) == _CLIPS - _KILLED_AT + 1 and not set(after) & set(before[:-1])
     assert len({row["segment_id"] for row in rows_of(lake, "codes")}) == len(rows_of(lake, "codes")) == _CLIPS
 
-    undisturbed = _segmented(tmp_path / "clips", tmp_path / "other")
-    quantize(undisturbed, tmp_path / "other" / "log")
+    undisturbed = open_data_root(killed / "undisturbed").lake
+    quantize(undisturbed, tmp_path / "other")
     assert part_names(lake, "codes") == part_names(undisturbed, "codes")
 
 
 def test_a_retry_takes_nothing_over_from_an_unfinished_shard(lake: Lake, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    _until_killed(tmp_path, log, _KILLED_AT)
-    log.unlink()
     forget_drops(lake, "quantize")
-    quantize(lake, log)
-    assert len(begun_in(log)) == _CLIPS
+    quantize(lake, tmp_path / "log")
+    assert len(begun_in(tmp_path / "log")) == _CLIPS

@@ -16,13 +16,14 @@ case "$*" in *requirements.lock*)
     exit ${PIP_STATUS:-0};;
 esac
 echo "ran $(basename $0) $1"
+[ "$(basename $0)" != "$FAILS" ]
 """
 
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
     """Return an environment whose pip names 45 packages, and whose `valle` prints its arguments."""
-    for name in ("python", "valle"):
+    for name in ("python", "valle", "ruff", "mypy", "lint-imports"):
         program = tmp_path / "venv" / "bin" / name
         program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(PROGRAM, encoding="utf-8")
@@ -30,14 +31,15 @@ def venv(tmp_path: Path) -> Path:
     return tmp_path / "venv"
 
 
-def make_demo(venv: Path, status: int = 0) -> "subprocess.CompletedProcess[str]":
+def make(target: str, venv: Path, status: int = 0, fails: str = "") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["make", "demo", f"VENV={venv}"],
+        ["make", target, f"VENV={venv}"],
         cwd=ROOT,
         # A `make` of the tests' own would be told that it runs inside `make test`, and print so.
         env={
             **{name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
             "PIP_STATUS": str(status),
+            "FAILS": fails,
             "LC_ALL": "C.UTF-8",
         },
         capture_output=True,
@@ -48,7 +50,7 @@ def make_demo(venv: Path, status: int = 0) -> "subprocess.CompletedProcess[str]"
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_demo_shows_the_picture_then_the_installation_then_runs(venv: Path) -> None:
-    finished = make_demo(venv)
+    finished = make("demo", venv)
     assert finished.returncode == 0, finished.stderr
     picture = (ROOT / "flows" / "runtime" / "demo.txt").read_text(encoding="utf-8")
     assert finished.stdout.startswith(picture)
@@ -63,7 +65,17 @@ def test_make_demo_shows_the_picture_then_the_installation_then_runs(venv: Path)
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_an_installation_that_fails_is_not_taken_for_one(venv: Path) -> None:
-    assert make_demo(venv, status=3).returncode != 0
-    assert "ran valle" not in make_demo(venv, status=3).stdout
+    assert make("demo", venv, status=3).returncode != 0
+    assert "ran valle" not in make("demo", venv, status=3).stdout
     assert len((venv / "install.log").read_text().splitlines()) == 46
     assert not list(venv.glob(".installed-*"))
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("fails", ["", "ruff", "mypy", "lint-imports", "python"])
+def test_a_check_runs_everything_and_fails_with_each_of_its_parts(venv: Path, fails: str) -> None:
+    finished = make("check", venv, fails=fails)
+    assert (finished.returncode == 0) == (fails == ""), finished.stdout
+    ran = {line.split()[1] for line in finished.stdout.splitlines() if line.startswith("ran ")}
+    left_out = {"ruff": {"mypy", "lint-imports", "python"}, "mypy": {"lint-imports"}}
+    assert ran == {"ruff", "mypy", "lint-imports", "python"} - left_out.get(fails, set())

@@ -46,7 +46,7 @@ def test_the_thread_waits_at_its_depth_and_ends_when_it_is_closed() -> None:
     before = threading.active_count()
     with Prefetcher(source(), depth=2) as numbers:
         assert next(numbers) == 0
-        assert reached.wait(10)
+        assert reached.wait(300)
     assert threading.active_count() == before
     # One is handed out, two are queued, one waits for room.
     assert len(taken) <= 5

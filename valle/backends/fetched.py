@@ -61,12 +61,15 @@ FETCHED = (
         licence="MIT code, CC-BY-NC-4.0 weights",
         published_hash="7e698e3e",
     ),
-    FetchedFile(
-        name="vocos-encodec-24khz",
-        suffix=".bin",
-        repository="charactr/vocos-encodec-24khz",
-        file="pytorch_model.bin",
-        licence="MIT",
+    *(
+        FetchedFile(
+            name=f"vocos-{features}-24khz",
+            suffix=".bin",
+            repository=f"charactr/vocos-{features}-24khz",
+            file="pytorch_model.bin",
+            licence="MIT",
+        )
+        for features in ("encodec", "mel")
     ),
     *(
         FetchedFile(

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import BoundArguments
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from cyclopts import (
@@ -85,6 +85,21 @@ def _split(token: Token) -> Iterator[Token]:
     return (token.evolve(value=value, index=index) for index, value in enumerate(values))
 
 
+def read_numbered_choices(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Turn the words of a choice between numbers, `Literal[24_000, 44_100]`, into those numbers.
+
+    Pydantic compares a choice by equality, and a word of the command line equals no number.
+    """
+    for argument in arguments:
+        hints = (argument.hint, *get_args(argument.hint))
+        choices = {str(choice): choice for hint in hints if get_origin(hint) is Literal for choice in get_args(hint)}
+        numbers = {word: choice for word, choice in choices.items() if isinstance(choice, int)}
+        argument.tokens = [
+            token.evolve(value="", implicit_value=numbers[token.value]) if token.value in numbers else token
+            for token in argument.tokens
+        ]
+
+
 def keep_given_defaults(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Complete a partly given group by its default: `workers: Workers = Workers(width=2)` keeps the width.
 
@@ -104,7 +119,7 @@ def keep_given_defaults(app: App, commands: tuple[str, ...], arguments: Argument
 def read_options_from(app: App, config: Path | None) -> None:
     """Set where the commands of `app` get options from: the command line, then a YAML file, then their defaults."""
     files = [] if config is None else [OptionsFile(config)]
-    app.config = (*files, split_lists, keep_given_defaults)
+    app.config = (*files, split_lists, keep_given_defaults, read_numbered_choices)
 
 
 def parse(app: App, tokens: Sequence[str]) -> tuple[Callable[..., Any], BoundArguments]:

@@ -1,5 +1,6 @@
 """`valle plan train`: the memory of a training, before it starts."""
 
+import os
 from functools import partial
 from typing import Annotated
 
@@ -25,6 +26,7 @@ def plan_train(*, options: Annotated[PlanTrainOptions, FIELDS]) -> int:
     """Print the memory of one rank by size of model, precision and ZeRO stage, in gigabytes."""
     from valle.checkpoints.runs import newest_checkpoint
     from valle.data.selection.training_set import load_training_set
+    from valle.training.engines.nodes import count_ranks
     from valle.training.memory_plan import forecast_memory, memory_table
 
     root = options.data_root
@@ -33,8 +35,9 @@ def plan_train(*, options: Annotated[PlanTrainOptions, FIELDS]) -> int:
     asked = TrainOptions(**settings.model_dump(), training_set=folder, run_dir=root.root)
     found = forecast_memory(load_training_set(folder), asked, models=options.models)
     say(format_table(memory_table(found)))
+    ranks = count_ranks(asked.nodes, asked.processes, os.environ)
     say(
-        f"One rank of {asked.processes} with batches of {asked.batch_tokens} slots, at the end of a forward pass. "
+        f"One rank of {ranks} with batches of {asked.batch_tokens} slots, at the end of a forward pass. "
         "Libraries, and on GPUs their context and buffers, come on top."
     )
     return 0

@@ -11,7 +11,7 @@ from valle.cli.arguments import FIELDS, CommandLineError, say
 from valle.data_root import DataRoot, open_data_root
 from warehouse.catalogue.answers import AnswerFormat, print_answer, write_answer
 from warehouse.catalogue.display import format_table
-from warehouse.catalogue.views import connect, named_queries, named_query, run_query
+from warehouse.catalogue.views import answer_query, connect, named_queries, named_query, run_query
 from warehouse.errors import ConfigurationError
 
 
@@ -92,8 +92,7 @@ def sql(
     if sql and options.query:
         raise ConfigurationError("Give either a query or the name of one, not both.")
     text = named_query(options.query).sql if options.query else sql
-    with connect(options.data_root.lake.snapshot()) as connection:
-        answer = run_query(connection, text)
+    answer = answer_query(options.data_root.lake.snapshot(), text)
     if options.out is not None:
         write_answer(answer, options.out, options.format)
         say(f"{answer.num_rows:,} rows: {options.out}")

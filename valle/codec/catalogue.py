@@ -69,6 +69,17 @@ def all_codecs() -> tuple[CodecEntry, ...]:
         *(_encodec(kilobits, has_vocos=False) for kilobits in (6, 1.5, 3, 12, 24)),
         # Vocos was trained for the rates up to 12 kbit/s.
         *(_encodec(kilobits, has_vocos=True) for kilobits in (6, 1.5, 3, 12)),
+        CodecEntry(
+            name="vocos_mel_24khz",
+            sample_rate=24_000,
+            hop_length=256,
+            num_codebooks=100,
+            codebook_size=256,
+            order="parallel",
+            weights=("vocos-mel-24khz",),
+            open=_open_vocos_mel,
+            revision=lambda: _weights_revision("vocos-mel-24khz"),
+        ),
         *(_encodec_48khz(kilobits) for kilobits in (12, 3, 6, 24)),
         _dac("dac_44khz", 44_100, hop_length=512, num_codebooks=9),
         _dac("dac_24khz", 24_000, hop_length=320, num_codebooks=32),
@@ -104,7 +115,7 @@ def _encodec(kilobits: float, *, has_vocos: bool) -> CodecEntry:
     num_codebooks = round(kilobits / 0.75)  # 75 frames a second x 10 bits
 
     def open_it(device: str) -> Codec:
-        from valle.codec.encodec import open_encodec
+        from valle.codec.encodec.mono import open_encodec
 
         return open_encodec(name, num_codebooks=num_codebooks, has_vocos=has_vocos, device=device)
 
@@ -125,7 +136,7 @@ def _encodec_48khz(kilobits: int) -> CodecEntry:
     num_codebooks = round(kilobits / 1.5)  # 150 frames a second x 10 bits
 
     def open_it(device: str) -> Codec:
-        from valle.codec.encodec_48khz import open_encodec_48khz
+        from valle.codec.encodec.stereo import open_encodec_48khz
 
         return open_encodec_48khz(name, num_codebooks=num_codebooks, device=device)
 
@@ -191,6 +202,12 @@ def _open_nvidia(device: str) -> Codec:
     from valle.codec.nvidia.codec import open_nvidia
 
     return open_nvidia(device=device)
+
+
+def _open_vocos_mel(device: str) -> Codec:
+    from valle.codec.vocos_mel import open_vocos_mel
+
+    return open_vocos_mel(device=device)
 
 
 def _open_mimi(device: str) -> Codec:

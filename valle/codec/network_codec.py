@@ -19,7 +19,7 @@ class NetworkCodec(ABC):
     """The parts of the `Codec` protocol that are equal for all networks: padding, batches, lengths, range."""
 
     is_traceable: ClassVar[bool] = False
-    """Whether `decode_batch` has an equal graph: operations of ONNX, and no choice by the length of a clip."""
+    """True if `decode_batch` has an equal graph: operations of ONNX, and no choice by the length of a clip."""
 
     def __init__(self, spec: CodecSpec, device: str) -> None:
         self._spec = spec

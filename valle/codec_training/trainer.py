@@ -216,10 +216,14 @@ class Trainer:
             return self.network.features(waveforms), pitch, presence
 
     def _fit_codes(self) -> None:
-        features = torch.cat([self._features()[0] for _ in range(self.options.fitting_batches)])
-        fit_codes(
-            self.network, self.predictor, features, num_rounds=self.options.k_means_rounds, generator=self.generator
-        )
+        options = self.options
+        features = torch.cat([self._features()[0] for _ in range(options.fitting_batches)])
+        if features.shape[:2].numel() < options.config.codebook_size:
+            raise TrainingError(
+                f"{options.fitting_batches} batches of {options.batch_size} crops have {features.shape[:2].numel()} "
+                f"frames, fewer than the {options.config.codebook_size} entries of a codebook: raise --fitting-batches."
+            )
+        fit_codes(self.network, self.predictor, features, num_rounds=options.k_means_rounds, generator=self.generator)
         self.has_codes = True
 
     @torch.no_grad()

@@ -8,12 +8,12 @@ import logging
 import re
 import threading
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 from valle.phonemes.symbols import PUNCTUATION, split_symbols
 from valle.phonemes.written import verbalise
 from warehouse.errors import DependencyError
+from warehouse.packages import version
 
 VOICES = {"en": "en-us", "de": "de", "fr": "fr-fr", "ko": "ko"}
 # A mark between two digits belongs to the number (3.5, 10,000, 12:30), which espeak reads as a whole.

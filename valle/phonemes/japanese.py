@@ -8,13 +8,14 @@ as it is, so that the phoneme table reports it as unknown.
 import re
 import unicodedata
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 from valle.phonemes.symbols import PUNCTUATION, SPACE, split_symbols
 from valle.phonemes.text import normalise
 from valle.phonemes.written.japanese import verbalise
 from warehouse.errors import DependencyError
+from warehouse.packages import version
 
 _COMMAND = "pip install haqumei"
 # The part of speech of marks.

@@ -6,13 +6,14 @@ Latin words are read as English, by espeak-ng.
 
 import re
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from typing import Any, cast
 
 from valle.phonemes.symbols import PUNCTUATION, SPACE, split_symbols
 from valle.phonemes.tone_sandhi import apply_tone_sandhi
 from valle.phonemes.written.mandarin import verbalise
 from warehouse.errors import DependencyError
+from warehouse.packages import version
 
 _COMMAND = "pip install pypinyin"
 

@@ -7,7 +7,6 @@ espeak-ng in hiragana: of pykakasi, which the weights were trained with, where i
 
 import threading
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +15,7 @@ from valle.phonemes.espeak import espeak_revision, open_backend
 from valle.phonemes.japanese import KanaReader, japanese_revision
 from valle.phonemes.older_espeak import EspeakLetters, prepare, restore_english, restore_german, restore_mandarin
 from warehouse.errors import ConfigurationError
+from warehouse.packages import version
 
 VOICES: Mapping[str, str] = MappingProxyType(
     {"en": "en-us", "ja": "ja", "de": "de", "fr": "fr-fr", "zh": "cmn-latn-pinyin", "ko": "ko"}

@@ -40,8 +40,8 @@ _DOTS = re.compile(r"\.{2,}")
 _DASHES = re.compile(r" -+(?= )|--+")
 _LONG_DASH = re.compile(r"—{2,}")
 # A full-width mark between digits belongs to the number: １２：３０ or １，２３４.
-# After ASCII digits such a comma divides a list: 110，119.
 _NUMBER_MARKS = re.compile(r"(?<=\d)[．：](?=\d)|(?<=[０-９])，(?=[０-９]{3}(?![０-９]))")
+_GROUPS = re.compile(r"(?<!\d)(?<!\d[，,.])[1-9]\d{0,2}(?:，\d{3}){1,5}(?!\d|，\d)")
 # NFKC would make 11⁄2 of 1½, and 102 of 10².
 _VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
 _RAISED = re.compile(r"[⁰¹²³⁴-⁹]{1,9}")
@@ -67,12 +67,20 @@ def normalise(text: str) -> str:
     """
     text = _SURROGATES.sub("\ufffd", text)
     text = _NUMBER_MARKS.sub(lambda mark: unicodedata.normalize("NFKC", mark[0]), text)
+    text = _GROUPS.sub(_thousands, text)
     text = _RAISED.sub(lambda digits: f"^{unicodedata.normalize('NFKC', digits[0])}", _VULGAR.sub(" ", text))
     # Marks go first: NFKC would turn an ellipsis into three dots and a full-width bracket into an ASCII one.
     folded = unicodedata.normalize("NFKC", text.translate(_MARKS).replace("…", "..")).translate(_MARKS)
     # Spaces come before dashes: a pattern with white space on both sides of a dash is quadratic in a run of it.
     folded = _DASHES.sub(" — ", _SPACES.sub(" ", _DOTS.sub("…", folded)))
     return _SPACES.sub(" ", _LONG_DASH.sub("—", folded)).strip()
+
+
+def _thousands(match: re.Match[str]) -> str:
+    """Return groups of three digits as one number where they are hardly a list: 1，234 and 110，000, not 110，119."""
+    first, *others = match[0].split("，")
+    is_number = len(first) == 1 or any(group[0] in "0０" for group in others)
+    return match[0].replace("，", ",") if is_number else match[0]
 
 
 def _script(character: str) -> str | None:

@@ -111,7 +111,7 @@ def plan_ingest(corpus: Corpus, lake: Lake) -> IngestPlan:
 
 def unread_shards(corpus: str, lake: Lake) -> tuple[str, ...]:
     """Return the shards of `corpus` that were listed and not read yet, in the order of their names."""
-    with connect(lake.snapshot(tables=(SourceRow.table, RecordingRow.table)), extent="tables") as connection:
+    with connect(lake.snapshot(tables=(SourceRow.table, RecordingRow.table))) as connection:
         rows = connection.execute(
             "SELECT DISTINCT shard FROM sources WHERE corpus = $1 "
             "EXCEPT SELECT DISTINCT shard FROM recordings WHERE corpus = $1 ORDER BY 1",
@@ -154,7 +154,7 @@ def ingest_shard(corpus: Corpus, *, shard: str, lake: Lake, run_id: str) -> Shar
 
 def _sources_of(corpus: Corpus, shard: str, lake: Lake) -> Iterator[SourceRow]:
     """Yield the sources of a shard with paths below the present root of the corpus, if they have left the old one."""
-    with connect(lake.snapshot(tables=(SourceRow.table,)), threads=1, extent="tables") as connection:
+    with connect(lake.snapshot(tables=(SourceRow.table,)), threads=1) as connection:
         listed = connection.execute(
             'SELECT * FROM sources WHERE corpus = ? AND shard = ? ORDER BY path, "offset"', [corpus.name, shard]
         ).to_arrow_table()
@@ -184,7 +184,7 @@ def export_manifests(corpus: str, lake: Lake, directory: Path) -> list[ManifestP
 
     written = []
     tables = (RecordingRow.table, ConfigurationRow.table)
-    with connect(lake.snapshot(tables=tables), threads=1, extent="current") as connection:
+    with connect(lake.snapshot(tables=tables), threads=1) as connection:
         subsets = connection.execute(
             "SELECT DISTINCT subset FROM current_recordings WHERE corpus = ? AND drop_reason IS NULL ORDER BY 1",
             [corpus],
@@ -202,7 +202,7 @@ def export_manifests(corpus: str, lake: Lake, directory: Path) -> list[ManifestP
 
 def _unseen(corpus: str, sources: list[Source], lake: Lake) -> list[Source]:
     """Return the sources that are not in the lake with the same etag, in their order."""
-    with connect(lake.snapshot(tables=(SourceRow.table,)), extent="tables") as connection:
+    with connect(lake.snapshot(tables=(SourceRow.table,))) as connection:
         connection.register("listed", _as_table(corpus, sources))
         answer = connection.execute(
             "SELECT number FROM listed l ANTI JOIN sources s ON s.source_id = l.source_id AND s.etag = l.etag "
@@ -222,7 +222,7 @@ class _Move:
 
 def _moves(corpus: str, sources: list[Source], lake: Lake) -> list[_Move]:
     """Return the roots below which listed sources were found before, unchanged: the present one, or others."""
-    with connect(lake.snapshot(tables=(SourceRow.table,)), extent="tables") as connection:
+    with connect(lake.snapshot(tables=(SourceRow.table,))) as connection:
         connection.register("listed", _as_table(corpus, sources))
         answer = connection.execute(
             """
@@ -287,7 +287,7 @@ def _note_moves(corpus: Corpus, moves: Iterable[_Move], lake: Lake) -> bool:
 
 
 def _moved_roots(corpus: str, lake: Lake) -> dict[str, str]:
-    with connect(lake.snapshot(tables=(ConfigurationRow.table,)), extent="current") as connection:
+    with connect(lake.snapshot(tables=(ConfigurationRow.table,))) as connection:
         rows = connection.execute("SELECT old_root, new_root FROM moved_roots WHERE corpus = ?", [corpus]).fetchall()
     return dict(rows)
 

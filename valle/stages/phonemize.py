@@ -27,7 +27,7 @@ class Phonemize(Stage):
     """Options of phonemization."""
 
     name: ClassVar[str] = "phonemize"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[InputView] = "transcripts"
     writes: ClassVar[type[StageRow]] = PhonemeRow
 

@@ -67,7 +67,7 @@ def set_active_configurations(jobs: Sequence[Job], lake: Lake) -> list[Job]:
     """Make the configurations of the stages the active ones of their corpora; return the jobs that changed one."""
     if not jobs:
         return []
-    with connect(lake.snapshot(tables=(ConfigurationRow.table,)), extent="current") as connection:
+    with connect(lake.snapshot(tables=(ConfigurationRow.table,))) as connection:
         active = set(connection.execute("SELECT corpus, stage, configuration FROM active_configurations").fetchall())
     changed = [job for job in jobs if (job.corpus, job.stage.name, job.stage.configuration) not in active]
     if changed:
@@ -101,7 +101,7 @@ def run_shard(stage: Stage, *, corpus: str, shard: str, lake: Lake, backends: Ba
     in the input: a full disk, a missing model, contradicting options.
     """
     stopwatch = Stopwatch.start()
-    with connect(lake.snapshot(tables=stage.tables.involved), threads=1, extent="inputs") as connection:
+    with connect(lake.snapshot(tables=stage.tables.involved), threads=1) as connection:
         records = missing_inputs(
             connection, corpus=corpus, shard=shard, configuration=stage.configuration, tables=stage.tables
         )
@@ -136,7 +136,7 @@ def _check_folder(corpus: str, shard: str, inputs: Sequence[StageInput], lake: L
     """
     if not inputs or any(os.path.lexists(source.location.path) for source in inputs):
         return
-    with connect(lake.snapshot(tables=_TABLES_OF_ROOTS), threads=1, extent="current") as connection:
+    with connect(lake.snapshot(tables=_TABLES_OF_ROOTS), threads=1) as connection:
         roots = connection.execute(
             """
             SELECT DISTINCT coalesce(m.new_root || substr(s.root, length(m.old_root) + 1), s.root)

@@ -83,7 +83,7 @@ def _runs(folder: Path) -> dict[str, Path]:
 def _comparable_scores(data_root: DataRoot, embedded_id: str, runs: Mapping[str, Path]) -> list[dict[str, Any]]:
     """Return the scores of the embedded checkpoint and of runs under the terms with the most scores, or none."""
     try:
-        with connect(data_root.lake.snapshot(), extent="tables") as connection:
+        with connect(data_root.lake.snapshot(), tables_only=True) as connection:
             rows = run_query(connection, named_query("leaderboard").sql).to_pylist()
     except PipelineError:  # a lake that cannot be read is no reason not to speak
         return []

@@ -21,7 +21,7 @@ _SHORTEST_WINDOW = 24
 
 _ONLY_AR = (
     *("min_temperature", "repetition_penalty", "length_penalty", "min_duration_ratio"),
-    *("dry", "mirostat", "repetition_aware", "adaptive", "beam", "refine"),
+    *("dry", "mirostat", "repetition_aware", "adaptive", "beam", "refine", "likeliest_of"),
 )
 _DRAWS = ("mirostat", "repetition_aware", "adaptive", "beam")
 _ONLY_NAR_LEN = ("masked", "duration", "seconds", "duration_scale")
@@ -157,6 +157,12 @@ class SamplingOptions(SynthesisOptions):
     )
     adaptive: AdaptiveOptions = Field(default=AdaptiveOptions(), description="Draws that adapt to uncertainty.")
     beam: BeamOptions = Field(default=BeamOptions(), description="Beam search.")
+    likeliest_of: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Draws of a sentence of which the likeliest is kept; 1 is off. A stream in windows draws once.",
+    )
     refine: bool = Field(
         default=False, description="Replace each frame by the likeliest after those before it, once all are decoded."
     )
@@ -208,6 +214,8 @@ class SamplingOptions(SynthesisOptions):
         # One of them replaces the other: that of the checkpoint would contradict the given one.
         if given & set(_DRAWS):
             open_names -= set(_DRAWS)
+        if self.beam.width > 0 or self.temperature == 0:
+            open_names -= {"likeliest_of"}
         content = {name: getattr(defaults, name) for name in open_names if name in defaults.model_fields_set}
         try:
             return type(self)(**content, **{name: getattr(self, name) for name in given})
@@ -226,6 +234,8 @@ class SamplingOptions(SynthesisOptions):
         # An option without an effect would make an experiment report what it did not do.
         if len(chosen := [name for name, is_chosen in draws.items() if is_chosen]) > 1:
             raise ValueError(f"{' and '.join(chosen)} draw codes in different ways; choose one.")
+        if self.likeliest_of > 1 and (self.beam.width > 0 or self.temperature == 0):
+            raise ValueError("likeliest_of needs draws that differ; raise the temperature, or leave beam and it out.")
         if self.min_temperature is not None and self.min_temperature > self.temperature:
             raise ValueError("min_temperature is above temperature; make it smaller.")
         ignored = _ONLY_NAR_LEN if self.decoding == "ar" else _ONLY_AR

@@ -1,12 +1,14 @@
 """`python -m valle.training RUN.json`: train with the options of a file; `-` reads them from standard input.
 
-On many devices: `python -m flows.machine.ranks COUNT valle.training RUN.json`; on many nodes `torchrun` or
-`deepspeed --module valle.training RUN.json`; both with the engine `deepspeed`.
+On many devices: `python -m flows.machine.ranks COUNT valle.training RUN.json`; on many nodes `flows.machine.nodes`,
+`torchrun` or `deepspeed --module valle.training RUN.json`; all with the engine `deepspeed`.
 
 Prints one line per line of metrics, and one at the end. Commands (`save`, `eval`, `export`, `lr NUMBER`, `quit`) are
 typed while it runs, or written to the file `commands` in the directory of the run.
 """
 
+import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from valle.training.commands import FileCommands, JoinedCommands, TypedCommands
+from valle.training.engines.deepspeed_config import deepspeed_config
 from valle.training.options import TrainOptions
 from warehouse.errors import PipelineError
 
@@ -48,6 +51,15 @@ def _print_line(text: str) -> None:
     sys.stdout.flush()
 
 
+def _log_to_output() -> None:
+    """Print the log of the trainer; of the ranks behind the first its warnings."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("valle.training")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit code."""
     arguments = [
@@ -63,8 +75,10 @@ def main(arguments: Sequence[str]) -> int:
         file = FileCommands(options.run_dir / "commands")
         commands = file if from_stdin else JoinedCommands(file, TypedCommands())
         # Options are checked before torch and the network load, which takes seconds.
+        deepspeed_config(options)
         from valle.training.loop import train
 
+        _log_to_output()
         result = train(options, lambda line: _print_line(format_line(line)), commands=commands)
     except (OSError, ValidationError, PipelineError) as error:
         sys.stderr.write(f"{error}\n")

@@ -1,6 +1,7 @@
 """The model of a run: its configuration, and its weights before the first update."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def _based_on(config: ModelConfig, options: TrainOptions, languages: Sequence[st
         )
     given = _given(options)
     wanted = {name: getattr(options, name) for name in _OF_THE_BASE if name in given}
-    size = {"model": options.model} if "model" in given and find_size(options.model) != size_of(config) else {}
+    size = {} if _has_size(config, options, given) else {"model": options.model}
     other = size | {name: value for name, value in wanted.items() if not _may_become(name, config, value)}
     if other:
         shown = " and ".join(f"{name} {value}" for name, value in other.items())
@@ -103,6 +104,15 @@ def _based_on(config: ModelConfig, options: TrainOptions, languages: Sequence[st
     if grown.problem is not None:
         raise CheckpointError(f"The checkpoint that the run starts from cannot be changed so. {grown.problem}")
     return grown
+
+
+def _has_size(config: ModelConfig, options: TrainOptions, given: Set[str]) -> bool:
+    """Return whether a base has the size that options name, but for what another option gives in its place."""
+    if "model" not in given:
+        return True
+    size, base = find_size(options.model), size_of(config)
+    names = {field.name for field in fields(size)} - given
+    return all(getattr(size, name) == getattr(base, name) for name in names)
 
 
 def _may_become(name: str, config: ModelConfig, value: Any) -> bool:

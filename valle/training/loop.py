@@ -33,6 +33,7 @@ from valle.training.commands import Commands, NoCommands, Orders, StopFlag, pars
 from valle.training.data import open_data
 from valle.training.engines.engine import Engine
 from valle.training.engines.memory import is_out_of_memory, out_of_memory
+from valle.training.engines.memory_estimate import estimate_memory
 from valle.training.engines.schedule import scheduled_rate
 from valle.training.engines.selection import open_engine
 from valle.training.export import export_step
@@ -82,7 +83,6 @@ class _Run:
         if resume_point is not None:
             self._check_resume_point(resume_point)
         self.data = open_data(self.training_set, self.config, options, self.table)
-        self.num_parameters = 0
         self.engine = self._open_engine(is_new=resume_point is None)
         self.progress = RunProgress() if resume_point is None else self._resume(resume_point)
         if self.engine.rank == 0:
@@ -99,7 +99,8 @@ class _Run:
         if is_new or self.options.lora.rank:
             initialize(model, self.training_set, self.options)
         choose_trained(model, self.options)
-        self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.memory = estimate_memory(model, self.options)
+        log.info("%s", self.memory.describe())
         return open_engine(model, self.options)
 
     def _check_resume_point(self, point: ResumePoint) -> None:
@@ -277,20 +278,20 @@ class _Run:
 
     def _log(self, window: Window) -> None:
         progress, options = self.progress, self.options
-        seconds_per_step = window.seconds / max(window.steps, 1)
         progress.tokens += round(self.engine.sum(window.tokens))
         line = {
             "step": progress.step,
             "max_steps": options.max_steps,
             "epoch": progress.cursor.epoch,
             "tokens": progress.tokens,
-            "parameters": self.num_parameters,
+            "parameters": self.memory.parameters,
+            "memory_forecast_gb": self.memory.gigabytes,
             **window.quality(),
             **window.experts(),
             **window.speed(),
             "learning_rate": scheduled_rate(self.options, progress.step),
             "elapsed": round(progress.seconds, 2),
-            "eta": round(seconds_per_step * (options.max_steps - progress.step), 1),
+            "eta": round(window.seconds / max(window.steps, 1) * (options.max_steps - progress.step), 1),
         }
         self._report(line)
 

@@ -21,27 +21,13 @@ from valle.model.config import PRESETS, ModelConfig
 from valle.model.valle import ValleModel
 from valle.training.data import open_data
 from valle.training.engines.engine import PlainEngine
+from valle.training.engines.memory_estimate import Sizes, states_of_a_rank
 from valle.training.initialization import choose_trained, model_config, phoneme_table_of
 from valle.training.options import TrainOptions
 
 # Slots of the two batches that are measured, at most.
 _MEASURED_SLOTS = (384, 1024)
 _PARTS = ("weights", "gradients", "optimizer", "activations", "total")
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Bytes of fp32 weights, of those that are trained, of the state of the optimizer and of stored activations."""
-
-    weights: float
-    trained: float
-    optimizer: float
-    activations: float
-
-    def extrapolate(self, other: "Sizes", steps: float) -> "Sizes":
-        """Return the sizes on the line through these (0 steps) and `other` (1 step)."""
-        pairs = zip(_values(self), _values(other), strict=True)
-        return Sizes(*(mine + steps * (its - mine) for mine, its in pairs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +57,7 @@ def forecast_memory(
     """Forecast one rank of a run with `options`, in every precision and ZeRO stage that its engine allows.
 
     Without `start_from` for each of `models`, otherwise for the size of the checkpoint. Raises TrainingError for a
-    training set that cannot be trained on.
+    training set that cannot be trained on, ConfigurationError for nodes that cannot be read.
     """
     names = [options.model] if options.start_from is not None else models
     return [row for name in names for row in _forecast_model(training_set, options.model_copy(update={"model": name}))]
@@ -98,7 +84,7 @@ def _forecast_model(training_set: TrainingSet, options: TrainOptions) -> Iterato
                 precision,
                 stage,
                 checkpointing,
-                *_states(whole, options, precision, stage),
+                *states_of_a_rank(whole, chosen, stage),
                 stored[checkpointing],
             )
 
@@ -107,23 +93,6 @@ def _stages(options: TrainOptions, precision: str) -> Sequence[int | None]:
     if options.engine == "plain":
         return (None,)
     return (0, 1, 2, 3) if precision == "fp32" else (1, 2, 3)
-
-
-def _states(whole: Sizes, options: TrainOptions, precision: str, stage: int | None) -> tuple[float, float, float]:
-    """Return the bytes of weights, gradients and optimizer of one rank (Rajbhandari et al., arXiv 1910.02054)."""
-    ranks = options.processes
-    weights, gradients, optimizer = whole.weights, whole.trained, whole.optimizer
-    if options.average_decay:
-        weights += whole.weights
-    if stage is not None and precision != "fp32":  # DeepSpeed keeps the fp32 weights with the optimizer
-        weights, gradients, optimizer = weights / 2, gradients / 2, optimizer + whole.weights
-    if stage is None:
-        return weights, gradients, optimizer
-    return (
-        weights / ranks if stage >= 3 else weights,
-        gradients / ranks if stage >= 2 else gradients,
-        optimizer / ranks if stage >= 1 else optimizer,
-    )
 
 
 def _of_full_batch(config: ModelConfig, batches: Sequence[Batch], options: TrainOptions) -> Sizes:
@@ -161,7 +130,7 @@ def measure(config: ModelConfig, batch: Batch, options: TrainOptions) -> Sizes:
     return Sizes(
         weights=sum(_bytes(one) for one in model.parameters()),
         trained=sum(_bytes(one) for one in model.parameters() if one.requires_grad),
-        optimizer=sum(_bytes(one) for one in _tensors(engine.state()["optimizer"]["state"])),
+        optimizer=sum(_bytes(one) for one in _tensors(engine.state()["optimizer"])),
         activations=activations,
     )
 
@@ -189,13 +158,9 @@ def _bytes(tensor: Tensor) -> int:
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
+    elif isinstance(value, dict | list):  # several optimizers as one have a list of states
+        for inner in value.values() if isinstance(value, dict) else value:
             yield from _tensors(inner)
-
-
-def _values(sizes: Sizes) -> tuple[float, ...]:
-    return sizes.weights, sizes.trained, sizes.optimizer, sizes.activations
 
 
 def memory_table(forecasts: Sequence[MemoryForecast]) -> pa.Table:

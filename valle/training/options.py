@@ -153,9 +153,18 @@ class ComputeOptions(BaseModel):
     )
     engine: Literal["plain", "deepspeed"] = Field(default="plain", description="plain: one process. deepspeed: any.")
     processes: int = Field(
-        default=1, ge=1, le=1024, description="Ranks on this machine, one per GPU; more than one needs deepspeed."
+        default=1, ge=1, le=1024, description="Ranks of a machine, one per GPU; more than one needs deepspeed."
+    )
+    nodes: str = Field(
+        default="",
+        description="Machines of the run: a hostfile with lines of HOST slots=RANKS, or slurm for those of the job; "
+        "empty: this one.",
     )
     zero_stage: Literal[0, 1, 2, 3] = Field(default=1, description="What DeepSpeed partitions over the ranks.")
+    deepspeed_config: Path | None = Field(
+        default=None,
+        description="JSON file with further keys of DeepSpeed, such as those of offloading; empty: none.",
+    )
     precision: Literal["fp32", "bf16", "fp16", "fp8"] = Field(
         default="fp32",
         description="Arithmetic of the forward pass; weights stay fp32. fp16 scales the loss dynamically; fp8 needs a "
@@ -209,8 +218,12 @@ class TrainSettings(ReportOptions, ComputeOptions, RowOptions, OptimizerOptions,
             raise ValueError(
                 "DeepSpeed shards the weights, so only the plain engine has other optimizers and averages."
             )
+        if self.deepspeed_config is not None and self.engine != "deepspeed":
+            raise ValueError("A configuration of DeepSpeed needs the engine deepspeed; leave out deepspeed_config.")
         if self.processes > 1 and self.engine != "deepspeed":
             raise ValueError("Several processes need the engine deepspeed; set engine to it, or processes to 1.")
+        if self.nodes and self.engine != "deepspeed":
+            raise ValueError("Several nodes need the engine deepspeed; set engine to it, or leave out nodes.")
         if self.lora.rank and self.start_from is None:
             raise ValueError("An adapter needs weights to adapt; set start_from to a checkpoint or a run.")
         if self.lora.rank and self.freeze:

@@ -23,7 +23,7 @@ _FIXED = {
 }
 _NEW_RUNS_ONLY = ("start_from", "embeddings_from", "init_code_embeddings")
 # Paths may move with their machine; the training set is compared by its id.
-_NOT_COMPARED = ("training_set", "run_dir", *_NEW_RUNS_ONLY)
+_NOT_COMPARED = ("training_set", "run_dir", "nodes", "deepspeed_config", *_NEW_RUNS_ONLY)
 
 
 @dataclass(frozen=True, slots=True)

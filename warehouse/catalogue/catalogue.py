@@ -4,7 +4,8 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.catalogue.views import connect, define_views, definition_hash
+from warehouse.catalogue.definitions import define_views, definition_hash
+from warehouse.catalogue.views import connect
 from warehouse.errors import CatalogueError
 from warehouse.files import atomic_write
 from warehouse.lake.tables import Lake, Snapshot, one_line
@@ -13,8 +14,7 @@ from warehouse.lake.tables import Lake, Snapshot, one_line
 class Catalogue:
     """The catalogue of one lake; `path` is its DuckDB file. For one thread; copies to other processes are closed.
 
-    The views are defined again only when the lake has changed: finding that out costs a third of defining them, and
-    a run with nothing to do asks once per stage.
+    The views are defined again only when the lake has changed; a run with nothing to do asks once per stage.
     """
 
     def __init__(self, lake: Lake, path: Path) -> None:

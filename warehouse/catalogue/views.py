@@ -1,37 +1,22 @@
-"""Define DuckDB views over one snapshot of the lake, and run queries on them.
-
-Views name the data files of the snapshot one by one: rows that are not committed cannot be seen.
-"""
+"""Connect to the views over one snapshot of the lake, and run queries on them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
+from warehouse.catalogue.definitions import define_tables, define_views, escaped, first_line
 from warehouse.errors import CatalogueError
-from warehouse.fingerprints import short_hash
-from warehouse.lake.arrow import TableRow, schema_of, spread_in
-from warehouse.lake.store import Location, ObjectPath, let_read
-from warehouse.rows import CodesRow
-from warehouse.tables import TABLES
 
 if TYPE_CHECKING:
-    from warehouse.lake.tables import Lake, Snapshot
+    import pyarrow as pa
 
-_SQL_TYPES = {
-    pa.string(): "VARCHAR",
-    pa.int64(): "BIGINT",
-    pa.int32(): "INTEGER",
-    pa.int16(): "SMALLINT",
-    pa.float64(): "DOUBLE",
-    pa.float32(): "FLOAT",
-    pa.bool_(): "BOOLEAN",
-}
+    from warehouse.lake.tables import Lake, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +47,61 @@ def named_query(name: str) -> NamedQuery:
     return queries[name]
 
 
-Extent = Literal["tables", "current", "inputs", "all"]
-"""Views that are defined: the tables alone, the current rows too, the inputs of the stages too, or all."""
+# A query about the views themselves is answered whether they are defined or not.
+_LISTS_VIEWS = re.compile(
+    r"\b(show|describe|desc|pragma|information_schema|duckdb_\w+|pg_\w+|sqlite_\w+)\b", re.IGNORECASE
+)
 
-_SCHEMA_FILES: Mapping[Extent, int | None] = {"tables": 0, "current": 1, "inputs": 2, "all": None}
 
-
-def connect(snapshot: Snapshot, *, threads: int | None = None, extent: Extent = "all") -> duckdb.DuckDBPyConnection:
+def connect(snapshot: Snapshot, *, threads: int | None = None, tables_only: bool = False) -> duckdb.DuckDBPyConnection:
     """Return an in-memory database with the views of the catalogue over `snapshot`.
 
-    Defining a view opens data files of every table below it, so work on one shard defines no more than it needs.
+    With `tables_only` it has a view per table and no other: a process that connects once gets them sooner.
     """
-    connection = duckdb.connect()
-    connection.execute("SET parquet_metadata_cache = true")  # Data files never change, and views share them.
+    connection = _database()
     if threads is not None:
         connection.execute(f"SET threads = {threads}")
-    define_views(connection, snapshot, extent=extent)
+    (define_tables if tables_only else define_views)(connection, snapshot)
     return connection
+
+
+def _database() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET parquet_metadata_cache = true")  # Data files never change, and views share them.
+    return connection
+
+
+def answer_query(snapshot: Snapshot, sql: str) -> pa.Table:
+    """Return the answer to one SQL query over `snapshot`, with no more views than it needs.
+
+    A process that asks once would wait longer for all views than for most answers. A SELECT is tried without any, then
+    with those of the tables, then with all. Raises CatalogueError as `run_query`.
+    """
+    with _database() as connection:
+        # A Python variable of this process is no table, and would hide that a view is missing.
+        connection.execute("SET python_enable_replacements = false")
+        for define in (None, define_tables) if _is_repeatable(connection, sql) else ():
+            if define is not None:
+                define(connection, snapshot)
+            try:
+                return connection.execute(sql).to_arrow_table()
+            except duckdb.CatalogException:
+                continue
+            except duckdb.Error:
+                break  # `run_query` reports it
+    with connect(snapshot) as connection:
+        return run_query(connection, sql)
+
+
+def _is_repeatable(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    """Return whether a query may be tried with too few views: one SELECT that does not list the views."""
+    try:
+        statements = connection.extract_statements(sql)
+    except duckdb.Error:
+        return False
+    return [statement.type for statement in statements] == [duckdb.StatementType.SELECT] and not _LISTS_VIEWS.search(
+        sql
+    )
 
 
 def run_query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
@@ -88,7 +111,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Seque
         answer = connection.execute(sql, list(parameters)) if parameters else connection.execute(sql)
         return answer.to_arrow_table()
     except duckdb.Error as error:
-        raise CatalogueError(f"The query failed: {_first_line(error)}") from error
+        raise CatalogueError(f"The query failed: {first_line(error)}") from error
 
 
 def run_select(
@@ -101,7 +124,7 @@ def run_select(
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
-        raise CatalogueError(f"The query failed: {_first_line(error)}") from error
+        raise CatalogueError(f"The query failed: {first_line(error)}") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise CatalogueError("Give one SELECT; the catalogue is only read.")
     _lock(connection, lake)
@@ -116,7 +139,7 @@ def check_expression(sql: str, *, option: str) -> str:
     try:
         duckdb.SQLExpression(sql)
     except (duckdb.Error, ValueError) as error:
-        raise CatalogueError(f"{option} must be one SQL expression ({_first_line(error)}).") from error
+        raise CatalogueError(f"{option} must be one SQL expression ({first_line(error)}).") from error
     # A line break ends a comment at the end of the text.
     return f"{sql}\n"
 
@@ -124,133 +147,5 @@ def check_expression(sql: str, *, option: str) -> str:
 def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     # DuckDB allows neither setting to be changed once external access is off, not even to the same value.
     if connection.execute("SELECT current_setting('enable_external_access')").fetchone() == (True,):
-        connection.execute(f"SET allowed_directories = ['{_escaped(str(lake.root))}']")
+        connection.execute(f"SET allowed_directories = ['{escaped(str(lake.root))}']")
         connection.execute("SET enable_external_access = false")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("'", "''")
-
-
-def definition_hash(snapshot: Snapshot) -> str:
-    """Return a hash of everything that the views over `snapshot` are made of."""
-    tables = [_select(row_class, snapshot) for row_class in TABLES]
-    return short_hash("\n".join([duckdb.__version__, repr(snapshot.versions), *tables, *_schema_texts()]))
-
-
-def _schema_texts() -> list[str]:
-    resources = sorted(files("warehouse.schema").iterdir(), key=lambda entry: entry.name)
-    return [entry.read_text(encoding="utf-8") for entry in resources if entry.name.endswith(".sql")]
-
-
-def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, *, extent: Extent = "all") -> None:
-    """Create a view per table and the views of `warehouse/schema/`, in the order of their file names."""
-    if any(isinstance(file, ObjectPath) for files in snapshot.data_files.values() for file in files):
-        let_read(connection)
-    for row_class in TABLES:
-        try:
-            connection.execute(f"CREATE VIEW {row_class.table} AS {_select(row_class, snapshot)}")
-        except duckdb.Error as error:
-            raise CatalogueError(
-                f"Table {row_class.table} cannot be read ({_first_line(error)}); run `valle lake fsck`."
-            ) from error
-    _snapshot_table(connection, snapshot)
-    for text in _schema_texts()[: _SCHEMA_FILES[extent]]:
-        connection.execute(text)
-    if extent == "all":
-        connection.execute(codebooks_macro(_shown_spread(CodesRow, snapshot)))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
-
-
-def _snapshot_table(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
-    connection.execute("CREATE TABLE snapshot (table_name VARCHAR, version BIGINT, data_files BIGINT)")
-    # Names of our tables and numbers, so they are part of the text: to bind parameters DuckDB imports pandas.
-    rows = [
-        f"('{table}', {version}, {len(snapshot.data_files[table])})" for table, version in snapshot.versions.items()
-    ]
-    if rows:
-        connection.execute(f"INSERT INTO snapshot VALUES {', '.join(rows)}")
-
-
-def codebooks_macro(num_codebooks: int) -> str:
-    """Return the SQL of `codebooks()`: a row per segment and codebook with its codes.
-
-    One query per codebook reads one column at a time, three times faster than UNPIVOT. A macro, unlike a view, costs
-    nothing until it is used.
-    """
-    queries = (
-        f"SELECT segment_id, corpus, codec, {k} AS codebook, q{k} AS codes FROM current_codes WHERE q{k} IS NOT NULL"
-        for k in range(num_codebooks)
-    )
-    return f"CREATE MACRO codebooks() AS TABLE {' UNION ALL '.join(queries)}"
-
-
-def _select(row_class: type[TableRow], snapshot: Snapshot) -> str:
-    """Return the SQL of the rows of a table, with the columns of its row class in any data file."""
-    data_files = snapshot.data_files.get(row_class.table, ())
-    columns = schema_of(row_class, _shown_spread(row_class, snapshot))
-    nulls = ", ".join(_null(field.name, field.type) for field in columns)
-    nothing = f"SELECT {nulls} WHERE false"
-    if not data_files:
-        return nothing
-    # A data file that was written before a column existed, or had its name, reads as null. That needs the footer of
-    # every data file for every view above the table, so only tables that gained or renamed a column pay for it.
-    old_names = snapshot.old_names.get(row_class.table, {})
-    if old_names or any(field.default is not MISSING for field in fields(row_class)):
-        renamed = [(old, columns.field(name).type) for name, old in old_names.items()]
-        every = f"SELECT {nulls}{''.join(f', {_null(*column)}' for column in renamed)} WHERE false"
-        source = f"{every} UNION ALL BY NAME SELECT * FROM {_read_parquet(data_files, union_by_name=True)}"
-        return f"SELECT {_names(columns, old_names)} FROM ({source})"
-    # Data files with more columns for lists than others are read apart; the log tells which, so no footer is read.
-    by_spread: dict[int, list[Location]] = {}
-    for file in data_files:
-        by_spread.setdefault(snapshot.num_spread.get(file, 0), []).append(file)
-    selects = []
-    for num_spread, group in sorted(by_spread.items(), reverse=True):
-        stored = set(schema_of(row_class, num_spread).names)
-        given = ", ".join(
-            f'"{field.name}"' if field.name in stored else _null(field.name, field.type) for field in columns
-        )
-        selects.append(f"SELECT {given} FROM {_read_parquet(group)}")
-    return " UNION ALL ".join(selects)
-
-
-def _shown_spread(row_class: type[TableRow], snapshot: Snapshot) -> int:
-    """Return the columns that the view of a table has for its field of lists of lists, 0 without one."""
-    spread = spread_in(row_class)
-    if spread is None:
-        return 0
-    files = snapshot.data_files.get(row_class.table, ())
-    return max([spread.minimum, *(snapshot.num_spread.get(file, 0) for file in files)])
-
-
-def _null(name: str, kind: pa.DataType) -> str:
-    return f'CAST(NULL AS {_sql_type(kind)}) AS "{name}"'
-
-
-def _names(columns: pa.Schema, old_names: Mapping[str, str]) -> str:
-    """Return the list of columns; one that was renamed has the value that a data file holds under either name."""
-    olds = old_names
-    return ", ".join(f'coalesce("{n}", "{olds[n]}") AS "{n}"' if n in olds else f'"{n}"' for n in columns.names)
-
-
-def _read_parquet(data_files: Sequence[Location], *, union_by_name: bool = False) -> str:
-    """Return the SQL that reads data files.
-
-    A folder `key=value` above the lake is no partition: its value would replace the column of that name.
-    """
-    listed = ", ".join(f"'{_escaped(str(file))}'" for file in data_files)
-    return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {str(union_by_name).lower()})"
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    if pa.types.is_list(kind):
-        return f"{_sql_type(kind.value_type)}[]"
-    if pa.types.is_struct(kind):
-        return "STRUCT(" + ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in kind) + ")"
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMPTZ"
-    return _SQL_TYPES[kind]

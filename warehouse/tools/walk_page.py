@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.catalogue.views import connect, run_query
-from warehouse.errors import CatalogueError
+from warehouse.errors import CatalogueError, ConfigurationError, PipelineError
 from warehouse.lake.tables import Lake
 
 _HEADING = re.compile(r"^## \d+\. (.*)$", re.MULTILINE)
@@ -42,8 +42,11 @@ def with_rows(page: str, connection: duckdb.DuckDBPyConnection, segment: str) ->
     The heading above a table names it in code font; tables below one heading follow the order of the names. Raises
     CatalogueError for a table without such a row.
     """
-    names = iter(_table_names(page))
-    return _TABLE.sub(lambda _: _markdown(_row_of(connection, next(names), segment)), page)
+    names = list(_table_names(page))
+    if len(names) != len(_TABLE.findall(page)):
+        raise CatalogueError(f"The page has {len(_TABLE.findall(page))} tables; its headings name {len(names)}.")
+    remaining = iter(names)
+    return _TABLE.sub(lambda _: _markdown(_row_of(connection, next(remaining), segment)), page)
 
 
 def _table_names(page: str) -> Iterator[str]:
@@ -82,16 +85,36 @@ def _shown_list(values: Sequence[object]) -> str:
     return f"[{first}, ...] ({len(values)} values)"
 
 
-def main(arguments: list[str]) -> None:
-    """Fill the page `arguments[0]` from the lake `arguments[1]`, by the segment `arguments[2]` if it is given."""
-    page, lake = Path(arguments[0]), Lake(Path(arguments[1]))
-    with connect(lake.snapshot()) as connection:
+def _longest_segment(connection: duckdb.DuckDBPyConnection) -> str:
+    found = run_query(connection, _LONGEST)["segment_id"].to_pylist()
+    if not found:
+        raise CatalogueError("No segment of librilight is in a training set of this lake; give a SEGMENT.")
+    return str(found[0])
+
+
+def fill(page: Path, lake: Path, segment: str | None = None) -> None:
+    """Fill the tables of a page from a lake, by a segment or by the longest one. Raises PipelineError."""
+    if not page.is_file():
+        raise ConfigurationError(f"There is no page {page}.")
+    with connect(Lake(lake).snapshot()) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        segment = arguments[2] if len(arguments) > 2 else run_query(connection, _LONGEST)["segment_id"][0].as_py()
-        text = with_rows(page.read_text(encoding="utf-8"), connection, segment)
+        text = with_rows(page.read_text(encoding="utf-8"), connection, segment or _longest_segment(connection))
     # Paths of the page are relative to the folder of the data root.
-    page.write_text(text.replace(f"{Path(arguments[1]).absolute().parents[1]}/", ""), encoding="utf-8")
+    page.write_text(text.replace(f"{lake.absolute().parents[1]}/", ""), encoding="utf-8")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fill the page `arguments[0]` from the lake `arguments[1]`, by the segment `arguments[2]` if it is given."""
+    if len(arguments) not in (2, 3):
+        sys.stderr.write("usage: python -m warehouse.tools.walk_page PAGE LAKE [SEGMENT]\n")
+        return 2
+    try:
+        fill(Path(arguments[0]), Path(arguments[1]), *arguments[2:])
+    except PipelineError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -183,7 +183,7 @@ def _identity(row_class: type[TableRow]) -> str:
 
 def _duplicate_faults(readable: Snapshot) -> Iterator[Fault]:
     """Yield the ids that have more than one row with the same fingerprint."""
-    with connect(readable, extent="tables") as connection:
+    with connect(readable, tables_only=True) as connection:
         for row_class in TABLES:
             if row_class.table not in readable.versions or row_class.table == "training_items":
                 continue

@@ -124,6 +124,15 @@ def test_a_list_that_may_be_absent_is_split_at_commas_too():
     assert options.codebook_weights == (3, 2, 1)
 
 
+def test_a_choice_between_numbers_is_read_as_a_number():
+    train = ("train", "--training-set", "a", "--run", "b")
+    assert parse_options(*train, "--options.zero-stage", "3").options.zero_stage == 3
+    codec = ("codec", "train", "--run", "a", "--audio", "b")
+    assert parse_options(*codec, "--sample-rate", "44100").sample_rate == 44_100
+    with pytest.raises(ConfigurationError, match="--sample-rate: Input should be 24000 or 44100"):
+        parse_options(*codec, "--sample-rate", "22050")
+
+
 def test_a_file_of_options_is_the_parameters_of_a_form_and_flags_override_it(tmp_path):
     file = tmp_path / "options.yaml"
     content = {"training_set": "clean", "run": "first", "options": {"max_steps": 7, "betas": [0.8, 0.9], "seed": None}}

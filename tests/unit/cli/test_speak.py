@@ -262,5 +262,7 @@ def test_a_stream_in_a_pipe_is_the_speech_of_the_growing_file(speak, checkpoint,
 def test_a_stream_that_makes_no_sense_is_refused(speak):
     with pytest.raises(ConfigurationError, match="whole sentences"):
         speak("One.", "--stream", "--best-of.count", "2")
+    with pytest.raises(ConfigurationError, match="likeliest-of out"):
+        speak("One.", "--stream", "--sampling.likeliest-of", "2")
     with pytest.raises(ConfigurationError, match="--out - needs --stream"):
         run_command(build_app().meta, ["speak", "One.", "--out", "-"])

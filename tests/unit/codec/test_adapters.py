@@ -11,13 +11,15 @@ from safetensors.torch import save_file
 from transformers import DacModel, MimiConfig, MimiModel
 
 from tests.nemo import NEMO, write_nemo
-from valle.codec import spec_of_given_codes
+from valle.backends.fetched import fetch_weights
+from valle.codec import open_codec, spec_of_given_codes
 from valle.codec.base import Codec
 from valle.codec.dac import DacCodec, dac_config, decoder_context
-from valle.codec.encodec_48khz import DECODED_RMS, Encodec48Codec, build_encodec_48khz
+from valle.codec.encodec.stereo import DECODED_RMS, Encodec48Codec, build_encodec_48khz
 from valle.codec.mimi import MimiCodec, load_mimi
 from valle.codec.nvidia.codec import NvidiaCodec, NvidiaNetwork, load_network
 from valle.codec.nvidia.fsq import GroupedFsq
+from valle.codec.vocos_mel import HOP_LENGTH, VocosMelCodec, build_vocos_mel
 from warehouse.errors import DependencyError
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -68,6 +70,11 @@ def encodec_48khz() -> Codec:
     return Encodec48Codec(model.eval(), name="encodec_48khz", revision="random", num_codebooks=8)
 
 
+def vocos_mel() -> Codec:
+    torch.manual_seed(0)
+    return VocosMelCodec(build_vocos_mel(), revision="random")
+
+
 CODECS: dict[str, Callable[[], Codec]] = {
     "dac_16khz": lambda: dac("dac_16khz"),
     "dac_24khz": lambda: dac("dac_24khz"),
@@ -75,6 +82,7 @@ CODECS: dict[str, Callable[[], Codec]] = {
     "nvidia_44khz": nvidia,
     "mimi": lambda: MimiCodec(small_mimi(), revision="random"),
     "encodec_48khz": encodec_48khz,
+    "vocos_mel_24khz": vocos_mel,
 }
 SHAPES = {
     "dac_16khz": (16_000, 320, 12, 1024),
@@ -83,6 +91,7 @@ SHAPES = {
     "nvidia_44khz": (44_100, 512, 8, 1000),
     "mimi": (24_000, 1920, 8, 2048),
     "encodec_48khz": (48_000, 320, 8, 1024),
+    "vocos_mel_24khz": (24_000, 256, 100, 256),
 }
 
 
@@ -146,6 +155,8 @@ def test_a_frame_is_the_sum_of_its_entries(codec: Codec) -> None:
         expected = codec._network.quantizer.decode(batch)
     elif isinstance(codec, DacCodec):
         expected = codec._model.quantizer.from_codes(batch)[0]
+    elif isinstance(codec, VocosMelCodec):
+        expected = codec._levels[batch]
     elif isinstance(codec, Encodec48Codec):
         expected = codec._model.quantizer.decode(batch.transpose(0, 1))
     else:
@@ -177,8 +188,23 @@ def test_the_context_of_dac_follows_from_its_kernels() -> None:
 def test_loudness_does_not_change_the_codes_of_the_48_khz_encodec() -> None:
     codec = encodec_48khz()
     clip = np.random.default_rng(2).normal(0, 0.1, 3_200).astype(np.float32)
-    np.testing.assert_array_equal(codec.encode([clip])[0], codec.encode([clip / 8])[0])
+    np.testing.assert_array_equal(codec.encode([clip])[0], codec.encode([clip / np.float32(8)])[0])
     assert DECODED_RMS == 0.1
+
+
+def test_vocos_loses_the_last_frame_of_a_mel_which_the_codec_repeats() -> None:
+    codec = vocos_mel()
+    assert isinstance(codec, VocosMelCodec)
+    tone = 0.3 * torch.sin(torch.arange(8 * HOP_LENGTH) * 0.2)
+    with torch.inference_mode():
+        log_mels = codec._model.feature_extractor(tone[None])
+        assert log_mels.shape == (1, 100, 9), "frames on the borders of eight hops"
+        assert codec._model.decode(log_mels[:, :, :8]).shape == (1, 7 * HOP_LENGTH)
+    [codes] = codec.encode([tone.numpy()])
+    assert codes.shape == (100, 8)
+    # Rounded to a level: 23.1 nats have 255 steps.
+    np.testing.assert_allclose(codec._levels[torch.from_numpy(codes).long()], log_mels[0, :, :8], atol=0.0454)
+    assert codec.decode([codes])[0].shape == (8 * HOP_LENGTH,)
 
 
 class TestFsq:
@@ -224,6 +250,23 @@ class TestFiles:
         loaded = load_mimi(tmp_path / "model.safetensors", MIMI)
         for name, tensor in model.state_dict().items():
             torch.testing.assert_close(loaded.state_dict()[name], tensor)
+
+    def test_vocos_loads_the_tensors_of_its_published_class(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("VALLE_MODELS", str(tmp_path / "models"))
+        torch.manual_seed(1)
+        written = build_vocos_mel().state_dict()
+        torch.save(written, tmp_path / "pytorch_model.bin")
+        stored = fetch_weights("vocos-mel-24khz", source=tmp_path / "pytorch_model.bin")
+        opened = open_codec("vocos_mel_24khz")
+        assert isinstance(opened, VocosMelCodec)
+        assert stored.stem == f"vocos-mel-24khz-{opened.spec.revision}"
+        for name, tensor in written.items():
+            torch.testing.assert_close(opened._model.state_dict()[name], tensor)
+        torch.save({"other": torch.zeros(1)}, stored)
+        with pytest.raises(DependencyError, match="holds other tensors than Vocos"):
+            open_codec("vocos_mel_24khz")
 
     def test_tensors_that_are_not_those_of_mimi_are_refused(self, tmp_path: Path) -> None:
         save_file({"other": torch.zeros(1)}, tmp_path / "model.safetensors")

@@ -7,9 +7,11 @@ from encodec.model import EncodecModel
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from valle.codec import codec_revision, open_codec
-from valle.codec.elu import FastElu
-from valle.codec.encodec import EncodecCodec, VocosDecoder, load_encodec
-from valle.codec.encodec_encoder import PIECE_CONTEXT, PIECE_FRAMES
+from valle.codec.encodec import quantizer
+from valle.codec.encodec.convolutions import CausalConvolution, FastElu
+from valle.codec.encodec.encoder import PIECE_CONTEXT, PIECE_FRAMES
+from valle.codec.encodec.mono import EncodecCodec, VocosDecoder, load_encodec
+from valle.codec.encodec.quantizer import NearestEntries
 from warehouse.errors import DependencyError
 
 # EnCodec's package still uses the old weight_norm of torch.
@@ -84,7 +86,8 @@ def test_padded_batches_of_unequal_clips_have_the_codes_of_the_library_and_bound
     for batch_seconds in (2.0, 60.0):
         model = load_encodec(EncodecModel.encodec_model_24khz(pretrained=False), weights)
         samples: list[int] = []
-        model.encoder.model[0].register_forward_pre_hook(lambda _, inputs, to=samples: to.append(inputs[0].shape[2]))
+        first = model.encoder.model[0].conv.conv  # Padding for its kernel of seven samples is part of its input.
+        first.register_forward_pre_hook(lambda _, inputs, to=samples: to.append(inputs[0].shape[2] - 6))
         frames: list[int] = []
         lstm = next(module for module in model.modules() if isinstance(module, torch.nn.LSTM))
         lstm.register_forward_pre_hook(lambda _, inputs, to=frames: to.append(inputs[0][..., 0].numel()))
@@ -94,6 +97,31 @@ def test_padded_batches_of_unequal_clips_have_the_codes_of_the_library_and_bound
         assert max(samples) <= (PIECE_FRAMES + PIECE_CONTEXT) * 320
         assert max(frames) <= batch_seconds * 75
         assert (len(frames) == 1) == (batch_seconds == 60)
+
+
+def test_nearest_entries_are_those_of_the_library_in_pieces_of_any_number_of_frames(cached, monkeypatch):
+    model = EncodecModel.encodec_model_24khz(pretrained=False)
+    model.load_state_dict(torch.load(next(cached.glob("encodec_24khz-*.th")), weights_only=True))
+    latents = torch.randn(1, 128, 100, generator=torch.Generator().manual_seed(0))
+    expected = model.quantizer.encode(latents, model.frame_rate, 6.0)[:, 0]
+    entries = NearestEntries(model.quantizer.vq.layers[:8])
+    for frames in (1024, 64):
+        monkeypatch.setattr(quantizer, "FRAMES", frames)
+        assert torch.equal(entries.encode(latents[0]), expected)
+
+
+def test_a_convolution_pads_as_the_library_does_where_a_clip_is_shorter_than_its_kernel(cached):
+    model = EncodecModel.encodec_model_24khz(pretrained=False).eval()
+    first, *_, last = model.encoder.model
+    with torch.no_grad():
+        for layer in (first, last):
+            channels = layer.conv.conv.in_channels
+            for length in (1, 3, 6, 7, 8, 30):
+                inputs = torch.randn(2, channels, length, generator=torch.Generator().manual_seed(length))
+                plain = CausalConvolution(layer, is_activated=False)
+                torch.testing.assert_close(plain(inputs), layer(inputs), rtol=0, atol=0)
+                activated = CausalConvolution(layer, is_activated=True)
+                torch.testing.assert_close(activated(inputs), layer(torch.nn.functional.elu(inputs)))
 
 
 def test_the_fast_activation_is_that_of_torch():

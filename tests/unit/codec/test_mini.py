@@ -1,4 +1,3 @@
-import time
 from pathlib import Path
 
 import numpy as np
@@ -141,16 +140,9 @@ class TestEmbeddedWeights:
         [output] = codec.decode(codec.encode([np.zeros(12_000, np.float32)]))
         assert np.abs(output[2_000:-2_000]).max() < 0.02
 
-    @pytest.mark.slow
-    def test_a_core_encodes_and_decodes_far_faster_than_real_time(self, codec):
-        clip = np.random.default_rng(0).normal(0, 0.1, 10 * 24_000).astype(np.float32)
-        codec.decode(codec.encode([clip]))
-        before = time.process_time()
-        codec.decode(codec.encode([clip]))
-        assert 10 / (time.process_time() - before) > 15  # measured: see the card; a loaded machine is slower
-
 
 @pytest.mark.real
+@pytest.mark.long
 def test_the_shipped_codebooks_are_in_use():
     shared = Path(__file__).parents[4] / "shared/corpus/real"
     if not shared.is_dir():

@@ -217,6 +217,11 @@ def test_a_run_directory_of_another_shape_is_refused(options, clips, tmp_path):
         train_codec(wider, clips, tmp_path / "run")
 
 
+def test_too_few_frames_for_a_codebook_are_refused(options, clips, tmp_path):
+    with pytest.raises(TrainingError, match="1 batches of 2 crops have 32 frames, fewer than the 64 entries"):
+        train_codec(replace(options, fitting_batches=1), clips, tmp_path / "run")
+
+
 def test_a_run_directory_with_other_clips_is_refused(clips, tmp_path):
     pool_of(clips, tmp_path / "run")
     with pytest.raises(TrainingError, match="other clips"):

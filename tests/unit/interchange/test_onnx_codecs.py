@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.unit.codec.test_adapters import dac, encodec_48khz, nvidia
-from valle.codec.encodec import EncodecCodec, VocosDecoder, build_encodec_24khz, prepare_for_inference
+from valle.codec.encodec.mono import EncodecCodec, VocosDecoder, build_encodec_24khz, prepare_for_inference
 from valle.interchange.onnx.codecs import FEWEST_FRAMES, INPUTS
 from valle.interchange.onnx.export import TOLERANCE, export_decoder, run_graph
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 import duckdb
 import pytest
 
-from warehouse.catalogue.views import codebooks_macro
+from warehouse.catalogue.definitions import codebooks_macro
 from warehouse.lake.arrow import schema_of, to_table
 from warehouse.model_rows import CheckpointRow, ScoreRow, TaskScoreRow, TrainingItemRow
 from warehouse.rows import (

@@ -37,7 +37,7 @@ def send(socket, text):
 def drained(socket):
     """Return the audio until the last message, and that message."""
     audio = b""
-    while isinstance(message := socket.recv(timeout=60), bytes):
+    while isinstance(message := socket.recv(timeout=300), bytes):
         audio += message
     return audio, json.loads(message)
 
@@ -48,7 +48,7 @@ def test_a_text_in_pieces_is_spoken_as_the_whole_text_and_sounds_before_its_end(
     with opened(served) as socket:
         for piece in ("Ab", "c de.", " Fgh! Da"):
             send(socket, piece)
-        first = socket.recv(timeout=60)
+        first = socket.recv(timeout=300)
         assert isinstance(first, bytes), "the first sentence sounds before the text is over"
         send(socket, "b? Hef.")
         socket.send(json.dumps({"type": "end"}))
@@ -77,7 +77,7 @@ def test_what_cannot_be_spoken_ends_the_socket_with_a_sentence(served, start, me
         assert last["type"] == "error"
         assert sentence in last["error"]["message"]
         with pytest.raises(ConnectionClosed):
-            socket.recv(timeout=5)
+            socket.recv(timeout=300)
 
 
 def test_a_socket_needs_a_key(served):
@@ -90,7 +90,7 @@ def test_sockets_hold_places_and_free_them(served):
     with opened(served) as one, opened(served) as two:
         send(one, "Abc. D")
         send(two, "Abc. D")
-        assert isinstance(one.recv(timeout=60), bytes) and isinstance(two.recv(timeout=60), bytes)
+        assert isinstance(one.recv(timeout=300), bytes) and isinstance(two.recv(timeout=300), bytes)
         with opened(served) as three:
             _, last = drained(three)
         assert last["error"]["code"] == "rate_limit_exceeded"

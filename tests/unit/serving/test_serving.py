@@ -65,7 +65,7 @@ class Served:
         while not self._server.started:
             time.sleep(0.01)
         self.client = openai.OpenAI(api_key=KEY, base_url=f"{self.url}/v1", max_retries=0)
-        self.http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+        self.http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=300)
         return self
 
     def __exit__(self, *_):
@@ -210,7 +210,7 @@ def test_a_full_queue_answers_429_and_a_request_that_is_given_up_frees_its_place
             with pytest.raises(openai.RateLimitError, match="try again in") as refused:
                 served.client.audio.speech.create(**body())
             assert int(refused.value.response.headers["retry-after"]) >= 1
-        for _ in range(200):
+        for _ in range(6_000):
             if "valle_active_texts 0.0" in served.http.get("/metrics").text.splitlines():
                 break
             time.sleep(0.05)

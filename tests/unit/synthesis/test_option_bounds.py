@@ -42,7 +42,7 @@ NUMBERS = [
 
 
 def test_every_number_of_the_models_is_tried():
-    assert len(NUMBERS) == 43
+    assert len(NUMBERS) == 44
     assert ("sampling", "suppressed_codes") in NUMBERS
     assert ("sampling", "beam.width") in NUMBERS
 

@@ -77,6 +77,7 @@ OF_AN_UTTERANCE = {
     "beam.length_exponent": ({"beam": {"width": 4}, "suppressed_codes": ()}, 0.0),
     "nar_temperature": ({}, 1.0),
     "refine": ({}, True),
+    "likeliest_of": ({}, 4),
     "seed": ({}, 3),
     "max_seconds": ({}, 0.1),
 }
@@ -90,6 +91,7 @@ OF_AN_AR_ALONE = {
         "beam.length_exponent",
         "min_duration_ratio",
         "refine",
+        "likeliest_of",
         *(path for path in OF_A_FRAME if path.startswith("adaptive.")),
     ),
 }

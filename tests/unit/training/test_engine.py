@@ -7,7 +7,7 @@ from valle.model.config import preset
 from valle.model.loss import sequence_loss
 from valle.model.valle import ValleModel
 from valle.training.data import open_data
-from valle.training.engines.deepspeed_engine import deepspeed_config
+from valle.training.engines.deepspeed_config import deepspeed_config
 from valle.training.engines.engine import PlainEngine
 from valle.training.engines.process_group import is_single_node, single_process_environment
 from valle.training.options import TrainOptions

@@ -55,6 +55,10 @@ def test_a_run_starts_from_a_grown_checkpoint(base, tmp_path):
     grown = train(options.model_copy(update={"run_dir": tmp_path / "a", "start_from": checkpoint, **changes}))
     config = load_model(grown.checkpoint)[0].config
     assert (config.depth, config.trunk, config.experts, config.lookahead) == (3, "mixtral", 2, 1)
+    # The same options serve the run after it, which starts from what has grown.
+    next_run = {"run_dir": tmp_path / "next", "start_from": grown.checkpoint}
+    again = train(options.model_copy(update={**changes, **next_run}))
+    assert load_model(again.checkpoint)[0].config == config
     for wrong in ({"depth": 1}, {"trunk": "retnet"}, {"feed_forward": 8}):
         with pytest.raises(CheckpointError, match="has another"):
             train(options.model_copy(update={"run_dir": tmp_path / "b", "start_from": checkpoint, **wrong}))

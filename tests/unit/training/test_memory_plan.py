@@ -1,11 +1,16 @@
 """The forecast of memory is what a model of full depth allocates, and ZeRO divides what it divides."""
 
+import json
+
 import pytest
 
 from tests.unit.training.toy import make_toy_set
 from valle.data.cursor import Cursor
 from valle.data.selection.training_set import load_training_set
+from valle.model.valle import ValleModel
+from valle.training.__main__ import main
 from valle.training.data import open_data
+from valle.training.engines.memory_estimate import FACTOR, estimate_memory
 from valle.training.initialization import model_config
 from valle.training.memory_plan import forecast_memory, measure, memory_table
 from valle.training.options import TrainOptions
@@ -64,3 +69,57 @@ def test_each_model_is_in_the_table_and_a_column_without_values_is_not(training_
     table = memory_table(forecast_memory(training_set, asked, models=["nano", "tiny"]))
     assert set(table["model"].to_pylist()) == {"nano", "tiny"}
     assert "zero_stage" not in table.column_names
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {}, {"depth": 2, "model": "tiny"}, {"precision": "bf16"}, {"model": "20m", "depth": 1, "precision": "bf16"},
+        {"trunk": "transformer"}, {"trunk": "retnet"}, {"trunk": "bitnet"}, {"trunk": "mixtral", "experts": 4},
+        {"trunk": "mamba", "depth": 1}, {"batch_tokens": 1024, "attention": "matmul"},
+    ],
+)  # fmt: skip
+def test_the_estimate_before_a_start_is_near_the_measured_sizes(training_set, changes):
+    options = options_of(training_set, **{"depth": 3} | changes)
+    config = model_config(training_set, options)
+    batch, _ = next(iter(open_data(training_set, config, options).batches(Cursor(), rank=0, world_size=1, prefetch=1)))
+    measured = measure(config, batch, options)
+    estimate = estimate_memory(ValleModel(config), options)
+    expected = measured.activations * options.batch_tokens / batch.num_slots
+    assert expected / FACTOR < estimate.activations < expected * FACTOR
+    # Weights, gradients and the two moments of AdamW.
+    assert estimate.states == pytest.approx(measured.weights + measured.trained + measured.optimizer, rel=0.01)
+
+
+def test_the_estimate_of_a_rank_follows_the_plan(training_set):
+    options = options_of(training_set, engine="deepspeed", processes=4, zero_stage=2, precision="bf16")
+    planned = next(
+        one for one in forecast(training_set, **options.model_dump(exclude={"training_set", "run_dir", "batch_tokens"}))
+        if (one.precision, one.zero_stage, one.checkpointing) == ("bf16", 2, False)
+    )  # fmt: skip
+    estimate = estimate_memory(ValleModel(model_config(training_set, options)), options)
+    assert estimate.states == pytest.approx(planned.weights + planned.gradients + planned.optimizer, rel=0.01)
+    assert planned.activations / FACTOR < estimate.activations < planned.activations * FACTOR
+    assert estimate.describe().startswith("Memory of each of 4 ranks, estimated: ")
+
+
+def test_a_start_prints_the_estimate_and_metrics_have_it(training_set, tmp_path, capsys):
+    options = options_of(training_set, max_steps=2, log_every=1, depth=1).model_copy(update={"run_dir": tmp_path / "r"})
+    (tmp_path / "run.json").write_text(options.model_dump_json())
+    assert main([str(tmp_path / "run.json")]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("Memory, estimated: 0.0")
+    lines = [json.loads(line) for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["memory_forecast_gb"] == pytest.approx(float(first.split()[2]), abs=0.006)
+
+
+@pytest.mark.parametrize("name", ["sgd", "muon", "adafactor", "prodigy", "schedule-free"])
+def test_optimizers_have_the_state_that_is_estimated(training_set, name):
+    given = {"optimizer": name, "depth": 1, "schedule": "constant"}
+    options = options_of(training_set, **given)
+    config = model_config(training_set, options)
+    batch, _ = next(iter(open_data(training_set, config, options).batches(Cursor(), rank=0, world_size=1, prefetch=1)))
+    measured = measure(config, batch, options)
+    estimate = estimate_memory(ValleModel(config), options)
+    expected = measured.weights + measured.trained + measured.optimizer
+    assert expected / FACTOR < estimate.states < expected * FACTOR

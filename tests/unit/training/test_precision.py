@@ -11,7 +11,7 @@ from valle.model.config import preset
 from valle.model.valle import ValleModel
 from valle.training.commands import NoCommands
 from valle.training.data import open_data
-from valle.training.engines.deepspeed_engine import deepspeed_config
+from valle.training.engines.deepspeed_config import deepspeed_config
 from valle.training.engines.engine import PlainEngine
 from valle.training.loop import train
 from warehouse.errors import ConfigurationError

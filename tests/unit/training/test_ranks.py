@@ -72,6 +72,7 @@ def test_a_run_continues_on_another_number_of_ranks(options, tmp_path, zero_stag
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_deepspeed_run_of_one_process_listens_on_the_loopback_interface_only(options, tmp_path):
     printed = run_ranks(options.model_copy(update={"engine": "deepspeed", "accumulate": 1}), tmp_path, 1)
     assert set(printed[0]["listening"]) <= LOOPBACK

@@ -201,6 +201,51 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(options, tmp_path, full):
         assert torch.equal(weights(resumed)[name], tensor), name
 
 
+class SmallDisk:
+    """A file system of its own in a folder, whose size can be changed. Mounting needs root and Linux."""
+
+    def __init__(self, folder):
+        folder.mkdir()
+        self.folder = folder
+        self.is_mounted = self._mount("-t", "tmpfs", "tmpfs")
+
+    def set_size(self, size):
+        assert self._mount("-o", f"remount,size={size}")
+
+    def _mount(self, *arguments):
+        command = ["mount", *arguments, str(self.folder)]
+        return shutil.which("mount") is not None and subprocess.run(command, capture_output=True).returncode == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self.is_mounted:
+            subprocess.run(["umount", "-l", str(self.folder)], check=True)
+
+
+def test_a_disk_that_fills_inside_the_state_of_the_trainer_is_one_sentence_and_loses_nothing(options, tmp_path):
+    straight = train(options)
+    sizes = {path.name: path.stat().st_size for path in straight.checkpoint.iterdir()}
+    with SmallDisk(tmp_path / "disk") as disk:
+        if not disk.is_mounted:
+            pytest.skip("a file system cannot be mounted here")
+        options = changed(options, run_dir=disk.folder / "run")
+        train(options, commands=Typed("quit", 4))
+        used = shutil.disk_usage(disk.folder).used
+        disk.set_size(used + sizes["trainer.safetensors"] // 2)
+        with pytest.raises(CheckpointError, match="No space left on device") as failure:
+            train(options)
+        assert len(str(failure.value).splitlines()) == 1
+        assert str(checkpoint_directory(options.run_dir, 3)) in str(failure.value), "names the checkpoint that is left"
+        assert [path.name for path in (options.run_dir / "checkpoints").iterdir()] == ["step-00000003"]
+        assert shutil.disk_usage(disk.folder).used < used + 100_000, "what was written is removed"
+        disk.set_size(2 * used + 10_000_000)
+        resumed = train(options)
+        for name, tensor in weights(straight).items():
+            assert torch.equal(weights(resumed)[name], tensor), name
+
+
 @pytest.mark.parametrize(("first", "second"), [(0, 2), (1, 3), (3, 0)])
 def test_a_deepspeed_run_continues_in_another_zero_stage(options, tmp_path, first, second):
     options = changed(options, engine="deepspeed", zero_stage=first)

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.warehouse.rows_for_tests import codes
 from warehouse.catalogue.catalogue import Catalogue
 from warehouse.catalogue.views import (
+    answer_query,
     connect,
     named_queries,
     named_query,
@@ -51,6 +52,28 @@ def test_the_newest_catalogue_keeps_its_views_until_the_lake_moves_on(tmp_path: 
 def test_an_unknown_query_names_the_ones_that_exist() -> None:
     with pytest.raises(CatalogueError, match="hours_by_language"):
         named_query("nothing")
+
+
+def test_a_query_defines_the_views_that_it_needs_and_no_table_for_none(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.append(CodesRow, [codes("a")], "one")
+    snapshot = lake.snapshot()
+    for sql in ("FROM codes", "FROM current_codes", "FROM utterances", "FROM codebooks()", "FROM evaluated_segments"):
+        with connect(snapshot) as connection:
+            assert answer_query(snapshot, sql).equals(run_query(connection, sql)), sql
+    with connect(snapshot) as connection:
+        views = run_query(connection, "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1")
+    assert answer_query(snapshot, "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1").equals(views)
+    assert answer_query(snapshot, "CREATE TABLE t AS FROM codes; SELECT count(*) FROM t")[0].to_pylist() == [1]
+    for sql in ("FROM snapshot_", "SELECT", "SELECT 1; SELECT"):
+        with pytest.raises(CatalogueError, match="The query failed"):
+            answer_query(snapshot, sql)
+    # Without a name nothing is read: the data files may as well be missing.
+    for file in snapshot.data_files["codes"]:
+        Path(str(file)).unlink()
+    assert answer_query(snapshot, "SELECT 1 AS one").to_pylist() == [{"one": 1}]
+    with pytest.raises(CatalogueError, match="valle lake fsck"):
+        answer_query(snapshot, "FROM codes")
 
 
 def test_a_wrong_query_is_one_sentence(tmp_path: Path) -> None:
@@ -146,7 +169,7 @@ def test_duckdb_alone_reads_the_catalogue_from_another_directory_while_a_run_wri
             lake.append(CodesRow, [codes(f"row {number}")], f"unit {number}")
             Catalogue(lake, path).refresh()
         stop.touch()
-        answer, _ = reader.communicate(timeout=60)
+        answer, _ = reader.communicate(timeout=300)
     assert reader.returncode == 0
     reads, first, last = map(int, answer.split())
     assert reads >= 3

@@ -76,7 +76,7 @@ def test_two_processes_that_do_the_same_work_leave_one_copy(tmp_path: Path) -> N
     workers = [context.Process(target=_commit_the_same, args=(str(tmp_path), barrier, outcomes)) for _ in range(2)]
     for worker in workers:
         worker.start()
-    seen = sorted(outcomes.get(timeout=60) for _ in range(16))
+    seen = sorted(outcomes.get(timeout=300) for _ in range(16))
     for worker in workers:
         worker.join()
     assert seen == ["first"] * 8 + ["second"] * 8

@@ -15,7 +15,7 @@ from warehouse.catalogue.planning import (
     plan_stage,
     set_hypothetical_configurations,
 )
-from warehouse.catalogue.views import Extent, connect
+from warehouse.catalogue.views import connect
 from warehouse.fingerprints import chain
 from warehouse.lake.tables import Lake, Snapshot
 from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow, Span, TranscriptRow
@@ -79,13 +79,13 @@ def test_the_tables_involved_are_enough_to_know_what_a_shard_needs(tables: Stage
     lake.append(TranscriptRow, [transcript("r1-0", chain("t", first))], "transcribe")
     lake.append(CodesRow, [codes("r1-1", chain("k", segment(recording("r1"), 1, "one").fingerprint))], "quantize")
 
-    def missing(snapshot: Snapshot, extent: Extent) -> list[dict[str, Any]]:
-        with connect(snapshot, extent=extent) as connection:
+    def missing(snapshot: Snapshot) -> list[dict[str, Any]]:
+        with connect(snapshot) as connection:
             return missing_inputs(connection, corpus="c", shard="c-1", configuration="k", tables=tables)
 
-    answer = missing(lake.snapshot(tables=tables.involved), "inputs")
+    answer = missing(lake.snapshot(tables=tables.involved))
     assert answer
-    assert answer == missing(lake.snapshot(), "all")
+    assert answer == missing(lake.snapshot())
 
 
 def test_going_back_to_an_old_configuration_brings_its_rows_back(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def adapt_codec(*, options: Annotated[AdaptCodecOptions, FIELDS]) -> int:
     codec = load_training_set(root.training_sets / options.training_set).card.codec
     from valle.training.adapt_codec import adapt_checkpoint
 
-    with connect(root.lake.snapshot(), extent="tables") as catalogue:
+    with connect(root.lake.snapshot(), tables_only=True) as catalogue:
         num_frames = adapt_checkpoint(checkpoint, codec, catalogue, options.out)
     say(f"{options.out}: compared {num_frames} frames; continue with `--options.start-from {options.out}`.")
     return 0

@@ -242,6 +242,11 @@ def _run_task(text: str, options: SpeakOptions) -> int:
 def _check(options: SpeakOptions) -> None:
     if options.is_stream and options.best_of.count > 1:
         raise ConfigurationError("Best-of-n compares whole sentences; leave --stream and --play or --best-of out.")
+    if options.is_stream and options.streaming.window and options.sampling and options.sampling.likeliest_of > 1:
+        raise ConfigurationError(
+            "A stream begins before its sentence could be drawn again; leave --sampling.likeliest-of out, or set "
+            "--streaming.window to 0."
+        )
     if options.is_piped and not options.is_stream:
         raise ConfigurationError("--out - needs --stream.")
     if options.source is not None:

@@ -13,6 +13,7 @@ from warehouse.errors import ManifestError, StageError
 from warehouse.lake.tables import Lake
 
 PROTOCOL = "resynthesis"
+_COLUMNS = ("id", "split", "file", "text")
 
 
 def _item(
@@ -37,14 +38,19 @@ def _item(
 def clips_of_folder(directory: Path, *, split: str, count: int, longest: float) -> list[EvaluationItem]:
     """Return up to `count` clips of at most `longest` seconds, spread evenly over a split of `corpus.tsv`.
 
-    Rows below 16 kHz are skipped. Raise ManifestError when no row remains.
+    The table has the columns `id`, `split`, `file`, `text`, and `duration` or `duration_s` in seconds. Rows below
+    16 kHz are skipped. Raise ManifestError for a table without those columns, and when no row remains.
     """
     table = directory / "corpus.tsv"
     if not table.exists():
         raise ManifestError(f"{directory} has no corpus.tsv; name a folder that has one, or utterances of the lake.")
-    with table.open(newline="") as lines:
-        rows = [row for row in csv.DictReader(lines, delimiter="\t") if row["split"] == split and row["text"]]
-    rows = [row for row in rows if float(row["duration_s"]) <= longest]
+    with table.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t"))
+    seconds = "duration_s" if rows and "duration_s" in rows[0] else "duration"
+    missing = [column for column in (*_COLUMNS, seconds) if rows and column not in rows[0]]
+    if missing:
+        raise ManifestError(f"{table} has no column {missing[0]}; it needs {', '.join(_COLUMNS)} and duration.")
+    rows = [row for row in rows if row["split"] == split and row["text"] and float(row[seconds]) <= longest]
     rows = [row for row in rows if int(row.get("native_sr") or LOWEST_RATE) >= LOWEST_RATE]
     if not rows:
         raise ManifestError(f"{table} has no row of split {split} with a text and {LOWEST_RATE} Hz or more.")
@@ -57,7 +63,7 @@ def clips_of_folder(directory: Path, *, split: str, count: int, longest: float) 
             row.get("language") or "en",
             row.get("speaker") or row["id"],
             AudioLocation(str(directory / row["file"])),
-            float(row["duration_s"]),
+            float(row[seconds]),
         )
         for row in (rows[index] for index in chosen)
     ]

@@ -6,13 +6,13 @@ its samples to a callback. phonemizer loads copies of the library, so the two ne
 
 import ctypes
 import threading
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from valle.audio import Audio
 from warehouse.errors import ConfigurationError, DependencyError
+from warehouse.packages import version
 
 # Constants of espeak-ng's speak_lib.h, which its shared library does not export.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2

@@ -22,7 +22,7 @@ def training_set_of(card: CheckpointCard, root: DataRoot) -> TrainingSetCard | N
 def scores_of(card: CheckpointCard, root: DataRoot) -> list[SystemScores]:
     """Return the scores of a checkpoint by evaluation; none for a lake without any."""
     try:
-        with connect(root.lake.snapshot(tables=[ScoreRow.table]), extent="tables") as connection:
+        with connect(root.lake.snapshot(tables=[ScoreRow.table]), tables_only=True) as connection:
             found = connection.execute("SELECT * FROM scores WHERE checkpoint_id = ?", [card.checkpoint_id])
             rows = list(from_table(ScoreRow, found.to_arrow_table()))
     except (PipelineError, duckdb.Error):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from valle.codec.base import Codec
-from valle.codec.encodec import EncodecCodec, VocosDecoder
+from valle.codec.encodec.mono import EncodecCodec, VocosDecoder
 from valle.codec.mini.fourier import ShortTimeFourier
 from valle.codec.network_codec import NetworkCodec
 from valle.interchange.onnx.fourier import Fourier

@@ -16,6 +16,7 @@ from valle.model.trunks.base import DecodingCache
 from valle.model.trunks.bit_linear import BitLinear
 from valle.model.trunks.cache import Cache
 from valle.model.trunks.experts import ExpertsMlp, RouterReport, mean_report
+from valle.model.trunks.few_rows import FewRowsLinear
 
 Rotate = Callable[[Tensor], Tensor]
 """Rotates queries or keys [B, heads, L, size] by their positions."""
@@ -23,7 +24,7 @@ Rotate = Callable[[Tensor], Tensor]
 
 def linear(config: ModelConfig, inputs: int, outputs: int, *, bias: bool = False) -> nn.Linear:
     """Make the linear layer of a trunk: ternary in `bitnet`, plain elsewhere."""
-    return (BitLinear if config.trunk == "bitnet" else nn.Linear)(inputs, outputs, bias=bias)
+    return (BitLinear if config.trunk == "bitnet" else FewRowsLinear)(inputs, outputs, bias=bias)
 
 
 def unrotated(x: Tensor) -> Tensor:

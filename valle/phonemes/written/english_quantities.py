@@ -41,7 +41,8 @@ _UNITS = {
     "mpg": "mile per gallon", "bpm": "beat per minute",
     "°C": "degree Celsius", "°F": "degree Fahrenheit", "° C": "degree Celsius", "° F": "degree Fahrenheit",
     "sq ft": "square foot", "sq. ft.": "square foot", "sq km": "square kilometer", "sq mi": "square mile",
-    "cu ft": "cubic foot", "tsp": "teaspoon", "tbsp": "tablespoon", "gal": "gallon", "qt": "quart",
+    "cu ft": "cubic foot", "fl oz": "fluid ounce", "fl. oz": "fluid ounce",
+    "tsp": "teaspoon", "tbsp": "tablespoon", "gal": "gallon", "qt": "quart",
 }
 _PER = {"h": "hour", "hr": "hour", "hour": "hour", "s": "second", "sec": "second", "second": "second",
         "min": "minute", "minute": "minute", "d": "day", "day": "day", "week": "week", "month": "month", "mo": "month",
@@ -60,6 +61,15 @@ _AFTER_K = ("run", "race", "walk", "resolution", "video", "display", "monitor", 
 _QUOTATION = 200  # characters in which an opening mark is looked for
 # Nouns after an amount that is their value, so that the currency is singular: `two 20 dollar bills`.
 _OF_A_VALUE = r" (?:bill|note|coin|stamp|ticket|banknote)s?\b"
+# Nouns that a measure with a full stop describes, so that the unit is singular: `50 lb. bag`, `16 oz. can`.
+_SIZED = (
+    "bag", "board", "boat", "bottle", "box", "bucket", "cable", "cake", "can", "carton", "climb", "cord", "cup",
+    "delay", "diameter", "drive", "drop", "dumbbell", "fence", "flight", "glass", "hike", "hose", "jar", "jump",
+    "ladder", "lens", "lesson", "limit", "mug", "nap", "pack", "package", "packet", "pipe", "plank", "pole", "race",
+    "radius", "ride", "rope", "run", "sack", "screen", "session", "steak", "swim", "tank", "tin", "trail", "tree",
+    "turkey", "video", "walk", "wall", "weight",
+)  # fmt: skip
+_OF_A_SIZE = rf" (?:{any_of(_SIZED)})(?:e?s)?\b"
 
 
 def _is_one(number: str) -> bool:
@@ -68,7 +78,7 @@ def _is_one(number: str) -> bool:
 
 def _plural(unit: str) -> str:
     first, separator, rest = unit.partition(" ")
-    if first in ("square", "cubic", "kilowatt", "megawatt", "milliamp"):
+    if first in ("square", "cubic", "fluid", "kilowatt", "megawatt", "milliamp"):
         return f"{first} {_plural(rest)}"
     if first in _SAME_PLURAL:
         return unit
@@ -127,7 +137,13 @@ def _measure(match: re.Match[str]) -> str:
     number, unit = match["number"], _UNITS[match["unit"]]
     if match["power"]:
         unit = f"{'square' if match['power'] == '2' else 'cubic'} {unit}"
-    is_single = _is_one(number) or number.startswith("one ") or match["gap"] == "-" or bool(match["article"])
+    is_single = (
+        _is_one(number)
+        or number.startswith("one ")
+        or match["gap"] == "-"
+        or bool(match["article"])
+        or (match[0].endswith(".") and re.match(_OF_A_SIZE, match.string[match.end() : match.end() + 16]) is not None)
+    )
     article = f"{match['article']} " if match["article"] else ""
     per = _per(match["per"], match["per_power"]) if match["per"] else ""
     return f"{article}{number} {unit if is_single else _plural(unit)}{per}"
@@ -192,7 +208,9 @@ MEASURES: tuple[Rule, ...] = (
         re.compile(
             rf"{_AN}{START}(?P<number>{NUMBER}|{_PART})(?P<gap>[ -]?)"
             rf"(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?"
-            rf"(?: ?/ ?(?P<per>{any_of(_PER)})(?:\^?(?P<per_power>[23]))?)?(?![\w^'])(?:\.(?= [a-z]|[,;:]))?"
+            rf"(?: ?/ ?(?P<per>{any_of(_PER)})(?:\^?(?P<per_power>[23]))?)?(?![\w^'])"
+            # Behind an article no sentence ends: `a 6 ft. Christmas tree`.
+            r"(?:\.(?= [a-z]|[,;:])|(?(article)\.(?= [A-Z])|(?!)))?"
         ),
         _measure,
     ),

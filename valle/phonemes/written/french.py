@@ -253,7 +253,7 @@ _NUMBERS: tuple[Rule, ...] = (
     (
         re.compile(
             rf"{_START}(?P<number>{_NUMBER}) ?(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?"
-            rf"(?:/(?P<per>{any_of(_PER)}))?(?![\w^'])"
+            rf"(?:/(?P<per>{any_of(_PER)}))?(?![\w^'])(?:\.(?= [a-zà-ÿ]|[,;:]))?"
         ),
         _measure,
     ),

@@ -9,7 +9,8 @@ _PLACES = ("", "十", "百", "千")
 _MYRIADS = ("", "万", "亿", "万亿")
 _LONGEST_VALUE = 8  # digits; a longer number without commas is a telephone number or an identity card
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,40})(?:\.\d{1,20})?"
-_CURRENCIES = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元", "￥": "元"}
+_CURRENCIES = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元"}
+_CENTS = {"$": "美分", "€": "欧分", "£": "便士"}
 _MEASURES = "个個只隻條条張张位本次天种種岁歲点點年人件家名块塊元倍千万萬百米公斤吨辆座套份双瓶杯碗句步"
 # fmt: off
 _UNITS = {
@@ -78,6 +79,27 @@ def _percent(number: str) -> str:
     return f"百分之{_value(number)}"
 
 
+def _money(match: re.Match[str]) -> str:
+    """Return an amount; one with two decimals in its large and small coins: 五美元零五美分, 三元五角."""
+    sign, number, scale = match["sign"], match["number"], match["scale"] or ""
+    whole, _, part = number.partition(".")
+    if scale or len(part) != 2 or part == "00":
+        return f"{_value(number if part != '00' else whole)}{scale}{_CURRENCIES[sign]}"
+    large = "" if whole == "0" else f"{_value(whole)}{_CURRENCIES[sign]}"
+    return large + ("零" if large and part[0] == "0" else "") + _coins(part, sign)
+
+
+def _coins(part: str, sign: str) -> str:
+    if sign in _CENTS:
+        return _count(int(part)) + _CENTS[sign]
+    tenths, hundredths = map(int, part)
+    return (f"{_count(tenths)}角" if tenths else "") + (f"{_count(hundredths)}分" if hundredths else "")
+
+
+def _count(number: int) -> str:
+    return "两" if number == 2 else _cardinal(number)
+
+
 def _version(match: re.Match[str]) -> str:
     parts = match[0].split(".")
     if len(parts) == 3 and len(parts[0]) == 4 and 1 <= int(parts[1]) <= 12 and 1 <= int(parts[2]) <= 31:
@@ -132,8 +154,8 @@ _RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=\d) ?- ?(?=\d{1,9} ?=)"), "减"),
     (re.compile(r"'?(?<!\d)(0\d)(?=年)|'(\d\d)(?=年)"), lambda m: _by_digit(m[1] or m[2])),
     (
-        re.compile(rf"([$€£¥￥]) ?({_NUMBER})( ?[百千]?[万亿]|[百千])?"),
-        lambda m: _value(m[2]) + (m[3] or "") + _CURRENCIES[m[1]],
+        re.compile(rf"(?P<sign>[$€£¥]) ?(?P<number>{_NUMBER})(?P<scale> ?[百千]?[万亿]|[百千])?"),
+        _money,
     ),
     (re.compile(r"(?<!\d)(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?!\d)"), lambda m: _date(m)),
     (re.compile(r"(?<!\d)(\d{4})[-~—](\d{4})(?= ?年)"), lambda m: f"{_by_digit(m[1])}到{_by_digit(m[2])}"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from valle.model.layout import Mode
 from valle.synthesis.decoding.conditions import Condition, Decoded, Utterance, speech_batch
 from valle.synthesis.decoding.groups import apply_by_group
 from valle.synthesis.decoding.guidance import guide_frames, is_guided
-from valle.synthesis.decoding.seeds import rest_generator, seeded_generator
+from valle.synthesis.decoding.seeds import draw_seed, rest_generator, seeded_generator
 from valle.synthesis.samplers import beam
 from valle.synthesis.samplers.draws import draw
 from valle.synthesis.sampling import SamplingState, penalize, sample_frame, start
@@ -51,6 +51,8 @@ class ActiveUtterance:
     num_prefix: int
     min_frames: int  # without the prefix
     max_frames: int  # without the prefix
+    log_probability: float = 0.0
+    """Of the draws of codebook 0, without guidance and temperature; only where `options.likeliest_of` asks for it."""
     is_complete: bool = False
     is_over: bool = False
     """True if no frame follows; setting it removes the utterance from its batch."""
@@ -68,34 +70,43 @@ class ActiveUtterance:
         """Return the codes from frame `start` on, [K', T]."""
         return np.array([codes[start:] for codes in self.codes], dtype=np.int16)
 
-    def sample(self, logits: Tensor, guesses: Sequence[list[int]], stop: int) -> int:
+    @property
+    def likelihood(self) -> tuple[bool, float]:
+        """Return what orders draws of one utterance: those that ended by themselves first, then the likelier."""
+        num_draws = self.num_frames - self.num_prefix + self.is_complete
+        return self.is_complete, self.log_probability / max(1, num_draws)
+
+    def sample(self, logits: Tensor, plain: Tensor, guesses: Sequence[list[int]], stop: int) -> int:
         """Sample groups from logits [n, group, V] as long as the guess of each was right; return how many were used.
 
         The logits after the first are those after each guess. So the frames, and the random numbers they need, are
-        those of decoding without guesses.
+        those of decoding without guesses. `plain` are the logits without guidance.
         """
         group = logits.shape[1] // len(self.codes)
-        for used, group_logits in enumerate(logits, 1):
-            self.sample_group(group_logits, stop)
+        for used, (group_logits, group_plain) in enumerate(zip(logits, plain, strict=True), 1):
+            self.sample_group(group_logits, group_plain, stop)
             if self.is_over or used > len(guesses) or self.last_group(group) != guesses[used - 1]:
                 return used
         return len(logits)
 
-    def sample_group(self, logits: Tensor, stop: int) -> None:
+    def sample_group(self, logits: Tensor, plain: Tensor, stop: int) -> None:
         """Sample the missing frames of the next group from its logits: those of K' codebooks of each, one by one."""
         frames = logits.view(-1, len(self.codes), logits.shape[-1])
         # The prefix may end within a group, whose first frames are then known.
-        for frame_logits in frames[self.num_frames % len(frames) :]:
-            self._sample_frame(frame_logits, stop)
+        first = self.num_frames % len(frames)
+        for frame_logits, frame_plain in zip(frames[first:], plain.view_as(frames)[first:], strict=True):
+            self._sample_frame(frame_logits, frame_plain[0], stop)
             if self.is_over:
                 return
 
-    def _sample_frame(self, logits: Tensor, stop: int) -> None:
+    def _sample_frame(self, logits: Tensor, plain: Tensor, stop: int) -> None:
         """Sample a frame from the logits [K', V] of its codebooks, of which the first decides whether speech ends."""
         first, history = logits[0], torch.tensor(self.codes[0], dtype=torch.long)
         if self.num_frames - self.num_prefix < self.min_frames:
             first = _without_stop(first, stop)
         chosen, self.state = sample_frame(first, history, self.options, self.state, self.generator, stop=stop)
+        if self.options.likeliest_of > 1:
+            self.log_probability += float(plain.log_softmax(-1)[chosen])
         if chosen == stop:
             self.is_complete = self.is_over = True
             return
@@ -124,7 +135,13 @@ class _CachedRows:
         self._fed = torch.ones(len(self._hidden), dtype=torch.long, device=self._hidden.device)
         self.guesses: list[list[list[int]]] = [[] for _ in utterances]
         """Groups that were fed after the last drawn one: by row and guess, codes."""
-        self.logits = self._guided(model.group_logits(_LAYOUT, self._hidden))  # [rows, n, group, V]
+        self._set_logits()
+
+    def _set_logits(self) -> None:
+        """Compute the logits after the fed groups [rows, n, group, V], with guidance and without."""
+        logits = self._model.group_logits(_LAYOUT, self._hidden)
+        self.plain = logits[: len(self._options)].float()
+        self.logits = self._guided(logits)
 
     def _guided(self, logits: Tensor) -> Tensor:
         logits = logits.float()
@@ -158,6 +175,7 @@ class _CachedRows:
         self._fed = torch.cat([self._fed, other._fed])[order]
         self._hidden = _pad_slots([self._hidden, other._hidden])[order]
         self.logits = _pad_slots([self.logits, other.logits])
+        self.plain = _pad_slots([self.plain, other.plain])
         self.guesses += other.guesses
 
     def take_back(self, used: Tensor) -> None:
@@ -177,7 +195,7 @@ class _CachedRows:
         numbers = indices[:, None] + torch.arange(fed.shape[1])
         self._fed = self._fed.new_full((len(self._fed),), fed.shape[1])
         self._hidden = self._model.append(_LAYOUT, self._double(fed), self._double(numbers), self._cache)
-        self.logits = self._guided(self._model.group_logits(_LAYOUT, self._hidden))
+        self._set_logits()
 
     def _double(self, rows: Tensor) -> Tensor:
         """Copy rows to the device of the model, twice when unconditional rows follow."""
@@ -276,8 +294,10 @@ class FrameBatch:
         rows, active = self._lanes[lane]
         # Sampling is many small operations per row, which a GPU runs slower than a CPU.
         used = [
-            0 if utterance.is_over else utterance.sample(logits, guesses, stop)
-            for utterance, logits, guesses in zip(active, rows.logits.cpu(), rows.guesses, strict=True)
+            0 if utterance.is_over else utterance.sample(logits, plain, guesses, stop)
+            for utterance, logits, plain, guesses in zip(
+                active, rows.logits.cpu(), rows.plain.cpu(), rows.guesses, strict=True
+            )
         ]
         kept = [row for row, utterance in enumerate(active) if not utterance.is_over]
         if not kept:
@@ -292,11 +312,20 @@ class FrameBatch:
 
 
 def _draw(model: ValleModel, utterances: Sequence[Utterance]) -> list[Decoded]:
-    batch = FrameBatch(model)
-    states = batch.add(utterances)
+    batch, draws = FrameBatch(model), [_draws_of(utterance) for utterance in utterances]
+    states = iter(batch.add([draw for one in draws for draw in one]))
+    of_each = [[next(states) for _ in one] for one in draws]
     while not batch.is_empty:
         batch.step()
-    return [Decoded(state.frames(state.num_prefix), state.is_complete) for state in states]
+    chosen = [max(one, key=lambda state: state.likelihood) for one in of_each]
+    return [Decoded(state.frames(state.num_prefix), state.is_complete) for state in chosen]
+
+
+def _draws_of(utterance: Utterance) -> list[Utterance]:
+    """Return an utterance as often as it is drawn, with the seed of each; the first is the utterance itself."""
+    options = utterance.options
+    seeds = [draw_seed(options.seed, index) for index in range(options.likeliest_of)]
+    return [replace(utterance, options=options.model_copy(update={"seed": seed})) for seed in seeds]
 
 
 def _activate(model: ValleModel, utterance: Utterance) -> ActiveUtterance:

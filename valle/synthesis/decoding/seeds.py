@@ -5,8 +5,8 @@ import torch
 
 from valle.synthesis.options import NUM_SEEDS
 
-# Domains of the derivation: the same index of a sentence and of a candidate gives different seeds.
-_SENTENCE, _CANDIDATE = 1, 2
+# Domains of the derivation: the same index of a sentence, a candidate and a draw gives different seeds.
+_SENTENCE, _CANDIDATE, _DRAW = 1, 2, 3
 
 
 def sentence_seed(seed: int, index: int) -> int:
@@ -17,6 +17,11 @@ def sentence_seed(seed: int, index: int) -> int:
 def candidate_seed(seed: int, index: int) -> int:
     """Return the seed of the `index`-th candidate of an utterance: `seed` itself for the first."""
     return _derive(seed, index, _CANDIDATE)
+
+
+def draw_seed(seed: int, index: int) -> int:
+    """Return the seed of the `index`-th draw of codebook 0 of one candidate: `seed` itself for the first."""
+    return _derive(seed, index, _DRAW)
 
 
 def seeded_generator(seed: int) -> torch.Generator:

@@ -94,7 +94,9 @@ class StreamDecoder:
         """Start utterances; return their streams, in their order."""
         started = []
         for condition, sampled, streamed, before in zip(conditions, sampling, options, num_before, strict=True):
-            utterance = Utterance(condition, sampled)
+            # A window is emitted before the sentence ends, so nothing could choose between draws of the sentence.
+            drawn = sampled.model_copy(update={"likeliest_of": 1}) if streamed.window else sampled
+            utterance = Utterance(condition, drawn)
             generator = rest_generator(sampled.seed)
             started.append(UtteranceStream(utterance, streamed, before, condition.prefix, generator))
         by_frame = [stream for stream in started if _is_by_frame(stream.utterance.options)]
@@ -142,4 +144,5 @@ class StreamDecoder:
 
 
 def _is_by_frame(options: SamplingOptions) -> bool:
-    return options.decoding == "ar" and options.beam.width == 0 and not options.refine
+    is_whole = options.beam.width > 0 or options.likeliest_of > 1 or options.refine
+    return options.decoding == "ar" and not is_whole

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from valle.model.loss import LossReport, model_loss
+from valle.training.engines.deepspeed_config import deepspeed_config
 from valle.training.engines.engine import largest_magnitude
 from valle.training.engines.optimizer import make_optimizer
 from valle.training.engines.process_group import init_process_group
@@ -30,25 +31,6 @@ if TYPE_CHECKING:
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 # Progress of DeepSpeed's dynamic loss scale, which only fp16 has.
 _SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")
-
-
-def deepspeed_config(options: TrainOptions) -> dict[str, Any]:
-    """Build the configuration of DeepSpeed from the options; there is no second file.
-
-    The loop divides the loss by all labels of a step, so DeepSpeed's fixed-size arithmetic gets batches of one.
-    """
-    return {
-        "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": options.accumulate,
-        "gradient_clipping": options.gradient_clip,
-        "zero_optimization": {"stage": options.zero_stage, "overlap_comm": options.zero_stage > 0},
-        "bf16": {"enabled": options.precision == "bf16"},
-        # A loss scale of 0 makes it dynamic.
-        "fp16": {"enabled": options.precision == "fp16", "loss_scale": 0, "initial_scale_power": 16},
-        "zero_allow_untested_optimizer": True,
-        "steps_per_print": 1 << 62,
-        "wall_clock_breakdown": False,
-    }
 
 
 def _import_deepspeed() -> Any:
@@ -74,6 +56,7 @@ class DeepSpeedEngine:
             raise ConfigurationError(
                 "DeepSpeed has no fp16 on a CPU; choose the precision bf16 or fp32, or the plain engine."
             )
+        config = deepspeed_config(options)
         init_process_group(os.environ)
         self._deepspeed = _import_deepspeed()
         # DeepSpeed adopts the process group that exists.
@@ -87,7 +70,7 @@ class DeepSpeedEngine:
         self._engine, self._optimizer, _, _ = self._deepspeed.initialize(
             model=model,
             optimizer=make_optimizer(model, options),
-            config=deepspeed_config(options),
+            config=config,
         )
         self._device = torch.device(self._engine.device)
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from manifests.demo.clips import demo_folder
 from valle.audio import Audio, write_audio
 from valle.evaluation.codec.clips import clips_of_folder, clips_of_lake
 from warehouse.errors import ManifestError, StageError
@@ -44,6 +45,15 @@ def test_a_folder_without_what_is_asked_for_is_refused(corpus, tmp_path):
         clips_of_folder(corpus, split="test", count=3, longest=5)
     with pytest.raises(ManifestError, match=r"no corpus\.tsv"):
         clips_of_folder(tmp_path / "nowhere", split="test", count=3, longest=5)
+
+
+def test_the_corpus_in_the_package_is_such_a_folder(tmp_path):
+    items = clips_of_folder(demo_folder(), split="heldout", count=3, longest=5)
+    assert len({item.speaker for item in items}) == 3
+    assert all(0 < item.duration <= 5 and item.location.path for item in items)
+    (tmp_path / "corpus.tsv").write_text("id\tsplit\tfile\ttext\n0\theldout\t0.wav\tOne.\n")
+    with pytest.raises(ManifestError, match="has no column duration; it needs id, split, file, text and duration"):
+        clips_of_folder(tmp_path, split="heldout", count=3, longest=5)
 
 
 def test_a_lake_without_utterances_is_refused(tmp_path):

@@ -138,6 +138,7 @@ def run(system):
             recorded,
             marks=[
                 pytest.mark.real,
+                pytest.mark.long,
                 pytest.mark.skipif(not REAL.exists(), reason="the recordings lie beside the checkout, not in it"),
             ],
         ),

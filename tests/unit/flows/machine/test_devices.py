@@ -65,17 +65,11 @@ def test_two_sets_of_models_are_never_lent_to_two_shards_at_a_time() -> None:
 
 
 def test_each_process_of_a_run_has_a_device_of_its_own(tmp_path: Path) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PLACE, tmp_path.name],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    devices = {process.stdout.readline().strip() for process in processes}  # type: ignore[union-attr]
-    for process in processes:
-        process.communicate("")
-    assert devices == {"cpu", "meta"}
+    with subprocess.Popen(
+        [sys.executable, "-c", PLACE, tmp_path.name], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        first = other.stdout.readline().strip()
+        with leased_backends(Workers(runner="processes", devices=("cpu", "meta")), tmp_path.name) as backends:
+            assert {first, str(backends.device)} == {"cpu", "meta"}
+        other.communicate("")

@@ -1,5 +1,6 @@
 """The order in which shards are submitted, and the end of a run with failed or claimed shards."""
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,8 @@ from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.runtime.runner import Work, run_all
+from flows.runtime.terminal import NOTICE
+from flows.runtime.where import LOCAL_LOGGER
 from warehouse.errors import StageError
 from warehouse.shard_runs import ShardReport
 
@@ -66,6 +69,30 @@ def test_claimed_shards_come_last_and_wait_for_the_other_run() -> None:
     reports = run_all("segment clips", cluster.work(), width=1)
     assert cluster.events == ["a", "b", "a wait"]
     assert [report.shard for report in reports] == ["b", "a"]
+
+
+@pytest.mark.parametrize("claimed", [0, 2])
+def test_a_run_that_waits_for_another_says_so_on_the_terminal(claimed: int) -> None:
+    notices: list[str] = []
+
+    class Terminal(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if getattr(record, NOTICE, False):
+                notices.append(record.getMessage())
+
+    names = ("a", "b", "c")
+    answers = {name: [*([None] if at < claimed else []), shard_report(name)] for at, name in enumerate(names)}
+    logger, terminal = logging.getLogger(LOCAL_LOGGER), Terminal()
+    level = logger.level
+    logger.addHandler(terminal)
+    logger.setLevel(logging.INFO)
+    try:
+        run_all("segment clips", Cluster(answers).work(), width=3)
+    finally:
+        logger.removeHandler(terminal)
+        logger.setLevel(level)
+    waiting = "segment clips: another run is working on 2 of 3 shards; waiting for it"
+    assert notices == ([waiting] if claimed else [])
 
 
 def test_failed_shards_are_named_at_the_end_and_the_others_are_done() -> None:

@@ -11,6 +11,7 @@ from prefect.settings import (
     PREFECT_API_KEY,
     PREFECT_API_URL,
     PREFECT_SERVER_API_AUTH_STRING,
+    PREFECT_SERVER_CORS_ALLOWED_ORIGINS,
     temporary_settings,
 )
 
@@ -64,9 +65,11 @@ def test_two_private_servers_have_different_passwords(tmp_path: Path) -> None:
         first, second = connection_settings(tmp_path), connection_settings(tmp_path)
     assert first[PREFECT_API_AUTH_STRING] == first[PREFECT_SERVER_API_AUTH_STRING]
     assert first[PREFECT_API_AUTH_STRING] != second[PREFECT_API_AUTH_STRING]
+    assert first[PREFECT_SERVER_CORS_ALLOWED_ORIGINS] == "http://127.0.0.1"
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_private_server_answers_its_own_process_only(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
     private = {

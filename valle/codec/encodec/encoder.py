@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from encodec.model import EncodecModel
 from encodec.modules import SLSTM
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 
 from valle.codec.batches import batch_groups
+from valle.codec.encodec.convolutions import arrange_convolutions
 
 PIECE_FRAMES = 75
 """Frames of one pass through the convolutions: their memory, 15 MB a second of audio, does not grow with the clip."""
@@ -29,7 +30,8 @@ class EncodecEncoder:
     def __init__(self, model: EncodecModel, *, hop_length: int, batch_frames: int, device: torch.device) -> None:
         layers = list(model.encoder.model)
         recurrent = next(index for index, layer in enumerate(layers) if isinstance(layer, SLSTM))
-        self._convolutions, self._last = nn.Sequential(*layers[:recurrent]), nn.Sequential(*layers[recurrent + 1 :])
+        self._convolutions = arrange_convolutions(layers[:recurrent])
+        self._last = arrange_convolutions(layers[recurrent + 1 :])
         self._lstm: SLSTM = layers[recurrent]
         self._hop_length, self._batch_frames, self._device = hop_length, batch_frames, device
 

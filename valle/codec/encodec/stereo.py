@@ -18,7 +18,7 @@ from torch import Tensor
 from valle.audio import Samples
 from valle.backends.fetched import fetch_weights, weights_revision
 from valle.codec.base import Codec, CodecSpec, CodecStream, Codes
-from valle.codec.encodec import load_encodec
+from valle.codec.encodec.mono import load_encodec
 from valle.codec.network_codec import NetworkCodec
 from valle.codec.streaming import ChunkStream
 

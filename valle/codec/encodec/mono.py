@@ -22,9 +22,10 @@ from valle.audio import Samples
 from valle.backends.fetched import fetch_weights, weights_revision
 from valle.codec.base import Codec, CodecSpec, CodecStream, Codes
 from valle.codec.batches import batch_groups
-from valle.codec.elu import replace_elus
-from valle.codec.encodec_encoder import EncodecEncoder
-from valle.codec.encodec_stream import EncodecStream
+from valle.codec.encodec.convolutions import replace_elus
+from valle.codec.encodec.encoder import EncodecEncoder
+from valle.codec.encodec.quantizer import NearestEntries
+from valle.codec.encodec.stream import EncodecStream
 from valle.codec.streaming import WindowStream
 from warehouse.errors import DependencyError
 
@@ -33,7 +34,6 @@ HOP_LENGTH = 320
 CODEBOOK_SIZE = 1024
 WEIGHTS = "encodec_24khz"
 VOCOS_WEIGHTS = "vocos-encodec-24khz"
-KILOBITS_PER_CODEBOOK = 0.75  # 75 frames a second x 10 bits
 # Vocos is conditioned on the bandwidth: codebooks at 1.5, 3, 6 and 12 kbit/s.
 VOCOS_CODEBOOKS = (2, 4, 8, 16)
 VOCOS_CONTEXT = 29
@@ -118,6 +118,7 @@ class EncodecCodec:
             batch_frames=round(batch_seconds * SAMPLE_RATE / HOP_LENGTH),
             device=self._device,
         )
+        self._entries = NearestEntries(self._model.quantizer.vq.layers[:num_codebooks])
         self._vocos = vocos.to(self._device) if vocos else None
         self._spec = CodecSpec(name, revision, SAMPLE_RATE, HOP_LENGTH, num_codebooks, CODEBOOK_SIZE)
 
@@ -146,12 +147,10 @@ class EncodecCodec:
     def encode(self, waveforms: Sequence[Samples]) -> list[Codes]:
         """Encode mono float32 waveforms [N_i] at 24 kHz as int16 codes [K, ceil(N_i / 320)]."""
         results: list[Codes] = [np.zeros((self._spec.num_codebooks, 0), np.int16)] * len(waveforms)
-        kilobits = self._spec.num_codebooks * KILOBITS_PER_CODEBOOK
         for batch in self._encoder.batches([len(waveform) for waveform in waveforms]):
             clips = [torch.from_numpy(waveforms[index].astype(np.float32, copy=False)) for index in batch]
             for index, latents in zip(batch, self._encoder.encode(clips), strict=True):
-                codes = self._model.quantizer.encode(latents, self._model.frame_rate, kilobits)  # [K, 1, T]
-                results[index] = codes[:, 0].to("cpu", torch.int16).numpy()
+                results[index] = self._entries.encode(latents[0]).to("cpu", torch.int16).numpy()
         return results
 
     @torch.inference_mode()

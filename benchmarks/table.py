@@ -1,0 +1,130 @@
+"""Run the benchmarks that need no weights but those of the package, and print one table.
+
+`python benchmarks/table.py [--quick] [--only NAME,NAME] [--output FILE.md]`: with `--quick` each runs at its smallest
+useful size, some ten minutes in all. The table has the machine, its load before each benchmark, every figure with its
+bound, and which are missed. Exit code 1 when one is missed or a benchmark fails.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from figures import Figure, read_figures
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A script of this folder with the arguments of its small size."""
+
+    name: str
+    quick: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Figures of one benchmark."""
+
+    benchmark: str
+    figures: Sequence[Figure]
+    load: float
+    seconds: float
+    error: str
+
+
+BENCHMARKS = (
+    Benchmark("commands", ("--clips", "8")),
+    Benchmark("loader", ("--rows", "4000")),
+    Benchmark("lake", ("--rows", "500000")),
+    Benchmark("prepare", ("--clips", "60")),
+    Benchmark("quality", ("--clips", "6")),
+    Benchmark("codecs", ("--clips", "8", "--rounds", "2", "--threads", "1")),
+    Benchmark("decode", ("--size", "nano", "--large", "20m")),
+    Benchmark("attention", ("--repeats", "2")),
+    Benchmark("trunks", ("--frames", "400")),
+    Benchmark("workers", ("--clips", "60", "--shards", "30", "--stage", "quantize")),
+)
+
+
+def run(benchmark: Benchmark, *, is_quick: bool) -> Result:
+    """Run a benchmark in a process of its own and show its output."""
+    load, started = os.getloadavg()[0], time.monotonic()
+    command = [sys.executable, str(_HERE / f"{benchmark.name}.py"), *(benchmark.quick if is_quick else ())]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        print(f"  {line}", end="", flush=True)
+        lines.append(line)
+    figures = read_figures("".join(lines))
+    is_complete = process.wait() == 0 or (figures and not all(figure.holds for figure in figures))
+    error = "" if is_complete else f"ended with exit code {process.returncode}: {''.join(lines[-1:]).strip()}"
+    return Result(benchmark.name, figures, load, time.monotonic() - started, error)
+
+
+def describe_machine() -> str:
+    """Return processor, cores and versions."""
+    names = [line for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")]
+    processor = names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+
+
+def format_table(results: Sequence[Result], *, is_quick: bool) -> str:
+    """Return the table in Markdown."""
+    size = "small sizes (`--quick`)" if is_quick else "full sizes"
+    rows = [
+        f"| {result.benchmark} | {figure.name} | {figure.value:,.2f} | {figure.side} {figure.bound:,.2f} | "
+        f"{'yes' if figure.holds else '**no**'} | {result.load:.1f} |"
+        for result in results
+        for figure in result.figures
+    ]
+    failed = [f"`{result.benchmark}` {result.error}" for result in results if result.error]
+    return "\n".join(
+        [
+            f"{describe_machine()}; {size}, {sum(result.seconds for result in results) / 60:.0f} minutes.",
+            "",
+            "| benchmark | what | value | bound | held | load |",
+            "| --- | --- | ---: | ---: | --- | ---: |",
+            *rows,
+            *(["", "Failed: " + "; ".join(failed)] if failed else []),
+        ]
+    )
+
+
+def main() -> int:
+    """Run the benchmarks; 1 when a bound is missed or one fails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", help="names of benchmarks, with commas between them")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    names = options.only.split(",") if options.only else [one.name for one in BENCHMARKS]
+    unknown = set(names) - {one.name for one in BENCHMARKS}
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(one.name for one in BENCHMARKS)}")
+    results = []
+    for benchmark in BENCHMARKS:
+        if benchmark.name in names:
+            print(f"{benchmark.name} ...", flush=True)
+            results.append(run(benchmark, is_quick=options.quick))
+    table = format_table(results, is_quick=options.quick)
+    print(f"\n{table}")
+    if options.output:
+        options.output.write_text(table + "\n", encoding="utf-8")
+    held = all(figure.holds for result in results for figure in result.figures)
+    return 0 if held and not any(result.error for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
