@@ -97,11 +97,18 @@ def _apply(marker: Watermarker, samples: Samples, sample_rate: int) -> Samples:
     shortest = round(0.1 * sample_rate)
     if len(samples) < shortest or not np.any(np.abs(samples) > 1e-4):
         return samples
-    with _lock:
+    with _lock, _without_gradients():
         marked = marker.apply_watermark(resample(samples, sample_rate, _RATE), sample_rate=_RATE)
     marked = resample(np.asarray(marked, dtype=np.float32), _RATE, sample_rate)[: len(samples)]
     padded: Samples = np.concatenate([marked, samples[len(marked) :]]).astype(np.float32)
     return padded
+
+
+def _without_gradients() -> contextlib.AbstractContextManager[object]:
+    """Return a context in which torch keeps nothing for gradients: Perth needs none, and holds megabytes of each call."""
+    import torch  # not needed by those who mark nothing
+
+    return torch.inference_mode()
 
 
 def open_watermark(sample_rate: int) -> Watermark:
@@ -131,7 +138,7 @@ def detect(audio: Audio) -> Detection:
 def _confidence(samples: Samples) -> float:
     if not np.any(np.abs(samples) > 1e-4):
         return 0.0
-    with _lock:
+    with _lock, _without_gradients():
         found = _open_perth().get_watermark(samples, sample_rate=_RATE, round=False)
     return float(np.nan_to_num(np.asarray(found).mean()))
 
