@@ -105,7 +105,7 @@ def _apply(marker: Watermarker, samples: Samples, sample_rate: int) -> Samples:
 
 
 def _without_gradients() -> contextlib.AbstractContextManager[object]:
-    """Return a context in which torch keeps nothing for gradients: Perth needs none, and holds megabytes of each call."""
+    """Return a context in which torch keeps nothing for gradients: Perth, which needs none, holds megabytes a call."""
     import torch  # not needed by those who mark nothing
 
     return torch.inference_mode()
