@@ -28,6 +28,8 @@ from warehouse.rows import CodesRow, ConfigurationRow, RecordingRow, SegmentRow
 
 _PART_ROWS = 500_000
 _SEGMENTS_PER_RECORDING = 20
+# Of fewer rows the start of DuckDB is most of the time.
+_ENOUGH_ROWS = 5_000_000
 
 
 def codes_table(count: int, seconds: float) -> pa.Table:
@@ -194,7 +196,8 @@ def main() -> int:
         print(f"{options.rows:,} rows: a pass over the ids takes {scan:.1f} s, planning {plan:.1f} s")
         good &= report("planning / a pass over the ids", plan / scan, 12.0, at_least=False)
         good &= report("planning of all rows / of half of them", plan / plan_of_half, 2.5, at_least=False)
-        good &= report("seconds of planning per 10 million rows", plan * 1e7 / options.rows, 10.0, at_least=False)
+        if options.rows >= _ENOUGH_ROWS:
+            good &= report("seconds of planning per 10 million rows", plan * 1e7 / options.rows, 10.0, at_least=False)
     return 0 if good else 1
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.pipeline.prepared import QUICK, folder_corpus, import_all, run_pipeline
+from tests.pipeline.prepared import QUICK, folder_corpus, run_pipeline
 from tests.pipeline.prepared import main as run
 from valle.data_root import open_data_root
 from valle.stages.quantize import Quantize
@@ -80,7 +80,6 @@ def kill_anywhere(corpus: str, data: str, kills: int) -> int:
 
 def main(corpus: str, data: str, kills: int, stage: str | None = None) -> None:
     """Kill `kills` runs, then let one finish; print how many kills met a running child."""
-    import_all()
     met = kill_anywhere(corpus, data, kills) if stage is None else kill_in_quantize(corpus, data, kills)
     _, status = os.waitpid(_child([corpus, data]), 0)
     sys.stdout.write(f"{met}\n")

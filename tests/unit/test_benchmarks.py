@@ -18,7 +18,7 @@ def test_the_warehouse_benchmark_runs_and_codes_take_at_most_the_bits_it_allows(
     )  # fmt: skip
     rows = [line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| lake |")]
     bits = [row for row in rows if "bits per" in row]
-    assert len(rows) == 5
+    assert len(rows) == 4
     assert len(bits) == 2
     assert all("| yes |" in row for row in bits), answer.stdout
     assert "20,000 rows" in answer.stdout, answer.stderr

@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import cache
 from importlib.resources import files
+from multiprocessing.util import Finalize
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -90,7 +92,7 @@ def _template(spreads: tuple[int, ...]) -> Path:
 
     Views keep the types of their columns, so each number of columns has a template of its own.
     """
-    path = Path(_templates(os.getpid()).name) / f"{'-'.join(map(str, spreads))}.duckdb"
+    path = _templates(os.getpid()) / f"{'-'.join(map(str, spreads))}.duckdb"
     if not path.exists():
         with atomic_write(path, durable=False) as temporary, duckdb.connect(temporary) as connection:
             for row_class, num_spread in zip(TABLES, spreads, strict=True):
@@ -104,9 +106,12 @@ def _template(spreads: tuple[int, ...]) -> Path:
 
 
 @cache
-def _templates(process: int) -> TemporaryDirectory[str]:
+def _templates(process: int) -> Path:
     """Return the folder of the templates of a process; a fork has its own, as its parent may end and remove it."""
-    return TemporaryDirectory(prefix="valle-views-")
+    folder = Path(mkdtemp(prefix="valle-views-"))
+    # Worker processes of multiprocessing end without the clean-up of an interpreter, but with this one.
+    Finalize(None, rmtree, args=(folder, True), exitpriority=0)
+    return folder
 
 
 def first_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """The catalogue: every query runs, readers meet no lock, what is not committed is not seen."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,34 @@ def test_a_query_defines_the_views_that_it_needs_and_no_table_for_none(tmp_path:
     assert answer_query(snapshot, "SELECT 1 AS one").to_pylist() == [{"one": 1}]
     with pytest.raises(CatalogueError, match="valle lake fsck"):
         answer_query(snapshot, "FROM codes")
+
+
+_WORK = """
+import multiprocessing, os
+from pathlib import Path
+from warehouse.catalogue.views import connect
+from warehouse.lake.tables import Lake
+
+def ask():
+    with connect(Lake(Path("lake")).snapshot()) as connection:
+        assert connection.execute("SELECT count(*) FROM utterances").fetchone() == (0,)
+
+if __name__ == "__main__":
+    ask()
+    worker = multiprocessing.get_context("fork").Process(target=ask)
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+    assert len(os.listdir("temporary")) == 1
+    ask()
+"""
+
+
+def test_no_process_leaves_its_views_behind(tmp_path: Path) -> None:
+    (tmp_path / "temporary").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    subprocess.run([sys.executable, "-c", _WORK], cwd=tmp_path, env=environment, check=True)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_wrong_query_is_one_sentence(tmp_path: Path) -> None:

@@ -19,15 +19,20 @@ class FastElu(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the activations of `inputs`, of the same shape."""
-        return elu_into(inputs, torch.empty_like(inputs))
+        return torch.maximum(inputs, _negative_part(inputs)) if inputs.is_cpu else functional.elu(inputs)
 
 
-def elu_into(inputs: Tensor, outputs: Tensor) -> Tensor:
-    """Write the activations of `inputs` into `outputs`, of the same shape, and return those."""
-    if not inputs.is_cpu:
-        return outputs.copy_(functional.elu(inputs))
-    # The maximum repairs what the subtraction cancels next to zero: exp(x) - 1 is never below x.
-    return torch.maximum(inputs, inputs.clamp(max=0).exp_().sub_(1), out=outputs)
+def elu_into(inputs: Tensor, outputs: Tensor) -> None:
+    """Write the activations of `inputs` into `outputs`, of the same shape."""
+    if inputs.is_cpu:
+        torch.maximum(inputs, _negative_part(inputs), out=outputs)
+    else:
+        outputs.copy_(functional.elu(inputs))
+
+
+def _negative_part(inputs: Tensor) -> Tensor:
+    """Return exp(x) - 1 for negative x, else 0; the maximum with x repairs what the subtraction cancels next to 0."""
+    return inputs.clamp(max=0).exp_().sub_(1)
 
 
 def replace_elus(module: nn.Module) -> None:
@@ -60,7 +65,7 @@ class CausalConvolution(nn.Module):
         right = int(get_extra_padding_for_conv1d(inputs, kernel, stride, left))
         if length <= max(left, right):
             # Too short for a reflection: the package adds zeros first.
-            activated = elu_into(inputs, torch.empty_like(inputs)) if self.is_activated else inputs
+            activated = FastElu()(inputs) if self.is_activated else inputs
             short: Tensor = pad1d(activated, (left, right), mode="reflect")
             return short
         if left + right == 0 and not self.is_activated:

@@ -1,5 +1,6 @@
 """Plots of a codec report: quality by bit rate, use of the codebooks, latency and speed."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,23 +23,26 @@ _PANELS: tuple[tuple[str, str, Value], ...] = (
 
 def plot_quality(scores: Sequence[Sequence[ResynthesisScores]], path: Path) -> Plot:
     """Plot each measure by bit rate, a line per codec; the recordings come first in the scores of each codec."""
+    # A measure that was not asked for has no panel.
+    panels = [panel for panel in _PANELS if any(panel[2](line) is not None for _, *coded in scores for line in coded)]
     figure = new_figure(height=6.4)
-    *panels, spare = figure.subplots(2, 3).flat
-    spare.set_visible(False)
-    for axes, (title, unit, value_of) in zip(panels, _PANELS, strict=True):
+    num_columns = math.ceil(len(panels) / 2)
+    axes_of_panels = list(figure.subplots(2, num_columns, squeeze=False).flat)
+    for axes, (title, unit, value_of) in zip(axes_of_panels, panels, strict=False):
         for index, (_, *coded) in enumerate(scores):
             points = [((line.bits_per_second or 0) / 1000, value_of(line)) for line in coded]
             shown = [(rate, value) for rate, value in points if value is not None]
             name = coded[0].system.rpartition("_")[0].removeprefix("codec_")
             axes.plot([x for x, _ in shown], [y for _, y in shown], "o-", color=colour(index), label=name)
         if title == "Naturalness" and scores[0][0].distillmos:
-            recorded = scores[0][0].distillmos.value
-            axes.axhline(recorded, color="black", linestyle="--", linewidth=1)
-        # A measure that was not asked for has no panel.
-        axes.set_visible(any(value_of(line) is not None for _, *coded in scores for line in coded))
+            axes.axhline(scores[0][0].distillmos.value, color="black", linestyle="--", linewidth=1)
         label_axes(axes, title=title, x="kbit/s", y=unit)
-    legend_below(figure, panels[0])
-    caption = "Quality by bit rate: more codebooks, more bits. The dashed line is the naturalness of the recordings."
+    for spare in axes_of_panels[len(panels) :]:
+        spare.set_visible(False)
+    legend_below(figure, axes_of_panels[0])
+    caption = "Quality by bit rate: more codebooks, more bits."
+    if any(title == "Naturalness" for title, *_ in panels):
+        caption += " The dashed line is the naturalness of the recordings."
     return Plot(save_figure(figure, path), caption)
 
 
