@@ -117,8 +117,9 @@ def test_the_command_prints_one_line_per_report_and_the_checkpoint_at_the_end(tm
     file.write_text(options.model_dump_json())
     assert main(["--local_rank=0", str(file)]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in printed[:3]] == ["2/4", "4/4", "4"]
-    assert "ETA 0:00:00" in printed[1]
+    assert printed[0].startswith("Memory, estimated:")
+    assert [line.split()[1] for line in printed[1:4]] == ["2/4", "4/4", "4"]
+    assert "ETA 0:00:00" in printed[2]
     assert printed[-1].startswith("finished at step 4")
     assert printed[-1].endswith("step-00000004")
 
