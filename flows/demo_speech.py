@@ -15,7 +15,7 @@ from valle.data_root import DataRoot
 from valle.reporting import write_text
 from valle.synthesis.options import read_sampling
 
-OPEN_TEXT = "The train to London leaves at five o'clock."
+OPEN_TEXT = "The train leaves at five o'clock."
 """Sentence for the checkpoint of the repository, which speaks open English."""
 DIGITS = "Three one four one five nine."
 """Sentence for the model of the demo: its corpus is mostly digits."""
