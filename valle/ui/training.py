@@ -92,10 +92,12 @@ def build_training(data_root: DataRoot, start: StartTraining | None) -> None:
     fields = gr.Dropdown(["loss"], value=["loss"], multiselect=True, label="Curves", elem_id="curves")
     plot = gr.LinePlot(x="step", y="value", color="curve", label="Training", elem_id="curve")
     note = gr.Markdown(elem_id="position")
+    # Not the position, which every update of the curves replaces.
+    answer = gr.Markdown(elem_id="command-answer")
     with gr.Row():
         for command in SIMPLE:
             gr.Button(command, elem_id=f"command-{command}").click(
-                _commander(data_root, command), run, note, api_name=f"train_{command}"
+                _commander(data_root, command), run, answer, api_name=f"train_{command}"
             )
     with gr.Row():
         players = [gr.Audio(visible=False, interactive=False) for _ in range(_MOST_EXAMPLES)]
@@ -104,7 +106,8 @@ def build_training(data_root: DataRoot, start: StartTraining | None) -> None:
     def on_tick(name: str | None, chosen: list[str]) -> tuple[Any, ...]:
         return _follow(data_root, name or "", chosen)
 
-    for event in (run.change, fields.change, timer.tick):
+    # Not `fields.change`: each update sets the fields, so that updates would follow each other without a pause.
+    for event in (run.change, fields.input, timer.tick):
         event(on_tick, [run, fields], [run, plot, fields, note, *players], show_progress="hidden")
 
 

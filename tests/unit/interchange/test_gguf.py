@@ -112,6 +112,16 @@ def test_the_memory_of_rows_is_that_of_our_cache(pair):
     step([2, 3, 1, 700])
 
 
+@pytest.mark.parametrize(("mode", "codebook"), [(Mode.AR, 0), (Mode.NAR, 3)])
+def test_logits_of_the_embedded_checkpoint_in_f16_are_ours_on_any_codes(english, tmp_path, mode, codebook):
+    # Codes drawn at random have small vectors, whose norms depend on the epsilon.
+    pytest.importorskip("xllamacpp")
+    file = tmp_path / "english.gguf"
+    export_gguf(english, file, "f16")
+    models = load_model(file)[0], load_llama_cpp(file)[0]
+    assert _largest(models, _batch(models[0], mode, _conditions([(40, 120), (21, 13)]), (200, 5), codebook)) < 1e-3
+
+
 def test_greedy_codes_of_the_embedded_checkpoint_are_those_of_torch(english):
     pytest.importorskip("xllamacpp")
     model, card = load_model(english)

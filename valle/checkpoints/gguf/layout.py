@@ -1,6 +1,6 @@
 """Names of a trunk in a GGUF file, positions as integers, and what llama.cpp has no counterpart for.
 
-The trunk has the architecture `qwen2vl`: that of llama with four positions a slot. The first orders the slots, and the
+The trunk has the architecture `paddleocr`: that of llama with four positions a slot. The first orders the slots, the
 second rotates queries and keys; `llama` itself has one position for both, which may neither restart nor jump.
 """
 
@@ -19,7 +19,7 @@ WeightType = Literal["f32", "f16", "q8_0", "q4_0"]
 """Number type of the matrices of the trunk: floats, or blocks of 32 integers of 8 or 4 bits with a scale each."""
 BLOCK_TYPES = ("q8_0", "q4_0")
 SUFFIX = ".gguf"
-ARCHITECTURE = "qwen2vl"
+ARCHITECTURE = "paddleocr"
 CARD, TABLES = "valle.card", "valle.tables"
 """Metadata: the card as JSON, and tables and heads as a safetensors file in base64."""
 BLOCK = 32
