@@ -106,6 +106,18 @@ def test_the_corpus_of_folders_has_a_row_for_each_container(tmp_path):
     assert noise.drop_reason == "no_text"
 
 
+def test_containers_are_listed_without_opening_any(tmp_path, monkeypatch):
+    for number in range(300):
+        folder = tmp_path / f"speaker{number % 7}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number}.enc").touch()
+    opened = []
+    monkeypatch.setattr("builtins.open", lambda *given, **_: opened.append(given))
+    monkeypatch.setattr("io.open", lambda *given, **_: opened.append(given))
+    assert len(list(VallE(tmp_path).find())) == 300
+    assert opened == []
+
+
 def test_the_corpus_of_hdf5_has_a_row_for_each_item(tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "data.h5", "w") as file:
