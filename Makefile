@@ -63,7 +63,7 @@ test-all: install lint types contracts
 test-gpu: install
 	$(bin)/python -m pytest -m gpu
 
-# CPU seconds and ratios of this machine as one table, in a quarter of an hour; with BENCH= at full size.
+# CPU seconds and ratios of this machine as one table, each benchmark at its small size; with BENCH= at full size.
 BENCH ?= --quick
 bench: install
 	$(bin)/python benchmarks/table.py $(BENCH)

@@ -1,7 +1,7 @@
 """Run the benchmarks that need no weights but those of the package, and print one table.
 
 `python benchmarks/table.py [--quick] [--only NAME,NAME] [--output FILE.md]`: with `--quick` each runs at its smallest
-useful size, some ten minutes in all. The table has the machine, its load before each benchmark, every figure with its
+useful size. The table has the machine, its load before each benchmark, every figure with its
 bound, and which are missed. Exit code 1 when one is missed or a benchmark fails.
 """
 

@@ -7,12 +7,14 @@ import pytest
 
 pytest.importorskip("gradio")
 
+import gradio
+
 from valle.cli.start_training import TrainCommand
 from valle.data_root import DataRoot
 from valle.training.commands import FileCommands
 from valle.training.options import TrainSettings
 from valle.ui.data import filter_sql
-from valle.ui.training import find_examples, give_command, read_curves
+from valle.ui.training import build_training, find_examples, give_command, read_curves
 from warehouse.catalogue.views import connect, run_select
 from warehouse.errors import ConfigurationError
 
@@ -42,6 +44,16 @@ def test_a_command_reaches_the_trainer_of_the_run(tmp_path):
     give_command(root, "first", "save")
     give_command(root, "first", "quit")
     assert FileCommands(root.runs / "first" / "commands").poll() == ["save", "quit"]
+
+
+def test_no_update_of_the_page_of_a_training_starts_the_next_one(tmp_path):
+    with gradio.Blocks() as page:
+        build_training(DataRoot(tmp_path), None)
+    functions = page.fns.values()
+    assert any(function.targets for function in functions)
+    for function in functions:
+        written = {component._id for component in function.outputs}
+        assert not [event for component, event in function.targets if event == "change" and component in written]
 
 
 def test_the_newest_examples_are_found(tmp_path):

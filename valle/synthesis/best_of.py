@@ -208,5 +208,5 @@ def _depends_on_seed(sampling: SamplingOptions) -> bool:
         return True
     # The other codebooks are an argmax at nar_temperature 0, with any seed.
     if sampling.decoding == "ar":
-        return sampling.temperature > 0 and sampling.beam.width == 0
+        return sampling.is_random
     return sampling.temperature > 0 or sampling.masked.score == "random"

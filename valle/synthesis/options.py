@@ -214,7 +214,7 @@ class SamplingOptions(SynthesisOptions):
         # One of them replaces the other: that of the checkpoint would contradict the given one.
         if given & set(_DRAWS):
             open_names -= set(_DRAWS)
-        if self.beam.width > 0 or self.temperature == 0:
+        if not self.is_random:
             open_names -= {"likeliest_of"}
         content = {name: getattr(defaults, name) for name in open_names if name in defaults.model_fields_set}
         try:
@@ -222,6 +222,11 @@ class SamplingOptions(SynthesisOptions):
         except ValidationError as error:
             problem = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise ConfigurationError(f"Beside the sampling of the checkpoint, {problem}") from error
+
+    @property
+    def is_random(self) -> bool:
+        """Return whether codebook 0 of the AR depends on the seed."""
+        return self.temperature > 0 and self.beam.width == 0
 
     @model_validator(mode="after")
     def _refuse_ignored_options(self) -> Self:
@@ -234,7 +239,7 @@ class SamplingOptions(SynthesisOptions):
         # An option without an effect would make an experiment report what it did not do.
         if len(chosen := [name for name, is_chosen in draws.items() if is_chosen]) > 1:
             raise ValueError(f"{' and '.join(chosen)} draw codes in different ways; choose one.")
-        if self.likeliest_of > 1 and (self.beam.width > 0 or self.temperature == 0):
+        if self.likeliest_of > 1 and not self.is_random:
             raise ValueError("likeliest_of needs draws that differ; raise the temperature, or leave beam and it out.")
         if self.min_temperature is not None and self.min_temperature > self.temperature:
             raise ValueError("min_temperature is above temperature; make it smaller.")

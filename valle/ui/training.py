@@ -106,8 +106,8 @@ def build_training(data_root: DataRoot, start: StartTraining | None) -> None:
     def on_tick(name: str | None, chosen: list[str]) -> tuple[Any, ...]:
         return _follow(data_root, name or "", chosen)
 
-    # Not `fields.change`: each update sets the fields, so that updates would follow each other without a pause.
-    for event in (run.change, fields.input, timer.tick):
+    # Not `change`: each update sets both, so that updates would follow each other without a pause.
+    for event in (run.input, fields.input, timer.tick):
         event(on_tick, [run, fields], [run, plot, fields, note, *players], show_progress="hidden")
 
 

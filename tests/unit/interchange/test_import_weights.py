@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.unit.interchange.finetuning import finetune
 from tests.unit.interchange.vall_e_files import CODEBOOKS, SIZE, Weights, symbol_map
-from tests.unit.training.toy import make_toy_set
 from valle.checkpoints.checkpoint import load_model
 from valle.checkpoints.runs import newest_checkpoint
 from valle.cli import main
@@ -24,8 +24,6 @@ from valle.model.row import Row
 from valle.tasks.length import LENGTH
 from valle.tasks.transcription import TRANSCRIPTION
 from valle.tasks.tts import TTS
-from valle.training.loop import train
-from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError
 
 CODEC = CodecSpec("mini", "1", 24_000, 320, CODEBOOKS, SIZE)
@@ -321,21 +319,7 @@ def test_the_commands_import_and_speak(tmp_path, capsys):
 def test_a_training_continues_from_imported_weights(tmp_path):
     model = imported(tmp_path, Weights())
     checkpoint = save_import(model, CODEC, tmp_path / "runs" / "theirs", "theirs")
-    options = TrainOptions(
-        training_set=make_toy_set(tmp_path / "toy", num_items=6, dev_items=0, spec=CODEC),
-        run_dir=tmp_path / "runs" / "tuned",
-        start_from=checkpoint,
-        max_steps=30,
-        batch_tokens=600,
-        learning_rate=1e-2,
-        warmup_steps=2,
-        prompt_seconds=(0.1, 0.1),
-        log_every=10,
-        save_every=30,
-    )
-    losses = []
-    result = train(options, lambda line: losses.append(line["loss"]))
-    assert losses[-1] < 0.9 * losses[0]
+    result = finetune(checkpoint, CODEC, tmp_path)
     loaded, card = load_model(result.checkpoint)
     assert loaded.config == model.config
     assert card.phoneme_table.strings == model.table.strings

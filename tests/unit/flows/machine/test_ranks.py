@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.flows.machine.stopping import stop_after_two_steps
 from tests.unit.training.toy import make_toy_set
-from valle.checkpoints.checkpoint import read_card
-from valle.checkpoints.runs import latest_checkpoint
 from valle.training.options import TrainOptions
 
 ROOT = Path(__file__).parents[4]
@@ -86,13 +85,6 @@ def test_a_training_of_two_ranks_that_is_stopped_has_a_checkpoint_of_both(tmp_pa
         [sys.executable, "-m", "flows.machine.ranks", "2", "valle.training", str(tmp_path / "run.json")],
         cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert run.stdout is not None
-    lines = [next(line for line in run.stdout if line.startswith("step 2/"))]
-    run.send_signal(signal.SIGTERM)
-    lines += list(run.stdout)
-    assert run.wait(300) == 0, "".join(lines)
-    assert any(line.startswith("signal at step") for line in lines)
-    checkpoint = latest_checkpoint(tmp_path / "run")
-    assert checkpoint is not None
-    assert read_card(checkpoint).ranks == 2
-    assert read_card(checkpoint).step >= 2
+    card = stop_after_two_steps(run, tmp_path / "run")
+    assert card.ranks == 2
+    assert card.step >= 2
