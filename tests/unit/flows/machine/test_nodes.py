@@ -33,13 +33,18 @@ exec sh -c "$7"
 """
 WORKER = """
 import os, signal, sys, time
+from pathlib import Path
 rank, local = os.environ["RANK"], os.environ["LOCAL_RANK"]
 signal.signal(signal.SIGTERM, lambda *_: (print("saved", rank, flush=True), sys.exit(0)))
 print(rank, local, os.environ["WORLD_SIZE"], os.environ["NCCL_DEBUG"], flush=True)
+ready = Path(__file__).parent
+(ready / f"ready-{rank}").touch()
+while not all((ready / f"ready-{other}").exists() for other in range(4)):  # one that dies does so beside the others
+    time.sleep(0.05)
 if sys.argv[1] == "raise" and rank == "2":
     sys.exit("CUDA error: an illegal memory access")
 if sys.argv[1] != "end":
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 

@@ -16,9 +16,14 @@ from valle.training.options import TrainOptions
 ROOT = Path(__file__).parents[4]
 WORKER = """
 import os, signal, sys, time
+from pathlib import Path
 rank = int(os.environ["RANK"])
 signal.signal(signal.SIGTERM, lambda *_: (print("saved", flush=True), sys.exit(0)))
 print(f"{rank} of {os.environ['WORLD_SIZE']}", flush=True)
+ready = Path(__file__).parent
+(ready / f"ready-{rank}").touch()
+while not all((ready / f"ready-{other}").exists() for other in range(2)):  # one that dies does so beside the others
+    time.sleep(0.05)
 if rank == 1 and sys.argv[1] == "raise":
     sys.exit("CUDA error: an illegal memory access")
 if rank == 1 and sys.argv[1] == "kill":
