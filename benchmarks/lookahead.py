@@ -18,7 +18,7 @@ import torch
 from figures import report
 
 from manifests.demo.clips import demo_clips
-from valle.audio import read_audio
+from valle.audio import AudioLocation, read_audio
 from valle.backends.registry import Backends
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
@@ -43,15 +43,22 @@ class Decoding:
         return sum(map(len, self.codes))
 
 
-def decode(model: ValleModel, conditions: Sequence[Condition], options: SamplingOptions) -> Decoding:
-    """Decode each condition by itself, so that every pass is one of one utterance."""
+def decode(
+    model: ValleModel, conditions: Sequence[Condition], options: SamplingOptions, *, is_batch: bool = False
+) -> Decoding:
+    """Decode conditions, each by itself so that every pass is one of one utterance, or all in a batch."""
     counted: list[int] = []
+    batches = [conditions] if is_batch else [[condition] for condition in conditions]
     handle = model.trunk.register_forward_hook(lambda *_: counted.append(1))
     started = time.process_time()
-    decoded = [decode_autoregressively(model, [Utterance(condition, options)])[0] for condition in conditions]
+    decoded = [
+        one
+        for batch in batches
+        for one in decode_autoregressively(model, [Utterance(condition, options) for condition in batch])
+    ]
     seconds = time.process_time() - started
     handle.remove()
-    return Decoding([one.codes[0].tolist() for one in decoded], len(counted) - len(conditions), seconds)
+    return Decoding([one.codes[0].tolist() for one in decoded], len(counted) - len(batches), seconds)
 
 
 def open_conditions(synthesizer: Synthesizer, count: int) -> list[Condition]:
@@ -61,7 +68,7 @@ def open_conditions(synthesizer: Synthesizer, count: int) -> list[Condition]:
     clips = {clip.speaker: clip for clip in demo_clips() if clip.duration < 4}
     conditions = []
     for row in rows:
-        prompt = synthesizer.encode_prompt(read_audio(clips[row["held_out_voice"]].path))
+        prompt = synthesizer.encode_prompt(read_audio(AudioLocation(str(clips[row["held_out_voice"]].path))))
         conditions.append(synthesizer.condition(Request(synthesizer.phonemize(row["text"]), prompt)))
     return conditions
 
@@ -70,16 +77,20 @@ def compare(
     name: str, model: ValleModel, conditions: Sequence[Condition], options: SamplingOptions, bound: float
 ) -> bool:
     """Print the ratio of passes without and with guesses; return whether it holds and all frames are equal."""
-    heads, model.lookahead = model.lookahead, None
-    plain = decode(model, conditions, options)
-    model.lookahead = heads
-    fewer = decode(model, conditions, options)
-    equal = plain.codes == fewer.codes
-    assert heads is not None
+    heads, guesses = model.lookahead, []
+    assert heads is not None, "the checkpoint guesses"
+    for is_batch in (False, True):
+        model.lookahead = None
+        plain = decode(model, conditions, options, is_batch=is_batch)
+        model.lookahead = heads
+        guesses.append((plain, decode(model, conditions, options, is_batch=is_batch)))
+    (plain, fewer), (batch, fewer_batch) = guesses
+    equal = plain.codes == fewer.codes == batch.codes == fewer_batch.codes
     accepted = (fewer.frames / max(1, fewer.passes) - 1) / heads.guesses
     print(
-        f"{name}: {plain.frames} frames, {'equal' if equal else 'NOT EQUAL'}; {plain.passes} and {fewer.passes} passes, "
-        f"{100 * accepted:.1f} % of the guesses right, CPU time x{plain.seconds / fewer.seconds:.2f}"
+        f"{name}: {plain.frames} frames, {'equal' if equal else 'NOT EQUAL'}; {plain.passes} and {fewer.passes} "
+        f"passes, {100 * accepted:.1f} % of the guesses right; CPU time without / with {plain.seconds:.1f} / "
+        f"{fewer.seconds:.1f} s, in one batch {batch.seconds:.1f} / {fewer_batch.seconds:.1f} s"
     )
     return report(f"{name}: passes without guesses / with", plain.passes / fewer.passes, bound, at_least=True) and equal
 

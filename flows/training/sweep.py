@@ -120,7 +120,7 @@ def format_sweep(
     single = [[run.name, *(compared[run.name].get(column) for column in shown)] for run in runs]
     pictures = "\n\n".join(f"![{plot.caption}]({Path(plot.path).name})" for plot in plots)
     decoding = (
-        f" Frames a second of CPU time and memory are those of the AR over {parameters.decode_frames:,} frames of one run."
+        f" Frames a CPU second and memory are those of the AR over {parameters.decode_frames:,} frames of one run."
         if parameters.decode_frames
         else ""
     )
