@@ -13,12 +13,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from valle.checkpoints.checkpoint import read_weights
 from valle.model.lookahead import Lookahead
 from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
     from valle.model.valle import ValleModel
 
 FILE = "lookahead.safetensors"
@@ -26,16 +29,16 @@ FILE = "lookahead.safetensors"
 _PREFIX = "lookahead."
 
 
-def export_heads(checkpoint: Path, out: Path) -> int:
-    """Write the heads of a checkpoint that guesses as one file in half precision; returns its size in bytes.
+def export_heads(weights: Mapping[str, Tensor], out: Path) -> int:
+    """Write the heads among the weights of a checkpoint as one file in half precision; returns its size in bytes.
 
-    Raises CheckpointError for a checkpoint without such heads, and when `out` exists.
+    Raises CheckpointError for weights without such heads, and when `out` exists.
     """
     if out.exists():
         raise CheckpointError(f"{out} exists; give a name that does not.")
-    heads = {name: tensor for name, tensor in read_weights(checkpoint).items() if name.startswith(_PREFIX)}
+    heads = {name: tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
     if not heads:
-        raise CheckpointError(f"{checkpoint} has no heads that guess; train them with `--options.lookahead 3`.")
+        raise CheckpointError("The checkpoint has no heads that guess; train them with `--options.lookahead 3`.")
     write_tensors(out, {name.removeprefix(_PREFIX): tensor.half() for name, tensor in heads.items()})
     return out.stat().st_size
 
