@@ -36,10 +36,10 @@ def guessing(group=1, **changes):
     return model, plain
 
 
-def passes(model, options):
+def passes(model, options, copies=1):
     counted = []
     handle = model.trunk.register_forward_hook(lambda *_: counted.append(1))
-    decoded = decode_autoregressively(model, [Utterance(condition, options) for condition in conditions()])
+    decoded = decode_autoregressively(model, [Utterance(condition, options) for condition in conditions() * copies])
     handle.remove()
     return [(one.codes.tolist(), one.is_complete) for one in decoded], len(counted)
 
@@ -71,6 +71,19 @@ def test_guesses_of_a_repeating_model_are_all_right():
     assert codes == expected
     # The prefill draws one frame, every further pass four.
     assert (all_passes, fewer) == (40, 11)
+
+
+def test_a_large_batch_on_a_cpu_does_not_guess():
+    model, plain = guessing()
+    with torch.no_grad():
+        model.lookahead.weight.zero_()
+        for one in (model, plain):
+            one.heads.bias[5] += 100
+    options = SamplingOptions(temperature=0, max_seconds=40 / 75)
+    assert passes(model, options, copies=2)[1] == 11  # six rows
+    (codes, same), (expected, all_passes) = passes(model, options, copies=3), passes(plain, options, copies=3)
+    assert codes == expected
+    assert same == all_passes == 40
 
 
 @pytest.mark.parametrize("group", [1, 2])
