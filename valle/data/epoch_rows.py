@@ -129,20 +129,39 @@ def sample_rows(
         span_start=np.zeros_like(item),
         span_frames=np.zeros_like(item),
     )
-    task_number = np.searchsorted(np.cumsum(tasks.ratios(options)), numbers(Stream.TASK), side="right")
+    task_number = _draw_tasks(rows, numbers(Stream.TASK), items, options, tasks)
     draws = RowDraws(numbers(Stream.MODE), prompt_frames, numbers(Stream.SPAN_FIRST), numbers(Stream.SPAN_LENGTH))
     return _assign_tasks(rows, draws, task_number, items, options, tasks)
+
+
+def _draw_tasks(
+    rows: EpochRows, drawn: NDArray[np.float64], items: Items, options: RowOptions, tasks: TaskRegistry
+) -> Ints:
+    """Draw the number of the task of each row among the tasks that accept it; the last one takes the rest.
+
+    A task that accepts a part of the rows takes more of these, so that its ratio is that of all rows where it can be.
+    """
+    last = len(tasks.tasks) - 1
+    wanted: list[tuple[int, NDArray[np.float64]]] = []
+    for number, (task, ratio) in enumerate(zip(tasks.tasks[:last], tasks.ratios(options), strict=True)):
+        accepted = task.accepts(items, rows) if ratio else np.zeros(0, dtype=bool)
+        if accepted.any():
+            wanted.append((number, accepted * min(1.0, ratio / float(accepted.mean()))))
+    # Rows that several tasks want are divided in proportion.
+    whole = np.maximum(1.0, sum((ratios for _, ratios in wanted), np.zeros(len(rows))))
+    chosen, edge = np.full(len(rows), last), np.zeros(len(rows))
+    for number, ratios in wanted:
+        below, edge = edge, edge + ratios / whole
+        chosen[(drawn >= below) & (drawn < edge)] = number
+    return chosen
 
 
 def _assign_tasks(
     rows: EpochRows, draws: RowDraws, task_number: Ints, items: Items, options: RowOptions, tasks: TaskRegistry
 ) -> EpochRows:
-    """Let each task specialize its rows; rows that it does not accept go to the last task."""
-    fallback, first_layout = len(tasks.tasks) - 1, 0
+    """Let each task specialize its rows."""
+    first_layout = 0
     pieces: list[tuple[Ints, EpochRows]] = []
-    for number, task in enumerate(tasks.tasks[:-1]):
-        index = np.flatnonzero(task_number == number)
-        task_number[index[~task.accepts(items, rows.take(index))]] = fallback
     for number, task in enumerate(tasks.tasks):
         index = np.flatnonzero(task_number == number)
         specialized, layout = task.specialize(rows.take(index), draws.take(index), items, options)

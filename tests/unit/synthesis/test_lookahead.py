@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from tests.unit.model.rows import STOP, random_row, small_config, small_model, speech
+from valle.checkpoints.checkpoint import read_weights
+from valle.checkpoints.guesses import FILE, attach_heads, export_heads
 from valle.model.config import ModelConfig
 from valle.model.layout import Mode
 from valle.model.loss import model_loss, sequence_loss
@@ -12,6 +14,8 @@ from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.options import SamplingOptions
+from valle.tensors import write_tensors
+from warehouse.errors import CheckpointError
 
 
 def conditions():
@@ -104,3 +108,42 @@ def test_every_parameter_has_a_gradient_in_rows_without_guesses():
 def test_a_recurrent_trunk_cannot_guess():
     with pytest.raises(ValueError, match="cannot take frames back"):
         ModelConfig(**small_config(trunk="retnet").model_dump() | {"lookahead": 2})
+
+
+def save(directory, **changes):
+    """Save an untrained model as a checkpoint; returns its directory."""
+    model = small_model(**changes)
+    directory.mkdir()
+    write_tensors(directory / "model.safetensors", model.state_dict())
+    return directory
+
+
+def test_heads_in_a_file_of_their_own_change_the_number_of_passes_and_nothing_else(tmp_path):
+    guessing_one = save(tmp_path / "with", lookahead=2)
+    base = small_model()
+    export_heads(read_weights(guessing_one), tmp_path / FILE)
+    options = SamplingOptions(temperature=0.3, seed=3, max_seconds=40 / 75)
+    expected, all_passes = passes(base, options)
+    attach_heads(base, tmp_path)
+    assert base.lookahead.guesses == 2
+    codes, fewer = passes(base, options)
+    assert codes == expected
+    assert fewer <= all_passes
+
+
+def test_heads_that_a_model_cannot_use_are_one_sentence(tmp_path):
+    with pytest.raises(CheckpointError, match="has no heads that guess; train them"):
+        export_heads(read_weights(save(tmp_path / "without")), tmp_path / FILE)
+    export_heads(read_weights(save(tmp_path / "with", lookahead=2)), tmp_path / FILE)
+    for changes, message in (
+        ({"width": 64}, "heads of another model"),
+        ({"trunk": "retnet"}, "cannot take frames back"),
+        ({"max_context": 4}, "cannot bring back"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            attach_heads(small_model(**changes), tmp_path)
+    (tmp_path / FILE).write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="remove it, or export it again"):
+        attach_heads(small_model(), tmp_path)
+    attach_heads(model := small_model(), tmp_path / "without")
+    assert model.lookahead is None
