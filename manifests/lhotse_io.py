@@ -7,21 +7,17 @@ them. Files are written line by line under a temporary name and depend on the ro
 import gzip
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lhotse import MonoCut, Recording, SupervisionSegment
-from lhotse.array import Array, TemporalArray
-from lhotse.audio import AudioSource
 from lhotse.cut import Cut
-from lhotse.supervision import AlignmentItem
 
 from warehouse.files import atomic_write
-from warehouse.model_rows import TrainingItemRow
-from warehouse.rows import RecordingRow, Span, Word
+from warehouse.rows import RecordingRow, Span
 
 CODES_STORAGE = "parquet_codes"
 """Storage type of codes in a cut; the reader of that name is registered by `valle.data.codes_reader`."""
@@ -77,19 +73,23 @@ def facts_of(row: RecordingRow) -> AudioFacts:
 
 def make_recording(recording_id: str, facts: AudioFacts) -> Recording:
     """Return the Lhotse recording of a file or of a range of bytes of an archive."""
+    return Recording.from_dict(_recording_line(recording_id, facts))
+
+
+def _recording_line(recording_id: str, facts: AudioFacts) -> dict[str, Any]:
     source, kind = facts.path, "file"
     # Lhotse has no source type for a range of bytes; a command is read by every version of it.
     if facts.size:
         source, kind = f"tail -c +{facts.offset + 1} {shlex.quote(facts.path)} | head -c {facts.size}", "command"
     channels = list(range(facts.num_channels))
-    return Recording(
-        id=recording_id,
-        sources=[AudioSource(type=kind, channels=channels, source=source)],
-        sampling_rate=facts.sample_rate,
-        num_samples=facts.num_samples,
-        duration=facts.num_samples / facts.sample_rate,
-        channel_ids=channels,
-    )
+    return {
+        "id": recording_id,
+        "sources": [{"type": kind, "channels": channels, "source": source}],
+        "sampling_rate": facts.sample_rate,
+        "num_samples": facts.num_samples,
+        "duration": facts.num_samples / facts.sample_rate,
+        "channel_ids": channels,
+    }
 
 
 def make_supervisions(row: RecordingRow) -> list[SupervisionSegment]:
@@ -154,76 +154,86 @@ def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: st
             listed = make_supervisions(row)
             cut = _cut_of(row, recording)
             cut.supervisions = listed
-            _put(recordings, recording)
-            _put(cuts, cut)
+            _put(recordings, recording.to_dict())
+            _put(cuts, cut.to_dict())
             for supervision in listed:
-                _put(supervisions, supervision)
+                _put(supervisions, supervision.to_dict())
     return paths
 
 
-def codes_cut(
-    item: TrainingItemRow, facts: AudioFacts, codes: CodesPlace, words: Sequence[Word] = (), *, in_test: bool = False
-) -> MonoCut:
-    """Return the cut of a training item: its audio, its text, and its codes [T, Q] as the field `codes`.
+def codes_cut_line(item: Mapping[str, Any], facts: AudioFacts, codes: CodesPlace) -> dict[str, Any]:
+    """Return the line of the cut of a training item: its audio, its text, and its codes [T, Q] as the field `codes`.
 
-    The supervision of a whole segment has `words` as its alignment `word`, where there are any. `in_test` marks an
-    utterance that a split policy named for test.
+    `item` has the columns of `TrainingItemRow`, and perhaps `words`, the alignment `word` of the supervision of a whole
+    segment, and `in_test`, which marks an utterance that a split policy named for test. The objects of Lhotse take ten
+    times as long to make and to write as the line, and a set has millions.
 
     `cut.load_codes()` needs `valle.data.codes_reader` to be imported. The codes begin with the cut; a truncated cut
     loads the frames of its own span. Lhotse rounds the frames of a span: a last frame that is less than
     half filled is left out.
     """
-    recording = make_recording(item.recording_id, facts)
-    first = item.codes_start or 0
+    recording = _recording_line(item["recording_id"], facts)
+    first = item["codes_start"] or 0
     start = facts.start + first / codes.frame_rate
-    duration = round(min(item.duration, recording.duration - start), 8)
-    array = Array(
-        storage_type=CODES_STORAGE,
-        storage_path=codes.path,
-        storage_key=f"{item.codes_row_group}:{item.codes_row}",
-        shape=[first + item.num_frames, codes.num_codebooks],
-    )
-    return MonoCut(
-        id=item.segment_id,
-        start=start,
-        duration=duration,
-        channel=facts.channel or 0,
-        recording=recording,
-        supervisions=[
-            SupervisionSegment(
-                id=item.segment_id,
-                recording_id=item.recording_id,
-                start=0.0,
-                duration=duration,
-                text=item.text,
-                speaker=item.speaker,
-                language=item.language,
-                alignment={"word": [_aligned(word) for word in words]} if words and not first else None,
-                custom={"symbols": list(item.symbols), "licence": item.licence, "weight": item.weight},
-            )
-        ],
-        custom={
-            "codes": TemporalArray(array, temporal_dim=0, frame_shift=1 / codes.frame_rate, start=facts.start),
-            "codec": codes.codec,
-            "corpus": item.corpus,
-            "split": item.split,
-            "training_set": item.training_set,
-            **({"in_test": True} if in_test else {}),
+    duration = round(min(item["duration"], recording["duration"] - start), 8)
+    array = {
+        "storage_type": CODES_STORAGE,
+        "storage_path": codes.path,
+        "storage_key": f"{item['codes_row_group']}:{item['codes_row']}",
+        "shape": [first + item["num_frames"], codes.num_codebooks],
+    }
+    custom = {
+        "codes": {
+            "array": array,
+            "temporal_dim": 0,
+            "frame_shift": 1 / codes.frame_rate,
+            "start": facts.start,
         },
-    )
+        "codec": codes.codec,
+        "corpus": item["corpus"],
+        "split": item["split"],
+        "training_set": item["training_set"],
+    }
+    return {
+        "id": item["segment_id"],
+        "start": start,
+        "duration": duration,
+        "channel": facts.channel or 0,
+        "supervisions": [_supervision_line(item, duration, words=() if first else item.get("words") or ())],
+        "recording": recording,
+        "custom": custom | ({"in_test": True} if item.get("in_test") else {}),
+        "type": "MonoCut",
+    }
 
 
-def _aligned(word: Word) -> AlignmentItem:
-    return AlignmentItem(word.word, word.start, round(word.end - word.start, 3), word.confidence)
+def _supervision_line(item: Mapping[str, Any], duration: float, words: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    line = {
+        "id": item["segment_id"],
+        "recording_id": item["recording_id"],
+        "start": 0.0,
+        "duration": duration,
+        "channel": 0,
+        "text": item["text"],
+        "language": item["language"],
+        "speaker": item["speaker"],
+        "custom": {"symbols": item["symbols"], "licence": item["licence"], "weight": item["weight"]},
+    }
+    if words:
+        line["alignment"] = {"word": [_aligned(word) for word in words]}
+    return line
 
 
-def write_cuts(cuts: Iterable[MonoCut], path: Path) -> int:
-    """Write cuts as one `.jsonl.gz`, one at a time, and return how many there were."""
+def _aligned(word: Mapping[str, Any]) -> list[Any]:
+    return [word["word"], word["start"], round(word["end"] - word["start"], 3), word["confidence"]]
+
+
+def write_lines(lines: Iterable[Mapping[str, Any]], path: Path) -> int:
+    """Write lines as one `.jsonl.gz`, one at a time, and return how many there were."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with _written(path) as file:
-        for cut in cuts:
-            _put(file, cut)
+        for line in lines:
+            _put(file, line)
             count += 1
     return count
 
@@ -240,6 +250,5 @@ def _written(path: Path) -> Iterator[BinaryIO]:
         yield file  # type: ignore[misc]  # typeshed: a GzipFile is a BinaryIO in all but name
 
 
-def _put(file: BinaryIO, item: Any) -> None:
-    file.write(json.dumps(item.to_dict(), ensure_ascii=False).encode())
-    file.write(b"\n")
+def _put(file: BinaryIO, line: Mapping[str, Any]) -> None:
+    file.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode())
