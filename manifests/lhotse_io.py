@@ -1,53 +1,19 @@
-"""Write rows of the lake as Lhotse manifests: recordings, supervisions, cuts, and cuts with codes.
+"""Make Lhotse's objects of the lake: recordings, and cuts of training items with their codes."""
 
-Members of an archive become a recording whose source is a command that cuts the bytes out, so stock Lhotse can load
-them. Files are written line by line under a temporary name and depend on the rows alone.
-"""
-
-import gzip
-import json
-import shlex
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.array import Array, TemporalArray
-from lhotse.audio import AudioSource
-from lhotse.cut import Cut
 from lhotse.supervision import AlignmentItem
 
-from warehouse.files import atomic_write
+from manifests.lhotse_lines import AudioFacts, manifest_file, put_line, recording_line
 from warehouse.model_rows import TrainingItemRow
-from warehouse.rows import RecordingRow, Span, Word
+from warehouse.rows import Word
 
 CODES_STORAGE = "parquet_codes"
 """Storage type of codes in a cut; the reader of that name is registered by `valle.data.codes_reader`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestPaths:
-    """The files of one subset of a corpus."""
-
-    recordings: Path
-    supervisions: Path
-    cuts: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioFacts:
-    """Facts of the recording of a cut; `size` is 0 for a plain file, `start` is that of the segment, in seconds."""
-
-    path: str
-    sample_rate: int
-    num_samples: int
-    num_channels: int = 1
-    channel: int | None = None
-    offset: int = 0
-    size: int = 0
-    start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,106 +25,6 @@ class CodesPlace:
     frame_rate: float
     codec: str
     """Name and revision of the codec."""
-
-
-def facts_of(row: RecordingRow) -> AudioFacts:
-    """Return the facts of a usable recording."""
-    assert row.sample_rate is not None and row.num_samples is not None, "a dropped row has no audio"
-    return AudioFacts(
-        path=row.path,
-        sample_rate=row.sample_rate,
-        num_samples=row.num_samples,
-        num_channels=row.num_channels or 1,
-        channel=row.channel,
-        offset=row.offset,
-        size=0 if row.member is None else row.size,
-    )
-
-
-def make_recording(recording_id: str, facts: AudioFacts) -> Recording:
-    """Return the Lhotse recording of a file or of a range of bytes of an archive."""
-    source, kind = facts.path, "file"
-    # Lhotse has no source type for a range of bytes; a command is read by every version of it.
-    if facts.size:
-        source, kind = f"tail -c +{facts.offset + 1} {shlex.quote(facts.path)} | head -c {facts.size}", "command"
-    channels = list(range(facts.num_channels))
-    return Recording(
-        id=recording_id,
-        sources=[AudioSource(type=kind, channels=channels, source=source)],
-        sampling_rate=facts.sample_rate,
-        num_samples=facts.num_samples,
-        duration=facts.num_samples / facts.sample_rate,
-        channel_ids=channels,
-    )
-
-
-def make_supervisions(row: RecordingRow) -> list[SupervisionSegment]:
-    """Return one supervision per declared span, or one over everything; a text of the recording needs a single span."""
-    assert row.duration is not None, "a dropped row has no audio"
-    spans = row.spans or [Span(start=0.0, end=row.duration)]
-    texts: list[str | None] = row.span_texts or [row.text if len(spans) == 1 else None] * len(spans)
-    custom = {
-        "licence": row.licence,
-        "origin": row.origin,
-        "book": row.book,
-        "genre": row.genre,
-        "snr": row.snr,
-        "dnsmos": row.dnsmos,
-    }
-    return [
-        SupervisionSegment(
-            id=f"{row.recording_id}-{number}",
-            recording_id=row.recording_id,
-            start=span.start,
-            duration=round(span.end - span.start, 8),
-            channel=_channels_of(row),
-            text=texts[number],
-            speaker=row.speaker,
-            language=row.language,
-            custom={key: value for key, value in custom.items() if value is not None},
-        )
-        for number, span in enumerate(spans)
-    ]
-
-
-def _channels_of(row: RecordingRow) -> int | list[int]:
-    if row.channel is not None:
-        return row.channel
-    num_channels = row.num_channels or 1
-    return list(range(num_channels)) if num_channels > 1 else 0
-
-
-def _cut_of(row: RecordingRow, recording: Recording) -> Cut:
-    if row.channel is None:
-        return recording.to_cut()
-    return MonoCut(id=recording.id, start=0.0, duration=recording.duration, channel=row.channel, recording=recording)
-
-
-def write_manifests(rows: Iterable[RecordingRow], directory: Path, *, corpus: str, subset: str) -> ManifestPaths:
-    """Write the usable `rows` as `<corpus>_{recordings,supervisions,cuts}_<subset>.jsonl.gz` and return their paths.
-
-    Dropped rows are left out. One row is in memory at a time; the three files appear together at the end.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    paths = ManifestPaths(
-        *(directory / f"{corpus}_{kind}_{subset}.jsonl.gz" for kind in ("recordings", "supervisions", "cuts"))
-    )
-    with ExitStack() as files:
-        recordings, supervisions, cuts = (
-            files.enter_context(_written(path)) for path in (paths.recordings, paths.supervisions, paths.cuts)
-        )
-        for row in rows:
-            if row.drop_reason is not None:
-                continue
-            recording = make_recording(row.recording_id, facts_of(row))
-            listed = make_supervisions(row)
-            cut = _cut_of(row, recording)
-            cut.supervisions = listed
-            _put(recordings, recording)
-            _put(cuts, cut)
-            for supervision in listed:
-                _put(supervisions, supervision)
-    return paths
 
 
 def codes_cut(
@@ -173,7 +39,7 @@ def codes_cut(
     loads the frames of its own span. Lhotse rounds the frames of a span: a last frame that is less than
     half filled is left out.
     """
-    recording = make_recording(item.recording_id, facts)
+    recording = Recording.from_dict(recording_line(item.recording_id, facts))
     first = item.codes_start or 0
     start = facts.start + first / codes.frame_rate
     duration = round(min(item.duration, recording.duration - start), 8)
@@ -221,25 +87,8 @@ def write_cuts(cuts: Iterable[MonoCut], path: Path) -> int:
     """Write cuts as one `.jsonl.gz`, one at a time, and return how many there were."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
-    with _written(path) as file:
+    with manifest_file(path) as file:
         for cut in cuts:
-            _put(file, cut)
+            put_line(file, cut.to_dict())
             count += 1
     return count
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """Open a gzip file that appears under its name when it is complete; equal lines give equal bytes."""
-    # Readers of the old manifest keep their file; the lake can make the new one again after a power cut.
-    with (
-        atomic_write(path, durable=False) as temporary,
-        temporary.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as file,
-    ):
-        yield file  # type: ignore[misc]  # typeshed: a GzipFile is a BinaryIO in all but name
-
-
-def _put(file: BinaryIO, item: Any) -> None:
-    file.write(json.dumps(item.to_dict(), ensure_ascii=False).encode())
-    file.write(b"\n")

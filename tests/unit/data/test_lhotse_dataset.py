@@ -8,7 +8,8 @@ from lhotse import CutSet
 from lhotse.dataset import DynamicBucketingSampler
 from torch.utils.data import DataLoader
 
-from manifests.lhotse_io import AudioFacts, CodesPlace, codes_cut
+from manifests.lhotse_io import CodesPlace, codes_cut
+from manifests.lhotse_lines import AudioFacts
 from tests.unit.training.toy import SPEC, make_toy_set
 from valle.data.codes_reader import CodesReader
 from valle.data.items import load_items

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lhotse import MonoCut
 
-from manifests.lhotse_io import AudioFacts, CodesPlace, codes_cut, write_cuts
+from manifests.lhotse_io import CodesPlace, codes_cut, write_cuts
+from manifests.lhotse_lines import AudioFacts
 from valle.codec.base import CodecSpec
 from valle.data.selection.training_set import SPLITS
 from warehouse.lake.arrow import from_table
