@@ -13,9 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from valle.checkpoints.checkpoint import read_weights
 from valle.model.lookahead import Lookahead
-from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -23,21 +21,6 @@ if TYPE_CHECKING:
 
 FILE = "lookahead.safetensors"
 """Name of the file inside a checkpoint."""
-_PREFIX = "lookahead."
-
-
-def export_heads(checkpoint: Path, out: Path) -> int:
-    """Write the heads of a checkpoint that guesses as one file in half precision; returns its size in bytes.
-
-    Raises CheckpointError for a checkpoint without such heads, and when `out` exists.
-    """
-    if out.exists():
-        raise CheckpointError(f"{out} exists; give a name that does not.")
-    heads = {name: tensor for name, tensor in read_weights(checkpoint).items() if name.startswith(_PREFIX)}
-    if not heads:
-        raise CheckpointError(f"{checkpoint} has no heads that guess; train them with `--options.lookahead 3`.")
-    write_tensors(out, {name.removeprefix(_PREFIX): tensor.half() for name, tensor in heads.items()})
-    return out.stat().st_size
 
 
 def attach_heads(model: ValleModel, checkpoint: Path) -> None:

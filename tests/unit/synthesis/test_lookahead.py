@@ -6,7 +6,7 @@ import torch
 
 from tests.unit.model.rows import STOP, random_row, small_config, small_model, speech
 from valle.backends.registry import Backends
-from valle.checkpoints.guesses import FILE, attach_heads, export_heads
+from valle.checkpoints.guesses import FILE, attach_heads
 from valle.checkpoints.runs import EMBEDDED, EMBEDDED_RUNS, latest_checkpoint
 from valle.model.config import ModelConfig
 from valle.model.layout import Mode
@@ -17,6 +17,7 @@ from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Request, Synthesizer
 from valle.tensors import write_tensors
+from valle.training.export import export_heads
 from warehouse.errors import CheckpointError
 
 

@@ -1,4 +1,4 @@
-"""What decoding costs: frames a CPU second, and the memory that it keeps of an utterance."""
+"""Measure the cost of decoding: frames a CPU second, and the memory that it keeps of an utterance."""
 
 from __future__ import annotations
 
