@@ -24,7 +24,8 @@ from valle.codec.base import CodecSpec
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
 from valle.data.cursor import Cursor
-from valle.data.items import Items, load_items
+from valle.data.items.items import Items
+from valle.data.items.load import load_items
 from valle.data.options import RowOptions
 from valle.data.sampler import SamplerOptions, iterate_batches
 from valle.model.config import ModelConfig, preset

@@ -14,13 +14,33 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from valle.model.lookahead import Lookahead
+from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
     from valle.model.valle import ValleModel
 
 FILE = "lookahead.safetensors"
 """Name of the file inside a checkpoint."""
+_PREFIX = "lookahead."
+
+
+def export_heads(weights: Mapping[str, Tensor], out: Path) -> int:
+    """Write the heads among the weights of a checkpoint as one file in half precision; returns its size in bytes.
+
+    Raises CheckpointError for weights without such heads, and when `out` exists.
+    """
+    if out.exists():
+        raise CheckpointError(f"{out} exists; give a name that does not.")
+    heads = {name: tensor for name, tensor in weights.items() if name.startswith(_PREFIX)}
+    if not heads:
+        raise CheckpointError("The checkpoint has no heads that guess; train them with `--options.lookahead 3`.")
+    write_tensors(out, {name.removeprefix(_PREFIX): tensor.half() for name, tensor in heads.items()})
+    return out.stat().st_size
 
 
 def attach_heads(model: ValleModel, checkpoint: Path) -> None:

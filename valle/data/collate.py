@@ -9,7 +9,7 @@ from valle.codec.base import Codes
 from valle.data.codebook_schedule import CodebookSchedule
 from valle.data.codes_reader import CodesReader
 from valle.data.epoch_rows import sample_mask, span_mask
-from valle.data.items import Items
+from valle.data.items.items import Items
 from valle.data.sampler import ScheduledBatch
 from valle.model.batch import Batch, make_batch
 from valle.model.config import ModelConfig

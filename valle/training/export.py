@@ -12,11 +12,9 @@ from valle.checkpoints.gguf.writing import write_gguf
 from valle.checkpoints.runs import checkpoint_directory
 from valle.checkpoints.saving import new_checkpoint, write_model, write_model_file
 from valle.synthesis.options import SamplingOptions
-from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
 
 log = logging.getLogger(__name__)
-_HEADS = "lookahead."
 LARGEST = 65_504.0
 """The largest number in half precision."""
 # Options that are paths of the machine that trained it.
@@ -74,21 +72,6 @@ def export_gguf(
     """
     exported, weights = published(checkpoint, out, name=name, sampling=sampling, is_half=weight_type != "f32")
     write_gguf(out, exported, weights, weight_type)
-    return out.stat().st_size
-
-
-def export_heads(checkpoint: Path, out: Path) -> int:
-    """Write the heads of a checkpoint that guesses as one file in half precision, and return its size in bytes.
-
-    As `valle.checkpoints.guesses.FILE` in the directory of another checkpoint they let that one guess. Raises
-    CheckpointError for a checkpoint without such heads, and when `out` exists.
-    """
-    if out.exists():
-        raise CheckpointError(f"{out} exists; give a name that does not.")
-    heads = {name: tensor for name, tensor in read_weights(checkpoint).items() if name.startswith(_HEADS)}
-    if not heads:
-        raise CheckpointError(f"{checkpoint} has no heads that guess; train them with `--options.lookahead 3`.")
-    write_tensors(out, {name.removeprefix(_HEADS): tensor.half() for name, tensor in heads.items()})
     return out.stat().st_size
 
 

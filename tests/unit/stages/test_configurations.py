@@ -27,7 +27,7 @@ HASHES = [
     (Transcribe(), "tiny.en@761f8d69", "4eb246c24d7851ad5797752496107d6e"),
     (Transcribe(check_given=False), "tiny.en@761f8d69", "8f07abf19892e19bc279771b9311c860"),
     (Align(), "tiny.en@761f8d69", "4ca1288ce7c17e50975a4db188eaf77b"),
-    (Phonemize(), "espeak@3.4.0", "c10949ed0d4b9ae679352a1533b785ea"),
+    (Phonemize(), "espeak@3.4.0", "ba85c6e2cbeff081a56f941bcdda81c2"),
     (Quality(), "dnsmos@ada9806a", "5edac63b489bb724a8573deee736d8e9"),
     (Quality(scorers=()), "", "7e3a69728a6404eb5d074ef67b5e84be"),
     (Speakers(), "resemblyzer@eff2558e", "244d5c6114003e7f04c50ce00f0dcc72"),

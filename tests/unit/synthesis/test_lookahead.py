@@ -6,7 +6,8 @@ import torch
 
 from tests.unit.model.rows import STOP, random_row, small_config, small_model, speech
 from valle.backends.registry import Backends
-from valle.checkpoints.guesses import FILE, attach_heads
+from valle.checkpoints.checkpoint import read_weights
+from valle.checkpoints.guesses import FILE, attach_heads, export_heads
 from valle.checkpoints.runs import EMBEDDED, EMBEDDED_RUNS, latest_checkpoint
 from valle.model.config import ModelConfig
 from valle.model.layout import Mode
@@ -17,7 +18,6 @@ from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Request, Synthesizer
 from valle.tensors import write_tensors
-from valle.training.export import export_heads
 from warehouse.errors import CheckpointError
 
 
@@ -138,7 +138,7 @@ def save(directory, **changes):
 def test_heads_in_a_file_of_their_own_change_the_number_of_passes_and_nothing_else(tmp_path):
     guessing_one = save(tmp_path / "with", lookahead=2)
     base = small_model()
-    export_heads(guessing_one, tmp_path / FILE)
+    export_heads(read_weights(guessing_one), tmp_path / FILE)
     options = SamplingOptions(temperature=0.3, seed=3, max_seconds=40 / 75)
     expected, all_passes = passes(base, options)
     attach_heads(base, tmp_path)
@@ -150,8 +150,8 @@ def test_heads_in_a_file_of_their_own_change_the_number_of_passes_and_nothing_el
 
 def test_heads_that_a_model_cannot_use_are_one_sentence(tmp_path):
     with pytest.raises(CheckpointError, match="has no heads that guess; train them"):
-        export_heads(save(tmp_path / "without"), tmp_path / FILE)
-    export_heads(save(tmp_path / "with", lookahead=2), tmp_path / FILE)
+        export_heads(read_weights(save(tmp_path / "without")), tmp_path / FILE)
+    export_heads(read_weights(save(tmp_path / "with", lookahead=2)), tmp_path / FILE)
     for changes, message in (
         ({"width": 64}, "heads of another model"),
         ({"trunk": "retnet"}, "cannot take frames back"),

@@ -89,10 +89,10 @@ def _export_run(options: ExportOptions, run: str, chosen: str) -> int:
     if chosen == "onnx":
         return _export_onnx(checkpoint, options.out)
     if chosen == "lookahead":
-        from valle.checkpoints.guesses import FILE
-        from valle.training.export import export_heads
+        from valle.checkpoints.checkpoint import read_weights
+        from valle.checkpoints.guesses import FILE, export_heads
 
-        size = export_heads(checkpoint, options.out)
+        size = export_heads(read_weights(checkpoint), options.out)
         say(f"{options.out}: {size / 1e6:.1f} MB; as {FILE} in the directory of its base, speech takes fewer passes.")
         return 0
     write = export_file if chosen == "sft" else export_checkpoint
