@@ -23,6 +23,7 @@ from valle.data.selection.items_file import write_items
 from valle.data.selection.options import Selection
 from valle.data.selection.splits import SPLITS
 from valle.data.selection.training_set import TrainingSet, TrainingSetCard, load_training_set, save_card
+from warehouse.catalogue.spill import remove_spilled
 from warehouse.catalogue.views import connect
 from warehouse.errors import CommitConflict, LakeError, TrainingError
 from warehouse.lake.store import Location
@@ -46,6 +47,7 @@ def select(
     directory = data_root.training_sets / selection.name
     # Pinned while it is read: a vacuum beside it must not remove what a compaction replaces meanwhile.
     spill = data_root.root
+    remove_spilled(spill)
     with data_root.lake.pinned_snapshot() as snapshot, connect(snapshot, spill=spill) as connection:
         label = choose(connection, selection, data_root.lake, codec)
         codec = replace(codec, revision=label.removeprefix(f"{codec.name}@"))
