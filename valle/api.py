@@ -191,9 +191,9 @@ class LoadedModel:
         """Replace words of a recording of at most 30 s; every frame outside of them keeps its codes and samples.
 
         `replacements` maps words that occur once to the words in their place, "" to cut them out. `text` is the text
-        of the recording, which the ASR model transcribes otherwise. `masked` needs a checkpoint that decodes NAR-len
-        in place of one that has learnt to edit. Raises CheckpointError for a checkpoint that has not learnt to edit,
-        ConfigurationError for words that do not occur once.
+        of the recording, which the ASR model transcribes otherwise. `noisy` is for noisy recordings; `masked` needs a
+        checkpoint that decodes NAR-len in place of one that has learnt to edit. Raises CheckpointError for a checkpoint
+        that has not learnt to edit, ConfigurationError for words that do not occur once.
         """
         from valle.synthesis.editing import Replacement, edit, read_recording, require_editing
 

@@ -16,7 +16,7 @@ from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
-from valle.tasks.editing import EDITING
+from valle.tasks.editing import EDITING, NOISY_EDITING
 from valle.tasks.words import word_borders
 from warehouse.errors import ConfigurationError
 
@@ -122,7 +122,8 @@ def edit(
 ) -> EditedSpeech:
     """Replace words of a recording; every frame outside the spans keeps its codes, and its samples are the recording's.
 
-    `masked` needs no training of its own: NAR-len text-to-speech predicts the span between the frames that are kept.
+    In `noisy` the new words have the noise of the recording. `masked` needs no training of its own: NAR-len
+    text-to-speech predicts the span between the frames that are kept.
     Raises CheckpointError for a checkpoint that has not learnt to edit, and ConfigurationError for old words that do
     not occur exactly once, for replacements that overlap and for new words without a phoneme.
     """
@@ -158,6 +159,9 @@ def require_editing(synthesizer: Synthesizer, method: EditingMethod = "task") ->
     """Return if the checkpoint can edit by this method. Raises CheckpointError for a task that it has not learnt."""
     if method == "task":
         require_task(synthesizer.card, EDITING.name, purpose="edit speech", option="editing_ratio")
+    elif method == "noisy":
+        option = "noisy_editing_ratio"
+        require_task(synthesizer.card, NOISY_EDITING.name, purpose="edit noisy speech", option=option)
 
 
 def find_words(words: Sequence[str], old: str) -> tuple[int, int]:
@@ -238,8 +242,9 @@ class _Edited:
             prefix=before,
             suffix=after,
         )
-        if self._method == "task":
-            return replace(plain, task=EDITING, context=EDITING.context(before, after))
+        if self._method != "masked":
+            task = EDITING if self._method == "task" else NOISY_EDITING
+            return replace(plain, task=task, context=task.context(before, after))
         # Text-to-speech knows a voice by its prompt: the words that are kept.
         return replace(plain, prompt=np.concatenate([before, after], axis=1))
 

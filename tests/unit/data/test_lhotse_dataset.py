@@ -10,7 +10,8 @@ from lhotse.dataset import DynamicBucketingSampler
 from lhotse.serialization import deserialize_item
 from torch.utils.data import DataLoader
 
-from manifests.lhotse_io import AudioFacts, CodesPlace, codes_cut_line
+from manifests.lhotse_codes import CodesPlace, codes_cut_line
+from manifests.lhotse_lines import AudioFacts
 from tests.unit.training.toy import SPEC, make_toy_set
 from valle.data.codes_reader import CodesReader
 from valle.data.items.load import load_items

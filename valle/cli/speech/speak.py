@@ -76,10 +76,10 @@ class SpeakOptions(BaseModel):
     """Table of several texts, instead: tab-separated lines with the columns `out` and `text`, and optionally `prompt`
     and `language`."""
     task: str = "tts"
-    """Task, such as `tts-raw` (a text without phonemes), `ns`, `sr`, `tse`, `vc`, `svc`, `cse`, `stt` or `phn`; the
-    last have commands of their own."""
+    """Task, such as `tts-raw` (a text without phonemes), `ns`, `sr`, `tse`, `vc`, `svc`, `cse`, `nse`, `stt` or
+    `phn`; the last have commands of their own."""
     source: Path | None = None
-    """Recording that such a task is given; its text, or for `cse` "old words=new words", is the text."""
+    """Recording that such a task is given; its text, or for `cse` and `nse` "old words=new words", is the text."""
     lexicon: Path | None = None
     """Pronunciations, a word, a tab and its IPA per line; by default `lexicon.tsv` of the data root, if it exists."""
     run: str | None = None

@@ -20,8 +20,8 @@ class EditOptions(SpeechOptions):
     text: str = ""
     """Text of the recording; by default it is transcribed."""
     method: EditingMethod = "task"
-    """`task` for a checkpoint that has learnt to edit; `masked` for any that decodes NAR-len: text-to-speech around the
-    words that are kept."""
+    """`task` for a checkpoint that has learnt to edit, `noisy` for one that has learnt to edit noisy speech, whose
+    noise the new words have; `masked` for any that decodes NAR-len: text-to-speech around the words that are kept."""
     asr: str = "tiny.en"
     """ASR model that transcribes the recording and locates its words."""
 

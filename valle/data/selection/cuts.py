@@ -6,7 +6,8 @@ from typing import Any
 
 import duckdb
 
-from manifests.lhotse_io import AudioFacts, CodesPlace, codes_cut_line, write_lines
+from manifests.lhotse_codes import CodesPlace, codes_cut_line, write_lines
+from manifests.lhotse_lines import AudioFacts
 from valle.codec.base import CodecSpec
 from valle.data.selection.splits import SPLITS
 from warehouse.catalogue.definitions import escaped

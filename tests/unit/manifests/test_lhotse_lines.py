@@ -1,6 +1,7 @@
 """Rows as Lhotse manifests: Lhotse itself reads and validates them."""
 
 import dataclasses
+import gzip
 import json
 
 import lhotse
@@ -12,15 +13,8 @@ from lhotse.features.io import READER_BACKENDS, FeaturesReader
 from lhotse.serialization import deserialize_item
 
 from manifests import CorpusOptions, open_corpus
-from manifests.lhotse_io import (
-    CODES_STORAGE,
-    AudioFacts,
-    CodesPlace,
-    codes_cut_line,
-    facts_of,
-    write_lines,
-    write_manifests,
-)
+from manifests.lhotse_codes import CODES_STORAGE, CodesPlace, codes_cut_line, write_lines
+from manifests.lhotse_lines import AudioFacts, facts_of, write_manifests
 from warehouse.model_rows import TrainingItemRow
 
 
@@ -68,6 +62,17 @@ def test_wide_audio_validates(tmp_path):
     assert [(cut.channel, cut.supervisions[0].channel, cut.load_audio().shape) for cut in cuts] == [
         (channel, channel, (1, 8000)) for channel in range(8)
     ]
+
+
+@pytest.mark.parametrize("channels", ["mix", "split"])
+def test_lines_are_those_that_lhotse_writes(tmp_path, channels):
+    put(tmp_path / "corpus/two.wav", encoded("WAV", channels=2))
+    put(tmp_path / "corpus/two.txt", "Two words.")
+    rows = rows_of(open_corpus("folder", tmp_path / "corpus", options=CorpusOptions(channels=channels, language="en")))
+    paths = write_manifests(rows, tmp_path / "out", corpus="folder", subset="all")
+    for path in (paths.recordings, paths.supervisions, paths.cuts):
+        lines = [json.dumps(item.to_dict(), ensure_ascii=False) for item in load(path)]
+        assert gzip.decompress(path.read_bytes()).decode().splitlines() == lines
 
 
 def test_the_text_of_a_span_is_that_of_its_supervision(tmp_path):
