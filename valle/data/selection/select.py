@@ -19,6 +19,7 @@ import duckdb
 
 from valle.codec.base import CodecSpec
 from valle.data.selection.chosen import choose, content_hash, registered
+from valle.data.selection.cuts import export_cuts
 from valle.data.selection.items_file import write_items
 from valle.data.selection.options import Selection
 from valle.data.selection.splits import SPLITS
@@ -72,10 +73,6 @@ def select(
             file = write_items(connection, snapshot, data_root.lake, set_id)
             with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content, equal name.
                 data_root.lake.commit(TrainingItemRow, [file], f"training_set:{set_id}")
-            from valle.data.selection.cuts import (
-                export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
-            )
-
             items = data_root.lake.folder(TrainingItemRow.table) / file.name
             export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec)
             lake = _lake_from(directory, data_root.lake.root)
