@@ -1,7 +1,7 @@
 """Write rows of the lake as the lines of Lhotse manifests: recordings, supervisions and cuts.
 
 The lines are dictionaries of the format of Lhotse, made without it: importing it imports torch, which costs more than
-the ingestion of a small corpus. `manifests/lhotse_io.py` makes Lhotse's objects of the same dictionaries.
+the ingestion of a small corpus. Cuts with codes are in `manifests/lhotse_codes.py`.
 
 Members of an archive become a recording whose source is a command that cuts the bytes out, so stock Lhotse can load
 them. Files are written line by line under a temporary name and depend on the rows alone.

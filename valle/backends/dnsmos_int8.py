@@ -2,7 +2,7 @@
 
 Nearly all arithmetic of DNSMOS is in three 3x3 convolutions with 64 and 128 channels. Processors multiply four times as
 many 8-bit integers as 32-bit floats in one instruction (VNNI). Weights have one scale per output channel, the input of
-a convolution has one scale (Jacob et al. 2018, equations 1 and 10). The graph says where tensors are quantized
+a convolution has one scale (Jacob et al. 2018, equations 1 and 10). The graph marks where tensors are quantized
 (QuantizeLinear and DequantizeLinear), and ONNX Runtime replaces the convolutions between by integer ones.
 """
 

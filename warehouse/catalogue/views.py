@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -53,22 +56,44 @@ _LISTS_VIEWS = re.compile(
 )
 
 
-def connect(snapshot: Snapshot, *, threads: int | None = None, tables_only: bool = False) -> duckdb.DuckDBPyConnection:
+# A query takes an eighth of the memory of the machine and then continues on the disk, which is slower: a laptop of
+# 16 GB has the 2 GB that ten million utterances need.
+_MEMORY_SHARE = 8
+_LEAST_MEMORY = 2_000_000_000
+
+
+def connect(
+    snapshot: Snapshot, *, threads: int | None = None, tables_only: bool = False, spill: Path | None = None
+) -> duckdb.DuckDBPyConnection:
     """Return an in-memory database with the views of the catalogue over `snapshot`.
 
-    With `tables_only` it has a view per table and no other: a process that connects once gets them sooner.
+    With `tables_only` it has a view per table and no other: a process that connects once gets them sooner. What does
+    not fit into memory goes to the folder `spill`, by default that of temporary files.
     """
-    connection = _database()
+    connection = _database(spill)
     if threads is not None:
         connection.execute(f"SET threads = {threads}")
     (define_tables if tables_only else define_views)(connection, snapshot)
     return connection
 
 
-def _database() -> duckdb.DuckDBPyConnection:
+def _database(spill: Path | None = None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET parquet_metadata_cache = true")  # Data files never change, and views share them.
+    connection.execute(f"SET memory_limit = '{_memory_limit()}B'")
+    # By default an in-memory database spills into the current folder.
+    folder = (spill or Path(gettempdir())) / f"valle-spill-{os.getpid()}"
+    connection.execute(f"SET temp_directory = '{escaped(str(folder))}'")
     return connection
+
+
+def _memory_limit() -> int:
+    """Return the bytes that the buffers of one connection may take."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return _LEAST_MEMORY
+    return max(_LEAST_MEMORY, total // _MEMORY_SHARE)
 
 
 def answer_query(snapshot: Snapshot, sql: str) -> pa.Table:
@@ -121,6 +146,17 @@ def run_select(
 
     Raises CatalogueError for anything but one SELECT, and for files elsewhere.
     """
+    _lock_for(connection, sql, lake)
+    return run_query(connection, sql, parameters)
+
+
+def keep_select(connection: duckdb.DuckDBPyConnection, table: str, sql: str, *, lake: Lake) -> None:
+    """Keep the answer to one SELECT from outside as a table of the connection; see `run_select`."""
+    _lock_for(connection, sql, lake)
+    run_query(connection, f"CREATE TABLE {table} AS {sql}")
+
+
+def _lock_for(connection: duckdb.DuckDBPyConnection, sql: str, lake: Lake) -> None:
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
@@ -128,7 +164,6 @@ def run_select(
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise CatalogueError("Give one SELECT; the catalogue is only read.")
     _lock(connection, lake)
-    return run_query(connection, sql, parameters)
 
 
 def check_expression(sql: str, *, option: str) -> str:
