@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from warehouse.catalogue.definitions import define_tables, define_views, escaped, first_line
+from warehouse.catalogue.outside_sql import check_table_functions
 from warehouse.errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def run_select(
         raise CatalogueError(f"The query failed: {first_line(error)}") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise CatalogueError("Give one SELECT; the catalogue is only read.")
+    check_table_functions(connection, sql)
     _lock(connection, lake)
     return run_query(connection, sql, parameters)
 
