@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from valle.serving.errors import RefusedRequest
@@ -62,7 +62,7 @@ class Speaker:
         from valle.synthesis.streaming.engine import narrate
 
         narration = narrate(
-            self.synthesizer,
+            self._adapted(request),
             request.input,
             prompt,
             language=request.language,
@@ -79,7 +79,7 @@ class Speaker:
         self._check(request)
         prompt, sampling = self.voice_of(request)
         narration = open_narration(
-            self.synthesizer,
+            self._adapted(request),
             prompt,
             language=request.language,
             sampling=sampling,
@@ -103,6 +103,16 @@ class Speaker:
             raise RefusedRequest(404, f"There is no model {request.model!r}; use {self.model_id}.", "model_not_found")
         if request.instructions:
             raise RefusedRequest(400, "The model follows no instructions; leave them out.", "unsupported_parameter")
+
+    def _adapted(self, request: LiveSpeechRequest) -> Synthesizer:
+        """Return the synthesizer with the adapters of a request. Raises RefusedRequest for an unknown one."""
+        if request.adapters is None:
+            return self.synthesizer
+        known = self.synthesizer.adapters
+        if unknown := sorted(set(request.adapters) - set(known)):
+            message = f"There is no adapter {unknown[0][:64]!r}; this server has {', '.join(known) or 'none'}."
+            raise RefusedRequest(404, message, "adapter_not_found")
+        return replace(self.synthesizer, adapters=request.adapters)
 
     def voice_of(
         self, request: LiveSpeechRequest, recording: Prompt | None = None

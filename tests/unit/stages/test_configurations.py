@@ -26,7 +26,7 @@ HASHES = [
     (Segment(max_duration=15.0), "silero@4c1bc3a9", "93eb90a081f2e6b3d909699ef7b35711"),
     (Transcribe(), "tiny.en@761f8d69", "4eb246c24d7851ad5797752496107d6e"),
     (Transcribe(check_given=False), "tiny.en@761f8d69", "8f07abf19892e19bc279771b9311c860"),
-    (Align(), "tiny.en@761f8d69", "4ca1288ce7c17e50975a4db188eaf77b"),
+    (Align(), "tiny.en@761f8d69", "67ed8ca2e4ce108451309fdf4d708d4d"),
     (Phonemize(), "espeak@3.4.0", "ba85c6e2cbeff081a56f941bcdda81c2"),
     (Quality(), "dnsmos@ada9806a", "5edac63b489bb724a8573deee736d8e9"),
     (Quality(scorers=()), "", "7e3a69728a6404eb5d074ef67b5e84be"),

@@ -76,10 +76,10 @@ class SpeakOptions(BaseModel):
     """Table of several texts, instead: tab-separated lines with the columns `out` and `text`, and optionally `prompt`
     and `language`."""
     task: str = "tts"
-    """Task, such as `tts-raw` (a text without phonemes), `ns`, `sr`, `tse`, `vc`, `svc`, `cse`, `stt` or `phn`; the
-    last have commands of their own."""
+    """Task, such as `tts-raw` (a text without phonemes), `ns`, `sr`, `tse`, `vc`, `svc`, `cse`, `nse`, `stt` or
+    `phn`; the last have commands of their own."""
     source: Path | None = None
-    """Recording that such a task is given; its text, or for `cse` "old words=new words", is the text."""
+    """Recording that such a task is given; its text, or for `cse` and `nse` "old words=new words", is the text."""
     lexicon: Path | None = None
     """Pronunciations, a word, a tab and its IPA per line; by default `lexicon.tsv` of the data root, if it exists."""
     run: str | None = None
@@ -141,12 +141,13 @@ def speak(
     requests = read_batch(options, text) if options.batch is not None else [(_read_text(text, options), options)]
     checkpoint = find_checkpoint(options)
     from valle.backends.registry import Backends
+    from valle.checkpoints.adapters import parse_adapters
     from valle.data_root import open_data_root
     from valle.synthesis.synthesizer import ModelPlacement, Synthesizer
     from valle.text.lexicon import find_lexicon
 
     placement = ModelPlacement(options.precision, options.device_gigabytes, options.attention, runtime=options.runtime)
-    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), read_adapters(options.lora), placement)
+    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), parse_adapters(options.lora), placement)
     lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
     synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
     return run_all([partial(_speak_one, synthesizer, checkpoint, *request) for request in requests])
@@ -207,18 +208,6 @@ def _speak(
         best_of=options.best_of,
         speech_language=options.speech_language,
     )
-
-
-def read_adapters(values: Sequence[str]) -> list[tuple[Path, float]]:
-    """Return files and strengths of values such as `b.safetensors=0.5`. Raises ConfigurationError."""
-    adapters = []
-    for value in values:
-        path, equals, strength = value.rpartition("=")
-        try:
-            adapters.append((Path(path), float(strength)) if equals else (Path(value), 1.0))
-        except ValueError as error:
-            raise ConfigurationError(f"--lora {value}: the strength after = must be a number.") from error
-    return adapters
 
 
 def _run_task(text: str, options: SpeakOptions) -> int:
