@@ -1,8 +1,9 @@
 """Measure the cost of lake and stages over the bare models, as ratios in one run.
 
 `python benchmarks/prepare.py [--clips 400]`: the quantize stage against the bare codec loop over the same audio, the
-transcribe stage against bare faster-whisper one clip at a time, packed clips against the same, and the memory of the stages at two corpus sizes.
-CPU seconds of this process on one thread; prints one line per ratio with its bound and fails when one is missed.
+transcribe stage and packed clips against bare faster-whisper one clip at a time, and the memory of the stages at two
+corpus sizes. CPU seconds of this process on one thread; prints one line per ratio with its bound and fails when one is
+missed.
 """
 
 import argparse
