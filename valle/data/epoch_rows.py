@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.data.items.items import Items
+from valle.data.items.items import Items, Numbers
 from valle.data.random_streams import Stream, uniform
 from valle.model.config import ModelConfig
 from valle.model.layout import Ints
@@ -41,7 +41,7 @@ class _StreamNumbers:
         return numbers
 
 
-def sample_copies(items: Items, seed: int, epoch: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def sample_copies(items: Items, seed: int, epoch: int) -> tuple[Numbers, Numbers]:
     """Return the item and the copy number of each row of an epoch, in the order of the items.
 
     An item of weight 2.3 has two rows, and a third in 30 % of the epochs.
@@ -53,7 +53,7 @@ def sample_copies(items: Items, seed: int, epoch: int) -> tuple[NDArray[np.int32
     return item, np.arange(len(item), dtype=np.int32) - np.repeat(starts.astype(np.int32), count)
 
 
-def _count_copies(items: Items, first: int, seed: int, epoch: int) -> NDArray[np.int32]:
+def _count_copies(items: Items, first: int, seed: int, epoch: int) -> Numbers:
     """Return the number of rows of items from `first` on."""
     weights = items.weights[first : first + _AT_ONCE]
     # An integer part of copies for sure and a random one for the rest: the variance is as small as it can be.
@@ -85,8 +85,8 @@ def _sample_prompt_items(
 
 def sample_rows(
     items: Items,
-    item: Ints,
-    copy: Ints,
+    item: Numbers,
+    copy: Numbers,
     options: RowOptions,
     config: ModelConfig,
     epoch: int,

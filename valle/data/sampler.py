@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from valle.data.cursor import Cursor
 from valle.data.epoch_rows import sample_copies, sample_rows
-from valle.data.items.items import Items
+from valle.data.items.items import Items, Numbers
 from valle.data.options import RowOptions
 from valle.data.random_streams import Stream, uniform
 from valle.model.config import ModelConfig
@@ -84,9 +84,7 @@ def _row_lengths(items: Items, rows: EpochRows, tasks: TaskRegistry, stride: Pos
     return lengths
 
 
-def _reading_order(
-    items: Items, item: NDArray[np.int32], copy: NDArray[np.int32], seed: int, epoch: int
-) -> NDArray[np.int64]:
+def _reading_order(items: Items, item: Numbers, copy: Numbers, seed: int, epoch: int) -> NDArray[np.int64]:
     """Order the rows so that row groups are shuffled and the rows of a group stay together."""
     place, count = _shuffled_groups(items, seed, epoch)
     # A stable sort of small numbers is one pass; only the rows of one group are sorted by random numbers at a time.
@@ -101,7 +99,7 @@ def _reading_order(
     return order
 
 
-def _shuffled_groups(items: Items, seed: int, epoch: int) -> tuple[NDArray[np.int32], int]:
+def _shuffled_groups(items: Items, seed: int, epoch: int) -> tuple[Numbers, int]:
     """Return the place of the row group of each item in the shuffled order of groups, and how many groups there are."""
     group = items.file * (np.int64(items.row_group.max()) + 1) + items.row_group
     known = np.flatnonzero(np.bincount(group))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard
+from valle.data.selection.splits import SPLITS
+from valle.data.selection.training_set import TrainingSet, TrainingSetCard
 
 if TYPE_CHECKING:
     from valle.checkpoints.checkpoint import CheckpointCard

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from warehouse.catalogue.definitions import define_tables, define_views, escaped, first_line
+from warehouse.catalogue.spill import limit_memory
 from warehouse.errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -56,12 +55,6 @@ _LISTS_VIEWS = re.compile(
 )
 
 
-# A query takes an eighth of the memory of the machine and then continues on the disk, which is slower: a laptop of
-# 16 GB has the 2 GB that ten million utterances need.
-_MEMORY_SHARE = 8
-_LEAST_MEMORY = 2_000_000_000
-
-
 def connect(
     snapshot: Snapshot, *, threads: int | None = None, tables_only: bool = False, spill: Path | None = None
 ) -> duckdb.DuckDBPyConnection:
@@ -80,20 +73,8 @@ def connect(
 def _database(spill: Path | None = None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET parquet_metadata_cache = true")  # Data files never change, and views share them.
-    connection.execute(f"SET memory_limit = '{_memory_limit()}B'")
-    # By default an in-memory database spills into the current folder.
-    folder = (spill or Path(gettempdir())) / f"valle-spill-{os.getpid()}"
-    connection.execute(f"SET temp_directory = '{escaped(str(folder))}'")
+    limit_memory(connection, spill)
     return connection
-
-
-def _memory_limit() -> int:
-    """Return the bytes that the buffers of one connection may take."""
-    try:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return _LEAST_MEMORY
-    return max(_LEAST_MEMORY, total // _MEMORY_SHARE)
 
 
 def answer_query(snapshot: Snapshot, sql: str) -> pa.Table:

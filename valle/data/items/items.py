@@ -4,21 +4,25 @@ Numbers have the smallest type that holds them: a set of ten million items has 6
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+Numbers = NDArray[Any]
+"""Integers of the smallest type that holds a column; sums and products of them are of 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class MixturePlaces:
     """Kind and place of the mixture of each item, [items]; the kind of an item without one is 0."""
 
-    kinds: NDArray[np.int8]
+    kinds: Numbers
     files: tuple[str, ...]
-    file: NDArray[np.int32]
-    row_group: NDArray[np.int32]
-    row: NDArray[np.int32]
+    file: Numbers
+    row_group: Numbers
+    row: Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +30,26 @@ class Items:
     """Columns of a split, one entry per item unless noted."""
 
     ids: pa.ChunkedArray
-    symbol_ids: NDArray[np.uint16]  # of all items, one after the other
+    symbol_ids: Numbers  # of all items, one after the other
     symbol_starts: NDArray[np.int64]  # [items + 1]
     language_ids: NDArray[np.int64]
-    num_frames: NDArray[np.int32]
+    num_frames: Numbers
     weights: NDArray[np.float32]
     files: tuple[str, ...]  # distinct data files
-    file: NDArray[np.int32]  # index into `files`
-    row_group: NDArray[np.int32]
-    row: NDArray[np.int32]
-    first_frame: NDArray[np.int32]  # of a part of a segment; -1 for a whole one
-    speaker: NDArray[np.int32]  # index of the speaker
-    by_speaker: NDArray[np.int32]  # items sorted by speaker
-    rank: NDArray[np.int32]  # index of each item in `by_speaker`
+    file: Numbers  # index into `files`
+    row_group: Numbers
+    row: Numbers
+    first_frame: Numbers  # of a part of a segment; -1 for a whole one
+    speaker: Numbers  # index of the speaker
+    by_speaker: Numbers  # items sorted by speaker
+    rank: Numbers  # index of each item in `by_speaker`
     speaker_starts: NDArray[np.int64]  # [speakers + 1], into `by_speaker`
-    borders: NDArray[np.int32]  # frames between the words of all items, n + 1 for n words
+    borders: Numbers  # frames between the words of all items, n + 1 for n words
     border_starts: NDArray[np.int64]  # [items + 1], into `borders`; an item without word times has no border
     mixtures: MixturePlaces
     texts: pa.ChunkedArray | None  # written texts
-    num_bytes: NDArray[np.int32]  # of each written text
-    similar: NDArray[np.int32]  # [items, n] most similar items of the speaker, nearest first, then -1
+    num_bytes: Numbers  # of each written text
+    similar: Numbers  # [items, n] most similar items of the speaker, nearest first, then -1
 
     def __len__(self) -> int:
         return len(self.num_frames)
@@ -56,7 +60,7 @@ class Items:
         return np.frombuffer(self.texts[item].as_py().encode(), dtype=np.uint8).astype(np.int64)
 
     @property
-    def mixture_kinds(self) -> NDArray[np.int8]:
+    def mixture_kinds(self) -> Numbers:
         """Return the kind of the mixture of each item, a `MixtureKind`."""
         return self.mixtures.kinds
 

@@ -197,7 +197,7 @@ def _mixtures(read: ReadTables, count: int) -> MixturePlaces:
     kinds = [pc.index_in(chunk, _MIXTURE_KINDS).to_numpy() for chunk in named]
     if not any(chunk.any() for chunk in kinds):
         nothing = _constant(0, count)
-        return MixturePlaces(nothing.view(), (), nothing, nothing, nothing)
+        return MixturePlaces(nothing.astype(np.int8), (), nothing, nothing, nothing)
     files, file = _coded(lambda names: (_without_nulls(table) for table in read(names)), "mixture_file")
     numbers = [
         np.concatenate([chunk.fill_null(0).to_numpy() for chunk in _columns(read, name)])

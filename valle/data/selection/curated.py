@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from valle.data.selection.cut_list import CuratedCut, named
-from valle.data.selection.training_set import SPLITS
+from valle.data.selection.splits import SPLITS
 from warehouse.errors import TrainingError
 
 # Seconds by which a cut may end outside its segment: the rounding of samples and of Lhotse.

@@ -19,10 +19,12 @@ import duckdb
 
 from valle.codec.base import CodecSpec
 from valle.data.selection.chosen import choose, content_hash, registered
+from valle.data.selection.cuts import export_cuts
 from valle.data.selection.items_file import write_items
 from valle.data.selection.options import Selection
 from valle.data.selection.splits import SPLITS
 from valle.data.selection.training_set import TrainingSet, TrainingSetCard, load_training_set, save_card
+from warehouse.catalogue.spill import remove_spilled
 from warehouse.catalogue.views import connect
 from warehouse.errors import CommitConflict, LakeError, TrainingError
 from warehouse.lake.store import Location
@@ -46,6 +48,7 @@ def select(
     directory = data_root.training_sets / selection.name
     # Pinned while it is read: a vacuum beside it must not remove what a compaction replaces meanwhile.
     spill = data_root.root
+    remove_spilled(spill)
     with data_root.lake.pinned_snapshot() as snapshot, connect(snapshot, spill=spill) as connection:
         label = choose(connection, selection, data_root.lake, codec)
         codec = replace(codec, revision=label.removeprefix(f"{codec.name}@"))
@@ -70,10 +73,6 @@ def select(
             file = write_items(connection, snapshot, data_root.lake, set_id)
             with contextlib.suppress(CommitConflict):  # A killed run had come this far; equal content, equal name.
                 data_root.lake.commit(TrainingItemRow, [file], f"training_set:{set_id}")
-            from valle.data.selection.cuts import (
-                export_cuts,  # Lhotse takes seconds, and who only reads a Selection needs none of it
-            )
-
             items = data_root.lake.folder(TrainingItemRow.table) / file.name
             export_cuts(items, connection, lake=data_root.lake.root, directory=directory, codec=codec)
             lake = _lake_from(directory, data_root.lake.root)

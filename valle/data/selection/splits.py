@@ -87,8 +87,7 @@ def _connected_groups(connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64
     edges = coo_array((np.ones(len(speaker), np.int8), (speaker, speakers + source)), shape=(nodes, nodes))
     _, labels = connected_components(edges, directed=False)
     _, first, groups = np.unique(labels[:speakers], return_index=True, return_inverse=True)
-    found: NDArray[np.int64] = np.argsort(np.argsort(first))[groups]
-    return found
+    return np.asarray(np.argsort(np.argsort(first))[groups], dtype=np.int64)
 
 
 def _seconds(connection: duckdb.DuckDBPyConnection, groups: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -96,7 +95,8 @@ def _seconds(connection: duckdb.DuckDBPyConnection, groups: NDArray[np.int64]) -
     rows = connection.execute(
         "SELECT n.number, duration FROM chosen JOIN speaker_numbers n USING (speaker) ORDER BY segment_id"
     ).fetchnumpy()
-    return np.bincount(groups[np.asarray(rows["number"])], weights=np.asarray(rows["duration"]))
+    seconds = np.bincount(groups[np.asarray(rows["number"])], weights=np.asarray(rows["duration"]))
+    return seconds.astype(np.float64, copy=False)
 
 
 def _order(connection: duckdb.DuckDBPyConnection, groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from valle.codec.base import CodecSpec
 from valle.data.codes_reader import CodesReader
-from valle.data.selection.training_set import SPLITS, TrainingSet
+from valle.data.selection.splits import SPLITS
+from valle.data.selection.training_set import TrainingSet
 
 _READ_AT_ONCE = 1_000
 
