@@ -50,7 +50,7 @@ def main() -> int:
 
 def compare_int8(scorer: Dnsmos, count: int) -> bool:
     """Compare time and scores of the integer network with those of the float one, on the same speech."""
-    clips = [read_audio(AudioLocation(str(clip.path)), SAMPLE_RATE).samples for clip in demo_clips()[:count]]
+    clips = [read_audio(AudioLocation(str(clip.path)), SAMPLE_RATE).samples for clip in list(demo_clips())[:count]]
     integers = Dnsmos(is_int8=True)
     integers.score(clips[:1])
     spent, scores = [], []
