@@ -139,8 +139,8 @@ def _with_differences(runs: Sequence[SweepRun], rows: Mapping[str, _Row], base: 
     compared = {}
     for run in runs:
         loss, other = rows[run.name].get("dev_loss"), losses[run.options.seed]
-        is_known = run.variant != base and loss is not None and other is not None
-        compared[run.name] = {**rows[run.name], "difference": loss - other if is_known else None}
+        difference = None if run.variant == base or loss is None or other is None else loss - other
+        compared[run.name] = {**rows[run.name], "difference": difference}
     return compared
 
 

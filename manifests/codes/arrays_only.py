@@ -86,7 +86,7 @@ class _Type:
 class _Array(np.ndarray[Any, np.dtype[Any]]):
     """An array that takes a pickled state only where its data fill its shape."""
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:  # type: ignore[override]  # numpy's own takes any state
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         version, shape, of, is_fortran, elements = state
         is_whole = isinstance(elements, list) and len(elements) == math.prod(shape)
         if of.dtype.hasobject and not is_whole:

@@ -146,7 +146,8 @@ def _draw_tasks(
     for number, (task, ratio) in enumerate(zip(tasks.tasks[:last], tasks.ratios(options), strict=True)):
         accepted = task.accepts(items, rows) if ratio else np.zeros(0, dtype=bool)
         if accepted.any():
-            wanted.append((number, accepted * min(1.0, ratio / float(accepted.mean()))))
+            share = min(1.0, ratio / float(accepted.mean()))
+            wanted.append((number, np.where(accepted, share, 0.0)))
     # Rows that several tasks want are divided in proportion.
     whole = np.maximum(1.0, sum((ratios for _, ratios in wanted), np.zeros(len(rows))))
     chosen, edge = np.full(len(rows), last), np.zeros(len(rows))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SYNTHETIC = "X-Synthetic-Speech"
 """Header of every answer with speech."""
+_SEED_DIGITS = 32
 _SEED_VOICE = "seed-"
 # Names of models that any program sends; a server has one model.
 _ALIASES = ("valle", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
@@ -127,7 +128,8 @@ class Speaker:
     def find_voice(self, name: str) -> tuple[Prompt | None, int | None]:
         """Return the prompt of a voice of the bank, or a seed. Raises RefusedRequest for an unknown one."""
         number = name.removeprefix(_SEED_VOICE)
-        if name != number and number.isdecimal() and int(number) < NUM_SEEDS:
+        # Python converts no numbers of thousands of digits.
+        if name != number and number.isdecimal() and len(number) <= _SEED_DIGITS and int(number) < NUM_SEEDS:
             return None, int(number)
         found = self.voices.find(name)
         if found is None:

@@ -130,8 +130,7 @@ class _Run:
             for damaged in point.damaged:
                 log.warning("The damaged checkpoint is now called %s.", set_aside(damaged))
         log.info("Run %s continues at step %d.", card.run_id, card.step)
-        tokens = int(card.metrics.get("tokens", 0))
-        return RunProgress(card.step, card.cursor, card.seconds, tokens, card.step, card.metrics)
+        return RunProgress(card.step, card.cursor, card.seconds, card.metrics.get("tokens", 0), card.step, card.metrics)
 
     def run(self, flag: StopFlag) -> str:
         """Train until there is a reason to stop, and return it."""
@@ -215,6 +214,8 @@ class _Run:
             window.norms.append(norm)
         window.steps += 1
         progress.step += 1
+        # At every step: a run that stops between two lines of metrics continues with the right number.
+        progress.tokens += round(engine.sum(sum(batch.num_tokens for batch, _ in loaded)))
         self.last_batch, progress.cursor = loaded[-1]
 
     def _accumulate(self, batch: Batch, divisor: float) -> LossReport:
@@ -278,7 +279,6 @@ class _Run:
 
     def _log(self, window: Window) -> None:
         progress, options = self.progress, self.options
-        progress.tokens += round(self.engine.sum(window.tokens))
         line = {
             "step": progress.step,
             "max_steps": options.max_steps,
@@ -375,7 +375,7 @@ class _Run:
             seconds=progress.seconds,
             saved_at=datetime.now(UTC).isoformat(timespec="seconds"),
             options=self.options.model_dump(mode="json"),
-            metrics=progress.metrics,
+            metrics=progress.metrics | {"tokens": progress.tokens},
         )
 
 

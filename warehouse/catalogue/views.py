@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from warehouse.catalogue.definitions import define_tables, define_views, escaped, first_line
+from warehouse.catalogue.outside_sql import check_table_functions
 from warehouse.catalogue.spill import limit_memory
 from warehouse.errors import CatalogueError
 
@@ -144,6 +145,7 @@ def _lock_for(connection: duckdb.DuckDBPyConnection, sql: str, lake: Lake) -> No
         raise CatalogueError(f"The query failed: {first_line(error)}") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise CatalogueError("Give one SELECT; the catalogue is only read.")
+    check_table_functions(connection, sql)
     _lock(connection, lake)
 
 

@@ -52,7 +52,7 @@ class SpeakOptions(BaseModel):
     prompt: tuple[Path, ...] = ()
     """Recording of the speaker; 3 to 6 seconds are best. Without it the seed chooses a voice. Given several times, the
     recordings follow each other in one prompt, and several speakers give a voice between theirs."""
-    prompt_shares: tuple[float, ...] = ()
+    prompt_shares: tuple[Annotated[float, Field(gt=0, le=1000)], ...] = ()
     """Share of each prompt, such as 0.7 and 0.3."""
     prompt_seconds: float | None = Field(default=None, gt=0, le=60)
     """Length to which the prompt is trimmed or repeated."""
@@ -96,7 +96,7 @@ class SpeakOptions(BaseModel):
     """Number type of the weights: fp32, or bf16 or fp16 for half of the memory."""
     runtime: Runtime = "torch"
     """Program that computes the trunk: torch, or llama.cpp on the CPU (`pip install 'valle[llama]'`)."""
-    device_gigabytes: float | None = None
+    device_gigabytes: float | None = Field(default=None, gt=0, le=10_000)
     """Memory of the device that weights may take; blocks beyond it stay on the CPU until they compute."""
     attention: KernelName = "sdpa"
     """Kernel of attention, as in training."""
