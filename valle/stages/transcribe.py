@@ -104,8 +104,11 @@ class Transcribe(Stage):
                 by_language.setdefault(language, []).append(index)
         transcriptions: dict[int, Transcription] = {}
         for language, indices in by_language.items():
-            transcribe = transcriber.transcribe if self.packing == "off" else transcriber.transcribe_packed
-            results = transcribe([items[index].samples for index in indices], language)
+            waveforms = [items[index].samples for index in indices]
+            if self.packing == "auto":
+                results = transcriber.transcribe_packed(waveforms, language)
+            else:
+                results = transcriber.transcribe(waveforms, language)
             transcriptions.update(zip(indices, results, strict=True))
         return transcriptions
 
