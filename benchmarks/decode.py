@@ -5,6 +5,7 @@ bound and fails when one is missed. Times are medians of CPU seconds of this pro
 """
 
 import argparse
+import copy
 import json
 import statistics
 import sys
@@ -33,6 +34,7 @@ from valle.model.config import ModelConfig, preset
 from valle.model.layout import Mode
 from valle.model.loss import sequence_loss
 from valle.model.row import Row
+from valle.model.trunks.cpu.few_rows import store_by_columns
 from valle.model.valle import ValleModel
 from valle.tasks.tts import TTS
 from warehouse.lake.arrow import to_table
@@ -183,6 +185,18 @@ def _step_over_floor(size: str) -> float:
     return statistics.median(_decode(model, 25)) / _memory_floor(model)
 
 
+def _modules_over_lean_step(size: str, rows: int = 1) -> float:
+    """CPU seconds of a step through the modules of the trunk over those of its lean step, in turns."""
+    plain = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
+    lean = copy.deepcopy(plain)
+    store_by_columns(lean)  # as synthesis does
+    # A hook that changes nothing keeps a trunk from its lean step.
+    plain.trunk.norm.register_forward_hook(lambda module, inputs, output: None)
+    turns = [(_decode(plain, 20, rows=rows), _decode(lean, 20, rows=rows)) for _ in range(5)]
+    modules, step = (statistics.median(statistics.median(turn[side]) for turn in turns) for side in (0, 1))
+    return modules / step
+
+
 def _rows_over_one(size: str, rows: int) -> float:
     """CPU seconds of a step of several rows over those of one row, in turns."""
     model = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
@@ -221,6 +235,7 @@ def measure(size: str, large: str) -> dict[str, dict[str, float]]:
         "frames per second, batch 8 / batch 1": {"value": 8 * one / eight, "at_least": 3},
         "time of a training step / time to load its batch": {"value": _loader_ratio(model.train()), "at_least": 20},
         f"cached step of {large} / its matrix products alone": {"value": _step_over_floor(large), "at_most": 1.5},
+        "step of 20m through its modules / lean step": {"value": _modules_over_lean_step("20m"), "at_least": 1.6},
         f"step of 2 rows (guided) / of 1 row, {large}": {
             "value": _rows_over_one(large, 2),
             "at_most": 1.5,

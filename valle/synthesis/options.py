@@ -30,9 +30,9 @@ _ONLY_NAR_LEN = ("masked", "duration", "seconds", "duration_scale")
 ConversionMethod = Literal["task", "draft", "singing"]
 """Way to give a recording another voice: two tasks that a checkpoint has learnt, or speech over its own codes."""
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+"""Number type of the weights of a model that speaks; int8 rounds the layers of its trunk when it is loaded."""
 Runtime = Literal["torch", "llama.cpp"]
-"""Number type of the weights of a model that speaks."""
 
 
 class SynthesisOptions(BaseModel):
