@@ -25,10 +25,10 @@ from valle.codec.base import CodecSpec
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
 from valle.data.cursor import Cursor
-from valle.data.items import load_items
+from valle.data.items.load import load_items
 from valle.data.loader import collate_batches
 from valle.data.options import RowOptions
-from valle.data.sampler import SamplerOptions, iterate_batches, plan_epoch
+from valle.data.sampler import SamplerOptions, iterate_batches, padding_fraction, plan_epoch
 from valle.model.batch import Batch, make_batch
 from valle.model.config import ModelConfig, preset
 from valle.model.layout import Mode
@@ -161,7 +161,7 @@ def _padding(*, num_items: int = 20_000, batch_tokens: int = 16_384) -> float:
     items = load_items(table, lambda symbols: [1, *[5] * len(symbols), 2], lambda language: 1)
     config = preset("nano", SPEC, num_symbols=64, languages=["en"])
     options = SamplerOptions(rows=RowOptions(), batch_tokens=batch_tokens, config=config)
-    return plan_epoch(items, options, 0).padding_fraction
+    return padding_fraction(plan_epoch(items, options, 0))
 
 
 def _memory_floor(model: ValleModel) -> float:

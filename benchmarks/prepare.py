@@ -1,8 +1,9 @@
 """Measure the cost of lake and stages over the bare models, as ratios in one run.
 
 `python benchmarks/prepare.py [--clips 400]`: the quantize stage against the bare codec loop over the same audio, the
-transcribe stage against bare faster-whisper one clip at a time, and the memory of the stages at two corpus sizes.
-CPU seconds of this process on one thread; prints one line per ratio with its bound and fails when one is missed.
+transcribe stage and packed clips against bare faster-whisper one clip at a time, and the memory of the stages at two
+corpus sizes. CPU seconds of this process on one thread; prints one line per ratio with its bound and fails when one is
+missed.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from manifests.corpora.registry import open_corpus
 from manifests.corpus import CorpusOptions
 from manifests.demo.clips import demo_clips
 from valle.audio import AudioLocation, read_audio
+from valle.backends.asr import open_transcriber
 from valle.backends.registry import Backends
 from valle.backends.weights import tiny_en_directory
 from valle.stages.base import Stage
@@ -133,6 +135,16 @@ def transcribe_ratio(count: int) -> bool:
     return report("transcribe stage / bare faster-whisper, throughput", bare / flow, 0.85, at_least=True)
 
 
+def packed_ratio(count: int) -> bool:
+    """Transcribe clips of 2 to 3 s, packed, against the bare model clip by clip; both sides open their model."""
+    clips = [clip for clip in demo_clips() if 2 <= clip.duration <= 3][:count]
+    waveforms = [read_audio(AudioLocation(str(clip.path)), 16_000).samples for clip in clips]
+    bare = seconds(lambda: bare_whisper([clip.path for clip in clips]))
+    packed = seconds(lambda: open_transcriber("tiny.en").transcribe_packed(waveforms, "en"))
+    name = f"packed transcribing of {len(clips)} clips of 2-3 s / bare, throughput"
+    return report(name, bare / packed, 2.5, at_least=True)
+
+
 def main() -> int:
     """Run the benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -143,7 +155,7 @@ def main() -> int:
     if options.memory:
         quantize_and_say_memory(options.memory)
         return 0
-    good = quantize_ratio(options.clips) & transcribe_ratio(options.clips // 10)
+    good = quantize_ratio(options.clips) & transcribe_ratio(options.clips // 10) & packed_ratio(60)
     small, large = memory(100), memory(400)
     good &= report("memory at 4 times the corpus / memory", large / small, 1.15, at_least=False)
     return 0 if good else 1

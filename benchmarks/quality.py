@@ -1,7 +1,8 @@
-"""Audio seconds a CPU second of DNSMOS, and the part of it that is the convolutions of its network.
+"""Audio seconds a CPU second of DNSMOS, the part of it that is its network, and `dnsmos_int8` beside it.
 
 `python benchmarks/quality.py [--clips 24]`: the scorer of the stage over clips of 9.01 and of 3 s (which the model
-repeats to 9.01 s), beside the bare network on the same windows. One thread.
+repeats to 9.01 s), beside the bare network on the same windows. One thread. `dnsmos_int8` scores speech of the demo
+corpus, since its scores are compared as well.
 """
 
 import argparse
@@ -12,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from figures import report
 
-from valle.audio import Samples
+from manifests.demo.clips import demo_clips
+from valle.audio import AudioLocation, Samples, read_audio
 from valle.backends.quality import SAMPLE_RATE, Dnsmos
 
 _WINDOW = 144_160
@@ -43,7 +45,22 @@ def main() -> int:
     )
     good &= report("DNSMOS, clips of 3 s: audio s a CPU second", 3 * count / alone, 3, at_least=True)
     good &= report("DNSMOS / the convolutions of its first network", whole / bare, 1.15, at_least=False)
-    return 0 if good else 1
+    return 0 if good & compare_int8(scorer, count) else 1
+
+
+def compare_int8(scorer: Dnsmos, count: int) -> bool:
+    """Compare time and scores of the integer network with those of the float one, on the same speech."""
+    clips = [read_audio(AudioLocation(str(clip.path)), SAMPLE_RATE).samples for clip in demo_clips()[:count]]
+    integers = Dnsmos(is_int8=True)
+    integers.score(clips[:1])
+    spent, scores = [], []
+    for one in (scorer, integers):
+        spent.append(cpu_seconds(lambda one=one: scores.append(one.score(clips))))  # type: ignore[misc]
+    differences = [abs(a[name] - b[name]) for a, b in zip(*scores, strict=True) for name in a]
+    held = report("dnsmos_int8 / dnsmos, throughput", spent[0] / spent[1], 2.5, at_least=True)
+    return held & report(
+        "dnsmos_int8 - dnsmos, mean difference of a score", float(np.mean(differences)), 0.03, at_least=False
+    )
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class Result:
 BENCHMARKS = (
     Benchmark("commands", ("--clips", "8")),
     Benchmark("loader", ("--rows", "4000")),
+    Benchmark("task_rows", ("--items", "1500", "--batches", "40")),
     Benchmark("lake", ("--rows", "500000")),
     Benchmark("prepare", ("--clips", "60")),
     Benchmark("quality", ("--clips", "6")),

@@ -11,55 +11,21 @@ another utterance, a block of each. What else a machine does then slows both, an
 import argparse
 import statistics
 import sys
-import time
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from figures import report
 
 from valle.codec.base import CodecSpec
-from valle.model.batch import make_batch
 from valle.model.config import RECURRENT, preset
-from valle.model.layout import Mode
-from valle.model.trunks.recurrence import StateCache
 from valle.model.trunks.registry import TRUNKS
 from valle.model.valle import ValleModel
-from valle.tasks.tts import TTS
+from valle.synthesis.decoding.cost import TimedUtterance
 
 SPEC = CodecSpec("benchmark", "1", 24_000, 320, 8, 1024)
 BOUND = 2.02
 BLOCK = 10
 """Frames of a block."""
-
-
-class Utterance:
-    """An utterance that is decoded block by block."""
-
-    def __init__(self, model: ValleModel) -> None:
-        rng = np.random.default_rng(0)
-        prompt = rng.integers(0, 1024, (8, 225)).astype(np.int16)
-        row = TTS.row(rng.integers(4, 60, 60), 1, 0, prompt, prompt[:1, :0])
-        self._model, self._layout, self._frames = model, TTS.layout(Mode.AR), 0
-        self._cache = model.new_cache()
-        model.prefill(make_batch(self._layout, [row], model.config), self._cache)
-
-    def decode(self, frames: int) -> float:
-        """Decode further frames; returns the CPU seconds."""
-        code, started = torch.zeros(1, 1, dtype=torch.long), time.process_time()
-        for index in range(self._frames, self._frames + frames):
-            self._model.step(self._layout, code, torch.tensor([index]), self._cache)
-        self._frames += frames
-        return time.process_time() - started
-
-    @property
-    def num_bytes(self) -> int:
-        """Return the bytes that decoding keeps of this utterance."""
-        if isinstance(self._cache, StateCache):
-            return self._cache.num_bytes
-        lengths, config = self._cache.lengths, self._model.config
-        assert lengths is not None
-        return int(lengths[0]) * config.depth * 2 * config.num_kv_heads * (config.width // config.heads) * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +41,7 @@ class Scaling:
 @torch.inference_mode()
 def measure(model: ValleModel, frames: int) -> Scaling:
     """Measure the decoding of `frames` frames, and of as many after them."""
-    ahead, behind = Utterance(model), Utterance(model)
+    ahead, behind = TimedUtterance(model), TimedUtterance(model)
     ahead.decode(frames)
     pairs = [(behind.decode(BLOCK), ahead.decode(BLOCK)) for _ in range(frames // BLOCK)]
     ratio = 1 + statistics.median(later / earlier for earlier, later in pairs)

@@ -7,7 +7,7 @@ from prefect.tasks import exponential_backoff
 from flows.parameters import CorpusChoice, IngestParameters
 from flows.runtime.artifacts import publish_shard_reports
 from flows.runtime.events import announce
-from flows.runtime.runner import Work, run_all, task_runner
+from flows.runtime.runner import FutureReports, Work, label_of, run_all, run_each, task_runner, tasks_of
 from flows.runtime.where import run_id
 from flows.server.forms import offer_what_exists
 from manifests.corpus import CODES_KINDS
@@ -17,17 +17,19 @@ from warehouse.shard_runs import ShardReport
 
 
 @task(
-    task_run_name="ingest {shard}",
+    task_run_name="ingest {label}",
     retries=3,
     retry_delay_seconds=exponential_backoff(2),
     retry_jitter_factor=0.5,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def ingest_task(choice: CorpusChoice, shard: str, root: DataRoot, run: str) -> ShardReport:
-    """Read the sources of one shard."""
+def ingest_task(
+    label: str, choice: CorpusChoice, shards: tuple[str, ...], root: DataRoot, run: str
+) -> list[ShardReport]:
+    """Read the sources of shards."""
     corpus = choice.open()
-    return ingest_shard(corpus, shard=shard, lake=root.lake, run_id=run)
+    return run_each(lambda shard: ingest_shard(corpus, shard=shard, lake=root.lake, run_id=run), shards)
 
 
 @flow(name="ingest", flow_run_name="ingest {parameters.corpus.name}", validate_parameters=True)
@@ -49,13 +51,15 @@ def ingest_corpus(parameters: IngestParameters) -> list[ShardReport]:
     run = run_id()
     with task_runner(parameters.workers) as runner:
 
-        def work(shard: str) -> Work:
-            arguments = {"choice": choice, "shard": shard, "root": root, "run": run}
-            return Work(label=shard, audio_seconds=0.0, submit=lambda _wait: runner.submit(ingest_task, arguments))
+        def submit(shards: tuple[str, ...], _wait: bool) -> FutureReports:
+            arguments = {"label": label_of(shards), "choice": choice, "shards": shards, "root": root, "run": run}
+            return runner.submit(ingest_task, arguments)
 
-        reports = run_all(
-            f"ingest {choice.name}", [work(shard) for shard in plan.shards], width=parameters.workers.width
-        )
+        work = [
+            Work(label=label_of(shards), shards=shards, audio_seconds=0.0, submit=submit)
+            for shards in tasks_of(plan.shards)
+        ]
+        reports = run_all(f"ingest {choice.name}", work, width=parameters.workers.width)
     # Lhotse's manifests name audio, which a corpus of codes lacks.
     if (reports or plan.is_moved) and choice.kind not in CODES_KINDS:
         export_manifests(choice.name, root.lake, root.manifests)

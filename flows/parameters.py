@@ -282,6 +282,8 @@ class SweepParameters(Located):
     """Measure WER and SIM-O of every run, too."""
     count: int = Field(default=20, ge=1)
     """Utterances of each evaluation."""
+    decode_frames: int = Field(default=1500, ge=0, le=100_000)
+    """Frames of one utterance whose decoding is timed on the CPU, for one run of each variant; 0: none."""
 
     def runs(self) -> list[SweepRun]:
         """Return all runs, the seeds of a variant together. Raises ValidationError for options that do not exist."""

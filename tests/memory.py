@@ -6,12 +6,12 @@ from collections.abc import Callable
 REPEATS = 3
 
 
-def peak_of(work: Callable[[], object]) -> int:
-    """Return the peak of the bytes that Python allocates while `work` runs, the smallest of three runs.
+def peak_of(work: Callable[[], object], *, repeats: int = REPEATS) -> int:
+    """Return the peak of the bytes that Python allocates while `work` runs, the smallest of some runs.
 
     Allocations of every thread are traced, and a library's thread of an earlier test may allocate in one of the runs.
     """
-    return min(_traced_peak(work) for _ in range(REPEATS))
+    return min(_traced_peak(work) for _ in range(repeats))
 
 
 def _traced_peak(work: Callable[[], object]) -> int:

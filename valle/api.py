@@ -31,6 +31,7 @@ from valle.synthesis.options import (
     DEFAULT_STREAM,
     BestOfOptions,
     ConversionMethod,
+    EditingMethod,
     LongFormOptions,
     SamplingOptions,
     StreamOptions,
@@ -184,21 +185,23 @@ class LoadedModel:
         text: str = "",
         language: str = "en",
         asr: str = "tiny.en",
+        method: EditingMethod = "task",
         sampling: SamplingOptions = DEFAULT_SAMPLING,
     ) -> EditedText:
         """Replace words of a recording of at most 30 s; every frame outside of them keeps its codes and samples.
 
         `replacements` maps words that occur once to the words in their place, "" to cut them out. `text` is the text
-        of the recording, which the ASR model transcribes otherwise. Raises CheckpointError for a checkpoint that has
-        not learnt to edit, ConfigurationError for words that do not occur once.
+        of the recording, which the ASR model transcribes otherwise. `noisy` is for noisy recordings; `masked` needs a
+        checkpoint that decodes NAR-len in place of one that has learnt to edit. Raises CheckpointError for a checkpoint
+        that has not learnt to edit, ConfigurationError for words that do not occur once.
         """
         from valle.synthesis.editing import Replacement, edit, read_recording, require_editing
 
-        require_editing(self.synthesizer)  # before the minutes that a transcription may take
+        require_editing(self.synthesizer, method)  # before the minutes that a transcription may take
         found = read_recording(self.synthesizer, _read(recording), text=text, language=language, asr=asr)
         pairs = [Replacement(old, new) for old, new in replacements.items()]
         drawn = sampling.over(self.sampling)
-        edited = edit(self.synthesizer, found, pairs, drawn)
+        edited = edit(self.synthesizer, found, pairs, drawn, method)
         rate = self.synthesizer.codec.spec.frame_rate
         spans = tuple((start / rate, end / rate) for start, end in edited.spans)
         made = (edited.audio.samples, edited.audio.sample_rate, edited.codes, self._tags(None, drawn))

@@ -29,6 +29,9 @@ Samples = NDArray[np.float32]
 # Peak from which on samples are on another scale than -1..1, by mistake or damage; lower ones are clipped.
 _MAX_PEAK = 8.0
 
+# Rates that are resampled, in Hz: at one hertz a file of a kilobyte would become gigabytes.
+_RATES = range(500, 1_000_001)
+
 # Power of the mean relative to that of a channel, below which the channels cancel: they have opposite phase.
 _CANCELLED = 0.05
 
@@ -88,19 +91,25 @@ def _open(location: AudioLocation) -> Iterator[AudioDecoder]:
     try:
         with open_regular(location.path) as file:
             if location.size == 0:
-                yield AudioDecoder(file)
+                yield _checked(AudioDecoder(file), location)
                 return
             available = file.seek(0, 2) - location.offset
             if available < location.size:
                 detail = f"{location.path}: {max(0, available)} of {location.size} bytes"
                 raise UnreadableAudio("truncated", detail)
-            yield AudioDecoder(open_range(file, location.offset, location.size))
+            yield _checked(AudioDecoder(open_range(file, location.offset, location.size)), location)
     except NotRegularFile as error:
         raise UnreadableAudio("not_a_file", location.path) from error
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise UnreadableAudio("missing_file", location.path) from error
     except (UndecodableAudio, OSError) as error:
         raise UnreadableAudio("undecodable", f"{location.path}: {error}") from error
+
+
+def _checked(decoder: AudioDecoder, location: AudioLocation) -> AudioDecoder:
+    if decoder.sample_rate not in _RATES:
+        raise UnreadableAudio("sample_rate", f"{location.path}: {decoder.sample_rate} Hz")
+    return decoder
 
 
 def read_header(location: AudioLocation) -> AudioHeader:

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from manifests.reading.regular import open_regular
 from valle.tensors import write_tensors
 from warehouse.errors import CheckpointError
 
@@ -33,10 +34,11 @@ def write_state(path: Path, state: Any) -> None:
 def read_state(path: Path) -> Any:
     """Read what `write_state` wrote, with tensors on the CPU. Raises CheckpointError for a missing or damaged file."""
     try:
+        open_regular(str(path)).close()
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
             return _decode(json.loads(file.metadata()[_TREE]), tensors)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"The training state {path} is missing or damaged ({error}).") from error
 
 

@@ -128,7 +128,7 @@ class TaskScoreRow:
     score_id: Annotated[str, "evaluation, task, system, utterance and metric"]
     evaluation: Annotated[str, "hash of checkpoint, training set, split, tasks and options"]
     task: Annotated[str, "`ns`, `cse`, `stt`, ..."]
-    system: Annotated[str, "`checkpoint`, `input` (what was given, returned), `truth` (the answer) or `asr`"]
+    system: Annotated[str, "`checkpoint`, `input` (what was given, returned), `other`, `truth` (the answer) or `asr`"]
     checkpoint_id: Annotated[str, "the checkpoint under evaluation"]
     training_set: Annotated[str, "id of the set that the utterance is held out of"]
     utterance: Annotated[str, "the segment"]

@@ -1,16 +1,19 @@
 """Run stages: map their shards over Prefect tasks: bounded width, retries with jitter, reports, one progress artifact.
 
-A task is a shard, never an utterance. Tasks return small reports and cache nothing: the lake records what is done. At
-most twice the width is submitted at a time, so a corpus of 40,000 shards is never one queue.
+A task is a shard, never an utterance; of a corpus with more than `MOST_TASKS` shards it is several, since each task
+costs the server 5 KB of its database for good. Tasks return small reports and cache nothing: the lake records what is
+done. At most twice the width is submitted at a time, so a corpus of 40,000 shards is never one queue.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -33,28 +36,34 @@ if TYPE_CHECKING:
     from flows.machine.workers import Workers
     from valle.data_root import DataRoot
 
+logger = logging.getLogger(__name__)
+ReportT = TypeVar("ReportT")
+ShardT = TypeVar("ShardT")
+MOST_TASKS = 2_000
+"""Tasks of one stage on one corpus, before retries."""
 # Failures that pass, such as a busy network mount, cost a retry; a shard that fails three times more is reported.
 _RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One call of a task: its label, its seconds of audio, and a function that submits it.
+    """One call of a task: its label, its shards, their seconds of audio, and a function that submits some of them.
 
-    The task returns None when another run holds the claim on its shard; submitted with `wait=True` it waits for that
-    run.
+    The task returns a report for each shard, None when another run holds the claim on it; submitted with `wait=True`
+    it waits for that run.
     """
 
     label: str
+    shards: tuple[str, ...]
     audio_seconds: float
-    submit: Callable[[bool], FutureReport]
+    submit: Callable[[tuple[str, ...], bool], FutureReports]
 
 
-class FutureReport(Protocol):
-    """The report of a shard to come."""
+class FutureReports(Protocol):
+    """The reports of the shards of a task to come."""
 
     def result(self, raise_on_failure: bool) -> Any:
-        """Wait for the report; without `raise_on_failure` return what it failed with."""
+        """Wait for the reports; without `raise_on_failure` return what the task failed with."""
 
 
 def task_runner(workers: Workers) -> TaskRunner[Any] | LocalTaskRunner:
@@ -98,19 +107,61 @@ def _import_optional(library: str, *, extra: str) -> Any:
 
 
 @task(
-    task_run_name="{stage.name} {shard}",
+    task_run_name="{stage.name} {label}",
     retries=_RETRIES,
     retry_delay_seconds=exponential_backoff(2),
     retry_jitter_factor=0.5,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def shard_task(
-    stage: Stage, corpus: str, shard: str, root: DataRoot, workers: Workers, run: str, *, wait: bool
-) -> ShardReport | None:
-    """Run one stage on one shard; None when another run holds the claim and `wait` is false."""
+def shards_task(
+    label: str,
+    stage: Stage,
+    corpus: str,
+    shards: tuple[str, ...],
+    root: DataRoot,
+    workers: Workers,
+    run: str,
+    *,
+    wait: bool,
+) -> list[ShardReport | None]:
+    """Run one stage on shards, one after the other; None for one whose claim another run holds if `wait` is false."""
     with leased_backends(workers, run) as backends:
-        return try_shard(stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run, wait=wait)
+
+        def run_one(shard: str) -> ShardReport | None:
+            return try_shard(
+                stage, corpus=corpus, shard=shard, lake=root.lake, backends=backends, run_id=run, wait=wait
+            )
+
+        return run_each(run_one, shards)
+
+
+def run_each(run_one: Callable[[str], ReportT], shards: Sequence[str]) -> list[ReportT]:
+    """Run every shard of a task, and then raise the first failure: a retry of the task has only failed shards to do."""
+    reports: list[ReportT] = []
+    failures: list[Exception] = []
+    for shard in shards:
+        try:
+            reports.append(run_one(shard))
+        except Exception as error:
+            if len(shards) > 1:
+                logger.warning("shard %s failed; the others of its task are done first", shard, exc_info=error)
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return reports
+
+
+def tasks_of(shards: Sequence[ShardT]) -> list[tuple[ShardT, ...]]:
+    """Divide shards, in their order, among at most `MOST_TASKS` tasks, each with as many as the others or one less."""
+    count = min(MOST_TASKS, len(shards))
+    bounds = [number * len(shards) // max(1, count) for number in range(count + 1)]
+    return [tuple(shards[start:end]) for start, end in pairwise(bounds)]
+
+
+def label_of(shards: Sequence[str]) -> str:
+    """Return the name of a task in lists: its first shard, and how many follow."""
+    return shards[0] if len(shards) == 1 else f"{shards[0]} and {len(shards) - 1} more"
 
 
 def run_stage(stage: Stage, corpus: str, root: DataRoot, workers: Workers) -> list[ShardReport]:
@@ -127,44 +178,47 @@ def run_jobs(name: str, jobs: Sequence[Job], root: DataRoot, workers: Workers) -
     run = run_id()
     with task_runner(workers) as runner:
         work = [
-            _work(runner, job, shard, root, workers, run)
+            _work(runner, job, shards, root, workers, run)
             for job, todo in zip(jobs, plans, strict=True)
-            for shard in todo.shards_for(run)
+            for shards in tasks_of(todo.shards_for(run))
         ]
         return run_all(name, work, width=workers.slots)
 
 
 def _work(
-    runner: TaskRunner[Any] | LocalTaskRunner, job: Job, shard: ShardPlan, root: DataRoot, workers: Workers, run: str
+    runner: TaskRunner[Any] | LocalTaskRunner,
+    job: Job,
+    plans: Sequence[ShardPlan],
+    root: DataRoot,
+    workers: Workers,
+    run: str,
 ) -> Work:
-    arguments = {
-        "stage": job.stage,
-        "corpus": job.corpus,
-        "shard": shard.shard,
-        "root": root,
-        "workers": workers,
-        "run": run,
-    }
-    label = f"{job.stage.name} {shard.shard}"
+    same = {"stage": job.stage, "corpus": job.corpus, "root": root, "workers": workers, "run": run}
+
+    def submit(shards: tuple[str, ...], wait: bool) -> FutureReports:
+        return runner.submit(shards_task, same | {"label": label_of(shards), "shards": shards, "wait": wait})
+
+    shards = tuple(plan.shard for plan in plans)
     return Work(
-        label=label,
-        audio_seconds=shard.audio_seconds,
-        submit=lambda wait: runner.submit(shard_task, arguments | {"wait": wait}),
+        label=f"{job.stage.name} {label_of(shards)}",
+        shards=shards,
+        audio_seconds=sum(plan.audio_seconds for plan in plans),
+        submit=submit,
     )
 
 
 def run_all(name: str, work: Sequence[Work], *, width: int) -> list[ShardReport]:
     """Submit all work, at most `2 * width` at a time, and report the progress.
 
-    Work that another run has claimed comes last, in case that run does not finish it. Raises StageError at the end
+    Shards that another run has claimed come last, in case that run does not finish it. Raises StageError at the end
     when a shard failed after its retries; the other shards are committed.
     """
     if not work:
         notify("%s: nothing to do", name)
         return []
-    total = sum(item.audio_seconds for item in work)
+    total, num_shards = sum(item.audio_seconds for item in work), sum(len(item.shards) for item in work)
     # The seconds of a corpus are unknown before it is read: ingest counts shards.
-    progress = ProgressReporter(name, total or float(len(work)), "s of audio" if total else "shards")
+    progress = ProgressReporter(name, total or float(num_shards), "s of audio" if total else "shards")
     progress.add(0.0)
     reports: list[ShardReport] = []
     failures: list[str] = []
@@ -173,29 +227,38 @@ def run_all(name: str, work: Sequence[Work], *, width: int) -> list[ShardReport]
         for is_second_round in (False, True):
             # Waiting for a claim blocks a task slot, so claimed shards wait until all others are done.
             if is_second_round and claimed:
-                notify("%s: another run is working on %d of %d shards; waiting for it", name, len(claimed), len(work))
+                waiting = sum(len(item.shards) for item in claimed)
+                notify("%s: another run is working on %d of %d shards; waiting for it", name, waiting, num_shards)
             for item, outcome in _outcomes(claimed if is_second_round else work, width, wait=is_second_round):
-                if outcome is None:
-                    claimed.append(item)
-                    continue
-                if isinstance(outcome, ShardReport):
-                    reports.append(outcome)
+                done = 1.0
+                if isinstance(outcome, list):
+                    reports += [report for report in outcome if report is not None]
+                    left = _left_of(item, outcome)
+                    claimed += left
+                    done -= sum(len(one.shards) for one in left) / len(item.shards)
                 else:
                     failures.append(f"{item.label} ({outcome})")
-                progress.add(item.audio_seconds if total else 1.0)
+                progress.add(done * (item.audio_seconds if total else len(item.shards)))
     if failures:
         raise StageError(
-            f"{name}: {len(failures)} of {len(work)} shards failed, the first is {failures[0]}; the others are "
-            "committed. Run it again to retry."
+            f"{name}: {len(failures)} of {len(work)} {'shards' if num_shards == len(work) else 'tasks'} failed, the "
+            f"first is {failures[0]}; the others are committed. Run it again to retry."
         )
     return reports
 
 
+def _left_of(item: Work, outcome: Sequence[ShardReport | None]) -> list[Work]:
+    """Return the work on the shards that other runs have claimed, if there are any."""
+    shards = tuple(shard for shard, report in zip(item.shards, outcome, strict=True) if report is None)
+    seconds = item.audio_seconds * len(shards) / len(item.shards)
+    return [replace(item, shards=shards, audio_seconds=seconds)] if shards else []
+
+
 def _outcomes(work: Iterable[Work], width: int, *, wait: bool) -> Iterator[tuple[Work, Any]]:
-    """Yield each item with its report, None for a claimed shard, or the exception or failed state of its task."""
-    submitted: deque[tuple[Work, FutureReport]] = deque()
+    """Yield each item with the reports of its shards, or the exception or failed state of its task."""
+    submitted: deque[tuple[Work, FutureReports]] = deque()
     for item in work:
-        submitted.append((item, item.submit(wait)))
+        submitted.append((item, item.submit(item.shards, wait)))
         # Twice the width: a worker that finishes finds its next shard submitted.
         if len(submitted) == 2 * width:
             yield _finished(*submitted.popleft())
@@ -203,6 +266,6 @@ def _outcomes(work: Iterable[Work], width: int, *, wait: bool) -> Iterator[tuple
         yield _finished(*submitted.popleft())
 
 
-def _finished(item: Work, future: FutureReport) -> tuple[Work, Any]:
+def _finished(item: Work, future: FutureReports) -> tuple[Work, Any]:
     # A failed shard must not end the others.
     return item, future.result(raise_on_failure=False)

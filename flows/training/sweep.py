@@ -16,13 +16,28 @@ from flows.runtime.artifacts import publish_report
 from flows.runtime.notices import notify
 from flows.runtime.where import call
 from flows.training.train import train
+from valle.checkpoints.runs import newest_checkpoint, read_content
 from valle.data_root import DataRoot
 from valle.reporting import Plot, Report, markdown_rows, write_text
 from valle.statistics.runs import plot_runs
 from warehouse.catalogue.views import connect, named_query, run_query
 
-# Columns of the table of variants, those of the named query `runs`.
-_COLUMNS = ("parameters", "tokens", "dev_loss", "dev_loss_ar", "dev_loss_nar", "tokens_per_second", "wer", "sim_o")
+# Columns of the table of variants, those of the named query `runs` and what is measured here.
+_COLUMNS = (
+    "parameters",
+    "tokens",
+    "dev_loss",
+    "difference",
+    "dev_loss_ar",
+    "dev_loss_nar_len",
+    "dev_loss_nar",
+    "tokens_per_second",
+    "frames_per_second",
+    "megabytes_kept",
+    "wer",
+    "sim_o",
+)
+_Row = dict[str, Any]
 
 
 @flow(name="sweep", flow_run_name="sweep {parameters.name}")
@@ -53,10 +68,12 @@ def _report(parameters: SweepParameters, runs: Sequence[SweepRun]) -> Report:
     root = parameters.data_root
     folder = root.reports / f"sweep-{parameters.name}"
     rows = _rows(root, runs)
+    if parameters.decode_frames:
+        _add_decoding(root, runs, rows, parameters.decode_frames)
     plots = [
         plot_runs({run.name: root.runs / run.name for run in runs}, folder / f"{field}.png", x="tokens", fields=[field])
         for field in ("loss", "dev_loss")
-        if all(field in row for row in rows.values()) or field == "loss"
+        if all(row.get(field) is not None for row in rows.values()) or field == "loss"
     ]
     markdown = folder / "report.md"
     write_text(markdown, format_sweep(parameters, runs, rows, plots))
@@ -64,40 +81,90 @@ def _report(parameters: SweepParameters, runs: Sequence[SweepRun]) -> Report:
     return Report(markdown, tuple(plots), summary=f"{parameters.name}: {len(runs)} runs, {markdown}")
 
 
-def _rows(root: DataRoot, runs: Sequence[SweepRun]) -> dict[str, Mapping[str, Any]]:
+def _rows(root: DataRoot, runs: Sequence[SweepRun]) -> dict[str, _Row]:
     """Return the newest checkpoint of each run with its metrics and scores, by the name of the run."""
     with connect(root.lake.snapshot(), tables_only=True) as connection:
         rows = run_query(connection, named_query("runs").sql).to_pylist()
     names = {run.name for run in runs}
-    return {row["run_id"]: row for row in rows if row["run_id"] in names}
+    found = {row["run_id"]: row for row in rows if row["run_id"] in names}
+    for name, row in found.items():
+        metrics = read_content(newest_checkpoint(root.runs, name))["metrics"]
+        row["by_codebook"] = metrics.get("dev_loss_nar_by_codebook", {})
+    return found
+
+
+def _add_decoding(root: DataRoot, runs: Sequence[SweepRun], rows: Mapping[str, _Row], frames: int) -> None:
+    """Measure the decoding of the first run of each variant; its other seeds have the same shapes."""
+    # Torch is loaded by the process that trains, and by this measurement.
+    from valle.checkpoints.checkpoint import load_model
+    from valle.synthesis.decoding.cost import measure_decoding
+
+    first = {run.variant: run.name for run in reversed(runs)}
+    for name in first.values():
+        cost = measure_decoding(load_model(newest_checkpoint(root.runs, name))[0], frames)
+        rows[name] |= {"frames_per_second": cost.frames_per_second, "megabytes_kept": cost.num_bytes / 1e6}
 
 
 def format_sweep(
-    parameters: SweepParameters,
-    runs: Sequence[SweepRun],
-    rows: Mapping[str, Mapping[str, Any]],
-    plots: Sequence[Plot],
+    parameters: SweepParameters, runs: Sequence[SweepRun], rows: Mapping[str, _Row], plots: Sequence[Plot]
 ) -> str:
-    """Format the report: means over seeds with their range by variant, and every run."""
-    by_variant: dict[str, list[Mapping[str, Any]]] = {}
+    """Format the report: means over seeds with their range by variant, losses by codebook, and every run."""
+    base = next(iter(parameters.variants))
+    compared = _with_differences(runs, rows, base)
+    by_variant: dict[str, list[_Row]] = {}
     for run in runs:
-        by_variant.setdefault(run.variant, []).append(rows[run.name])
-    columns = [column for column in _COLUMNS if any(row[column] is not None for row in rows.values())]
+        by_variant.setdefault(run.variant, []).append(compared[run.name])
+    columns = [column for column in _COLUMNS if any(row.get(column) is not None for row in compared.values())]
     variants = [[variant, *(_spread(group, column) for column in columns)] for variant, group in by_variant.items()]
-    single = [[run.name, *(rows[run.name][column] for column in columns)] for run in runs]
-    numeric = [False, *(True for _ in columns)]
+    shown = [column for column in columns if column != "difference"]
+    single = [[run.name, *(compared[run.name].get(column) for column in shown)] for run in runs]
     pictures = "\n\n".join(f"![{plot.caption}]({Path(plot.path).name})" for plot in plots)
-    names = [name.replace("_", " ") for name in columns]
+    decoding = (
+        f" Frames a CPU second and memory are those of the AR over {parameters.decode_frames:,} frames of one run."
+        if parameters.decode_frames
+        else ""
+    )
     return (
         f"# Sweep {parameters.name}\n\n{len(by_variant)} variants on {parameters.training_set}, "
-        f"seeds {', '.join(map(str, parameters.seeds))}: mean, and the smallest and largest of the seeds.\n\n"
-        f"{markdown_rows(['variant', *names], variants, numeric=numeric)}\n\n{pictures}\n\n## Runs\n\n"
-        f"{markdown_rows(['run', *names], single, numeric=numeric)}\n"
+        f"seeds {', '.join(map(str, parameters.seeds))}: mean, and the smallest and largest of the seeds. The "
+        f"difference is that of the dev loss to {base} with the same seed.{decoding}\n\n"
+        f"{_table('variant', columns, variants)}\n\n{_codebooks(by_variant)}{pictures}\n\n## Runs\n\n"
+        f"{_table('run', shown, single)}\n"
     )
 
 
+def _with_differences(runs: Sequence[SweepRun], rows: Mapping[str, _Row], base: str) -> dict[str, _Row]:
+    """Return the rows with the difference of their dev loss to that of the base with the same seed."""
+    losses = {run.options.seed: rows[run.name].get("dev_loss") for run in runs if run.variant == base}
+    compared = {}
+    for run in runs:
+        loss, other = rows[run.name].get("dev_loss"), losses[run.options.seed]
+        difference = None if run.variant == base or loss is None or other is None else loss - other
+        compared[run.name] = {**rows[run.name], "difference": difference}
+    return compared
+
+
+def _codebooks(by_variant: Mapping[str, Sequence[_Row]]) -> str:
+    """Format the dev loss of the NAR by codebook and variant; nothing where no run has it."""
+    found = {number for group in by_variant.values() for row in group for number in row.get("by_codebook", {})}
+    if not found:
+        return ""
+    numbers = sorted(found, key=int)
+    table = [
+        [variant, *(_spread([row.get("by_codebook", {}) for row in group], number) for number in numbers)]
+        for variant, group in by_variant.items()
+    ]
+    names = [f"codebook {number}" for number in numbers]
+    return f"## Dev loss of the NAR by codebook\n\n{_table('variant', names, table)}\n\n"
+
+
+def _table(first: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    names = [name.replace("_", " ") for name in columns]
+    return markdown_rows([first, *names], rows, numeric=[False, *(True for _ in columns)])
+
+
 def _spread(rows: Sequence[Mapping[str, Any]], column: str) -> str:
-    values = [float(row[column]) for row in rows if row[column] is not None]
+    values = [float(row[column]) for row in rows if row.get(column) is not None]
     if not values:
         return "-"
     mean, smallest, largest = (_number(value) for value in (statistics.fmean(values), min(values), max(values)))

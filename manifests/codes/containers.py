@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.codes.arrays_only import load_arrays, load_torch
+from manifests.reading.regular import read_limited
 
 SUFFIXES = (".enc", ".dac", ".nem", ".qnt.pt")
 _LARGEST_CODEBOOKS = 32
+# An hour of 32 codebooks at 86 frames a second, in int64, is 80 MB.
+_LARGEST_BYTES = 1 << 30
 
 
 class UnreadableCodes(Exception):
@@ -39,11 +42,11 @@ def container_suffix(path: Path) -> str:
 def read_container(path: Path) -> CodesContainer:
     """Read a container. Raises UnreadableCodes with the reason."""
     try:
-        content = path.read_bytes()
+        content = read_limited(str(path), _LARGEST_BYTES)
         if path.name.endswith(".qnt.pt"):
             return CodesContainer(checked_codes(load_torch(content)), {})
         return _from_dictionary(load_npy(content))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise UnreadableCodes(f"{path} cannot be read: {error}") from error
 
 

@@ -5,7 +5,6 @@ the folder of a speaker may be `SPEAKER.json`, with the metadata of each id. An 
 `FILE.h5/SPLIT/GROUP/SPEAKER/ID`.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,9 @@ from numpy.typing import NDArray
 from manifests.codes.containers import UnreadableCodes, container_suffix, read_container
 from manifests.codes.hdf5 import open_hdf5, read_item
 from manifests.reading.languages import language_of
+from manifests.reading.regular import read_limited
+from manifests.reading.sidecar import MAX_BYTES, parse_json
+from manifests.reading.values import clean, text_of
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 
@@ -89,7 +91,7 @@ def _utterance(codes: NDArray[np.int16], codec: str, metadata: Mapping[str, Any]
         text=_text(metadata.get("text")) or phonemes,
         phonemes=phonemes,
         language=language_of(_text(metadata.get("language"))),
-        extra={name: value for name, value in metadata.items() if name not in known and _is_plain(value)},
+        extra=clean({name: value for name, value in metadata.items() if name not in known and _is_plain(value)}),
     )
 
 
@@ -113,27 +115,34 @@ def _speaker_metadata(path: Path) -> Mapping[str, Any]:
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
-    content = _read_text(path)
+    content = _read_bytes(path)
     if content is None:
         return {}
-    try:
-        found = json.loads(content)
-    except ValueError as error:
-        raise UnreadableCodes(f"{path} is no JSON ({error})") from error
-    return found if isinstance(found, Mapping) else {}
+    found = parse_json(content)
+    if found.fault:
+        raise UnreadableCodes(f"{path}: {found.fault}")
+    return found.values
 
 
 def _read_text(path: Path) -> str | None:
+    content = _read_bytes(path)
     try:
-        return path.read_text(encoding="utf-8")
+        return None if content is None else content.decode()
+    except UnicodeDecodeError as error:
+        raise UnreadableCodes(f"{path} cannot be read ({error})") from error
+
+
+def _read_bytes(path: Path) -> bytes | None:
+    try:
+        return read_limited(str(path), MAX_BYTES)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UnreadableCodes(f"{path} cannot be read ({error})") from error
 
 
 def _text(value: Any) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None
+    return text_of(value) if isinstance(value, str) else None
 
 
 def _is_plain(value: Any) -> bool:

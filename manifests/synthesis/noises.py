@@ -14,6 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from manifests.audio.audio_files import find_audio_files
+
 Samples = NDArray[np.float32]
 Make = Callable[[np.random.Generator, int, int], NDArray[np.float64]]
 """Make samples [N] from a generator, N and the sample rate."""
@@ -114,7 +116,7 @@ def main() -> int:
     parser.add_argument("--speech", type=Path, help="folder of speech at that rate, for babble")
     arguments = parser.parse_args()
     speech = []
-    for path in sorted(arguments.speech.rglob("*.*")) if arguments.speech else ():
+    for path in find_audio_files(arguments.speech) if arguments.speech else ():
         try:
             samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:

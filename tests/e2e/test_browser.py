@@ -5,10 +5,13 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import psutil
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
@@ -19,6 +22,7 @@ from flows.server.password import read_password
 from tests.local_server import processes_of_run, start, throwaway_server, wait_for_run, wait_until, words
 from tests.pipeline.prepared import rows_of, write_folder
 from valle.backends.registry import Backends
+from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import latest_checkpoint
 from valle.data_root import DataRoot
 from valle.synthesis.synthesizer import Synthesizer
@@ -102,23 +106,34 @@ def test_a_corpus_is_prepared_from_a_form_its_progress_seen_and_its_report_read(
     pages.shoot("report-plots")
 
 
-def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint(desk: Desk) -> None:
+def ranks_of_run(server: LocalServer, run: UUID) -> set[str]:
+    """Return the numbers of the ranks that train in a run."""
+    found = set()
+    for process in processes_of_run(server, run):
+        with suppress(psutil.Error):
+            if "valle.training" in words(process):
+                found.add(process.environ().get("RANK", "none"))
+    return found - {"none"}
+
+
+def test_two_ranks_are_started_from_a_form_and_cancelled_and_one_continues(desk: Desk) -> None:
     server, client, pages = desk
     data_root = DataRoot(server.data)
     made = start(client, "select/select", {"selection": {"name": "small", "split_policy": {"dev": 0.1, "test": 0.3}}})
     assert wait_for_run(client, made, 600).state.is_completed()
     pages.open_form("train")
-    pages.fill("Name of the training set", "small")
+    pages.choose("Name of the training set", "small")
     pages.fill("Name of the run", "browser")
-    pages.fill("Size of the model", "nano")
+    pages.choose("Size of the model", "nano")
     pages.choose("plain: one process", "deepspeed")
+    pages.fill("Ranks of a machine", "2")
     pages.fill("Slots of a batch", "512")
     pages.fill("Updates between checkpoints", "5")
     pages.shoot("train-form")
     pages.submit()
     run = only_run(client, "train")
     checkpoint = wait_until(lambda: latest_checkpoint(data_root.runs / "browser"), 900)
-    assert any("valle.training" in words(process) for process in processes_of_run(server, run.id))
+    assert ranks_of_run(server, run.id) == {"0", "1"}
     pages.open_run(run.id)
     pages.see_state("Running", 300)
     pages.see("top-10", 300)  # a line of the trainer
@@ -133,7 +148,16 @@ def test_a_training_is_started_from_a_form_and_cancelled_and_leaves_a_checkpoint
     pages.shoot("cancelled")
     left = latest_checkpoint(data_root.runs / "browser")
     assert left is not None and left.name >= checkpoint.name
+    card = read_card(left)
+    assert card.ranks == 2
     assert Synthesizer.load(left, Backends()).codec.spec.name == "mini"
+    # The rest on one rank: the same run continues, and an evaluation finds its end.
+    options = {"model": "nano", "engine": "deepspeed", "batch_tokens": 512, "max_steps": card.step + 5}
+    asked = {"training_set": "small", "run": "browser", "options": options, "evaluate": False}
+    assert wait_for_run(client, start(client, "train/train", asked), 900).state.is_completed()
+    ended = latest_checkpoint(data_root.runs / "browser")
+    assert ended is not None
+    assert (read_card(ended).step, read_card(ended).ranks) == (card.step + 5, 1)
 
 
 def test_an_evaluation_is_started_from_a_form(desk: Desk) -> None:

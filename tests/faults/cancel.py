@@ -53,16 +53,18 @@ def complete(client: SyncPrefectClient, deployment: str, parameters: Mapping[str
     assert state.is_completed(), f"{deployment}: {state}"
 
 
-def cancel_once(server: LocalServer, client: SyncPrefectClient, *, pause: float) -> dict[str, object]:
+def cancel_once(
+    server: LocalServer, client: SyncPrefectClient, *, pause: float, processes: int = 1
+) -> dict[str, object]:
     """Train, cancel `pause` seconds after a new checkpoint; what came of it, in seconds since the request."""
     run_dir = server.data / "runs" / RUN
     before = latest_checkpoint(run_dir)
-    asked = {"training_set": "small", "run": RUN, "options": _TRAINING, "evaluate": False}
+    asked = {"training_set": "small", "run": RUN, "options": _TRAINING | {"processes": processes}, "evaluate": False}
     run = start(client, "train/train", asked)
     found = wait_until(lambda: (newest := latest_checkpoint(run_dir)) != before and newest, _SECONDS_TO_BEGIN)
     time.sleep(pause)
     trainers = [process for process in processes_of_run(server, run) if "valle.training" in words(process)]
-    assert trainers, "nothing trains"
+    assert len(trainers) >= processes, "not every rank trains"
     client.set_flow_run_state(run, Cancelling())
     began = time.monotonic()
     wait_until(lambda: not any(process.is_running() for process in trainers), 120, pause=0.1)
@@ -91,6 +93,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--data", type=Path, required=True, help="an empty folder")
+    parser.add_argument("--processes", type=int, default=1, help="ranks")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     draw = random.Random(options.seed)
@@ -98,7 +101,7 @@ def main(arguments: Sequence[str]) -> None:
     with throwaway_server(root / "server") as (server, client):
         make_training_set(client, root / "clips", 40)
         for _ in range(options.times):
-            found = cancel_once(server, client, pause=draw.uniform(0.0, 5.0))
+            found = cancel_once(server, client, pause=draw.uniform(0.0, 5.0), processes=options.processes)
             sys.stdout.write(json.dumps(found) + "\n")
             sys.stdout.flush()
 

@@ -31,7 +31,7 @@ from prefect.settings import (
 )
 
 from flows.parameters import Workers
-from flows.runtime.runner import Work, run_all, shard_task, task_runner
+from flows.runtime.runner import Work, run_all, shards_task, task_runner
 from flows.runtime.where import run_id
 from flows.server.local_server import HEARTBEAT_SECONDS, LocalServer
 from flows.server.password import read_password
@@ -47,29 +47,34 @@ TASKS_OF_A_SHARD = 7
 LARGEST_BYTES = 1024.0
 
 
-def nothing(stage: Stage, corpus: str, shard: str, root: DataRoot, workers: Workers, run: str) -> ShardReport:
-    """Return the report of a shard that needs nothing."""
-    return ShardReport(
-        stage=stage.name,
-        corpus=corpus,
-        shard=shard,
-        rows_in=0,
-        rows_out=0,
-        drops={},
-        audio_seconds=0.0,
-        wall_seconds=0.0,
-    )
+def nothing(
+    label: str, stage: Stage, corpus: str, shards: tuple[str, ...], root: DataRoot, workers: Workers, run: str
+) -> list[ShardReport]:
+    """Return the reports of shards that need nothing."""
+    return [
+        ShardReport(
+            stage=stage.name,
+            corpus=corpus,
+            shard=shard,
+            rows_in=0,
+            rows_out=0,
+            drops={},
+            audio_seconds=0.0,
+            wall_seconds=0.0,
+        )
+        for shard in shards
+    ]
 
 
 idle_task = Task(
     nothing,
-    name=shard_task.name,
-    task_run_name=shard_task.task_run_name,
-    retries=shard_task.retries,
-    retry_delay_seconds=shard_task.retry_delay_seconds,
-    retry_jitter_factor=shard_task.retry_jitter_factor,
-    cache_policy=shard_task.cache_policy,
-    persist_result=shard_task.persist_result,
+    name=shards_task.name,
+    task_run_name=shards_task.task_run_name,
+    retries=shards_task.retries,
+    retry_delay_seconds=shards_task.retry_delay_seconds,
+    retry_jitter_factor=shards_task.retry_jitter_factor,
+    cache_policy=shards_task.cache_policy,
+    persist_result=shards_task.persist_result,
 )
 
 
@@ -80,16 +85,13 @@ def soak(root: DataRoot, tasks: int, width: int) -> tuple[str, int]:
     with task_runner(workers) as runner:
 
         def work(shard: str) -> Work:
-            arguments = {
-                "stage": Segment(),
-                "corpus": "soak",
-                "shard": shard,
-                "root": root,
-                "workers": workers,
-                "run": run,
-            }
-            seconds = 60.0 * MINUTES_OF_A_SHARD
-            return Work(label=shard, audio_seconds=seconds, submit=lambda _wait: runner.submit(idle_task, arguments))
+            same = {"stage": Segment(), "corpus": "soak", "root": root, "workers": workers, "run": run}
+            return Work(
+                label=shard,
+                shards=(shard,),
+                audio_seconds=60.0 * MINUTES_OF_A_SHARD,
+                submit=lambda shards, _wait: runner.submit(idle_task, same | {"label": shard, "shards": shards}),
+            )
 
         reports = run_all("soak", [work(f"{number:06d}") for number in range(tasks)], width=width)
     return run, len(reports)

@@ -10,6 +10,8 @@ from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import EMBEDDED, find_run, latest_checkpoint
 from valle.cli import main
 from valle.codec import open_codec
+from valle.tasks.editing import EDITING
+from valle.tasks.registry import learnt_tasks
 from valle.text.errors import count_word_errors
 from valle.text.normalise import get_normaliser
 
@@ -35,6 +37,27 @@ def test_it_speaks_where_there_is_no_run_and_is_understood(tmp_path):
         count = count_word_errors(normalise(text), normalise(heard.text))
         errors, words = errors + count.errors, words + count.length
     assert errors / words < 0.4
+
+
+@pytest.mark.long
+def test_words_that_it_replaces_in_a_recording_are_heard_and_the_others_stay(tmp_path, checkpoint):
+    """A third of the new words at least, and two thirds of the others, in recordings of three digits."""
+    method = "task" if EDITING.name in learnt_tasks(read_card(checkpoint).options) else "masked"
+    clips = [clip for clip in demo_clips() if clip.split == HELD_OUT and len(clip.text.split()) == 3][:5]
+    normalise, tiny = get_normaliser(), Backends().transcriber("tiny.en")
+    new_words = kept_words = 0
+    for clip in clips:
+        first, old, last = normalise(clip.text.rstrip(".").lower()).split()
+        new = "eight" if old in ("one", "four") else "four"
+        out = tmp_path / "edited.wav"
+        options = ["--text", clip.text, "--method", method, "--out", str(out), "--data", str(tmp_path)]
+        assert main(["edit", str(clip.path), "--replace", f"{old}={new}", *options]) == 0
+        [heard] = tiny.transcribe([read_audio(AudioLocation(str(out)), 16_000).samples], language="en")
+        words = normalise(heard.text).split()
+        new_words += new in words
+        kept_words += (first in words) + (last in words)
+    assert new_words >= len(clips) / 3
+    assert kept_words >= 2 * len(clips) * 2 / 3
 
 
 def test_its_files_are_small_and_name_no_place_of_the_machine_that_made_them(checkpoint):

@@ -11,7 +11,7 @@ from tests.pipeline.prepared import QUICK, by_stage, folder_corpus, rows_of, run
 from valle.backends.registry import Backends
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
-from valle.data.items import load_items
+from valle.data.items.load import load_items
 from valle.data.selection.options import Selection
 from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy

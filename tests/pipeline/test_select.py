@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from lhotse import CutSet
 from lhotse.utils import fastcopy
@@ -17,7 +19,7 @@ from valle.backends.registry import Backends
 from valle.codec.base import GIVEN, Codec, CodecSpec
 from valle.data.codes_reader import CodesReader
 from valle.data.collate import Collator
-from valle.data.items import load_items
+from valle.data.items.load import load_items
 from valle.data.selection.options import Selection
 from valle.data.selection.select import select
 from valle.data.selection.splits import SplitPolicy, assign_splits
@@ -73,7 +75,13 @@ def test_splits_are_disjoint_by_speaker_and_by_source_for_any_mixture(seed: int)
     sources = [f"r{draw.randrange(people)}" for _ in range(count)]
     durations = [draw.uniform(0.5, 20) for _ in range(count)]
     policy = SplitPolicy(dev=0.2, test=0.2, seed=seed)
-    splits = assign_splits(speakers, sources, durations, [False] * count, policy)
+    with duckdb.connect() as connection:
+        chosen = {"segment_id": [f"{row:02}" for row in range(count)], "speaker": speakers, "source": sources}
+        connection.register("listed", pa.table(chosen | {"duration": durations, "in_test": [False] * count}))
+        connection.execute("CREATE TABLE chosen AS FROM listed")
+        assign_splits(connection, policy)
+        rows = connection.execute("SELECT split FROM chosen JOIN speaker_splits USING (speaker) ORDER BY segment_id")
+        splits = [split for (split,) in rows.fetchall()]
     for names in (speakers, sources):
         held = defaultdict(set)
         for name, split in zip(names, splits, strict=True):

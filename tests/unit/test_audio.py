@@ -109,6 +109,19 @@ def test_a_missing_file_and_a_file_without_audio_are_one_kind_of_error(tmp_path:
     }
 
 
+@pytest.mark.parametrize("sample_rate", [1, 499, 1_000_001])
+def test_a_rate_that_is_none_of_speech_is_refused_before_resampling(tmp_path: Path, sample_rate: int):
+    # Eight kilobytes at one hertz are 384 MB at 24 kHz.
+    location = write(tmp_path / "a.wav", tone(1, 4_000), 16_000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[24:28] = sample_rate.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    for read in (read_audio, read_header, lambda location: list(read_blocks(location, 16_000))):
+        with pytest.raises(UnreadableAudio) as error:
+            read(location)
+        assert error.value.reason == "sample_rate"
+
+
 def test_a_flac_from_a_pipe_is_read_whole(tmp_path: Path):
     soundfile.write(tmp_path / "a.flac", tone(2, 16_000), 16_000)
     content = bytearray((tmp_path / "a.flac").read_bytes())

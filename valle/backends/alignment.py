@@ -1,8 +1,9 @@
 """Locate the words of a known text in speech: Whisper's cross-attention, then the energy of the signal.
 
 Whisper aligns each token with steps of 20 ms by dynamic time warping over the attention of a few heads (Radford et al.
-2022; CTranslate2 implements it). Its words touch each other, so the pauses belong to them. The edges of a word are
-therefore moved inwards to where the signal leaves the silence.
+2022; CTranslate2 implements it), too late or too early by an amount that each model has, which is measured and taken
+off. Its words touch each other, so the pauses belong to them. The edges of a word are therefore moved inwards to where
+the signal leaves the silence.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valle.audio import Samples
+from valle.backends.dnsmos_int8 import quantized_network
 from valle.backends.weights import file_revision, package_file
 from warehouse.errors import ConfigurationError, unknown_name
 
@@ -22,9 +23,12 @@ SAMPLE_RATE = 16_000
 _DNSMOS_SAMPLES = 144_160  # 9.01 s: the length that DNSMOS was trained on
 # Version of `dnsmos_full`: 1 filled one window with a short clip, 2 does as the package speechmos.
 _PUBLISHED_RECIPE = 2
+_INT8_RECIPE = 1  # version of `dnsmos_int8`
 _DNSMOS_FILES = ("dnsmos_models/sig_bak_ovr.onnx", "dnsmos_models/model_v8.onnx")
 _DNSMOS_COMMAND = "pip install --no-deps speechmos==0.0.1.1"
 _DISTILLMOS_COMMAND = "pip install distillmos xls-r-sqa"
+_DNSMOS_NAMES = ("dnsmos", "dnsmos_full", "dnsmos_int8")
+_LOG_ERRORS = 3  # of ONNX Runtime, which warns of every float weight that an integer one has replaced
 _FLOOR = 1e-12
 
 ScorerOutput = dict[str, float]
@@ -52,10 +56,11 @@ class Dnsmos:
 
     The published recipe (`is_published`) moves the window by one second, omits up to a second at the end of the clip,
     and doubles a short clip until it has a window. The default sets windows side by side and includes the end: six
-    times as fast on a 15 s clip, and noise in the last second lowers the score.
+    times as fast on a 15 s clip, and noise in the last second lowers the score. `is_int8` computes P.835 in integers of
+    8 bits: three times as fast, and scores differ by a hundredth of a point; P.808 is as exact as without it.
     """
 
-    def __init__(self, *, threads: int = 1, is_published: bool = False) -> None:
+    def __init__(self, *, threads: int = 1, is_published: bool = False, is_int8: bool = False) -> None:
         import onnxruntime
         from speechmos.dnsmos import DNSMOS
 
@@ -63,10 +68,12 @@ class Dnsmos:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        options.log_severity_level = _LOG_ERRORS
+        networks = [quantized_network(Path(paths[0])) if is_int8 else paths[0], paths[1]]
         self._model: Any = DNSMOS(*paths)
         self._model.onnx_sess, self._model.p808_onnx_sess = (
-            onnxruntime.InferenceSession(path, sess_options=options, providers=["CPUExecutionProvider"])
-            for path in paths
+            onnxruntime.InferenceSession(network, sess_options=options, providers=["CPUExecutionProvider"])
+            for network in networks
         )
         self._is_published = is_published
 
@@ -175,17 +182,17 @@ def _distillmos_path() -> Path:
 
 
 def _unknown(name: str) -> ConfigurationError:
-    return unknown_name("quality scorer", name, ("dnsmos", "dnsmos_full", "distillmos"))
+    return unknown_name("quality scorer", name, (*_DNSMOS_NAMES, "distillmos"))
 
 
 def open_quality_scorer(name: str, *, threads: int = 1) -> QualityScorer:
-    """Open `dnsmos` (windows side by side), `dnsmos_full` (the published recipe) or `distillmos`.
+    """Open `dnsmos` (windows side by side), `dnsmos_full` (the published recipe), `dnsmos_int8` or `distillmos`.
 
     Raise DependencyError when its weights are not installed.
     """
-    if name in ("dnsmos", "dnsmos_full"):
+    if name in _DNSMOS_NAMES:
         _dnsmos_paths()
-        return Dnsmos(threads=threads, is_published=name == "dnsmos_full")
+        return Dnsmos(threads=threads, is_published=name == "dnsmos_full", is_int8=name == "dnsmos_int8")
     if name == "distillmos":
         _distillmos_path()
         return DistillMos()
@@ -198,6 +205,8 @@ def quality_scorer_revision(name: str) -> str:
         return f"{name}@{file_revision(_dnsmos_paths()[0])}"
     if name == "dnsmos_full":
         return f"{name}@{file_revision(_dnsmos_paths()[0])}.{_PUBLISHED_RECIPE}"
+    if name == "dnsmos_int8":
+        return f"{name}@{file_revision(_dnsmos_paths()[0])}.{_INT8_RECIPE}"
     if name == "distillmos":
         return f"{name}@{file_revision(_distillmos_path())}"
     raise _unknown(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from valle.checkpoints.runs import EMBEDDED_RUNS, latest_checkpoint
 from valle.model.adapters.lora import LoraAdapter
 from valle.model.adapters.options import LoraOptions
 from valle.tensors import write_tensors
-from warehouse.errors import CheckpointError
+from warehouse.errors import CheckpointError, ConfigurationError
 
 if TYPE_CHECKING:
     from valle.model.valle import ValleModel
@@ -64,6 +64,18 @@ def read_adapter(path: Path) -> tuple[AdapterCard, dict[str, Tensor]]:
         raise CheckpointError(
             f"{path} is missing, damaged or no adapter of this project ({reason}); give {FILE} of a run with lora.rank."
         ) from error
+
+
+def parse_adapters(values: Sequence[str]) -> list[tuple[Path, float]]:
+    """Return files and strengths of values such as `b.safetensors=0.5`. Raises ConfigurationError."""
+    adapters = []
+    for value in values:
+        path, equals, strength = value.rpartition("=")
+        try:
+            adapters.append((Path(path), float(strength)) if equals else (Path(value), 1.0))
+        except ValueError as error:
+            raise ConfigurationError(f"--lora {value}: the strength after = must be a number.") from error
+    return adapters
 
 
 def attach_adapter(model: ValleModel, path: Path, base_hash: str, name: str) -> None:

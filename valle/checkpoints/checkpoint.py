@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from manifests.reading.regular import open_regular
 from valle.checkpoints.adapters import FILE as ADAPTER_FILE
 from valle.checkpoints.adapters import attach_adapter, find_base, hash_weights, read_adapter
 from valle.checkpoints.gguf.layout import SUFFIX
@@ -122,7 +123,7 @@ def check_files(checkpoint: Path, card: CheckpointCard) -> None:
 
 
 def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(str(path)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -140,6 +141,7 @@ def read_weights(checkpoint: Path) -> dict[str, Tensor]:
     if checkpoint.suffix == SUFFIX:
         return read_gguf_weights(checkpoint)
     try:
+        open_regular(str(weights_path(checkpoint))).close()
         return load_file(weights_path(checkpoint))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from manifests.reading.regular import read_limited
 from valle.codec.base import CodecSpec
 from warehouse.errors import CheckpointError
 
@@ -18,6 +19,9 @@ FILE_CARD = "valle"
 """Name of the card in the metadata of a checkpoint that is one file."""
 EMBEDDED = "english"
 """The run that is part of the package: English sentences. A run of the data root with that name hides it."""
+
+# Bytes of a card; the largest tables of symbols take a hundredth of it.
+_LARGEST_CARD = 64 << 20
 
 EMBEDDED_RUNS = Path(__file__).with_name("embedded")
 
@@ -75,13 +79,13 @@ def read_content(checkpoint: Path) -> dict[str, Any]:
     if not path.exists():
         raise CheckpointError(f"There is no checkpoint in {checkpoint}; give the directory that holds {CARD}.")
     try:
-        text = read_file_card(path) if checkpoint.is_file() else path.read_text(encoding="utf-8")
+        text = read_file_card(path) if checkpoint.is_file() else read_limited(str(path), _LARGEST_CARD).decode()
         content: dict[str, Any] = json.loads(text)
         if "schema" in content:
             raise CheckpointError(f"{path} has format 1; convert it with `valle migrate {checkpoint}`.")
         if content.pop("format") != FORMAT:
             raise CheckpointError(f"{path} was written by another version of this project; train again.")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise unreadable(checkpoint, error) from error
     return content
 
@@ -126,7 +130,9 @@ def read_summary(checkpoint: Path) -> CheckpointSummary:
 def unreadable(checkpoint: Path, error: Exception) -> CheckpointError:
     """Return the error for a malformed card, which mentions an older checkpoint of the run."""
     older = mention_older(checkpoint)
-    return CheckpointError(f"{checkpoint / CARD} is damaged or no card of a checkpoint ({error}){older}.")
+    # Pydantic names each field in lines of its own.
+    reason = " ".join(str(error).split())
+    return CheckpointError(f"{checkpoint / CARD} is damaged or no card of a checkpoint ({reason}){older}.")
 
 
 def mention_older(checkpoint: Path) -> str:

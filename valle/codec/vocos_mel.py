@@ -21,6 +21,7 @@ from valle.backends.fetched import fetch_weights, weights_revision
 from valle.codec.base import Codec, CodecSpec, CodecStream
 from valle.codec.network_codec import NetworkCodec
 from valle.codec.streaming import WindowStream
+from valle.tensors import load_pickled
 from warehouse.errors import DependencyError
 
 NAME = "vocos_mel_24khz"
@@ -98,7 +99,7 @@ def open_vocos_mel(*, device: str = "cpu") -> Codec:
 def _load(path: Path) -> Vocos:
     model = build_vocos_mel()
     try:
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        model.load_state_dict(load_pickled(path))
     except (RuntimeError, OSError, ValueError) as error:
         raise DependencyError(f"{path} holds other tensors than Vocos: remove it and fetch it again.") from error
     return model

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchaudio.functional import melscale_fbanks, resample
 
-from valle.backends.asr import model_directory
+from valle.backends.asr_models import model_directory
 from warehouse.errors import ConfigurationError
 
 SAMPLE_RATE = 16_000

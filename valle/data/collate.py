@@ -9,7 +9,7 @@ from valle.codec.base import Codes
 from valle.data.codebook_schedule import CodebookSchedule
 from valle.data.codes_reader import CodesReader
 from valle.data.epoch_rows import sample_mask, span_mask
-from valle.data.items import Items
+from valle.data.items.items import Items
 from valle.data.sampler import ScheduledBatch
 from valle.model.batch import Batch, make_batch
 from valle.model.config import ModelConfig
@@ -87,7 +87,8 @@ class Collator:
                 f"Segment {items.ids[item]} has {codes.shape[1]} frames of {sound}, but its training set lists "
                 f"{items.num_frames[item]}; make the set again with `valle select`."
             )
-        # An index outside a table of embeddings ends a GPU process without naming the row.
-        if int(np.max(codes)) >= self._config.codebook_size or int(np.min(codes)) < 0:
+        # An index outside a table of embeddings ends a GPU process without naming the row. Read as unsigned, a negative
+        # code is a large one, and one pass finds both.
+        if int(codes.view(np.uint16).max()) >= self._config.codebook_size:
             raise TrainingError(f"Segment {items.ids[item]} has codes outside 0 to {self._config.codebook_size - 1}.")
         return codes

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from valle.data.items import Items
+from valle.data.items.items import Items, Numbers
 from valle.data.random_streams import Stream, uniform
 from valle.model.config import ModelConfig
 from valle.model.layout import Ints
@@ -21,6 +21,10 @@ from valle.tasks.registry import TaskRegistry
 
 if TYPE_CHECKING:
     from valle.data.options import RowOptions
+
+
+# Items whose copies are counted at once: random numbers take ten times the memory of what they decide.
+_AT_ONCE = 1 << 20
 
 
 class _StreamNumbers:
@@ -37,16 +41,25 @@ class _StreamNumbers:
         return numbers
 
 
-def _sample_copies(items: Items, seed: int, epoch: int) -> tuple[Ints, Ints]:
-    """Return the item and the copy number of each row: an item of weight 2.3 has two rows, and a third in 30 %."""
-    everything = np.arange(len(items))
+def sample_copies(items: Items, seed: int, epoch: int) -> tuple[Numbers, Numbers]:
+    """Return the item and the copy number of each row of an epoch, in the order of the items.
+
+    An item of weight 2.3 has two rows, and a third in 30 % of the epochs.
+    """
+    counts = [_count_copies(items, first, seed, epoch) for first in range(0, len(items), _AT_ONCE)]
+    count = np.concatenate(counts) if counts else np.zeros(0, dtype=np.int32)
+    item = np.repeat(np.arange(len(items), dtype=np.int32), count)
+    starts = np.cumsum(count, dtype=np.int64) - count
+    return item, np.arange(len(item), dtype=np.int32) - np.repeat(starts.astype(np.int32), count)
+
+
+def _count_copies(items: Items, first: int, seed: int, epoch: int) -> Numbers:
+    """Return the number of rows of items from `first` on."""
+    weights = items.weights[first : first + _AT_ONCE]
     # An integer part of copies for sure and a random one for the rest: the variance is as small as it can be.
-    floor = np.floor(items.weights)
-    has_extra = uniform(seed, epoch, Stream.COPIES, everything) < items.weights - floor
-    count = floor.astype(np.int64) + has_extra
-    item = np.repeat(everything, count)
-    starts = np.repeat(np.cumsum(count) - count, count)
-    return item, np.arange(len(item)) - starts
+    floor = np.floor(weights)
+    has_extra = uniform(seed, epoch, Stream.COPIES, np.arange(first, first + len(weights))) < weights - floor
+    return floor.astype(np.int32) + has_extra
 
 
 def _sample_prompt_items(
@@ -70,13 +83,21 @@ def _sample_prompt_items(
     return exists, chosen
 
 
-def sample_rows(items: Items, options: RowOptions, config: ModelConfig, epoch: int, tasks: TaskRegistry) -> EpochRows:
-    """Sample the rows of an epoch, in the order of the items.
+def sample_rows(
+    items: Items,
+    item: Numbers,
+    copy: Numbers,
+    options: RowOptions,
+    config: ModelConfig,
+    epoch: int,
+    tasks: TaskRegistry,
+) -> EpochRows:
+    """Sample rows of an epoch, of which `item` and `copy` are those of `sample_copies`; other rows make no difference.
 
     Every row is sampled for text-to-speech first and then handed to its task. A prompt is a span of another item of
     the same speaker, shorter than drawn when that item is short; a speaker with a single item has none.
     """
-    item, copy = _sample_copies(items, options.seed, epoch)
+    item, copy = item.astype(np.int64), copy.astype(np.int64)
     numbers = _StreamNumbers(options.seed, epoch, item, copy)
     codebook = np.zeros_like(item)
     if not config.whole_frames:
@@ -108,20 +129,40 @@ def sample_rows(items: Items, options: RowOptions, config: ModelConfig, epoch: i
         span_start=np.zeros_like(item),
         span_frames=np.zeros_like(item),
     )
-    task_number = np.searchsorted(np.cumsum(tasks.ratios(options)), numbers(Stream.TASK), side="right")
+    task_number = _draw_tasks(rows, numbers(Stream.TASK), items, options, tasks)
     draws = RowDraws(numbers(Stream.MODE), prompt_frames, numbers(Stream.SPAN_FIRST), numbers(Stream.SPAN_LENGTH))
     return _assign_tasks(rows, draws, task_number, items, options, tasks)
+
+
+def _draw_tasks(
+    rows: EpochRows, drawn: NDArray[np.float64], items: Items, options: RowOptions, tasks: TaskRegistry
+) -> Ints:
+    """Draw the number of the task of each row among the tasks that accept it; the last one takes the rest.
+
+    A task that accepts a part of the rows takes more of these, so that its ratio is that of all rows where it can be.
+    """
+    last = len(tasks.tasks) - 1
+    wanted: list[tuple[int, NDArray[np.float64]]] = []
+    for number, (task, ratio) in enumerate(zip(tasks.tasks[:last], tasks.ratios(options), strict=True)):
+        accepted = task.accepts(items, rows) if ratio else np.zeros(0, dtype=bool)
+        if accepted.any():
+            share = min(1.0, ratio / float(accepted.mean()))
+            wanted.append((number, np.where(accepted, share, 0.0)))
+    # Rows that several tasks want are divided in proportion.
+    whole = np.maximum(1.0, sum((ratios for _, ratios in wanted), np.zeros(len(rows))))
+    chosen, edge = np.full(len(rows), last), np.zeros(len(rows))
+    for number, ratios in wanted:
+        below, edge = edge, edge + ratios / whole
+        chosen[(drawn >= below) & (drawn < edge)] = number
+    return chosen
 
 
 def _assign_tasks(
     rows: EpochRows, draws: RowDraws, task_number: Ints, items: Items, options: RowOptions, tasks: TaskRegistry
 ) -> EpochRows:
-    """Let each task specialize its rows; rows that it does not accept go to the last task."""
-    fallback, first_layout = len(tasks.tasks) - 1, 0
+    """Let each task specialize its rows."""
+    first_layout = 0
     pieces: list[tuple[Ints, EpochRows]] = []
-    for number, task in enumerate(tasks.tasks[:-1]):
-        index = np.flatnonzero(task_number == number)
-        task_number[index[~task.accepts(items, rows.take(index))]] = fallback
     for number, task in enumerate(tasks.tasks):
         index = np.flatnonzero(task_number == number)
         specialized, layout = task.specialize(rows.take(index), draws.take(index), items, options)

@@ -7,16 +7,16 @@ leaves all others as they were. The batches of all epochs are one sequence; w ra
 each, so ranks share no row and the order does not depend on their number.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count, islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from valle.data.cursor import Cursor
-from valle.data.epoch_rows import sample_rows
-from valle.data.items import Items
+from valle.data.epoch_rows import sample_copies, sample_rows
+from valle.data.items.items import Items, Numbers
 from valle.data.options import RowOptions
 from valle.data.random_streams import Stream, uniform
 from valle.model.config import ModelConfig
@@ -43,33 +43,24 @@ class SamplerOptions:
 
 @dataclass(frozen=True, slots=True)
 class PlannedBatch:
-    """Rows of one layout, as indices into the rows of the epoch, and the slots they fill.
+    """Rows of one layout, for all ranks together, and the slots they fill.
 
-    `window` is the first row of their window in reading order, `members` their indices inside it.
+    `window` is the first row of their window of `window_rows` rows in reading order, `members` their indices inside it.
     """
 
     layout: Layout
-    index: Ints
+    rows: EpochRows
     window: int
+    window_rows: int
     members: Ints
     num_tokens: int
     num_slots: int
 
 
-@dataclass(frozen=True, slots=True)
-class EpochPlan:
-    """The sampled rows of an epoch and their batches, for all ranks."""
-
-    epoch: int
-    rows: EpochRows
-    order: Ints  # rows in reading order
-    batches: tuple[PlannedBatch, ...]
-
-    @property
-    def padding_fraction(self) -> float:
-        """Compute the fraction of slots that are padding."""
-        slots = sum(batch.num_slots for batch in self.batches)
-        return 1 - sum(batch.num_tokens for batch in self.batches) / slots
+def padding_fraction(batches: Iterable[PlannedBatch]) -> float:
+    """Compute the fraction of slots that are padding."""
+    sizes = [(batch.num_tokens, batch.num_slots) for batch in batches]
+    return 1 - sum(tokens for tokens, _ in sizes) / sum(slots for _, slots in sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +84,29 @@ def _row_lengths(items: Items, rows: EpochRows, tasks: TaskRegistry, stride: Pos
     return lengths
 
 
-def _reading_order(items: Items, rows: EpochRows, seed: int, epoch: int) -> Ints:
+def _reading_order(items: Items, item: Numbers, copy: Numbers, seed: int, epoch: int) -> NDArray[np.int64]:
     """Order the rows so that row groups are shuffled and the rows of a group stay together."""
-    group = items.file[rows.item] * (int(items.row_group.max()) + 1) + items.row_group[rows.item]
-    shuffled = uniform(seed, epoch, Stream.GROUP_ORDER, group)
-    # Copies of an item have the same number; `copy` in the sort keeps their order fixed.
-    within = uniform(seed, epoch, Stream.ITEM_ORDER, rows.item)
-    return np.lexsort((rows.copy, within, group, shuffled))
+    place, count = _shuffled_groups(items, seed, epoch)
+    # A stable sort of small numbers is one pass; only the rows of one group are sorted by random numbers at a time.
+    of_row = place[item]
+    order = np.argsort(of_row, kind="stable")
+    ends = np.cumsum(np.bincount(of_row, minlength=count))
+    for start, end in pairwise([0, *ends.tolist()]):
+        rows = order[start:end]
+        within = uniform(seed, epoch, Stream.ITEM_ORDER, item[rows])
+        # Copies of an item have the same number; `copy` in the sort keeps their order fixed.
+        order[start:end] = rows[np.lexsort((copy[rows], within))]
+    return order
+
+
+def _shuffled_groups(items: Items, seed: int, epoch: int) -> tuple[Numbers, int]:
+    """Return the place of the row group of each item in the shuffled order of groups, and how many groups there are."""
+    group = items.file * (np.int64(items.row_group.max()) + 1) + items.row_group
+    known = np.flatnonzero(np.bincount(group))
+    shuffled = np.lexsort((known, uniform(seed, epoch, Stream.GROUP_ORDER, known)))
+    place = np.zeros(int(known[-1]) + 1, dtype=np.int32)
+    place[known[shuffled]] = np.arange(len(known), dtype=np.int32)
+    return place[group], len(known)
 
 
 def _cut(lengths: Ints, budget: int) -> Iterator[tuple[int, int]]:
@@ -113,47 +120,40 @@ def _cut(lengths: Ints, budget: int) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def plan_epoch(items: Items, options: SamplerOptions, epoch: int, cursor: Cursor | None = None) -> EpochPlan:
-    """Sample the rows of an epoch and cut those that are left after `cursor` into batches.
+def plan_epoch(
+    items: Items, options: SamplerOptions, epoch: int, cursor: Cursor | None = None
+) -> Iterator[PlannedBatch]:
+    """Yield the batches of the rows of an epoch that are left after `cursor`.
 
-    Raises TrainingError when all weights are 0.
+    Rows are sampled window by window, so an epoch of millions begins at once and is never whole in memory. Raises
+    TrainingError when all weights are 0.
     """
     cursor = cursor or Cursor(epoch)
-    rows = sample_rows(items, options.rows, options.config, epoch, options.tasks)
-    if len(rows) == 0:
-        if not (items.weights > 0).any():
-            raise TrainingError("Every item of the training set has weight 0; change the weight of the selection.")
-        return EpochPlan(epoch, rows, rows.item, ())
-    lengths = _row_lengths(items, rows, options.tasks, options.config.position_stride)
-    order = _reading_order(items, rows, options.rows.seed, epoch)
-    batches: list[PlannedBatch] = []
+    item, copy = sample_copies(items, options.rows.seed, epoch)
+    if len(item) == 0 and not (items.weights > 0).any():
+        raise TrainingError("Every item of the training set has weight 0; change the weight of the selection.")
+    order = _reading_order(items, item, copy, options.rows.seed, epoch) if len(item) else np.zeros(0, np.int64)
     for window in range(cursor.rows, len(order), options.window_rows):
         index = order[window : window + options.window_rows]
         is_done = cursor.is_done(len(index)) if window == cursor.rows else np.zeros(len(index), dtype=bool)
-        batches += _plan_window(index, is_done, rows, lengths, window=window, epoch=epoch, options=options)
-    return EpochPlan(epoch, rows, order, tuple(batches))
+        rows = sample_rows(items, item[index], copy[index], options.rows, options.config, epoch, options.tasks)
+        yield from _plan_window(items, rows, is_done, window=window, epoch=epoch, options=options)
 
 
 def _plan_window(
-    index: Ints,
-    is_done: NDArray[np.bool_],
-    rows: EpochRows,
-    lengths: Ints,
-    *,
-    window: int,
-    epoch: int,
-    options: SamplerOptions,
+    items: Items, rows: EpochRows, is_done: NDArray[np.bool_], *, window: int, epoch: int, options: SamplerOptions
 ) -> list[PlannedBatch]:
     """Cut the rows of a window that are left into batches of one layout each, and shuffle the batches."""
+    lengths = _row_lengths(items, rows, options.tasks, options.config.position_stride)
     planned = []
     for number, layout in enumerate(options.tasks.layouts):
-        members = np.flatnonzero((rows.layout[index] == number) & ~is_done)
-        members = members[np.argsort(lengths[index[members]], kind="stable")]
-        sorted_lengths = lengths[index[members]]
+        members = np.flatnonzero((rows.layout == number) & ~is_done)
+        members = members[np.argsort(lengths[members], kind="stable")]
+        sorted_lengths = lengths[members]
         for start, end in _cut(sorted_lengths, options.batch_tokens):
             chosen, span = members[start:end], sorted_lengths[start:end]
             tokens, slots = int(span.sum()), int(span[-1]) * len(span)
-            planned.append(PlannedBatch(layout, index[chosen], window, chosen, tokens, slots))
+            planned.append(PlannedBatch(layout, rows.take(chosen), window, len(rows), chosen, tokens, slots))
     # Keyed by its first row, the position of a batch does not depend on the batches that are already done.
     first_rows = np.array([window + batch.members[0] for batch in planned], dtype=np.int64)
     keys = uniform(options.rows.seed, epoch, Stream.BATCH_ORDER, first_rows)
@@ -164,16 +164,16 @@ def _iterate_all(items: Items, options: SamplerOptions, start: Cursor) -> Iterat
     """Yield every batch from `start` on, epoch after epoch, forever."""
     for epoch in count(start.epoch):
         cursor = start if epoch == start.epoch else Cursor(epoch)
-        plan = plan_epoch(items, options, epoch, cursor)
-        is_done = cursor.is_done(len(plan.order[cursor.rows : cursor.rows + options.window_rows]))
-        for batch in plan.batches:
+        is_done: NDArray[np.bool_] | None = None
+        for batch in plan_epoch(items, options, epoch, cursor):
             # All batches of the window before are out by now, so its rows need no bits any more.
             if batch.window != cursor.rows:
-                cursor = Cursor(epoch, batch.window)
-                is_done = np.zeros(len(plan.order[batch.window : batch.window + options.window_rows]), dtype=bool)
+                cursor, is_done = Cursor(epoch, batch.window), None
+            if is_done is None:
+                is_done = cursor.is_done(batch.window_rows)
             is_done[batch.members] = True
             after = cursor.within(is_done)
-            yield ScheduledBatch(options.rows.seed, epoch, batch.layout, plan.rows.take(batch.index), after)
+            yield ScheduledBatch(options.rows.seed, epoch, batch.layout, batch.rows, after)
 
 
 def iterate_batches(

@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+import pyarrow as pa
+
 from manifests.audio.audio_files import find_audio_files
 from valle.audio import AudioLocation
 from valle.data.selection.training_set import load_training_set
@@ -34,7 +36,7 @@ def clips_of_set(root: DataRoot, name: str) -> list[AudioLocation]:
     """Locate the audio of the train split of a training set, in the order of the segment ids."""
     training_set = load_training_set(root.training_sets / name)
     with connect(root.lake.snapshot(training_set.card.table_versions)) as connection:
-        connection.register("items", training_set.split("train"))
+        connection.register("items", pa.concat_tables(training_set.tables("train", columns=("segment_id",))))
         rows = connection.execute(
             'SELECT u.path, u."offset", u.size, u.start_sample, u.num_samples, u.channel FROM utterances u '
             "SEMI JOIN items i ON i.segment_id = u.segment_id ORDER BY u.segment_id"

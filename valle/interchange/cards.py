@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from valle.data.selection.training_set import SPLITS, TrainingSet, TrainingSetCard
+from valle.data.selection.splits import SPLITS
+from valle.data.selection.training_set import TrainingSet, TrainingSetCard
 
 if TYPE_CHECKING:
     from valle.checkpoints.checkpoint import CheckpointCard
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 def training_set_card(training_set: TrainingSet) -> str:
     """Return the dataset card of a training set: its splits, hours, licences and codec."""
     card = training_set.card
-    languages = sorted(training_set.items["language"].unique().to_pylist())
-    present = training_set.items["split"].unique().to_pylist()
+    tables = training_set.tables(columns=("language",))
+    languages = sorted({language for table in tables for language in table["language"].unique().to_pylist()})
+    present = [split for split, count in card.utterances.items() if count]
     files = [{"split": split, "path": f"data/{split}.parquet"} for split in SPLITS if split in present]
     header = {
         "pretty_name": card.name,

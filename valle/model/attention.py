@@ -27,8 +27,8 @@ from warehouse.errors import ConfigurationError
 class AttentionKernel(StrEnum):
     """Attention kernel: `sdpa` anywhere, `flex` for training on GPUs, `matmul` for bf16 training on CPUs.
 
-    `flex` has no gradients on a CPU. `flash-attn` and `xformers` are packages, and the others single kernels behind
-    `sdpa`.
+    `flex` has no gradients on a CPU. `flash-attn` and `xformers` are packages, so is `fla`, flash-linear-attention, for
+    the recurrent trunks, and the others are single kernels behind `sdpa`.
     """
 
     SDPA = "sdpa"
@@ -40,6 +40,7 @@ class AttentionKernel(StrEnum):
     MATH = "math"
     FLASH_ATTN = "flash-attn"
     XFORMERS = "xformers"
+    FLA = "fla"
 
 
 _BACKENDS: Mapping[AttentionKernel, SDPBackend] = MappingProxyType(
@@ -131,13 +132,16 @@ class Attend:
     def by(cls, kernel: AttentionKernel, mask: Mask, x: Tensor) -> "Attend":
         """Prepare attention among the slots of x [B, L, width] under `mask`.
 
-        Raises ConfigurationError without the package of a kernel, and where gradients are enabled that it lacks.
+        Raises ConfigurationError without the package of a kernel, where gradients are enabled that it lacks, and for a
+        kernel of recurrent trunks.
         """
         (rows, length), device = x.shape[:2], x.device
         if kernel is AttentionKernel.FLEX:
             if device.type == "cpu" and torch.is_grad_enabled():
                 raise ConfigurationError("Flex attention has no gradients on a CPU; leave `attention` at sdpa there.")
             return cls(blocks=mask.blocks(rows, length, device))
+        if kernel is AttentionKernel.FLA:
+            raise ConfigurationError("The kernel fla is for the trunks retnet and mamba; leave `attention` at sdpa.")
         if kernel is AttentionKernel.MATMUL:
             return cls(bias=mask.bias(x))
         if kernel in (AttentionKernel.FLASH_ATTN, AttentionKernel.XFORMERS):

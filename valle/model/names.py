@@ -3,6 +3,6 @@
 from typing import Literal
 
 TrunkName = Literal["llama", "transformer", "retnet", "mixtral", "bitnet", "mamba"]
-KernelName = Literal["sdpa", "matmul", "flex", "flash", "efficient", "cudnn", "math", "flash-attn", "xformers"]
+KernelName = Literal["sdpa", "matmul", "flex", "flash", "efficient", "cudnn", "math", "flash-attn", "xformers", "fla"]
 """Kernels of attention, `AttentionKernel` without torch."""
 RouterName = Literal["linear", "cosine"]

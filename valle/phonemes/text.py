@@ -17,6 +17,8 @@ _MARKS = str.maketrans(
         **dict.fromkeys("–―‒─", "—"),
         "−": "-",
         "∼": "~",
+        "′": "'",
+        "″": '"',
         "№": "No. ",
         "！": "! ",
         "？": "? ",
@@ -41,9 +43,13 @@ _DASHES = re.compile(r" -+(?= )|--+")
 _LONG_DASH = re.compile(r"—{2,}")
 # A full-width mark between digits belongs to the number: １２：３０ or １，２３４.
 _NUMBER_MARKS = re.compile(r"(?<=\d)[．：](?=\d)|(?<=[０-９])，(?=[０-９]{3}(?![０-９]))")
+# Elsewhere it divides a list in East Asian text, and is a decimal comma in any other.
+_DECIMAL_COMMA = re.compile(r"(?<=[０-９])，(?=[０-９])")
+_EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_PRODUCT = re.compile(r"(?<=\d) · (?=\d)|(?<=[\w)]) ?⋅ ?(?=[\w(])")
 _GROUPS = re.compile(r"(?<!\d)(?<!\d[，,.])[1-9]\d{0,2}(?:，\d{3}){1,5}(?!\d|，\d)")
-# NFKC would make 11⁄2 of 1½, and 102 of 10².
-_VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
+# NFKC would make 11⁄2 of 1½, 12 of ①②, and 102 of 10².
+_VULGAR = re.compile(r"(?<=[\d①-⓿])(?=[¼-¾⅐-⅞①-⓿])")
 _RAISED = re.compile(r"[⁰¹²³⁴-⁹]{1,9}")
 _SPACES = re.compile(r"\s+")
 _LATIN, _HAN, _KANA, _HANGUL = "LATIN", "CJK", "KANA", "HANGUL"
@@ -58,6 +64,12 @@ _SCRIPTS = {
 _NEEDED = {"ja": {_KANA, _HAN}, "ko": {_HANGUL}, "zh": {_HAN}}
 _ITERATED_KANJI = "々〆〇"
 _SPOKEN_SYMBOLS = "°©®"
+# Letters of words: those of East Asian scripts stand beside a foreign letter without a space.
+_LETTER = r"[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+LONE_GREEK = re.compile(
+    rf"(?:(?<!{_LETTER})|(?<=\d[kM])|(?<=\d [kM]))[Α-ΡΣ-Ωα-ρσ-ω](?!(?![A-Za-z](?!{_LETTER})){_LETTER})"
+)
+"""A Greek letter that is a name or a sign, as in `5 μm`, `Δt` and `β-carotene`: every language has a word for it."""
 
 
 def normalise(text: str) -> str:
@@ -65,7 +77,9 @@ def normalise(text: str) -> str:
 
     East Asian marks include their white space, so their ASCII forms get a space.
     """
-    text = _SURROGATES.sub("\ufffd", text)
+    text = _PRODUCT.sub(" × ", _SURROGATES.sub("\ufffd", text))
+    if not _EAST_ASIAN.search(text):
+        text = _DECIMAL_COMMA.sub(",", text)
     text = _NUMBER_MARKS.sub(lambda mark: unicodedata.normalize("NFKC", mark[0]), text)
     text = _GROUPS.sub(_thousands, text)
     text = _RAISED.sub(lambda digits: f"^{unicodedata.normalize('NFKC', digits[0])}", _VULGAR.sub(" ", text))
@@ -96,9 +110,10 @@ def _script(character: str) -> str | None:
 def wrong_script(text: str, language: str) -> str | None:
     """Describe what is wrong with the script of `text` for `language`; return None if it is right.
 
-    Letters of another script are wrong; so is Chinese, Japanese or Korean text without a letter of its own script.
+    Letters of another script are wrong, but for single Greek ones; so is Chinese, Japanese or Korean text without a
+    letter of its own script.
     """
-    counts = Counter(text)
+    counts = Counter(LONE_GREEK.sub("", text))
     scripts = {character: script for character in counts if (script := _script(character)) is not None}
     foreign = [character for character, script in scripts.items() if script not in _SCRIPTS[language]]
     if foreign:

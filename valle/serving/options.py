@@ -1,7 +1,7 @@
 """Options of `valle serve` and the bodies of its requests."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,6 +50,9 @@ class ServeOptions(BaseModel):
     """Name of a training run, whose newest checkpoint speaks; by default as `valle speak` chooses."""
     checkpoint: Path | None = None
     """A checkpoint directory, instead of a run."""
+    lora: tuple[str, ...] = ()
+    """Files of adapters that were trained on this checkpoint, each with its strength if it is not 1, as in `valle
+    speak`; requests choose others by `adapters`."""
     device: str = "cpu"
     """Torch device."""
     data: Path | None = None
@@ -60,6 +63,10 @@ class ServeOptions(BaseModel):
     """Bounds on the work that clients can cause."""
     streaming: StreamOptions = StreamOptions()
     """The windows of a stream."""
+
+
+Strength = Annotated[float, Field(ge=-10, le=10)]
+"""Factor on what an adapter adds."""
 
 
 class VoiceReference(BaseModel):
@@ -81,6 +88,7 @@ class LiveSpeechRequest(BaseModel):
     language: str = "en"
     sampling: SamplingOptions = SamplingOptions()
     long_form: LongFormOptions = LongFormOptions()
+    adapters: dict[str, Strength] | None = None
 
     @property
     def voice_name(self) -> str:
@@ -89,7 +97,7 @@ class LiveSpeechRequest(BaseModel):
 
 
 class SpeechRequest(LiveSpeechRequest):
-    """The body of `POST /v1/audio/speech`, as OpenAI's clients send it, and three fields of this project."""
+    """The body of `POST /v1/audio/speech`, as OpenAI's clients send it, and four fields of this project."""
 
     model: str
     input: str = Field(min_length=1)

@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from valle.backends.registry import Backends
+from valle.checkpoints.adapters import parse_adapters
 from valle.data_root import open_data_root
 from valle.serving.app import build_app
 from valle.serving.body_limit import BodyLimit
@@ -46,7 +47,7 @@ def read_keys(options: ServeOptions) -> list[str]:
 def open_speaker(options: ServeOptions) -> Speaker:
     """Load the checkpoint that speaks. Raises CheckpointError and ConfigurationError as `Synthesizer.load`."""
     checkpoint, _ = find_checkpoint(data=options.data, run=options.run, checkpoint=options.checkpoint)
-    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
+    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), parse_adapters(options.lora))
     data_root = open_data_root(options.data)
     synthesizer = dataclasses.replace(synthesizer, lexicon=find_lexicon(None, data_root.root))
     voices = VoiceBank(data_root, synthesizer.codec)

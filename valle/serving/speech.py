@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from valle.serving.errors import RefusedRequest
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SYNTHETIC = "X-Synthetic-Speech"
 """Header of every answer with speech."""
+_SEED_DIGITS = 32
 _SEED_VOICE = "seed-"
 # Names of models that any program sends; a server has one model.
 _ALIASES = ("valle", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
@@ -61,7 +62,7 @@ class Speaker:
         from valle.synthesis.streaming.engine import narrate
 
         narration = narrate(
-            self.synthesizer,
+            self._adapted(request),
             request.input,
             prompt,
             language=request.language,
@@ -78,7 +79,7 @@ class Speaker:
         self._check(request)
         prompt, sampling = self.voice_of(request)
         narration = open_narration(
-            self.synthesizer,
+            self._adapted(request),
             prompt,
             language=request.language,
             sampling=sampling,
@@ -103,6 +104,16 @@ class Speaker:
         if request.instructions:
             raise RefusedRequest(400, "The model follows no instructions; leave them out.", "unsupported_parameter")
 
+    def _adapted(self, request: LiveSpeechRequest) -> Synthesizer:
+        """Return the synthesizer with the adapters of a request. Raises RefusedRequest for an unknown one."""
+        if request.adapters is None:
+            return self.synthesizer
+        known = self.synthesizer.adapters
+        if unknown := sorted(set(request.adapters) - set(known)):
+            message = f"There is no adapter {unknown[0][:64]!r}; this server has {', '.join(known) or 'none'}."
+            raise RefusedRequest(404, message, "adapter_not_found")
+        return replace(self.synthesizer, adapters=request.adapters)
+
     def voice_of(
         self, request: LiveSpeechRequest, recording: Prompt | None = None
     ) -> tuple[Prompt | None, SamplingOptions]:
@@ -117,7 +128,8 @@ class Speaker:
     def find_voice(self, name: str) -> tuple[Prompt | None, int | None]:
         """Return the prompt of a voice of the bank, or a seed. Raises RefusedRequest for an unknown one."""
         number = name.removeprefix(_SEED_VOICE)
-        if name != number and number.isdecimal() and int(number) < NUM_SEEDS:
+        # Python converts no numbers of thousands of digits.
+        if name != number and number.isdecimal() and len(number) <= _SEED_DIGITS and int(number) < NUM_SEEDS:
             return None, int(number)
         found = self.voices.find(name)
         if found is None:

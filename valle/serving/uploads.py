@@ -22,21 +22,15 @@ if TYPE_CHECKING:
 async def read_upload(upload: UploadFile, speaker: Speaker) -> Audio:
     """Decode an uploaded recording. Raises RefusedRequest for one that is unreadable, empty or too long."""
     content = await upload.read()
-    audio = await run_in_threadpool(_decode, content)
-    longest = speaker.options.limits.speech_seconds
-    if not 0 < audio.duration <= longest:
-        raise RefusedRequest(
-            400, f"The recording has {audio.duration:.0f} s, and 0 to {longest:g} are accepted.", "invalid_value"
-        )
-    return audio
+    return await run_in_threadpool(_decode, content, speaker.options.limits.speech_seconds)
 
 
-def _decode(content: bytes) -> Audio:
+def _decode(content: bytes, longest: float) -> Audio:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recording"
         path.write_bytes(content)
         try:
-            return read_speech(path)
+            return read_speech(path, longest=longest)
         except ConfigurationError as error:
             # The path of the server is no concern of the client.
             raise RefusedRequest(400, str(error).replace(str(path), "recording"), "invalid_value") from error

@@ -22,7 +22,7 @@ class Align(Stage):
     """Options of the alignment of words."""
 
     name: ClassVar[str] = "align"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[InputView] = "transcripts"
     writes: ClassVar[type[StageRow]] = AlignmentRow
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from more_itertools import chunked
 
 from manifests.corpus import Corpus, Source, assign_shards, source_id
+from manifests.lhotse_lines import ManifestPaths, write_manifests
 from manifests.reading.recording import failed_row
 from valle.stages.outcomes import raise_if_not_about_input
 from warehouse.catalogue.views import connect
@@ -31,9 +32,6 @@ from warehouse.shard_runs import ShardReport, Stopwatch, report_of, write_shard_
 
 if TYPE_CHECKING:
     from warehouse.lake.tables import Lake
-
-if TYPE_CHECKING:
-    from manifests.lhotse_io import ManifestPaths
 
 logger = logging.getLogger(__name__)
 _STAGE = "ingest"
@@ -178,10 +176,6 @@ def _read(corpus: Corpus, source: SourceRow, shard: str) -> Iterator[RecordingRo
 
 def export_manifests(corpus: str, lake: Lake, directory: Path) -> list[ManifestPaths]:
     """Write the usable recordings of a corpus as Lhotse manifests, a set of files for each subset."""
-    from manifests.lhotse_io import (
-        write_manifests,  # Lhotse imports torch, which a run with nothing to do does not need
-    )
-
     written = []
     tables = (RecordingRow.table, ConfigurationRow.table)
     with connect(lake.snapshot(tables=tables), threads=1) as connection:

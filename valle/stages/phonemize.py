@@ -27,7 +27,7 @@ class Phonemize(Stage):
     """Options of phonemization."""
 
     name: ClassVar[str] = "phonemize"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     reads: ClassVar[InputView] = "transcripts"
     writes: ClassVar[type[StageRow]] = PhonemeRow
 

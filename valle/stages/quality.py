@@ -26,7 +26,7 @@ class Quality(Stage):
     writes: ClassVar[type[StageRow]] = QualityRow
 
     scorers: tuple[str, ...] = ("dnsmos",)
-    """Quality models: `dnsmos`, `dnsmos_full`, `distillmos`; without any, only the signal is measured."""
+    """Models: `dnsmos`, `dnsmos_full`, `dnsmos_int8`, `distillmos`; without any, only the signal is measured."""
     batch_seconds: Seconds = field(default=240.0, metadata={"neutral": True})
     """Audio that one call scores, padding included."""
 

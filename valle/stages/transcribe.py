@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as options
@@ -60,6 +60,8 @@ class Transcribe(Stage):
     """Text that compresses better is dropped as `repetitive`."""
     max_no_speech: Fraction = 0.6
     """A higher no-speech probability makes a doubtful transcript `no_speech`."""
+    packing: Literal["off", "auto"] = "off"
+    """`auto` encodes several clips below 10 s of a declared language in one window: faster, texts differ slightly."""
     recheck: bool = True
     """Transcribe the segment of a faulty transcript once more, alone and with five beams."""
     batch_seconds: Seconds = field(default=240.0, metadata={"neutral": True})
@@ -74,6 +76,14 @@ class Transcribe(Stage):
     def revision(self) -> str:
         """The ASR model's name and weights."""
         return transcriber_revision(self.model)
+
+    @property
+    def effective_options(self) -> dict[str, Any]:
+        """The options of a stage; without `packing` where it is off, as in rows that are older than the option."""
+        options = super().effective_options
+        if self.packing == "off":
+            del options["packing"]
+        return options
 
     def process(self, items: Sequence[WorkItem], models: Backends) -> list[TranscriptPayload | Drop]:
         """Transcribe every segment whose text is not trusted, and decide which text is used."""
@@ -94,7 +104,8 @@ class Transcribe(Stage):
                 by_language.setdefault(language, []).append(index)
         transcriptions: dict[int, Transcription] = {}
         for language, indices in by_language.items():
-            results = transcriber.transcribe([items[index].samples for index in indices], language)
+            transcribe = transcriber.transcribe if self.packing == "off" else transcriber.transcribe_packed
+            results = transcribe([items[index].samples for index in indices], language)
             transcriptions.update(zip(indices, results, strict=True))
         return transcriptions
 

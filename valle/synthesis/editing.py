@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,13 @@ from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
-from valle.tasks.editing import EDITING
+from valle.tasks.editing import EDITING, NOISY_EDITING
 from valle.tasks.words import word_borders
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from valle.codec.base import Codes
-    from valle.synthesis.options import SamplingOptions
+    from valle.synthesis.options import EditingMethod, SamplingOptions
     from valle.synthesis.synthesizer import Synthesizer
 
 # Long enough that a join does not click, and shorter than a phoneme.
@@ -114,40 +114,54 @@ def read_recording(
 
 
 def edit(
-    synthesizer: Synthesizer, recording: Recording, replacements: Sequence[Replacement], options: SamplingOptions
+    synthesizer: Synthesizer,
+    recording: Recording,
+    replacements: Sequence[Replacement],
+    options: SamplingOptions,
+    method: EditingMethod = "task",
 ) -> EditedSpeech:
     """Replace words of a recording; every frame outside the spans keeps its codes, and its samples are the recording's.
 
+    In `noisy` the new words have the noise of the recording. `masked` needs no training of its own: NAR-len
+    text-to-speech predicts the span between the frames that are kept.
     Raises CheckpointError for a checkpoint that has not learnt to edit, and ConfigurationError for old words that do
     not occur exactly once, for replacements that overlap and for new words without a phoneme.
     """
-    require_editing(synthesizer)
+    require_editing(synthesizer, method)
     words = [word.word for word in recording.words]
     spans = [WordSpan(*find_words(words, one.old), one.new) for one in replacements]
-    return edit_spans(synthesizer, recording, spans, options)
+    return edit_spans(synthesizer, recording, spans, options, method)
 
 
 def edit_spans(
-    synthesizer: Synthesizer, recording: Recording, spans: Sequence[WordSpan], options: SamplingOptions
+    synthesizer: Synthesizer,
+    recording: Recording,
+    spans: Sequence[WordSpan],
+    options: SamplingOptions,
+    method: EditingMethod = "task",
 ) -> EditedSpeech:
     """Replace words of a recording by their numbers; otherwise as `edit`."""
-    require_editing(synthesizer)
+    require_editing(synthesizer, method)
     found = sorted(spans, key=lambda span: (span.first, span.last))
     # The second of two that share words would look for words that the first has removed.
     if any(before.last > after.first for before, after in pairwise(found)):
         raise ConfigurationError("Two replacements share words; give them as one.")
     if any(not 0 <= span.first < span.last <= len(recording.words) for span in found):
         raise ConfigurationError(f"The recording has {len(recording.words)} words; choose among them.")
-    edited = _Edited(synthesizer, recording, options)
+    edited = _Edited(synthesizer, recording, options, method)
     # From the end on: the borders of the words before a span stay what they are.
     for span in reversed(found):
         edited.replace(span.first, span.last, span.new)
     return edited.result()
 
 
-def require_editing(synthesizer: Synthesizer) -> None:
-    """Return if the checkpoint has learnt to edit. Raises CheckpointError otherwise."""
-    require_task(synthesizer.card, EDITING.name, purpose="edit speech", option="editing_ratio")
+def require_editing(synthesizer: Synthesizer, method: EditingMethod = "task") -> None:
+    """Return if the checkpoint can edit by this method. Raises CheckpointError for a task that it has not learnt."""
+    if method == "task":
+        require_task(synthesizer.card, EDITING.name, purpose="edit speech", option="editing_ratio")
+    elif method == "noisy":
+        option = "noisy_editing_ratio"
+        require_task(synthesizer.card, NOISY_EDITING.name, purpose="edit noisy speech", option=option)
 
 
 def find_words(words: Sequence[str], old: str) -> tuple[int, int]:
@@ -172,10 +186,13 @@ def _plain(word: str) -> str:
 class _Edited:
     """A recording with some spans replaced, from the end on."""
 
-    def __init__(self, synthesizer: Synthesizer, recording: Recording, options: SamplingOptions) -> None:
+    def __init__(
+        self, synthesizer: Synthesizer, recording: Recording, options: SamplingOptions, method: EditingMethod
+    ) -> None:
         self._synthesizer = synthesizer
         self._recording = recording
-        self._options = options
+        self._options = _masked(options) if method == "masked" else options
+        self._method = method
         self._words = [word.word for word in recording.words]
         self._codes = recording.codes
         self._samples = recording.audio.samples
@@ -212,19 +229,24 @@ class _Edited:
         sampling = self._options.model_copy(update={"max_seconds": longest})
         if sampling.decoding == "nar-len" and sampling.seconds is None:
             sampling = sampling.model_copy(update={"seconds": seconds})
-        card = synthesizer.card
-        condition = Condition(
-            symbol_ids=np.array(PhonemeTable(card.phoneme_symbols).encode(symbols)),
-            language_id=card.model.language_id(language),
-            prompt=None,
-            prefix=before,
-            task=EDITING,
-            suffix=after,
-            context=EDITING.context(before, after),
-        )
-        (decoded,) = decode(synthesizer.model, [condition], [sampling])
+        (decoded,) = decode(synthesizer.model, [self._condition(symbols, before, after)], [sampling])
         self._is_complete &= decoded.is_complete
         return decoded.codes
+
+    def _condition(self, symbols: Sequence[str], before: Codes, after: Codes) -> Condition:
+        card = self._synthesizer.card
+        plain = Condition(
+            symbol_ids=np.array(PhonemeTable(card.phoneme_symbols).encode(symbols)),
+            language_id=card.model.language_id(self._recording.language),
+            prompt=None,
+            prefix=before,
+            suffix=after,
+        )
+        if self._method != "masked":
+            task = EDITING if self._method == "task" else NOISY_EDITING
+            return replace(plain, task=task, context=task.context(before, after))
+        # Text-to-speech knows a voice by its prompt: the words that are kept.
+        return replace(plain, prompt=np.concatenate([before, after], axis=1))
 
     def _seconds_per_symbol(self) -> float:
         """Return the rate of this recording: a model's guess of the length does not know how fast it is spoken."""
@@ -240,6 +262,12 @@ class _Edited:
         decoded = codec.decode([self._codes])[0]
         before, after = self._samples[: start * hop], self._samples[end * hop :]
         return blend(before, decoded, after, first=start * hop, last=new_end * hop, fade=fade)
+
+
+def _masked(options: SamplingOptions) -> SamplingOptions:
+    # The words before the span take the place of frames that are decoded first.
+    masked = options.masked.model_copy(update={"prefix_seconds": 0.0})
+    return options.model_copy(update={"decoding": "nar-len", "masked": masked})
 
 
 def blend(before: Samples, decoded: Samples, after: Samples, *, first: int, last: int, fade: int) -> Samples:

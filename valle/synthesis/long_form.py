@@ -165,7 +165,10 @@ def rolling_context(history: Sequence[Prompt], max_frames: int) -> Prompt | None
 
 @dataclass(slots=True)
 class Narrator:
-    """State of a long text between its sentences: the voice, and the speech that the next sentence continues."""
+    """State of a long text between its sentences: the voice, and the speech that the next sentence continues.
+
+    Its sentences are spoken with the adapters of its synthesizer, also by the batch of another one on the same model.
+    """
 
     synthesizer: Synthesizer
     prompt: Prompt | None
@@ -186,7 +189,8 @@ class Narrator:
             # The prompt is in the history already, and as a prefix it would be there twice.
             sampling = sampling.model_copy(update={"continues_prompt": False})
             context = rolling_context(self.history, self.frames(self.options.context_seconds))
-        return Request(sentence.symbols, self.prompt, self.language, sampling, context)
+        adapters = self.synthesizer.adapters
+        return Request(sentence.symbols, self.prompt, self.language, sampling, context, adapters)
 
     def finish(self, piece: Piece) -> None:
         """Let the next sentence continue a piece."""

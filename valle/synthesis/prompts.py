@@ -1,5 +1,6 @@
 """Read recordings: speech to edit or transform, and prompts, of which one that defines no speaker is refused."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,10 +36,19 @@ def read_prompt(path: Path, sample_rate: int) -> Audio:
     return audio
 
 
-def read_speech(path: Path) -> Audio:
-    """Read a recording at its own rate. Raises ConfigurationError for a file that cannot be decoded."""
+def read_speech(path: Path, *, longest: float = math.inf) -> Audio:
+    """Read a recording at its own rate.
+
+    Raises ConfigurationError for a file that cannot be decoded and for more than `longest` seconds.
+    """
+    location = AudioLocation(str(path))
     try:
-        return read_audio(AudioLocation(str(path)))
+        # Measured before it is in memory: ten megabytes may hold days of silence.
+        header = read_header(location)
+        if header.num_samples > longest * header.sample_rate:
+            seconds = header.num_samples / header.sample_rate
+            raise ConfigurationError(f"The recording has {seconds:.0f} s, and 0 to {longest:g} are accepted.")
+        return read_audio(location)
     except UnreadableAudio as error:
         raise ConfigurationError(f"The recording cannot be read ({error}); give an audio file.") from error
 

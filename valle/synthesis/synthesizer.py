@@ -15,6 +15,7 @@ import torch
 from valle.audio import Audio, Samples, resample
 from valle.checkpoints.adapters import read_adapter
 from valle.checkpoints.checkpoint import CheckpointCard, load_model
+from valle.checkpoints.guesses import attach_heads
 from valle.model.attention import AttentionKernel
 from valle.model.trunks.cpu.few_rows import store_by_columns
 from valle.model.trunks.cpu.int8 import use_int8
@@ -129,7 +130,7 @@ class Synthesizer:
         adapters: Sequence[tuple[Path, float]] = (),
         options: ModelPlacement = ModelPlacement(),
     ) -> Synthesizer:
-        """Open a checkpoint, and files of adapters with their strengths.
+        """Open a checkpoint with the heads in its directory that guess frames, and adapters with their strengths.
 
         An adapter is named after the run that trained it. Raises CheckpointError when there is no checkpoint, when
         another revision of its codec is installed and for an adapter of another checkpoint, and ConfigurationError for
@@ -139,6 +140,7 @@ class Synthesizer:
         files, strengths = _name_adapters(adapters)
         if options.runtime == "torch":
             model, card = load_model(checkpoint, files)
+            attach_heads(model, checkpoint)
         else:
             model, card = _load_llama_cpp(checkpoint, files, backends.device, options)
         codec = backends.codec(card.codec.name)

@@ -48,7 +48,7 @@ class ReadCodes(Protocol):
 
 
 class TaskItems(Protocol):
-    """The columns of a training split that tasks read; see `valle.data.items.Items`."""
+    """The columns of a training split that tasks read; see `valle.data.items.items.Items`."""
 
     @property
     def num_frames(self) -> Ints:

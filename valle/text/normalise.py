@@ -14,8 +14,10 @@ The choice changes published error rates by tenths of a point, so every score ro
 | multilingual | ours, not English     | kept inside words            | two words  | as they are                  |
 
 `zip-ls` and `librispeech` keep Latin letters without accents only; `valle-en` removes the accents, and writes out `%`,
-`&`, Mr, Mrs and Dr. `whisper-en` is the normaliser that OpenAI published with Whisper (package whisper-normalizer): it
-drops fillers and text in brackets, writes colour as color, and is Whisper's basic normaliser for other languages.
+`&`, Mr, Mrs and Dr. `whisper-en` is the normaliser that OpenAI published with Whisper, from the package
+whisper-normalizer, which reads "'cause" as because where OpenAI's keeps cause: it drops fillers and text in brackets,
+writes colour as color, and is Whisper's basic normaliser for other languages. It makes "one" of "$1" and of "1%", and
+"5" of "-5".
 `nemo-hubert` verbalises numbers as NeMo's text normalisation does (see `spoken_numbers`) and keeps letters and
 apostrophes, the vocabulary of HuBERT's CTC. `seed`, `f5` and `multilingual` split languages that are written without
 spaces into characters, so that their word error rate is a character error rate.

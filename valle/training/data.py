@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-import pyarrow as pa
-
 from valle.data.codes_reader import CodesReader, SpilledGroups
 from valle.data.collate import Collator
 from valle.data.cursor import Cursor
-from valle.data.items import Items, load_items
+from valle.data.items.items import Items
+from valle.data.items.load import read_items
 from valle.data.loader import collate_batches
 from valle.data.sampler import SamplerOptions, iterate_batches
 from valle.data.selection.training_set import TrainingSet
@@ -68,24 +67,30 @@ def open_data(
 
     Raises TrainingError when there is nothing to train on.
     """
-    encode = partial(_load_items, table or PhonemeTable(training_set.card.phoneme_symbols), config)
-    splits = {name: training_set.split(name) for name in ("train", "dev")}
-    if splits["train"].num_rows == 0:
+    read = partial(_read_items, training_set, table or PhonemeTable(training_set.card.phoneme_symbols), config)
+    counts = training_set.card.utterances
+    if not counts["train"]:
         raise TrainingError(
             f"The training set {training_set.card.id} has no utterance in `train`; widen its condition or split policy."
         )
     options.make_codebook_schedule(config.num_codebooks)  # refuses wrong weights before any work
-    train = encode(splits["train"])
+    train = read("train")
     for task in TASKS.tasks:
         if task.ratio(options) > 0 and (lack := task.missing(train)) is not None:
             raise TrainingError(f"{training_set.card.id} cannot train {task.name}: {lack}.")
     return RunData(
         train=train,
-        dev=encode(splits["dev"]) if splits["dev"].num_rows else None,
+        dev=read("dev") if counts["dev"] else None,
         reader=_open_reader(training_set, options),
         sampler=SamplerOptions(rows=options, batch_tokens=options.batch_tokens, config=config),
     )
 
 
-def _load_items(table: AnyTable, config: ModelConfig, items: pa.Table) -> Items:
-    return load_items(items, table.encode, config.language_id, joins_symbols=isinstance(table, PieceTable))
+def _read_items(training_set: TrainingSet, table: AnyTable, config: ModelConfig, split: str) -> Items:
+    return read_items(
+        lambda columns: training_set.tables(split, columns=columns),
+        table.encode,
+        config.language_id,
+        joins_symbols=isinstance(table, PieceTable),
+        folder=training_set.directory / "decoded",
+    )

@@ -48,17 +48,14 @@ def model_config(
     The text stride of a `resumed` run is kept: its weights were trained with these positions. Raises CheckpointError
     for options or languages that contradict `start_from`.
     """
-    items = training_set.items
-    languages = items["language"].unique().to_pylist()
+    languages, num_symbols, num_frames = _totals(training_set)
     if options.start_from is not None:
         return _based_on(read_card(options.start_from).model, options, languages)
     if resumed is not None and resumed.options.get("start_from"):
         return _based_on(resumed.model, options, languages)
     teacher = options.distillation.teacher
     taught = read_card(teacher).model if teacher is not None else None
-    num_symbols = max(1, pc.sum(pc.list_value_length(items["symbols"])).as_py() or 0)
-    num_frames = pc.sum(items["num_frames"]).as_py() or 0
-    stride = max(0.01, round(num_frames / num_symbols, 2)) if resumed is None else resumed.model.text_stride
+    stride = max(0.01, round(num_frames / max(1, num_symbols), 2)) if resumed is None else resumed.model.text_stride
     if taught is not None:  # positions and outputs must be those of the teacher
         stride, languages = taught.text_stride, list(taught.languages)
     card = training_set.card
@@ -81,6 +78,17 @@ def model_config(
         whole_frames=options.whole_frames,
         max_context=options.max_context,
     )
+
+
+def _totals(training_set: TrainingSet) -> tuple[list[str], int, int]:
+    """Return the languages of a set in the order of its items, and how many symbols and frames it has."""
+    languages: dict[str, None] = {}
+    num_symbols = num_frames = 0
+    for table in training_set.tables(columns=("language", "symbols", "num_frames")):
+        languages |= dict.fromkeys(table["language"].unique().to_pylist())
+        num_symbols += pc.sum(pc.list_value_length(table["symbols"])).as_py() or 0
+        num_frames += pc.sum(table["num_frames"]).as_py() or 0
+    return list(languages), num_symbols, num_frames
 
 
 def _based_on(config: ModelConfig, options: TrainOptions, languages: Sequence[str]) -> ModelConfig:

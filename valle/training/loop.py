@@ -215,6 +215,8 @@ class _Run:
             window.norms.append(norm)
         window.steps += 1
         progress.step += 1
+        # At every step: a run that stops between two lines of metrics continues with the right number.
+        progress.tokens += round(engine.sum(sum(batch.num_tokens for batch, _ in loaded)))
         self.last_batch, progress.cursor = loaded[-1]
 
     def _accumulate(self, batch: Batch, divisor: float) -> LossReport:
@@ -278,7 +280,6 @@ class _Run:
 
     def _log(self, window: Window) -> None:
         progress, options = self.progress, self.options
-        progress.tokens += round(self.engine.sum(window.tokens))
         line = {
             "step": progress.step,
             "max_steps": options.max_steps,
@@ -375,7 +376,7 @@ class _Run:
             seconds=progress.seconds,
             saved_at=datetime.now(UTC).isoformat(timespec="seconds"),
             options=self.options.model_dump(mode="json"),
-            metrics=progress.metrics,
+            metrics=progress.metrics | {"tokens": progress.tokens},
         )
 
 

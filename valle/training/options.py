@@ -146,7 +146,7 @@ class ComputeOptions(BaseModel):
     attention: KernelName = Field(
         default="sdpa",
         description="Kernel of attention: sdpa, matmul for bf16 on CPUs, flex for long batches on GPUs, the packages "
-        "flash-attn or xformers, or one of the kernels that sdpa chooses from.",
+        "flash-attn or xformers, fla for retnet and mamba, or one of the kernels that sdpa chooses from.",
     )
     compile: bool = Field(
         default=False, description="Compile the trunk with torch.compile: minutes first, then faster steps on GPUs."

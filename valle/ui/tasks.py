@@ -113,7 +113,7 @@ def _transformer(speaker: Speaker, run: Callable[[LoadedModel, TaskInput], Trans
     ) -> tuple[Any, str]:
         from valle.api import LoadedModel
 
-        given = TaskInput(_recorded(recording, consent), voice, text or "", language, method, kept)
+        given = TaskInput(_recorded(speaker, recording, consent), voice, text or "", language, method, kept)
         try:
             done = run(LoadedModel(speaker.synthesizer, speaker.sampling), given)
         except PipelineError as error:
@@ -124,13 +124,13 @@ def _transformer(speaker: Speaker, run: Callable[[LoadedModel, TaskInput], Trans
     return on_click
 
 
-def _recorded(recording: str | None, consent: bool) -> Audio:
+def _recorded(speaker: Speaker, recording: str | None, consent: bool) -> Audio:
     if not recording:
         raise gr.Error("Give a recording.")
     if not consent:
         raise gr.Error("Confirm that the speakers agreed to synthesis.")
     try:
-        return read_speech(Path(recording))
+        return read_speech(Path(recording), longest=speaker.options.limits.speech_seconds)
     except PipelineError as error:
         raise gr.Error(str(error)) from error
 
@@ -176,7 +176,7 @@ def _build_editing(speaker: Speaker, given: list[Any], result: Any, note: Any) -
 def _locate(
     speaker: Speaker, recording: str | None, consent: bool, language: str, text: str
 ) -> tuple[Recording, Any, Span]:
-    audio = _recorded(recording, consent)
+    audio = _recorded(speaker, recording, consent)
     try:
         require_editing(speaker.synthesizer)  # before the minutes that a transcription may take
         found = read_recording(speaker.synthesizer, audio, text=text or "", language=language)

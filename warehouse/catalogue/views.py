@@ -6,11 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from warehouse.catalogue.definitions import define_tables, define_views, escaped, first_line
+from warehouse.catalogue.outside_sql import check_table_functions
+from warehouse.catalogue.spill import limit_memory
 from warehouse.errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -53,21 +56,25 @@ _LISTS_VIEWS = re.compile(
 )
 
 
-def connect(snapshot: Snapshot, *, threads: int | None = None, tables_only: bool = False) -> duckdb.DuckDBPyConnection:
+def connect(
+    snapshot: Snapshot, *, threads: int | None = None, tables_only: bool = False, spill: Path | None = None
+) -> duckdb.DuckDBPyConnection:
     """Return an in-memory database with the views of the catalogue over `snapshot`.
 
-    With `tables_only` it has a view per table and no other: a process that connects once gets them sooner.
+    With `tables_only` it has a view per table and no other: a process that connects once gets them sooner. What does
+    not fit into memory goes to the folder `spill`, by default that of temporary files.
     """
-    connection = _database()
+    connection = _database(spill)
     if threads is not None:
         connection.execute(f"SET threads = {threads}")
     (define_tables if tables_only else define_views)(connection, snapshot)
     return connection
 
 
-def _database() -> duckdb.DuckDBPyConnection:
+def _database(spill: Path | None = None) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET parquet_metadata_cache = true")  # Data files never change, and views share them.
+    limit_memory(connection, spill)
     return connection
 
 
@@ -121,14 +128,25 @@ def run_select(
 
     Raises CatalogueError for anything but one SELECT, and for files elsewhere.
     """
+    _lock_for(connection, sql, lake)
+    return run_query(connection, sql, parameters)
+
+
+def keep_select(connection: duckdb.DuckDBPyConnection, table: str, sql: str, *, lake: Lake) -> None:
+    """Keep the answer to one SELECT from outside as a table of the connection; see `run_select`."""
+    _lock_for(connection, sql, lake)
+    run_query(connection, f"CREATE TABLE {table} AS {sql}")
+
+
+def _lock_for(connection: duckdb.DuckDBPyConnection, sql: str, lake: Lake) -> None:
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
         raise CatalogueError(f"The query failed: {first_line(error)}") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise CatalogueError("Give one SELECT; the catalogue is only read.")
+    check_table_functions(connection, sql)
     _lock(connection, lake)
-    return run_query(connection, sql, parameters)
 
 
 def check_expression(sql: str, *, option: str) -> str:

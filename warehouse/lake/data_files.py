@@ -8,7 +8,7 @@ of a file is the hash of its bytes, and every page has a checksum: damage is fou
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,8 @@ from warehouse.lake.arrow import TableRow, num_spread_of, to_table
 from warehouse.lake.store import Location, upload
 
 ROW_GROUP = {"codes": 1600}
-"""Rows of a row group, by table; 65,536 for the other tables."""
+"""Rows of a row group, by table; `ROWS_IN_GROUP` for the other tables."""
+ROWS_IN_GROUP = 65_536
 # Frames of a row group of codes, at least. Each group repeats the dictionaries (4 KB a codebook before compression) and
 # costs a reader of ids as much as a thousand rows; decoded it occupies 19 MB.
 _GROUP_FRAMES = 1_200_000
@@ -64,37 +65,53 @@ def write_rows(folder: Location, row_class: type[TableRow], rows: Sequence[Table
 
 def write_table(folder: Location, row_class: type[TableRow], table: pa.Table) -> DataFile:
     """Write an Arrow table with rows of `row_class` as one data file; see `write_rows`."""
+    return write_tables(folder, row_class, table.schema, [table], rows_in_group=_rows_in_group(row_class.table, table))
+
+
+def write_tables(
+    folder: Location,
+    row_class: type[TableRow],
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    *,
+    rows_in_group: int = ROWS_IN_GROUP,
+) -> DataFile:
+    """Write tables of one schema, in the order of the key, as one data file; one of them is in memory at a time."""
     if isinstance(folder, Path):
-        return _write_table(folder, row_class, table)
+        return _write_tables(folder, row_class, schema, tables, rows_in_group)
     with tempfile.TemporaryDirectory(prefix="valle-data-file-") as directory:
-        written = _write_table(Path(directory), row_class, table)
+        written = _write_tables(Path(directory), row_class, schema, tables, rows_in_group)
         upload(Path(directory) / written.name, folder / written.name)
     return written
 
 
-def _write_table(folder: Path, row_class: type[TableRow], table: pa.Table) -> DataFile:
-    unique = _unique_columns(row_class)
+def _write_tables(
+    folder: Path, row_class: type[TableRow], schema: pa.Schema, tables: Iterable[pa.Table], rows_in_group: int
+) -> DataFile:
+    unique, rows = _unique_columns(row_class), 0
     with temporary_beside(folder / "part.parquet") as temporary:
-        pq.write_table(
-            table,
+        with pq.ParquetWriter(
             temporary,
+            schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
-            use_dictionary=[path for field in table.schema if field.name not in unique for path in _leaves(field)],
+            use_dictionary=[path for field in schema if field.name not in unique for path in _leaves(field)],
             column_encoding=unique,
             data_page_size=_PAGE_BYTES,
             dictionary_pagesize_limit=_DICTIONARY_BYTES,
-            row_group_size=_rows_in_group(row_class.table, table),
             write_statistics=True,
             write_page_checksum=True,
-        )
+        ) as writer:
+            for table in tables:
+                writer.write_table(table, row_group_size=rows_in_group)
+                rows += table.num_rows
         target = folder / f"part-{_hash_of(temporary)[:_NAME_DIGITS]}.parquet"
         publish(temporary, target)
-    return DataFile(target.name, table.num_rows, target.stat().st_size, num_spread_of(row_class, table.schema))
+    return DataFile(target.name, rows, target.stat().st_size, num_spread_of(row_class, schema))
 
 
 def _rows_in_group(table_name: str, table: pa.Table) -> int:
-    rows = ROW_GROUP.get(table_name, 65536)
+    rows = ROW_GROUP.get(table_name, ROWS_IN_GROUP)
     if "num_frames" not in table.column_names or table_name not in ROW_GROUP:
         return rows
     # Only writers need it, and every query would pay 0.15 s for the import.
@@ -132,7 +149,7 @@ def writer_properties(row_class: type[TableRow]) -> WriterProperties:
     return WriterProperties(
         compression="ZSTD",
         compression_level=_ZSTD_LEVEL,
-        max_row_group_size=ROW_GROUP.get(row_class.table, 65536),
+        max_row_group_size=ROW_GROUP.get(row_class.table, ROWS_IN_GROUP),
         data_page_size_limit=_PAGE_BYTES,
         dictionary_page_size_limit=_DICTIONARY_BYTES,
         default_column_properties=ColumnProperties(dictionary_enabled=True),

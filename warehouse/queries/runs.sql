@@ -26,6 +26,7 @@ SELECT
     cast(newest.metrics ->> '$.loss' AS DOUBLE) AS loss,
     cast(newest.metrics ->> '$.dev_loss' AS DOUBLE) AS dev_loss,
     cast(newest.metrics ->> '$.dev_loss_ar' AS DOUBLE) AS dev_loss_ar,
+    cast(newest.metrics ->> '$.dev_loss_nar_len' AS DOUBLE) AS dev_loss_nar_len,
     cast(newest.metrics ->> '$.dev_loss_nar' AS DOUBLE) AS dev_loss_nar,
     cast(newest.metrics ->> '$.tokens_per_second' AS DOUBLE) AS tokens_per_second,
     cast(newest.metrics ->> '$.elapsed' AS DOUBLE) AS seconds,

@@ -6,6 +6,7 @@ SELECT
     metric,
     round(avg(value) FILTER (system = 'checkpoint'), 4) AS checkpoint,
     round(avg(value) FILTER (system = 'input'), 4) AS "input",
+    round(avg(value) FILTER (system = 'other'), 4) AS other,
     round(avg(value) FILTER (system = 'truth'), 4) AS truth,
     round(avg(value) FILTER (system = 'asr'), 4) AS asr,
     count(DISTINCT utterance) AS utterances,

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from valle.backends import weights
 from valle.backends.asr import (
     FasterWhisper,
     Transcription,
+    _is_clear,
     _max_tokens,
     compression_ratio,
     open_transcriber,
@@ -73,10 +75,45 @@ def test_no_clips_give_no_texts(tiny):
 
 
 def test_a_decode_that_stops_long_before_the_clip_is_noticed():
-    begin = 50_000
-    assert FasterWhisper._stopped_early([begin, 7, 8, begin + 100], 14.0, begin)
-    assert not FasterWhisper._stopped_early([begin, 7, 8, begin + 600], 14.0, begin)
-    assert not FasterWhisper._stopped_early([7, 8], 14.0, begin)
+    assert FasterWhisper._stopped_early([0, 100], 14.0)
+    assert not FasterWhisper._stopped_early([0, 600], 14.0)
+    assert not FasterWhisper._stopped_early([], 14.0)
+
+
+def test_packed_clips_keep_their_own_texts(tiny):
+    short = [clip for clip in sentences(40) if len(clip.samples) < 3 * 16_000][:4]
+    waveforms = [clip.samples for clip in short]
+    encodes = []
+    encode = tiny._model.encode
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiny._model, "encode", lambda features: encodes.append(len(features)) or encode(features))
+        packed = tiny.transcribe_packed([*waveforms, np.zeros(8_000, np.float32)], "en")
+    assert len(packed) == 5 and len(waveforms) == 4
+    for clip, one in zip(short, packed, strict=False):
+        assert disagreement(clip.text, one.text, "en") <= 0.25
+    assert sum(encodes) <= 3, "one window, silence, and the clip without speech alone"
+
+
+def test_a_clip_whose_language_is_to_be_detected_is_not_packed(tiny, clips, monkeypatch):
+    monkeypatch.setattr(FasterWhisper, "is_multilingual", True)
+    monkeypatch.setattr(FasterWhisper, "_transcribe_window", lambda *_: pytest.fail("packed"))
+    monkeypatch.setattr(FasterWhisper, "transcribe", lambda _self, waveforms, language: [(language, len(waveforms))])
+    assert tiny.transcribe_packed([clips[0].samples]) == [(None, 1)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"average_logprob": -0.71}, False),
+        ({"text": " . "}, False),
+        ({"compression_ratio": 2.5}, False),
+        ({"language_probability": 0.4}, False),
+    ],
+)
+def test_a_packed_clip_is_used_only_where_it_is_clear(changes, expected):
+    plain = Transcription("and on", "en", None, -0.2, 0.0, 1.0)
+    assert _is_clear(dataclasses.replace(plain, **changes)) == expected
 
 
 def test_a_repetitive_transcription_is_decoded_again(tiny, clips):

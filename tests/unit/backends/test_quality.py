@@ -1,12 +1,15 @@
+import sys
+
 import numpy as np
 import pytest
 from speechmos.dnsmos import run
 
 from tests.unit.backends.clips import sentences
 from valle.audio import resample
+from valle.backends.dnsmos_int8 import quantize_convolution
 from valle.backends.quality import measure, open_quality_scorer, quality_scorer_revision
 from valle.backends.weights import package_directory
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, DependencyError
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,35 @@ def test_noise_at_the_very_end_lowers_the_default_dnsmos_and_not_the_published_o
     for name, is_lower in (("dnsmos", True), ("dnsmos_full", False)):
         before, after = (scores["dnsmos_ovrl"] for scores in open_quality_scorer(name).score([clean, bad]))
         assert (after < before - 0.02) == is_lower, name
+
+
+def test_dnsmos_in_integers_is_close_to_that_in_floats_and_its_p808_is_the_same(speech):
+    clips = [speech[:80_000], noisy(speech)[:140_000]]
+    exact, rounded = (open_quality_scorer(name).score(clips) for name in ("dnsmos", "dnsmos_int8"))
+    for one, other in zip(exact, rounded, strict=True):
+        assert other["dnsmos_p808"] == one["dnsmos_p808"]
+        for column in ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak"):
+            assert other[column] == pytest.approx(one[column], abs=0.06)
+            assert other[column] != one[column], "another network"
+    assert quality_scorer_revision("dnsmos_int8") != quality_scorer_revision("dnsmos")
+
+
+def test_a_convolution_in_integers_keeps_its_weights_within_half_a_step():
+    weights = np.random.default_rng(0).standard_normal((3, 2, 3, 3)).astype(np.float32)
+    weights[2] = 0  # a channel without weights has a scale too
+    bias = np.array([0.5, -0.25, 0.0], np.float32)
+    found = quantize_convolution(weights, bias, -1.0, 4.1)
+    scales = found.weight_scales[:, None, None, None]
+    assert np.abs(found.weights * scales - weights).max() <= found.weight_scales[:2].max() / 2 + 1e-6
+    assert np.abs(found.weights).max() == 63, "two products of seven and eight bits fit into 16"
+    assert (0 - int(found.zero_point)) * found.input_scale == pytest.approx(-1.0, abs=float(found.input_scale) / 2)
+    np.testing.assert_allclose(found.bias * found.weight_scales * found.input_scale, bias, atol=1e-3)
+
+
+def test_dnsmos_in_integers_names_the_package_that_it_lacks(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(DependencyError, match="pip install 'onnx"):
+        open_quality_scorer("dnsmos_int8")
 
 
 @pytest.mark.skipif(package_directory("distillmos") is None, reason="needs the evaluation extra (distillmos)")

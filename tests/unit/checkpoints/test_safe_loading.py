@@ -1,9 +1,14 @@
 """Nothing unpickles a file: a checkpoint from a stranger must not be code."""
 
 import ast
+import os
 from pathlib import Path
 
 import pytest
+
+from valle.checkpoints.checkpoint import read_card, read_weights
+from valle.state_files import read_state
+from warehouse.errors import CheckpointError
 
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted(
@@ -50,3 +55,28 @@ def test_no_source_file_reads_a_pickle():
     assert found.pop(ARRAYS_ONLY) == ["import of pickle"]
     assert found.pop(WRITES_PICKLES) == ["np.save with allow_pickle"]
     assert found == {}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "null", "[" * 100_000, '{"format": 2, "model": {}, "codec": {}}', None, "pipe"]
+)
+def test_a_card_of_any_damage_is_one_sentence(tmp_path, content):
+    card = tmp_path / "checkpoint.json"
+    if content is None:
+        card.mkdir()
+    elif content == "pipe":
+        os.mkfifo(card)
+    else:
+        card.write_text(content)
+    with pytest.raises(CheckpointError, match="is damaged or no card") as refused:
+        read_card(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_weights_and_states_that_are_pipes_are_refused_without_waiting(tmp_path):
+    for name in ("model.safetensors", "state.safetensors"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        read_weights(tmp_path)
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        read_state(tmp_path / "state.safetensors")

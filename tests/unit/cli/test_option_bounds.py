@@ -1,6 +1,8 @@
 """Every number among the options of flows, stages, training and corpora has bounds: no infinity, no NaN, no excess."""
 
+import importlib
 import math
+import pkgutil
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -9,12 +11,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import flows.codec_parameters
 import flows.parameters
+import valle.cli
 from flows.parameters import Parameters
 from flows.server.options import DownOptions, UpOptions
 from tests.unit.cli.parsing import parse_options
-from valle.cli.compare import CompareOptions
-from valle.cli.evaluate_aggregate import AggregateOptions
-from valle.cli.warehouse import VacuumOptions
+from valle.serving.options import LiveSpeechRequest, ServeOptions
 from valle.training.options import TrainOptions
 from warehouse.errors import ConfigurationError
 
@@ -24,7 +25,18 @@ FLOWS = [
     for found in {**vars(flows.parameters), **vars(flows.codec_parameters)}.values()
     if isinstance(found, type) and issubclass(found, Parameters) and found is not Parameters
 ]
-ROOTS = (*FLOWS, UpOptions, DownOptions, TrainOptions, CompareOptions, AggregateOptions, VacuumOptions)
+MODULES = [
+    importlib.import_module(found.name)
+    for found in pkgutil.walk_packages(valle.cli.__path__, "valle.cli.")
+    if not found.name.endswith("_patches")
+]
+COMMANDS = [
+    found
+    for module in MODULES
+    for found in vars(module).values()
+    if isinstance(found, type) and hasattr(found, "__pydantic_fields__") and found is not BaseModel
+]
+ROOTS = (*FLOWS, UpOptions, DownOptions, TrainOptions, ServeOptions, LiveSpeechRequest, *COMMANDS)
 
 
 def is_options(annotation: object) -> bool:
@@ -62,7 +74,8 @@ def test_the_options_of_every_part_are_walked():
     names = {f"{owner.__name__}.{name}" for owner, name, _ in NUMBERS}
     assert names >= {"Quantize.batch_seconds", "Segment.margin", "TrainSettings.betas", "CorpusOptions.shard_megabytes"}
     assert names >= {"SamplingOptions.seed", "SplitPolicy.seed", "Workers.width", "UpOptions.cpu"}
-    assert len(names) > 150
+    assert names >= {"SpeakOptions.prompt_shares", "ServeLimits.speech_seconds", "VacuumOptions.grace_hours"}
+    assert len(names) > 250
 
 
 @pytest.mark.parametrize(

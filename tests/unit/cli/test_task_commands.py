@@ -70,6 +70,7 @@ def test_an_edit_keeps_the_samples_before_the_words(run, clip):
     [
         (("denoise", "CLIP"), "has not learnt to remove noise"),
         (("edit", "CLIP", "--replace", "a=b"), "has not learnt to edit speech"),
+        (("speak", "a=b", "--task", "nse", "--source", "CLIP"), "has not learnt to edit noisy speech"),
         (("edit", "CLIP"), "Give --replace"),
         (("speak", "text", "--task", "cse"), "name it with --source"),
         (("speak", "text", "--task", "sing"), "--task is one of tts, ns, sr"),

@@ -1,5 +1,7 @@
 """The contract of every codec adapter, on random weights of its architecture with few channels."""
 
+import io
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -240,9 +242,17 @@ class TestFiles:
             load_network(tmp_path / "codec.nemo")
 
     def test_a_damaged_nemo_file_is_one_sentence(self, tmp_path: Path) -> None:
+        write_nemo(tmp_path / "whole.nemo")
+        with tarfile.open(tmp_path / "whole.nemo") as whole, tarfile.open(tmp_path / "weights.nemo", "w") as damaged:
+            for member in whole.getmembers():
+                stream = whole.extractfile(member)
+                content = b"no pickle" if stream is None or "yaml" not in member.name else stream.read()
+                member.size = len(content)
+                damaged.addfile(member, io.BytesIO(content))
         (tmp_path / "codec.nemo").write_bytes(b"not a tar")
-        with pytest.raises(DependencyError, match="is not a readable audio codec of NeMo"):
-            load_network(tmp_path / "codec.nemo")
+        for name in ("codec", "weights"):
+            with pytest.raises(DependencyError, match="is not a readable audio codec of NeMo"):
+                load_network(tmp_path / f"{name}.nemo")
 
     def test_mimi_loads_the_names_of_the_published_tensors(self, tmp_path: Path) -> None:
         model = small_mimi()
@@ -264,9 +274,14 @@ class TestFiles:
         assert stored.stem == f"vocos-mel-24khz-{opened.spec.revision}"
         for name, tensor in written.items():
             torch.testing.assert_close(opened._model.state_dict()[name], tensor)
-        torch.save({"other": torch.zeros(1)}, stored)
-        with pytest.raises(DependencyError, match="holds other tensors than Vocos"):
-            open_codec("vocos_mel_24khz")
+        for damaged in ({"other": torch.zeros(1)}, [torch.zeros(1)], Path("a")):
+            torch.save(damaged, stored)
+            with pytest.raises(DependencyError, match="holds other tensors than Vocos"):
+                open_codec("vocos_mel_24khz")
+        for content in (b"", b"no pickle", stored.read_bytes()[:200]):
+            stored.write_bytes(content)
+            with pytest.raises(DependencyError, match="holds other tensors than Vocos"):
+                open_codec("vocos_mel_24khz")
 
     def test_tensors_that_are_not_those_of_mimi_are_refused(self, tmp_path: Path) -> None:
         save_file({"other": torch.zeros(1)}, tmp_path / "model.safetensors")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from valle.backends.asr import model_directory
+from valle.backends.asr_models import model_directory
 from valle.codec_training.asr_loss import AsrEncoder, asr_feature_loss, open_asr_encoder, read_encoder
 from warehouse.errors import ConfigurationError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from tests.unit.training.toy import SPEC
-from valle.data.epoch_rows import sample_mask, sample_rows
-from valle.data.items import load_items
+from valle.data.epoch_rows import sample_copies, sample_mask, sample_rows
+from valle.data.items.load import load_items
 from valle.data.options import RowOptions
 from valle.data.sampler import SamplerOptions
 from valle.model.config import preset
@@ -70,7 +70,8 @@ def row_options(**changes):
 
 
 def rows_of_epoch(items, epoch=0, *, tasks=TASKS, **changes):
-    return sample_rows(items, row_options(**changes), CONFIG, epoch, tasks)
+    options = row_options(**changes)
+    return sample_rows(items, *sample_copies(items, options.seed, epoch), options, CONFIG, epoch, tasks)
 
 
 def mask_of(rows, index, length, epoch=0):

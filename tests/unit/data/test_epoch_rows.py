@@ -3,6 +3,7 @@ import pytest
 
 from tests.unit.data.fixtures import make_items, mask_of, rows_of_epoch
 from valle.model.layout import Mode
+from valle.tasks.base import MixtureKind
 from valle.tasks.registry import TASKS
 from valle.tasks.tts import TTS
 
@@ -27,6 +28,19 @@ def test_tasks_and_modes_have_their_ratios():
 
 def test_a_task_with_a_ratio_of_zero_never_comes():
     assert set(layouts_of(rows_of_epoch(make_items(500), 0))) == {"tts/ar", "tts/nar"}
+
+
+def test_a_task_that_needs_a_mixture_takes_more_of_the_rows_that_have_it():
+    items = make_items(10_000, mixed=True)  # a fifth each of four kinds and of none
+    rows = rows_of_epoch(items, 0, conversion_ratio=0.1, extraction_ratio=0.6, transcription_ratio=0.3)
+    tasks = np.array([name.split("/")[0] for name in layouts_of(rows)])
+    kinds = items.mixture_kinds[rows.item]
+    assert np.mean(tasks == "vc") == pytest.approx(0.1, abs=0.015)
+    assert set(kinds[tasks == "vc"]) == {MixtureKind.VOICE}
+    # All rows of two speakers are wanted by extraction, and three in ten of them by transcription.
+    for kind, ratio in ((MixtureKind.SPEAKER, 0.3 / 1.3), (MixtureKind.NONE, 0.3)):
+        assert np.mean(tasks[kinds == kind] == "stt") == pytest.approx(ratio, abs=0.03)
+    assert np.mean(tasks[kinds == MixtureKind.SPEAKER] == "tse") > 0.65
 
 
 def test_a_continuation_begins_where_its_prompt_ends():

@@ -1,17 +1,20 @@
 """Batches that Lhotse samples are equal to ours row by row; cuts whose codes are not theirs are refused."""
 
+import dataclasses
 import pickle
 
 import pytest
 import torch
 from lhotse import CutSet
 from lhotse.dataset import DynamicBucketingSampler
+from lhotse.serialization import deserialize_item
 from torch.utils.data import DataLoader
 
-from manifests.lhotse_io import AudioFacts, CodesPlace, codes_cut
+from manifests.lhotse_codes import CodesPlace, codes_cut_line
+from manifests.lhotse_lines import AudioFacts
 from tests.unit.training.toy import SPEC, make_toy_set
 from valle.data.codes_reader import CodesReader
-from valle.data.items import load_items
+from valle.data.items.load import load_items
 from valle.data.lhotse_dataset import PADDING, CodesDataset
 from valle.data.selection.training_set import load_training_set
 from valle.model.config import preset
@@ -41,7 +44,7 @@ def cuts(toy):
         place = CodesPlace(
             path=str(toy.lake / item.codes_file), num_codebooks=8, frame_rate=SPEC.frame_rate, codec=SPEC.label
         )
-        return codes_cut(item, facts, place)
+        return deserialize_item(codes_cut_line(dataclasses.asdict(item), facts, place))
 
     return CutSet.from_cuts(cut_of(item) for item in from_table(TrainingItemRow, toy.split("train")))
 

@@ -16,7 +16,7 @@ from valle.data.collate import Collator
 from valle.data.cursor import Cursor
 from valle.data.epoch_rows import sample_mask
 from valle.data.flat_codes import flatten
-from valle.data.items import load_items
+from valle.data.items.load import load_items
 from valle.data.loader import collate_batches
 from valle.data.sampler import iterate_batches, plan_epoch
 from valle.data.selection.training_set import load_training_set
@@ -174,7 +174,7 @@ def test_a_batch_takes_the_slots_that_were_planned_for_it(toy, config, group):
     config = config.model_copy(update={"group": group})
     items = loaded_items(toy, config)
     options = sampler_options(batch_tokens=600, prompt_seconds=PROMPT, config=config, **EVERY_TASK)
-    planned = plan_epoch(items, options, 0).batches
+    planned = list(plan_epoch(items, options, 0))
     collator = Collator(items, CodesReader(toy.lake), config)
     for plan, scheduled in zip(planned, batches_of_epoch(items, options), strict=True):
         batch = collator(scheduled)

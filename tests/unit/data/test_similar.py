@@ -12,17 +12,17 @@ def unit(vectors):
 def test_the_nearest_clips_come_first_and_a_clip_is_not_its_own():
     angles = np.radians([0, 10, 25, 30])
     found = nearest_clips(unit(np.stack([np.cos(angles), np.sin(angles)], axis=1)))
-    assert [places.tolist() for places in found] == [[1, 2, 3], [0, 2, 3], [3, 1, 0], [2, 1, 0]]
+    assert [row[row >= 0].tolist() for row in found] == [[1, 2, 3], [0, 2, 3], [3, 1, 0], [2, 1, 0]]
 
 
 def test_what_is_another_voice_is_left_out():
     found = nearest_clips(unit([[1, 0], [0.3, 1], [1, 0.1]]))
-    assert [places.tolist() for places in found] == [[2], [], [0]]
+    assert [row[row >= 0].tolist() for row in found] == [[2], [], [0]]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_speaker_with_few_clips_has_fewer(count):
-    assert [len(places) for places in nearest_clips(unit(np.ones((count, 3))))] == [count - 1] * count
+    assert ((nearest_clips(unit(np.ones((count, 3)))) >= 0).sum(axis=1) == count - 1).all()
 
 
 def test_a_speaker_of_many_clips_is_compared_block_by_block():

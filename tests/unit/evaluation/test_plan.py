@@ -134,10 +134,10 @@ def test_parameters_become_a_plan(listing, folder, tmp_path):
     assert "folder" in resolved.facts["system"]
 
 
-def test_planning_loads_neither_torch_nor_lhotse_nor_matplotlib_nor_prefect():
+def test_planning_and_ingestion_load_nothing_that_is_slow_to_import():
     """An evaluation that is done is found again in seconds: `valle evaluate` plans before it starts a flow."""
-    heavy = ("torch", "lhotse", "matplotlib", "prefect")
-    imports = "import sys, flows.parameters, valle.evaluation.resolve"
+    heavy = ("torch", "lhotse", "matplotlib", "prefect", "scipy.signal")
+    imports = "import sys, flows.parameters, valle.evaluation.resolve, valle.stages.ingest"
     script = f"{imports}; print([name for name in {heavy!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -44,16 +44,19 @@ def test_the_report_has_the_mean_and_the_range_of_the_seeds():
     parameters = SweepParameters(**SWEEP | {"seeds": (0, 1)})
     runs = parameters.runs()
     losses = (2.0, 2.5, 3.0, 3.0)
-    empty = dict.fromkeys(("dev_loss_ar", "dev_loss_nar", "tokens_per_second", "wer", "sim_o"))
     rows = {
-        run.name: {"parameters": 1234, "tokens": 50_000, "dev_loss": loss} | empty
+        run.name: {"parameters": 1234, "tokens": 50_000, "dev_loss": loss, "wer": None, "by_codebook": {"1": loss + 1}}
         for run, loss in zip(runs, losses, strict=True)
     }
+    rows["trunks-llama-s0"] |= {"frames_per_second": 812.3, "megabytes_kept": 1.83}
     lines = format_sweep(parameters, runs, rows, []).splitlines()
-    assert "| variant | parameters | tokens | dev loss |" in lines
-    assert "| llama | 1,234 | 50,000 | 2.25 [2, 2.5] |" in lines
-    assert "| retnet | 1,234 | 50,000 | 3 |" in lines
-    assert "| trunks-llama-s1 | 1,234 | 50,000 | 2.5 |" in lines
+    assert "| variant | parameters | tokens | dev loss | difference | frames per second | megabytes kept |" in lines
+    assert "| llama | 1,234 | 50,000 | 2.25 [2, 2.5] | - | 812.3 | 1.83 |" in lines
+    # Paired by seed: 3 - 2 and 3 - 2.5.
+    assert "| retnet | 1,234 | 50,000 | 3 | 0.75 [0.5, 1] | - | - |" in lines
+    assert "| trunks-llama-s1 | 1,234 | 50,000 | 2.5 | - | - |" in lines
+    assert lines[lines.index("## Dev loss of the NAR by codebook") + 2] == "| variant | codebook 1 |"
+    assert "| llama | 3.25 [3, 3.5] |" in lines
 
 
 @pytest.mark.long
@@ -61,11 +64,14 @@ def test_a_sweep_trains_its_variants_and_reports_them_side_by_side(tmp_path):
     make_toy_set(tmp_path)
     options = {"model": "nano", "max_steps": 3, "batch_tokens": 300, "evaluate_every": 3, "log_every": 1, "threads": 1}
     file = tmp_path / "sweep.yaml"
-    content = SWEEP | {"training_set": "toy", "options": options | {"prompt_seconds": [0.1, 0.2]}}
+    content = SWEEP | {"training_set": "toy", "options": options | {"prompt_seconds": [0.1, 0.2]}, "decode_frames": 4}
     file.write_text(json.dumps(content))
-    report = sweep.fn(read_sweep(file, tmp_path))
+    parameters = read_sweep(file, tmp_path)
+    report = sweep.fn(parameters)
     text = report.markdown_path.read_text()
+    assert "| frames per second | megabytes kept |" in text
     assert "| trunks-retnet-s0 |" in text
     assert [plot.path.name for plot in report.plots] == ["loss.png", "dev_loss.png"]
-    again = sweep.fn(read_sweep(file, tmp_path))
-    assert again.markdown_path.read_text() == text
+    untimed = parameters.model_copy(update={"decode_frames": 0})
+    texts = [sweep.fn(untimed).markdown_path.read_text() for _ in range(2)]
+    assert texts[0] == texts[1]

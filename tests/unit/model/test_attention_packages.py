@@ -1,6 +1,7 @@
-"""Attention by flash-attn and xformers: how they are called, and the sentence without them.
+"""Attention by flash-attn and xformers, recurrences by flash-linear-attention: calls, and the sentence without them.
 
-Neither runs on a CPU, so the packages here are stand-ins with their signatures, which compute by torch.
+None runs on a CPU, so the packages here are stand-ins with their signatures, which compute by torch. Where there are a
+GPU and a package, the last test compares the package itself.
 """
 
 import sys
@@ -49,6 +50,16 @@ def memory_efficient_attention(query, key, value, attn_bias=None):
     return attend(query, key, value, attn_mask=attn_bias)
 
 
+def chunk_simple_gla(q, k, v, g=None, scale=None, initial_state=None, output_final_state=False):
+    """Linear attention step by step, with the axes of its package: [B, L, heads, size] and decays [B, L, heads]."""
+    assert all(x.is_contiguous() for x in (q, k, v, g)) and g.shape == q.shape[:3]
+    state, outputs = q.new_zeros(len(q), q.shape[2], k.shape[-1], v.shape[-1]), []
+    for at in range(q.shape[1]):
+        state = g[:, at].exp()[..., None, None] * state + k[:, at, :, :, None] * v[:, at, :, None]
+        outputs.append((scale * q[:, at, :, None] @ state)[:, :, 0])
+    return torch.stack(outputs, 1), None
+
+
 @pytest.fixture
 def packages(monkeypatch):
     ops = SimpleNamespace(
@@ -56,17 +67,25 @@ def packages(monkeypatch):
     )
     flash = SimpleNamespace(flash_attn_func=flash_attn_func, flash_attn_varlen_func=flash_attn_varlen_func)
     monkeypatch.setitem(sys.modules, "flash_attn", flash)
+    for module in ("fla", "fla.ops"):
+        monkeypatch.setitem(sys.modules, module, SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "fla.ops.simple_gla", SimpleNamespace(chunk_simple_gla=chunk_simple_gla))
     monkeypatch.setitem(sys.modules, "xformers", SimpleNamespace(ops=ops))
     monkeypatch.setitem(sys.modules, "xformers.ops", ops)
 
 
-def run(kernel, mask, kv_heads=0):
+def run(kernel, mask, kv_heads=0, *, trunk="llama", device="cpu", dtype=torch.float32):
     torch.manual_seed(0)
-    trunk = make_trunk(small_config(kv_heads=kv_heads)).eval()
-    trunk.kernel = AttentionKernel(kernel)
+    network = make_trunk(small_config(kv_heads=kv_heads, trunk=trunk)).eval().to(device, dtype)
+    network.kernel = AttentionKernel(kernel)
     x, positions = torch.randn(3, LENGTH, 32), torch.arange(LENGTH).float().repeat(3, 1)
     with torch.no_grad():
-        return trunk(x, mask, positions)
+        return network(x.to(device, dtype), mask, positions.to(device)).float().cpu()
+
+
+def assert_equal_rows(hidden, expected, lengths, tolerance=1e-5):
+    for row, length in enumerate(LENGTHS if lengths is not None else [LENGTH] * 3):
+        torch.testing.assert_close(hidden[row, :length], expected[row, :length], atol=tolerance, rtol=10 * tolerance)
 
 
 @pytest.mark.parametrize("kernel", ["flash-attn", "xformers"])
@@ -75,22 +94,61 @@ def run(kernel, mask, kv_heads=0):
 @pytest.mark.parametrize("kind", list(MaskKind))
 def test_packages_see_what_the_kernel_of_torch_sees(packages, kernel, kv_heads, lengths, kind):
     expected, hidden = (run(name, Mask(kind, lengths), kv_heads) for name in ("sdpa", kernel))
-    for row, length in enumerate(LENGTHS if lengths is not None else [LENGTH] * 3):
-        torch.testing.assert_close(hidden[row, :length], expected[row, :length], atol=1e-5, rtol=1e-4)
+    assert_equal_rows(hidden, expected, lengths)
+
+
+@pytest.mark.parametrize("trunk", ["retnet", "mamba"])
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("kind", list(MaskKind))
+def test_flash_linear_attention_sees_what_the_scan_of_torch_sees(packages, trunk, lengths, kind):
+    expected, hidden = (run(name, Mask(kind, lengths), trunk=trunk) for name in ("sdpa", "fla"))
+    assert_equal_rows(hidden, expected, lengths)
+
+
+def test_a_kernel_of_recurrences_is_refused_by_other_trunks(packages):
+    with pytest.raises(ConfigurationError, match="is for the trunks retnet and mamba"):
+        run("fla", Mask(MaskKind.FULL, None))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "trunk", "module"),
+    [
+        ("flash-attn", "llama", "flash_attn"),
+        ("xformers", "llama", "xformers.ops"),
+        ("fla", "retnet", "fla.ops.simple_gla"),
+        ("fla", "mamba", "fla.ops.simple_gla"),
+    ],
+)
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("kind", list(MaskKind))
+def test_the_package_itself_equals_torch_on_a_gpu(kernel, trunk, module, lengths, kind):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    pytest.importorskip(module)
+    mask = Mask(kind, None if lengths is None else lengths.cuda())
+    dtype = torch.bfloat16 if kernel == "flash-attn" else torch.float32  # flash-attn has no fp32
+    expected, hidden = (run(name, mask, trunk=trunk, device="cuda", dtype=dtype) for name in ("math", kernel))
+    assert_equal_rows(hidden, expected, lengths, tolerance=2e-2 if dtype is torch.bfloat16 else 2e-3)
 
 
 def test_a_bounded_context_is_a_bias_for_xformers_and_refused_for_flash_attn(packages):
     mask = Mask(MaskKind.CAUSAL, LENGTHS, ContextWindow(torch.tensor([3, 1, 1]), 4))
     expected, hidden = run("sdpa", mask), run("xformers", mask)
-    for row, length in enumerate(LENGTHS):
-        torch.testing.assert_close(hidden[row, :length], expected[row, :length], atol=1e-5, rtol=1e-4)
+    assert_equal_rows(hidden, expected, LENGTHS)
     with pytest.raises(ConfigurationError, match="no mask of a bounded context"):
         run("flash-attn", mask)
 
 
-@pytest.mark.parametrize("kernel", ["flash-attn", "xformers"])
-def test_a_package_that_is_absent_is_one_sentence(kernel, monkeypatch):
-    for module in ("flash_attn", "xformers", "xformers.ops"):
+@pytest.mark.parametrize(
+    ("kernel", "trunk", "package"),
+    [
+        ("flash-attn", "llama", "flash-attn"),
+        ("xformers", "llama", "xformers"),
+        ("fla", "retnet", "flash-linear-attention"),
+    ],
+)
+def test_a_package_that_is_absent_is_one_sentence(kernel, trunk, package, monkeypatch):
+    for module in ("flash_attn", "xformers", "xformers.ops", "fla", "fla.ops", "fla.ops.simple_gla"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ConfigurationError, match=f"needs the package {kernel}; install it"):
-        run(kernel, Mask(MaskKind.FULL, None))
+    with pytest.raises(ConfigurationError, match=f"needs the package {package}; install it"):
+        run(kernel, Mask(MaskKind.FULL, None), trunk=trunk)

@@ -1,5 +1,7 @@
 """Parts of single trunks: recurrences, experts, ternary layers."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -24,7 +26,8 @@ def random_recurrence(length=300, rows=2, heads=3):
 @pytest.mark.parametrize("chunk", [7, 64, 300])
 def test_parallel_and_chunkwise_forms_are_equal(is_causal, chunk):
     values = random_recurrence()
-    chunked = recurrence.chunkwise(*values, is_causal=is_causal, chunk=chunk)
+    scan = partial(recurrence.plain_scan, chunk=chunk)
+    chunked = recurrence.scan_rows(*values, is_causal=is_causal, scan=scan)
     torch.testing.assert_close(chunked, recurrence.parallel(*values, is_causal=is_causal), atol=1e-4, rtol=1e-4)
 
 

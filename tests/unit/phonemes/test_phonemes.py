@@ -225,6 +225,11 @@ def test_text_is_normalised_and_numbers_are_left_to_espeak(text: str, expected: 
         ("안녕", "ko", False),
         ("こんにちは", "ko", True),
         ("1984!", "zh", False),
+        ("5 μm, 3 kΩ, Δt, 2πr and β-carotene", "en", False),
+        ("β胡萝卜素", "zh", False),
+        ("ο κόσμος", "en", True),
+        ("θɹˈi", "en", True),
+        ("lˈɛŋθ", "en", True),
     ],
 )
 def test_the_script_must_fit_the_language(text: str, language: str, is_wrong: bool):

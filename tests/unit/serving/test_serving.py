@@ -14,11 +14,14 @@ import numpy as np
 import openai
 import pytest
 import soundfile
+import torch
 import uvicorn
 
 from tests.unit.synthesis.toy import ToyBackends, toy_card, untrained_model
 from tests.unit.training.toy import SPEC
 from valle.data_root import DataRoot
+from valle.model.adapters.lora import LoraAdapter
+from valle.model.adapters.options import LoraOptions
 from valle.serving.options import ServeLimits, ServeOptions
 from valle.serving.server import protected_app, read_keys
 from valle.serving.speech import Speaker
@@ -39,13 +42,26 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def attach_random_adapter(model, name):
+    """Attach an adapter that changes every code, not yet in use; returns its strength."""
+    adapter = LoraAdapter(model, LoraOptions(rank=2))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for tensor in adapter.up.values():
+            tensor.normal_()
+    model.adapters.attach(model, name, adapter)
+    return 1.0
+
+
 class Served:
     """A server with an untrained toy model in a thread."""
 
-    def __init__(self, home, learnt=None, **limits):
+    def __init__(self, home, learnt=None, *, adapted=False, **limits):
         card = replace(toy_card(), options=learnt or {})
         backends = ToyBackends()
-        synthesizer = Synthesizer(untrained_model(card), card, backends.codec(SPEC.name), backends)
+        model = untrained_model(card)
+        strengths = {"ann": attach_random_adapter(model, "ann")} if adapted else {}
+        synthesizer = Synthesizer(model, card, backends.codec(SPEC.name), backends, strengths)
         self.home, self.port = home, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         options = ServeOptions(
@@ -189,6 +205,25 @@ def test_concurrent_requests_are_what_they_are_alone(served):
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(lambda one: served.client.audio.speech.create(**one).content, bodies))
     assert together == alone
+
+
+def test_requests_choose_adapters_and_their_strengths(served, tmp_path):
+    plain = served.client.audio.speech.create(**body()).content
+    with Served(tmp_path, adapted=True) as server:
+
+        def speak(adapters):
+            return server.client.audio.speech.create(**body(), extra_body={"adapters": adapters}).content
+
+        chosen = [None, {"ann": 1.0}, {"ann": 0.5}, {}, {"ann": 0.0}]
+        with ThreadPoolExecutor(len(chosen)) as clients:  # in one batch
+            by_default, whole, half, none, zero = clients.map(speak, chosen)
+        assert by_default == whole
+        assert none == zero == plain
+        assert len({whole, half, plain}) == 3
+        with pytest.raises(openai.NotFoundError, match="There is no adapter 'bob'; this server has ann"):
+            speak({"bob": 1.0})
+        with pytest.raises(openai.BadRequestError, match="less than or equal to 10"):
+            speak({"ann": 1e9})
 
 
 def test_metrics_and_health_are_open(served):

@@ -8,6 +8,7 @@ import soundfile
 
 from tests.unit.serving.test_serving import CONSENT, Served, recorded
 from tests.unit.training.toy import SPEC
+from valle.synthesis import prompts
 
 LEARNT = {f"{name}_ratio": 0.1 for name in ("editing", "suppression", "extraction", "conversion")}
 
@@ -66,3 +67,18 @@ def test_what_is_no_recording_is_refused(served):
     assert refused.json()["error"]["message"].startswith("The recording cannot be read")
     assert "/" not in refused.json()["error"]["message"]
     assert served.http.post("/v1/audio/denoise", headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+def test_an_upload_of_hours_in_few_bytes_is_refused_before_it_is_decoded(served, monkeypatch):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros(16_000 * 700, np.int16), 16_000, format="FLAC")
+    assert len(buffer.getvalue()) < 200_000
+    monkeypatch.setattr(prompts, "read_audio", lambda location: pytest.fail("it was decoded"))
+    refused = served.http.post("/v1/audio/denoise", files={"recording": ("a.flac", buffer.getvalue())})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["message"].startswith("The recording has 700 s")
+
+
+def test_a_voice_with_thousands_of_digits_is_an_unknown_voice(served):
+    form = {"model": "valle", "input": "Hello.", "voice": "seed-" + "9" * 5_000}
+    assert served.http.post("/v1/audio/speech", json=form).status_code == 404

@@ -30,6 +30,7 @@ class Parrot:
     ):
         self.says, self.careful, self.is_multilingual = says, careful or {}, multilingual
         self.calls: list[tuple[int, str | None, bool]] = []
+        self.packed = 0
 
     def transcribe(
         self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
@@ -37,6 +38,10 @@ class Parrot:
         self.calls.append((len(waveforms), language, careful))
         book = self.careful if careful else self.says
         return [book.get(len(samples), self.says[len(samples)]) for samples in waveforms]
+
+    def transcribe_packed(self, waveforms: Sequence[Samples], language: str | None = None) -> list[Transcription]:
+        self.packed = len(waveforms)
+        return self.transcribe(waveforms, language)
 
 
 def run(stage: Transcribe, items: list[WorkItem], parrot: Parrot) -> list[TranscriptRow]:
@@ -190,3 +195,12 @@ def test_a_segment_whose_audio_cannot_be_read_has_a_row_without_payload():
 
 def test_the_revision_names_model_and_weights_and_options_do_not_load_it():
     assert Transcribe().revision.startswith("tiny.en@")
+
+
+def test_packing_is_asked_for_and_changes_no_fingerprint_where_it_is_off():
+    for packing, expected in (("off", 0), ("auto", 2)):
+        parrot = Parrot({32_000: heard("A quiet evening by the sea.")})
+        run(Transcribe(packing=packing), [work_item(noise(2.0)), work_item(noise(2.0), id="two")], parrot)
+        assert parrot.packed == expected
+    assert "packing" not in Transcribe().effective_options
+    assert Transcribe(packing="auto").configuration != Transcribe().configuration

@@ -30,11 +30,11 @@ def recording(synthesizer):
     return read_recording(synthesizer, Audio(samples, SPEC.sample_rate), text=TEXT)
 
 
-@pytest.mark.parametrize("decoding", ["ar", "nar-len"])
-def test_an_edit_changes_only_the_span_bit_for_bit(synthesizer, recording, decoding):
-    edited = edit(
-        synthesizer, recording, [Replacement("CD", "hgfe a")], OPTIONS.model_copy(update={"decoding": decoding})
-    )
+@pytest.mark.parametrize(("decoding", "method"), [("ar", "task"), ("nar-len", "task"), ("ar", "masked")])
+def test_an_edit_changes_only_the_span_bit_for_bit(synthesizer, recording, decoding, method):
+    model = synthesizer if method == "task" else untrained_synthesizer(stop=2.0)
+    options = OPTIONS.model_copy(update={"decoding": decoding})
+    edited = edit(model, recording, [Replacement("CD", "hgfe a")], options, method)
     assert edited.text == "ab hgfe a ef, gh"
     ((start, end),) = edited.spans
     assert start == 10

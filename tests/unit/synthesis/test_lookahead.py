@@ -5,6 +5,10 @@ import pytest
 import torch
 
 from tests.unit.model.rows import STOP, random_row, small_config, small_model, speech
+from valle.backends.registry import Backends
+from valle.checkpoints.checkpoint import read_weights
+from valle.checkpoints.guesses import FILE, attach_heads, export_heads
+from valle.checkpoints.runs import EMBEDDED, EMBEDDED_RUNS, latest_checkpoint
 from valle.model.config import ModelConfig
 from valle.model.layout import Mode
 from valle.model.loss import model_loss, sequence_loss
@@ -12,6 +16,9 @@ from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
 from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.options import SamplingOptions
+from valle.synthesis.synthesizer import Request, Synthesizer
+from valle.tensors import write_tensors
+from warehouse.errors import CheckpointError
 
 
 def conditions():
@@ -33,10 +40,11 @@ def guessing(group=1, **changes):
     return model, plain
 
 
-def passes(model, options):
+def passes(model, options, copies=1, given=None):
     counted = []
     handle = model.trunk.register_forward_hook(lambda *_: counted.append(1))
-    decoded = decode_autoregressively(model, [Utterance(condition, options) for condition in conditions()])
+    given = conditions() * copies if given is None else given
+    decoded = decode_autoregressively(model, [Utterance(condition, options) for condition in given])
     handle.remove()
     return [(one.codes.tolist(), one.is_complete) for one in decoded], len(counted)
 
@@ -68,6 +76,19 @@ def test_guesses_of_a_repeating_model_are_all_right():
     assert codes == expected
     # The prefill draws one frame, every further pass four.
     assert (all_passes, fewer) == (40, 11)
+
+
+def test_a_large_batch_on_a_cpu_does_not_guess():
+    model, plain = guessing()
+    with torch.no_grad():
+        model.lookahead.weight.zero_()
+        for one in (model, plain):
+            one.heads.bias[5] += 100
+    options = SamplingOptions(temperature=0, max_seconds=40 / 75)
+    assert passes(model, options, copies=2)[1] == 11  # six rows
+    (codes, same), (expected, all_passes) = passes(model, options, copies=3), passes(plain, options, copies=3)
+    assert codes == expected
+    assert same == all_passes == 40
 
 
 @pytest.mark.parametrize("group", [1, 2])
@@ -104,3 +125,56 @@ def test_every_parameter_has_a_gradient_in_rows_without_guesses():
 def test_a_recurrent_trunk_cannot_guess():
     with pytest.raises(ValueError, match="cannot take frames back"):
         ModelConfig(**small_config(trunk="retnet").model_dump() | {"lookahead": 2})
+
+
+def save(directory, **changes):
+    """Save an untrained model as a checkpoint; returns its directory."""
+    model = small_model(**changes)
+    directory.mkdir()
+    write_tensors(directory / "model.safetensors", model.state_dict())
+    return directory
+
+
+def test_heads_in_a_file_of_their_own_change_the_number_of_passes_and_nothing_else(tmp_path):
+    guessing_one = save(tmp_path / "with", lookahead=2)
+    base = small_model()
+    export_heads(read_weights(guessing_one), tmp_path / FILE)
+    options = SamplingOptions(temperature=0.3, seed=3, max_seconds=40 / 75)
+    expected, all_passes = passes(base, options)
+    attach_heads(base, tmp_path)
+    assert base.lookahead.guesses == 2
+    codes, fewer = passes(base, options)
+    assert codes == expected
+    assert fewer <= all_passes
+
+
+def test_heads_that_a_model_cannot_use_are_one_sentence(tmp_path):
+    with pytest.raises(CheckpointError, match="has no heads that guess; train them"):
+        export_heads(read_weights(save(tmp_path / "without")), tmp_path / FILE)
+    export_heads(read_weights(save(tmp_path / "with", lookahead=2)), tmp_path / FILE)
+    for changes, message in (
+        ({"width": 64}, "heads of another model"),
+        ({"trunk": "retnet"}, "cannot take frames back"),
+        ({"max_context": 4}, "cannot bring back"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            attach_heads(small_model(**changes), tmp_path)
+    (tmp_path / FILE).write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="remove it, or export it again"):
+        attach_heads(small_model(), tmp_path)
+    attach_heads(model := small_model(), tmp_path / "without")
+    assert model.lookahead is None
+
+
+def test_english_decodes_the_same_greedy_codes_in_two_thirds_of_the_passes():
+    checkpoint = latest_checkpoint(EMBEDDED_RUNS / EMBEDDED)
+    synthesizer = Synthesizer.load(checkpoint, Backends())
+    model, options = synthesizer.model, SamplingOptions(temperature=0, suppressed_codes=(1024,), max_seconds=2.0)
+    given = [synthesizer.condition(Request(synthesizer.phonemize("She ran out into the garden.")))]
+    codes, fewer = passes(model, options, given=given)
+    assert model.lookahead is not None
+    model.lookahead = None
+    expected, all_passes = passes(model, options, given=given)
+    assert codes == expected
+    assert all_passes == 150
+    assert fewer <= all_passes / 1.5

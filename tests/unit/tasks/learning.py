@@ -9,8 +9,8 @@ import torch
 from tests.unit.training.toy import SPEC, SYMBOLS, codes_for
 from valle.data.collate import Collator
 from valle.data.cursor import Cursor
-from valle.data.epoch_rows import sample_rows
-from valle.data.items import load_items
+from valle.data.epoch_rows import sample_copies, sample_rows
+from valle.data.items.load import load_items
 from valle.data.options import RowOptions
 from valle.data.sampler import ScheduledBatch
 from valle.model.config import preset
@@ -105,7 +105,8 @@ def overfit(ratio, *, steps, kind="noise", **options):
     # Copies of an item draw their own codebook and mask.
     items.weights[:2] = 8.0
     for step in range(steps):
-        rows = sample_rows(items, rows_options, config, step, TASKS)
+        copies = sample_copies(items, rows_options.seed, step)
+        rows = sample_rows(items, *copies, rows_options, config, step, TASKS)
         batches = [
             collator(ScheduledBatch(0, step, layout, rows.take(np.flatnonzero(rows.layout == number)), Cursor()))
             for number, layout in enumerate(TASKS.layouts)

@@ -45,7 +45,7 @@ def test_every_key_that_the_options_own_is_refused_in_one_sentence(options, caps
     owned = {
         "train_batch_size": 4, "optimizer": {"type": "Adam"}, "bf16": {"enabled": True}, "zero_optimisation": {},
         "zero_optimization": {"stage": 3, "offload_param": {"device": "cpu"}},
-        "activation_checkpointing": {"cpu_checkpointing": True},
+        "activation_checkpointing": {"cpu_checkpointing": True}, "compression_training": {},
     }  # fmt: skip
     changed = with_file(options, owned)
     with pytest.raises(ConfigurationError) as refused:
@@ -54,7 +54,8 @@ def test_every_key_that_the_options_own_is_refused_in_one_sentence(options, caps
         f"{changed.deepspeed_config} has keys of DeepSpeed that a file cannot set: train_batch_size (option "
         "batch_tokens, accumulate and processes), optimizer (option optimizer, learning_rate, betas and weight_decay), "
         "bf16 (option precision), zero_optimisation, zero_optimization.stage (option zero_stage), "
-        "activation_checkpointing (option gradient_checkpointing); leave them out."
+        "activation_checkpointing (option gradient_checkpointing), compression_training (option trunk=bitnet); leave "
+        "them out."
     )
     (options.training_set.parent / "run.json").write_text(changed.model_dump_json())
     assert main([str(options.training_set.parent / "run.json")]) == 1

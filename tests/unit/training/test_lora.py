@@ -8,9 +8,8 @@ from safetensors import safe_open
 from tests.unit.model.rows import mode_of, random_row, small_model, speech
 from tests.unit.synthesis.toy import ToyBackends
 from tests.unit.training.toy import make_toy_set
-from valle.checkpoints.adapters import attach_adapter, hash_weights, read_adapter, write_adapter
+from valle.checkpoints.adapters import attach_adapter, hash_weights, parse_adapters, read_adapter, write_adapter
 from valle.checkpoints.checkpoint import load_model, read_weights
-from valle.cli.speech.speak import read_adapters
 from valle.model.adapters.lora import LoraAdapter, merge_adapter
 from valle.model.adapters.options import LoraOptions
 from valle.synthesis.options import SamplingOptions
@@ -186,9 +185,9 @@ def test_a_run_cannot_change_between_adapter_and_weights(runs, trained):
 
 
 def test_strengths_follow_an_equals_sign():
-    assert [(str(path), strength) for path, strength in read_adapters(["a.st", "b.st=0.5"])] == [
+    assert [(str(path), strength) for path, strength in parse_adapters(["a.st", "b.st=0.5"])] == [
         ("a.st", 1.0),
         ("b.st", 0.5),
     ]
     with pytest.raises(ConfigurationError, match="must be a number"):
-        read_adapters(["a=b.st"])
+        parse_adapters(["a=b.st"])

@@ -65,6 +65,13 @@ def test_a_run_continues_from_the_checkpoint_before_a_damaged_one_with_the_same_
         assert torch.equal(weights(resumed)[parameter], tensor), parameter
 
 
+def test_a_run_that_stops_between_two_lines_of_metrics_counts_every_token(options, tmp_path):
+    straight = train(changed(options, log_every=100))
+    options = changed(options, run_dir=tmp_path / "stopped", log_every=100)
+    train(options, commands=Typed("quit", 2))
+    assert train(options).metrics["tokens"] == straight.metrics["tokens"] > 0
+
+
 def test_a_run_whose_checkpoints_are_all_damaged_is_refused(options):
     result = train(options)
     damage(result.checkpoint, "trainer.safetensors")

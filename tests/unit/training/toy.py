@@ -107,7 +107,7 @@ def make_toy_set(
         codec=spec,
         phoneme_symbols=SYMBOLS,
         table_versions={},
-        utterances={},
+        utterances={"train": num_items - dev_items, "dev": dev_items, "test": 0},
         hours={},
         licences={},
     )

@@ -165,6 +165,41 @@ def test_a_question_from_elsewhere_is_answered_from_the_lake_and_from_nothing_el
 
 @pytest.mark.parametrize(
     "sql",
+    [
+        "SELECT * FROM enable_logging(storage = 'file', storage_config = {'path': '/nowhere/log'})",
+        'SELECT (SELECT count(*) FROM main."Enable_Logging"()) + 1',
+        "WITH a AS MATERIALIZED (FROM enable_profiling()) SELECT 1 FROM a",
+        "SELECT * FROM (SUMMARIZE SELECT * FROM query('SELECT 1'))",
+        "SELECT 1 LIMIT (SELECT 1 FROM json_execute_serialized_sql('{}'))",
+        "SELECT * FROM pandas_scan(1, 2, 3)",
+    ],
+)
+def test_functions_that_do_more_than_read_are_refused(tmp_path: Path, sql: str) -> None:
+    lake = Lake(tmp_path)
+    lake.append(CodesRow, [codes("a")], "one")
+    with connect(lake.snapshot()) as connection, pytest.raises(CatalogueError, match="table function"):
+        run_select(connection, sql, lake=lake)
+
+
+@pytest.mark.parametrize(
+    "sql", ["SHOW TABLES", "DESCRIBE codes", "SELECT * FROM range(3), unnest([1])", "FROM codebooks()"]
+)
+def test_functions_that_read_are_run(tmp_path: Path, sql: str) -> None:
+    lake = Lake(tmp_path)
+    lake.append(CodesRow, [codes("a")], "one")
+    with connect(lake.snapshot()) as connection:
+        assert run_select(connection, sql, lake=lake).num_columns > 0
+
+
+def test_a_query_that_is_nested_too_deep_is_one_sentence(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.append(CodesRow, [codes("a")], "one")
+    with connect(lake.snapshot()) as connection, pytest.raises(CatalogueError):
+        run_select(connection, "SELECT " + "abs(" * 5_000 + "1" + ")" * 5_000, lake=lake)
+
+
+@pytest.mark.parametrize(
+    "sql",
     ["DROP VIEW codes", "COPY (SELECT 1) TO 'x.csv'", "SELECT 1; SELECT 2", "SET threads = 1", "ATTACH 'x.db'", ""],
 )
 def test_what_is_no_single_select_is_refused(sql: str, tmp_path: Path) -> None:

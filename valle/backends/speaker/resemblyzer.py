@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from valle.audio import Samples
 from valle.backends.speaker.base import SAMPLE_RATE, Embedding
+from valle.tensors import load_pickled
 
 EMBEDDING_SIZE = 256
 # Fixed by the weights: mel bands, and samples of a window and a hop at 16 kHz.
@@ -74,7 +75,7 @@ class Resemblyzer:
     def __init__(self, path: Path, *, device: str = "cpu", batch_size: int = 64) -> None:
         from librosa.filters import mel
 
-        weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+        weights: dict[str, Tensor] = load_pickled(path)["model_state"]
         self._network = _VoiceEncoder().eval()
         self._network.load_state_dict({name: weights[name] for name in self._network.state_dict()})
         self._network.to(device)

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from valle.audio import Samples
 from valle.backends.speaker.base import Embedding
+from valle.tensors import load_pickled
 from warehouse.errors import DependencyError
 
 _LARGE_CONVOLUTIONS = ((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2)
@@ -256,11 +256,10 @@ class WavlmSpeaker:
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     try:
-        # A downloaded file is not trusted: weights_only runs no pickled code.
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
+        content = load_pickled(path)
+    except (OSError, ValueError) as error:
         raise DependencyError(f"{path} cannot be read as weights ({error}).") from error
-    weights = content.get("model", content) if isinstance(content, Mapping) else None
+    weights = content.get("model", content)
     if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise DependencyError(f"{path} holds no named weights; get UniSpeech's wavlm_large_finetune.pth.")
     return weights

@@ -11,8 +11,10 @@ from valle.cli.arguments import FIELDS, say
 from valle.synthesis.options import SamplingOptions
 from warehouse.errors import ConfigurationError
 
-ExportFormat = Literal["checkpoint", "sft", "gguf", "onnx", "hf", "vall-e", "hdf5", "shar", "webdataset", "hf-dataset"]
-_OF_RUNS = ("checkpoint", "sft", "gguf", "onnx", "hf")
+ExportFormat = Literal[
+    "checkpoint", "sft", "gguf", "onnx", "hf", "lookahead", "vall-e", "hdf5", "shar", "webdataset", "hf-dataset"
+]
+_OF_RUNS = ("checkpoint", "sft", "gguf", "onnx", "hf", "lookahead")
 
 
 class ExportOptions(BaseModel):
@@ -26,12 +28,12 @@ class ExportOptions(BaseModel):
     """Name of a training set to export, instead of a run."""
     format: ExportFormat | None = None
     """Of a run: `checkpoint`, the default, `sft` (one file), `gguf` (one file for llama.cpp), `onnx` (a folder of
-    graphs: codebooks 1 and up, and the decoder of the codec) or `hf` (a folder for transformers). Of a training set:
-    `vall-e`, `hdf5`, `shar`, `webdataset` or `hf-dataset`."""
+    graphs: codebooks 1 and up, and the decoder of the codec), `hf` (a folder for transformers) or `lookahead` (heads
+    that guess frames, one file). Of a training set: `vall-e`, `hdf5`, `shar`, `webdataset` or `hf-dataset`."""
     weights: WeightType = "f16"
     """Number type of the matrices in a GGUF file: `f32`, `f16`, or `q8_0` and `q4_0` for 8 and 4 bits a weight."""
     out: Path
-    """New directory, or for `sft` and `gguf` a new file."""
+    """New directory, or for `sft`, `gguf` and `lookahead` a new file."""
     name: str | None = None
     """Name of the run in the card; by default its own."""
     sampling: SamplingOptions | None = None
@@ -86,6 +88,13 @@ def _export_run(options: ExportOptions, run: str, chosen: str) -> int:
         return 0
     if chosen == "onnx":
         return _export_onnx(checkpoint, options.out)
+    if chosen == "lookahead":
+        from valle.checkpoints.checkpoint import read_weights
+        from valle.checkpoints.guesses import FILE, export_heads
+
+        size = export_heads(read_weights(checkpoint), options.out)
+        say(f"{options.out}: {size / 1e6:.1f} MB; as {FILE} in the directory of its base, speech takes fewer passes.")
+        return 0
     write = export_file if chosen == "sft" else export_checkpoint
     size = write(checkpoint, options.out, name=options.name, sampling=options.sampling)
     say(f"{options.out}: {size / 1e6:.1f} MB; `valle speak --checkpoint {options.out}` speaks with it.")

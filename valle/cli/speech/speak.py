@@ -52,7 +52,7 @@ class SpeakOptions(BaseModel):
     prompt: tuple[Path, ...] = ()
     """Recording of the speaker; 3 to 6 seconds are best. Without it the seed chooses a voice. Given several times, the
     recordings follow each other in one prompt, and several speakers give a voice between theirs."""
-    prompt_shares: tuple[float, ...] = ()
+    prompt_shares: tuple[Annotated[float, Field(gt=0, le=1000)], ...] = ()
     """Share of each prompt, such as 0.7 and 0.3."""
     prompt_seconds: float | None = Field(default=None, gt=0, le=60)
     """Length to which the prompt is trimmed or repeated."""
@@ -76,10 +76,10 @@ class SpeakOptions(BaseModel):
     """Table of several texts, instead: tab-separated lines with the columns `out` and `text`, and optionally `prompt`
     and `language`."""
     task: str = "tts"
-    """Task, such as `tts-raw` (a text without phonemes), `ns`, `sr`, `tse`, `vc`, `svc`, `cse`, `stt` or `phn`; the
-    last have commands of their own."""
+    """Task, such as `tts-raw` (a text without phonemes), `ns`, `sr`, `tse`, `vc`, `svc`, `cse`, `nse`, `stt` or
+    `phn`; the last have commands of their own."""
     source: Path | None = None
-    """Recording that such a task is given; its text, or for `cse` "old words=new words", is the text."""
+    """Recording that such a task is given; its text, or for `cse` and `nse` "old words=new words", is the text."""
     lexicon: Path | None = None
     """Pronunciations, a word, a tab and its IPA per line; by default `lexicon.tsv` of the data root, if it exists."""
     run: str | None = None
@@ -97,7 +97,7 @@ class SpeakOptions(BaseModel):
     x86 CPUs."""
     runtime: Runtime = "torch"
     """Program that computes the trunk: torch, or llama.cpp on the CPU (`pip install 'valle[llama]'`)."""
-    device_gigabytes: float | None = None
+    device_gigabytes: float | None = Field(default=None, gt=0, le=10_000)
     """Memory of the device that weights may take; blocks beyond it stay on the CPU until they compute."""
     attention: KernelName = "sdpa"
     """Kernel of attention, as in training."""
@@ -142,12 +142,13 @@ def speak(
     requests = read_batch(options, text) if options.batch is not None else [(_read_text(text, options), options)]
     checkpoint = find_checkpoint(options)
     from valle.backends.registry import Backends
+    from valle.checkpoints.adapters import parse_adapters
     from valle.data_root import open_data_root
     from valle.synthesis.synthesizer import ModelPlacement, Synthesizer
     from valle.text.lexicon import find_lexicon
 
     placement = ModelPlacement(options.precision, options.device_gigabytes, options.attention, runtime=options.runtime)
-    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), read_adapters(options.lora), placement)
+    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), parse_adapters(options.lora), placement)
     lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
     synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
     return run_all([partial(_speak_one, synthesizer, checkpoint, *request) for request in requests])
@@ -208,18 +209,6 @@ def _speak(
         best_of=options.best_of,
         speech_language=options.speech_language,
     )
-
-
-def read_adapters(values: Sequence[str]) -> list[tuple[Path, float]]:
-    """Return files and strengths of values such as `b.safetensors=0.5`. Raises ConfigurationError."""
-    adapters = []
-    for value in values:
-        path, equals, strength = value.rpartition("=")
-        try:
-            adapters.append((Path(path), float(strength)) if equals else (Path(value), 1.0))
-        except ValueError as error:
-            raise ConfigurationError(f"--lora {value}: the strength after = must be a number.") from error
-    return adapters
 
 
 def _run_task(text: str, options: SpeakOptions) -> int:

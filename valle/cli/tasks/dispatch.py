@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import EditingMethod, SamplingOptions
 from warehouse.errors import ConfigurationError
 
 
@@ -42,7 +42,8 @@ def run_task(name: str, request: TaskRequest) -> int:
     """Run a task by its name and return the exit code. Raises ConfigurationError for an unknown name."""
     tasks: dict[str, Callable[[TaskRequest], int]] = {
         **dict.fromkeys(("ns", "sr", "tse", "vc", "svc"), lambda one: _transform(name, one)),
-        "cse": _edit,
+        "cse": lambda one: _edit("task", one),
+        "nse": lambda one: _edit("noisy", one),
         "stt": _transcribe,
         "phn": _phonemize,
         "tts-raw": _speak_raw,
@@ -59,10 +60,11 @@ def _transform(name: str, request: TaskRequest) -> int:
     return apply_transform(name, request.recording, options, request.voice)
 
 
-def _edit(request: TaskRequest) -> int:
+def _edit(method: EditingMethod, request: TaskRequest) -> int:
     from valle.cli.tasks.edit import EditOptions, edit
 
-    return edit(request.recording, options=EditOptions(replace=(request.text,), **request.speech_options))
+    options = EditOptions(replace=(request.text,), method=method, **request.speech_options)
+    return edit(request.recording, options=options)
 
 
 def _transcribe(request: TaskRequest) -> int:

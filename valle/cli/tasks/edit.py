@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from valle.cli.arguments import FIELDS, say
 from valle.cli.tasks.options import SpeechOptions, open_synthesizer
+from valle.synthesis.options import EditingMethod
 from warehouse.errors import ConfigurationError
 
 
@@ -18,6 +19,9 @@ class EditOptions(SpeechOptions):
     it once for each place."""
     text: str = ""
     """Text of the recording; by default it is transcribed."""
+    method: EditingMethod = "task"
+    """`task` for a checkpoint that has learnt to edit, `noisy` for one that has learnt to edit noisy speech, whose
+    noise the new words have; `masked` for any that decodes NAR-len: text-to-speech around the words that are kept."""
     asr: str = "tiny.en"
     """ASR model that transcribes the recording and locates its words."""
 
@@ -39,11 +43,11 @@ def edit(
 
     replacements = [parse_replacement(one) for one in options.replace]
     synthesizer, sampling = open_synthesizer(options)
-    require_editing(synthesizer)  # before the minutes that a transcription may take
+    require_editing(synthesizer, options.method)  # before the minutes that a transcription may take
     found = read_recording(
         synthesizer, read_speech(recording), text=options.text, language=options.language, asr=options.asr
     )
-    edited = edit_recording(synthesizer, found, replacements, sampling)
+    edited = edit_recording(synthesizer, found, replacements, sampling, options.method)
     tags = speech_tags(synthesizer.card.checkpoint_id, None, sampling)
     with SpeechFile(options.out, edited.audio.sample_rate, codes=options.codes, tags=tags) as file:
         file.append(edited.audio.samples, edited.codes)

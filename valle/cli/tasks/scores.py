@@ -24,6 +24,8 @@ class TaskScoreOptions(CheckpointOptions):
     """ASR model of the word error rate."""
     speaker_encoder: str = "resemblyzer"
     """Speaker encoder of the similarities."""
+    with_text: bool = False
+    """Give the tasks on a mixture the text of the utterance, too."""
     sampling: SamplingOptions | None = None
     """Sampling; what is left open is as the training of the checkpoint set it."""
 
@@ -50,6 +52,7 @@ def tasks(*, options: Annotated[TaskScoreOptions, FIELDS]) -> int:
             tasks=options.tasks,
             asr=options.asr,
             speaker_encoder=options.speaker_encoder,
+            with_text=options.with_text,
         ),
         (options.sampling or SamplingOptions()).over(read_sampling(checkpoint)),
         root.lake,

@@ -7,7 +7,6 @@ Sources: Defossez et al. 2022 (arXiv 2210.13438), Siuzdak 2023 (arXiv 2306.00814
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from valle.codec.encodec.encoder import EncodecEncoder
 from valle.codec.encodec.quantizer import NearestEntries
 from valle.codec.encodec.stream import EncodecStream
 from valle.codec.streaming import WindowStream
+from valle.tensors import load_pickled
 from warehouse.errors import DependencyError
 
 SAMPLE_RATE = 24_000
@@ -43,7 +43,7 @@ VOCOS_CONTEXT = 29
 def load_encodec(model: EncodecModel, path: Path) -> EncodecModel:
     """Load the weights of a file into a model. Raises DependencyError when they do not fit."""
     try:
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        model.load_state_dict(load_pickled(path))
     except (RuntimeError, OSError, ValueError) as error:
         raise DependencyError(f"{path} holds other tensors than its EnCodec: remove it and fetch it again.") from error
     return prepare_for_inference(model)
@@ -88,7 +88,7 @@ class VocosDecoder(nn.Module):
 def _load_vocos(path: Path) -> VocosDecoder:
     decoder = VocosDecoder()
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_pickled(path)
         decoder.load_state_dict({k: v for k, v in state.items() if not k.startswith("feature_extractor.")})
     except (RuntimeError, OSError, ValueError) as error:
         raise DependencyError(f"{path} holds other tensors than Vocos: remove it and fetch it again.") from error

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from torch import Tensor
 
 from valle.codec.nvidia.network import ActivationName
+from valle.tensors import load_pickled
 from warehouse.errors import DependencyError
 
 _CONFIG, _WEIGHTS = "model_config.yaml", "model_weights.ckpt"
@@ -50,7 +50,7 @@ def read_nemo(path: Path) -> NemoFile:
             members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
             content = {name: _read(archive, members[name]) for name in (_CONFIG, _WEIGHTS)}
         config = _config(yaml.safe_load(content[_CONFIG]))
-        state = torch.load(io.BytesIO(content[_WEIGHTS]), map_location="cpu", weights_only=True)
+        state = load_pickled(io.BytesIO(content[_WEIGHTS]))
     except DependencyError:
         raise
     except (OSError, tarfile.TarError, KeyError, TypeError, ValueError, RuntimeError, yaml.YAMLError) as error:

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from valle.data.selection.cut_list import CuratedCut, named
-from valle.data.selection.training_set import SPLITS
-from warehouse.catalogue.views import run_query
+from valle.data.selection.splits import SPLITS
 from warehouse.errors import TrainingError
 
 # Seconds by which a cut may end outside its segment: the rounding of samples and of Lhotse.
@@ -35,11 +34,14 @@ def place_cuts(cuts: Sequence[CuratedCut], connection: duckdb.DuckDBPyConnection
     """
     recordings = pa.table({"recording_id": pa.array(sorted({cut.recording_id for cut in cuts}), pa.string())})
     connection.register("cut_recordings", recordings)
-    rows = run_query(
-        connection,
-        'SELECT segment_id, recording_id, "start", duration FROM current_segments '
-        "SEMI JOIN cut_recordings USING (recording_id) WHERE drop_reason IS NULL",
-    ).to_pylist()
+    rows = (
+        connection.execute(
+            'SELECT segment_id, recording_id, "start", duration FROM current_segments '
+            "SEMI JOIN cut_recordings USING (recording_id) WHERE drop_reason IS NULL"
+        )
+        .to_arrow_table()
+        .to_pylist()
+    )
     connection.unregister("cut_recordings")
     segments: dict[str, list[dict[str, object]]] = {}
     for row in rows:

@@ -5,78 +5,63 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
-from lhotse import MonoCut
 
-from manifests.lhotse_io import AudioFacts, CodesPlace, codes_cut, write_cuts
+from manifests.lhotse_codes import CodesPlace, codes_cut_line, write_lines
+from manifests.lhotse_lines import AudioFacts
 from valle.codec.base import CodecSpec
-from valle.data.selection.training_set import SPLITS
-from warehouse.lake.arrow import from_table
+from valle.data.selection.splits import SPLITS
+from warehouse.catalogue.definitions import escaped
 from warehouse.lake.store import Location
-from warehouse.model_rows import TrainingItemRow
-from warehouse.rows import Word
 
 # Rows that are Python objects at once: a training set has millions of items.
-_BATCH = 10_000
+_BATCH = 2_048
 _FACTS = """
-SELECT i.*, a.words, r.path, r.sample_rate, r.num_samples, r.num_channels, r.channel, r."offset",
-       CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start
-FROM items i
+SELECT i.segment_id, i.recording_id, i.corpus, i.speaker, i.language, i.licence, i.split, i.weight, i.duration, i.text,
+       i.symbols, i.num_frames, i.codes_file, i.codes_row_group, i.codes_row, i.codes_start, i.training_set,
+       a.words, r.path, r.sample_rate, r.num_samples, r.num_channels, r.channel, r."offset",
+       CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start, c.in_test
+FROM read_parquet('{items}', hive_partitioning = false) i
+JOIN chosen c ON c.segment_id = i.segment_id
 JOIN current_segments s ON s.segment_id = i.segment_id
 JOIN current_recordings r ON r.recording_id = i.recording_id
 LEFT JOIN current_alignments a ON a.segment_id = i.segment_id AND a.drop_reason IS NULL
-ORDER BY i.segment_id
+WHERE i.split = '{split}' ORDER BY i.segment_id
 """
 
 
 def export_cuts(
-    items: pa.Table,
-    connection: duckdb.DuckDBPyConnection,
-    *,
-    lake: Location,
-    directory: Path,
-    codec: CodecSpec,
-    in_test: pa.ChunkedArray,
+    items: Location, connection: duckdb.DuckDBPyConnection, *, lake: Location, directory: Path, codec: CodecSpec
 ) -> dict[str, Path]:
-    """Write the cuts of each split of `items` below `directory` and return the files by split.
+    """Write the cuts of each split of the data file `items` below `directory` and return the files by split.
 
-    `items` has the columns of `TrainingItemRow`; `connection` is the catalogue the items were selected from; `in_test`
-    are the segments that the split policy named for test. A selection of these cuts is the same set.
+    `connection` is the catalogue the items were selected from, with their table `chosen`. A selection of these cuts is
+    the same set.
     """
     paths = {}
-    tested = frozenset(in_test.to_pylist())
     for split in SPLITS:
-        connection.register("items", items.filter(pc.equal(items["split"], split)))
-        reader = connection.execute(_FACTS).to_arrow_reader(_BATCH)
+        reader = connection.execute(_FACTS.format(items=escaped(str(items)), split=split)).to_arrow_reader(_BATCH)
         paths[split] = directory / f"cuts_{split}.jsonl.gz"
-        write_cuts(_cuts(reader, lake, codec, tested), paths[split])
-        connection.unregister("items")
+        write_lines(_lines(reader, lake, codec), paths[split])
     return paths
 
 
-def _cuts(reader: Any, lake: Location, codec: CodecSpec, tested: frozenset[str]) -> Iterator[MonoCut]:
+def _lines(reader: Any, lake: Location, codec: CodecSpec) -> Iterator[dict[str, Any]]:
     for batch in reader:
-        table = pa.Table.from_batches([batch])
-        for item, facts in zip(from_table(TrainingItemRow, table), table.to_pylist(), strict=True):
-            yield codes_cut(
-                item,
-                AudioFacts(
-                    path=facts["path"],
-                    sample_rate=facts["sample_rate"],
-                    num_samples=facts["num_samples"],
-                    num_channels=facts["num_channels"],
-                    channel=facts["channel"],
-                    offset=facts["offset"],
-                    size=facts["size"],
-                    start=facts["start"],
-                ),
-                CodesPlace(
-                    path=str(lake / item.codes_file),
-                    num_codebooks=codec.num_codebooks,
-                    frame_rate=codec.frame_rate,
-                    codec=codec.label,
-                ),
-                [Word(**word) for word in facts["words"] or ()],
-                in_test=item.segment_id in tested,
+        for row in batch.to_pylist():
+            audio = AudioFacts(
+                path=row["path"],
+                sample_rate=row["sample_rate"],
+                num_samples=row["num_samples"],
+                num_channels=row["num_channels"],
+                channel=row["channel"],
+                offset=row["offset"],
+                size=row["size"],
+                start=row["start"],
             )
+            place = CodesPlace(
+                path=str(lake / row["codes_file"]),
+                num_codebooks=codec.num_codebooks,
+                frame_rate=codec.frame_rate,
+                codec=codec.label,
+            )
+            yield codes_cut_line(row, audio, place)

@@ -4,13 +4,14 @@ Speakers and recordings that share utterances form one group (a connected compon
 test in a seeded order until each has its fraction, and all others are train.
 """
 
-from collections.abc import Sequence
-
+import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from warehouse.fingerprints import short_hash
+SPLITS = ("train", "dev", "test")
+_TRAIN, _DEV, _TEST = range(len(SPLITS))
 
 
 class SplitPolicy(BaseModel):
@@ -28,53 +29,83 @@ class SplitPolicy(BaseModel):
     """Seed of the assignment of speakers to dev and test."""
 
 
-def connected_groups(speakers: Sequence[str], sources: Sequence[str]) -> NDArray[np.int64]:
-    """Assign a group number to each row [N]; rows that share a speaker or a source, also indirectly, share a group."""
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
+def assign_splits(connection: duckdb.DuckDBPyConnection, policy: SplitPolicy) -> None:
+    """Make the table `speaker_splits`, the split of each speaker, from `chosen`.
 
-    def root(node: tuple[str, str]) -> tuple[str, str]:
-        parent.setdefault(node, node)
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    pairs = set(zip(speakers, sources, strict=True))
-    for speaker, source in sorted(pairs):
-        parent[root(("source", source))] = root(("speaker", speaker))
-    numbers: dict[tuple[str, str], int] = {}
-    of_speaker = {
-        speaker: numbers.setdefault(root(("speaker", speaker)), len(numbers)) for speaker in sorted(set(speakers))
-    }
-    return np.array([of_speaker[speaker] for speaker in speakers], dtype=np.int64)
-
-
-def assign_splits(
-    speakers: Sequence[str],
-    sources: Sequence[str],
-    durations: Sequence[float],
-    in_test: Sequence[bool],
-    policy: SplitPolicy,
-) -> list[str]:
-    """Assign a split to each row.
-
-    A group that would fill a split beyond twice its fraction stays in train, so a corpus of one speaker is all train.
+    `chosen` has `segment_id`, `speaker`, `source`, `duration` and `in_test`. A group that would fill a split beyond
+    twice its fraction stays in train, so a corpus of one speaker is all train.
     """
-    groups = connected_groups(speakers, sources)
-    seconds = np.bincount(groups, weights=np.asarray(durations, dtype=np.float64))
-    split = np.full(len(seconds), "train", dtype=object)
-    split[np.unique(groups[np.asarray(in_test, dtype=bool)])] = "test"
-    first_speaker: dict[int, str] = {}
-    for group, speaker in sorted(zip(groups.tolist(), speakers, strict=True)):
-        first_speaker.setdefault(group, speaker)
-    order = sorted(first_speaker, key=lambda group: short_hash(f"{policy.seed}:{first_speaker[group]}"))
-    # The order depends on the seed and on names of speakers only, so adding a corpus moves few speakers.
-    for name, fraction in (("dev", policy.dev), ("test", policy.test)):
+    connection.execute(
+        'CREATE TABLE speaker_numbers AS SELECT speaker, row_number() OVER (ORDER BY speaker) - 1 AS "number" '
+        "FROM (SELECT DISTINCT speaker FROM chosen)"
+    )
+    groups = _connected_groups(connection)
+    seconds = _seconds(connection, groups)
+    split = np.full(len(seconds), _TRAIN, dtype=np.int8)
+    named = "SELECT DISTINCT n.number FROM chosen JOIN speaker_numbers n USING (speaker) WHERE in_test"
+    split[groups[_numbers(connection, named)]] = _TEST
+    order = _order(connection, groups, policy.seed)
+    for chosen_split, fraction in ((_DEV, policy.dev), (_TEST, policy.test)):
         target, assigned = fraction * seconds.sum(), 0.0
         for group in order:
             if assigned >= target:
                 break
-            if split[group] == "train" and assigned + seconds[group] <= max(2 * target, target + 1):
-                split[group] = name
+            if split[group] == _TRAIN and assigned + seconds[group] <= max(2 * target, target + 1):
+                split[group] = chosen_split
                 assigned += float(seconds[group])
-    return [str(name) for name in split[groups]]
+    names = pa.DictionaryArray.from_arrays(pa.array(split[groups]), pa.array(SPLITS)).cast(pa.string())
+    numbered = pa.table({"number": pa.array(np.arange(len(groups))), "split": names})
+    connection.register("numbered_splits", numbered)
+    connection.execute(
+        "CREATE TABLE speaker_splits AS SELECT speaker, split FROM numbered_splits JOIN speaker_numbers USING (number)"
+    )
+    connection.unregister("numbered_splits")
+
+
+def _numbers(connection: duckdb.DuckDBPyConnection, sql: str) -> NDArray[np.int64]:
+    """Return the one column of integers of a query."""
+    [column] = connection.execute(sql).fetchnumpy().values()
+    return np.asarray(column, dtype=np.int64)
+
+
+def _connected_groups(connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
+    """Return the group of each speaker: speakers that share a source, also indirectly, share a group.
+
+    Groups are numbered in the order of their first speakers.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = connection.execute(
+        "SELECT DISTINCT n.number AS speaker, s.number AS source FROM chosen JOIN speaker_numbers n USING (speaker) "
+        'JOIN (SELECT source, row_number() OVER () - 1 AS "number" FROM (SELECT DISTINCT source FROM chosen)) s '
+        "USING (source)"
+    ).fetchnumpy()
+    speaker, source = (np.asarray(pairs[name], dtype=np.int64) for name in ("speaker", "source"))
+    speakers = int(speaker.max()) + 1
+    nodes = speakers + int(source.max()) + 1
+    edges = coo_array((np.ones(len(speaker), np.int8), (speaker, speakers + source)), shape=(nodes, nodes))
+    _, labels = connected_components(edges, directed=False)
+    _, first, groups = np.unique(labels[:speakers], return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[groups], dtype=np.int64)
+
+
+def _seconds(connection: duckdb.DuckDBPyConnection, groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the seconds of audio of each group, added in the order of the segments: equal on every machine."""
+    rows = connection.execute(
+        "SELECT n.number, duration FROM chosen JOIN speaker_numbers n USING (speaker) ORDER BY segment_id"
+    ).fetchnumpy()
+    seconds = np.bincount(groups[np.asarray(rows["number"])], weights=np.asarray(rows["duration"]))
+    return seconds.astype(np.float64, copy=False)
+
+
+def _order(connection: duckdb.DuckDBPyConnection, groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return the groups in the order in which they are assigned.
+
+    It depends on the seed and on the name of the first speaker only, so adding a corpus moves few speakers.
+    """
+    speakers = _numbers(connection, f"SELECT number FROM speaker_numbers ORDER BY md5('{seed}:' || speaker)")
+    is_first = np.zeros(len(groups), dtype=bool)
+    is_first[np.unique(groups, return_index=True)[1]] = True
+    found: NDArray[np.int64] = groups[speakers[is_first[speakers]]]
+    return found

@@ -23,7 +23,7 @@ class TaskCase:
     """One utterance: its codes [K, T], those of its mixture and of what was added, and a prompt of its speaker.
 
     `mixture_kind` is None without a mixture, `prompt` without another utterance of the speaker; `borders` are empty
-    without word times.
+    without word times. `other_symbols` are the phonemes of the utterance of the prompt.
     """
 
     utterance: str
@@ -36,6 +36,7 @@ class TaskCase:
     mixture: Codes | None
     interference: Codes | None
     prompt: Codes | None
+    other_symbols: tuple[str, ...] | None
     borders: tuple[int, ...]
 
 
@@ -70,6 +71,7 @@ def read_cases(training_set: TrainingSet, *, split: str = "test", count: int = 1
             mixture=None if mixture is None else mixture[: spec.num_codebooks],
             interference=None if mixture is None or kind == "voice" else mixture[spec.num_codebooks :],
             prompt=prompt,
+            other_symbols=tuple(rows[others[0]]["symbols"]) if others else None,
             borders=tuple(int(border) for border in borders),
         )
 

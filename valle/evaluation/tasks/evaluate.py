@@ -13,7 +13,7 @@ import pyarrow as pa
 from valle.evaluation.stats.bootstrap import estimate_mean
 from valle.evaluation.tasks.cases import TaskCase, read_cases
 from valle.evaluation.tasks.measures import TaskMeasures
-from valle.evaluation.tasks.runs import TaskRunner
+from valle.evaluation.tasks.runs import CHECKPOINT, CONTROLS, TaskRunner
 from valle.tasks.registry import learnt_tasks
 from warehouse.errors import CheckpointError, CommitConflict, ConfigurationError
 from warehouse.fingerprints import short_hash
@@ -35,6 +35,8 @@ class TaskEvaluation:
     tasks: tuple[str, ...] = ()
     asr: str = "tiny.en"
     speaker_encoder: str = "resemblyzer"
+    with_text: bool = False
+    """Give the tasks on a mixture the text of the utterance, too."""
 
 
 def evaluate_tasks(
@@ -56,7 +58,7 @@ def evaluate_tasks(
         )
     backends, rate = synthesizer.backends, synthesizer.codec.spec.sample_rate
     measures = TaskMeasures(backends, rate, asr=options.asr, speaker_encoder=options.speaker_encoder)
-    runner = TaskRunner(synthesizer, measures, sampling)
+    runner = TaskRunner(synthesizer, measures, sampling, with_text=options.with_text)
     names = _chosen(synthesizer, runner, options.tasks)
     described = (synthesizer.card.checkpoint_id, training_set.card.id, options, names, sampling.model_dump_json())
     evaluation = short_hash(repr(described))
@@ -108,22 +110,33 @@ def _score(
 
 
 def summarize(rows: Sequence[TaskScoreRow]) -> pa.Table:
-    """Return a row for each task, metric and system: mean, interval over speakers and number of utterances."""
+    """Return a row for each task, metric and system: mean, interval over speakers and number of utterances.
+
+    Where there is a control, the system `checkpoint - NAME` is the difference to it, utterance by utterance: its
+    interval shows a gain that those of both systems, which contain how hard the utterances are, may not.
+    """
     groups: dict[tuple[str, str, str], list[TaskScoreRow]] = {}
     for row in rows:
         groups.setdefault((row.task, row.metric, row.system), []).append(row)
     lines = []
     for (task, metric, system), members in groups.items():
-        found = estimate_mean([row.value for row in members], clusters=[row.speaker for row in members])
-        lines.append(
-            {
-                "task": task,
-                "metric": metric,
-                "system": system,
-                "mean": round(found.value, 4),
-                "low": None if found.low is None else round(found.low, 4),
-                "high": None if found.high is None else round(found.high, 4),
-                "utterances": len(members),
-            }
-        )
+        lines.append(_line(task, metric, system, [(row.value, row.speaker) for row in members]))
+        if system in CONTROLS:
+            found = {row.utterance: row.value for row in groups.get((task, metric, CHECKPOINT), ())}
+            pairs = [(found[row.utterance] - row.value, row.speaker) for row in members if row.utterance in found]
+            if pairs:
+                lines.append(_line(task, metric, f"{CHECKPOINT} - {system}", pairs))
     return pa.Table.from_pylist(lines)
+
+
+def _line(task: str, metric: str, system: str, values: Sequence[tuple[float, str]]) -> dict[str, object]:
+    found = estimate_mean([value for value, _ in values], clusters=[speaker for _, speaker in values])
+    return {
+        "task": task,
+        "metric": metric,
+        "system": system,
+        "mean": round(found.value, 4),
+        "low": None if found.low is None else round(found.low, 4),
+        "high": None if found.high is None else round(found.high, 4),
+        "utterances": len(values),
+    }

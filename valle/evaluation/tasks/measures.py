@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valle.audio import Samples, resample
+from valle.evaluation.codec.measure import FIDELITY_RATE, log_mel_distance
 from valle.evaluation.metrics.score import cosine
 from valle.text.errors import count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser
@@ -64,6 +65,12 @@ class TaskMeasures:
         if not len(samples):
             return None
         return self.backends.quality_scorer("dnsmos").score([self.wave(samples)])[0]["dnsmos_ovrl"]
+
+    def spectral_distance(self, found: Samples, truth: Samples) -> float | None:
+        """Compute the mean absolute difference of natural log-mels; None where one has no samples."""
+        if not len(found) or not len(truth):
+            return None
+        return log_mel_distance(*(resample(samples, self.sample_rate, FIDELITY_RATE) for samples in (truth, found)))
 
     def wave(self, samples: Samples) -> Samples:
         """Resample samples at the rate of the codec to 16 kHz."""

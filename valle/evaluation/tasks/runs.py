@@ -1,7 +1,8 @@
 """Run each task on a case and measure its answer beside controls: values by (system, metric).
 
 `checkpoint` is the model, `input` returns what was given, `truth` the right answer through the codec: no model can be
-better, and one that is no better than `input` has learnt nothing.
+better, and one that is no better than `input` has learnt nothing. Speech is no transcript of itself, so the control of
+`stt` is `other`: the phonemes of another utterance of the speaker.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Synthesizer
     from valle.tasks.mixtures.mixture import MixtureTask
 
-CHECKPOINT, INPUT, TRUTH = "checkpoint", "input", "truth"
+CHECKPOINT, INPUT, OTHER, TRUTH = "checkpoint", "input", "other", "truth"
+CONTROLS = (INPUT, OTHER)
 Values = Mapping[tuple[str, str], float | None]
 Run = Callable[[TaskCase], Values | None]
 """Measure one case; None where the case has not what the task needs."""
@@ -44,8 +46,11 @@ Run = Callable[[TaskCase], Values | None]
 class TaskRunner:
     """Runs the tasks of one checkpoint."""
 
-    def __init__(self, synthesizer: Synthesizer, measures: TaskMeasures, options: SamplingOptions) -> None:
+    def __init__(
+        self, synthesizer: Synthesizer, measures: TaskMeasures, options: SamplingOptions, *, with_text: bool = False
+    ) -> None:
         self._synthesizer = synthesizer
+        self._with_text = with_text
         self._measures = measures
         self._options = options
         self._table = PhonemeTable(synthesizer.card.phoneme_symbols)
@@ -72,7 +77,7 @@ class TaskRunner:
             return None
         values: dict[tuple[str, str], float | None] = {}
         for system, samples in answers.items():
-            values[system, "si_sdr"] = si_sdr(samples, answers[TRUTH])
+            values |= self._distances(system, samples, answers[TRUTH])
             values[system, "wer"] = self._measures.word_error_rate(samples, case.text, case.language)
             values[system, "dnsmos"] = self._measures.dnsmos(samples)
         return values
@@ -81,7 +86,17 @@ class TaskRunner:
         answers = self._mixed(REMOVAL, case, case.interference)
         if answers is None:
             return None
-        return {(system, "si_sdr"): si_sdr(samples, answers[TRUTH]) for system, samples in answers.items()}
+        values: dict[tuple[str, str], float | None] = {}
+        for system, samples in answers.items():
+            values |= self._distances(system, samples, answers[TRUTH])
+        return values
+
+    def _distances(self, system: str, samples: Samples, truth: Samples) -> Values:
+        """Return the distances of waveforms and of spectra: a decoder that draws codes keeps no phase of a noise."""
+        return {
+            (system, "si_sdr"): si_sdr(samples, truth),
+            (system, "log_mel"): self._measures.spectral_distance(samples, truth),
+        }
 
     def _extraction(self, case: TaskCase) -> Values | None:
         answers = self._mixed(EXTRACTION, case, case.speech)
@@ -116,7 +131,7 @@ class TaskRunner:
         if task.needs_prompt and case.prompt is None:
             return None
         condition = Condition(
-            symbol_ids=np.zeros(0, dtype=np.int64),
+            symbol_ids=np.array(self._table.encode(case.symbols) if self._with_text else (), dtype=np.int64),
             language_id=self._language_id(case),
             prompt=case.prompt if task.needs_prompt else None,
             prefix=case.mixture[:, :0],
@@ -165,11 +180,14 @@ class TaskRunner:
         asr = self._measures.backends.transcriber(self._measures.asr)
         (found,) = self._synthesizer.transcribe([case.speech], case.language)
         heard = asr.transcribe([self._measures.wave(self._decoded(case.speech))], case.language)[0].text
+        answers = {
+            CHECKPOINT: found,
+            OTHER: case.other_symbols,
+            "asr": self._synthesizer.phonemize(heard, case.language) if heard else (),
+        }
         return {
-            (CHECKPOINT, "per"): count_phoneme_errors(case.symbols, found).rate,
-            ("asr", "per"): count_phoneme_errors(
-                case.symbols, self._synthesizer.phonemize(heard, case.language) if heard else ()
-            ).rate,
+            (system, "per"): None if symbols is None else count_phoneme_errors(case.symbols, symbols).rate
+            for system, symbols in answers.items()
         }
 
     def _phonemes(self, case: TaskCase) -> Values | None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from valle.codec.base import CodecSpec
 from valle.data.codes_reader import CodesReader
-from valle.data.selection.training_set import SPLITS, TrainingSet
+from valle.data.selection.splits import SPLITS
+from valle.data.selection.training_set import TrainingSet
 
 _READ_AT_ONCE = 1_000
 
@@ -65,9 +66,10 @@ def export_items(training_set: TrainingSet) -> Iterator[ExportItem]:
     """Yield the items of every split in the order of the set."""
     spec, reader = training_set.card.codec, CodesReader(training_set.lake)
     for split in SPLITS:
-        for batch in training_set.split(split).to_batches(_READ_AT_ONCE):
-            for row in batch.to_pylist():
-                yield _item(row, reader, spec)
+        for table in training_set.tables(split):
+            for batch in table.to_batches(_READ_AT_ONCE):
+                for row in batch.to_pylist():
+                    yield _item(row, reader, spec)
 
 
 def _item(row: dict[str, Any], reader: CodesReader, spec: CodecSpec) -> ExportItem:

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from valle.data.selection.training_set import SPLITS, TrainingSet
+from valle.data.selection.splits import SPLITS
+from valle.data.selection.training_set import TrainingSet
 from valle.interchange.cards import training_set_card
 from valle.interchange.sets.items import ExportItem
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from valle.tensors import load_pickled
 from warehouse.errors import CheckpointError
 
 _SAFETENSORS = (".sft", ".safetensors")
@@ -81,13 +81,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]
 
 
 def _read_pickled(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
-    # Nothing but tensors and plain values: a pickle may run any program.
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files raise almost any error
-        raise ValueError(str(error)) from error
-    if not isinstance(content, dict):
-        raise ValueError("it is no checkpoint")
+    content = load_pickled(path)
     module = content.get("module") or content.get("lora") or content
     tensors = {name: tensor for name, tensor in module.items() if isinstance(tensor, Tensor)}
     return tensors, {name: value for name, value in content.items() if name not in ("module", "lora")}

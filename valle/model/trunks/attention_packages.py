@@ -1,6 +1,7 @@
-"""Attention by packages that are no dependencies: flash-attn, and xformers.
+"""Attention by packages that are no dependencies: flash-attn, xformers, and flash-linear-attention for recurrences.
 
-Both are for GPUs and have not been run on one by this project: tests compare how they are called, and with what masks.
+All are for GPUs and have not been run on one by this project: tests compare how they are called, and with what masks,
+and the packages themselves where there are a GPU and the package.
 """
 
 from __future__ import annotations
@@ -88,3 +89,19 @@ class XformersAttention:
             *(x.transpose(1, 2) for x in (query, key, value)), attn_bias=bias
         )
         return attended.transpose(1, 2)
+
+
+def linear_attention_scan(query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor) -> Tensor:
+    """Compute a causal recurrence as `recurrence.plain_scan` does, by the kernel of flash-linear-attention.
+
+    Raises ConfigurationError without the package.
+    """
+    package = "flash-linear-attention"
+    kernel = _load("fla.ops.simple_gla", package).chunk_simple_gla
+    query, key, value, log_decay = (x.float() for x in (query, key, value, log_decay))
+    decays = log_decay.expand(len(query), -1, -1).transpose(1, 2).contiguous()
+    slots = (x.transpose(1, 2).contiguous() for x in (query, key, value))
+    # Queries or keys are scaled by the trunk; the default of the kernel would scale them again.
+    outputs, _ = kernel(*slots, g=decays, scale=1.0)
+    transposed: Tensor = outputs.transpose(1, 2)
+    return transposed

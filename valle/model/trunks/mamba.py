@@ -15,7 +15,7 @@ from valle.model.attention import Mask
 from valle.model.config import ModelConfig
 from valle.model.trunks import recurrence
 from valle.model.trunks.blocks import Stack, grow, linear, row_lengths
-from valle.model.trunks.recurrence import StateCache
+from valle.model.trunks.recurrence import Scan, StateCache
 from valle.model.trunks.transformer import sinusoids
 
 # Width inside a block in units of the width.
@@ -43,7 +43,7 @@ class _Block(nn.Module):
         self.output = linear(config, self.inner, config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Mask, cache: StateCache | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, mask: Mask, scan: Scan, cache: StateCache | None, layer: int) -> Tensor:
         gate, mixed, steps = self.inputs(self.norm(x)).split((self.inner, self.inner + 2 * _STATE, self.heads), -1)
         kept = None if cache is None else cache.read(layer)
         before = mixed.new_zeros(len(x), _WINDOW - 1, mixed.shape[-1]) if kept is None else kept[1]
@@ -60,6 +60,7 @@ class _Block(nn.Module):
             value * size[..., None],
             log_decay,
             mask=mask,
+            scan=scan,
             before=None if kept is None else kept[0],
             keeps_state=cache is not None,
         )
@@ -98,6 +99,6 @@ class MambaTrunk(Stack):
     ) -> Tensor:
         """Compute the hidden states of x; see `Stack`."""
         x = x + sinusoids(positions, x.shape[-1]).to(x.dtype)
-        hidden = self.run(x, mask, cache)
+        hidden = self.run(x, mask, recurrence.scan_of(self.kernel), cache)
         grow(cache, x, mask)
         return self.norm(hidden)

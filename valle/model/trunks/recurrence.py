@@ -7,15 +7,20 @@ underflow in half precision. Shapes: queries and keys [B, heads, L, key size], v
 decays [B or 1, heads, L], states [B, heads, key size, value size].
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from valle.model.attention import Mask
+from valle.model.attention import AttentionKernel, Mask
 from valle.model.layout import MaskKind
+from valle.model.trunks.attention_packages import linear_attention_scan
 
 CHUNK = 128
 """Slots of a chunk."""
+Scan = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Computes the outputs of causal rows from queries, keys, values and logs of decays."""
 
 
 def parallel(query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, *, is_causal: bool = True) -> Tensor:
@@ -31,23 +36,25 @@ def parallel(query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, *, is
     return (query @ key.transpose(-1, -2) * decay) @ value
 
 
-def chunkwise(
-    query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, *, is_causal: bool = True, chunk: int = CHUNK
-) -> Tensor:
-    """Compute what `parallel` computes in memory that grows with the length, not with its square."""
-    if query.shape[2] <= chunk:
-        return parallel(query, key, value, log_decay, is_causal=is_causal)
-    forward = _chunkwise(query, key, value, log_decay, chunk)
+def scan_of(kernel: AttentionKernel) -> Scan:
+    """Return the scan of a kernel: that of flash-linear-attention, or plain torch for every kernel of attention."""
+    return linear_attention_scan if kernel is AttentionKernel.FLA else plain_scan
+
+
+def scan_rows(query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, *, is_causal: bool, scan: Scan) -> Tensor:
+    """Compute what `parallel` computes by scans: one of causal rows, or one in each direction."""
+    forward = scan(query, key, value, log_decay)
     if is_causal:
         return forward
     # Backwards, the step from t + 1 to t has the decay of t + 1.
     shifted = functional.pad(log_decay[..., 1:], (0, 1))
-    reverse = _chunkwise(query.flip(2), key.flip(2), value.flip(2), shifted.flip(-1), chunk).flip(2)
+    reverse = scan(query.flip(2), key.flip(2), value.flip(2), shifted.flip(-1)).flip(2)
     own = (query.float() * key.float()).sum(-1, keepdim=True) * value.float()
     return forward + reverse - own
 
 
-def _chunkwise(query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, chunk: int) -> Tensor:
+def plain_scan(query: Tensor, key: Tensor, value: Tensor, log_decay: Tensor, chunk: int = CHUNK) -> Tensor:
+    """Compute causal rows chunk by chunk, in memory that grows with the length, not with its square."""
     query, key, value, log_decay = query.float(), key.float(), value.float(), log_decay.float()
     state = query.new_zeros(*query.shape[:2], key.shape[-1], value.shape[-1])
     outputs = []
@@ -86,6 +93,7 @@ def advance(
     log_decay: Tensor,
     *,
     mask: Mask,
+    scan: Scan,
     before: Tensor | None,
     keeps_state: bool,
 ) -> tuple[Tensor, Tensor | None]:
@@ -96,7 +104,10 @@ def advance(
     is_causal, valid = mask.kind is MaskKind.CAUSAL, mask.valid(rows, length, query.device)
     if valid is not None and not is_causal:
         key = key * valid[:, None, :, None]
-    outputs = chunkwise(query, key, value, log_decay, is_causal=is_causal)
+    if length <= CHUNK and scan is plain_scan:
+        outputs = parallel(query, key, value, log_decay, is_causal=is_causal)
+    else:
+        outputs = scan_rows(query, key, value, log_decay, is_causal=is_causal, scan=scan)
     if not keeps_state:
         return outputs, None
     return outputs, final_state(key, value, log_decay, mask.row_lengths(rows, length, query.device))

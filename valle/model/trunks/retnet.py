@@ -12,7 +12,7 @@ from valle.model.attention import Mask
 from valle.model.config import ModelConfig
 from valle.model.trunks import recurrence
 from valle.model.trunks.blocks import Rotation, Stack, grow, linear, make_mlp
-from valle.model.trunks.recurrence import StateCache
+from valle.model.trunks.recurrence import Scan, StateCache
 
 # Size of values in units of the size of keys.
 _VALUE_FACTOR = 2
@@ -31,7 +31,9 @@ class _Retention(nn.Module):
         decays = 1 - 2.0 ** -(5 + torch.arange(config.heads, dtype=torch.float32))
         self.register_buffer("log_decay", decays.log()[None, :, None], persistent=False)
 
-    def forward(self, x: Tensor, rotation: Rotation, mask: Mask, cache: StateCache | None, layer: int) -> Tensor:
+    def forward(
+        self, x: Tensor, rotation: Rotation, mask: Mask, scan: Scan, cache: StateCache | None, layer: int
+    ) -> Tensor:
         rows, length, width = x.shape
         query, key, value, gate = self.inputs(x).split((width, width, self.values, self.values), dim=-1)
         query, key, value = (y.view(rows, length, self.heads, -1).transpose(1, 2) for y in (query, key, value))
@@ -40,7 +42,7 @@ class _Retention(nn.Module):
         kept = None if cache is None else cache.read(layer)
         before = None if kept is None else kept[0]
         retained, state = recurrence.advance(
-            query, key, value, decay, mask=mask, before=before, keeps_state=cache is not None
+            query, key, value, decay, mask=mask, scan=scan, before=before, keeps_state=cache is not None
         )
         if cache is not None and state is not None:
             cache.write(layer, state)
@@ -57,8 +59,10 @@ class _Block(nn.Module):
         self.mlp = make_mlp(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, rotation: Rotation, mask: Mask, cache: StateCache | None, layer: int) -> Tensor:
-        x = x + self.dropout(self.retention(self.retention_norm(x), rotation, mask, cache, layer))
+    def forward(
+        self, x: Tensor, rotation: Rotation, mask: Mask, scan: Scan, cache: StateCache | None, layer: int
+    ) -> Tensor:
+        x = x + self.dropout(self.retention(self.retention_norm(x), rotation, mask, scan, cache, layer))
         return x + self.dropout(self.mlp(self.mlp_norm(x), mask))
 
 
@@ -84,6 +88,8 @@ class RetNetTrunk(Stack):
         codebooks: Tensor | None = None,
     ) -> Tensor:
         """Compute the hidden states of x; see `Stack`."""
-        hidden = self.run(x, Rotation.at(positions, self.head_size, self.rope_base), mask, cache)
+        hidden = self.run(
+            x, Rotation.at(positions, self.head_size, self.rope_base), mask, recurrence.scan_of(self.kernel), cache
+        )
         grow(cache, x, mask)
         return self.norm(hidden)

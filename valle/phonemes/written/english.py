@@ -6,9 +6,13 @@ from valle.phonemes.written.english_names import ADDRESSES, INITIALS, NAMES, ROM
 from valle.phonemes.written.english_numbers import DATES, FRACTIONS, RANGES, TELEPHONES, TIMES, YEARS
 from valle.phonemes.written.english_quantities import MEASURES, MONEY
 from valle.phonemes.written.rules import DOT_BEFORE_MARK, SPACED_GROUPS, Rule, rewrite
+from valle.phonemes.written.signs import greek, minutes_of_arc
 
 _DIGIT = re.compile(r"\d")
-_GROUPED: tuple[Rule, ...] = ((SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),)
+_GROUPED: tuple[Rule, ...] = (
+    *minutes_of_arc(" degrees ", " minutes ", " seconds"),
+    (SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),
+)
 _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.])(\d{1,9}(?:\.\d{1,9})?)[eE]\+?(-?\d{1,3})\b"), r"\1 times 10^\2"),
     (re.compile(r"(?<=[\dA-Za-z])\^2(?!\d)"), " squared"),
@@ -16,7 +20,6 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"(?<=[\dA-Za-z])\^(?=-?\d)"), " to the power of "),
     (re.compile(r"\bv\.? ?(?=\d{1,4}\.\d)"), "version "),
     (re.compile(r"#(?=\d)"), "number "),
-    (re.compile(r"(?<![\w#])#(?=[A-Za-z])"), "hashtag "),
     (re.compile(r"(?<=\b[A-G])#"), " sharp"),
     (re.compile(r"(?<![\w)])- ?(?=\.?\d)"), "minus "),
     (re.compile(r"(?<=\d) [—-] (?=\d{1,15}(?:\.\d{1,9})? =)"), " minus "),
@@ -36,10 +39,19 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r" ?≤ ?"), " at most "),
     (re.compile(r" ?≥ ?"), " at least "),
     (re.compile(r"§+ ?"), "section "),
+    (re.compile(r"¶+ ?"), "paragraph "),
+    (re.compile(r"√ ?(?=\w)"), "square root of "),
+    (re.compile(r" ?∞ ?"), " infinity "),
+    (re.compile(r" ?≠ ?"), " is not "),
     (re.compile(r"(?<=\d) ?°(?! ?[CF]\b)"), " degrees"),
     (re.compile(r"(?<=[A-Za-z])&(?=[A-Za-z])|(?<= )&(?= )"), " and "),
+    (re.compile(r"(?<=\d) / (?=\d{1,9} equals)"), " divided by "),
     (re.compile(r"(?<=[A-Za-z\d])(?:/| / )(?=[A-Za-z\d])"), " "),
     (re.compile(r"[*_|\\]+"), " "),
+    greek(
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi "
+        "chi psi omega"
+    ),
     DOT_BEFORE_MARK,
 )
 _LETTERS_WITH_AND = re.compile(r"\b([A-Z]{1,2})&([A-Z]{1,2})\b")

@@ -3,6 +3,7 @@
 import re
 
 from valle.phonemes.written.rules import URL_PATH, Rule, any_of, roman_value
+from valle.phonemes.written.signs import tags
 from valle.text.spoken_numbers import cardinal, ordinal
 
 # fmt: off
@@ -25,12 +26,22 @@ _ALSO_WITHOUT_DOT = {
 _ANYWHERE = {
     "vs.": "versus", "e.g.": "for example", "i.e.": "that is", "approx.": "approximately", "dept.": "department",
     "est.": "established", "govt.": "government", "incl.": "including", "misc.": "miscellaneous", "max.": "maximum",
-    "min.": "minimum", "w/o": "without", "w/": "with", "Ph.D.": "P H D", "viz.": "namely",
+    "min.": "minimum", "Dept.": "Department", "Univ.": "University", "b/c": "because", "w/o": "without",
+    "w/": "with", "Ph.D.": "P H D", "viz.": "namely",
 }
 _BEFORE_NUMBERS = {
     "no": "number", "nos": "numbers", "vol": "volume", "vols": "volumes", "ch": "chapter", "chap": "chapter",
     "fig": "figure", "figs": "figures", "p": "page", "pp": "pages", "sec": "section", "art": "article", "pt": "part",
     "ca": "circa", "ext": "extension", "apt": "apartment", "eq": "equation",
+}
+# Short names of books before a chapter and a verse: `1 Cor. 13:4`.
+_BOOKS = {
+    "Gen": "Genesis", "Ex": "Exodus", "Exod": "Exodus", "Lev": "Leviticus", "Num": "Numbers", "Deut": "Deuteronomy",
+    "Josh": "Joshua", "Judg": "Judges", "Sam": "Samuel", "Chron": "Chronicles", "Ps": "Psalm", "Prov": "Proverbs",
+    "Eccl": "Ecclesiastes", "Isa": "Isaiah", "Jer": "Jeremiah", "Ezek": "Ezekiel", "Dan": "Daniel", "Hos": "Hosea",
+    "Mic": "Micah", "Mal": "Malachi", "Matt": "Matthew", "Mk": "Mark", "Lk": "Luke", "Jn": "John", "Rom": "Romans",
+    "Cor": "Corinthians", "Gal": "Galatians", "Eph": "Ephesians", "Phil": "Philippians", "Col": "Colossians",
+    "Thess": "Thessalonians", "Tim": "Timothy", "Heb": "Hebrews", "Jas": "James", "Pet": "Peter", "Rev": "Revelation",
 }
 _MONTHS = {
     "Jan": "January", "Feb": "February", "Mar": "March", "Apr": "April", "Jun": "June", "Jul": "July",
@@ -182,6 +193,13 @@ def _letters(match: re.Match[str]) -> str:
     return letters + ("." if not after or ends_clock else "")
 
 
+def _verse(match: re.Match[str]) -> str:
+    """Return `1 Cor. 13:4-7` as `First Corinthians 13 4 to 7`."""
+    number = f"{ordinal(int(match['number'])).capitalize()} " if match["number"] else ""
+    last = f" to {match['last']}" if match["last"] else ""
+    return f"{number}{_BOOKS.get(match['book'], match['book'])} {match['chapter']} {match['verse']}{last}"
+
+
 def _ruler(match: re.Match[str]) -> str:
     value = roman_value(match["roman"])
     return match[0] if value is None else f"{match['name']} the {ordinal(value)}"
@@ -204,6 +222,7 @@ _AFTER_CLOCK = re.compile(
     rf"(?:[A-Z]{{1,3}}T|GMT|UTC|Eastern|Pacific|Central|Mountain|May"
     rf"|{any_of((*_DAYS, *_DAYS.values(), *_MONTHS, *_MONTHS.values()))})\b"
 )
+_BOOK = any_of((*_BOOKS, *_BOOKS.values(), "Kings", "Psalms", "Acts"))
 _NAME = any_of((*_BEFORE_NAMES, *_AFTER_NAMES))
 
 ADDRESSES: tuple[Rule, ...] = (
@@ -212,14 +231,26 @@ ADDRESSES: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\w.@-])(?P<address>{_HOST}(?:{_DOMAINS}){URL_PATH})/?(?![\w@]|\.\w)"), _address),
 )
 NAMES: tuple[Rule, ...] = (
+    *tags("at ", "hashtag "),
+    (
+        re.compile(
+            rf"(?:\b(?P<number>[123]) )?\b(?P<book>{_BOOK})\.? (?P<chapter>\d{{1,3}}):(?P<verse>\d{{1,3}})"
+            r"(?:[-—](?P<last>\d{1,3}))?(?![\d:]|[.,]\d| ?[AaPp]\.?[Mm]\b)"
+        ),
+        _verse,
+    ),
     # After a number `min.` is minutes.
     (re.compile(rf"(?<![\w.])(?<!\d )(?:{any_of(_ANYWHERE)})(?!\w)"), lambda m: _ANYWHERE[m[0]]),
     (re.compile(r"\bet al\b(?P<dot>\.?)"), lambda m: f"et al{_end(m)}"),
-    (re.compile(r"(?<![\w.])([bd])\. (?=1\d{3}\b)"), lambda m: "born " if m[1] == "b" else "died "),
+    (re.compile(r"(?<=\d(?:st|nd|rd|th)) c\.(?= [a-z])"), " century"),
+    (re.compile(r"(?<![\w.])([bd])\. (?=(?:1\d|20)\d\d\b)"), lambda m: "born " if m[1] == "b" else "died "),
     (re.compile(r"\betc\b(?P<dot>\.?)"), lambda m: f"et cetera{_end(m)}"),
     (re.compile(r"(?<=\d) ?([mkr])\.p\.([hm])\b(?P<dot>\.?)"), lambda m: f" {m[1]}p{m[2]}{_end(m)}"),
     (re.compile(r"\bvs\b"), "versus"),
-    (re.compile(rf"\b({any_of(_DAYS)})[-—]({any_of(_DAYS)})\b"), lambda m: f"{_DAYS[m[1]]} to {_DAYS[m[2]]}"),
+    (
+        re.compile(rf"\b({any_of(_DAYS)})\.? ?[-—] ?({any_of(_DAYS)})\b(?:\.(?= \d))?"),
+        lambda m: f"{_DAYS[m[1]]} to {_DAYS[m[2]]}",
+    ),
     (re.compile(rf"\b({any_of(_MONTHS)})[-—]({any_of(_MONTHS)})\b"), lambda m: f"{_MONTHS[m[1]]} to {_MONTHS[m[2]]}"),
     (re.compile(r"(?<=\w)\+\+"), " plus plus"),
     (re.compile(rf"(?<=\w)\.(?=(?:{_FILES})\b(?!\.\w))"), " dot "),

@@ -101,6 +101,14 @@ def _time(match: re.Match[str]) -> str:
     return f"{hour} {'oh ' + minute[1] if minute[0] == '0' else minute}{letters}"
 
 
+def _military(match: re.Match[str]) -> str:
+    """Return `0930 hours` as soldiers read it: `oh nine thirty`. `1500 hours` may be a duration."""
+    hour, minute = match["hour"], match["minute"]
+    if hour[0] != "0":
+        return match[0]
+    return f"oh {cardinal(int(hour))} {'hundred' if minute == '00' else minute} "
+
+
 def _decade(match: re.Match[str]) -> str:
     value = int(match["decade"])
     return plural(year(value) if value >= 1100 else cardinal(value))
@@ -127,6 +135,10 @@ TELEPHONES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.,])0\d{2,4} \d{3,4}(?: \d{3,4})?(?![\w-])"), lambda m: digits_in_words(m[0])),
     (re.compile(r"(?<![\w.,])\d{4}(?:[ -]\d{4}){2,4}(?![\w-])"), lambda m: digits_in_words(m[0])),
     (re.compile(r"(?<![\w.,])\d{10,40}(?![\d.,]\d|\w)"), lambda m: digits_in_words(m[0])),
+    (
+        re.compile(r"\b((?:call|dial)(?:s|l?ed|l?ing)?) (911|999|112|988|[234]11)(?![\w%]|[.,-]\d)"),
+        lambda m: f"{m[1]} {digits_in_words(m[2])}",
+    ),
 )
 DATES: tuple[Rule, ...] = (
     (re.compile(r"(?<=\d)(st|nd|rd|th)[-—](?=\d{1,3}(?:st|nd|rd|th)\b)"), r"\1 to "),
@@ -141,6 +153,7 @@ DATES: tuple[Rule, ...] = (
     ),
 )
 TIMES: tuple[Rule, ...] = (
+    (re.compile(r"(?<![\w:.,-])(?P<hour>[01]\d|2[0-3])(?P<minute>[0-5]\d) (?=(?:hours|hrs)\b)"), _military),
     (re.compile(rf"(?<![\w:.,])(\d{{1,2}})\.([0-5]\d)(?= ?{_HALF.replace('?P<half>', '?:')})"), r"\1:\2"),
     (
         re.compile(
@@ -154,7 +167,10 @@ TIMES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\d:])(\d{1,2}):(\d\d):(\d\d)(?![\d:])"), r"\1 \2 \3"),
     (re.compile(r"(?<=\d):(?=\d)"), " to "),
 )  # fmt: skip
-FRACTIONS: tuple[Rule, ...] = ((re.compile(rf"{VULGAR_FRACTION}(?:ths?\b)?"), _fraction),)
+FRACTIONS: tuple[Rule, ...] = (
+    (re.compile(r"(?<![\w.,-])(\d{1,2})-(?=\d{1,2}[/⁄]\d{1,2}(?![\d/]))"), r"\1 "),
+    (re.compile(rf"{VULGAR_FRACTION}(?:ths?\b)?"), _fraction),
+)
 RANGES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.,/-])(1[1-9]\d\d|20\d\d)/(\d\d)(?![\w/-])"), r"\1 \2"),
     (re.compile(r"(?<![\w.,-])(?P<low>1\d{3}|20\d\d)[-—](?P<high>\d{2})(?![\w-]|[.,]\d)"), _range),

@@ -38,7 +38,8 @@ _UNITS = {
     "PB": "petabyte", "dB": "decibel", "Ω": "ohm", "kbps": "kilobit per second", "Mbps": "megabit per second",
     "Gbps": "gigabit per second", "mph": "mile per hour", "kph": "kilometer per hour", "kmh": "kilometer per hour",
     "rpm": "revolution per minute", "fps": "frame per second", "ppm": "part per million", "dpi": "dot per inch",
-    "mpg": "mile per gallon", "bpm": "beat per minute",
+    "mpg": "mile per gallon", "bpm": "beat per minute", "psi": "pound per square inch", "kΩ": "kilohm",
+    "mA": "milliamp", "kN": "kilonewton", "hp": "horsepower", "sq. mi.": "square mile", "sq. mi": "square mile",
     "°C": "degree Celsius", "°F": "degree Fahrenheit", "° C": "degree Celsius", "° F": "degree Fahrenheit",
     "sq ft": "square foot", "sq. ft.": "square foot", "sq km": "square kilometer", "sq mi": "square mile",
     "cu ft": "cubic foot", "fl oz": "fluid ounce", "fl. oz": "fluid ounce",
@@ -47,13 +48,15 @@ _UNITS = {
 _PER = {"h": "hour", "hr": "hour", "hour": "hour", "s": "second", "sec": "second", "second": "second",
         "min": "minute", "minute": "minute", "d": "day", "day": "day", "week": "week", "month": "month", "mo": "month",
         "yr": "year", "year": "year", "kg": "kilogram", "g": "gram", "l": "liter", "L": "liter", "ml": "milliliter",
-        "m": "meter", "km": "kilometer", "gal": "gallon", "person": "person", "night": "night"}
+        "m": "meter", "km": "kilometer", "gal": "gallon", "lb": "pound", "oz": "ounce", "person": "person",
+        "night": "night"}
 _PER_WORDS = {short: f"per {word}" for short, word in _PER.items()}
-_SAME_PLURAL = ("hertz", "kilohertz", "megahertz", "gigahertz")
+_SAME_PLURAL = ("horsepower", "hertz", "kilohertz", "megahertz", "gigahertz")
 # fmt: on
-_PART = r"[a-z]{3,9} (?:half|quarters?|thirds?|fifths?|eighths?)"
+_PART = r"(?:\d{1,3} and )?[a-z]{1,9} (?:half|quarters?|thirds?|fifths?|eighths?|sixteenths?)"
 _AN = r"(?:\b(?P<article>[Aa]n?) )?"
 _SCALE = rf"{any_of((*_SCALES, *_SCALE_WORDS))}"
+_FRANCS = re.compile(rf"\bCHF ?({NUMBER})|{START}({NUMBER}) ?CHF\b")
 _CODES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _EUROPEAN = r"\d{1,3}(?:\.\d{3}){0,4},\d\d(?!\d|[.,]\d)"
 # Things that are named by a number of thousands: `a 10k run`.
@@ -139,7 +142,7 @@ def _measure(match: re.Match[str]) -> str:
         unit = f"{'square' if match['power'] == '2' else 'cubic'} {unit}"
     is_single = (
         _is_one(number)
-        or number.startswith("one ")
+        or re.match("(?:one|a) ", number) is not None
         or match["gap"] == "-"
         or bool(match["article"])
         or (match[0].endswith(".") and re.match(_OF_A_SIZE, match.string[match.end() : match.end() + 16]) is not None)
@@ -171,6 +174,8 @@ def _per(unit: str, power: str | None) -> str:
 MONEY: tuple[Rule, ...] = (
     (re.compile(rf"\b({any_of(_CODES)}) ?(?=\d)"), lambda m: _CODES[m[1]]),
     (re.compile(r"\bRs\.? ?(?=\d)"), "₹"),
+    (_FRANCS, lambda m: f"{m[1] or m[2]} Swiss franc{'' if _is_one(m[1] or m[2]) else 's'}"),
+    (re.compile(rf"\bR\$ ?({NUMBER})"), lambda m: f"{m[1]} {'real' if _is_one(m[1]) else 'reais'}"),
     (re.compile(r"(?<![\w.,])(1p|\d{1,2}p)\b"), lambda m: "1 penny" if m[1] == "1p" else f"{m[1][:-1]} pence"),
     (re.compile(rf"(?<![\w.,$£€])(\d{{2,3}})[kK](?= (?!(?:{any_of(_AFTER_K)})\b)[a-z]{{3}})"), r"\1 thousand"),
     (re.compile(rf"(?<=\d) ?({any_of(_CODES)})\b"), lambda m: _CODES[m[1]]),
@@ -199,7 +204,14 @@ MONEY: tuple[Rule, ...] = (
 )
 MEASURES: tuple[Rule, ...] = (
     (re.compile(r"(?<=\d) ?(hr|min|lb|ft)s?\. (?=\d{1,2} ?(?:min|sec|oz|in)\b)"), r" \1 "),
-    (re.compile(r"(?<![\w.,])(\d{1,2})' ?(\d{1,2})\""), r"\1 foot \2"),
+    (re.compile(r"(?<![\w.,])(\d{1,2})' ?(\d|1[01])(?:\"|(?![\d\w'\"]))"), r"\1 foot \2"),
+    (re.compile(r"(?<![\w.,])(\d{1,2})' ?([1-5]\d)\""), r"\1 minutes \2"),
+    (re.compile(rf"({_PART})\"(?= [a-z])"), r"\1 inch"),
+    # Both ends of a range have their unit: `20°C-25°C`.
+    (
+        re.compile(rf"{START}({NUMBER} ?(?:{any_of(_UNITS)}))[-—](?={NUMBER} ?(?:{any_of(_UNITS)})(?![\w^']))"),
+        r"\1 to ",
+    ),
     (re.compile(r"(?<![\w.,'])(\d{1,3}(?:\.\d)?)\"(?= [a-z])"), _inches),
     (re.compile(r"(?<=\d) ?(?:ft|feet)\.? (\d{1,2}) ?in\b(?:\.(?= [a-z]|[,;:]))?"), r" feet \1 inches"),
     (re.compile(r"(?<=\d)in\b|(?<=\d) ?in\.(?= [a-z])"), " inches"),

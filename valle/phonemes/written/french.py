@@ -18,6 +18,7 @@ from valle.phonemes.written.rules import (
     roman_value,
     separate_letters,
 )
+from valle.phonemes.written.signs import greek, minutes_of_arc, tags
 
 _NUMBER = r"(?:\d{1,3}(?:[. ]\d{3}){1,5}|\d{1,15})(?:,\d{1,9})?"
 _START = r"(?<![\w.,])"
@@ -29,7 +30,8 @@ _ANYWHERE = {"av. J.-C.": "avant Jésus-Christ", "ap. J.-C.": "après Jésus-Chr
              "i.e.": "c'est-à-dire", "Tél.": "téléphone", "J.-C.": "Jésus-Christ",
              "c.-à-d.": "c'est-à-dire", "etc.": "et cetera", "env.": "environ", "cf.": "confer", "tél.": "téléphone",
              "p. ex.": "par exemple", "max.": "maximum", "min.": "minimum", "svp": "s'il vous plaît",
-             "s.v.p.": "s'il vous plaît"}
+             "s.v.p.": "s'il vous plaît", "p.ex.": "par exemple", "N.-D.": "Notre-Dame", "hab.": "habitants",
+             "éd.": "édition", "dép.": "département"}
 _BEFORE_NUMBERS = {"al.": "alinéa", "n°": "numéro", "no": "numéro", "nos": "numéros", "n°s": "numéros", "p.": "page",
                    "pp.": "pages", "art.": "article", "chap.": "chapitre", "vol.": "volume", "fig.": "figure",
                    "t.": "tome"}
@@ -54,12 +56,20 @@ _UNITS = {
     "ha": "hectare", "min": "minute", "s": "seconde", "ms": "milliseconde", "Hz": "hertz", "kHz": "kilohertz",
     "MHz": "mégahertz", "GHz": "gigahertz", "W": "watt", "kW": "kilowatt", "MW": "mégawatt", "GW": "gigawatt",
     "kWh": "kilowattheure", "V": "volt", "Ko": "kilooctet", "Mo": "mégaoctet", "Go": "gigaoctet", "To": "téraoctet",
-    "dB": "décibel", "kcal": "kilocalorie", "°C": "degré Celsius", "° C": "degré Celsius", "°F": "degré Fahrenheit",
+    "dB": "décibel", "kcal": "kilocalorie", "μm": "micromètre", "nm": "nanomètre", "μg": "microgramme", "Ω": "ohm",
+    "kΩ": "kiloohm", "mA": "milliampère", "mAh": "milliampère-heure", "kJ": "kilojoule", "hPa": "hectopascal",
+    "kN": "kilonewton", "kbit": "kilobit", "Mbit": "mégabit", "Mb": "mégabit", "Gbit": "gigabit", "Gb": "gigabit",
+    "°C": "degré Celsius", "° C": "degré Celsius", "°F": "degré Fahrenheit",
     "°": "degré",
 }
 _FEMININE = ("tonne", "minute", "seconde", "milliseconde", "kilocalorie", "livre")
 _PER = {"h": "heure", "s": "seconde", "min": "minute", "jour": "jour", "mois": "mois", "an": "an", "kg": "kilogramme",
-        "l": "litre", "m": "mètre", "km": "kilomètre"}
+        "l": "litre", "L": "litre", "m": "mètre", "km": "kilomètre", "semaine": "semaine", "personne": "personne",
+        "nuit": "nuit", "heure": "heure"}
+# Books whose chapters and verses are given with a comma or a colon: `Jean 3:16`.
+_BOOKS = {"Gn": "Genèse", "Ps": "Psaume", "Is": "Isaïe", "Mt": "Matthieu", "Mc": "Marc", "Lc": "Luc", "Jn": "Jean",
+          "Ac": "Actes", "Rm": "Romains", "Co": "Corinthiens", "Ga": "Galates", "Ep": "Éphésiens", "He": "Hébreux",
+          "Ap": "Apocalypse"}
 _CURRENCIES = {"€": "euro", "$": "dollar", "£": "livre", "¥": "yen"}
 _SCALES = {"M": "million", "Md": "milliard", "Mds": "milliard"}
 _TENS = {"2": "vingt", "3": "trente", "4": "quarante", "5": "cinquante", "6": "soixante"}
@@ -166,14 +176,31 @@ def _measure(match: re.Match[str]) -> str:
     words = _counted(match["number"], _UNITS[match["unit"]])
     if match["power"]:
         words += (" carré" if match["power"] == "2" else " cube") + ("" if _is_single(match["number"]) else "s")
-    return words + (f" par {_PER[match['per']]}" if match["per"] else "")
+    if not match["per"]:
+        return words
+    power = {"2": " carré", "3": " cube"}.get(match["per_power"] or "", "")
+    return f"{words} par {_PER[match['per']]}{power}"
+
+
+def _verse(match: re.Match[str]) -> str:
+    last = f" à {match['last']}" if match["last"] else ""
+    return f"{_BOOKS.get(match['book'], match['book'])} {match['chapter']}, {match['verse']}{last}"
+
+
+def _spoons(match: re.Match[str]) -> str:
+    """Return `2 c. à s.` as tablespoons, `1 c. à c.` as a teaspoon."""
+    number = "une" if match[1] == "1" else match[1]
+    return f"{number} cuillère{'' if number == 'une' else 's'} à {'soupe' if match[2] == 's' else 'café'}"
 
 
 def _money(match: re.Match[str]) -> str:
-    number, unit = match["number"], _CURRENCIES[match["sign"]]
+    per = f" par {_PER[match['per']]}" if match["per"] else ""
+    return _amount(match["number"], (match["scale"] or "").strip(), _CURRENCIES[match["sign"]]) + per
+
+
+def _amount(number: str, scale: str, unit: str) -> str:
     whole, _, part = number.partition(",")
-    scale = (match["scale"] or "").strip()
-    if scale == "k":
+    if scale in ("k", "K"):
         return f"{number} mille {_plural(unit)}"
     if scale:
         of = "d'" if unit == "euro" else "de "
@@ -185,8 +212,28 @@ def _money(match: re.Match[str]) -> str:
     return _counted(whole, unit) + ("" if part == "00" else f" {int(part)}")
 
 
+_DAY = any_of(_SHORT_DAYS)
+_BOOK = any_of((*_BOOKS, *_BOOKS.values(), "Psaumes"))
 _NAMES: tuple[Rule, ...] = (
-    addresses("arobase, point, slash, deux points, point d'interrogation, égale, et, dièse, tiret bas, tiret"),
+    addresses(
+        "arobase, point, slash, deux points, point d'interrogation, égale, et, dièse, tiret bas, tiret",
+        "fr|be|ch|ca|uk",
+    ),
+    (
+        re.compile(
+            rf"\b(?P<book>{_BOOK})\.? (?P<chapter>\d{{1,3}})[:,] ?(?P<verse>\d{{1,3}})"
+            rf"(?: ?[-—] ?(?P<last>\d{{1,3}}))?(?!\d|[.,]\d| ?(?:{any_of((*_UNITS, *_CURRENCIES))})(?!\w))"
+        ),
+        _verse,
+    ),
+    (re.compile(r"(?<![\w.,])(\d{1,3}) ?c(?:\. ?)?à(?:\. ?)? ?([sc])\b\.?"), _spoons),
+    (re.compile(r"\bCie\b"), "Compagnie"),
+    (re.compile(r"\bSté\b"), "Société"),
+    (re.compile(r"\bet suiv\."), "et suivantes"),
+    (re.compile(r"\bex\.(?= ?:)"), "exemple"),
+    (re.compile(rf"\b({_DAY})\.? ?[-—] ?({_DAY})\b\.?"), lambda m: f"{_SHORT_DAYS[m[1]]} à {_SHORT_DAYS[m[2]]}"),
+    (re.compile(r"(?<=[IVX]e) s\.(?= [a-zà-ÿ]|[,;:])"), " siècle"),
+    (re.compile(r"(?<=[IVX]e) s\."), " siècle."),
     (re.compile(rf"(?<![\w.])(?:{any_of(_ANYWHERE)})(?!\w)"), _long_form),
     (re.compile(rf"(?<![\w.])({any_of(_BEFORE_NAMES)})\.?(?= [A-ZÀ-Ý])"), lambda m: _BEFORE_NAMES[m[1]]),
     (re.compile(r"\bM\.(?= et M)"), "Monsieur"),
@@ -196,7 +243,7 @@ _NAMES: tuple[Rule, ...] = (
     (re.compile(r"\bSt(e?)\.?[ -](?=[A-ZÀ-Ý])"), r"Saint\1 "),
     (re.compile(r"\b([Aa])v\. (?=[A-ZÀ-Ýd])"), r"\1venue "),
     (re.compile(r"\b([Bb])(?:d|oul\.) (?=[A-ZÀ-Ýd])"), r"\1oulevard "),
-    (re.compile(r"\b(?P<roman>[IVX]{1,6})(?:e|ème|ᵉ|è)s?(?= |$|[,.;:!?)])"), _roman_ordinal),
+    (re.compile(r"\b(?P<roman>[IVX]{1,6})(?:e|ème|ᵉ|è)s?(?= |$|[,.;:!?)]|[-—][IVX]{1,6}e)"), _roman_ordinal),
     (re.compile(r"\bIer\b"), "premier"),
     (re.compile(r"\b(?:Ire|Ière)\b"), "première"),
     (re.compile(rf"\b(?P<before>(?:{any_of(_RULERS)}|(?i:{any_of(_HEADINGS)})) )(?P<roman>[IVXLC]{{1,7}})\b(?!')"),
@@ -205,11 +252,16 @@ _NAMES: tuple[Rule, ...] = (
     *separate_letters(_SENTENCE_STARTS),
 )  # fmt: skip
 _NUMBERS: tuple[Rule, ...] = (
+    (
+        re.compile(r"(?<![\w.,])(\d{1,2}) ?h ?1[/⁄]2\b"),
+        lambda m: f"{'une heure' if m[1] == '1' else m[1] + ' heures'} et demie",
+    ),
+    (re.compile(r"(?<![\w.,])(\d{1,2})' ?(\d{2})\""), lambda m: f"{_counted(m[1], 'minute')} {m[2]}"),
     (re.compile(rf"(?<![\w.])((?i:{any_of(_BEFORE_NUMBERS)})) ?(?=\d)"), lambda m: f"{_BEFORE_NUMBERS[m[1].lower()]} "),
     (re.compile(r"(?<![\d.,])0\d(?:[ .-]\d\d){4}(?![\d-]|\.\d)"), lambda m: re.sub(r"\D", " ", m[0])),
     (re.compile(r"(?<![\d.,])0(?: \d{3}){3}(?!\d| \d)"), _freephone),
     (re.compile(r"\+(?=\d{1,3}(?: \d{1,4}){3,6})"), "plus "),
-    (re.compile(rf"\b({any_of(_SHORT_DAYS)})\.(?= \d)"), lambda m: _SHORT_DAYS[m[1]]),
+    (re.compile(rf"\b({_DAY})\.(?= (?:\d|au |et ))"), lambda m: _SHORT_DAYS[m[1]]),
     (re.compile(rf"(?<=\d )({any_of(_SHORT_MONTHS)})\b\.?"), lambda m: _SHORT_MONTHS[m[1]]),
     (re.compile(rf"(?<=\b[dD]u )(\d{{1,2}})[-—](?=\d{{1,2}} (?:{any_of(_MONTHS)})\b)"), r"\1 au "),
     (re.compile(r"(?<=\b(?:[Ll]e|[Dd]u|au) )(?P<day>\d{1,2})/(?P<month>\d{1,2})(?![\d/])"), _day_and_month),
@@ -242,10 +294,12 @@ _NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(?<=\d):(?=\d)"), " pour "),
     (re.compile(VULGAR_FRACTION), _fraction),
     (re.compile(r"\bEUR ?(?=\d)|(?<=\d) ?EUR\b"), "€"),
-    (re.compile(rf"(?P<sign>[€$£¥]) ?{_START}(?P<number>{_NUMBER})(?P<scale> (?:million|milliard)s?\b)?"), _money),
+    (re.compile(rf"(?P<sign>[€$£¥]) ?{_START}(?P<number>{_NUMBER})(?P<scale> (?:million|milliard)s?\b)?"
+                rf"(?:/(?P<per>{any_of(_PER)})\b)?"), _money),
     (
         re.compile(
-            rf"{_START}(?P<number>{_NUMBER})(?P<scale> ?(?:Mds?|M|k)| (?:million|milliard)s?)? ?(?P<sign>[€$£¥])"
+            rf"{_START}(?P<number>{_NUMBER})(?P<scale> ?(?:Mds?|M|k|K)| (?:million|milliard)s?)? ?(?P<sign>[€$£¥])"
+            rf"(?:/(?P<per>{any_of(_PER)})\b)?"
         ),
         _money,
     ),
@@ -253,17 +307,26 @@ _NUMBERS: tuple[Rule, ...] = (
     (
         re.compile(
             rf"{_START}(?P<number>{_NUMBER}) ?(?P<unit>{any_of(_UNITS)})(?:\^?(?P<power>[23]))?"
-            rf"(?:/(?P<per>{any_of(_PER)}))?(?![\w^'])(?:\.(?= [a-zà-ÿ]|[,;:]))?"
+            rf"(?:/(?P<per>{any_of(_PER)})(?:\^?(?P<per_power>[23]))?)?(?![\w^'])(?:\.(?= [a-zà-ÿ]|[,;:]))?"
         ),
         _measure,
     ),
 )  # fmt: skip
 _SIGNS: tuple[Rule, ...] = (
+    *tags("arobase ", "hashtag "),
+    *minutes_of_arc(" degrés ", " minutes ", " secondes"),
+    (re.compile(r"√ ?(?=\w)"), "racine carrée de "),
+    (re.compile(r" ?∞ ?"), " infini "),
+    (re.compile(r" ?≤ ?"), " au plus "),
+    (re.compile(r" ?≥ ?"), " au moins "),
+    (re.compile(r" ?≠ ?"), " différent de "),
+    (re.compile(r"(?<=\d) / (?=\d{1,9} =)"), " divisé par "),
     (re.compile(r"(?<![\w)])- ?(?=\d)|(?<=\d) [—-] (?=\d{1,15} =)"), " moins "),
     (re.compile(r" ?& ?"), " et "),
     (re.compile(r" ?\+ ?(?=\w)"), " plus "),
     (re.compile(r" ?= ?"), " égale "),
     (re.compile(r" ?× ?|(?<=\d) ?[*x] ?(?=\d)"), " fois "),
+    (re.compile(r"(?<=\d) ?x(?!\w)"), " fois"),
     (re.compile(r" ?÷ ?"), " divisé par "),
     (re.compile(r"± ?"), "plus ou moins "),
     (re.compile(r" ?≈ ?| ?~ ?(?=\d)"), " environ "),
@@ -275,6 +338,10 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"#(?=\d)"), "numéro "),
     (re.compile(r"(?<=\w)/(?=\w)"), " "),
     (re.compile(r"[*_|\\]+"), " "),
+    greek(
+        "alpha bêta gamma delta epsilon zêta êta thêta iota kappa lambda mu nu xi omicron pi rhô sigma tau upsilon phi "
+        "khi psi oméga"
+    ),
     DOT_BEFORE_MARK,
     (re.compile(r" {2,}"), " "),
 )

@@ -15,6 +15,8 @@ ABBREVIATIONS = {
     "i. V.": "in Vertretung", "z. T.": "zum Teil", "e. V.": "eingetragener Verein", "a. D.": "außer Dienst",
     "o. g.": "oben genannt", "z. Zt.": "zurzeit", "u. Ä.": "und Ähnliches", "Fa.": "Firma", "Tsd.": "Tausend",
     "Jhd.": "Jahrhundert", "Tel.": "Telefon", "Hbf.": "Hauptbahnhof", "Mio.": "Millionen", "Mrd.": "Milliarden",
+    "zw.": "zwischen", "z. Z.": "zurzeit", "Frl.": "Fräulein", "Hrsg.": "Herausgeber", "Bhf.": "Bahnhof",
+    "Pck.": "Päckchen", "Msp.": "Messerspitzen",
 }
 WITHOUT_DOT = {"Mio": "Millionen", "Mrd": "Milliarden", "Dr": "Doktor", "Prof": "Professor", "Hr": "Herr",
                 "Hbf": "Hauptbahnhof"}
@@ -42,11 +44,16 @@ UNITS = {
     "min": "Minute", "s": "Sekunde", "ms": "Millisekunde", "Hz": "Hertz", "kHz": "Kilohertz", "MHz": "Megahertz",
     "GHz": "Gigahertz", "W": "Watt", "kW": "Kilowatt", "MW": "Megawatt", "GW": "Gigawatt", "kWh": "Kilowattstunde",
     "V": "Volt", "kB": "Kilobyte", "KB": "Kilobyte", "MB": "Megabyte", "GB": "Gigabyte", "TB": "Terabyte",
-    "dB": "Dezibel", "kcal": "Kilokalorie", "°C": "Grad Celsius", "° C": "Grad Celsius", "°F": "Grad Fahrenheit",
+    "dB": "Dezibel", "kcal": "Kilokalorie", "μm": "Mikrometer", "nm": "Nanometer", "μg": "Mikrogramm", "Ω": "Ohm",
+    "kΩ": "Kiloohm", "mA": "Milliampere", "mAh": "Milliamperestunde", "kJ": "Kilojoule", "hPa": "Hektopascal",
+    "kN": "Kilonewton", "cl": "Zentiliter", "qm": "Quadratmeter", "ccm": "Kubikzentimeter", "kbit": "Kilobit",
+    "Mbit": "Megabit", "Gbit": "Gigabit", "EL": "Esslöffel", "TL": "Teelöffel",
+    "°C": "Grad Celsius", "° C": "Grad Celsius", "°F": "Grad Fahrenheit",
     "°": "Grad", "%": "Prozent", "‰": "Promille",
 }
 PER = {"h": "Stunde", "s": "Sekunde", "min": "Minute", "Tag": "Tag", "Monat": "Monat", "Jahr": "Jahr",
-        "kg": "Kilogramm", "l": "Liter", "m": "Meter", "km": "Kilometer"}
+        "kg": "Kilogramm", "l": "Liter", "m": "Meter", "km": "Kilometer", "Std": "Stunde", "Stunde": "Stunde",
+        "Woche": "Woche", "Stück": "Stück", "Person": "Person", "Nacht": "Nacht", "qm": "Quadratmeter"}
 CURRENCIES = {"€": "Euro", "$": "Dollar", "£": "Pfund", "¥": "Yen"}
 # Nouns that are counted with one: `ein Tag`, `eine Woche`.
 COUNTED_NEUTER = ("Tag", "Monat", "Jahr", "Mann", "Mensch", "Kind", "Mal", "Euro", "Dollar", "Cent", "Prozent",
@@ -54,6 +61,13 @@ COUNTED_NEUTER = ("Tag", "Monat", "Jahr", "Mann", "Mensch", "Kind", "Mal", "Euro
                   "Stück", "Teelöffel", "Esslöffel")
 COUNTED_FEMININE = ("Frau", "Woche", "Stunde", "Minute", "Sekunde", "Person", "Tonne", "Flasche", "Tasse", "Nacht",
                      "Million", "Milliarde")
+# Books whose chapters and verses are given with a comma: `Joh. 3,16`.
+BOOKS = {
+    "Mt": "Matthäus", "Mk": "Markus", "Lk": "Lukas", "Joh": "Johannes", "Apg": "Apostelgeschichte", "Röm": "Römer",
+    "Kor": "Korinther", "Gal": "Galater", "Eph": "Epheser", "Phil": "Philipper", "Kol": "Kolosser",
+    "Thess": "Thessalonicher", "Tim": "Timotheus", "Petr": "Petrus", "Hebr": "Hebräer", "Jak": "Jakobus",
+    "Offb": "Offenbarung", "Ps": "Psalm", "Spr": "Sprüche", "Jes": "Jesaja", "Jer": "Jeremia",
+}
 DAYS = {"Mo": "Montag", "Di": "Dienstag", "Mi": "Mittwoch", "Do": "Donnerstag", "Fr": "Freitag", "Sa": "Samstag",
          "So": "Sonntag"}
 # fmt: on

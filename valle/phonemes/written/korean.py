@@ -5,7 +5,17 @@ espeak-ng reads whole numbers in Sino-Korean, which fits years, minutes, money a
 
 import re
 
-from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, addresses, any_of, rewrite, roman_value
+from valle.phonemes.written.rules import (
+    SPACED_GROUPS,
+    VULGAR_FRACTION,
+    Rule,
+    addresses,
+    any_of,
+    in_myriads,
+    rewrite,
+    roman_value,
+)
+from valle.phonemes.written.signs import greek, minutes_of_arc, tags
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:\.\d{1,9})?"
 _START = r"(?<![\w.,])"
@@ -37,13 +47,19 @@ _UNITS = {
     "W": "와트", "kW": "킬로와트", "MW": "메가와트", "kWh": "킬로와트시", "V": "볼트", "Hz": "헤르츠",
     "kHz": "킬로헤르츠", "MHz": "메가헤르츠", "GHz": "기가헤르츠", "KB": "킬로바이트", "MB": "메가바이트",
     "GB": "기가바이트", "TB": "테라바이트", "dB": "데시벨", "kcal": "킬로칼로리", "Mbps": "메가비피에스",
-    "Gbps": "기가비피에스", "%": "퍼센트", "%p": "퍼센트포인트",
+    "Gbps": "기가비피에스", "μm": "마이크로미터", "nm": "나노미터", "μg": "마이크로그램", "Ω": "옴", "kΩ": "킬로옴",
+    "mA": "밀리암페어", "mAh": "밀리암페어시", "cc": "시시", "%": "퍼센트", "%p": "퍼센트포인트",
 }
 # fmt: on
 _CODES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "KRW": "₩"}
 _CENTS = {"$": "센트", "€": "센트", "£": "펜스"}
 # Days of history are read digit by digit: 삼일절, 육이오.
 _EVENTS = "절|광복|전쟁|운동|혁명|민주|항쟁|사태|선언|테러|의거"
+_BOUNDS = {"≥": "이상", "≤": "이하", "<": "미만", ">": "초과"}
+_BOOKS = (
+    "마태복음|마가복음|누가복음|요한복음|사도행전|로마서|고린도[전후]서|히브리서|요한계시록|창세기|출애굽기|시편|잠언|"
+    "이사야"
+)
 _SPEEDS = {"km/h": ("시속", "킬로미터"), "m/s": ("초속", "미터"), "mph": ("시속", "마일")}
 
 
@@ -91,6 +107,8 @@ def _date(match: re.Match[str]) -> str:
 
 def _money(match: re.Match[str]) -> str:
     number, sign, scale = match["number"], match["sign"], match["scale"] or ""
+    if match.groupdict().get("letter"):
+        return f"{in_myriads(number, match['letter'], '만억')} {_CURRENCIES[sign]}"
     whole, _, part = number.partition(".")
     if sign in _CENTS and len(part) == 2 and not scale:
         large = f"{whole} {_CURRENCIES[sign]}" if whole != "0" else ""
@@ -123,11 +141,32 @@ def _equals(match: re.Match[str]) -> str:
 
 
 def _fraction(match: re.Match[str]) -> str:
-    whole = f"{match['whole']}와 " if match["whole"] else ""
+    if f"{match['top']}/{match['bottom']}" == "24/7":
+        return "24 7"
+    particle = "과" if (match["whole"] or "")[-1:] in _ENDING_IN_CONSONANT else "와"
+    whole = f"{match['whole']}{particle} " if match["whole"] else ""
     return f"{whole}{match['bottom']}분의 {match['top']}"
 
 
+def _verse(match: re.Match[str]) -> str:
+    last = f"에서 {match['last']}절" if match["last"] else ""
+    return f"{match['book']} {match['chapter']}장 {match['verse']}절{last}"
+
+
 _NUMBERS: tuple[Rule, ...] = (
+    (
+        re.compile(
+            rf"(?P<book>{_BOOKS}) ?(?P<chapter>\d{{1,3}}):(?P<verse>\d{{1,3}})(?:[-~](?P<last>\d{{1,3}}))?(?!\d)"
+        ),
+        _verse,
+    ),
+    (re.compile(r"(?<![\w'])'(?=\d0년대)"), ""),
+    (re.compile(r"(?<=[\d년월일시분초])~(?=\d{1,4}(?:[년월일시분초:]))"), "에서 "),
+    (re.compile(rf"({_NUMBER})[-~]({_NUMBER}) ?° ?C(?![A-Za-z])"), r"섭씨 \1에서 \2 도"),
+    (re.compile(r"\bpp?\. ?(\d{1,4}(?:[-~]\d{1,4})?)"), r"\1쪽"),
+    (re.compile(rf" ?([≥≤<>]) ?({_NUMBER})"), lambda m: f" {m[2]} {_BOUNDS[m[1]]}"),
+    (re.compile(r"(?<![\w.])\.(?=\d)"), "0."),
+    *minutes_of_arc(" 도 ", "분 ", "초"),
     (SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),
     (
         re.compile(
@@ -151,7 +190,8 @@ _NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.,:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?![\d:])"), _time),
     (re.compile(r"(?<![\w.,])(?:0\d{1,19}|\d{12,30})(?![\d]|[.,]\d)"), lambda m: _digit_names(m[0])),
     (re.compile(VULGAR_FRACTION), _fraction),
-    (re.compile(rf"(?P<sign>[$€£¥₩]) ?(?P<number>{_NUMBER})(?P<scale> ?[십백천만억조]{{1,3}})?"), _money),
+    (re.compile(rf"(?P<sign>[$€£¥₩]) ?(?P<number>{_NUMBER})(?P<scale> ?[십백천만억조]{{1,3}})?"
+                rf"(?P<letter>(?:[KkMmB]|bn)(?![A-Za-z]))?"), _money),
     (re.compile(rf"{_START}(?P<number>{_NUMBER})(?P<scale> ?[십백천만억조]{{1,3}})? ?(?P<sign>[$€£¥₩])"), _money),
     (re.compile(rf"(?<![\w.,])-({_NUMBER}) ?(?:° ?C(?![A-Za-z])|도)"), r"영하 \1 도"),
     (re.compile(r"(?<![\w.,)])-(?=\d)"), "마이너스 "),
@@ -169,7 +209,7 @@ _NUMBERS: tuple[Rule, ...] = (
     ),
     (re.compile(r"(?<![\d.,:])1 ?번째"), "첫 번째"),
     (re.compile(rf"(?<![\w.,:])(?<!에서 )(?<!분의 )(?:[1-9]\d?)(?= ?(?:{_COUNTERS}))"), _count),
-    (re.compile(r"(?<![\w.,:])(?:[1-9]|1[0-2])(?= ?시(?![즌리]))"), _count),
+    (re.compile(r"(?<![\w.,:])(?<!분의 )(?:[1-9]|1[0-2])(?= ?시(?![즌리]))"), _count),
     (re.compile(r"(?<![\d.,])6월"), "유월"),
     (re.compile(r"(?<![\d.,])10월"), "시월"),
     (re.compile(r"(?<![\d.])(\d{1,15})\.(\d{1,15})(?![\d.])"), _decimal),
@@ -179,7 +219,14 @@ _NUMBERS: tuple[Rule, ...] = (
 _SIGNS: tuple[Rule, ...] = (
     (re.compile(r"(?<![A-Za-z'.-])[IVX]{2,6}(?![A-Za-z'-]|\.\w)"), _numeral),
     (re.compile(r"\(주\) ?"), "주식회사 "),
-    addresses("골뱅이, 점, 슬래시, 콜론, 물음표, 이퀄, 앤드, 샵, 언더바, 대시"),
+    addresses("골뱅이, 점, 슬래시, 콜론, 물음표, 이퀄, 앤드, 샵, 언더바, 대시", "kr|jp|de|fr|uk"),
+    *tags("골뱅이 ", "해시태그 "),
+    (re.compile(r"√ ?(?=\w)"), "루트 "),
+    (re.compile(r" ?∞ ?"), " 무한대 "),
+    (re.compile(r" ?± ?"), " 플러스마이너스 "),
+    (re.compile(r" ?≈ ?"), " 약 "),
+    (re.compile(r"(?<=[\dA-Za-z])\^2(?!\d)"), " 제곱"),
+    (re.compile(r"(?<=[\dA-Za-z])\^(\d{1,3})"), r"의 \1제곱"),
     (re.compile(r"\b(Dr|Mr|Mrs|Ms|Prof)\.(?= )"), r"\1"),
     (re.compile(r"\bvs\b\.?"), "대"),
     (re.compile(r" ?& ?"), " 앤드 "),
@@ -191,6 +238,10 @@ _SIGNS: tuple[Rule, ...] = (
     (re.compile(r" ?~ ?(?=\d)"), " 약 "),
     (re.compile(r"(?<=\w)/(?=\w)"), " "),
     (re.compile(r"[*_|\\~]+"), " "),
+    greek(
+        "알파 베타 감마 델타 엡실론 제타 에타 세타 요타 카파 람다 뮤 뉴 크시 오미크론 파이 로 시그마 타우 입실론 "
+        "피 카이 프시 오메가"
+    ),
     (re.compile(r" {2,}"), " "),
 )
 

@@ -2,7 +2,17 @@
 
 import re
 
-from valle.phonemes.written.rules import SPACED_GROUPS, VULGAR_FRACTION, Rule, addresses, any_of, rewrite, roman_value
+from valle.phonemes.written.rules import (
+    SPACED_GROUPS,
+    VULGAR_FRACTION,
+    Rule,
+    addresses,
+    any_of,
+    in_myriads,
+    rewrite,
+    roman_value,
+)
+from valle.phonemes.written.signs import greek, minutes_of_arc
 
 _DIGITS = "零一二三四五六七八九"
 _PLACES = ("", "十", "百", "千")
@@ -18,13 +28,28 @@ _UNITS = {
     "L": "升", "ml": "毫升", "mL": "毫升", "h": "小时", "min": "分钟", "s": "秒", "W": "瓦", "kW": "千瓦",
     "kWh": "千瓦时", "V": "伏", "Hz": "赫兹", "kHz": "千赫", "MHz": "兆赫", "GHz": "吉赫", "KB": "千字节",
     "MB": "兆字节", "GB": "吉字节", "TB": "太字节", "dB": "分贝", "Mbps": "兆比特每秒",
-    "Gbps": "吉比特每秒", "′": "分", "″": "秒",
+    "Gbps": "吉比特每秒", "μm": "微米", "nm": "纳米", "μg": "微克", "Ω": "欧姆", "kΩ": "千欧", "mA": "毫安",
+    "mAh": "毫安时", "cc": "毫升", "kcal": "千卡", "kJ": "千焦",
 }
 _CODES = {"USD": "$", "US$": "$", "EUR": "€", "GBP": "£", "RMB": "¥", "CNY": "¥"}
 _CODES_AFTER = {"USD": "美元", "EUR": "欧元", "GBP": "英镑", "RMB": "元", "CNY": "元", "HKD": "港元", "JPY": "日元"}
 # Days and events of history are read digit by digit: 九一一事件.
 _EVENTS = "事件|事变|运动|惨案|地震|大地震|恐怖"
 # fmt: on
+_BOUNDS = {
+    "≥": "大于等于",
+    "≤": "小于等于",
+    ">": "大于",
+    "<": "小于",
+    "±": "正负",
+    "≈": "约等于",
+    "√": "根号",
+    "≠": "不等于",
+}
+_BOOKS = (
+    "马太福音|马可福音|路加福音|约翰福音|使徒行传|罗马书|哥林多[前后]书|希伯来书|启示录|创世记|出埃及记|诗篇|箴言|"
+    "以赛亚书"
+)
 _PER = {"h": "每小时", "s": "每秒", "min": "每分钟"}
 
 
@@ -82,6 +107,9 @@ def _percent(number: str) -> str:
 def _money(match: re.Match[str]) -> str:
     """Return an amount; one with two decimals in its large and small coins: 五美元零五美分, 三元五角."""
     sign, number, scale = match["sign"], match["number"], match["scale"] or ""
+    if match["letter"]:
+        number = in_myriads(number, match["letter"], "万亿").rstrip("万亿")
+        scale = {"m": "万", "b": "亿"}.get(match["letter"][0].lower(), "")
     whole, _, part = number.partition(".")
     if scale or len(part) != 2 or part == "00":
         return f"{_value(number if part != '00' else whole)}{scale}{_CURRENCIES[sign]}"
@@ -98,6 +126,16 @@ def _coins(part: str, sign: str) -> str:
 
 def _count(number: int) -> str:
     return "两" if number == 2 else _cardinal(number)
+
+
+def _verse(match: re.Match[str]) -> str:
+    last = f"到{_value(match['last'])}节" if match["last"] else ""
+    return f"{match['book']}{_value(match['chapter'])}章{_value(match['verse'])}节{last}"
+
+
+def _score_or_range(match: re.Match[str]) -> str:
+    """Return a range, or a score where the second number is the smaller one."""
+    return f"{match[1]}{'比' if int(match[1]) >= int(match[2]) else '到'}{match[2]}"
 
 
 def _version(match: re.Match[str]) -> str:
@@ -135,7 +173,29 @@ def _time(match: re.Match[str]) -> str:
 
 
 _RULES: tuple[Rule, ...] = (
-    addresses("艾特, 点, 斜杠, 冒号, 问号, 等于, 和, 井号, 下划线, 杠"),
+    addresses("艾特, 点, 斜杠, 冒号, 问号, 等于, 和, 井号, 下划线, 杠", "cn|jp|de|fr|uk"),
+    # A topic is written between two marks or after one, which are silent.
+    (re.compile(r"(?<!\w)#(?=[^\W\d])|(?<=[㐀-鿿])#(?!\d)"), ""),
+    *minutes_of_arc("度", "分", "秒"),
+    (
+        re.compile(
+            rf"(?P<book>{_BOOKS}) ?(?P<chapter>\d{{1,3}}):(?P<verse>\d{{1,3}})(?:[-~](?P<last>\d{{1,3}}))?(?!\d)"
+        ),
+        _verse,
+    ),
+    (re.compile(r"(?<=[歼运轰直])-(?=\d)|(?<=长征|东风)-(?=\d)"), ""),
+    (
+        re.compile(r"(?<=[打报])(1(?:10|19|20|22)|12315|12345)(?![\d个次下分张条通场局])"),
+        lambda m: _by_digit(m[1]).replace("一", "幺"),
+    ),
+    (re.compile(r"(?<!\d)([5-9][05]|0[05])(?=后(?!来|面|天|续|期|退|者))"), lambda m: _by_digit(m[1])),
+    (
+        re.compile(r"(?<=[一二三四五六七八九零〇])[OＯo〇]{1,3}(?=[一二三四五六七八九零〇年])"),
+        lambda m: "零" * len(m[0]),
+    ),
+    (re.compile(r"(?<![\d.])(\d)\.(\d)(?=折)"), lambda m: _by_digit(m[1] + m[2])),
+    (re.compile(r"(?<![\w'])'(\d0)(?=年代)"), r"\1"),
+    (re.compile(r"(?<![\w.])\.(?=\d)"), "0."),
     (
         re.compile(r"(?<![\d-])(?:1\d{2} \d{4} \d{4}|[48]00-\d{3}-\d{4})(?!\d)"),
         lambda m: _by_digit(re.sub(r"\D", "", m[0])),
@@ -154,7 +214,10 @@ _RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=\d) ?- ?(?=\d{1,9} ?=)"), "减"),
     (re.compile(r"'?(?<!\d)(0\d)(?=年)|'(\d\d)(?=年)"), lambda m: _by_digit(m[1] or m[2])),
     (
-        re.compile(rf"(?P<sign>[$€£¥]) ?(?P<number>{_NUMBER})(?P<scale> ?[百千]?[万亿]|[百千])?"),
+        re.compile(
+            rf"(?P<sign>[$€£¥]) ?(?P<number>{_NUMBER})(?P<scale> ?[百千]?[万亿]|[百千])?"
+            r"(?P<letter>(?:[KkMmB]|bn)(?![A-Za-z]))?"
+        ),
         _money,
     ),
     (re.compile(r"(?<!\d)(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?!\d)"), lambda m: _date(m)),
@@ -165,8 +228,17 @@ _RULES: tuple[Rule, ...] = (
         lambda m: _by_digit(m[0].replace("-", "")),
     ),
     (re.compile(r"(?<!\d)(\d{1,2}):([0-5]\d)(?![\d:])"), lambda m: _time(m)),
+    (re.compile(rf"(?<=[点分])[-~—](?=[{_DIGITS}十两])"), "到"),
     (re.compile(r"(?<=\d):(?=\d)"), "比"),
-    (re.compile(r"(?<=[里米克斤升元吨次个])/(?=(?:小时|分钟|秒|天|人|年|月|公里|公斤|升))"), "每"),
+    (
+        re.compile(
+            r"(?<=[里米克斤升元吨次个])/(?=(?:小时|分钟|秒|天|人|年|月|公里|公斤|升|斤|克|吨|个|件|次|米|平|位|晚))"
+        ),
+        "每",
+    ),
+    (re.compile(r"(?<![\d-])(\d{1,3})-(\d{1,3})(?![\d-]| ?[%‰])"), _score_or_range),
+    (re.compile(r" ?([≥≤<>±≈√≠]) ?(?=[\dA-Za-z])"), lambda m: _BOUNDS[m[1]]),
+    (re.compile(r" ?∞ ?"), "无穷大"),
     (re.compile(rf"({_NUMBER})% ?[-~—] ?({_NUMBER}) ?%"), lambda m: f"{_percent(m[1])}到{_percent(m[2])}"),
     (re.compile(rf"({_NUMBER}) ?[-~—] ?({_NUMBER}) ?%"), lambda m: f"{_percent(m[1])}到{_value(m[2])}"),
     (re.compile(rf"(?<![\dA-Za-z])-({_NUMBER}) ?%"), lambda m: "负" + _percent(m[1])),
@@ -183,6 +255,8 @@ _RULES: tuple[Rule, ...] = (
         ),
         _measure,
     ),
+    (re.compile(r"(?<=[\dA-Za-z])\^2(?!\d)"), "的平方"),
+    (re.compile(r"(?<=[\dA-Za-z])\^(\d{1,3})"), lambda m: f"的{_value(m[1])}次方"),
     (re.compile(r"\b(?:No|NO)\. ?(?=\d)"), "第"),
     (re.compile(r"#(?=\d)"), "第"),
     (re.compile(r"(?<=[\d)]) ?\+ ?(?=[\d(])"), "加"),
@@ -194,7 +268,11 @@ _RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=[A-Za-z]) ?& ?(?=[A-Za-z])"), " and "),
     (re.compile(r" ?& ?"), "和"),
     (re.compile(r" ?\+ ?"), "加"),
-    (re.compile(r" ?[=≈] ?"), "等于"),
+    (re.compile(r" ?= ?"), "等于"),
     (re.compile(r" ?@ ?"), " at "),
     (re.compile(r"[*_|\\~/•※‣◦]+"), " "),
+    greek(
+        "阿尔法 贝塔 伽马 德尔塔 艾普西隆 泽塔 伊塔 西塔 约塔 卡帕 拉姆达 缪 纽 克西 奥密克戎 派 柔 西格马 陶 宇普西隆 "
+        "斐 希 普西 欧米伽"
+    ),
 )

@@ -6,6 +6,7 @@ length of the text.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 
 Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
 """A pattern and the replacement of each match: a template, or a function of the match."""
@@ -17,6 +18,7 @@ URL_PATH = r"(?::\d{1,5})?(?:[/?#][\w./?=&#%+~-]{0,200}\b)?"
 """Port, path, query and fragment of an address."""
 DOT_BEFORE_MARK: Rule = (re.compile(r"(?<=\w)\.(?=[,;:])"), "")
 """The full stop of an abbreviation before another mark: `12 oz., 5 lbs.`"""
+_DOMAINS = "com|org|net|edu|gov|info|io|eu|tv"
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _VALID_ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 
@@ -28,18 +30,27 @@ def rewrite(text: str, rules: Sequence[Rule]) -> str:
     return text
 
 
-def addresses(names: str) -> Rule:
-    """Return the rule that puts the marks of `name@example.com` and `www.example.com/page?id=5#top` in words.
+def addresses(names: str, domains: str) -> Rule:
+    """Return the rule that puts the marks of `name@example.com`, `www.example.com/page?id=5#top` and `a.org` in words.
 
-    `names` are those of the marks `@`, `.`, `/`, `:`, `?`, `=`, `&`, `#`, `_` and `-`, divided by commas.
+    `names` are those of the marks `@`, `.`, `/`, `:`, `?`, `=`, `&`, `#`, `_` and `-`, divided by commas. Without `@`
+    or `www` an address ends in one of `domains`, of which none may be a word of the language.
     """
     words = {mark: f" {name} " for mark, name in zip("@./:?=&#_-", names.split(", "), strict=True)}
     host = r"(?:[A-Za-z\d-]{1,63}\.){1,4}[A-Za-z]{2,20}"
     start = r"(?:[A-Za-z\d_.+-]{1,64}@|www\.|(?<=://))"
+    bare = rf"(?:[A-Za-z\d-]{{2,63}}\.){{1,4}}(?:{_DOMAINS}|{domains})(?![A-Za-z\d@]|\.\w)"
     return (
-        re.compile(rf"(?<![A-Za-z\d_.@-])(?:https?://)?({start}{host}{URL_PATH})/?"),
+        re.compile(rf"(?<![A-Za-z\d_.@-])(?:https?://)?((?:{start}{host}|{bare}){URL_PATH})/?"),
         lambda match: re.sub("[@./:?=&#_-]", lambda mark: words[mark[0]], match[1]),
     )
+
+
+def in_myriads(number: str, scale: str, names: str) -> str:
+    """Return `5M` as `500万`, as languages count that group four digits; `names` has those of 10^4 and 10^8."""
+    power, name = {"k": (3, ""), "m": (2, names[0]), "b": (1, names[1])}[scale[0].lower()]
+    value = Decimal(number.replace(",", "")).scaleb(power)
+    return f"{value.normalize():f}{name}"
 
 
 def any_of(words: Iterable[str]) -> str:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import soxr
-from scipy.signal import oaconvolve
 
 from valle.audio import Samples
 
@@ -24,6 +23,8 @@ def add_at_snr(speech: Samples, interference: Samples, snr: float) -> Samples:
 
 def reverberate(speech: Samples, response: Samples) -> Samples:
     """Convolve speech with the impulse response of a room, aligned with its direct sound and as loud as before."""
+    from scipy.signal import oaconvolve  # slow to import, and the options of every command name this stage
+
     start = int(np.abs(response).argmax())
     wet = oaconvolve(speech, response[start:])[: len(speech)].astype(np.float32)
     power = _power(wet)

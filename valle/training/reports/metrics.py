@@ -1,9 +1,10 @@
 """Metrics of a run: sums over a window of steps, written as JSON lines."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from valle.model.batch import Batch
@@ -38,6 +39,11 @@ class Sums:
         return round(self.hits / self.count, 5) if self.count else None
 
 
+_BY_CODEBOOK: Mapping[str, Callable[[Sums], float | None]] = MappingProxyType(
+    {"loss": lambda sums: sums.mean_loss, "top10": lambda sums: sums.top10}
+)
+
+
 @dataclass(slots=True)
 class Window:
     """Sums over the steps since the last line of metrics."""
@@ -65,7 +71,7 @@ class Window:
         self.slots += batch.num_slots
 
     def quality(self, prefix: str = "") -> dict[str, Any]:
-        """Compute mean loss in nats and top-10 accuracy: overall, per loss name, and per codebook.
+        """Compute mean loss in nats, overall, and with top-10 accuracy per loss name and codebook.
 
         Codebooks are those of the NAR, and of other losses of whole frames: these have a head of codebook 1.
         """
@@ -79,10 +85,11 @@ class Window:
             **{f"{prefix}loss_{name}": sums.mean_loss for name, sums in by_name.items()},
             **{f"{prefix}top10_{name}": sums.top10 for name, sums in by_name.items()},
             **{
-                f"{prefix}top10_{wanted}_by_codebook": {
-                    str(head): sums.top10 for (name, head), sums in sorted(self.sums.items()) if name == wanted
+                f"{prefix}{measure}_{wanted}_by_codebook": {
+                    str(head): read(sums) for (name, head), sums in sorted(self.sums.items()) if name == wanted
                 }
                 for wanted in ("nar", *sorted(whole))
+                for measure, read in _BY_CODEBOOK.items()
             },
         }
 

@@ -18,7 +18,13 @@ from warehouse.errors import CheckpointError, ConfigurationError
 from warehouse.lake.tables import Lake
 
 MASKED = SamplingOptions(decoding="nar-len", masked=MaskedOptions(steps=2))
-LEARNT = {"editing_ratio": 0.2, "suppression_ratio": 0.2, "phonemes_ratio": 0.1, "spelling_ratio": 0.1}
+LEARNT = {
+    "editing_ratio": 0.2,
+    "suppression_ratio": 0.2,
+    "transcription_ratio": 0.1,
+    "phonemes_ratio": 0.1,
+    "spelling_ratio": 0.1,
+}
 
 
 class QuietBackends(ToyBackends):
@@ -72,11 +78,22 @@ def test_a_mixture_is_scored_beside_its_return_and_the_truth(toy, synthesizer):
     assert {system for system, _ in values} == {"checkpoint", "input", "truth"}
     assert values["truth", "si_sdr"] == 100 > values["input", "si_sdr"]
     assert values["truth", "wer"] == 0
+    assert values["truth", "log_mel"] == 0 < values["input", "log_mel"]
     assert runner.runs["tse"](noisy) is None and runner.runs["ns"](case) is None
 
 
+def test_the_control_of_a_transcription_is_another_utterance(toy, synthesizer):
+    case = replace(next(read_cases(toy, split="train")), symbols=("a", "b", "c", "d"), other_symbols=("a", "b"))
+    values = TaskRunner(synthesizer, TaskMeasures(synthesizer.backends, 800), MASKED).runs["stt"](case)
+    assert values["other", "per"] == 0.5
+    alone = TaskRunner(synthesizer, TaskMeasures(synthesizer.backends, 800), MASKED).runs["stt"](
+        replace(case, other_symbols=None)
+    )
+    assert alone["other", "per"] is None and alone["checkpoint", "per"] == values["checkpoint", "per"]
+
+
 def test_rows_are_in_the_lake_once_and_an_edit_keeps_every_other_code(tmp_path, toy, synthesizer):
-    lake, options = Lake(tmp_path / "lake"), TaskEvaluation(split="dev", tasks=("cse", "phn", "un-phn", "len"))
+    lake, options = Lake(tmp_path / "lake"), TaskEvaluation(split="dev", tasks=("cse", "stt", "phn", "un-phn", "len"))
     rows = evaluate_tasks(synthesizer, toy, options, MASKED, lake)
     assert evaluate_tasks(synthesizer, toy, options, MASKED, lake)
     kept = [row.value for row in rows if row.metric == "codes_kept"]
@@ -93,11 +110,15 @@ def test_rows_are_in_the_lake_once_and_an_edit_keeps_every_other_code(tmp_path, 
     table = {(row["task"], row["metric"], row["system"]): row for row in summarize(rows).to_pylist()}
     assert table["cse", "wer", "truth"]["mean"] == 0 and table["cse", "wer", "truth"]["utterances"] == 4
     assert table["phn", "per", "checkpoint"]["low"] is not None
+    for task, metric, control in (("phn", "per", "input"), ("un-phn", "cer", "input"), ("cse", "wer", "input")):
+        model, simple = (table[task, metric, system]["mean"] for system in ("checkpoint", control))
+        gain = table[task, metric, f"checkpoint - {control}"]
+        assert gain["mean"] == pytest.approx(model - simple, abs=2e-4) and gain["utterances"] == 4
 
 
 def test_tasks_that_cannot_be_scored_are_named(tmp_path, toy, synthesizer):
     lake = Lake(tmp_path / "lake")
-    with pytest.raises(CheckpointError, match="toy-0 has no score in vc; it has learnt ns, cse, phn, un-phn, len"):
+    with pytest.raises(CheckpointError, match="toy-0 has no score in vc; it has learnt ns, cse, stt, phn, un-phn, len"):
         evaluate_tasks(synthesizer, toy, TaskEvaluation(tasks=("vc",)), MASKED, lake)
     with pytest.raises(ConfigurationError, match="No utterance of dev of toy-1 has what ns need"):
         evaluate_tasks(synthesizer, toy, TaskEvaluation(split="dev", tasks=("ns",)), MASKED, lake)

@@ -83,7 +83,8 @@ def endless() -> None:
 
 exit_on_sigterm()
 with LocalTaskRunner(width=1) as runner:
-    run_all("endless", [Work(label="a", audio_seconds=1, submit=lambda _: runner.submit(endless, {}))], width=1)
+    work = Work(label="a", shards=("a",), audio_seconds=1, submit=lambda *_: runner.submit(endless, {}))
+    run_all("endless", [work], width=1)
 """
 
 

@@ -8,7 +8,7 @@ import pytest
 from prefect.logging import disable_run_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.runtime.runner import Work, run_all
+from flows.runtime.runner import MOST_TASKS, Work, run_all, run_each, tasks_of
 from flows.runtime.terminal import NOTICE
 from flows.runtime.where import LOCAL_LOGGER
 from warehouse.errors import StageError
@@ -32,22 +32,24 @@ class Cluster:
         self.most_pending = 0
 
     def work(self) -> list[Work]:
-        return [Work(label=name, audio_seconds=1.0, submit=self._submit(name)) for name in self.answers]
+        return [
+            Work(label=name, shards=tuple(name.split("+")), audio_seconds=1.0, submit=self._submit)
+            for name in self.answers
+        ]
 
-    def _submit(self, name: str) -> Any:
-        def submit(wait: bool) -> Any:
-            self.events.append(f"{name}{' wait' if wait else ''}")
-            self.pending += 1
-            self.most_pending = max(self.pending, self.most_pending)
-            return self
-
-        return submit
+    def _submit(self, shards: tuple[str, ...], wait: bool) -> Any:
+        name = "+".join(shards)
+        self.events.append(f"{name}{' wait' if wait else ''}")
+        self.pending += 1
+        self.most_pending = max(self.pending, self.most_pending)
+        return self
 
     def result(self, raise_on_failure: bool) -> Any:
         assert not raise_on_failure
         self.pending -= 1
         done = len(self.events) - self.pending - 1
-        return self.answers[self.events[done].split()[0]].pop(0)
+        answer = self.answers[self.events[done].split()[0]].pop(0)
+        return answer if isinstance(answer, list | Exception) else [answer]
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +102,40 @@ def test_failed_shards_are_named_at_the_end_and_the_others_are_done() -> None:
     with pytest.raises(StageError, match=r"1 of 2 shards failed, the first is a \(disk\)"):
         run_all("segment clips", cluster.work(), width=1)
     assert cluster.events == ["a", "b"]
+
+
+def test_of_a_task_with_several_shards_only_the_claimed_ones_are_waited_for() -> None:
+    some = [shard_report("a"), None, shard_report("c")]
+    cluster = Cluster({"a+b+c": [some], "d": [shard_report("d")]})
+    cluster.answers["b"] = [shard_report("b")]
+    work = cluster.work()[:2]
+    reports = run_all("segment clips", work, width=1)
+    assert cluster.events == ["a+b+c", "d", "b wait"]
+    assert [report.shard for report in reports] == ["a", "c", "d", "b"]
+
+
+@pytest.mark.parametrize("count", [0, 1, MOST_TASKS, MOST_TASKS + 1, 40_000])
+def test_a_corpus_of_any_size_is_at_most_two_thousand_tasks_with_every_shard_once(count: int) -> None:
+    tasks = tasks_of([f"s{number}" for number in range(count)])
+    assert [shard for shards in tasks for shard in shards] == [f"s{number}" for number in range(count)]
+    assert len(tasks) == min(count, MOST_TASKS)
+    sizes = {len(shards) for shards in tasks}
+    assert max(sizes, default=0) - min(sizes, default=0) <= 1
+
+
+def test_a_shard_that_fails_does_not_keep_the_others_of_its_task_from_being_done() -> None:
+    done: list[str] = []
+
+    def run_one(shard: str) -> str:
+        if shard == "b":
+            raise ValueError("disk")
+        done.append(shard)
+        return shard
+
+    with pytest.raises(ValueError, match="disk"):
+        run_each(run_one, ("a", "b", "c"))
+    assert done == ["a", "c"]
+    assert run_each(run_one, ("a", "c")) == ["a", "c"]
 
 
 def test_without_work_there_is_nothing_to_do() -> None:

@@ -1,6 +1,8 @@
 """Rows as Lhotse manifests: Lhotse itself reads and validates them."""
 
 import dataclasses
+import gzip
+import json
 
 import lhotse
 import numpy as np
@@ -8,9 +10,11 @@ import pytest
 import soundfile
 from corpora import chapter_sidecar, encoded, put, put_chapter, put_tar, rows_of, single_row, utterance
 from lhotse.features.io import READER_BACKENDS, FeaturesReader
+from lhotse.serialization import deserialize_item
 
 from manifests import CorpusOptions, open_corpus
-from manifests.lhotse_io import CODES_STORAGE, AudioFacts, CodesPlace, codes_cut, facts_of, write_cuts, write_manifests
+from manifests.lhotse_codes import CODES_STORAGE, CodesPlace, codes_cut_line, write_lines
+from manifests.lhotse_lines import AudioFacts, facts_of, write_manifests
 from warehouse.model_rows import TrainingItemRow
 
 
@@ -58,6 +62,17 @@ def test_wide_audio_validates(tmp_path):
     assert [(cut.channel, cut.supervisions[0].channel, cut.load_audio().shape) for cut in cuts] == [
         (channel, channel, (1, 8000)) for channel in range(8)
     ]
+
+
+@pytest.mark.parametrize("channels", ["mix", "split"])
+def test_lines_are_those_that_lhotse_writes(tmp_path, channels):
+    put(tmp_path / "corpus/two.wav", encoded("WAV", channels=2))
+    put(tmp_path / "corpus/two.txt", "Two words.")
+    rows = rows_of(open_corpus("folder", tmp_path / "corpus", options=CorpusOptions(channels=channels, language="en")))
+    paths = write_manifests(rows, tmp_path / "out", corpus="folder", subset="all")
+    for path in (paths.recordings, paths.supervisions, paths.cuts):
+        lines = [json.dumps(item.to_dict(), ensure_ascii=False) for item in load(path)]
+        assert gzip.decompress(path.read_bytes()).decode().splitlines() == lines
 
 
 def test_the_text_of_a_span_is_that_of_its_supervision(tmp_path):
@@ -119,19 +134,27 @@ class RampReader(FeaturesReader):
         return (100 * np.arange(94)[:, None] + np.arange(8))[left_offset_frames:right_offset_frames]
 
 
+def cut_of(item, facts, place):
+    """The cut that Lhotse reads from a line; written by Lhotse, it is the same line."""
+    line = codes_cut_line(dataclasses.asdict(item), facts, place)
+    cut = deserialize_item(json.loads(json.dumps(line)))
+    assert json.dumps(cut.to_dict()) == json.dumps(line)
+    return cut
+
+
 @pytest.fixture
 def codes_cut_of_a_segment(tmp_path, monkeypatch):
     put(tmp_path / "a.flac", encoded(seconds=3.0))
     row = single_row(open_corpus("folder", tmp_path))
     monkeypatch.setitem(READER_BACKENDS, CODES_STORAGE, RampReader)
     facts = dataclasses.replace(facts_of(row), start=1.5)
-    return codes_cut(
+    return cut_of(
         item_of(), facts, CodesPlace(path="lake/codes/part-1.parquet", num_codebooks=8, frame_rate=75.0, codec="mini@1")
     )
 
 
 def test_a_cut_with_codes_survives_the_file_and_loads_its_codes_and_audio(tmp_path, codes_cut_of_a_segment):
-    assert write_cuts([codes_cut_of_a_segment], tmp_path / "out/cuts.jsonl.gz") == 1
+    assert write_lines([codes_cut_of_a_segment.to_dict()], tmp_path / "out/cuts.jsonl.gz") == 1
     (cut,) = load(tmp_path / "out/cuts.jsonl.gz")
     assert cut.load_codes().shape == (94, 8)
     assert cut.load_codes()[0, 7] == 7
@@ -148,8 +171,6 @@ def test_a_truncated_cut_loads_the_codes_of_its_own_span(codes_cut_of_a_segment)
 
 def test_a_cut_never_reaches_past_its_recording():
     facts = AudioFacts(path="a.flac", sample_rate=16000, num_samples=16000, start=0.5)
-    cut = codes_cut(
-        item_of(duration=0.6), facts, CodesPlace(path="p", num_codebooks=8, frame_rate=75.0, codec="mini@1")
-    )
+    cut = cut_of(item_of(duration=0.6), facts, CodesPlace(path="p", num_codebooks=8, frame_rate=75.0, codec="mini@1"))
     lhotse.validate(cut)
     assert cut.end == 1.0

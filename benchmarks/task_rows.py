@@ -1,0 +1,132 @@
+"""CPU time of the loader with tasks on mixtures beside text-to-speech alone: `python benchmarks/task_rows.py`.
+
+`--items` utterances with word times, mixtures and written texts, in data files as the lake has them. An epoch of each
+training mix is planned, sampled and collated in turn, `--rounds` times, and the fastest round counts. Rows of tasks
+differ in length, so the time is that of a slot, which is what a model trains on. Rows without speech are so short that
+their fixed cost counts: the mix of every task is shown without a bound.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from figures import report
+
+from valle.codec.base import CodecSpec
+from valle.data.codes_reader import CodesReader
+from valle.data.collate import Collator
+from valle.data.cursor import Cursor
+from valle.data.items.items import Items
+from valle.data.items.load import load_items
+from valle.data.options import RowOptions
+from valle.data.sampler import SamplerOptions, iterate_batches
+from valle.model.config import ModelConfig, preset
+
+SPEC = CodecSpec("mini", "benchmark", sample_rate=24_000, hop_length=320, num_codebooks=8, codebook_size=1024)
+ROWS = 800  # of a row group
+KINDS = ("noise", "reverb", "speaker", "voice")
+MIXTURE_TASKS = ("suppression_ratio", "removal_ratio", "extraction_ratio", "conversion_ratio")
+OTHER_TASKS = ("editing_ratio", "noisy_editing_ratio", "transcription_ratio", "raw_text_ratio", "continuation_ratio")
+MIXES: Mapping[str, Mapping[str, float]] = {
+    "text-to-speech": {"length_ratio": 0.0},
+    "tasks on mixtures": dict.fromkeys(MIXTURE_TASKS, 0.25) | {"length_ratio": 0.0},
+    "every task": dict.fromkeys((*MIXTURE_TASKS, *OTHER_TASKS, "phonemes_ratio", "spelling_ratio"), 0.08),
+}
+
+
+def write_codes(path: Path, frames: np.ndarray, num_codebooks: int) -> None:
+    """Write a data file of codes, one row group after the other."""
+    rng = np.random.default_rng(num_codebooks)
+    schema = pa.schema([(f"q{k}", pa.list_(pa.int16())) for k in range(num_codebooks)])
+    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+        for start in range(0, len(frames), ROWS):
+            counts = frames[start : start + ROWS]
+            offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+            columns = [
+                pa.ListArray.from_arrays(offsets, pa.array(rng.integers(0, 1024, counts.sum()).astype(np.int16)))
+                for _ in range(num_codebooks)
+            ]
+            file.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=ROWS)
+
+
+def make_items(folder: Path, count: int) -> Items:
+    """Write the codes of utterances of 1 to 8 s and return their items."""
+    rng = np.random.default_rng(0)
+    seconds = rng.uniform(1, 8, count)
+    frames = (seconds * SPEC.frame_rate).astype(int)
+    write_codes(folder / "codes.parquet", frames, 8)
+    write_codes(folder / "mixtures.parquet", frames, 16)
+    starts = [np.arange(0, duration, 0.35) for duration in seconds]
+    index = np.arange(count)
+    places = {"row_group": pa.array(index // ROWS, pa.int32()), "row": pa.array(index % ROWS, pa.int32())}
+    table = pa.table(
+        {
+            "segment_id": [f"s{number}" for number in index],
+            "speaker": [f"p{number % 50}" for number in index],
+            "language": ["en"] * count,
+            "weight": pa.array(np.ones(count), pa.float32()),
+            "symbols": [["a"] * int(12 * duration) for duration in seconds],
+            "text": ["a" * int(12 * duration) for duration in seconds],
+            "duration": seconds,
+            "num_frames": pa.array(frames, pa.int32()),
+            "word_times": [np.stack([one, one + 0.3], axis=1).ravel().tolist() for one in starts],
+            "mixture_kind": [KINDS[number % len(KINDS)] for number in index],
+            **{
+                f"{name}_file": [f"{file}.parquet"] * count
+                for name, file in (("codes", "codes"), ("mixture", "mixtures"))
+            },
+            **{f"{table}_{name}": column for table in ("codes", "mixture") for name, column in places.items()},
+        }
+    )
+    return load_items(table, lambda symbols: [1, *[5] * len(symbols), 2], lambda _: 1)
+
+
+def seconds_a_slot(items: Items, folder: Path, config: ModelConfig, mix: Mapping[str, float], batches: int) -> float:
+    """Plan and collate the first batches of an epoch: CPU seconds a slot. The codes are in memory by then."""
+    options = SamplerOptions(rows=RowOptions(**mix), batch_tokens=8192, config=config)
+    collator = Collator(items, CodesReader(folder, cache_bytes=1 << 30), config)
+    scheduled = list(islice(iterate_batches(items, options, start=Cursor()), batches))
+    for batch in scheduled:  # decodes the row groups
+        collator(batch)
+    started = time.process_time()
+    slots = sum(
+        int(collator(batch).row_lengths.sum())
+        for batch in islice(iterate_batches(items, options, start=Cursor()), batches)
+    )
+    return (time.process_time() - started) / slots
+
+
+def main() -> int:
+    """Print microseconds a slot of both mixes; 1 when tasks on mixtures cost more than 5 % more."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=4000)
+    parser.add_argument("--batches", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    config = preset("nano", SPEC, num_symbols=16, languages=["en"])
+    best = dict.fromkeys(MIXES, np.inf)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        items = make_items(folder, options.items)
+        for _ in range(options.rounds):
+            for mix, ratios in MIXES.items():
+                found = seconds_a_slot(items, folder, config, ratios, options.batches)
+                best[mix] = min(best[mix], found)
+    print(f"load {os.getloadavg()[0]:.1f}; {options.items} utterances, {options.batches} batches of 8,192 slots")
+    for mix, seconds in best.items():
+        print(f"{mix:16} {1e6 * seconds:8.3f} us of CPU a slot")
+    ratio = best["tasks on mixtures"] / best["text-to-speech"]
+    name = "CPU of the loader a slot, tasks on mixtures / text-to-speech"
+    return 0 if report(name, ratio, 1.05, at_least=False) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
