@@ -44,6 +44,7 @@ BENCHMARKS = (
     Benchmark("loader", ("--rows", "4000")),
     Benchmark("task_rows", ("--items", "1500", "--batches", "40")),
     Benchmark("lake", ("--rows", "500000")),
+    Benchmark("scale", ("--rows", "200000", "--parts", "100")),
     Benchmark("prepare", ("--clips", "60")),
     Benchmark("quality", ("--clips", "6")),
     Benchmark("codecs", ("--clips", "8", "--rounds", "2", "--threads", "1")),

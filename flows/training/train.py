@@ -108,8 +108,8 @@ def run_trainer(options: TrainOptions) -> None:
     commands = "save, eval, export, lr NUMBER or quit"
     # The first node may be another machine, so no terminal is read for several.
     is_typed = has_terminal() and not options.nodes
-    where = "type" if is_typed else f"write to {options.run_dir / 'commands'}"
-    notify("Commands while it trains: %s %s", where, commands)
+    where = "type it" if is_typed else f"write it to {options.run_dir / 'commands'}"
+    notify("Commands while it trains: %s; %s", commands, where)
     nodes = find_nodes(options.nodes, options.processes, os.environ)
     module, arguments = launch_command(nodes, options.processes, "valle.training", [str(options_file)])
     run_module(

@@ -25,7 +25,7 @@ from valle.audio import Samples
 from valle.backends import weights
 from valle.backends.alignment import TimedPiece, TimedWord, group_pieces, trim_silence
 from valle.backends.asr_models import model_directory
-from valle.backends.packing import FRAMES, Place, fill_window, isolate, place_clips
+from valle.backends.packing import FRAMES, PackedClip, fill_window, isolate, place_clips
 
 T = TypeVar("T")
 
@@ -254,7 +254,7 @@ class FasterWhisper:
         return transcriptions
 
     def _transcribe_window(
-        self, window: Sequence[Place], waveforms: Sequence[Samples], language: str
+        self, window: Sequence[PackedClip], waveforms: Sequence[Samples], language: str
     ) -> dict[int, Transcription]:
         """Encode the clips of a window together and decode each alone; return those whose transcription is clear."""
         import ctranslate2

@@ -22,7 +22,7 @@ LONGEST_PACKED = 10 * 50 * SAMPLES_PER_FRAME
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PackedClip:
     """The part of a window that holds clip `index`: its speech begins at frame `start`, silence is on both sides."""
 
     index: int
@@ -36,12 +36,12 @@ class Place:
         return slice(self.start - half, min(self.start + self.num_frames + half, FRAMES))
 
 
-def place_clips(waveforms: Sequence[Samples]) -> list[list[Place]]:
+def place_clips(waveforms: Sequence[Samples]) -> list[list[PackedClip]]:
     """Place clips in windows, longest first, each window filled before the next; longer clips are left out.
 
     No window holds a single clip: what is left over gains nothing.
     """
-    windows: list[list[Place]] = []
+    windows: list[list[PackedClip]] = []
     used = FRAMES
     for index in sorted(range(len(waveforms)), key=lambda index: -len(waveforms[index])):
         num_samples = len(waveforms[index])
@@ -51,12 +51,12 @@ def place_clips(waveforms: Sequence[Samples]) -> list[list[Place]]:
         if used + num_frames + _GAP_FRAMES > FRAMES:
             windows.append([])
             used = 0
-        windows[-1].append(Place(index, used + _GAP_FRAMES // 2, num_frames))
+        windows[-1].append(PackedClip(index, used + _GAP_FRAMES // 2, num_frames))
         used += num_frames + _GAP_FRAMES
     return [window for window in windows if len(window) > 1]
 
 
-def fill_window(window: Sequence[Place], waveforms: Sequence[Samples]) -> Samples:
+def fill_window(window: Sequence[PackedClip], waveforms: Sequence[Samples]) -> Samples:
     """Return 30 s of samples with the clips at their places."""
     filled = np.zeros(FRAMES * SAMPLES_PER_FRAME, np.float32)
     for place in window:
@@ -66,7 +66,7 @@ def fill_window(window: Sequence[Place], waveforms: Sequence[Samples]) -> Sample
     return filled
 
 
-def isolate(encoded: NDArray[np.float32], silence: NDArray[np.float32], place: Place) -> NDArray[np.float32]:
+def isolate(encoded: NDArray[np.float32], silence: NDArray[np.float32], place: PackedClip) -> NDArray[np.float32]:
     """Return the encoder's output [1500, dim] with silence at all frames but those of one clip."""
     alone = silence.copy()
     alone[place.part] = encoded[place.part]

@@ -130,8 +130,7 @@ class _Run:
             for damaged in point.damaged:
                 log.warning("The damaged checkpoint is now called %s.", set_aside(damaged))
         log.info("Run %s continues at step %d.", card.run_id, card.step)
-        tokens = int(card.metrics.get("tokens", 0))
-        return RunProgress(card.step, card.cursor, card.seconds, tokens, card.step, card.metrics)
+        return RunProgress(card.step, card.cursor, card.seconds, card.metrics.get("tokens", 0), card.step, card.metrics)
 
     def run(self, flag: StopFlag) -> str:
         """Train until there is a reason to stop, and return it."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 Numbers = NDArray[Any]
-"""Integers of the smallest type that holds a column; sums and products of them are of 64 bits."""
+"""Integers of the smallest type that holds a column."""
 
 
 @dataclass(frozen=True, slots=True)
