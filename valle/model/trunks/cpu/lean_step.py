@@ -67,8 +67,9 @@ class Product:
     @classmethod
     def of(cls, layer: nn.Module) -> Product:
         """Share the weights of a layer."""
-        is_plain = isinstance(layer, FewRowsLinear) and layer.bias is None
-        return cls(layer, layer.weight.detach().numpy() if is_plain else None)
+        if isinstance(layer, FewRowsLinear) and layer.bias is None:
+            return cls(layer, layer.weight.detach().numpy())
+        return cls(layer, None)
 
     def __call__(self, x: Floats) -> Floats:
         """Multiply x [n, inputs] by the weights: [n, outputs]."""
