@@ -5,6 +5,7 @@ bound and fails when one is missed. Times are medians of CPU seconds of this pro
 """
 
 import argparse
+import copy
 import json
 import statistics
 import sys
@@ -33,6 +34,8 @@ from valle.model.config import ModelConfig, preset
 from valle.model.layout import Mode
 from valle.model.loss import sequence_loss
 from valle.model.row import Row
+from valle.model.trunks.cpu.few_rows import store_by_columns
+from valle.model.trunks.cpu.int8 import use_int8
 from valle.model.valle import ValleModel
 from valle.tasks.tts import TTS
 from warehouse.lake.arrow import to_table
@@ -183,6 +186,47 @@ def _step_over_floor(size: str) -> float:
     return statistics.median(_decode(model, 25)) / _memory_floor(model)
 
 
+def _modules_over_lean_step(size: str, rows: int = 1) -> float:
+    """CPU seconds of a step through the modules of the trunk over those of its lean step, in turns."""
+    plain = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
+    lean = copy.deepcopy(plain)
+    store_by_columns(lean)  # as synthesis does
+    # A hook that changes nothing keeps a trunk from its lean step.
+    plain.trunk.norm.register_forward_hook(lambda module, inputs, output: None)
+    turns = [(_decode(plain, 20, rows=rows), _decode(lean, 20, rows=rows)) for _ in range(5)]
+    modules, step = (statistics.median(statistics.median(turn[side]) for turn in turns) for side in (0, 1))
+    return modules / step
+
+
+def _in_8_bits(size: str) -> tuple[ValleModel, ValleModel]:
+    """Return a model as synthesis holds it on a CPU: in fp32 and in 8 bits."""
+    plain = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
+    rounded = copy.deepcopy(plain)
+    store_by_columns(plain)
+    use_int8(rounded)
+    return plain, rounded
+
+
+def _fp32_over_int8_step(size: str) -> float:
+    """CPU seconds of a step in fp32 over those in 8 bits, in turns."""
+    models = _in_8_bits(size)
+    turns = [[_decode(model, 6) for model in models] for _ in range(3)]
+    plain, rounded = (statistics.median(second for turn in turns for second in turn[side]) for side in (0, 1))
+    return plain / rounded
+
+
+@torch.inference_mode()
+def _fp32_over_int8_nar(size: str, frames: int = 225) -> float:
+    """CPU seconds of a NAR pass in fp32 over those in 8 bits, in turns."""
+    models, rng = _in_8_bits(size), np.random.default_rng(0)
+    prompt, target = (rng.integers(0, 1024, (books, frames)).astype(np.int16) for books in (SPEC.num_codebooks, 3))
+    row = TTS.row(symbol_ids=rng.integers(4, 60, 60), language_id=1, codebook=3, prompt=prompt, target=target)
+    batch = make_batch(TTS.layout(Mode.NAR), [row], models[0].config)
+    turns = [[_seconds(lambda model=model: model(batch)) for model in models] for _ in range(5)]  # type: ignore[misc]
+    plain, rounded = (statistics.median(times) for times in zip(*turns, strict=True))
+    return plain / rounded
+
+
 def _rows_over_one(size: str, rows: int) -> float:
     """CPU seconds of a step of several rows over those of one row, in turns."""
     model = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
@@ -221,6 +265,12 @@ def measure(size: str, large: str) -> dict[str, dict[str, float]]:
         "frames per second, batch 8 / batch 1": {"value": 8 * one / eight, "at_least": 3},
         "time of a training step / time to load its batch": {"value": _loader_ratio(model.train()), "at_least": 20},
         f"cached step of {large} / its matrix products alone": {"value": _step_over_floor(large), "at_most": 1.5},
+        "step of 20m through its modules / lean step": {"value": _modules_over_lean_step("20m"), "at_least": 1.6},
+        f"step of {large} in fp32 / in 8 bits": {
+            "value": _fp32_over_int8_step(large),
+            "at_least": 1.8 if large == "220m" else 0.7,
+        },
+        "NAR pass of 20m in fp32 / in 8 bits": {"value": _fp32_over_int8_nar("20m"), "at_least": 1.4},
         f"step of 2 rows (guided) / of 1 row, {large}": {
             "value": _rows_over_one(large, 2),
             "at_most": 1.5,

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from valle.model.trunks.cpu.few_rows import is_plain_row, multiply_row
+
 
 class IdTables(nn.Module):
     """Embedding tables of several kinds of ids, by name."""
@@ -72,6 +74,8 @@ class Heads(nn.Module):
 
     def _logits(self, kind: str, number: int, hidden: Tensor) -> Tensor:
         start, end = self.spans[kind, number]
+        if is_plain_row(hidden) and self.weight.dtype == torch.float32:
+            return multiply_row(self.weight[start:end], hidden) + self.bias[start:end]
         return functional.linear(hidden, self.weight[start:end], self.bias[start:end])
 
     def forward(self, kind: str, hidden: Tensor, numbers: Tensor) -> Tensor:

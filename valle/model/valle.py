@@ -145,6 +145,9 @@ class ValleModel(nn.Module):
     def group_logits(self, layout: Layout, hidden: Tensor) -> Tensor:
         """Compute the logits of the next elements, [..., group, outputs], from hidden states [..., width]."""
         group, flat = self.config.predictions_of(layout), hidden.flatten(0, -2)
+        if group == 1:
+            first = torch.zeros(1, dtype=torch.long)  # the head of all of them
+            return self.heads(layout.head, flat, first).unflatten(0, (*hidden.shape[:-1], 1))
         numbers = torch.tensor(self.config.slot_heads[:group], device=hidden.device).repeat(len(flat))
         logits = self.heads(layout.head, flat[:, None].expand(-1, group, -1).flatten(0, 1), numbers)
         return logits.unflatten(0, (*hidden.shape[:-1], group))

@@ -17,6 +17,8 @@ from valle.checkpoints.adapters import read_adapter
 from valle.checkpoints.checkpoint import CheckpointCard, load_model
 from valle.checkpoints.guesses import attach_heads
 from valle.model.attention import AttentionKernel
+from valle.model.trunks.cpu.few_rows import store_by_columns
+from valle.model.trunks.cpu.int8 import use_int8
 from valle.model.trunks.offload import place
 from valle.phonemes import SPACE
 from valle.process import torch_device
@@ -36,7 +38,12 @@ if TYPE_CHECKING:
     from valle.model.valle import ValleModel
     from valle.phonemes.pieces import AnyTable
 
-_TYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_TYPES: Mapping[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "int8": torch.float32,  # of all that is not rounded
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,10 @@ class Synthesizer:
             )
         model.to(dtype=_TYPES[options.precision])
         place(model, device, None if options.gigabytes is None else int(options.gigabytes * 1e9))
+        if options.precision == "int8":
+            use_int8(model)
+        elif device.type == "cpu" and options.precision == "fp32":
+            store_by_columns(model)
         model.trunk.kernel = AttentionKernel(options.attention)
         return cls(model, card, codec, backends, {**model.adapters.strengths, **strengths})
 
@@ -265,8 +276,11 @@ def _load_llama_cpp(
 
     if adapters:
         raise ConfigurationError("Adapters need the runtime torch; leave out --lora, or --runtime.")
-    if device != "cpu" or options.precision == "bf16":
-        raise ConfigurationError("The runtime llama.cpp is for the CPU, in fp32 or fp16; set --device and --precision.")
+    if device != "cpu" or options.precision in ("bf16", "int8"):
+        raise ConfigurationError(
+            "The runtime llama.cpp is for the CPU, in fp32 or fp16; set --device and --precision. Weights in 8 bits "
+            "are those of a file by `valle export --format gguf --weights q8_0`."
+        )
     return load_llama_cpp(checkpoint, "f32" if options.precision == "fp32" else "f16")
 
 

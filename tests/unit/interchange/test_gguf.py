@@ -174,6 +174,7 @@ def test_an_exported_file_speaks_by_either_runtime(tmp_path, capsys):
         main(["speak", "Yes.", "--checkpoint", str(file), "--runtime", runtime, *codes, *options])
     assert np.array_equal(np.load(tmp_path / "torch.npy"), np.load(tmp_path / "llama.cpp.npy"))
     assert main(["speak", "Yes.", "--runtime", "llama.cpp", "--precision", "bf16", *options]) == 1
+    assert main(["speak", "Yes.", "--runtime", "llama.cpp", "--precision", "int8", *options]) == 1
     assert "in fp32 or fp16" in capsys.readouterr().err
 
 

@@ -10,8 +10,8 @@ from valle.model.attention import Mask
 from valle.model.layout import MaskKind
 from valle.model.trunks import recurrence
 from valle.model.trunks.bit_linear import BitLinear, ternary
+from valle.model.trunks.cpu.few_rows import FewRowsLinear
 from valle.model.trunks.experts import CosineRouter, ExpertsMlp
-from valle.model.trunks.few_rows import FewRowsLinear
 from valle.model.trunks.registry import make_trunk
 
 

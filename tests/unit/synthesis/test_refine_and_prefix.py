@@ -56,13 +56,13 @@ def test_masked_frames_follow_an_autoregressive_beginning_of_the_given_length():
     assert {one.codes.shape for one in decode(model, conditions(), [longer] * 3)} == {(8, 15)}
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_speaks_nearly_the_same_codes(tmp_path, precision):
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "int8"])
+def test_lower_precision_speaks_nearly_the_same_codes(tmp_path, precision):
     card = toy_card()
     write_model(tmp_path, card, untrained_model(card).state_dict())
     request = Request(tuple("abc"), options=SamplingOptions(temperature=0, max_seconds=0.2, suppressed_codes=(32,)))
     half, full = (Synthesizer.load(tmp_path, ToyBackends(), options=ModelPlacement(one)) for one in (precision, "fp32"))
-    assert {parameter.element_size() for parameter in half.model.parameters()} == {2}
+    assert {parameter.element_size() for parameter in half.model.parameters()} == {4 if precision == "int8" else 2}
     codes, exact = (one.speak_many([request])[0].codes for one in (half, full))
     assert codes.shape == exact.shape
     assert codes[0, 0] == exact[0, 0]

@@ -15,8 +15,8 @@ from valle.model.config import ModelConfig
 from valle.model.trunks.base import DecodingCache
 from valle.model.trunks.bit_linear import BitLinear
 from valle.model.trunks.cache import Cache
+from valle.model.trunks.cpu.few_rows import FewRowsLinear
 from valle.model.trunks.experts import ExpertsMlp, RouterReport, mean_report
-from valle.model.trunks.few_rows import FewRowsLinear
 
 Rotate = Callable[[Tensor], Tensor]
 """Rotates queries or keys [B, heads, L, size] by their positions."""

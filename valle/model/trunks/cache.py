@@ -8,10 +8,21 @@ With a window the last columns of a row are a ring: the next entry replaces the 
 positions in them, so the order of columns does not matter.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from valle.model.attention import ContextWindow, Mask
+
+if TYPE_CHECKING:
+    from valle.model.trunks.cpu.lean_step import LeanStep
+
+Floats = NDArray[np.float32]
 
 
 class Cache:
@@ -27,6 +38,8 @@ class Cache:
         self.lengths: Tensor | None = None  # [B], slots of each row
         self._longest = 0  # columns
         self._equal = True
+        self.step: LeanStep | None = None
+        """Step that continues the rows, made once for all of their slots; None where the modules of the trunk do."""
 
     @property
     def is_empty(self) -> bool:
@@ -79,6 +92,18 @@ class Cache:
             values[self._rows[:, None], :, columns] = value.transpose(1, 2)
         return keys[:, :, :end], values[:, :, :end]
 
+    def append_slot(self, layer: int, key: Floats, value: Floats) -> tuple[Floats, Floats]:
+        """Write one column per row, [B, heads, size], on a CPU; see `append`."""
+        keys, values = self._keys[layer], self._values[layer]
+        if not self._equal or keys is None or values is None or self._longest == keys.shape[2]:
+            new = (torch.from_numpy(entry)[:, :, None] for entry in (key, value))
+            keys, values = self.append(layer, *new)
+            return keys.numpy(), values.numpy()
+        end = self._longest + 1
+        of_keys, of_values = keys.numpy()[:, :, :end], values.numpy()[:, :, :end]
+        of_keys[:, :, -1], of_values[:, :, -1] = key, value
+        return of_keys, of_values
+
     def step_mask(self, new: int = 1) -> Tensor | None:
         """Return the columns visible to each of `new` columns, [B, 1, new, columns]; None for all columns."""
         assert self.lengths is not None, "a step needs a prefill"
@@ -99,6 +124,14 @@ class Cache:
         # Every row writes its next entry into the same new column.
         self._equal = bool((self._columns(lengths[:, None]) == self._longest).all())
 
+    def advance(self) -> None:
+        """Count one more slot of each row, after all layers have written it."""
+        assert self.lengths is not None, "a step needs a prefill"
+        if self._equal and self._window is None:
+            self.lengths, self._longest = self.lengths + 1, self._longest + 1
+        else:
+            self.grow(self.lengths + 1)
+
     def shorten(self, columns: Tensor) -> None:
         """Take back the last `columns` [B] of each row."""
         assert self.lengths is not None, "nothing to take back"
@@ -116,7 +149,7 @@ class Cache:
                 assert tensor is not None
                 entries[layer] = tensor[rows]
 
-    def join(self, other: "Cache") -> None:
+    def join(self, other: Cache) -> None:
         """Append the rows of another filled cache of the same depth."""
         assert self.lengths is not None, "rows join a filled cache"
         assert other.lengths is not None, "the rows that join have a prefill"
