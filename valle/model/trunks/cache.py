@@ -10,17 +10,12 @@ positions in them, so the order of columns does not matter.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from valle.model.attention import ContextWindow, Mask
-
-if TYPE_CHECKING:
-    from valle.model.trunks.cpu.lean_step import LeanStep
 
 Floats = NDArray[np.float32]
 
@@ -38,8 +33,6 @@ class Cache:
         self.lengths: Tensor | None = None  # [B], slots of each row
         self._longest = 0  # columns
         self._equal = True
-        self.step: LeanStep | None = None
-        """Step that continues the rows, made once for all of their slots; None where the modules of the trunk do."""
 
     @property
     def is_empty(self) -> bool:

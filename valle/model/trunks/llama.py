@@ -29,6 +29,15 @@ class _Block(nn.Module):
         return x + self.dropout(self.mlp(self.mlp_norm(x), mask))
 
 
+class LlamaCache(Cache):
+    """Keys and values, and the lean step that continues the rows."""
+
+    def __init__(self, depth: int, capacity: int = 0) -> None:
+        super().__init__(depth, capacity)
+        self.step: LeanStep | None = None
+        """Made once for all slots of the rows; None where the modules of the trunk compute them."""
+
+
 class LlamaTrunk(Stack):
     """Pre-norm transformer with rotary positions and, with fewer `kv_heads`, grouped queries."""
 
@@ -40,12 +49,12 @@ class LlamaTrunk(Stack):
         self.norm = nn.RMSNorm(config.width, eps=1e-6)
         self.init_weights(config)
 
-    def new_cache(self, capacity: int) -> Cache:
+    def new_cache(self, capacity: int) -> LlamaCache:
         """See `Stack`."""
-        return Cache(len(self.blocks), capacity)
+        return LlamaCache(len(self.blocks), capacity)
 
     def forward(
-        self, x: Tensor, mask: Mask, positions: Tensor, cache: Cache | None = None, codebooks: Tensor | None = None
+        self, x: Tensor, mask: Mask, positions: Tensor, cache: LlamaCache | None = None, codebooks: Tensor | None = None
     ) -> Tensor:
         """Compute the hidden states of x; see `Stack`."""
         attend = attend_with(self.kernel, mask, x, cache)
@@ -56,7 +65,7 @@ class LlamaTrunk(Stack):
         grow(cache, x, mask)
         return self.norm(hidden)
 
-    def _lean_step(self, x: Tensor, cache: Cache) -> LeanStep | None:
+    def _lean_step(self, x: Tensor, cache: LlamaCache) -> LeanStep | None:
         """Return what computes x faster than the modules; None where they have to."""
         if cache.is_empty or not can_step(x):
             return None
