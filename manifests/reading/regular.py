@@ -3,8 +3,8 @@
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
 class NotRegularFile(OSError):
@@ -15,7 +15,7 @@ class TooLarge(OSError):
     """A file that is larger than the caller reads."""
 
 
-def open_regular(path: str) -> BinaryIO:
+def open_regular(path: str) -> BufferedReader:
     """Open a regular file for reading.
 
     Raises NotRegularFile for a pipe, socket or device, and OSError as `open` does.

@@ -375,7 +375,7 @@ class _Run:
             seconds=progress.seconds,
             saved_at=datetime.now(UTC).isoformat(timespec="seconds"),
             options=self.options.model_dump(mode="json"),
-            metrics=progress.metrics | {"tokens": progress.tokens},
+            metrics={**progress.metrics, "tokens": progress.tokens},
         )
 
 

@@ -17,7 +17,7 @@ from valle.codec.mini.network import MINI_44KHZ, MiniConfig, MiniNetwork
 from valle.codec.mini.weights_file import Provenance, write_weights
 from valle.codec_training.band_predictor import BandPredictor
 from valle.codec_training.fit import fit_codes
-from valle.evaluation.codec.measure import log_mel_distance
+from valle.evaluation.metrics.fidelity import log_mel_distance
 from warehouse.errors import DependencyError
 
 NAME, HOP = "mini_44khz", 588

@@ -7,8 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import torch
-from pystoi import stoi
 
 from valle.audio import Audio, Samples, read_audio, resample, write_audio
 from valle.backends.asr import transcriber_revision
@@ -17,10 +15,9 @@ from valle.backends.registry import Backends
 from valle.backends.speaker import speaker_encoder_revision
 from valle.backends.speaker.base import SAMPLE_RATE as MODEL_RATE
 from valle.codec.base import Codec, CodecSpec, Codes
-from valle.codec.mini.fourier import ShortTimeFourier
-from valle.codec.mini.mels import LogMel
 from valle.evaluation.items.items import EvaluationItem
 from valle.evaluation.metrics.defects import find_silence
+from valle.evaluation.metrics.fidelity import FIDELITY_RATE, intelligibility, log_mel_distance
 from valle.evaluation.metrics.models import MetricModels
 from valle.evaluation.metrics.score import (
     Embedding,
@@ -34,12 +31,6 @@ from valle.evaluation.metrics.score import (
 from valle.evaluation.systems.base import CODEC, GROUND_TRUTH
 from warehouse.errors import ConfigurationError
 from warehouse.model_rows import ScoreRow
-
-# Constants of the log-mel distance, so that it is comparable over codecs and versions of `mini`.
-FIDELITY_RATE = 24_000
-_HOP, _WINDOW, _NUM_MELS = 320, 1280, 100
-
-_STOI_SECONDS = 0.4  # one window of STOI
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +106,6 @@ def measure_speed(codec: Codec, waveforms: Sequence[Samples]) -> CodecSpeed:
         decode=seconds / max(1e-9, decoded - encoded),
         both=seconds / max(1e-9, decoded - started),
     )
-
-
-def intelligibility(original: Samples, resynthesis: Samples, sample_rate: int) -> float:
-    """Return STOI, 0 to 1 (Taal et al. 2011), of waveforms of about equal length; 0 for less than one window."""
-    length = min(len(original), len(resynthesis))
-    if length < _STOI_SECONDS * sample_rate:
-        return 0.0
-    return float(np.clip(stoi(original[:length], resynthesis[:length], sample_rate), 0, 1))
-
-
-def log_mel_distance(original: Samples, resynthesis: Samples) -> float:
-    """Return the mean absolute difference of natural log-mels, over the hops of both waveforms at 24 kHz."""
-    fourier = ShortTimeFourier(_WINDOW, _HOP)
-    log_mel = LogMel(num_bins=_WINDOW // 2 + 1, num_mels=_NUM_MELS, sample_rate=FIDELITY_RATE)
-    length = min(len(original), len(resynthesis)) // _HOP * _HOP
-    if not length:
-        return 0.0
-    a, b = (log_mel(fourier(torch.from_numpy(samples[:length])[None])) for samples in (original, resynthesis))
-    return float((a - b).abs().mean())
 
 
 def measure_codec(

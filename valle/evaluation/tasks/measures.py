@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valle.audio import Samples, resample
-from valle.evaluation.codec.measure import FIDELITY_RATE, log_mel_distance
+from valle.evaluation.metrics.fidelity import FIDELITY_RATE, log_mel_distance
 from valle.evaluation.metrics.score import cosine
 from valle.text.errors import count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser

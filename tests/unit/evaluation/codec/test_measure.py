@@ -10,16 +10,10 @@ import torch
 from valle.audio import AudioLocation, read_audio
 from valle.backends.registry import Backends
 from valle.codec import codec_spec, spec_of_given_codes
-from valle.evaluation.codec.measure import (
-    FIDELITY_RATE,
-    codebook_counts,
-    intelligibility,
-    log_mel_distance,
-    measure_codec,
-    measure_use,
-)
+from valle.evaluation.codec.measure import codebook_counts, measure_codec, measure_use
 from valle.evaluation.codec.report import aggregate_resynthesis, quality_figures, write_codec_report
 from valle.evaluation.items.items import EvaluationItem
+from valle.evaluation.metrics.fidelity import FIDELITY_RATE, intelligibility, log_mel_distance
 from valle.evaluation.metrics.models import MetricModels
 from warehouse.lake.tables import Lake
 from warehouse.model_rows import ScoreRow
