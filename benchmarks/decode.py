@@ -37,6 +37,9 @@ from valle.model.row import Row
 from valle.model.trunks.cpu.few_rows import store_by_columns
 from valle.model.trunks.cpu.int8 import use_int8
 from valle.model.valle import ValleModel
+from valle.synthesis.decoding.autoregressive import decode_autoregressively
+from valle.synthesis.decoding.conditions import Condition, Utterance
+from valle.synthesis.options import BeamOptions, SamplingOptions
 from valle.tasks.tts import TTS
 from warehouse.lake.arrow import to_table
 from warehouse.lake.data_files import write_rows
@@ -235,6 +238,26 @@ def _rows_over_one(size: str, rows: int) -> float:
     return several / one
 
 
+def _beams_over_draw(size: str, *, width: int = 4, frames: int = 75) -> float:
+    """Time of a search with several beams over that of one draw of as many frames, after a prompt of 3 s."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    model = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
+    store_by_columns(model)
+    prompt = rng.integers(0, 1024, (SPEC.num_codebooks, 225)).astype(np.int16)
+    condition = Condition(rng.integers(4, 60, 60), 1, prompt, prompt[:, :0])
+    # The text takes longer than the limit, so that both decode as many frames.
+    options = SamplingOptions(min_duration_ratio=1, max_seconds=frames / model.config.frame_rate)
+    beams = options.model_copy(update={"beam": BeamOptions(width=width)})
+
+    def seconds(chosen: SamplingOptions) -> float:
+        return _seconds(lambda: decode_autoregressively(model, [Utterance(condition, chosen)]))
+
+    seconds(options)
+    pairs = [(seconds(beams), seconds(options)) for _ in range(3)]
+    return statistics.median(searched / drawn for searched, drawn in pairs)
+
+
 def _loader_ratio(model: ValleModel, *, num_items: int = 1800, batch_tokens: int = 4096) -> float:
     """CPU time of a training step over that of making its batch, decoding of row groups included."""
     with tempfile.TemporaryDirectory() as folder:
@@ -276,6 +299,7 @@ def measure(size: str, large: str) -> dict[str, dict[str, float]]:
             "at_most": 1.5,
         },
         f"step of 4 rows / of 1 row, {large}": {"value": _rows_over_one(large, 4), "at_most": 2.6},
+        "search with 4 beams / one draw, 1 s of 20m": {"value": _beams_over_draw("20m"), "at_most": 8},
         "padding, in percent of the slots": {"value": 100 * _padding(), "at_most": 3},
     }
 
