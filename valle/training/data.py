@@ -1,5 +1,6 @@
 """The data of a run: the items of its training set, and endless batches of them from a cursor on."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,8 @@ from valle.tasks.registry import TASKS
 from valle.training.options import TrainOptions
 from warehouse.errors import TrainingError
 
+# Items of a split from which on its long columns are in mapped files beside the set; fewer have some 40 MB.
+_MAPPED_ITEMS = 200_000
 # An epoch that no training reaches: every evaluation of a run has the same rows.
 _DEV_EPOCH = 1 << 40
 
@@ -87,10 +90,13 @@ def open_data(
 
 
 def _read_items(training_set: TrainingSet, table: AnyTable, config: ModelConfig, split: str) -> Items:
+    folder = training_set.directory / "decoded"
+    # A set that others share may be read-only; its columns are in memory then.
+    is_mapped = training_set.card.utterances[split] >= _MAPPED_ITEMS and os.access(training_set.directory, os.W_OK)
     return read_items(
         lambda columns: training_set.tables(split, columns=columns),
         table.encode,
         config.language_id,
         joins_symbols=isinstance(table, PieceTable),
-        folder=training_set.directory / "decoded",
+        folder=folder if is_mapped else None,
     )

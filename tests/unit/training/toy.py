@@ -108,7 +108,7 @@ def make_toy_set(
         phoneme_symbols=SYMBOLS,
         table_versions={},
         utterances={"train": num_items - dev_items, "dev": dev_items, "test": 0},
-        hours={},
+        hours={"train": 0.0, "dev": 0.0, "test": 0.0},
         licences={},
     )
     save_card(card, home, lake="../../lake", items_file=f"training_items/{items_file.name}")
