@@ -33,7 +33,7 @@ _OPTIONS = {
     # DeepSpeed's own empties the inputs of a block in place, which only its own models allow for.
     "activation_checkpointing": "gradient_checkpointing",
     "zero_optimization.stage": "zero_stage",
-    # DeepSpeed's compressed layers have no counterpart in speech.
+    # DeepSpeed 0.19 has no compression library any more; ternary weights are a trunk here.
     "compression_training": "trunk=bitnet",
 }
 """The option of a run that is set in place of a key of DeepSpeed."""
