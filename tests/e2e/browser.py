@@ -75,20 +75,25 @@ class PrefectPages:
         return self.page.locator(".p-label", has=help_text).last
 
     def fill(self, description: str, value: str) -> None:
-        """Type into a field; choose the type of an optional value first."""
-        field = self.field(description)
-        kinds = field.get_by_text(re.compile("^(str|path|int|float|integer|number)$"))
-        if kinds.count():
-            kinds.first.click()
+        """Type into a field."""
+        field = self._with_value(description)
         field.locator(".p-label__body").locator("textarea, input").last.fill(value)
 
     def choose(self, description: str, value: str) -> None:
         """Choose one of the values of a field."""
-        control = self.field(description).locator(".p-select-button__control")
+        control = self._with_value(description).locator(".p-select-button__control")
         control.focus()
         self.page.keyboard.press("ArrowDown")
         self.page.locator(".p-select-options").get_by_text(value, exact=True).click()
         expect(control).to_have_text(value)
+
+    def _with_value(self, description: str) -> Locator:
+        """Return a field; choose the type of an optional value first."""
+        field = self.field(description)
+        kinds = field.get_by_text(re.compile("^(str|path|int|float|integer|number)$"))
+        if kinds.count():
+            kinds.first.click()
+        return field
 
     def switch_on(self, description: str) -> None:
         """Switch a boolean field on."""

@@ -163,7 +163,7 @@ def test_two_ranks_are_started_from_a_form_and_cancelled_and_one_continues(desk:
 def test_an_evaluation_is_started_from_a_form(desk: Desk) -> None:
     server, client, pages = desk
     pages.open_form("evaluate")
-    pages.fill("Name of a training run", "browser")
+    pages.choose("Name of a training run", "browser")
     pages.fill("Utterances, spread over the speakers", "2")
     pages.submit()
     run = only_run(client, "evaluate")

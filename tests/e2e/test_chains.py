@@ -68,5 +68,5 @@ def test_a_finished_training_is_evaluated_once_however_often_it_is_run(desk: Des
     (run,) = runs_of(client, "evaluate")
     told = run.parameters["parameters"]
     assert (told["run"], Path(told["data"])) == ("once", server.data)
-    assert told["workers"]["device"] == "cpu", "what the deployment declares still holds"
+    assert told["workers"]["devices"] == ["auto"], "what the deployment declares still holds"
     end(client, run)
