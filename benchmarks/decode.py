@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -225,7 +226,7 @@ def _fp32_over_int8_nar(size: str, frames: int = 225) -> float:
     prompt, target = (rng.integers(0, 1024, (books, frames)).astype(np.int16) for books in (SPEC.num_codebooks, 3))
     row = TTS.row(symbol_ids=rng.integers(4, 60, 60), language_id=1, codebook=3, prompt=prompt, target=target)
     batch = make_batch(TTS.layout(Mode.NAR), [row], models[0].config)
-    turns = [[_seconds(lambda model=model: model(batch)) for model in models] for _ in range(5)]  # type: ignore[misc]
+    turns = [[_seconds(partial(model, batch)) for model in models] for _ in range(5)]
     plain, rounded = (statistics.median(times) for times in zip(*turns, strict=True))
     return plain / rounded
 

@@ -120,7 +120,7 @@ def quantize_ratio(count: int) -> bool:
         bare_codec(paths[:3], backends)  # Opens the model, which both sides share.
         bare = seconds(lambda: bare_codec(paths, backends))
         flow = seconds(lambda: run_stage(Quantize(), lake, backends))
-    return report("quantize stage / bare codec loop, throughput", bare / flow, 0.85, at_least=True)
+    return report("quantize stage / bare codec loop, throughput", bare / flow, 0.95, at_least=True)
 
 
 def transcribe_ratio(count: int) -> bool:

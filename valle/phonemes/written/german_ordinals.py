@@ -27,6 +27,7 @@ _DETERMINERS = _INFLECTING | {"der", "die", "das", "jeder", "jede", "jedes"}
 _BEFORE_CARDINALS = {"nummer", "kapitel", "platz", "seite", "band", "teil", "raum", "gleis"}
 BEFORE_DATIVE = "in|an|auf|aus|bei|mit|nach|seit|von|zu|unter|vor|über|während|wegen|ab"
 SENTENCE_STARTS = "Der|Die|Das|Er|Sie|Es|Und|In|Im|Am|Aber|Ein|Eine|Als|Wir|Ich|Dann|Doch|Da|So|Auch|Nach|Mit|Man"
+# Capitals that are more often names or sizes than numerals.
 _NO_NUMERALS = {"XX", "XXX", "VI"}
 NOUNS = any_of((*MASCULINE, *FEMININE, *NEUTER))
 _DAY_NAMES = {name.lower() for name in DAYS.values()}
