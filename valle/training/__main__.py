@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
@@ -87,5 +87,20 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def exit_process(code: int) -> NoReturn:
+    """End this process with an exit code, and without Python's finalization where it is a rank of a process group.
+
+    DeepSpeed keeps the process group alive, and so the threads of gloo, after `destroy_process_group` too. Such a
+    thread may still release the tensor of the last exchange, for which it needs the interpreter; one that finds it
+    finalized aborts the process, whose work is done.
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_initialized():
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_process(main(sys.argv[1:]))

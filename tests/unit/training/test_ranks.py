@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from safetensors.torch import load_file
 
@@ -76,3 +79,22 @@ def test_a_run_continues_on_another_number_of_ranks(options, tmp_path, zero_stag
 def test_a_deepspeed_run_of_one_process_listens_on_the_loopback_interface_only(options, tmp_path):
     printed = run_ranks(options.model_copy(update={"engine": "deepspeed", "accumulate": 1}), tmp_path, 1)
     assert set(printed[0]["listening"]) <= LOOPBACK
+
+
+_ENDS = """
+import atexit, os, sys
+from valle.training.__main__ import exit_process
+if {is_rank}:
+    from valle.training.engines.process_group import init_process_group
+    init_process_group(os.environ)
+atexit.register(print, "finalized")
+print("last line")
+exit_process(3)
+"""
+
+
+@pytest.mark.parametrize(("is_rank", "printed"), [(True, ["last line"]), (False, ["last line", "finalized"])])
+def test_a_rank_ends_without_finalization_in_which_a_thread_of_gloo_could_abort_it(is_rank, printed):
+    ended = subprocess.run([sys.executable, "-c", _ENDS.format(is_rank=is_rank)], capture_output=True, text=True)
+    assert ended.returncode == 3
+    assert ended.stdout.splitlines() == printed
