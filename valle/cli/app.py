@@ -38,9 +38,9 @@ _PANELS: Mapping[str, _Commands] = {
         "serve": ("speech.serve:serve", "Serve speech by the interface of OpenAI's speech endpoint."),
     },
     "Data and questions": {
-        "sql": ("warehouse:sql", "Query the catalogue."),
-        "plot": ("warehouse:plot", "Plot metrics of several training runs."),
-        "stats": ("warehouse:stats", "Write tables and plots of everything in the catalogue."),
+        "sql": ("lake.query:sql", "Query the catalogue."),
+        "plot": ("lake.reports:plot", "Plot metrics of several training runs."),
+        "stats": ("lake.reports:stats", "Write tables and plots of everything in the catalogue."),
     },
     "Local server": {
         "up": ("server:up", "Start the Prefect server, its workers and all deployments on this machine."),
@@ -74,7 +74,7 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
             "speakers": ("flow:speakers", "Embed the speakers of segments."),
             "quantize": ("flow:quantize", "Encode segments as codes."),
             "mix": ("flow:mix", "Mix segments with noise, rooms, second speakers and other voices."),
-            "retry": ("warehouse:retry", "Remove dropped rows, so that the next run processes them again."),
+            "retry": ("lake.upkeep:retry", "Remove dropped rows, so that the next run processes them again."),
         },
     ),
     "schedule": (
@@ -92,10 +92,10 @@ _GROUPS: Mapping[str, tuple[str, _Commands]] = {
     "lake": (
         "Check and maintain the lake.",
         {
-            "catalogue": ("warehouse:catalogue", "Rebuild the DuckDB file."),
-            "fsck": ("warehouse:fsck", "Check every promise of the lake."),
-            "compact": ("warehouse:compact", "Merge small files of the lake."),
-            "vacuum": ("warehouse:vacuum", "Remove files that no table refers to."),
+            "catalogue": ("lake.upkeep:catalogue", "Rebuild the DuckDB file."),
+            "fsck": ("lake.upkeep:fsck", "Check every promise of the lake."),
+            "compact": ("lake.upkeep:compact", "Merge small files of the lake."),
+            "vacuum": ("lake.upkeep:vacuum", "Remove files that no table refers to."),
         },
     ),
     "import": (

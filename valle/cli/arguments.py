@@ -11,7 +11,6 @@ from inspect import BoundArguments
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-import yaml
 from cyclopts import (
     App,
     Argument,
@@ -44,6 +43,8 @@ class OptionsFile:
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
         """Add the values of the file to the arguments without a value. Raises ConfigurationError for a bad file."""
+        import yaml
+
         try:
             content = yaml.safe_load(self._path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
+from cyclopts import Parameter
 from pydantic import ValidationError
 
 from flows.codec_parameters import CodecReportParameters, TrainCodecParameters
@@ -32,7 +33,7 @@ from flows.parameters import (
     TrainParameters,
     TranscribeParameters,
 )
-from valle.cli.arguments import FIELDS, say
+from valle.cli.arguments import FIELDS, CommandLineError, say
 from warehouse.errors import ConfigurationError
 
 
@@ -86,8 +87,16 @@ def mix(*, options: Annotated[MixParameters, FIELDS]) -> int:
     return run_flow("flows.stages:mix", options)
 
 
-def select(*, options: Annotated[SelectParameters, FIELDS]) -> int:
-    """Select a training set by SQL."""
+def select(
+    *,
+    options: Annotated[SelectParameters, FIELDS],
+    cuts: Annotated[tuple[Path, ...], Parameter(help="Short for --selection.cuts.")] = (),
+) -> int:
+    """Select a training set by SQL, or by the cuts of a file."""
+    if cuts and options.selection.cuts:
+        raise CommandLineError("Give either --cuts or --selection.cuts: they are the same option.")
+    if cuts:
+        options = options.model_copy(update={"selection": options.selection.model_copy(update={"cuts": cuts})})
     return run_flow("flows.select:select", options)
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated
 
 from valle.cli.arguments import FIELDS, say
-from valle.cli.warehouse import LakeOptions
+from valle.cli.lake.options import LakeOptions
 from valle.model.config import PRESETS
 from valle.training.options import TrainOptions, TrainSettings, locate_checkpoints
 from warehouse.catalogue.display import format_table

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from valle.synthesis.options import LongFormOptions, SamplingOptions, StreamOptions
+from valle.synthesis.options import LongFormOptions, Precision, SamplingOptions, StreamOptions
 
 
 class ServeLimits(BaseModel):
@@ -55,6 +55,8 @@ class ServeOptions(BaseModel):
     speak`; requests choose others by `adapters`."""
     device: str = "cpu"
     """Torch device."""
+    precision: Precision = "fp32"
+    """Number type of the weights, as in `valle speak`: fp32, bf16, fp16 or, on x86 CPUs, int8."""
     data: Path | None = None
     """Root of all data; by default `VALLE_DATA`, or `data` in the current folder."""
     watermark: bool = True

@@ -19,7 +19,7 @@ from valle.serving.speech import Speaker
 from valle.serving.voices import VoiceBank
 from valle.synthesis.default_checkpoint import find_checkpoint
 from valle.synthesis.options import read_sampling
-from valle.synthesis.synthesizer import Synthesizer
+from valle.synthesis.synthesizer import ModelPlacement, Synthesizer
 from valle.text.lexicon import find_lexicon
 from valle.watermark import require_watermark
 from valle.web.request_checks import guard, names_of_machine
@@ -47,7 +47,8 @@ def read_keys(options: ServeOptions) -> list[str]:
 def open_speaker(options: ServeOptions) -> Speaker:
     """Load the checkpoint that speaks. Raises CheckpointError and ConfigurationError as `Synthesizer.load`."""
     checkpoint, _ = find_checkpoint(data=options.data, run=options.run, checkpoint=options.checkpoint)
-    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), parse_adapters(options.lora))
+    placement = ModelPlacement(options.precision)
+    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), parse_adapters(options.lora), placement)
     data_root = open_data_root(options.data)
     synthesizer = dataclasses.replace(synthesizer, lexicon=find_lexicon(None, data_root.root))
     voices = VoiceBank(data_root, synthesizer.codec)

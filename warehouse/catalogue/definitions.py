@@ -26,8 +26,6 @@ from warehouse.files import atomic_write
 from warehouse.fingerprints import short_hash
 from warehouse.lake.arrow import TableRow, schema_of, spread_in
 from warehouse.lake.store import Location, ObjectPath, let_read
-from warehouse.rows import CodesRow
-from warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     from warehouse.lake.tables import Snapshot
@@ -45,8 +43,15 @@ _SQL_TYPES = {
 
 def definition_hash(snapshot: Snapshot) -> str:
     """Return a hash of everything that the views over `snapshot` are made of."""
-    tables = [_select(row_class, snapshot) for row_class in TABLES]
+    tables = [_select(row_class, snapshot) for row_class in _tables()]
     return short_hash("\n".join([duckdb.__version__, repr(snapshot.versions), *tables, *_schema_texts()]))
+
+
+def _tables() -> Sequence[type[TableRow]]:
+    # The classes of all rows take a tenth of the time of a short query, which may need none of them.
+    from warehouse.tables import TABLES
+
+    return TABLES
 
 
 def _schema_texts() -> list[str]:
@@ -59,7 +64,7 @@ def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> N
 
     Raises CatalogueError for a table that cannot be read.
     """
-    spreads = tuple(_shown_spread(row_class, snapshot) for row_class in TABLES)
+    spreads = tuple(_shown_spread(row_class, snapshot) for row_class in _tables())
     row = connection.execute("SELECT current_database()").fetchone()
     assert row is not None
     connection.execute(f"ATTACH '{escaped(str(_template(spreads)))}' AS template (READ_ONLY)")
@@ -67,12 +72,12 @@ def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> N
     connection.execute("DETACH template")
     _describe_snapshot(connection, snapshot)
     # The template has the views of empty tables.
-    _define(connection, snapshot, [one for one in TABLES if snapshot.data_files.get(one.table)])
+    _define(connection, snapshot, [one for one in _tables() if snapshot.data_files.get(one.table)])
 
 
 def define_tables(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
     """Create a view per table and no other. Raises CatalogueError for a table that cannot be read."""
-    _define(connection, snapshot, TABLES)
+    _define(connection, snapshot, _tables())
 
 
 def _define(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, row_classes: Sequence[type[TableRow]]) -> None:
@@ -95,13 +100,13 @@ def _template(spreads: tuple[int, ...]) -> Path:
     path = _templates(os.getpid()) / f"{'-'.join(map(str, spreads))}.duckdb"
     if not path.exists():
         with atomic_write(path, durable=False) as temporary, duckdb.connect(temporary) as connection:
-            for row_class, num_spread in zip(TABLES, spreads, strict=True):
+            for row_class, num_spread in zip(_tables(), spreads, strict=True):
                 nulls = _nulls(schema_of(row_class, num_spread))
                 connection.execute(f"CREATE VIEW {row_class.table} AS SELECT {nulls} WHERE false")
             connection.execute("CREATE TABLE snapshot (table_name VARCHAR, version BIGINT, data_files BIGINT)")
             for text in _schema_texts():
                 connection.execute(text)
-            connection.execute(codebooks_macro(spreads[TABLES.index(CodesRow)]))
+            connection.execute(codebooks_macro(spreads[[row_class.table for row_class in _tables()].index("codes")]))
     return path
 
 

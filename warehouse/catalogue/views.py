@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,26 +80,32 @@ def _database(spill: Path | None = None) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def answer_query(snapshot: Snapshot, sql: str) -> pa.Table:
-    """Return the answer to one SQL query over `snapshot`, with no more views than it needs.
+def answer_query(lake: Lake, sql: str) -> pa.Table:
+    """Return the answer to one SQL query over the newest snapshot of `lake`, with no more views than it needs.
 
     A process that asks once would wait longer for all views than for most answers. A SELECT is tried without any, then
     with those of the tables, then with all. Raises CatalogueError as `run_query`.
     """
+    snapshot = cache(lake.snapshot)
     with _database() as connection:
         # A Python variable of this process is no table, and would hide that a view is missing.
         connection.execute("SET python_enable_replacements = false")
-        for define in (None, define_tables) if _is_repeatable(connection, sql) else ():
-            if define is not None:
-                define(connection, snapshot)
-            try:
-                return connection.execute(sql).to_arrow_table()
-            except duckdb.CatalogException:
-                continue
-            except duckdb.Error:
-                break  # `run_query` reports it
-    with connect(snapshot) as connection:
+        if _is_repeatable(connection, sql):
+            answer = _attempt(connection, sql)
+            if answer is None:
+                define_tables(connection, snapshot())
+                answer = _attempt(connection, sql)
+            if answer is not None:
+                return answer
+    with connect(snapshot()) as connection:
         return run_query(connection, sql)
+
+
+def _attempt(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table | None:
+    """Return the answer, None where it fails: with all views `run_query` answers it, or reports the error."""
+    with suppress(duckdb.Error):
+        return connection.execute(sql).to_arrow_table()
+    return None
 
 
 def _is_repeatable(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:

@@ -28,7 +28,6 @@ from warehouse.lake.data_files import DataFile, write_rows
 from warehouse.lake.format import note_format, read_format, require_format
 from warehouse.lake.renamed import old_names
 from warehouse.lake.store import Location, delete, files_below, read_text, storage_options, write_text
-from warehouse.tables import TABLES
 
 _CHECKPOINT_IN_FOLDER = "100"
 # Commits between two checkpoints: on a store every commit since the last one is a request or two of each reader.
@@ -185,6 +184,8 @@ class Lake:
 
         `tables` limits the newest ones to some, since each costs a few reads; a catalogue shows the others empty.
         """
+        from warehouse.tables import TABLES
+
         require_format(self.root)
         snapshot = Snapshot({}, {})
         row_classes = {row_class.table: row_class for row_class in TABLES}
@@ -247,6 +248,8 @@ class Lake:
         return {path.name.removesuffix(".json"): json.loads(read_text(path)) for path in found}
 
     def _create(self, row_class: type[TableRow], num_spread: int) -> DeltaTable:
+        from warehouse.tables import TABLES
+
         folder, options = str(self.folder(row_class.table)), storage_options(self.root)
         if not any(self.open_table(other.table) for other in TABLES):
             note_format(self.root, is_new=True)

@@ -220,3 +220,12 @@ def test_completion_of_a_shell_offers_commands_and_options():
 def test_a_path_that_is_not_utf_8_is_printed(tmp_path, capfd):
     assert main(["speak", "x", "--checkpoint", str(tmp_path / "no\udcffwhere")]) == 1
     assert "no\\udcffwhere" in capfd.readouterr().err
+
+
+def test_cuts_of_select_have_a_short_name(capsys, tmp_path):
+    cuts, select = tmp_path / "cuts.jsonl.gz", ["select", "--selection.name", "long", "--data", str(tmp_path)]
+    code, line = sentence_of(capsys, *select, "--cuts", str(cuts), "--selection.cuts", str(cuts))
+    assert code == 2
+    assert line.startswith("valle: Give either --cuts or --selection.cuts: they are the same option.")
+    assert main([*select, "--cuts", str(cuts)]) != 0
+    assert f"The cuts in {cuts} cannot be read" in capsys.readouterr().err

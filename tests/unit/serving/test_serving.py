@@ -23,7 +23,7 @@ from valle.data_root import DataRoot
 from valle.model.adapters.lora import LoraAdapter
 from valle.model.adapters.options import LoraOptions
 from valle.serving.options import ServeLimits, ServeOptions
-from valle.serving.server import protected_app, read_keys
+from valle.serving.server import open_speaker, protected_app, read_keys
 from valle.serving.speech import Speaker
 from valle.serving.voices import VoiceBank
 from valle.synthesis.options import SamplingOptions, StreamOptions
@@ -270,3 +270,8 @@ def test_a_key_is_made_once_for_its_owner_and_keys_of_a_file_must_be_long(tmp_pa
     (tmp_path / "keys").write_text(f"{KEY}\nshort\n")
     with pytest.raises(ConfigurationError, match="less than 16 characters"):
         read_keys(ServeOptions(key_file=tmp_path / "keys"))
+
+
+def test_the_server_speaks_in_the_number_type_that_it_is_given(tmp_path):
+    speaker = open_speaker(ServeOptions(data=tmp_path, precision="bf16"))
+    assert {parameter.dtype for parameter in speaker.synthesizer.model.parameters()} == {torch.bfloat16}

@@ -61,20 +61,20 @@ def test_a_query_defines_the_views_that_it_needs_and_no_table_for_none(tmp_path:
     snapshot = lake.snapshot()
     for sql in ("FROM codes", "FROM current_codes", "FROM utterances", "FROM codebooks()", "FROM evaluated_segments"):
         with connect(snapshot) as connection:
-            assert answer_query(snapshot, sql).equals(run_query(connection, sql)), sql
+            assert answer_query(lake, sql).equals(run_query(connection, sql)), sql
     with connect(snapshot) as connection:
         views = run_query(connection, "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1")
-    assert answer_query(snapshot, "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1").equals(views)
-    assert answer_query(snapshot, "CREATE TABLE t AS FROM codes; SELECT count(*) FROM t")[0].to_pylist() == [1]
+    assert answer_query(lake, "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1").equals(views)
+    assert answer_query(lake, "CREATE TABLE t AS FROM codes; SELECT count(*) FROM t")[0].to_pylist() == [1]
     for sql in ("FROM snapshot_", "SELECT", "SELECT 1; SELECT"):
         with pytest.raises(CatalogueError, match="The query failed"):
-            answer_query(snapshot, sql)
+            answer_query(lake, sql)
     # Without a name nothing is read: the data files may as well be missing.
     for file in snapshot.data_files["codes"]:
         Path(str(file)).unlink()
-    assert answer_query(snapshot, "SELECT 1 AS one").to_pylist() == [{"one": 1}]
+    assert answer_query(lake, "SELECT 1 AS one").to_pylist() == [{"one": 1}]
     with pytest.raises(CatalogueError, match="valle lake fsck"):
-        answer_query(snapshot, "FROM codes")
+        answer_query(lake, "FROM codes")
 
 
 _WORK = """
