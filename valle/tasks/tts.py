@@ -60,8 +60,6 @@ class SpeechTask:
     name: str
     condition_fields: tuple[LayoutField, ...] = (TEXT, LANGUAGE, CODEBOOK, PROMPT)
     marker: Marker | None = None
-    has_given_target = True
-    """True if AR rows begin with the given frames; otherwise these are fields of their own."""
 
     def __init__(self) -> None:
         self.layouts = (
