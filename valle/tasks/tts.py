@@ -62,7 +62,7 @@ class SpeechTask:
     marker: Marker | None = None
 
     def __init__(self) -> None:
-        self.layouts = (
+        self.layouts: tuple[Layout, ...] = (
             Layout(self.name, Mode.AR, (*self.condition_fields, NEXT_TARGET), Head.CODES),
             Layout(self.name, Mode.NAR_LEN, (*self.condition_fields, MASKED_TARGET), Head.MASKED),
             Layout(self.name, Mode.NAR, (*self.condition_fields, LOWER_TARGET), Head.CODES),
