@@ -101,5 +101,5 @@ def test_matrices_by_columns_keep_their_values_and_can_be_saved():
     store_by_columns(model)
     after = model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert make_step(model.trunk, model.trunk.blocks, model.trunk.norm) is not None
+    assert make_step(model.trunk, model.trunk.blocks, model.trunk.norm, torch.ones(4)) is not None
     assert save({name: tensor.contiguous() for name, tensor in after.items()})
