@@ -95,7 +95,7 @@ class _Block:
     activate: Callable[[Tensor], Tensor]
 
 
-class _Buffers:
+    """Outputs of the products of a block for `rows` rows, and views of them; all blocks share them."""
     """What the blocks compute for `rows` rows, and views of it."""
 
     def __init__(self, attention: Attention, feed_forward: int, rows: int) -> None:
