@@ -95,8 +95,8 @@ class _Block:
     activate: Callable[[Tensor], Tensor]
 
 
+class _Buffers:
     """Outputs of the products of a block for `rows` rows, and views of them; all blocks share them."""
-    """What the blocks compute for `rows` rows, and views of it."""
 
     def __init__(self, attention: Attention, feed_forward: int, rows: int) -> None:
         heads, kv_heads, size = attention.heads, attention.kv_heads, attention.size
