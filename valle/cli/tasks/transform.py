@@ -12,12 +12,11 @@ from pydantic import Field
 
 from valle.cli.arguments import FIELDS, say
 from valle.cli.tasks.options import SpeechOptions, open_synthesizer
-from valle.synthesis.options import ConversionMethod
+from valle.synthesis.options import ConversionMethod, SamplingOptions
 from valle.synthesis.speech_tags import speech_tags
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from valle.synthesis.options import SamplingOptions
     from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
 
 Recording = Annotated[Path, Parameter(help="The recording.")]
@@ -74,10 +73,11 @@ def convert(recording: Recording, /, *, options: Annotated[ConvertOptions, FIELD
 def apply_transform(task: str, recording: Path, options: TransformOptions, voice: Path | None) -> int:
     """Run one task on a recording and write the result; 1 when the longest duration cut it."""
     from valle.synthesis.prompts import read_speech
-    from valle.synthesis.transforms import require_transform, transform
+    from valle.synthesis.transforms import require_transform, transform, transform_sampling
 
-    synthesizer, sampling = open_synthesizer(options)
+    synthesizer, _ = open_synthesizer(options)
     require_transform(synthesizer, task)
+    sampling = transform_sampling(synthesizer, options.sampling or SamplingOptions())
     prompt = read_voice(synthesizer, voice)
     speech = transform(
         synthesizer,
