@@ -187,6 +187,13 @@ def phoneme_table_of(training_set: TrainingSet, earlier: Path | None) -> AnyTabl
     return card.phoneme_table if card and card.phoneme_strings else PhonemeTable(training_set.card.phoneme_symbols)
 
 
+def trained_symbols(training_set: TrainingSet, earlier: Path | None) -> tuple[str, ...]:
+    """Return the phonemes that the set and the training of the weights before have; empty where one is not known."""
+    used = set(training_set.card.used_symbols)
+    before = used if earlier is None else set(read_card(earlier).trained_symbols)
+    return tuple(sorted(used | before)) if used and before else ()
+
+
 def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptions) -> None:
     """Replace the random weights of a new run: by a checkpoint's, or those of codes by the codec's vectors.
 

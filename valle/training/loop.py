@@ -44,6 +44,7 @@ from valle.training.initialization import (
     initialize,
     model_config,
     phoneme_table_of,
+    trained_symbols,
     with_sampling_of,
 )
 from valle.training.options import TrainOptions
@@ -78,6 +79,7 @@ class _Run:
         self.options = with_sampling_of(earlier, options)
         self.config = model_config(self.training_set, options, resume_point.card if resume_point else None)
         self.table = phoneme_table_of(self.training_set, earlier)
+        self.trained_symbols = trained_symbols(self.training_set, earlier)
         self.base_hash = base_hash(options) if options.lora.rank else ""
         # Before data and engine, which need minutes: a refusal should come at once.
         if resume_point is not None:
@@ -369,6 +371,7 @@ class _Run:
             codec=card.codec,
             phoneme_symbols=self.table.symbols,
             phoneme_strings=self.table.strings,
+            trained_symbols=self.trained_symbols,
             engine=self.options.engine,
             ranks=self.engine.world_size,
             cursor=progress.cursor,

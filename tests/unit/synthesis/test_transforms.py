@@ -8,6 +8,8 @@ import pytest
 from tests.unit.synthesis.toy import toy_card, untrained_synthesizer
 from tests.unit.training.toy import SPEC
 from valle.audio import Audio
+from valle.checkpoints.checkpoint import read_card
+from valle.checkpoints.runs import newest_checkpoint
 from valle.synthesis.learnt import unfamiliar
 from valle.synthesis.options import MaskedOptions, SamplingOptions
 from valle.synthesis.prompts import fit_length, join_prompts
@@ -135,3 +137,11 @@ def test_languages_and_symbols_that_were_never_seen_are_named():
         "toy-0 was trained on en, not on fr.",
         "toy-0 has no symbol for ø ʒ.",
     ]
+
+
+def test_a_phoneme_without_training_is_named_and_punctuation_is_not(tmp_path):
+    card = replace(toy_card(), trained_symbols=tuple("abcdefg"))
+    assert unfamiliar(card, list("abch a"), "en") == ["toy-0 was trained without the phonemes h."]
+    assert unfamiliar(card, ["a", " "], "en") == []
+    english = read_card(newest_checkpoint(tmp_path, "english"))
+    assert unfamiliar(english, ["f", "ʏ", "n", "f"], "en") == ["english-2300 was trained without the phonemes ʏ."]
