@@ -69,14 +69,13 @@ def require_transform(synthesizer: Synthesizer, name: str) -> Transform:
 def transform_sampling(synthesizer: Synthesizer, given: SamplingOptions) -> SamplingOptions:
     """Complete the sampling options of a task on a recording.
 
-    What `given` leaves open is NAR-len without guidance where the checkpoint has trained NAR-len, since the length of
-    the output is known (decision 59), and otherwise what its training set.
+    What `given` leaves open is as the training set it, but by NAR-len where the checkpoint has trained that: the length
+    of the output is known (decision 59).
     """
     trained = SamplingOptions(**synthesizer.card.options.get("sampling", {}))
     if not synthesizer.card.options.get("nar_len_ratio"):
         return given.over(trained)
-    in_place = SamplingOptions(decoding="nar-len", guidance=1.0, nar_guidance=1.0)
-    return given.over(in_place.over(trained))
+    return given.over(SamplingOptions(decoding="nar-len").over(trained))
 
 
 def transform(

@@ -51,7 +51,7 @@ def test_the_result_is_as_long_as_the_recording(synthesizer, recording, voice, n
     assert by_frame.codes.shape[1] <= 60
 
 
-def test_sampling_that_is_left_open_is_nar_len_without_guidance_where_the_checkpoint_has_it(synthesizer):
+def test_sampling_that_is_left_open_is_nar_len_where_the_checkpoint_has_it(synthesizer):
     trained = {"sampling": {"guidance": 2.0, "temperature": 0.7, "top_p": 0.9}}
 
     def completed(given, **options):
@@ -59,7 +59,7 @@ def test_sampling_that_is_left_open_is_nar_len_without_guidance_where_the_checkp
         sampling = transform_sampling(learnt, given)
         return sampling.decoding, sampling.guidance, sampling.temperature
 
-    assert completed(SamplingOptions(), nar_len_ratio=0.3) == ("nar-len", 1.0, 0.7)
+    assert completed(SamplingOptions(), nar_len_ratio=0.3) == ("nar-len", 2.0, 0.7)
     assert completed(SamplingOptions(guidance=3.0), nar_len_ratio=0.3) == ("nar-len", 3.0, 0.7)
     assert completed(SamplingOptions(decoding="ar"), nar_len_ratio=0.3)[0] == "ar"
     assert completed(SamplingOptions(), nar_len_ratio=0.0) == ("ar", 2.0, 0.7)
