@@ -99,13 +99,15 @@ class LayoutField:
     """A field of a row: its name, its embedding table and, for codes, the codebooks that are embedded.
 
     Positions of a field with `has_text_stride` advance by the frames that a symbol lasts on average, those of
-    grouped codes by the frames of a group, all others by 1. `codebooks` is None for ids.
+    grouped codes by the frames of a group, all others by 1. `codebooks` is None for ids. The elements of a field that
+    `is_aligned` have no slots of their own: each is added to the slot of the same element of the output.
     """
 
     name: str
     table: Table
     codebooks: CodebookRange | None = None
     has_text_stride: bool = False
+    is_aligned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,16 @@ class Layout:
     def output(self) -> LayoutField:
         """Return the field that is predicted."""
         return self.fields[-1]
+
+    @property
+    def sequence(self) -> tuple[LayoutField, ...]:
+        """Return the fields that have slots of their own, in order."""
+        return tuple(field for field in self.fields if not field.is_aligned)
+
+    @property
+    def aligned(self) -> tuple[LayoutField, ...]:
+        """Return the fields whose elements are added to those of the output."""
+        return tuple(field for field in self.fields if field.is_aligned)
 
     @property
     def mask(self) -> MaskKind:

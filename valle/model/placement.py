@@ -1,6 +1,7 @@
 """Slots and positions of a batch in the padded grid `[B, L]`, computed from the lengths of fields alone.
 
-Each field but the output is followed by one separator; an empty field vanishes together with its separator. Positions
+Each field but the output is followed by one separator; an empty field vanishes together with its separator. An aligned
+field has the slots of the output. Positions
 restart with every field, and those of the text advance by the frames that a symbol lasts on average: a symbol and its
 frames then have near positions, which rotary attention learns sooner (1.83 nats after 400 steps on synthetic rows,
 against 1.92 with a stride of 1).
@@ -37,7 +38,7 @@ def ragged_arange(lengths: Ints) -> Ints:
 def row_length(layout: Layout, lengths: Mapping[str, Ints], stride: PositionStride) -> Ints:
     """Count the slots of each row, separators included: [B]. `lengths` are frames or ids by field name, [B] each."""
     total = np.zeros_like(lengths[layout.output.name])
-    for field in layout.fields:
+    for field in layout.sequence:
         count = stride.num_slots(layout, field, lengths[field.name])
         has_separator = field is not layout.output and not stride.joins(layout, field)
         total = total + count + ((count > 0) if has_separator else 0)
@@ -54,7 +55,7 @@ def layout_batch(layout: Layout, lengths: Mapping[str, Ints], stride: PositionSt
     separators = []
     start = np.zeros(num_rows, dtype=np.int64)
     first_position = np.zeros(num_rows)
-    for field in layout.fields:
+    for field in layout.sequence:
         count = stride.num_slots(layout, field, lengths[field.name])
         index = ragged_arange(count)
         slots[field.name] = np.repeat(offsets + start, count) + index
@@ -70,6 +71,9 @@ def layout_batch(layout: Layout, lengths: Mapping[str, Ints], stride: PositionSt
         positions[after] = end_position[is_present]
         separators.append(after)
         start, first_position = start + count + is_present, np.zeros(num_rows)
+    for field in layout.aligned:
+        assert np.array_equal(lengths[field.name], count), f"{field.name} has as many frames as the output"
+        slots[field.name] = slots[layout.output.name]
     if not stride.restarts:
         positions = np.tile(np.arange(longest, dtype=np.float32), num_rows)
     num_predictions = count + int(layout.has_stop)

@@ -83,13 +83,16 @@ class ValleModel(nn.Module):
         rows, longest = batch.positions.shape
         codebooks = batch.elements[CODEBOOK.name]  # one of each row
         self.adapters.select(codebooks, is_speech=layout.mode is not Mode.TOKENS)
-        pieces = [self._embed(field, batch) for field in layout.fields]
-        slots = [batch.slots[field.name] for field in layout.fields]
+        pieces = [self._embed(field, batch) for field in layout.sequence]
+        slots = [batch.slots[field.name] for field in layout.sequence]
         pieces.append(self.separator.expand(len(batch.separators), -1).to(pieces[0].dtype))
         slots.append(batch.separators)
         pieces += self._empty_codes(batch.separators)
         grid = pieces[0].new_zeros(rows * longest, self.config.width)
-        x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces)).view(rows, longest, -1)
+        x = grid.index_copy(0, torch.cat(slots), torch.cat(pieces))
+        for field in layout.aligned:
+            x = x.index_add(0, batch.slots[field.name], self._embed(field, batch).to(x.dtype))
+        x = x.view(rows, longest, -1)
         lengths = batch.row_lengths if batch.is_padded else None
         mask = Mask(self.config.mask_of_rows(layout), lengths, self._window(batch, cache))
         return self.trunk(x, mask, batch.positions, cache, codebooks).flatten(0, 1)[batch.predictions]

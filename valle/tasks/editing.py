@@ -1,12 +1,15 @@
 """Speech editing: fill a span of an utterance with other words, given the speech before and after it.
 
-The codes of both sides are fields of the row, as in SpeechX (Wang et al., arXiv 2308.06873), so that the right context
-is known to the AR too. In the modes that predict all frames at once the target is the whole utterance, each frame at
-its own position, and only the span is predicted; in the AR it is the span, which ends with the stop.
+The codes of the right side are a field of the row, as in SpeechX (Wang et al., arXiv 2308.06873), so that the AR has
+them too. The target of the AR begins with the left side, so that each frame is at the position of its text as in
+text-to-speech, and ends with the span and the stop. In the modes that predict all frames at once the target is the
+whole utterance, each frame at its own position, only the span is predicted, and both sides are fields, with all
+codebooks.
 """
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +19,11 @@ from valle.codec.base import Codes
 from valle.model.layout import (
     CODEBOOK,
     LANGUAGE,
+    NEXT_TARGET,
     TASK_MARKER,
     TEXT,
     CodebookRange,
+    Head,
     Ints,
     Layout,
     LayoutField,
@@ -26,7 +31,7 @@ from valle.model.layout import (
     Mode,
     Table,
 )
-from valle.model.row import Elements
+from valle.model.row import Elements, Row
 from valle.tasks.base import EpochRows, MixtureKind, ReadCodes, RowDraws, Sound, TaskItems, ones, text_fields
 from valle.tasks.tts import SpeechTask, TtsOptions
 from valle.tasks.words import choose_span
@@ -58,8 +63,27 @@ class EditingTask(SpeechTask):
     name = "cse"
     condition_fields = (TEXT, LANGUAGE, CODEBOOK, BEFORE, TASK_MARKER, AFTER)
     marker = Marker.MASK
-    has_given_target = False
     sound = Sound.SPEECH
+
+    def __init__(self) -> None:
+        super().__init__()
+        ar_fields = tuple(field for field in self.condition_fields if field is not BEFORE)
+        self.layouts = (Layout(self.name, Mode.AR, (*ar_fields, NEXT_TARGET), Head.CODES), *self.layouts[1:])
+
+    def row(
+        self,
+        symbol_ids: Ints,
+        language_id: int,
+        codebook: int,
+        prompt: Codes | None,
+        target: Codes,
+        masked: NDArray[np.bool_] | None = None,
+        context: Mapping[str, Elements] = MappingProxyType({}),
+    ) -> Row:
+        """Make a row from its parts; an AR row, of codebook 0 and without masks, has the left side in its target."""
+        if codebook == 0 and masked is None:
+            context = {name: elements for name, elements in context.items() if name != BEFORE.name}
+        return super().row(symbol_ids, language_id, codebook, prompt, target, masked, context)
 
     def context(self, before: Codes, after: Codes) -> Mapping[str, Codes]:
         """Return the codes of the task's own fields: all codebooks of both sides of the span."""
@@ -100,16 +124,17 @@ class EditingTask(SpeechTask):
 
     def lengths(self, layout: Layout, items: TaskItems, rows: EpochRows) -> dict[str, Ints]:
         """Compute the length of each field."""
-        whole = items.num_frames[rows.item]
-        return {
+        whole, end = items.num_frames[rows.item], rows.span_start + rows.span_frames
+        lengths = {
             "text": items.num_symbols[rows.item] * rows.has_text,
             "language": ones(rows),
             "codebook": ones(rows),
-            BEFORE.name: rows.span_start,
             TASK_MARKER.name: ones(rows),
-            AFTER.name: whole - rows.span_start - rows.span_frames,
-            "target": rows.span_frames if layout.mode is Mode.AR else whole,
+            AFTER.name: whole - end,
         }
+        if layout.mode is Mode.AR:
+            return lengths | {"target": end}
+        return lengths | {BEFORE.name: rows.span_start, "target": whole}
 
     def fields(
         self, layout: Layout, items: TaskItems, rows: EpochRows, index: int, read_codes: ReadCodes
@@ -118,9 +143,10 @@ class EditingTask(SpeechTask):
         codes = read_codes(int(rows.item[index]), None, self.sound)
         start = int(rows.span_start[index])
         end = start + int(rows.span_frames[index])
-        target = codes[:, start:end] if layout.mode is Mode.AR else codes
-        context = self.context(codes[:, :start], codes[:, end:])
-        return text_fields(items, rows, index) | self._marker() | {"target": target, **context}
+        fields = text_fields(items, rows, index) | self._marker() | {AFTER.name: codes[:, end:]}
+        if layout.mode is Mode.AR:
+            return fields | {"target": codes[:, :end]}
+        return fields | {BEFORE.name: codes[:, :start], "target": codes}
 
 
 class NoisyEditingTask(EditingTask):

@@ -60,11 +60,9 @@ class SpeechTask:
     name: str
     condition_fields: tuple[LayoutField, ...] = (TEXT, LANGUAGE, CODEBOOK, PROMPT)
     marker: Marker | None = None
-    has_given_target = True
-    """True if AR rows begin with the given frames; otherwise these are fields of their own."""
 
     def __init__(self) -> None:
-        self.layouts = (
+        self.layouts: tuple[Layout, ...] = (
             Layout(self.name, Mode.AR, (*self.condition_fields, NEXT_TARGET), Head.CODES),
             Layout(self.name, Mode.NAR_LEN, (*self.condition_fields, MASKED_TARGET), Head.MASKED),
             Layout(self.name, Mode.NAR, (*self.condition_fields, LOWER_TARGET), Head.CODES),

@@ -3,6 +3,7 @@ import pytest
 
 from valle.model.layout import Mode, PositionStride
 from valle.model.placement import layout_batch, row_length
+from valle.tasks.mixtures.suppression import SUPPRESSION
 from valle.tasks.tts import TTS
 
 
@@ -71,3 +72,13 @@ def test_frames_of_a_group_share_a_slot_and_what_does_not_fill_one_is_no_input()
     assert placement.positions.flatten()[placement.slots["target"]].tolist() == [0, 3, 0, 3]
     # The first group, the second, and the one that begins with the last frame or is all stop.
     assert placement.prediction_lengths.tolist() == [3, 3]
+
+
+def test_an_aligned_field_has_the_slots_of_the_output_and_none_of_its_own():
+    layout, ones = SUPPRESSION.layout(Mode.NAR), np.ones(2, dtype=np.int64)
+    sizes = lengths(text=[5, 0], prompt=[0, 0], target=[2, 3]) | {"<task>": ones, "mixture": np.array([2, 3])}
+    placement = layout_batch(layout, sizes, PositionStride())
+    assert placement.slots["mixture"].tolist() == placement.slots["target"].tolist()
+    assert placement.row_lengths.tolist() == [14, 9]
+    with pytest.raises(AssertionError, match="mixture has as many frames as the output"):
+        layout_batch(layout, sizes | {"mixture": np.array([2, 4])}, PositionStride())

@@ -28,7 +28,7 @@ def options(**changes):
 
 def mean_log_probability(model, given, decoded):
     """Of the drawn codes, and of the end if there is one, in one pass without guidance."""
-    target = np.concatenate([given.ar_prefix, np.repeat(decoded.codes, 8, axis=0)], axis=1)
+    target = np.concatenate([given.prefix, np.repeat(decoded.codes, 8, axis=0)], axis=1)
     with torch.inference_mode():
         batch = speech_batch(model, given.task, Mode.AR, [given.row(0, target)])
         log_probabilities = model(batch).log_softmax(-1)

@@ -103,7 +103,10 @@ def test_a_span_is_whole_words_with_context_and_the_only_part_that_is_hidden_or_
             labels = make_batch(layout, [row], CONFIG).labels.numpy()
             assert np.array_equal(labels != IGNORED, inside)
         if layout.mode is Mode.AR:
-            assert row.fields["target"].shape == (8, end - start)
+            # The left side begins the target: positions of frames are those of their text, as in text-to-speech.
+            assert row.fields["target"].shape == (8, end)
+            assert row.fields["after"].shape == (8, items.num_frames[item] - end)
+            assert "before" not in row.fields
 
 
 def test_utterances_without_word_times_or_of_one_word_are_not_edited():

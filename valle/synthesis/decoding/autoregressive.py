@@ -130,7 +130,7 @@ class _CachedRows:
         # In one batch with the conditional rows: two forwards of half the size cost more.
         if self._is_guided:
             conditions += [condition.without_text() for condition in conditions]
-        given = [condition.row(0, condition.ar_prefix) for condition in conditions]
+        given = [condition.row(0, condition.prefix) for condition in conditions]
         batch = speech_batch(model, conditions[0].task, Mode.AR, given)
         self._cache = model.new_cache(batch.positions.shape[1] + _INITIAL_FRAMES)
         self._hidden = model.read(batch, self._cache)[:, None]  # of the groups that were fed, [cached rows, n, width]
@@ -340,8 +340,8 @@ def _activate(model: ValleModel, utterance: Utterance) -> ActiveUtterance:
         state=start(options),
         generator=seeded_generator(options.seed),
         rest_generator=rest_generator(options.seed),
-        codes=condition.ar_prefix[: model.config.codebooks_per_pass].tolist(),
-        num_prefix=condition.ar_prefix.shape[1],
+        codes=condition.prefix[: model.config.codebooks_per_pass].tolist(),
+        num_prefix=condition.prefix.shape[1],
         min_frames=_min_frames(model, condition, options),
         max_frames=_max_frames(model, options),
     )
@@ -353,9 +353,9 @@ def _search(model: ValleModel, utterance: Utterance) -> Decoded:
     if model.config.group > 1 or model.config.whole_frames:
         raise ConfigurationError("Beam search needs a model that predicts one code a step; set beam.width to 0.")
     condition, options = utterance.condition, utterance.options
-    stop, num_prefix = model.config.stop, condition.ar_prefix.shape[1]
+    stop, num_prefix = model.config.stop, condition.prefix.shape[1]
     min_frames = _min_frames(model, condition, options)
-    beams = beam.start_beams(torch.from_numpy(condition.ar_prefix[0].astype(np.int64)), options.beam)
+    beams = beam.start_beams(torch.from_numpy(condition.prefix[0].astype(np.int64)), options.beam)
     rows = _CachedRows(model, [utterance])
     while True:
         logits = rows.logits[:, 0, 0].cpu()

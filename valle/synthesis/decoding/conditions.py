@@ -48,11 +48,6 @@ class Condition:
         return self.prefix.shape[1]
 
     @property
-    def ar_prefix(self) -> Codes:
-        """Frames that the target of an AR row starts with, [K, n]."""
-        return self.prefix if self.task.has_given_target else self.prefix[:, :0]
-
-    @property
     def given_end(self) -> Codes:
         """Given frames at the end, [K, m]."""
         return self.prefix[:, :0] if self.suffix is None else self.suffix

@@ -26,7 +26,7 @@ def refine(model: ValleModel, utterances: Sequence[Utterance], decoded: Sequence
     if not spoken:
         return list(decoded)
     config = model.config
-    prefixes = [utterances[i].condition.ar_prefix[: config.codebooks_per_pass] for i in spoken]
+    prefixes = [utterances[i].condition.prefix[: config.codebooks_per_pass] for i in spoken]
     targets = [np.concatenate([prefix, decoded[i].codes], axis=1) for prefix, i in zip(prefixes, spoken, strict=True)]
     rows = [utterances[i].condition.row(0, target) for i, target in zip(spoken, targets, strict=True)]
     task = utterances[spoken[0]].condition.task
