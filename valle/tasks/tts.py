@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ class SpeechTask:
             fields["text"] = symbol_ids
         if prompt is not None:
             fields["prompt"] = prompt
-        return Row(codebook, fields | self._marker() | dict(context), masked)
+        return Row(codebook, fields | self._marker | dict(context), masked)
 
     def missing(self, items: TaskItems) -> str | None:
         """Return None: every training set has texts and codes."""
@@ -130,9 +131,10 @@ class SpeechTask:
         # An AR row of codebook 0 reads it alone, an eighth of the bytes.
         target = read_codes(int(rows.item[index]), codebook + 1)[:, start:]
         fields = text_fields(items, rows, index) | prompt_field(rows, index, read_codes)
-        return fields | self._marker() | {"target": target}
+        return fields | self._marker | {"target": target}
 
-    def _marker(self) -> dict[str, Elements]:
+    @cached_property
+    def _marker(self) -> Mapping[str, Elements]:
         return {} if self.marker is None else {TASK_MARKER.name: np.array([self.marker.id])}
 
 
