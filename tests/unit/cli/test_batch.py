@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from valle.cli.speech.speak import SpeakOptions
-from valle.cli.tasks.batch import Job, read_batch, run_all
+from valle.cli.tasks.batch import BatchWork, read_batch, run_all
 from warehouse.errors import ConfigurationError
 
 
@@ -87,8 +87,12 @@ def test_a_failing_text_is_reported_and_the_others_are_spoken(capsys):
     def fail() -> int:
         raise ConfigurationError("The prompt is silent.")
 
-    jobs = [Job("a.wav", lambda: done.append(1) or 0), Job("b.wav", fail), Job("c.wav", lambda: done.append(2) or 0)]
+    jobs = [
+        BatchWork("a.wav", lambda: done.append(1) or 0),
+        BatchWork("b.wav", fail),
+        BatchWork("c.wav", lambda: done.append(2) or 0),
+    ]
     assert run_all(jobs) == 1
     assert done == [1, 2] and capsys.readouterr().err == "valle: b.wav: The prompt is silent.\n"
     with pytest.raises(ConfigurationError, match="silent"):
-        run_all([Job("b.wav", fail)])
+        run_all([BatchWork("b.wav", fail)])

@@ -15,7 +15,7 @@ from valle.synthesis.options import MaskedOptions, SamplingOptions
 from valle.synthesis.prompts import fit_length, join_prompts
 from valle.synthesis.synthesizer import Prompt
 from valle.synthesis.tokens import phonemize_text, spell_phonemes, transcribe_speech
-from valle.synthesis.transforms import TRANSFORMS, convert_draft, split_at_quiet_points, transform
+from valle.synthesis.transforms import TRANSFORMS, convert_draft, split_at_quiet_points, transform, transform_sampling
 from warehouse.errors import CheckpointError, ConfigurationError
 
 LEARNT = {transform.option: 0.1 for transform in TRANSFORMS.values()} | {
@@ -49,6 +49,20 @@ def test_the_result_is_as_long_as_the_recording(synthesizer, recording, voice, n
     assert speech.codes.shape == (8, 50) and len(speech.audio.samples) == len(recording.samples)
     by_frame = transform(synthesizer, name, recording, SamplingOptions(), voice=voice)
     assert by_frame.codes.shape[1] <= 60
+
+
+def test_sampling_that_is_left_open_is_nar_len_where_the_checkpoint_has_it(synthesizer):
+    trained = {"sampling": {"guidance": 2.0, "temperature": 0.7, "top_p": 0.9}}
+
+    def completed(given, **options):
+        learnt = replace(synthesizer, card=replace(synthesizer.card, options=LEARNT | trained | options))
+        sampling = transform_sampling(learnt, given)
+        return sampling.decoding, sampling.guidance, sampling.temperature
+
+    assert completed(SamplingOptions(), nar_len_ratio=0.3) == ("nar-len", 2.0, 0.7)
+    assert completed(SamplingOptions(guidance=3.0), nar_len_ratio=0.3) == ("nar-len", 3.0, 0.7)
+    assert completed(SamplingOptions(decoding="ar"), nar_len_ratio=0.3)[0] == "ar"
+    assert completed(SamplingOptions(), nar_len_ratio=0.0) == ("ar", 2.0, 0.7)
 
 
 def test_a_task_that_was_not_learnt_and_a_missing_voice_are_one_sentence(synthesizer, recording):

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from valle.cli.arguments import FIELDS, CommandLineError, say
-from valle.cli.tasks.batch import VOICE_COLUMNS, Job, read_batch, run_all
+from valle.cli.tasks.batch import VOICE_COLUMNS, BatchWork, read_batch, run_all
 from valle.cli.tasks.options import check_suffixes, detected_language, find_checkpoint
 from valle.cli.terminal import SentenceProgress
 from valle.model.names import KernelName
@@ -160,7 +160,10 @@ def speak(
     # The lines of a batch often have the same prompt.
     encode = lru_cache(maxsize=64)(partial(_encode_prompt, synthesizer))
     return run_all(
-        [Job(str(one.out), partial(_speak_one, synthesizer, checkpoint, encode, text, one)) for text, one in requests]
+        [
+            BatchWork(str(one.out), partial(_speak_one, synthesizer, checkpoint, encode, text, one))
+            for text, one in requests
+        ]
     )
 
 

@@ -67,7 +67,7 @@ Options = TypeVar("Options", bound=BatchOptions)
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BatchWork:
     """Work of a batch, and its name in a report."""
 
     name: str
@@ -141,7 +141,7 @@ def _request(where: str, line: Mapping[str, str], needed: Sequence[str], options
     return given.get("text", ""), changed
 
 
-def run_all(jobs: Sequence[Job]) -> int:
+def run_all(jobs: Sequence[BatchWork]) -> int:
     """Run jobs one after the other; 1 when one of them was not complete.
 
     Among several, one that fails is reported by its name and the others go on; alone its error is that of the command.

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from valle.cli.arguments import say
-from valle.cli.tasks.batch import Job, run_all
+from valle.cli.tasks.batch import BatchWork, run_all
 from valle.cli.tasks.options import SpeechOptions, detected_language, open_synthesizer
 from valle.synthesis.options import EditingMethod, SamplingOptions
 from warehouse.errors import ConfigurationError
@@ -42,7 +42,7 @@ class TaskRequest:
 
     @property
     def name(self) -> str:
-        """What the request is called in a report: its recording, or its text."""
+        """Name of the request in a report: its recording, or its text."""
         return self.text if self.source is None else str(self.source)
 
     @property
@@ -57,7 +57,7 @@ Command = Callable[["Synthesizer", SamplingOptions, TaskRequest], int]
 
 @dataclass(frozen=True, slots=True)
 class TaskCommand:
-    """What a task is given and writes, as columns of a batch; `prompt` and `language` are always allowed."""
+    """Input and output of a task as columns of a batch; `prompt` and `language` are always allowed."""
 
     needs: tuple[str, ...]
     run: Command
@@ -82,14 +82,14 @@ def run_task(name: str, requests: Sequence[TaskRequest]) -> int:
         if "text" in command.needs and not request.text:
             raise ConfigurationError(f"The task {name} is given a text: write it after `valle speak`.")
     synthesizer, sampling = open_synthesizer(SpeechOptions(**requests[0].speech_options))
-    return run_all([Job(one.name, partial(command.run, synthesizer, sampling, one)) for one in requests])
+    return run_all([BatchWork(one.name, partial(command.run, synthesizer, sampling, one)) for one in requests])
 
 
 def _transform(name: str, synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
     from valle.cli.tasks.transform import TransformOptions, apply_transform
 
     options = TransformOptions(text=request.text, **request.speech_options)
-    return apply_transform(name, request.recording, options, request.voice, synthesizer, sampling)
+    return apply_transform(name, request.recording, options, request.voice, synthesizer)
 
 
 def _edit(method: EditingMethod, synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:

@@ -21,6 +21,7 @@ from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.options import SamplingOptions
+from valle.synthesis.transforms import transform_sampling
 from valle.tasks.editing import EDITING, NOISY_EDITING, EditingTask
 from valle.tasks.mixtures.conversion import CONVERSION
 from valle.tasks.mixtures.extraction import EXTRACTION
@@ -58,7 +59,9 @@ class TaskRunner:
         self._synthesizer = synthesizer
         self._with_text = with_text
         self._measures = measures
-        self._options = options
+        trained = SamplingOptions(**synthesizer.card.options.get("sampling", {}))
+        self._options = options.over(trained)
+        self._in_place = transform_sampling(synthesizer, options)
         self._table = PhonemeTable(synthesizer.card.phoneme_symbols)
 
     @property
@@ -152,7 +155,7 @@ class TaskRunner:
             context=task.context(case.mixture),
         )
         # Every task on a mixture keeps its frames in place, so the length is known.
-        answer = self._decode(condition, case.mixture.shape[1])
+        answer = self._decode(condition, case.mixture.shape[1], self._in_place)
         return {CHECKPOINT: self._decoded(answer), INPUT: self._decoded(case.mixture), TRUTH: self._decoded(truth)}
 
     def _editing(self, task: EditingTask, case: TaskCase) -> Values | None:
@@ -176,7 +179,7 @@ class TaskRunner:
             suffix=after,
             context=task.context(before, after),
         )
-        span = self._decode(condition, end - start)
+        span = self._decode(condition, end - start, self._options)
         edited = np.concatenate([before, span, after], axis=1)
         samples = {
             CHECKPOINT: self._decoded(edited),
@@ -246,12 +249,12 @@ class TaskRunner:
             errors[system, "duration_error"] = abs(predicted - frames) / frames
         return errors
 
-    def _decode(self, condition: Condition, frames: int) -> Codes:
+    def _decode(self, condition: Condition, frames: int, options: SamplingOptions) -> Codes:
         seconds = frames / self._synthesizer.card.model.frame_rate
         changes: dict[str, float] = {"max_seconds": 1.5 * seconds + 0.2}
-        if self._options.decoding == "nar-len":
+        if options.decoding == "nar-len":
             changes["seconds"] = seconds
-        (decoded,) = decode(self._synthesizer.model, [condition], [self._options.model_copy(update=changes)])
+        (decoded,) = decode(self._synthesizer.model, [condition], [options.model_copy(update=changes)])
         return decoded.codes
 
     def _decoded(self, codes: Codes) -> Samples:
