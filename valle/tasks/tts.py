@@ -134,7 +134,7 @@ class SpeechTask:
         return fields | self._marker | {"target": target}
 
     @cached_property
-    def _marker(self) -> Mapping[str, Elements]:
+    def _marker(self) -> dict[str, Elements]:
         return {} if self.marker is None else {TASK_MARKER.name: np.array([self.marker.id])}
 
 
