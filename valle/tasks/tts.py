@@ -32,8 +32,8 @@ from valle.tasks.base import (
     EpochRows,
     ReadCodes,
     RowDraws,
+    TakesEveryRow,
     TaskItems,
-    all_rows,
     condition_lengths,
     ones,
     prompt_field,
@@ -52,7 +52,7 @@ class TtsOptions(BaseModel):
     )
 
 
-class SpeechTask:
+class SpeechTask(TakesEveryRow):
     """A task whose output is speech. Rows of codebook 0 are AR or NAR-len, those of the other codebooks NAR.
 
     A subclass names its own fields before the target; where `marker` is given, one of them is the task marker.
@@ -94,17 +94,9 @@ class SpeechTask:
             fields["prompt"] = prompt
         return Row(codebook, fields | self._marker | dict(context), masked)
 
-    def missing(self, items: TaskItems) -> str | None:
-        """Return None: every training set has texts and codes."""
-        return None
-
     def without_text(self, context: Mapping[str, Elements]) -> Mapping[str, Elements]:
         """Return the part of the task's own fields that the unconditional input of guidance keeps: all, by default."""
         return context
-
-    def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
-        """Accept every row."""
-        return all_rows(rows)
 
     def loss_name(self, layout: Layout) -> str:
         """Return the mode: `ar`, `nar_len` or `nar`."""
