@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from valle.checkpoints.adapters import AdapterCard, read_adapter
+from valle.checkpoints.adapters import read_adapter
 from valle.checkpoints.checkpoint import OWN_ADAPTER, CheckpointCard, adapter_path, read_weights, state_path
 from valle.checkpoints.runs import checkpoint_directory
 from valle.checkpoints.saving import remove_temporary_directories, save_checkpoint, set_aside
@@ -38,6 +38,7 @@ from valle.training.engines.schedule import scheduled_rate
 from valle.training.engines.selection import open_engine
 from valle.training.export import export_step
 from valle.training.initialization import (
+    adapter_card,
     base_hash,
     check_card,
     choose_trained,
@@ -350,14 +351,7 @@ class _Run:
     def _write(self, checkpoint: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         options, adapter = self.options, None
         if options.lora.rank:
-            assert options.start_from is not None, "options refuse an adapter without start_from"
-            adapter = AdapterCard(
-                lora=options.lora,
-                base=options.start_from.absolute(),
-                base_hash=self.base_hash,
-                run_id=options.name,
-                step=self.progress.step,
-            )
+            adapter = adapter_card(options, self.base_hash, step=self.progress.step)
             weights = file_tensors(weights, f"adapters.loaded.{OWN_ADAPTER}.")
         save_checkpoint(checkpoint, self._card(), weights, state, keep=options.keep_checkpoints, adapter=adapter)
 
