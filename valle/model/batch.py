@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from valle.model.config import BEGIN_SYMBOL, END_SYMBOL, ModelConfig
+from valle.model.conventions import Column
 from valle.model.layout import CODEBOOK, TEXT, CodebookRange, Ints, Layout, LayoutField, Mode
 from valle.model.placement import layout_batch
 
@@ -97,19 +98,19 @@ def _elements(row: Row, field: LayoutField) -> Elements:
     return row.fields.get(field.name, empty)
 
 
-def _completed(row: Row, field: LayoutField, layout: Layout, config: ModelConfig) -> Elements:
-    """Return the elements of a field, with those that the conventions of the model add."""
-    elements = _elements(row, field)
+def _completed(given: list[Elements], field: LayoutField, layout: Layout, config: ModelConfig) -> list[Elements]:
+    """Return the elements of a field in all rows, with those that the conventions of the model add."""
     if field is layout.output and (begin := config.begin_of(layout)):
-        return np.concatenate([np.array(begin), elements])
-    if field is TEXT and field is not layout.output and not len(elements) and config.conventions.has_null_text:
-        return np.array([BEGIN_SYMBOL, END_SYMBOL])
-    return elements
+        return [np.concatenate([np.array(begin), elements]) for elements in given]
+    if field is TEXT and field is not layout.output and config.conventions.has_null_text:
+        return [elements if len(elements) else np.array([BEGIN_SYMBOL, END_SYMBOL]) for elements in given]
+    return given
 
 
-def _inputs(row: Row, field: LayoutField, layout: Layout, config: ModelConfig) -> Elements:
+def _inputs(
+    row: Row, elements: Elements, field: LayoutField, columns: Sequence[Column], layout: Layout, config: ModelConfig
+) -> Elements:
     """Return what the slots of a field embed: ids [n], or as many codes [K', n] as are summed."""
-    elements = _completed(row, field, layout, config)
     if row.masked is not None and field is layout.output:
         given = elements if elements.ndim == 1 else elements[: config.codebooks_per_pass]
         elements = np.where(row.masked, config.mask_of(layout.head), given)
@@ -118,26 +119,28 @@ def _inputs(row: Row, field: LayoutField, layout: Layout, config: ModelConfig) -
         return elements[0, :frames].reshape(-1, config.group).T
     if field.codebooks is None:
         return elements
-    chosen = [codebook for codebook, _ in config.columns(field, row.codebook)]
     if elements.shape[1] == 0:
         return elements[:1]
+    chosen = [codebook for codebook, _ in columns]
     assert len(elements) > max(chosen), f"{field.name} lacks codebooks"
     return elements[chosen]
 
 
-def _tables(rows: Sequence[Row], field: LayoutField, slots: Ints, config: ModelConfig) -> Ints:
-    """Return the table of each column of codes: [K'], or [sum of `slots`, K'] where rows embed by different tables."""
-    tables = [[table for _, table in config.columns(field, row.codebook)] for row in rows]
-    longest = max(tables, key=len)
-    if all(longest[: len(row)] == row for row in tables):
+def _tables(rows: Sequence[Row], columns: Mapping[int, Sequence[Column]], slots: Ints) -> Ints:
+    """Return the table of each column of codes: [K'], or [sum of `slots`, K'] where rows embed by different tables.
+
+    `columns` are those of each codebook that a row predicts.
+    """
+    tables = {codebook: [table for _, table in found] for codebook, found in columns.items()}
+    longest = max(tables.values(), key=len)
+    if all(longest[: len(found)] == found for found in tables.values()):
         return np.array(longest)
-    padded = np.array([row + [0] * (len(longest) - len(row)) for row in tables])
-    return np.repeat(padded, slots, axis=0)
+    padded = {codebook: found + [0] * (len(longest) - len(found)) for codebook, found in tables.items()}
+    return np.repeat(np.array([padded[row.codebook] for row in rows]), slots, axis=0)
 
 
-def _labels(row: Row, layout: Layout, config: ModelConfig) -> Ints | None:
+def _labels(row: Row, output: Elements, layout: Layout, config: ModelConfig) -> Ints | None:
     """Return the ids to predict; None for a NAR row without the codebook that it predicts."""
-    output = _completed(row, layout.output, layout, config)
     if layout.mode is Mode.NAR:
         if len(output) <= row.codebook:
             return None
@@ -177,11 +180,21 @@ def make_batch(layout: Layout, rows: Sequence[Row], config: ModelConfig) -> Batc
     Asserts that the codebook of a row suits the mode and that a row has the fields and codebooks its layout needs.
     """
     _check(rows, layout)
-    lengths = {field.name: np.array([_elements(row, field).shape[-1] for row in rows]) for field in layout.fields}
+    given = {field.name: [_elements(row, field) for row in rows] for field in layout.fields}
+    lengths = {name: np.array([elements.shape[-1] for elements in found]) for name, found in given.items()}
     placement = layout_batch(layout, lengths, config.position_stride)
     elements, counts, tables = {}, {}, {}
+    predicted = {row.codebook for row in rows}
     for field in layout.fields:
-        inputs = [_inputs(row, field, layout, config) for row in rows]
+        given[field.name] = _completed(given[field.name], field, layout, config)
+        if field.codebooks is None and field is not layout.output:
+            elements[field.name] = torch.from_numpy(np.concatenate(given[field.name]).astype(np.int64))
+            continue
+        columns = {} if field.codebooks is None else {q: config.columns(field, q) for q in predicted}
+        inputs = [
+            _inputs(row, own, field, columns.get(row.codebook, ()), layout, config)
+            for row, own in zip(rows, given[field.name], strict=True)
+        ]
         if field.codebooks is None:
             elements[field.name] = torch.from_numpy(np.concatenate(inputs).astype(np.int64))
         else:
@@ -189,10 +202,11 @@ def make_batch(layout: Layout, rows: Sequence[Row], config: ModelConfig) -> Batc
             sizes = [(len(block), block.shape[1]) for block in inputs]
             counts[field.name] = torch.from_numpy(np.repeat(*np.array(sizes, dtype=np.int64).T))
             slots = np.array([block.shape[1] for block in inputs])
-            columns = _tables(rows, field, slots, config)[..., : elements[field.name].shape[1]]
-            tables[field.name] = torch.from_numpy(columns)
+            numbers = _tables(rows, columns, slots)[..., : elements[field.name].shape[1]]
+            tables[field.name] = torch.from_numpy(numbers)
     per_slot = config.predictions_of(layout)
-    labels = [ids for row in rows if (ids := _labels(row, layout, config)) is not None]
+    outputs = zip(rows, given[layout.output.name], strict=True)
+    labels = [ids for row, output in outputs if (ids := _labels(row, output, layout, config)) is not None]
     return Batch(
         layout=layout,
         elements=elements,

@@ -12,7 +12,6 @@ import numpy as np
 from valle.audio import Audio, Samples, resample
 from valle.backends.alignment import TimedWord, words_of
 from valle.backends.asr import LONGEST_ALIGNED_SECONDS, SAMPLE_RATE
-from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
@@ -236,7 +235,7 @@ class _Edited:
     def _condition(self, symbols: Sequence[str], before: Codes, after: Codes) -> Condition:
         card = self._synthesizer.card
         plain = Condition(
-            symbol_ids=np.array(PhonemeTable(card.phoneme_symbols).encode(symbols)),
+            symbol_ids=np.array(card.phoneme_table.encode(symbols)),
             language_id=card.model.language_id(self._recording.language),
             prompt=None,
             prefix=before,

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from valle.checkpoints.checkpoint import CheckpointCard
 from valle.model.config import UNKNOWN_LANGUAGE
-from valle.phonemes import PhonemeTable
 from valle.tasks.registry import learnt_tasks
 from warehouse.errors import CheckpointError
 
@@ -30,7 +29,7 @@ def unfamiliar(card: CheckpointCard, symbols: Sequence[str], language: str) -> l
     languages = [known for known in card.model.languages if known != UNKNOWN_LANGUAGE]
     if language not in languages:
         warnings.append(f"{card.checkpoint_id} was trained on {', '.join(languages)}, not on {language}.")
-    unknown = set(PhonemeTable(card.phoneme_symbols).unknown(symbols))
+    unknown = set(card.phoneme_table.unknown(symbols))
     if unknown:
         warnings.append(f"{card.checkpoint_id} has no symbol for {' '.join(sorted(unknown))}.")
     # Every table has the symbols of all languages; a row of the embedding that was never trained is noise.

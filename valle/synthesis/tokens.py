@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valle.audio import Audio, resample
-from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.learnt import require_task
 from valle.synthesis.transforms import split_at_quiet_points
@@ -43,7 +42,7 @@ def phonemize_text(synthesizer: Synthesizer, text: str, language: str = "en") ->
         raise ConfigurationError("There is nothing to phonemize: the text is empty.")
     row = PHONEMES.row(source, synthesizer.card.model.language_id(language))
     (ids,) = decode_tokens(synthesizer.model, PHONEMES.layout, [row], longest=_LONGEST_RATIO * len(source))
-    return tuple(PhonemeTable(synthesizer.card.phoneme_symbols).decode(ids))
+    return tuple(synthesizer.card.phoneme_table.decode(ids))
 
 
 def spell_phonemes(synthesizer: Synthesizer, symbols: Sequence[str], language: str = "en") -> str:
@@ -51,7 +50,7 @@ def spell_phonemes(synthesizer: Synthesizer, symbols: Sequence[str], language: s
     require_task(synthesizer.card, SPELLING.name, purpose="write phonemes as text", option="spelling_ratio")
     if not symbols:
         raise ConfigurationError("There is nothing to write: there are no phonemes.")
-    table = PhonemeTable(synthesizer.card.phoneme_symbols)
+    table = synthesizer.card.phoneme_table
     row = SPELLING.row(np.array(table.encode(symbols)), synthesizer.card.model.language_id(language))
     (ids,) = decode_tokens(synthesizer.model, SPELLING.layout, [row], longest=_LONGEST_RATIO * len(symbols))
     return bytes_text(ids)

@@ -13,7 +13,6 @@ import numpy as np
 
 from valle.audio import Audio, Samples, resample
 from valle.backends.asr import SAMPLE_RATE
-from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition, Draft
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
@@ -203,4 +202,4 @@ def _at_codec_rate(synthesizer: Synthesizer, recording: Audio) -> Audio:
 def _symbol_ids(synthesizer: Synthesizer, symbols: tuple[str, ...]) -> np.ndarray:
     if not symbols:
         return np.zeros(0, dtype=np.int64)
-    return np.array(PhonemeTable(synthesizer.card.phoneme_symbols).encode(symbols))
+    return np.array(synthesizer.card.phoneme_table.encode(symbols))

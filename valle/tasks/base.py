@@ -186,9 +186,16 @@ class Task(Protocol[Options_contra]):
         """Make the fields of one row; their lengths are those of `lengths`."""
 
 
-def all_rows(rows: EpochRows) -> NDArray[np.bool_]:
-    """Accept every row: for tasks that need no more than an utterance."""
-    return np.ones(len(rows), dtype=bool)
+class TakesEveryRow:
+    """Base of the tasks that need no more than the text and the codes of an utterance, which every training set has."""
+
+    def missing(self, items: TaskItems) -> str | None:
+        """Return None."""
+        return None
+
+    def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
+        """Accept every row."""
+        return np.ones(len(rows), dtype=bool)
 
 
 def ones(rows: EpochRows) -> Ints:

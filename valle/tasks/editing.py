@@ -143,7 +143,7 @@ class EditingTask(SpeechTask):
         codes = read_codes(int(rows.item[index]), None, self.sound)
         start = int(rows.span_start[index])
         end = start + int(rows.span_frames[index])
-        fields = text_fields(items, rows, index) | self._marker() | {AFTER.name: codes[:, end:]}
+        fields = text_fields(items, rows, index) | self._marker | {AFTER.name: codes[:, end:]}
         if layout.mode is Mode.AR:
             return fields | {"target": codes[:, :end]}
         return fields | {BEFORE.name: codes[:, :start], "target": codes}

@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from valle.codec.base import Codes
@@ -13,8 +12,8 @@ from valle.tasks.base import (
     EpochRows,
     ReadCodes,
     RowDraws,
+    TakesEveryRow,
     TaskItems,
-    all_rows,
     condition_lengths,
     prompt_field,
     text_fields,
@@ -32,7 +31,7 @@ class LengthOptions(BaseModel):
     )
 
 
-class LengthTask:
+class LengthTask(TakesEveryRow):
     """Prediction of the decimal digits of a length in frames: one by one, or all five at once."""
 
     name = "len"
@@ -54,14 +53,6 @@ class LengthTask:
     def ratio(self, options: LengthOptions) -> float:
         """Return the probability of the task among all rows."""
         return options.length_ratio
-
-    def missing(self, items: TaskItems) -> str | None:
-        """Return None: every training set has texts and codes."""
-        return None
-
-    def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
-        """Accept every row."""
-        return all_rows(rows)
 
     def loss_name(self, layout: Layout) -> str:
         """Return `len`, for both layouts."""

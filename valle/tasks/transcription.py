@@ -1,13 +1,12 @@
 """Transcription: the phonemes of speech."""
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from valle.codec.base import Codes
 from valle.model.layout import CODEBOOK, LANGUAGE, SPEECH, TEXT, Head, Ints, Layout, Mode
 from valle.model.row import Elements, Row
-from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TaskItems, all_rows, ones, without_prompt
+from valle.tasks.base import EpochRows, ReadCodes, RowDraws, TakesEveryRow, TaskItems, ones, without_prompt
 
 
 class TranscriptionOptions(BaseModel):
@@ -18,7 +17,7 @@ class TranscriptionOptions(BaseModel):
     )
 
 
-class TranscriptionTask:
+class TranscriptionTask(TakesEveryRow):
     """Prediction of the phonemes of an utterance from its codes, one by one."""
 
     name = "stt"
@@ -32,14 +31,6 @@ class TranscriptionTask:
     def ratio(self, options: TranscriptionOptions) -> float:
         """Return the probability of the task among all rows."""
         return options.transcription_ratio
-
-    def missing(self, items: TaskItems) -> str | None:
-        """Return None: every training set has texts and codes."""
-        return None
-
-    def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
-        """Accept every row."""
-        return all_rows(rows)
 
     def loss_name(self, layout: Layout) -> str:
         """Return `stt`."""

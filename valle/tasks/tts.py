@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ from valle.tasks.base import (
     EpochRows,
     ReadCodes,
     RowDraws,
+    TakesEveryRow,
     TaskItems,
-    all_rows,
     condition_lengths,
     ones,
     prompt_field,
@@ -51,7 +52,7 @@ class TtsOptions(BaseModel):
     )
 
 
-class SpeechTask:
+class SpeechTask(TakesEveryRow):
     """A task whose output is speech. Rows of codebook 0 are AR or NAR-len, those of the other codebooks NAR.
 
     A subclass names its own fields before the target; where `marker` is given, one of them is the task marker.
@@ -91,19 +92,11 @@ class SpeechTask:
             fields["text"] = symbol_ids
         if prompt is not None:
             fields["prompt"] = prompt
-        return Row(codebook, fields | self._marker() | dict(context), masked)
-
-    def missing(self, items: TaskItems) -> str | None:
-        """Return None: every training set has texts and codes."""
-        return None
+        return Row(codebook, fields | self._marker | dict(context), masked)
 
     def without_text(self, context: Mapping[str, Elements]) -> Mapping[str, Elements]:
         """Return the part of the task's own fields that the unconditional input of guidance keeps: all, by default."""
         return context
-
-    def accepts(self, items: TaskItems, rows: EpochRows) -> NDArray[np.bool_]:
-        """Accept every row."""
-        return all_rows(rows)
 
     def loss_name(self, layout: Layout) -> str:
         """Return the mode: `ar`, `nar_len` or `nar`."""
@@ -130,8 +123,9 @@ class SpeechTask:
         # An AR row of codebook 0 reads it alone, an eighth of the bytes.
         target = read_codes(int(rows.item[index]), codebook + 1)[:, start:]
         fields = text_fields(items, rows, index) | prompt_field(rows, index, read_codes)
-        return fields | self._marker() | {"target": target}
+        return fields | self._marker | {"target": target}
 
+    @cached_property
     def _marker(self) -> dict[str, Elements]:
         return {} if self.marker is None else {TASK_MARKER.name: np.array([self.marker.id])}
 

@@ -15,7 +15,14 @@ from valle.synthesis.options import MaskedOptions, SamplingOptions
 from valle.synthesis.prompts import fit_length, join_prompts
 from valle.synthesis.synthesizer import Prompt
 from valle.synthesis.tokens import phonemize_text, spell_phonemes, transcribe_speech
-from valle.synthesis.transforms import TRANSFORMS, convert_draft, split_at_quiet_points, transform, transform_sampling
+from valle.synthesis.transforms import (
+    TRANSFORMS,
+    _symbol_ids,
+    convert_draft,
+    split_at_quiet_points,
+    transform,
+    transform_sampling,
+)
 from warehouse.errors import CheckpointError, ConfigurationError
 
 LEARNT = {transform.option: 0.1 for transform in TRANSFORMS.values()} | {
@@ -137,6 +144,13 @@ def test_languages_and_symbols_that_were_never_seen_are_named():
         "toy-0 was trained on en, not on fr.",
         "toy-0 has no symbol for ø ʒ.",
     ]
+
+
+def test_symbols_are_those_of_the_table_of_the_model(synthesizer):
+    strings = {symbol: number for number, symbol in enumerate(("<unk>", "<bos>", "<eos>", "<mask>", "a", "b", "ab"))}
+    card = replace(toy_card(), phoneme_strings=strings)
+    assert unfamiliar(card, list("abc"), "en") == ["toy-0 has no symbol for c."]
+    assert _symbol_ids(replace(synthesizer, card=card), ("a", "b")).tolist() == [1, 6, 2]
 
 
 def test_a_phoneme_without_training_is_named_and_punctuation_is_not(tmp_path):

@@ -15,7 +15,6 @@ import numpy as np
 from valle.backends.alignment import words_of
 from valle.evaluation.tasks.cases import TaskCase
 from valle.evaluation.tasks.measures import TaskMeasures, normalised, si_sdr
-from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.duration import predict_lengths
@@ -62,7 +61,7 @@ class TaskRunner:
         trained = SamplingOptions(**synthesizer.card.options.get("sampling", {}))
         self._options = options.over(trained)
         self._in_place = transform_sampling(synthesizer, options)
-        self._table = PhonemeTable(synthesizer.card.phoneme_symbols)
+        self._table = synthesizer.card.phoneme_table
 
     @property
     def runs(self) -> Mapping[str, Run]:

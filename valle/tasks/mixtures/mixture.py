@@ -127,7 +127,7 @@ class MixtureTask(SpeechTask):
         """Make the fields of a row."""
         codebook, item = int(rows.codebook[index]), int(rows.item[index])
         target = read_codes(item, codebook + 1, self.output)
-        fields = text_fields(items, rows, index) | prompt_field(rows, index, read_codes) | self._marker()
+        fields = text_fields(items, rows, index) | prompt_field(rows, index, read_codes) | self._marker
         return {**fields, **self.context(read_codes(item, None, Sound.MIXTURE)), "target": target}
 
 
