@@ -12,11 +12,10 @@ repetitions that are in the speech.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,8 @@ from valle.audio import Samples
 from valle.backends import weights
 from valle.backends.alignment import TimedPiece, TimedWord, group_pieces, trim_silence
 from valle.backends.asr_models import model_directory
-from valle.backends.packing import FRAMES, PackedClip, fill_window, isolate, place_clips
+from valle.backends.packing import FRAMES, GAPS, PackedClip, fill_window, isolate, place_clips
+from valle.backends.transcription import LOOP_RATIO, Transcriber, Transcription, compression_ratio
 
 T = TypeVar("T")
 
@@ -40,9 +40,8 @@ _NON_SPEECH_TOKENS = -1
 _MAX_INITIAL_TIMESTAMP = 50  # one second, in steps of 20 ms
 _LENGTH_LIMIT = 448
 _CONCURRENT_CALLS_ON_CPU = 8  # the calls share the weights, and an idle one costs nothing
-_CLEAR_LOGPROB = -0.7  # of a packed clip: a lower one is transcribed alone
+_CLEAR_LOGPROB = -0.7  # of a packed clip: a lower one is packed again
 _CLEAR_LANGUAGE = 0.5
-_LOOP_RATIO = 2.4  # Whisper's own threshold
 _BEAMS = 5
 _MAX_TOKENS_PER_SECOND = 12  # the fastest speakers reach about eight, in digit strings
 _HOP_SECONDS = 0.01  # of the features
@@ -51,60 +50,6 @@ _SPARE_TOKENS = 8  # for timestamps and the end
 _LATENESS: Mapping[str, float] = MappingProxyType({"tiny.en": 0.085, "base": -0.08})
 _BATCH = 8
 _BATCH_ON_CPU = 2  # a batch of eight is a sixth slower on a CPU: it exceeds the caches
-
-
-@dataclass(frozen=True, slots=True)
-class Transcription:
-    """The text of one clip with the confidences of the model.
-
-    `language` is the language of the decode, `language_probability` its probability (None from an English-only
-    model). `average_logprob` is per token, `compression_ratio` is that of zlib on the text.
-    """
-
-    text: str
-    language: str
-    language_probability: float | None
-    average_logprob: float
-    no_speech_probability: float
-    compression_ratio: float
-
-
-class Transcriber(Protocol):
-    """An ASR model."""
-
-    @property
-    def is_multilingual(self) -> bool:
-        """False for an English-only model."""
-
-    def transcribe(
-        self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
-    ) -> list[Transcription]:
-        """Transcribe mono 16 kHz waveforms; return one `Transcription` each.
-
-        With `language` None the model detects the language (ISO 639-1) of each clip. `careful` decodes clip by clip
-        with five beams: slower, for clips whose first transcription is implausible.
-        """
-
-    def transcribe_packed(self, waveforms: Sequence[Samples], language: str | None = None) -> list[Transcription]:
-        """Transcribe as `transcribe`, with several clips below 10 s in one window of the encoder where that is clear.
-
-        Faster for short clips, and texts differ slightly from those of `transcribe`. Clips whose language has to be
-        detected are transcribed alone.
-        """
-
-    def align(self, waveforms: Sequence[Samples], texts: Sequence[str], language: str) -> list[list[TimedWord]]:
-        """Locate the words of each text in its waveform, mono 16 kHz and at most 30 s.
-
-        The list of a text that the model cannot spell is empty.
-        """
-
-
-def compression_ratio(text: str) -> float:
-    """Return the bytes of the text over those of its zlib compression; above 2.4 it repeats itself, 0 without text."""
-    import zlib
-
-    content = text.encode()
-    return len(content) / len(zlib.compress(content)) if content else 0.0
 
 
 def _batches(order: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -158,9 +103,7 @@ class FasterWhisper:
         """Transcribe a batch, as `Transcriber` defines it."""
         if not self.is_multilingual:
             language = "en"
-        found: dict[int, Transcription] = {}
-        for window in place_clips(waveforms) if language else ():
-            found.update(self._transcribe_window(window, waveforms, language or ""))
+        found = self._transcribe_windows(waveforms, language) if language else {}
         others = [i for i in range(len(waveforms)) if i not in found]
         found.update(zip(others, self.transcribe([waveforms[i] for i in others], language), strict=True))
         return [found[i] for i in range(len(waveforms))]
@@ -206,7 +149,7 @@ class FasterWhisper:
     ) -> Transcription:
         """Return the greedy transcription; decode again with beams where its text repeats itself."""
         first = greedy or self._transcribe_one(samples, language, beam_size=1)
-        if first.compression_ratio <= _LOOP_RATIO:
+        if first.compression_ratio <= LOOP_RATIO:
             return first
         with_beams = self._transcribe_one(samples, language, beam_size=_BEAMS)
         return self._retry_with_token_limit(_less_repetitive(first, with_beams), samples, language)
@@ -215,7 +158,7 @@ class FasterWhisper:
         self, transcription: Transcription, samples: Samples, language: str | None
     ) -> Transcription:
         """Decode a repetitive transcription again with a token limit derived from the clip's duration."""
-        if transcription.compression_ratio <= _LOOP_RATIO:
+        if transcription.compression_ratio <= LOOP_RATIO:
             return transcription
         bounded = self._transcribe_one(samples, language, beam_size=_BEAMS, max_tokens=_max_tokens(samples))
         return _less_repetitive(transcription, bounded)
@@ -253,27 +196,40 @@ class FasterWhisper:
             transcriptions.append(None if stopped_early else transcription)
         return transcriptions
 
-    def _transcribe_window(
-        self, window: Sequence[PackedClip], waveforms: Sequence[Samples], language: str
-    ) -> dict[int, Transcription]:
-        """Encode the clips of a window together and decode each alone; return those whose transcription is clear."""
+    def _transcribe_windows(self, waveforms: Sequence[Samples], language: str) -> dict[int, Transcription]:
+        """Transcribe packed clips; return those whose transcription is clear, or the same in two windows.
+
+        Clips that are not clear are packed once more, with other neighbours and wider gaps: two encodings that agree
+        show that the clip is difficult, and its neighbours are not the reason.
+        """
+        found: dict[int, Transcription] = {}
+        doubtful: dict[int, str] = {}
+        for gap in GAPS:
+            missing = {i: samples for i, samples in enumerate(waveforms) if i not in found}
+            for window in place_clips(missing, gap):
+                for place, (transcription, times) in self._decode_window(window, missing, language):
+                    if _is_clear(place, transcription, times) or doubtful.get(place.index) == _letters(transcription):
+                        found[place.index] = transcription
+                    elif _is_usable(transcription):
+                        doubtful[place.index] = _letters(transcription)
+        return found
+
+    def _decode_window(
+        self, window: Sequence[PackedClip], waveforms: Mapping[int, Samples], language: str
+    ) -> Iterator[tuple[PackedClip, tuple[Transcription, list[int]]]]:
+        """Encode the clips of a window together; decode each alone, and yield its place, transcription and times."""
         import ctranslate2
 
         encoded = _as_array(self._model.encode(self._features(fill_window(window, waveforms))[None]))[0]
-        clear: dict[int, Transcription] = {}
         for places in _batches(window, self._batch_size):
-            alone = np.stack([isolate(encoded, self._silence, place) for place in places])
-            starts = [place.start for place in places]
-            decoded = self._decode(ctranslate2.StorageView.from_array(alone), len(places), language, starts)
-            for place, (transcription, times) in zip(places, decoded, strict=True):
-                if max(times, default=0) <= place.part.stop and _is_clear(transcription):
-                    clear[place.index] = transcription
-        return clear
+            alone = ctranslate2.StorageView.from_array(np.stack([isolate(encoded, self._silence, p) for p in places]))
+            decoded = self._decode(alone, len(places), language, [place.start for place in places])
+            yield from zip(places, decoded, strict=True)
 
     @cached_property
     def _silence(self) -> NDArray[np.float32]:
         """The encoder's output [1500, dim] for 30 s of silence."""
-        silence: NDArray[np.float32] = _as_array(self._model.encode(self._features(fill_window((), ()))[None]))[0]
+        silence: NDArray[np.float32] = _as_array(self._model.encode(self._features(fill_window((), {}))[None]))[0]
         return silence
 
     def _decode(
@@ -354,15 +310,25 @@ def _as_array(encoded: Any) -> NDArray[np.float32]:
     return np.array(encoded.to_device(ctranslate2.Device.cpu) if encoded.device == "cuda" else encoded)
 
 
-def _is_clear(transcription: Transcription) -> bool:
-    """Return whether the transcription of a packed clip can be used; otherwise the clip is transcribed alone."""
+def _is_clear(place: PackedClip, transcription: Transcription, times: Sequence[int]) -> bool:
+    """Return whether one window is enough: the text is likely, and its times end with the clip."""
+    is_whole = not times or (max(times) <= place.part.stop and not place.stopped_early(times[-1]))
+    return is_whole and transcription.average_logprob >= _CLEAR_LOGPROB and _is_usable(transcription)
+
+
+def _is_usable(transcription: Transcription) -> bool:
+    """Return whether a packed clip has words, in the declared language and without endless repetition."""
     likely = transcription.language_probability
     return (
-        transcription.average_logprob >= _CLEAR_LOGPROB
-        and transcription.compression_ratio <= _LOOP_RATIO
-        and any(character.isalnum() for character in transcription.text)
+        transcription.compression_ratio <= LOOP_RATIO
+        and bool(_letters(transcription))
         and (likely is None or likely >= _CLEAR_LANGUAGE)
     )
+
+
+def _letters(transcription: Transcription) -> str:
+    """Return the letters and digits of the text, without case, spaces and punctuation."""
+    return "".join(character for character in transcription.text.casefold() if character.isalnum())
 
 
 def _lead_seconds(samples: Samples) -> float:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
-    from valle.backends.asr import Transcriber
     from valle.backends.quality import QualityScorer
     from valle.backends.speaker.base import SpeakerEncoder
+    from valle.backends.transcription import Transcriber
     from valle.backends.vad import VoiceActivityDetector
     from valle.codec.base import Codec
     from valle.phonemes import Phonemizer

@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as options
 
-from valle.backends.asr import SAMPLE_RATE, Transcriber, Transcription, transcriber_revision
+from valle.backends.asr import SAMPLE_RATE, transcriber_revision
 from valle.backends.registry import Backends
+from valle.backends.transcription import Transcriber, Transcription
 from valle.phonemes.text import LANGUAGES
 from valle.stages.base import STRICT, AudioNeed, Drop, Fraction, Seconds, Stage, StageInput, WorkItem, audio_at
 from valle.stages.rules.plausibility import (

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from valle.audio import Audio, Samples, resample
-from valle.backends.asr import SAMPLE_RATE, Transcriber
+from valle.backends.asr import SAMPLE_RATE
+from valle.backends.transcription import Transcriber
 from valle.synthesis.decoding.seeds import candidate_seed
 from valle.text.errors import count_character_errors, count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser

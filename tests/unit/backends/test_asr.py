@@ -11,13 +11,13 @@ from tests.unit.backends.clips import sentences
 from valle.backends import weights
 from valle.backends.asr import (
     FasterWhisper,
-    Transcription,
     _is_clear,
     _max_tokens,
-    compression_ratio,
     open_transcriber,
     transcriber_revision,
 )
+from valle.backends.packing import PackedClip
+from valle.backends.transcription import Transcription, compression_ratio
 from valle.stages.rules.plausibility import disagreement
 from warehouse.errors import DependencyError
 
@@ -94,9 +94,43 @@ def test_packed_clips_keep_their_own_texts(tiny):
     assert sum(encodes) <= 3, "one window, silence, and the clip without speech alone"
 
 
+def packed_with(monkeypatch, tiny, windows):
+    """Transcribe two packed clips whose windows are decoded as `windows`; "alone" is the text of a clip alone."""
+    rounds = iter(windows)
+    calls = []
+
+    def decode(_self, window, _waveforms, _language):
+        calls.append(sorted(place.index for place in window))
+        texts = next(rounds)
+        for place in window:
+            text, logprob = texts[place.index]
+            yield place, (Transcription(text, "en", None, logprob, 0.0, 1.0), [place.start, place.start + 100])
+
+    alone = Transcription("alone", "en", None, -0.1, 0.0, 1.0)
+    monkeypatch.setattr(FasterWhisper, "_decode_window", decode)
+    monkeypatch.setattr(FasterWhisper, "transcribe", lambda _self, waveforms, _language: [alone for _ in waveforms])
+    texts = [one.text for one in tiny.transcribe_packed([np.ones(32_000, np.float32)] * 3, "en")]
+    assert next(rounds, None) is None
+    return texts, calls
+
+
+def test_clips_that_are_not_clear_are_packed_again_and_used_where_both_windows_agree(tiny, monkeypatch):
+    first = {0: ("sure", -0.2), 1: ("4-5 six", -0.9), 2: ("four", -0.9)}
+    second = {1: ("45 Six.", -0.8), 2: ("for", -0.8)}
+    texts, calls = packed_with(monkeypatch, tiny, [first, second])
+    assert texts == ["sure", "45 Six.", "alone"]
+    assert calls == [[0, 1, 2], [1, 2]]
+
+
+def test_a_clip_without_words_or_with_a_loop_is_transcribed_alone_though_windows_agree(tiny, monkeypatch):
+    rounds = [{0: ("sure", -0.2), 1: (".", -0.1), 2: ("", -0.1)}, {1: (".", -0.1), 2: ("", -0.1)}]
+    texts, _ = packed_with(monkeypatch, tiny, rounds)
+    assert texts == ["sure", "alone", "alone"]
+
+
 def test_a_clip_whose_language_is_to_be_detected_is_not_packed(tiny, clips, monkeypatch):
     monkeypatch.setattr(FasterWhisper, "is_multilingual", True)
-    monkeypatch.setattr(FasterWhisper, "_transcribe_window", lambda *_: pytest.fail("packed"))
+    monkeypatch.setattr(FasterWhisper, "_transcribe_windows", lambda *_: pytest.fail("packed"))
     monkeypatch.setattr(FasterWhisper, "transcribe", lambda _self, waveforms, language: [(language, len(waveforms))])
     assert tiny.transcribe_packed([clips[0].samples]) == [(None, 1)]
 
@@ -111,9 +145,16 @@ def test_a_clip_whose_language_is_to_be_detected_is_not_packed(tiny, clips, monk
         ({"language_probability": 0.4}, False),
     ],
 )
-def test_a_packed_clip_is_used_only_where_it_is_clear(changes, expected):
+def test_one_window_is_enough_only_where_the_text_is_clear(changes, expected):
     plain = Transcription("and on", "en", None, -0.2, 0.0, 1.0)
-    assert _is_clear(dataclasses.replace(plain, **changes)) == expected
+    place = PackedClip(0, start=25, num_frames=300, gap=50)
+    assert _is_clear(place, dataclasses.replace(plain, **changes), [25, 325]) == expected
+
+
+@pytest.mark.parametrize(("last", "expected"), [(350, True), (351, False), (175, True), (174, False)])
+def test_one_window_is_enough_only_where_its_times_end_with_the_clip(last, expected):
+    place = PackedClip(0, start=25, num_frames=300, gap=50)
+    assert _is_clear(place, Transcription("and on", "en", None, -0.2, 0.0, 1.0), [25, last]) == expected
 
 
 def test_a_repetitive_transcription_is_decoded_again(tiny, clips):

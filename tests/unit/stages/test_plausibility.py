@@ -1,6 +1,6 @@
 import pytest
 
-from valle.backends.asr import Transcription, compression_ratio
+from valle.backends.transcription import Transcription, compression_ratio
 from valle.phonemes import open_phonemizer
 from valle.stages.rules.plausibility import (
     ConfidenceRules,

@@ -5,7 +5,7 @@ import pytest
 
 from tests.unit.stages.inputs import backends_with, noise, rows_of, work_item
 from valle.audio import Samples
-from valle.backends.asr import Transcription, compression_ratio
+from valle.backends.transcription import Transcription, compression_ratio
 from valle.stages.base import Drop, WorkItem
 from valle.stages.outcomes import stamp
 from valle.stages.transcribe import Transcribe

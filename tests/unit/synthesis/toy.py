@@ -5,7 +5,8 @@ import torch
 
 from tests.unit.training.toy import FRAMES_PER_SYMBOL, SPEC, SYMBOLS
 from valle.backends.alignment import TimedWord, words_of
-from valle.backends.asr import SAMPLE_RATE, Transcription
+from valle.backends.asr import SAMPLE_RATE
+from valle.backends.transcription import Transcription
 from valle.checkpoints.checkpoint import CheckpointCard
 from valle.codec.streaming import WindowStream
 from valle.data.cursor import Cursor

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from valle.backends.asr import Transcription
+from valle.backends.transcription import Transcription
 from valle.phonemes import SPACE, Phonemizer
 from valle.phonemes.symbols import PUNCTUATION
 from valle.stages.base import Drop

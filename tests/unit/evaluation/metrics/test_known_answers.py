@@ -60,7 +60,7 @@ class _WrongTranscriber(Backends):
             is_multilingual = False
 
             def transcribe(self, waveforms, language=None, *, careful=False):
-                from valle.backends.asr import Transcription
+                from valle.backends.transcription import Transcription
 
                 return [Transcription("Thank you for watching.", "en", None, 0.0, 0.0, 1.0) for _ in waveforms]
 
