@@ -104,5 +104,5 @@ def test_a_checkpoint_that_cannot_do_the_work_ends_the_batch_at_its_first_line()
 
     done = []
     with pytest.raises(CheckpointError, match="not learnt"):
-        run_all([Job("a.wav", fail), Job("b.wav", lambda: done.append(1) or 0)])
+        run_all([BatchWork("a.wav", fail), BatchWork("b.wav", lambda: done.append(1) or 0)])
     assert not done
