@@ -6,7 +6,7 @@ import pytest
 
 from valle.cli.speech.speak import SpeakOptions
 from valle.cli.tasks.batch import BatchWork, read_batch, run_all
-from warehouse.errors import ConfigurationError
+from warehouse.errors import CheckpointError, ConfigurationError
 
 
 def options_of(path: Path, content: str, **changes) -> SpeakOptions:
@@ -96,3 +96,13 @@ def test_a_failing_text_is_reported_and_the_others_are_spoken(capsys):
     assert done == [1, 2] and capsys.readouterr().err == "valle: b.wav: The prompt is silent.\n"
     with pytest.raises(ConfigurationError, match="silent"):
         run_all([BatchWork("b.wav", fail)])
+
+
+def test_a_checkpoint_that_cannot_do_the_work_ends_the_batch_at_its_first_line():
+    def fail() -> int:
+        raise CheckpointError("It has not learnt to remove noise.")
+
+    done = []
+    with pytest.raises(CheckpointError, match="not learnt"):
+        run_all([BatchWork("a.wav", fail), BatchWork("b.wav", lambda: done.append(1) or 0)])
+    assert not done

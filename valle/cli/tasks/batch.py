@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from valle.cli.arguments import refused
 from valle.cli.tasks.options import check_suffixes
-from warehouse.errors import ConfigurationError, PipelineError
+from warehouse.errors import CheckpointError, ConfigurationError, PipelineError
 
 SPEECH_COLUMNS = ("out", "text")
 VOICE_COLUMNS = ("prompt", "language")
@@ -144,7 +144,8 @@ def _request(where: str, line: Mapping[str, str], needed: Sequence[str], options
 def run_all(jobs: Sequence[BatchWork]) -> int:
     """Run jobs one after the other; 1 when one of them was not complete.
 
-    Among several, one that fails is reported by its name and the others go on; alone its error is that of the command.
+    Among several, one that fails is reported by its name and the others go on; alone its error is that of the command,
+    and so is that of a checkpoint which cannot do the work at all.
     """
     if len(jobs) == 1:
         return jobs[0].run()
@@ -152,6 +153,8 @@ def run_all(jobs: Sequence[BatchWork]) -> int:
     for job in jobs:
         try:
             codes.append(job.run())
+        except CheckpointError:  # of every line alike
+            raise
         except PipelineError as error:
             sys.stderr.write(f"valle: {job.name}: {error}\n")
             codes.append(1)
