@@ -35,7 +35,7 @@ from valle.model.config import ModelConfig, preset
 from valle.model.layout import Mode
 from valle.model.loss import sequence_loss
 from valle.model.row import Row
-from valle.model.trunks.cpu.few_rows import store_by_columns
+from valle.model.trunks.cpu.few_rows import FewRowsLinear
 from valle.model.trunks.cpu.int8 import use_int8
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.autoregressive import decode_autoregressively
@@ -191,10 +191,12 @@ def _step_over_floor(size: str) -> float:
 
 
 def _modules_over_lean_step(size: str, rows: int = 1) -> float:
-    """CPU seconds of a step through the modules of the trunk over those of its lean step, in turns."""
-    plain = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
-    lean = copy.deepcopy(plain)
-    store_by_columns(lean)  # as synthesis does
+    """CPU seconds of a step of torch, through the modules of the trunk, over those of its lean step, in turns."""
+    lean = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
+    plain = copy.deepcopy(lean)
+    for layer in plain.trunk.modules():
+        if isinstance(layer, FewRowsLinear):
+            layer.forward = partial(torch.nn.Linear.forward, layer)  # type: ignore[method-assign]
     # A hook that changes nothing keeps a trunk from its lean step.
     plain.trunk.norm.register_forward_hook(lambda module, inputs, output: None)
     turns = [(_decode(plain, 20, rows=rows), _decode(lean, 20, rows=rows)) for _ in range(5)]
@@ -206,7 +208,6 @@ def _in_8_bits(size: str) -> tuple[ValleModel, ValleModel]:
     """Return a model as synthesis holds it on a CPU: in fp32 and in 8 bits."""
     plain = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
     rounded = copy.deepcopy(plain)
-    store_by_columns(plain)
     use_int8(rounded)
     return plain, rounded
 
@@ -244,7 +245,6 @@ def _beams_over_draw(size: str, *, width: int = 4, frames: int = 75) -> float:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     model = ValleModel(preset(size, SPEC, num_symbols=64, languages=["en"])).eval()
-    store_by_columns(model)
     prompt = rng.integers(0, 1024, (SPEC.num_codebooks, 225)).astype(np.int16)
     condition = Condition(rng.integers(4, 60, 60), 1, prompt, prompt[:, :0])
     # The text takes longer than the limit, so that both decode as many frames.
@@ -289,7 +289,7 @@ def measure(size: str, large: str) -> dict[str, dict[str, float]]:
         "frames per second, batch 8 / batch 1": {"value": 8 * one / eight, "at_least": 3},
         "time of a training step / time to load its batch": {"value": _loader_ratio(model.train()), "at_least": 20},
         f"cached step of {large} / its matrix products alone": {"value": _step_over_floor(large), "at_most": 1.5},
-        "step of 20m through its modules / lean step": {"value": _modules_over_lean_step("20m"), "at_least": 1.6},
+        "step of 20m through modules of torch / lean step": {"value": _modules_over_lean_step("20m"), "at_least": 2},
         f"step of {large} in fp32 / in 8 bits": {
             "value": _fp32_over_int8_step(large),
             "at_least": 1.8 if large == "220m" else 0.7,

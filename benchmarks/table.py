@@ -49,6 +49,7 @@ BENCHMARKS = (
     Benchmark("quality", ("--clips", "6")),
     Benchmark("codecs", ("--clips", "8", "--rounds", "2", "--threads", "1")),
     Benchmark("decode", ("--size", "nano", "--large", "20m")),
+    Benchmark("training_step", ("--size", "tiny", "--batches", "6")),
     Benchmark("attention", ("--repeats", "2")),
     Benchmark("trunks", ("--frames", "400")),
     Benchmark("workers", ("--clips", "60", "--shards", "30", "--stage", "quantize")),

@@ -262,10 +262,10 @@ class LoadedModel:
 
         Raises CheckpointError for a checkpoint that has not learnt it, ConfigurationError for a missing voice.
         """
-        from valle.synthesis.transforms import require_transform, transform
+        from valle.synthesis.transforms import require_transform, transform, transform_sampling
 
         require_transform(self.synthesizer, task)
-        audio, prompt, drawn = _read(recording), self._prompt(voice), sampling.over(self.sampling)
+        audio, prompt, drawn = _read(recording), self._prompt(voice), transform_sampling(self.synthesizer, sampling)
         speech = transform(self.synthesizer, task, audio, drawn, voice=prompt, text=text, language=language)
         return _transformed(speech, self._tags(prompt, drawn))
 

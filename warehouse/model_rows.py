@@ -133,7 +133,7 @@ class TaskScoreRow:
     training_set: Annotated[str, "id of the set that the utterance is held out of"]
     utterance: Annotated[str, "the segment"]
     speaker: Annotated[str, "its speaker; intervals are clustered by it"]
-    metric: Annotated[str, "`si_sdr`, `wer`, `per`, `sim_target`, ..."]
+    metric: Annotated[str, "`si_sdr`, `wer`, `span_words`, `words_left`, `sim_target_minus_other`, ..."]
     value: Annotated[float, "the measure"]
     scored_at: Annotated[Micros, "when it was scored"]
 

@@ -65,6 +65,8 @@ def test_no_speaker_is_in_two_splits(chosen: TrainingSet) -> None:
     assert all(len(found) == 1 for found in splits.values())
     assert set(chosen.card.utterances) == {"train", "dev", "test"}
     assert min(chosen.card.utterances.values()) > 0
+    used = {symbol for symbols in chosen.split("train")["symbols"].to_pylist() for symbol in symbols}
+    assert chosen.card.used_symbols == tuple(sorted(used)) != ()
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -42,7 +42,8 @@ OWN_ADAPTER = "own"
 class CheckpointCard(CheckpointSummary):
     """The content of `checkpoint.json`.
 
-    `phoneme_strings` are the strings of a table of pieces, empty for one of single symbols; `options` are the training
+    `phoneme_strings` are the strings of a table of pieces, empty for one of single symbols; `trained_symbols` are the
+    phonemes that occurred in training, empty where they are not known; `options` are the training
     options, `metrics` the latest metrics, `ranks` the processes that trained it, `files` the
     SHA-256 of every other file by its path.
     """
@@ -58,6 +59,7 @@ class CheckpointCard(CheckpointSummary):
     ranks: int = 1
     files: Mapping[str, str] = field(default_factory=dict)
     phoneme_strings: Mapping[str, int] = field(default_factory=dict)
+    trained_symbols: tuple[str, ...] = ()
 
     @property
     def phonemizer(self) -> str:
@@ -97,7 +99,8 @@ def card_of(content: Mapping[str, Any], checkpoint: Path) -> CheckpointCard:
         values["model"] = ModelConfig(**values["model"])
         values["codec"] = CodecSpec(**values["codec"])
         values["cursor"] = Cursor(**values["cursor"])
-        values["phoneme_symbols"] = tuple(values["phoneme_symbols"])
+        for name in ("phoneme_symbols", "trained_symbols"):
+            values[name] = tuple(values.get(name, ()))
         return CheckpointCard(**values)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise unreadable(checkpoint, error) from error

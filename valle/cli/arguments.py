@@ -133,10 +133,10 @@ def parse(app: App, tokens: Sequence[str]) -> tuple[Callable[..., Any], BoundArg
         if isinstance(error, MissingArgumentError) and error.argument is not None:
             raise CommandLineError(_missing(error.argument)) from error
         if isinstance(error.__cause__, ValidationError):  # cyclopts lets pydantic convert values
-            raise ConfigurationError(_refused(error.__cause__)) from error
+            raise ConfigurationError(refused(error.__cause__)) from error
         raise CommandLineError(_sentence(error)) from error
     except ValidationError as error:
-        raise ConfigurationError(_refused(error)) from error
+        raise ConfigurationError(refused(error)) from error
     return command, bound
 
 
@@ -146,7 +146,7 @@ def run_command(app: App, tokens: Sequence[str]) -> int:
     try:
         return int(command(*bound.args, **bound.kwargs) or 0)
     except ValidationError as error:  # options that a command completed
-        raise ConfigurationError(_refused(error)) from error
+        raise ConfigurationError(refused(error)) from error
 
 
 def _sentence(error: CycloptsError) -> str:
@@ -155,7 +155,8 @@ def _sentence(error: CycloptsError) -> str:
     return " ".join(str(error).split())
 
 
-def _refused(error: ValidationError) -> str:
+def refused(error: ValidationError) -> str:
+    """Return what is wrong with each refused value."""
     return "; ".join(_problem(problem) for problem in error.errors())
 
 

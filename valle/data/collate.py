@@ -43,12 +43,15 @@ class Collator:
 
     def __call__(self, batch: ScheduledBatch) -> Batch:
         """Collate a batch. Raises TrainingError when codes contradict the training set or the codec."""
-        rows = [self._row(batch, index) for index in range(len(batch.rows))]
-        made = make_batch(batch.layout, rows, self._config)
+        made = make_batch(batch.layout, self.rows(batch), self._config)
         if self._schedule is None or self._config.predictions_of(batch.layout) == 1:
             return made
         factors = np.array(self._schedule.weights(batch.epoch)) * self._config.num_codebooks
         return dataclasses.replace(made, factors=torch.from_numpy(factors.astype(np.float32)))
+
+    def rows(self, batch: ScheduledBatch) -> list[Row]:
+        """Read the rows of a batch; raises what collating it raises."""
+        return [self._row(batch, index) for index in range(len(batch.rows))]
 
     def _row(self, batch: ScheduledBatch, index: int) -> Row:
         layout = batch.layout

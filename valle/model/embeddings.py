@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from valle.model.trunks.cpu.few_rows import is_plain_row, multiply_row
+from valle.model.trunks.cpu.few_rows import are_few_rows, multiply_rows
 
 
 class IdTables(nn.Module):
@@ -74,8 +74,8 @@ class Heads(nn.Module):
 
     def _logits(self, kind: str, number: int, hidden: Tensor) -> Tensor:
         start, end = self.spans[kind, number]
-        if is_plain_row(hidden) and self.weight.dtype == torch.float32:
-            return multiply_row(self.weight[start:end], hidden) + self.bias[start:end]
+        if are_few_rows(hidden) and self.weight.dtype == torch.float32:
+            return multiply_rows(self.weight[start:end], hidden, self.bias[start:end])
         return functional.linear(hidden, self.weight[start:end], self.bias[start:end])
 
     def forward(self, kind: str, hidden: Tensor, numbers: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Heads(nn.Module):
 
         Heads that occur together have the same number of outputs.
         """
-        used = sorted(set(numbers.tolist()))
+        used = [int(numbers)] if len(numbers) == 1 else sorted(set(numbers.tolist()))
         if len(used) == 1:
             return self._logits(kind, used[0], hidden)
         chosen = [(numbers == number).nonzero()[:, 0] for number in used]

@@ -22,12 +22,19 @@ def require_task(card: CheckpointCard, task: str, *, purpose: str, option: str) 
 
 
 def unfamiliar(card: CheckpointCard, symbols: Sequence[str], language: str) -> list[str]:
-    """Return a sentence for a language that the checkpoint was not trained on, and one for symbols it does not have."""
+    """Return a sentence for a language that the checkpoint was not trained on, and one for symbols it has never seen.
+
+    Punctuation is no reason to warn: it changes a pause, and no word.
+    """
     warnings = []
     languages = [known for known in card.model.languages if known != UNKNOWN_LANGUAGE]
     if language not in languages:
         warnings.append(f"{card.checkpoint_id} was trained on {', '.join(languages)}, not on {language}.")
-    unknown = sorted(set(PhonemeTable(card.phoneme_symbols).unknown(symbols)))
+    unknown = set(PhonemeTable(card.phoneme_symbols).unknown(symbols))
     if unknown:
-        warnings.append(f"{card.checkpoint_id} has no symbol for {' '.join(unknown)}.")
+        warnings.append(f"{card.checkpoint_id} has no symbol for {' '.join(sorted(unknown))}.")
+    # Every table has the symbols of all languages; a row of the embedding that was never trained is noise.
+    unseen = set(symbols) - unknown - set(card.trained_symbols) if card.trained_symbols else set()
+    if spoken := sorted(one for one in unseen if any(character.isalnum() for character in one)):
+        warnings.append(f"{card.checkpoint_id} was trained without the phonemes {' '.join(spoken)}.")
     return warnings

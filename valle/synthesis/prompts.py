@@ -32,7 +32,8 @@ def read_prompt(path: Path, sample_rate: int) -> Audio:
     # In double precision: the mean of squares of quiet samples underflows in single precision.
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
     if rms < 10 ** (_SILENCE_DBFS / 20):
-        raise ConfigurationError(f"The prompt {path} is silent; {advice}")
+        where = "" if audio.duration < LONGEST_SECONDS else f" in its first {LONGEST_SECONDS:g} s"
+        raise ConfigurationError(f"The prompt {path} is silent{where}; {advice}")
     return audio
 
 

@@ -17,7 +17,6 @@ from valle.checkpoints.adapters import read_adapter
 from valle.checkpoints.checkpoint import CheckpointCard, load_model
 from valle.checkpoints.guesses import attach_heads
 from valle.model.attention import AttentionKernel
-from valle.model.trunks.cpu.few_rows import store_by_columns
 from valle.model.trunks.cpu.int8 import use_int8
 from valle.model.trunks.offload import place
 from valle.phonemes import SPACE
@@ -154,8 +153,6 @@ class Synthesizer:
         place(model, device, None if options.gigabytes is None else int(options.gigabytes * 1e9))
         if options.precision == "int8":
             use_int8(model)
-        elif device.type == "cpu" and options.precision == "fp32":
-            store_by_columns(model)
         model.trunk.kernel = AttentionKernel(options.attention)
         return cls(model, card, codec, backends, {**model.adapters.strengths, **strengths})
 

@@ -17,6 +17,7 @@ from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition, Draft
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
+from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
 from valle.tasks.mixtures.conversion import CONVERSION, SINGING
 from valle.tasks.mixtures.extraction import EXTRACTION
@@ -27,7 +28,6 @@ from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from valle.codec.base import Codes
-    from valle.synthesis.options import SamplingOptions
     from valle.tasks.mixtures.mixture import MixtureTask
 
 # Seconds. A piece is one row of the model, whose positions are trained up to the longest training rows.
@@ -64,6 +64,18 @@ def require_transform(synthesizer: Synthesizer, name: str) -> Transform:
     transform = TRANSFORMS[name]
     require_task(synthesizer.card, name, purpose=transform.purpose, option=transform.option)
     return transform
+
+
+def transform_sampling(synthesizer: Synthesizer, given: SamplingOptions) -> SamplingOptions:
+    """Complete the sampling options of a task on a recording.
+
+    What `given` leaves open is as the training set it, but by NAR-len where the checkpoint has trained that: the length
+    of the output is known (decision 59).
+    """
+    trained = SamplingOptions(**synthesizer.card.options.get("sampling", {}))
+    if not synthesizer.card.options.get("nar_len_ratio"):
+        return given.over(trained)
+    return given.over(SamplingOptions(decoding="nar-len").over(trained))
 
 
 def transform(

@@ -1,9 +1,9 @@
-"""Count edit errors between a reference and a transcription, in words or characters, and align the two."""
+"""Count edit errors between a reference and a transcription, in words or characters; align and find words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Indel, Levenshtein
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +76,16 @@ def align_words(reference: str, hypothesis: str) -> list[AlignedWord]:
             mark = "=" if block.tag == "equal" else "S"
             aligned.extend(AlignedWord(mark, a, b) for a, b in zip(left, right, strict=True))
     return aligned
+
+
+def share_of_words_found(words: str, hypothesis: str, *, before: str = "", after: str = "") -> float | None:
+    """Return the share of words of a reference that a hypothesis has at their place; None without a word.
+
+    The reference is `before`, `words` and `after`, all normalised. Both are aligned by their longest common
+    subsequence of words, so that the same word elsewhere in the hypothesis is not counted. Insertions are no loss.
+    """
+    reference, start, count = f"{before} {words} {after}".split(), len(before.split()), len(words.split())
+    # Fewest edits would take two substitutions for a deletion and an insertion, and lose the word between them.
+    blocks = [block for block in Indel.opcodes(reference, hypothesis.split()) if block.tag == "equal"]
+    found = sum(start <= word < start + count for block in blocks for word in range(block.src_start, block.src_end))
+    return found / count if count else None

@@ -1,5 +1,6 @@
 """Detect the language of a text, among those that have a phonemizer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,13 +25,15 @@ class DetectedLanguage:
         return self.probability >= SURE
 
 
-def detect_language(text: str) -> DetectedLanguage:
+def detect_language(text: str, familiar: Sequence[str] = ()) -> DetectedLanguage:
     """Return the likeliest supported language of a text, by py3langid (Lui and Baldwin, ACL 2012).
 
-    Raises DependencyError where the library is not installed.
+    Of a text that is too short to be sure, such as a number, it is the likeliest of the `familiar` ones that are
+    supported. Raises DependencyError where the library is not installed.
     """
-    language, probability = _identifier().classify(text)
-    return DetectedLanguage(str(language), float(probability))
+    # Sorted by probability.
+    found = [DetectedLanguage(str(language), float(p)) for language, p in _identifier().rank(text)]
+    return found[0] if found[0].is_sure else next((one for one in found if one.language in familiar), found[0])
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 import torch
 
-from valle.checkpoints.adapters import hash_weights
+from valle.checkpoints.adapters import AdapterCard, hash_weights
 from valle.checkpoints.checkpoint import OWN_ADAPTER, CheckpointCard, load_weights, read_card, read_weights
 from valle.codec import open_codec
 from valle.data.selection.training_set import TrainingSet
@@ -185,6 +185,20 @@ def phoneme_table_of(training_set: TrainingSet, earlier: Path | None) -> AnyTabl
     """Return the phoneme table of a run: that of the training set, or of imported weights that it continues."""
     card = None if earlier is None else read_card(earlier)
     return card.phoneme_table if card and card.phoneme_strings else PhonemeTable(training_set.card.phoneme_symbols)
+
+
+def adapter_card(options: TrainOptions, base_hash: str, *, step: int) -> AdapterCard:
+    """Return the card of the adapter that a run trains."""
+    assert options.start_from is not None, "options refuse an adapter without start_from"
+    base = options.start_from.absolute()
+    return AdapterCard(lora=options.lora, base=base, base_hash=base_hash, run_id=options.name, step=step)
+
+
+def trained_symbols(training_set: TrainingSet, earlier: Path | None) -> tuple[str, ...]:
+    """Return the phonemes that the set and the training of the weights before have; empty where one is not known."""
+    used = set(training_set.card.used_symbols)
+    before = used if earlier is None else set(read_card(earlier).trained_symbols)
+    return tuple(sorted(used | before)) if used and before else ()
 
 
 def initialize(model: ValleModel, training_set: TrainingSet, options: TrainOptions) -> None:

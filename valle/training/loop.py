@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from valle.checkpoints.adapters import AdapterCard, read_adapter
+from valle.checkpoints.adapters import read_adapter
 from valle.checkpoints.checkpoint import OWN_ADAPTER, CheckpointCard, adapter_path, read_weights, state_path
 from valle.checkpoints.runs import checkpoint_directory
 from valle.checkpoints.saving import remove_temporary_directories, save_checkpoint, set_aside
@@ -38,12 +38,14 @@ from valle.training.engines.schedule import scheduled_rate
 from valle.training.engines.selection import open_engine
 from valle.training.export import export_step
 from valle.training.initialization import (
+    adapter_card,
     base_hash,
     check_card,
     choose_trained,
     initialize,
     model_config,
     phoneme_table_of,
+    trained_symbols,
     with_sampling_of,
 )
 from valle.training.options import TrainOptions
@@ -78,6 +80,7 @@ class _Run:
         self.options = with_sampling_of(earlier, options)
         self.config = model_config(self.training_set, options, resume_point.card if resume_point else None)
         self.table = phoneme_table_of(self.training_set, earlier)
+        self.trained_symbols = trained_symbols(self.training_set, earlier)
         self.base_hash = base_hash(options) if options.lora.rank else ""
         # Before data and engine, which need minutes: a refusal should come at once.
         if resume_point is not None:
@@ -348,14 +351,7 @@ class _Run:
     def _write(self, checkpoint: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         options, adapter = self.options, None
         if options.lora.rank:
-            assert options.start_from is not None, "options refuse an adapter without start_from"
-            adapter = AdapterCard(
-                lora=options.lora,
-                base=options.start_from.absolute(),
-                base_hash=self.base_hash,
-                run_id=options.name,
-                step=self.progress.step,
-            )
+            adapter = adapter_card(options, self.base_hash, step=self.progress.step)
             weights = file_tensors(weights, f"adapters.loaded.{OWN_ADAPTER}.")
         save_checkpoint(checkpoint, self._card(), weights, state, keep=options.keep_checkpoints, adapter=adapter)
 
@@ -369,6 +365,7 @@ class _Run:
             codec=card.codec,
             phoneme_symbols=self.table.symbols,
             phoneme_strings=self.table.strings,
+            trained_symbols=self.trained_symbols,
             engine=self.options.engine,
             ranks=self.engine.world_size,
             cursor=progress.cursor,

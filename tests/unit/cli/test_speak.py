@@ -162,6 +162,7 @@ def write_prompt(path, seconds, *, amplitude=0.3, rate=24_000):
         (0.01, 0.3, r"lasts 0\.01 s; give 3 to 6 seconds"),
         (0.9, 0.3, r"lasts 0\.90 s"),
         (4, 0.0, "is silent; give 3 to 6"),
+        (16, 0.0, "is silent in its first 15 s; give 3 to 6"),
     ],
 )
 def test_a_prompt_that_defines_no_speaker_is_refused(speak, tmp_path, seconds, amplitude, sentence):

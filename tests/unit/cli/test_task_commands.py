@@ -76,6 +76,11 @@ def test_an_edit_keeps_the_samples_before_the_words(run, clip):
         (("speak", "text", "--task", "sing"), "--task is one of tts, ns, sr"),
         (("speak", "text", "--source", "CLIP"), "--source is for a --task"),
         (("convert", "CLIP", "--method", "draft"), "Give --voice"),
+        (("speak", "--task", "phn"), "Give a text"),
+        (("speak", "--task", "ns", "--source", "CLIP", "--watermark"), "The task ns has no --watermark; leave it out"),
+        (("speak", "--task", "vc", "--source", "CLIP", "--prompt-seconds", "2"), "The task vc has no --prompt-seconds"),
+        (("speak", "Yes", "--prompt-seconds", "2"), "Options of the prompt need --prompt"),
+        (("speak", "Yes", "--prompt", "CLIP", "--prompt-shares", "0.3,0.7"), "There are 1 prompts and 2 shares"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(run, clip, arguments, message):
@@ -90,3 +95,20 @@ def test_phonemes_are_printed_and_raw_text_is_spoken(run, capsys):
     assert capsys.readouterr().out.endswith("\n")
     assert run("speak", "Yes", "--task", "tts-raw", *NAR_LEN) == 0
     assert soundfile.info(run.out).duration > 0
+
+
+def test_a_batch_of_a_task_writes_each_recording_and_reports_a_bad_one(run, clip, tmp_path, capsys):
+    path, _, seconds = clip
+    (tmp_path / "bad.wav").write_text("not audio")
+    outs = [tmp_path / name for name in ("a.wav", "b.wav")]
+    rows = [f"{outs[0]}\t{tmp_path / 'bad.wav'}", f"{outs[1]}\t{path}"]
+    (tmp_path / "list.tsv").write_text("\n".join(["out\tsource", *rows]) + "\n")
+    assert run("speak", "--task", "ns", "--batch", str(tmp_path / "list.tsv"), *NAR_LEN, speaks=False) == 1
+    assert not outs[0].exists() and soundfile.info(outs[1]).duration == pytest.approx(seconds, abs=0.05)
+    assert f"valle: {tmp_path / 'bad.wav'}: The recording cannot be read" in capsys.readouterr().err
+
+
+def test_a_batch_of_texts_prints_the_phonemes_of_each_beside_it(run, tmp_path, capsys):
+    (tmp_path / "list.tsv").write_text("text\nYes\nNo\n")
+    assert run("speak", "--task", "phn", "--batch", str(tmp_path / "list.tsv"), speaks=False) == 0
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["Yes", "No"]

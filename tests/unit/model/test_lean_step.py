@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save
 
 from tests.unit.model.rows import STOP, random_row, small_model
 from valle.model.adapters.lora import LoraAdapter
@@ -11,8 +10,7 @@ from valle.model.adapters.options import LoraOptions
 from valle.model.batch import make_batch
 from valle.model.layout import Mode
 from valle.model.trunks import llama
-from valle.model.trunks.cpu.few_rows import store_by_columns
-from valle.model.trunks.cpu.lean_step import MOST_ROWS, make_step
+from valle.model.trunks.cpu.lean_step import MOST_ROWS
 from valle.tasks.tts import TTS
 
 AR = TTS.layout(Mode.AR)
@@ -36,7 +34,7 @@ def greedy(model, rows, steps=24):
 
 
 @pytest.mark.parametrize("changes", MODELS.values(), ids=MODELS)
-@pytest.mark.parametrize("lengths", [(5,), (5, 5), (5, 9, 2, 7)])
+@pytest.mark.parametrize("lengths", [(5,), (5, 5), (5, 9, 2, 7), (5, 9, 2, 7, 4, 6)])
 @torch.inference_mode()
 def test_a_lean_step_computes_what_the_modules_compute(monkeypatch, changes, lengths):
     model = small_model(**changes)
@@ -44,14 +42,11 @@ def test_a_lean_step_computes_what_the_modules_compute(monkeypatch, changes, len
     rows = [random_row(rng, symbols=length, frames=0) for length in lengths]
     lean, cache = greedy(model, rows)
     assert cache.step is not None
-    store_by_columns(model)
-    by_columns, _ = greedy(model, rows)
     monkeypatch.setattr(llama, "can_step", lambda x: False)
     expected, cache = greedy(model, rows)
     assert cache.step is None
-    for found in (lean, by_columns):
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-        assert torch.equal(found.argmax(-1), expected.argmax(-1))
+    torch.testing.assert_close(lean, expected, atol=1e-5, rtol=0)
+    assert torch.equal(lean.argmax(-1), expected.argmax(-1))
 
 
 @torch.inference_mode()
@@ -93,13 +88,3 @@ def test_many_rows_and_gradients_have_the_modules():
         assert llama.can_step(torch.zeros(MOST_ROWS, 1, 8))
         assert not llama.can_step(torch.zeros(MOST_ROWS + 1, 1, 8))
         assert not llama.can_step(torch.zeros(1, 2, 8))
-
-
-def test_matrices_by_columns_keep_their_values_and_can_be_saved():
-    model = small_model()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    store_by_columns(model)
-    after = model.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    assert make_step(model.trunk, model.trunk.blocks, model.trunk.norm) is not None
-    assert save({name: tensor.contiguous() for name, tensor in after.items()})

@@ -8,12 +8,14 @@ import pytest
 from tests.unit.synthesis.toy import toy_card, untrained_synthesizer
 from tests.unit.training.toy import SPEC
 from valle.audio import Audio
+from valle.checkpoints.checkpoint import read_card
+from valle.checkpoints.runs import newest_checkpoint
 from valle.synthesis.learnt import unfamiliar
 from valle.synthesis.options import MaskedOptions, SamplingOptions
 from valle.synthesis.prompts import fit_length, join_prompts
 from valle.synthesis.synthesizer import Prompt
 from valle.synthesis.tokens import phonemize_text, spell_phonemes, transcribe_speech
-from valle.synthesis.transforms import TRANSFORMS, convert_draft, split_at_quiet_points, transform
+from valle.synthesis.transforms import TRANSFORMS, convert_draft, split_at_quiet_points, transform, transform_sampling
 from warehouse.errors import CheckpointError, ConfigurationError
 
 LEARNT = {transform.option: 0.1 for transform in TRANSFORMS.values()} | {
@@ -47,6 +49,20 @@ def test_the_result_is_as_long_as_the_recording(synthesizer, recording, voice, n
     assert speech.codes.shape == (8, 50) and len(speech.audio.samples) == len(recording.samples)
     by_frame = transform(synthesizer, name, recording, SamplingOptions(), voice=voice)
     assert by_frame.codes.shape[1] <= 60
+
+
+def test_sampling_that_is_left_open_is_nar_len_where_the_checkpoint_has_it(synthesizer):
+    trained = {"sampling": {"guidance": 2.0, "temperature": 0.7, "top_p": 0.9}}
+
+    def completed(given, **options):
+        learnt = replace(synthesizer, card=replace(synthesizer.card, options=LEARNT | trained | options))
+        sampling = transform_sampling(learnt, given)
+        return sampling.decoding, sampling.guidance, sampling.temperature
+
+    assert completed(SamplingOptions(), nar_len_ratio=0.3) == ("nar-len", 2.0, 0.7)
+    assert completed(SamplingOptions(guidance=3.0), nar_len_ratio=0.3) == ("nar-len", 3.0, 0.7)
+    assert completed(SamplingOptions(decoding="ar"), nar_len_ratio=0.3)[0] == "ar"
+    assert completed(SamplingOptions(), nar_len_ratio=0.0) == ("ar", 2.0, 0.7)
 
 
 def test_a_task_that_was_not_learnt_and_a_missing_voice_are_one_sentence(synthesizer, recording):
@@ -121,3 +137,11 @@ def test_languages_and_symbols_that_were_never_seen_are_named():
         "toy-0 was trained on en, not on fr.",
         "toy-0 has no symbol for ø ʒ.",
     ]
+
+
+def test_a_phoneme_without_training_is_named_and_punctuation_is_not(tmp_path):
+    card = replace(toy_card(), trained_symbols=tuple("abcdefg"))
+    assert unfamiliar(card, list("abch a"), "en") == ["toy-0 was trained without the phonemes h."]
+    assert unfamiliar(card, ["a", " "], "en") == []
+    english = read_card(newest_checkpoint(tmp_path, "english"))
+    assert unfamiliar(english, ["f", "ʏ", "n", "f"], "en") == ["english-2300 was trained without the phonemes ʏ."]

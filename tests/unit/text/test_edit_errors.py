@@ -3,7 +3,13 @@ from functools import cache
 
 import pytest
 
-from valle.text.errors import align_words, count_character_errors, count_phoneme_errors, count_word_errors
+from valle.text.errors import (
+    align_words,
+    count_character_errors,
+    count_phoneme_errors,
+    count_word_errors,
+    share_of_words_found,
+)
 
 
 def brute_force_distance(reference, hypothesis):
@@ -67,3 +73,25 @@ def test_nothing_heard_is_all_deletions_and_babble_is_above_one():
 def test_surplus_spaces_count_neither_as_words_nor_as_characters():
     assert count_word_errors("one  two", " one two ").errors == 0
     assert count_character_errors("one  two", " one two ").errors == 0
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "share"),
+    [
+        ("the cat sat on the mat", 1),
+        ("the cat on the mat", 0),
+        ("the cat ran on the mat", 0),
+        ("sat the cat on the mat", 0),
+        ("a cat sat in that mat", 1),
+        ("so the cat has sat on the mat now", 1),
+        ("", 0),
+    ],
+)
+def test_words_are_found_at_their_place(hypothesis, share):
+    assert share_of_words_found("sat", hypothesis, before="the cat", after="on the mat") == share
+
+
+def test_the_share_of_words_found_is_exact():
+    assert share_of_words_found("one two three four", "two four five") == 0.5
+    assert share_of_words_found("the end", "the cat end", before="the cat") == 0.5
+    assert share_of_words_found("", "anything", before="any") is None

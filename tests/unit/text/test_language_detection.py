@@ -22,3 +22,10 @@ def test_a_sentence_is_recognised(text, language):
 @pytest.mark.parametrize("text", ["OK", "123", ""])
 def test_what_could_be_any_language_is_not_sure(text):
     assert not detect_language(text).is_sure
+
+
+def test_a_guess_prefers_familiar_languages_and_a_sure_answer_does_not():
+    assert detect_language("no", ["<unk>", "en"]).language == "en"
+    assert detect_language("123", ["fr"]).language == "fr"
+    assert detect_language("123", ["<unk>"]) == detect_language("123")
+    assert detect_language("Guten Morgen, wie geht es Ihnen?", ["en"]).language == "de"

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -13,8 +14,10 @@ from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import list_checkpoints
 from valle.codec import open_codec
 from valle.codec.base import CodecSpec
+from valle.data.selection.training_set import load_training_set
 from valle.training.commands import FileCommands
 from valle.training.engines.engine import PlainEngine
+from valle.training.initialization import trained_symbols
 from valle.training.loop import train
 from valle.training.options import TrainOptions
 from warehouse.errors import CheckpointError, ConfigurationError, TrainingError
@@ -158,6 +161,7 @@ def test_a_checkpoint_says_all_it_takes_to_speak(options):
     assert card.model.languages == ("<unk>", "en")
     assert card.model.text_stride == FRAMES_PER_SYMBOL
     assert TrainOptions.model_validate(card.options) == options
+    assert card.trained_symbols == tuple("abcdefgh") == load_training_set(options.training_set).card.used_symbols
     assert (card.checkpoint_id, card.metrics["step"]) == ("run-6", 6)
 
 
@@ -168,6 +172,18 @@ def test_a_new_run_can_start_from_the_weights_of_another_with_its_own_dropout(op
     assert read_card(second.checkpoint).model.dropout == 0.3 != read_card(first.checkpoint).model.dropout
     for name, tensor in weights(second).items():
         torch.testing.assert_close(tensor, weights(first)[name], atol=1e-6, rtol=0)
+
+
+def test_the_phonemes_of_a_checkpoint_are_those_of_all_its_training_or_unknown(options, tmp_path):
+    checkpoint = tmp_path / "before"
+    shutil.copytree(train(options).checkpoint, checkpoint)
+    training_set = load_training_set(options.training_set)
+    for before, expected in ((["ʒ"], (*"abcdefgh", "ʒ")), ([], ())):
+        card = json.loads((checkpoint / "checkpoint.json").read_text()) | {"trained_symbols": before}
+        (checkpoint / "checkpoint.json").write_text(json.dumps(card))
+        assert trained_symbols(training_set, checkpoint) == expected
+    old = dataclasses.replace(training_set, card=dataclasses.replace(training_set.card, used_symbols=()))
+    assert trained_symbols(old, None) == ()
 
 
 def test_codes_can_begin_as_what_they_sound_like(options, tmp_path):

@@ -99,6 +99,7 @@ def make_toy_set(
     items_file = write_table(lake / "training_items", TrainingItemRow, to_table(TrainingItemRow, items))
     card = TrainingSetCard(
         id="toy-1",
+        used_symbols=tuple(sorted({symbol for text in texts[dev_items:] for symbol in text})),
         name="toy",
         created_at=datetime.now(UTC).isoformat(),
         where="true",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +14,8 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from valle.cli.arguments import FIELDS, CommandLineError, say
-from valle.cli.tasks.batch import read_batch, run_all
-from valle.cli.tasks.options import check_suffixes, find_checkpoint
+from valle.cli.tasks.batch import VOICE_COLUMNS, BatchWork, read_batch, run_all
+from valle.cli.tasks.options import check_suffixes, detected_language, find_checkpoint
 from valle.cli.terminal import SentenceProgress
 from valle.model.names import KernelName
 from valle.synthesis.options import (
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Prompt, Synthesizer
 
 
+Encode = Callable[[Path, str, str], "Prompt"]
+# Options that have a meaning for the tasks beside text-to-speech.
+_OF_TASKS = frozenset({"source", "prompt", "language", "text_file", "batch", "out", "codes", "sampling"})
+_OF_CHECKPOINTS = ("run", "checkpoint", "device", "data")
 # Part of a text that is checked for symbols the checkpoint does not have.
 _CHECKED_CHARACTERS = 2000
 _TEXT = "Text of any length; - reads it from standard input."
@@ -54,7 +58,7 @@ class SpeakOptions(BaseModel):
     recordings follow each other in one prompt, and several speakers give a voice between theirs."""
     prompt_shares: tuple[Annotated[float, Field(gt=0, le=1000)], ...] = ()
     """Share of each prompt, such as 0.7 and 0.3."""
-    prompt_seconds: float | None = Field(default=None, gt=0, le=60)
+    prompt_seconds: float | None = Field(default=None, ge=1, le=60)
     """Length to which the prompt is trimmed or repeated."""
     prefix_silence: float = Field(default=0.0, ge=0, le=5)
     """Seconds of silence before each sentence, which the AR continues."""
@@ -73,8 +77,8 @@ class SpeakOptions(BaseModel):
     speech_language: str | None = None
     """ISO 639-1 code of the accent, where it is not that of the text."""
     batch: Path | None = None
-    """Table of several texts, instead: tab-separated lines with the columns `out` and `text`, and optionally `prompt`
-    and `language`."""
+    """Table of several texts, instead: tab-separated lines with the columns `out` and `text`, and optionally `prompt`,
+    `language` and others, which are options of the same names; with `--task`, `source` too."""
     task: str = "tts"
     """Task, such as `tts-raw` (a text without phonemes), `ns`, `sr`, `tse`, `vc`, `svc`, `cse`, `nse`, `stt` or
     `phn`; the last have commands of their own."""
@@ -140,6 +144,8 @@ def speak(
         return _run_task(text, options)
     _check(options)
     requests = read_batch(options, text) if options.batch is not None else [(_read_text(text, options), options)]
+    for _, one in requests:
+        _check_prompt(one)
     checkpoint = find_checkpoint(options)
     from valle.backends.registry import Backends
     from valle.checkpoints.adapters import parse_adapters
@@ -151,12 +157,19 @@ def speak(
     synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device), parse_adapters(options.lora), placement)
     lexicon = find_lexicon(options.lexicon, open_data_root(options.data).root)
     synthesizer = dataclasses.replace(synthesizer, lexicon=lexicon)
-    return run_all([partial(_speak_one, synthesizer, checkpoint, *request) for request in requests])
+    # The lines of a batch often have the same prompt.
+    encode = lru_cache(maxsize=64)(partial(_encode_prompt, synthesizer))
+    return run_all(
+        [
+            BatchWork(str(one.out), partial(_speak_one, synthesizer, checkpoint, encode, text, one))
+            for text, one in requests
+        ]
+    )
 
 
-def _speak_one(synthesizer: Synthesizer, checkpoint: Path, text: str, options: SpeakOptions) -> int:
+def _speak_one(synthesizer: Synthesizer, checkpoint: Path, encode: Encode, text: str, options: SpeakOptions) -> int:
     options = _with_language(synthesizer, text, options)
-    prompt = _read_prompt(options, synthesizer)
+    prompt = _read_prompt(options, synthesizer, encode)
     sampling = (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
     tags = speech_tags(synthesizer.card.checkpoint_id, None if prompt is None else prompt.codes, sampling)
     spoken = _speak(synthesizer, text, prompt, sampling, options)
@@ -167,13 +180,8 @@ def _with_language(synthesizer: Synthesizer, text: str, options: SpeakOptions) -
     """Detect the language of the text where that is asked for, and warn of what the checkpoint has never seen."""
     from valle.synthesis.learnt import unfamiliar
 
-    if options.language == "auto":
-        from valle.text.language import detect_language
-
-        found = detect_language(text)
-        options = options.model_copy(update={"language": found.language})
-        doubt = "" if found.is_sure else ", but the text is too short to be sure; set --language"
-        sys.stderr.write(f"valle: the language of the text is {found.language} ({found.probability:.2f}){doubt}.\n")
+    language = detected_language(options.language, text, synthesizer.card.model.languages)
+    options = options.model_copy(update={"language": language})
     symbols = synthesizer.phonemize(text[:_CHECKED_CHARACTERS], options.language)
     for warning in unfamiliar(synthesizer.card, symbols, options.speech_language or options.language):
         sys.stderr.write(f"valle: {warning}\n")
@@ -212,20 +220,36 @@ def _speak(
 
 
 def _run_task(text: str, options: SpeakOptions) -> int:
-    from valle.cli.tasks.dispatch import TaskRequest, run_task
+    from valle.cli.tasks.dispatch import TaskRequest, run_task, task_command
 
+    command = task_command(options.task)
+    if unused := options.model_fields_set - _OF_TASKS - {"task", *_OF_CHECKPOINTS}:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(unused))
+        raise ConfigurationError(f"The task {options.task} has no {names}; leave it out.")
+    if len(options.prompt) > 1:
+        raise ConfigurationError(f"The task {options.task} has one --prompt.")
+    if options.batch is not None:
+        requests = read_batch(options, text, command.needs, (*VOICE_COLUMNS, "text"))
+    else:
+        check_suffixes(options.out, options.codes)
+        needs_text = "text" in command.needs or options.text_file is not None
+        requests = [(_read_text(text, options) if needs_text else text, options)]
     return run_task(
         options.task,
-        TaskRequest(
-            text=text,
-            source=options.source,
-            voice=options.prompt[0] if options.prompt else None,
-            language=options.language,
-            out=options.out,
-            codes=options.codes,
-            sampling=options.sampling,
-            checkpoint={name: getattr(options, name) for name in ("run", "checkpoint", "device", "data")},
-        ),
+        [
+            TaskRequest(
+                text=text,
+                source=one.source,
+                voice=one.prompt[0] if one.prompt else None,
+                language=one.language,
+                out=one.out,
+                codes=one.codes,
+                sampling=one.sampling,
+                checkpoint={name: getattr(one, name) for name in _OF_CHECKPOINTS},
+                is_one_of_several=options.batch is not None,
+            )
+            for text, one in requests
+        ],
     )
 
 
@@ -255,37 +279,44 @@ def _read_text(text: str, options: SpeakOptions) -> str:
         raise ConfigurationError(f"The text cannot be read ({error}); give UTF-8 text.") from error
 
 
-def _read_prompt(options: SpeakOptions, synthesizer: Synthesizer) -> Prompt | None:
-    from dataclasses import replace
+def _check_prompt(options: SpeakOptions) -> None:
+    """Refuse options of the prompt that contradict each other. Raises ConfigurationError."""
+    if not options.prompt and (options.prefix_silence or options.prompt_shares or options.prompt_seconds):
+        raise ConfigurationError("Options of the prompt need --prompt.")
+    if options.prompt_text and (len(options.prompt) > 1 or options.prompt_seconds):
+        raise ConfigurationError("--prompt-text is that of one whole prompt: leave out what changes the prompt.")
+    if options.prompt_shares and len(options.prompt_shares) != len(options.prompt):
+        raise ConfigurationError(
+            f"There are {len(options.prompt)} prompts and {len(options.prompt_shares)} shares: give a share for each, "
+            "or none."
+        )
 
+
+def _read_prompt(options: SpeakOptions, synthesizer: Synthesizer, encode: Encode) -> Prompt | None:
     from valle.synthesis.prompts import join_prompts
 
     if not options.prompt:
-        if options.prefix_silence or options.prompt_shares or options.prompt_seconds:
-            raise ConfigurationError("Options of the prompt need --prompt.")
         return None
-    if options.prompt_text and (len(options.prompt) > 1 or options.prompt_seconds):
-        raise ConfigurationError("--prompt-text is that of one whole prompt: leave out what changes the prompt.")
-    prompts = [_encode_prompt(path, options, synthesizer) for path in options.prompt]
+    prompts = [encode(path, options.prompt_text, options.language) for path in options.prompt]
     rate = synthesizer.codec.spec.frame_rate
     frames = None if options.prompt_seconds is None else max(1, round(options.prompt_seconds * rate))
     codes = join_prompts([prompt.codes for prompt in prompts], shares=options.prompt_shares, num_frames=frames)
     lead = synthesizer.encode_silence(options.prefix_silence) if options.prefix_silence else None
-    return replace(prompts[0], codes=codes, lead=lead)
+    return dataclasses.replace(prompts[0], codes=codes, lead=lead)
 
 
-def _encode_prompt(path: Path, options: SpeakOptions, synthesizer: Synthesizer) -> Prompt:
+def _encode_prompt(synthesizer: Synthesizer, path: Path, text: str, language: str) -> Prompt:
     from valle.synthesis.prompts import LONGEST_SECONDS, read_prompt
 
     audio = read_prompt(path, synthesizer.codec.spec.sample_rate)
     if audio.duration >= LONGEST_SECONDS:
-        if options.prompt_text:
+        if text:
             raise ConfigurationError(
                 f"{path} is longer than {LONGEST_SECONDS:g} s, so that --prompt-text does not fit what is used of it; "
                 "give a shorter prompt."
             )
         sys.stderr.write(f"valle: the first {LONGEST_SECONDS:g} s of {path} are the prompt.\n")
-    return synthesizer.encode_prompt(audio, options.prompt_text, options.language)
+    return synthesizer.encode_prompt(audio, text, language)
 
 
 def _write(spoken: Iterator[Passage | Chunk], options: SpeakOptions, sample_rate: int, tags: Mapping[str, str]) -> int:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
+from valle.cli.arguments import say
+from valle.cli.tasks.batch import BatchWork, run_all
+from valle.cli.tasks.options import SpeechOptions, detected_language, open_synthesizer
 from valle.synthesis.options import EditingMethod, SamplingOptions
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.synthesis.synthesizer import Synthesizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +31,19 @@ class TaskRequest:
     codes: Path | None
     sampling: SamplingOptions | None
     checkpoint: Mapping[str, Any]
+    is_one_of_several: bool = False
 
     @property
     def recording(self) -> Path:
-        """The recording that a task is given. Raises ConfigurationError without one."""
-        if self.source is None:
-            raise ConfigurationError("This task is given a recording: name it with --source.")
+        """The recording that a task is given."""
+        if self.source is None:  # `run_task` has refused it
+            raise ValueError("The request has no source.")
         return self.source
+
+    @property
+    def name(self) -> str:
+        """Name of the request in a report: its recording, or its text."""
+        return self.text if self.source is None else str(self.source)
 
     @property
     def speech_options(self) -> dict[str, Any]:
@@ -38,57 +52,94 @@ class TaskRequest:
         return own | dict(self.checkpoint)
 
 
-def run_task(name: str, request: TaskRequest) -> int:
-    """Run a task by its name and return the exit code. Raises ConfigurationError for an unknown name."""
-    tasks: dict[str, Callable[[TaskRequest], int]] = {
-        **dict.fromkeys(("ns", "sr", "tse", "vc", "svc"), lambda one: _transform(name, one)),
-        "cse": lambda one: _edit("task", one),
-        "nse": lambda one: _edit("noisy", one),
-        "stt": _transcribe,
-        "phn": _phonemize,
-        "tts-raw": _speak_raw,
-    }
-    if name not in tasks:
-        raise ConfigurationError(f"--task is one of tts, {', '.join(tasks)}, not {name!r}.")
-    return tasks[name](request)
+Command = Callable[["Synthesizer", SamplingOptions, TaskRequest], int]
 
 
-def _transform(name: str, request: TaskRequest) -> int:
+@dataclass(frozen=True, slots=True)
+class TaskCommand:
+    """Input and output of a task as columns of a batch; `prompt` and `language` are always allowed."""
+
+    needs: tuple[str, ...]
+    run: Command
+
+
+def task_command(name: str) -> TaskCommand:
+    """Return the command of a task. Raises ConfigurationError for an unknown name."""
+    if name not in _COMMANDS:
+        raise ConfigurationError(f"--task is one of tts, {', '.join(_COMMANDS)}, not {name!r}.")
+    return _COMMANDS[name]
+
+
+def run_task(name: str, requests: Sequence[TaskRequest]) -> int:
+    """Run a task on each request, with one loaded checkpoint, and return the exit code.
+
+    Raises ConfigurationError for an unknown name and for a request that has no recording or no text and needs it.
+    """
+    command = task_command(name)
+    for request in requests:
+        if "source" in command.needs and request.source is None:
+            raise ConfigurationError(f"The task {name} is given a recording: name it with --source.")
+        if "text" in command.needs and not request.text:
+            raise ConfigurationError(f"The task {name} is given a text: write it after `valle speak`.")
+    synthesizer, sampling = open_synthesizer(SpeechOptions(**requests[0].speech_options))
+    return run_all([BatchWork(one.name, partial(command.run, synthesizer, sampling, one)) for one in requests])
+
+
+def _transform(name: str, synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
     from valle.cli.tasks.transform import TransformOptions, apply_transform
 
     options = TransformOptions(text=request.text, **request.speech_options)
-    return apply_transform(name, request.recording, options, request.voice)
+    return apply_transform(name, request.recording, options, request.voice, synthesizer)
 
 
-def _edit(method: EditingMethod, request: TaskRequest) -> int:
-    from valle.cli.tasks.edit import EditOptions, edit
+def _edit(method: EditingMethod, synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
+    from valle.cli.tasks.edit import EditOptions, edit_file
 
     options = EditOptions(replace=(request.text,), method=method, **request.speech_options)
-    return edit(request.recording, options=options)
+    return edit_file(request.recording, options, synthesizer, sampling)
 
 
-def _transcribe(request: TaskRequest) -> int:
-    from valle.cli.tasks.tokens import TranscribeOptions, transcribe_speech
+def _transcribe(synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
+    from valle.cli.tasks.tokens import TranscribeOptions, transcribe_file
 
     options = TranscribeOptions(language=request.language, **request.checkpoint)
-    return transcribe_speech(request.recording, options=options)
+    return _say(request, transcribe_file(synthesizer, request.recording, options)[0])
 
 
-def _phonemize(request: TaskRequest) -> int:
-    from valle.cli.tasks.tokens import TokenOptions, phonemize_text
+def _phonemize(synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
+    from valle.synthesis.tokens import phonemize_text
 
-    return phonemize_text(request.text, options=TokenOptions(language=request.language, **request.checkpoint))
+    language = detected_language(request.language, request.text, synthesizer.card.model.languages)
+    return _say(request, "".join(phonemize_text(synthesizer, request.text, language)))
 
 
-def _speak_raw(request: TaskRequest) -> int:
-    from valle.cli.tasks.options import SpeechOptions, open_synthesizer
+def _say(request: TaskRequest, phonemes: str) -> int:
+    # In a batch a row that failed has no line.
+    say(f"{request.name}\t{phonemes}" if request.is_one_of_several else phonemes)
+    return 0
+
+
+def _speak_raw(synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
     from valle.cli.tasks.transform import read_voice, write_speech
     from valle.synthesis.raw_text import speak_raw
     from valle.synthesis.speech_tags import speech_tags
 
-    options = SpeechOptions(**request.speech_options)
-    synthesizer, sampling = open_synthesizer(options)
+    language = detected_language(request.language, request.text, synthesizer.card.model.languages)
     voice = read_voice(synthesizer, request.voice)
-    speech = speak_raw(synthesizer, request.text, voice, sampling, language=options.language)
+    speech = speak_raw(synthesizer, request.text, voice, sampling, language=language)
     tags = speech_tags(synthesizer.card.checkpoint_id, None if voice is None else voice.codes, sampling)
-    return write_speech(speech, options, tags)
+    return write_speech(speech, SpeechOptions(**request.speech_options), tags)
+
+
+_COMMANDS: Mapping[str, TaskCommand] = MappingProxyType(
+    {
+        **{
+            name: TaskCommand(("out", "source"), partial(_transform, name)) for name in ("ns", "sr", "tse", "vc", "svc")
+        },
+        "cse": TaskCommand(("out", "source", "text"), partial(_edit, "task")),
+        "nse": TaskCommand(("out", "source", "text"), partial(_edit, "noisy")),
+        "stt": TaskCommand(("source",), _transcribe),
+        "phn": TaskCommand(("text",), _phonemize),
+        "tts-raw": TaskCommand(("out", "text"), _speak_raw),
+    }
+)

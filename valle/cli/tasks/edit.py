@@ -1,7 +1,9 @@
 """`valle edit speech.wav --replace "old words=new words" --out edited.wav`."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -9,6 +11,10 @@ from valle.cli.arguments import FIELDS, say
 from valle.cli.tasks.options import SpeechOptions, open_synthesizer
 from valle.synthesis.options import EditingMethod
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.synthesis.options import SamplingOptions
+    from valle.synthesis.synthesizer import Synthesizer
 
 
 class EditOptions(SpeechOptions):
@@ -35,6 +41,11 @@ def edit(
     """Replace words of recorded speech; everything else stays as it is, code by code."""
     if not options.replace:
         raise ConfigurationError('Give --replace "old words=new words".')
+    return edit_file(recording, options, *open_synthesizer(options))
+
+
+def edit_file(recording: Path, options: EditOptions, synthesizer: Synthesizer, sampling: SamplingOptions) -> int:
+    """Edit a recording and write the result; 1 when the longest duration cut a span."""
     from valle.synthesis.editing import edit as edit_recording
     from valle.synthesis.editing import parse_replacement, read_recording, require_editing
     from valle.synthesis.prompts import read_speech
@@ -42,7 +53,6 @@ def edit(
     from valle.synthesis.speech_tags import speech_tags
 
     replacements = [parse_replacement(one) for one in options.replace]
-    synthesizer, sampling = open_synthesizer(options)
     require_editing(synthesizer, options.method)  # before the minutes that a transcription may take
     found = read_recording(
         synthesizer, read_speech(recording), text=options.text, language=options.language, asr=options.asr

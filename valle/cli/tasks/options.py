@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -78,6 +79,23 @@ def find_checkpoint(options: CheckpointChoice) -> Path:
     if reason is not None:  # on standard error: standard output has the file and scores only
         sys.stderr.write(f"valle: {reason}\n")
     return directory
+
+
+def detected_language(language: str, text: str, familiar: Sequence[str]) -> str:
+    """Return a language, or for `auto` that of the text, which is printed; a guess prefers `familiar` languages.
+
+    Raises ConfigurationError for `auto` without a text.
+    """
+    if language != "auto":
+        return language
+    if not text:
+        raise ConfigurationError("--language auto detects the language of a text; name that of a recording.")
+    from valle.text.language import detect_language
+
+    found = detect_language(text, familiar)
+    doubt = "" if found.is_sure else ", but the text is too short to be sure; set --language"
+    sys.stderr.write(f"valle: the language of the text is {found.language} ({found.probability:.2f}){doubt}.\n")
+    return found.language
 
 
 def open_synthesizer(options: SpeechOptions) -> tuple[Synthesizer, SamplingOptions]:

@@ -27,7 +27,7 @@ class TaskScoreOptions(CheckpointOptions):
     with_text: bool = False
     """Give the tasks on a mixture the text of the utterance, too."""
     sampling: SamplingOptions | None = None
-    """Sampling; what is left open is as the training of the checkpoint set it."""
+    """Sampling; what is left open is as the commands of each task have it."""
 
 
 def tasks(*, options: Annotated[TaskScoreOptions, FIELDS]) -> int:
@@ -36,7 +36,6 @@ def tasks(*, options: Annotated[TaskScoreOptions, FIELDS]) -> int:
     from valle.data.selection.training_set import load_training_set
     from valle.data_root import open_data_root
     from valle.evaluation.tasks.evaluate import TaskEvaluation, evaluate_tasks, summarize
-    from valle.synthesis.options import read_sampling
     from valle.synthesis.synthesizer import Synthesizer
     from warehouse.catalogue.display import format_table
 
@@ -54,7 +53,7 @@ def tasks(*, options: Annotated[TaskScoreOptions, FIELDS]) -> int:
             speaker_encoder=options.speaker_encoder,
             with_text=options.with_text,
         ),
-        (options.sampling or SamplingOptions()).over(read_sampling(checkpoint)),
+        options.sampling or SamplingOptions(),
         root.lake,
     )
     say(format_table(summarize(rows)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from valle.cli.arguments import FIELDS, say
-from valle.cli.tasks.options import CheckpointOptions, find_checkpoint
+from valle.cli.tasks.options import CheckpointOptions, detected_language, find_checkpoint
 
 if TYPE_CHECKING:
     from valle.synthesis.synthesizer import Synthesizer
@@ -35,16 +35,19 @@ def transcribe_speech(
     options: Annotated[TranscribeOptions, FIELDS] = TranscribeOptions(),
 ) -> int:
     """Print the phonemes of recorded speech, as the checkpoint transcribes it."""
+    say("\n".join(transcribe_file(_load(options), recording, options)))
+    return 0
+
+
+def transcribe_file(synthesizer: Synthesizer, recording: Path, options: TranscribeOptions) -> list[str]:
+    """Return the phonemes of recorded speech, and their text where the options ask for it."""
     from valle.synthesis.prompts import read_speech
     from valle.synthesis.tokens import spell_phonemes
     from valle.synthesis.tokens import transcribe_speech as transcribe
 
-    synthesizer = _load(options)
     symbols = transcribe(synthesizer, read_speech(recording), options.language)
-    say("".join(symbols))
-    if options.spell:
-        say(spell_phonemes(synthesizer, symbols, options.language))
-    return 0
+    spelt = [spell_phonemes(synthesizer, symbols, options.language)] if options.spell else []
+    return ["".join(symbols), *spelt]
 
 
 def phonemize_text(
@@ -56,7 +59,9 @@ def phonemize_text(
     """Print the phonemes of a text, as the checkpoint reads it without any phonemizer."""
     from valle.synthesis.tokens import phonemize_text as phonemize
 
-    say("".join(phonemize(_load(options), text, options.language)))
+    synthesizer = _load(options)
+    language = detected_language(options.language, text, synthesizer.card.model.languages)
+    say("".join(phonemize(synthesizer, text, language)))
     return 0
 
 

@@ -12,12 +12,11 @@ from pydantic import Field
 
 from valle.cli.arguments import FIELDS, say
 from valle.cli.tasks.options import SpeechOptions, open_synthesizer
-from valle.synthesis.options import ConversionMethod
+from valle.synthesis.options import ConversionMethod, SamplingOptions
 from valle.synthesis.speech_tags import speech_tags
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from valle.synthesis.options import SamplingOptions
     from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
 
 Recording = Annotated[Path, Parameter(help="The recording.")]
@@ -51,33 +50,36 @@ class ConvertOptions(VoiceOptions):
 
 def denoise(recording: Recording, /, *, options: Annotated[TransformOptions, FIELDS] = TransformOptions()) -> int:
     """Remove noise and reverberation from recorded speech."""
-    return apply_transform("ns", recording, options, None)
+    return apply_transform("ns", recording, options, None, open_synthesizer(options)[0])
 
 
 def remove_speech(recording: Recording, /, *, options: Annotated[TransformOptions, FIELDS] = TransformOptions()) -> int:
     """Remove the speech from a recording and keep its noise."""
-    return apply_transform("sr", recording, options, None)
+    return apply_transform("sr", recording, options, None, open_synthesizer(options)[0])
 
 
 def extract(recording: Recording, /, *, options: Annotated[VoiceOptions, FIELDS] = VoiceOptions()) -> int:
     """Extract one speaker from a recording of two."""
-    return apply_transform("tse", recording, options, options.voice)
+    return apply_transform("tse", recording, options, options.voice, open_synthesizer(options)[0])
 
 
 def convert(recording: Recording, /, *, options: Annotated[ConvertOptions, FIELDS] = ConvertOptions()) -> int:
     """Give recorded speech another voice, with the same words and rhythm."""
     if options.method == "draft":
         return _convert_draft(recording, options)
-    return apply_transform("vc" if options.method == "task" else "svc", recording, options, options.voice)
+    task = "vc" if options.method == "task" else "svc"
+    return apply_transform(task, recording, options, options.voice, open_synthesizer(options)[0])
 
 
-def apply_transform(task: str, recording: Path, options: TransformOptions, voice: Path | None) -> int:
+def apply_transform(
+    task: str, recording: Path, options: TransformOptions, voice: Path | None, synthesizer: Synthesizer
+) -> int:
     """Run one task on a recording and write the result; 1 when the longest duration cut it."""
     from valle.synthesis.prompts import read_speech
-    from valle.synthesis.transforms import require_transform, transform
+    from valle.synthesis.transforms import require_transform, transform, transform_sampling
 
-    synthesizer, sampling = open_synthesizer(options)
     require_transform(synthesizer, task)
+    sampling = transform_sampling(synthesizer, options.sampling or SamplingOptions())
     prompt = read_voice(synthesizer, voice)
     speech = transform(
         synthesizer,

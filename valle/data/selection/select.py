@@ -144,7 +144,14 @@ def _card(
         hours={name: seconds.get(name, 0.0) / 3600 for name in SPLITS},
         licences={name: value / 3600 for name, value in _by(connection, "licence", "fsum(duration)").items()},
         evaluation_items=evaluation_items,
+        used_symbols=_used_symbols(connection),
     )
+
+
+def _used_symbols(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """Return the distinct phonemes of the train split, sorted."""
+    query = "SELECT DISTINCT unnest(symbols) AS symbol FROM whole WHERE split = 'train' ORDER BY symbol"
+    return tuple(symbol for (symbol,) in connection.execute(query).fetchall())
 
 
 def _by(connection: duckdb.DuckDBPyConnection, column: str, expression: str) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class TrainingSetCard:
     licences: dict[str, float]
     evaluation_items: int = 0
     """Utterances of train and dev that evaluations had used before; 0 unless the selection allowed them."""
+    used_symbols: tuple[str, ...] = ()
+    """Phonemes of the train split; empty in sets from before they were collected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ def load_training_set(directory: Path) -> TrainingSet:
     # Sets from before the column names of today have `items_part`.
     items_file = lake / content.pop("items_file" if "items_file" in content else "items_part")
     content["codec"] = CodecSpec(**content["codec"])
-    content["phoneme_symbols"] = tuple(content["phoneme_symbols"])
+    for name in ("phoneme_symbols", "used_symbols"):
+        content[name] = tuple(content.get(name, ()))
     return TrainingSet(TrainingSetCard(**content), directory, lake, items_file)
 
 

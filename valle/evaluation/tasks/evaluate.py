@@ -48,6 +48,8 @@ def evaluate_tasks(
 ) -> list[TaskScoreRow]:
     """Score the tasks and commit the rows; the same evaluation is committed once.
 
+    What `sampling` leaves open is as the commands of each task complete it.
+
     Raises CheckpointError for a task that the checkpoint has not learnt or that has no score, and ConfigurationError
     where no utterance of the split has what the tasks need, or another codec made the codes.
     """

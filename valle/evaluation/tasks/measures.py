@@ -10,7 +10,6 @@ import numpy as np
 from valle.audio import Samples, resample
 from valle.evaluation.metrics.fidelity import FIDELITY_RATE, log_mel_distance
 from valle.evaluation.metrics.score import cosine
-from valle.text.errors import count_word_errors
 from valle.text.normalise import default_normaliser, get_normaliser
 
 if TYPE_CHECKING:
@@ -36,6 +35,11 @@ def si_sdr(estimate: Samples, reference: Samples) -> float:
     return float(np.clip(10 * np.log10(ratio), -100, 100))
 
 
+def normalised(text: str, language: str) -> str:
+    """Normalise a text as the ASR's transcription of it."""
+    return get_normaliser(default_normaliser(language))(text, language)
+
+
 @dataclass(frozen=True, slots=True)
 class TaskMeasures:
     """Metric models, for waveforms at the rate of a codec."""
@@ -45,13 +49,12 @@ class TaskMeasures:
     asr: str = "tiny.en"
     speaker_encoder: str = "resemblyzer"
 
-    def word_error_rate(self, samples: Samples, text: str, language: str) -> float:
-        """Compute the word error rate of the transcription of speech; 1 for silence."""
-        normalise = get_normaliser(default_normaliser(language))
+    def transcribe(self, samples: Samples, language: str) -> str:
+        """Return the normalised transcription of speech; empty for no samples."""
         if not len(samples):
-            return 1.0
+            return ""
         (found,) = self.backends.transcriber(self.asr).transcribe([self.wave(samples)], language)
-        return count_word_errors(normalise(text, language), normalise(found.text, language)).rate
+        return normalised(found.text, language)
 
     def similarity(self, first: Samples, second: Samples) -> float | None:
         """Compute the cosine of the speakers of two waveforms; None where one has no speaker."""

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from valle.backends.alignment import words_of
 from valle.evaluation.tasks.cases import TaskCase
-from valle.evaluation.tasks.measures import TaskMeasures, si_sdr
+from valle.evaluation.tasks.measures import TaskMeasures, normalised, si_sdr
 from valle.phonemes import PhonemeTable
 from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.options import SamplingOptions
+from valle.synthesis.transforms import transform_sampling
 from valle.tasks.editing import EDITING, NOISY_EDITING, EditingTask
 from valle.tasks.mixtures.conversion import CONVERSION
 from valle.tasks.mixtures.extraction import EXTRACTION
@@ -27,7 +29,12 @@ from valle.tasks.mixtures.removal import REMOVAL
 from valle.tasks.mixtures.suppression import SUPPRESSION
 from valle.tasks.spelling import PHONEMES, SPELLING, bytes_text, text_bytes
 from valle.tasks.transcription import TRANSCRIPTION
-from valle.text.errors import count_character_errors, count_phoneme_errors
+from valle.text.errors import (
+    count_character_errors,
+    count_phoneme_errors,
+    count_word_errors,
+    share_of_words_found,
+)
 
 if TYPE_CHECKING:
     from valle.audio import Samples
@@ -52,7 +59,9 @@ class TaskRunner:
         self._synthesizer = synthesizer
         self._with_text = with_text
         self._measures = measures
-        self._options = options
+        trained = SamplingOptions(**synthesizer.card.options.get("sampling", {}))
+        self._options = options.over(trained)
+        self._in_place = transform_sampling(synthesizer, options)
         self._table = PhonemeTable(synthesizer.card.phoneme_symbols)
 
     @property
@@ -78,7 +87,7 @@ class TaskRunner:
         values: dict[tuple[str, str], float | None] = {}
         for system, samples in answers.items():
             values |= self._distances(system, samples, answers[TRUTH])
-            values[system, "wer"] = self._measures.word_error_rate(samples, case.text, case.language)
+            values[system, "wer"] = self._word_error_rate(samples, case)
             values[system, "dnsmos"] = self._measures.dnsmos(samples)
         return values
 
@@ -89,6 +98,8 @@ class TaskRunner:
         values: dict[tuple[str, str], float | None] = {}
         for system, samples in answers.items():
             values |= self._distances(system, samples, answers[TRUTH])
+            heard = self._measures.transcribe(samples, case.language)
+            values[system, "words_left"] = share_of_words_found(normalised(case.text, case.language), heard)
         return values
 
     def _distances(self, system: str, samples: Samples, truth: Samples) -> Values:
@@ -104,24 +115,29 @@ class TaskRunner:
             return None
         # Through the codec, as the answers, so that the codec favours neither.
         prompt, other = self._decoded(case.prompt), self._decoded(case.interference)
-        values: dict[tuple[str, str], float | None] = {}
-        for system, samples in answers.items():
-            values[system, "wer"] = self._measures.word_error_rate(samples, case.text, case.language)
-            values[system, "sim_target"] = self._measures.similarity(samples, prompt)
-            values[system, "sim_interferer"] = self._measures.similarity(samples, other)
-        return values
+        return self._voices(case, answers, prompt, "sim_interferer", other)
 
     def _conversion(self, case: TaskCase) -> Values | None:
         answers = self._mixed(CONVERSION, case, case.speech)
         if answers is None or case.prompt is None or case.mixture is None:
             return None
-        prompt, source = self._decoded(case.prompt), self._decoded(case.mixture)
+        return self._voices(case, answers, self._decoded(case.prompt), "sim_source", answers[INPUT])
+
+    def _voices(
+        self, case: TaskCase, answers: Mapping[str, Samples], target: Samples, other_name: str, other: Samples
+    ) -> Values:
+        """Measure the words, and the voice: its similarity to the target, to the other voice, and the difference."""
         values: dict[tuple[str, str], float | None] = {}
         for system, samples in answers.items():
-            values[system, "wer"] = self._measures.word_error_rate(samples, case.text, case.language)
-            values[system, "sim_target"] = self._measures.similarity(samples, prompt)
-            values[system, "sim_source"] = self._measures.similarity(samples, source)
+            values[system, "wer"] = self._word_error_rate(samples, case)
+            own, foreign = (self._measures.similarity(samples, voice) for voice in (target, other))
+            values |= {(system, "sim_target"): own, (system, other_name): foreign}
+            values[system, "sim_target_minus_other"] = None if own is None or foreign is None else own - foreign
         return values
+
+    def _word_error_rate(self, samples: Samples, case: TaskCase) -> float:
+        heard = self._measures.transcribe(samples, case.language)
+        return count_word_errors(normalised(case.text, case.language), heard).rate
 
     def _mixed(self, task: MixtureTask, case: TaskCase, truth: Codes | None) -> Mapping[str, Samples] | None:
         """Return the waveforms of the checkpoint and of both controls; None for a mixture of another kind."""
@@ -139,7 +155,7 @@ class TaskRunner:
             context=task.context(case.mixture),
         )
         # Every task on a mixture keeps its frames in place, so the length is known.
-        answer = self._decode(condition, case.mixture.shape[1])
+        answer = self._decode(condition, case.mixture.shape[1], self._in_place)
         return {CHECKPOINT: self._decoded(answer), INPUT: self._decoded(case.mixture), TRUTH: self._decoded(truth)}
 
     def _editing(self, task: EditingTask, case: TaskCase) -> Values | None:
@@ -149,7 +165,8 @@ class TaskRunner:
         if codes is None or words < 3:
             return None
         # Both sides keep words, so that the score includes the joins.
-        start, end = case.borders[words // 3], case.borders[words // 3 + max(1, words // 3)]
+        first, last = words // 3, words // 3 + max(1, words // 3)
+        start, end = case.borders[first], case.borders[last]
         if end <= start:
             return None
         before, after = codes[:, :start], codes[:, end:]
@@ -162,7 +179,7 @@ class TaskRunner:
             suffix=after,
             context=task.context(before, after),
         )
-        span = self._decode(condition, end - start)
+        span = self._decode(condition, end - start, self._options)
         edited = np.concatenate([before, span, after], axis=1)
         samples = {
             CHECKPOINT: self._decoded(edited),
@@ -171,8 +188,15 @@ class TaskRunner:
         }
         kept = np.array_equal(edited[:, :start], before) and np.array_equal(edited[:, start + span.shape[1] :], after)
         values: dict[tuple[str, str], float | None] = {(CHECKPOINT, "codes_kept"): float(kept)}
+        # The borders are those of the words, unless the text was changed after the alignment.
+        spoken = words_of(case.text)
+        parts = (spoken[:first], spoken[first:last], spoken[last:]) if len(spoken) == words else ((), (), ())
+        left, span_words, right = (normalised(" ".join(part), case.language) for part in parts)
+        reference = normalised(case.text, case.language)
         for system, waveform in samples.items():
-            values[system, "wer"] = self._measures.word_error_rate(waveform, case.text, case.language)
+            heard = self._measures.transcribe(waveform, case.language)
+            values[system, "wer"] = count_word_errors(reference, heard).rate
+            values[system, "span_words"] = share_of_words_found(span_words, heard, before=left, after=right)
             values[system, "sim_o"] = self._measures.similarity(waveform, samples[TRUTH])
         return values
 
@@ -225,12 +249,12 @@ class TaskRunner:
             errors[system, "duration_error"] = abs(predicted - frames) / frames
         return errors
 
-    def _decode(self, condition: Condition, frames: int) -> Codes:
+    def _decode(self, condition: Condition, frames: int, options: SamplingOptions) -> Codes:
         seconds = frames / self._synthesizer.card.model.frame_rate
         changes: dict[str, float] = {"max_seconds": 1.5 * seconds + 0.2}
-        if self._options.decoding == "nar-len":
+        if options.decoding == "nar-len":
             changes["seconds"] = seconds
-        (decoded,) = decode(self._synthesizer.model, [condition], [self._options.model_copy(update=changes)])
+        (decoded,) = decode(self._synthesizer.model, [condition], [options.model_copy(update=changes)])
         return decoded.codes
 
     def _decoded(self, codes: Codes) -> Samples:

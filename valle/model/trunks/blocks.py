@@ -32,6 +32,11 @@ def unrotated(x: Tensor) -> Tensor:
     return x
 
 
+def frequencies(size: int, base: float, device: torch.device | None = None) -> Tensor:
+    """Return the angles [size / 2] by which the pairs of a head turn from one position to the next."""
+    return base ** -(torch.arange(0, size, 2, device=device, dtype=torch.float32) / size)
+
+
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """Rotary positions (Su et al., arXiv 2104.09864)."""
@@ -42,8 +47,7 @@ class Rotation:
     @classmethod
     def at(cls, positions: Tensor, size: int, base: float) -> "Rotation":
         """Prepare the rotation of heads of `size` by positions [B, L]."""
-        exponents = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size
-        angles = positions[:, None, :, None].float() * base**-exponents
+        angles = positions[:, None, :, None].float() * frequencies(size, base, positions.device)
         return cls(angles.cos(), angles.sin())
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ positions in them, so the order of columns does not matter.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -70,12 +72,7 @@ class Cache:
         assert self._rows is not None, "a step needs a prefill"
         new = key.shape[2]
         end = self._end(new)
-        keys, values = self._keys[layer], self._values[layer]
-        assert keys is not None
-        assert values is not None
-        if end > keys.shape[2]:
-            keys = self._keys[layer] = self._with_room(keys, max(end, keys.shape[2] * 3 // 2))
-            values = self._values[layer] = self._with_room(values, keys.shape[2])
+        keys, values = self._room(layer, end)
         if self._equal:
             keys[:, :, self._longest : end] = key
             values[:, :, self._longest : end] = value
@@ -85,17 +82,22 @@ class Cache:
             values[self._rows[:, None], :, columns] = value.transpose(1, 2)
         return keys[:, :, :end], values[:, :, :end]
 
-    def append_slot(self, layer: int, key: Floats, value: Floats) -> tuple[Floats, Floats]:
-        """Write one column per row, [B, heads, size], on a CPU; see `append`."""
-        keys, values = self._keys[layer], self._values[layer]
-        if not self._equal or keys is None or values is None or self._longest == keys.shape[2]:
-            new = (torch.from_numpy(entry)[:, :, None] for entry in (key, value))
-            keys, values = self.append(layer, *new)
-            return keys.numpy(), values.numpy()
-        end = self._longest + 1
-        of_keys, of_values = keys.numpy()[:, :, :end], values.numpy()[:, :, :end]
-        of_keys[:, :, -1], of_values[:, :, -1] = key, value
-        return of_keys, of_values
+    def open_slot(self) -> tuple[Any, list[tuple[Floats, Floats]]]:
+        """Make room for one more column per row, on a CPU.
+
+        Returns the index of that column, and for each layer the keys and values [B, heads, columns, size] up to it.
+        Written is [B, heads, size]; `advance` counts the column afterwards.
+        """
+        assert self.lengths is not None, "a step needs a prefill"
+        assert self._rows is not None, "a step needs a prefill"
+        end, entries = self._end(1), []
+        for layer in range(len(self._keys)):
+            keys, values = self._room(layer, end)
+            entries.append((keys.numpy()[:, :, :end], values.numpy()[:, :, :end]))
+        if self._equal:
+            return np.s_[:, :, self._longest], entries
+        columns = self._columns(self.lengths[:, None])[:, 0]
+        return (self._rows.numpy(), slice(None), columns.numpy()), entries
 
     def step_mask(self, new: int = 1) -> Tensor | None:
         """Return the columns visible to each of `new` columns, [B, 1, new, columns]; None for all columns."""
@@ -173,6 +175,16 @@ class Cache:
             return slots
         first = self._window.starts[:, None]
         return torch.where(slots < first, slots, first + (slots - first) % self._window.size)
+
+    def _room(self, layer: int, end: int) -> tuple[Tensor, Tensor]:
+        """Return the keys and values of a layer, with at least `end` columns."""
+        keys, values = self._keys[layer], self._values[layer]
+        assert keys is not None
+        assert values is not None
+        if end > keys.shape[2]:
+            keys = self._keys[layer] = self._with_room(keys, max(end, keys.shape[2] * 3 // 2))
+            values = self._values[layer] = self._with_room(values, keys.shape[2])
+        return keys, values
 
     def _with_room(self, tensor: Tensor, columns: int) -> Tensor:
         columns = max(columns, self._capacity)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from valle.model.attention import Attend, Mask
 from valle.model.config import ModelConfig
-from valle.model.trunks.blocks import Attention, Rotation, Stack, attend_with, grow, make_mlp
+from valle.model.trunks.blocks import Attention, Rotation, Stack, attend_with, frequencies, grow, make_mlp
 from valle.model.trunks.cache import Cache
 from valle.model.trunks.cpu.lean_step import LeanStep, can_step, make_step
 
@@ -58,9 +58,9 @@ class LlamaTrunk(Stack):
     ) -> Tensor:
         """Compute the hidden states of x; see `Stack`."""
         attend = attend_with(self.kernel, mask, x, cache)
-        rotation = Rotation.at(positions, self.head_size, self.rope_base)
         if cache is not None and (step := self._lean_step(x, cache)) is not None:
-            return step(x, rotation, attend, cache)
+            return step(x, positions, attend.columns, cache)
+        rotation = Rotation.at(positions, self.head_size, self.rope_base)
         hidden = self.run(x, rotation, attend, mask, cache)
         grow(cache, x, mask)
         return self.norm(hidden)
@@ -70,5 +70,5 @@ class LlamaTrunk(Stack):
         if cache.is_empty or not can_step(x):
             return None
         if cache.step is None:
-            cache.step = make_step(self, self.blocks, self.norm)
+            cache.step = make_step(self, self.blocks, self.norm, frequencies(self.head_size, self.rope_base))
         return cache.step

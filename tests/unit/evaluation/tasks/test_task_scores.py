@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.unit.synthesis.toy import ToyBackends, untrained_synthesizer
-from tests.unit.training.toy import make_toy_set
+from tests.unit.synthesis.toy import FRAMES_PER_SYMBOL, ToyBackends, untrained_synthesizer
+from tests.unit.training.toy import codes_for, make_toy_set
 from valle.data.selection.training_set import load_training_set
 from valle.evaluation.tasks.cases import read_cases
 from valle.evaluation.tasks.evaluate import TaskEvaluation, evaluate_tasks, summarize
@@ -80,6 +80,53 @@ def test_a_mixture_is_scored_beside_its_return_and_the_truth(toy, synthesizer):
     assert values["truth", "wer"] == 0
     assert values["truth", "log_mel"] == 0 < values["input", "log_mel"]
     assert runner.runs["tse"](noisy) is None and runner.runs["ns"](case) is None
+
+
+def _spoken(text, speaker):
+    """Codes that the toy ASR transcribes as `text`; code 0 is a space."""
+    codes = codes_for(list(text.replace(" ", "a")), speaker)
+    codes[0, np.repeat([letter == " " for letter in text], FRAMES_PER_SYMBOL)] = 0
+    return codes
+
+
+def _sentence(case, text="ab cd ef"):
+    """A case of three words of two letters, with borders before their spaces."""
+    borders = tuple(border * FRAMES_PER_SYMBOL for border in (0, 2, 5, 8))
+    return replace(case, text=text, symbols=tuple(text.replace(" ", "")), speech=_spoken(text, 0), borders=borders)
+
+
+def test_the_words_of_an_edit_are_counted_at_their_place(toy, synthesizer):
+    case = _sentence(next(read_cases(toy, split="train")))
+    values = TaskRunner(synthesizer, TaskMeasures(synthesizer.backends, 800), MASKED).runs["cse"](case)
+    # Without the middle word one of three is missing in the text, and all of the edit.
+    assert values["input", "wer"] == pytest.approx(1 / 3) and values["input", "span_words"] == 0
+    assert values["truth", "wer"] == 0 and values["truth", "span_words"] == 1
+    assert values["checkpoint", "span_words"] == 0
+    changed = replace(case, text="ab cdef")
+    values = TaskRunner(synthesizer, TaskMeasures(synthesizer.backends, 800), MASKED).runs["cse"](changed)
+    assert values["truth", "span_words"] is None
+
+
+def test_the_words_that_a_removal_leaves_are_counted(toy, synthesizer):
+    case = _sentence(next(read_cases(toy, split="train")))
+    noise = np.where(np.arange(case.speech.shape[1]) < 5 * FRAMES_PER_SYMBOL, 0, case.speech)
+    noisy = replace(case, mixture_kind="noise", mixture=case.speech, interference=noise)
+    values = TaskRunner(synthesizer, TaskMeasures(synthesizer.backends, 800), MASKED).runs["sr"](noisy)
+    assert values["input", "words_left"] == 1 and values["truth", "words_left"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(("task", "kind", "other"), [("vc", "voice", "source"), ("tse", "speaker", "interferer")])
+def test_one_number_shows_whether_the_voice_moved(toy, synthesizer, task, kind, other):
+    case = _sentence(next(read_cases(toy, split="train")))
+    foreign = _spoken(case.text, 3)[:, ::-1].copy()
+    foreign[0] //= 2
+    mixed = replace(case, mixture_kind=kind, mixture=foreign, interference=foreign, prompt=case.speech)
+    values = TaskRunner(synthesizer, TaskMeasures(synthesizer.backends, 800), MASKED).runs[task](mixed)
+    for system in ("checkpoint", "input", "truth"):
+        own, away = values[system, "sim_target"], values[system, f"sim_{other}"]
+        assert values[system, "sim_target_minus_other"] == own - away
+    assert values["truth", "sim_target"] == pytest.approx(1) == pytest.approx(values["input", f"sim_{other}"])
+    assert values["truth", "sim_target_minus_other"] > 0 > values["input", "sim_target_minus_other"]
 
 
 def test_the_control_of_a_transcription_is_another_utterance(toy, synthesizer):

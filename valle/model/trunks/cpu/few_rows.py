@@ -1,63 +1,55 @@
-"""Products of one row and of few rows on a CPU: the linear layer of a trunk, and how its weights lie in memory."""
+"""Products of few rows on a CPU: the linear layer of a trunk, and the function that it and the heads share."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-# Below, all weights stay in the cache of the processor and the products cost the same (`benchmarks/decode.py`).
-_LARGE = 1 << 20
+MOST_ROWS = 4
+"""Rows whose scalar products are faster than torch's product."""
 
 
 class FewRowsLinear(nn.Linear):
-    """A linear layer that reads a large matrix once for two or three rows.
-
-    For these torch's CPU kernel needs the time of two or three products of one row. With the weights as the first
-    factor it needs that of one. Results differ in the last bits, so smaller layers keep torch's product.
-    """
+    """A linear layer that multiplies few rows by `multiply_rows`. Results differ from torch's in the last bits."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute x [..., inputs] times the weights, plus the bias."""
-        if not self._is_few(x):
+        if self.weight.dtype != torch.float32 or not are_few_rows(x):
             return super().forward(x)
-        product = (self.weight @ x.reshape(-1, self.in_features).T).T.view(*x.shape[:-1], self.out_features)
-        return product if self.bias is None else product + self.bias
-
-    def _is_few(self, x: Tensor) -> bool:
-        # Graphs that are compiled or exported have rows of any number.
-        return (
-            self.weight.numel() >= _LARGE
-            and not torch.is_grad_enabled()
-            and x.device.type == "cpu"
-            and x.dtype == torch.float32 == self.weight.dtype
-            and 2 <= x.numel() // self.in_features <= 3
-            and not torch.compiler.is_compiling()
-        )
+        return multiply_rows(self.weight, x, self.bias)
 
 
-def multiply_row(weight: Tensor, x: Tensor) -> Tensor:
-    """Multiply one row x [..., inputs] by weights [outputs, inputs] on a CPU, in fp32 without gradients.
-
-    OpenBLAS, which numpy calls, reads the weights up to three times as fast as the library of torch.
-    """
-    return torch.from_numpy(weight.detach().numpy().dot(x.numpy().reshape(-1))).view(*x.shape[:-1], -1)
-
-
-def is_plain_row(x: Tensor) -> bool:
-    """Return whether `multiply_row` accepts x [..., inputs] now."""
+def are_few_rows(x: Tensor, most: int = MOST_ROWS) -> bool:
+    """Return whether numpy may compute with x [..., inputs] now, and there are at most `most` rows."""
     return (
-        x.numel() == x.shape[-1]
+        x.numel() <= most * x.shape[-1]
         and x.dtype == torch.float32
         and x.device.type == "cpu"
         and not torch.is_grad_enabled()
+        # Graphs that are compiled or exported have rows of any number.
         and not torch.compiler.is_compiling()
     )
 
 
-def store_by_columns(model: nn.Module) -> None:
-    """Store the smaller matrices of trunks by columns, for decoding on a CPU; values and products stay the same.
+def multiply_rows(weight: Tensor, x: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Multiply few rows x [..., inputs] by weights [outputs, inputs] on a CPU, in fp32 without gradients.
 
-    One row is then a sum of columns, which are read as fast as memory allows. Large matrices stay as they are: the
-    product of few rows needs them by rows.
+    Rows do not depend on each other, in any bit.
     """
-    for layer in model.modules():
-        if isinstance(layer, FewRowsLinear) and layer.weight.numel() < _LARGE:
-            layer.weight.data = layer.weight.data.t().contiguous().t()
+    product = np.empty((x.numel() // x.shape[-1], len(weight)), dtype=np.float32)
+    multiply_into(weight.detach().numpy(), x.detach().numpy().reshape(len(product), -1), product)
+    if bias is not None:
+        product += bias.detach().numpy()
+    return torch.from_numpy(product).view(*x.shape[:-1], -1)
+
+
+def multiply_into(weight: NDArray[np.float32], x: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """Multiply x [n, inputs] by weights [outputs, inputs] into `out` [n, outputs].
+
+    Scalar products of each row of the weights with all of x read the weights once and in the order of memory, up to
+    three times as fast as the products of torch and of OpenBLAS.
+    """
+    if len(x) <= MOST_ROWS:
+        np.vecdot(weight[:, None], x, out=out.T)
+    else:
+        torch.mm(torch.from_numpy(x), torch.from_numpy(weight).T, out=torch.from_numpy(out))
