@@ -59,7 +59,7 @@ def compare_int8(scorer: Dnsmos, count: int) -> bool:
         scores.append(one.score(clips))
         spent.append(time.process_time() - before)
     differences = [abs(a[name] - b[name]) for a, b in zip(*scores, strict=True) for name in a]
-    held = report("dnsmos_int8 / dnsmos, throughput", spent[0] / spent[1], 2.5, at_least=True)
+    held = report("dnsmos_int8 / dnsmos, throughput", spent[0] / spent[1], 4.0, at_least=True)
     return held & report(
         "dnsmos_int8 - dnsmos, mean difference of a score", float(np.mean(differences)), 0.03, at_least=False
     )

@@ -6,8 +6,8 @@ from speechmos.dnsmos import run
 
 from tests.unit.backends.clips import sentences
 from valle.audio import resample
-from valle.backends.dnsmos_int8 import quantize_convolution
-from valle.backends.quality import measure, open_quality_scorer, quality_scorer_revision
+from valle.backends.dnsmos_int8 import _INACTIVE, P808Spectrum, quantize_convolution
+from valle.backends.quality import _dnsmos_paths, measure, open_quality_scorer, quality_scorer_revision
 from valle.backends.weights import package_directory
 from warehouse.errors import ConfigurationError, DependencyError
 
@@ -52,7 +52,7 @@ def test_dnsmos_in_integers_is_close_to_that_in_floats_and_its_p808_is_the_same(
     clips = [speech[:80_000], noisy(speech)[:140_000]]
     exact, rounded = (open_quality_scorer(name).score(clips) for name in ("dnsmos", "dnsmos_int8"))
     for one, other in zip(exact, rounded, strict=True):
-        assert other["dnsmos_p808"] == one["dnsmos_p808"]
+        assert other["dnsmos_p808"] == pytest.approx(one["dnsmos_p808"], abs=1e-3)
         for column in ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak"):
             assert other[column] == pytest.approx(one[column], abs=0.06)
             assert other[column] != one[column], "another network"
@@ -69,6 +69,31 @@ def test_a_convolution_in_integers_keeps_its_weights_within_half_a_step():
     assert np.abs(found.weights).max() == 63, "two products of seven and eight bits fit into 16"
     assert (0 - int(found.zero_point)) * found.input_scale == pytest.approx(-1.0, abs=float(found.input_scale) / 2)
     np.testing.assert_allclose(found.bias * found.weight_scales * found.input_scale, bias, atol=1e-3)
+
+
+@pytest.mark.parametrize("level", [1.0, 1e-3, 0.0])
+def test_the_spectrum_of_p808_is_that_of_speechmos(speech, level):
+    from speechmos.dnsmos import DNSMOS
+
+    samples = (speech * level).astype(np.float32)
+    published = DNSMOS.audio_melspec(None, samples)
+    found = P808Spectrum()(samples)
+    assert found.shape == published.shape
+    np.testing.assert_allclose(found, published, atol=2e-3)
+
+
+def test_inactive_channels_of_dnsmos_are_zero(speech):
+    """The scorer in integers omits them: in speech, noise, tones and silence none of them exceeds zero."""
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    model = onnx.load(str(_dnsmos_paths()[0]))
+    second = next(node for node in model.graph.node if node.op_type == "Conv" and "conv2d_1/" in node.input[1])
+    model.graph.output.append(onnx.helper.make_tensor_value_info(second.output[0], 1, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    tone = np.sign(np.sin(np.arange(144_160) * 0.2)).astype(np.float32)
+    for samples in (np.resize(noisy(speech), 144_160), tone, np.zeros(144_160, np.float32)):
+        (channels,) = session.run(second.output[:1], {"input_1": samples[None]})
+        assert channels[0, list(_INACTIVE)].max() < 0
+        assert channels[0].max() > 0
 
 
 def test_dnsmos_in_integers_names_the_package_that_it_lacks(monkeypatch):
