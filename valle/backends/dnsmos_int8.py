@@ -171,14 +171,14 @@ class P808Spectrum:
     """
 
     def __init__(self) -> None:
-        import librosa
+        from librosa.filters import mel
 
         points = np.arange(_FRAME)
         window = 0.5 - 0.5 * np.cos(2 * np.pi * points / _FRAME)
         angles = 2 * np.pi * np.outer(points, np.arange(_FRAME // 2 + 1)) / _FRAME
         waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
         self._waves = (window[:, None] * waves).astype(np.float32)  # [321, 2 * 161]
-        self._filters = librosa.filters.mel(sr=_SAMPLE_RATE, n_fft=_FRAME, n_mels=_MELS).T  # [161, 120]
+        self._filters = mel(sr=_SAMPLE_RATE, n_fft=_FRAME, n_mels=_MELS).T  # [161, 120]
 
     def __call__(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return decibels [frames, 120] of 16 kHz audio below its loudest point, as 1 + decibels / 40, at least -1."""
@@ -187,6 +187,6 @@ class P808Spectrum:
         real, imaginary = np.hsplit(frames @ self._waves, 2)
         mels = np.maximum((real**2 + imaginary**2) @ self._filters, _SMALLEST_POWER)
         loudest = mels.max()
-        relative = np.maximum(mels / loudest, _SMALLEST_RATIO)
-        decibels: NDArray[np.float32] = 10 * np.log10(relative)
-        return (decibels + 40) / 40
+        decibels = 10 * np.log10(np.maximum(mels / loudest, _SMALLEST_RATIO))
+        spectrum: NDArray[np.float32] = ((decibels + 40) / 40).astype(np.float32, copy=False)
+        return spectrum
