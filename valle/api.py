@@ -265,7 +265,8 @@ class LoadedModel:
         from valle.synthesis.transforms import require_transform, transform, transform_sampling
 
         require_transform(self.synthesizer, task)
-        audio, prompt, drawn = _read(recording), self._prompt(voice), transform_sampling(self.synthesizer, sampling)
+        audio, prompt = _read(recording), self._prompt(voice)
+        drawn = transform_sampling(self.synthesizer, sampling, self.sampling)
         speech = transform(self.synthesizer, task, audio, drawn, voice=prompt, text=text, language=language)
         return _transformed(speech, self._tags(prompt, drawn))
 

@@ -65,13 +65,16 @@ def require_transform(synthesizer: Synthesizer, name: str) -> Transform:
     return transform
 
 
-def transform_sampling(synthesizer: Synthesizer, given: SamplingOptions) -> SamplingOptions:
+def transform_sampling(
+    synthesizer: Synthesizer, given: SamplingOptions, trained: SamplingOptions | None = None
+) -> SamplingOptions:
     """Complete the sampling options of a task on a recording.
 
-    What `given` leaves open is as the training set it, but by NAR-len where the checkpoint has trained that: the length
-    of the output is known (decision 59).
+    What `given` leaves open is as in `trained`, by default what the training set, but by NAR-len where the checkpoint
+    has trained that: the length of the output is known (decision 59).
     """
-    trained = SamplingOptions(**synthesizer.card.options.get("sampling", {}))
+    if trained is None:
+        trained = SamplingOptions(**synthesizer.card.options.get("sampling", {}))
     if not synthesizer.card.options.get("nar_len_ratio"):
         return given.over(trained)
     return given.over(SamplingOptions(decoding="nar-len").over(trained))
