@@ -9,7 +9,6 @@ codebooks.
 
 import dataclasses
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ from valle.model.layout import (
     Mode,
     Table,
 )
-from valle.model.row import Elements, Row
+from valle.model.row import Elements
 from valle.tasks.base import EpochRows, MixtureKind, ReadCodes, RowDraws, Sound, TaskItems, ones, text_fields
 from valle.tasks.tts import SpeechTask, TtsOptions
 from valle.tasks.words import choose_span
@@ -70,20 +69,11 @@ class EditingTask(SpeechTask):
         ar_fields = tuple(field for field in self.condition_fields if field is not BEFORE)
         self.layouts = (Layout(self.name, Mode.AR, (*ar_fields, NEXT_TARGET), Head.CODES), *self.layouts[1:])
 
-    def row(
-        self,
-        symbol_ids: Ints,
-        language_id: int,
-        codebook: int,
-        prompt: Codes | None,
-        target: Codes,
-        masked: NDArray[np.bool_] | None = None,
-        context: Mapping[str, Elements] = MappingProxyType({}),
-    ) -> Row:
-        """Make a row from its parts; an AR row, of codebook 0 and without masks, has the left side in its target."""
-        if codebook == 0 and masked is None:
-            context = {name: elements for name, elements in context.items() if name != BEFORE.name}
-        return super().row(symbol_ids, language_id, codebook, prompt, target, masked, context)
+    def context_of_mode(
+        self, context: Mapping[str, Elements], *, is_ar: bool, num_frames: int
+    ) -> Mapping[str, Elements]:
+        """Leave out the left side in AR rows, whose target begins with it."""
+        return {name: elements for name, elements in context.items() if not is_ar or name != BEFORE.name}
 
     def context(self, before: Codes, after: Codes) -> Mapping[str, Codes]:
         """Return the codes of the task's own fields: all codebooks of both sides of the span."""

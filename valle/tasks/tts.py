@@ -92,7 +92,14 @@ class SpeechTask(TakesEveryRow):
             fields["text"] = symbol_ids
         if prompt is not None:
             fields["prompt"] = prompt
-        return Row(codebook, fields | self._marker | dict(context), masked)
+        own = self.context_of_mode(context, is_ar=codebook == 0 and masked is None, num_frames=target.shape[1])
+        return Row(codebook, fields | self._marker | dict(own), masked)
+
+    def context_of_mode(
+        self, context: Mapping[str, Elements], *, is_ar: bool, num_frames: int
+    ) -> Mapping[str, Elements]:
+        """Return the task's own fields as a row of a mode has them, whose target has `num_frames`: all, by default."""
+        return context
 
     def without_text(self, context: Mapping[str, Elements]) -> Mapping[str, Elements]:
         """Return the part of the task's own fields that the unconditional input of guidance keeps: all, by default."""

@@ -9,7 +9,6 @@ and what it makes of them.
 
 import dataclasses
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +28,7 @@ from valle.model.layout import (
     Mode,
     Table,
 )
-from valle.model.row import Elements, Row
+from valle.model.row import Elements
 from valle.tasks.base import (
     EpochRows,
     MixtureKind,
@@ -61,25 +60,18 @@ class MixtureTask(SpeechTask):
         super().__init__()
         self.layouts = tuple(layout if layout.mode is Mode.AR else _with_aligned(layout) for layout in self.layouts)
 
-    def row(
-        self,
-        symbol_ids: Ints,
-        language_id: int,
-        codebook: int,
-        prompt: Codes | None,
-        target: Codes,
-        masked: NDArray[np.bool_] | None = None,
-        context: Mapping[str, Elements] = MappingProxyType({}),
-    ) -> Row:
-        """Make a row from its parts; where frames are aligned, the mixture gets the length of the target.
+    def context_of_mode(
+        self, context: Mapping[str, Elements], *, is_ar: bool, num_frames: int
+    ) -> Mapping[str, Elements]:
+        """Give the mixture the length of the target where frames are aligned.
 
         The AR decides itself where speech ends. What is missing of the mixture then is its last frame, repeated.
         """
-        if codebook > 0 or masked is not None:
-            mixture, length = context[MIXTURE.name], target.shape[1]
-            place = np.minimum(np.arange(length), mixture.shape[1] - 1)
-            context = {**context, MIXTURE.name: mixture[:, place]}
-        return super().row(symbol_ids, language_id, codebook, prompt, target, masked, context)
+        if is_ar:
+            return context
+        mixture = context[MIXTURE.name]
+        place = np.minimum(np.arange(num_frames), mixture.shape[-1] - 1)
+        return {**context, MIXTURE.name: mixture[:, place]}
 
     def context(self, mixture: Codes) -> Mapping[str, Codes]:
         """Return the codes of the task's own field."""
