@@ -135,8 +135,12 @@ def _bank_voice(speaker: Speaker, name: str) -> Prompt:
 def _response(speaker: Speaker, made: SynthesizedAudio, name: Format, consent: str = "") -> Response:
     from valle.watermark import mark
 
+    # A file without a sample is no file for most readers.
+    if not len(made.samples):
+        message = "The model ended before the first sound; send the text of the recording, or another recording."
+        raise RefusedRequest(400, message, "no_speech")
     audio = Audio(made.samples, made.sample_rate)
-    if speaker.options.watermark and len(audio.samples):
+    if speaker.options.watermark:
         audio = mark(audio)
     tags = dict(made.tags) | {"comment": made.tags["comment"] + (f" consent={consent}" if consent else "")}
     encoder = AudioEncoder(name, audio.sample_rate, tags)

@@ -8,6 +8,9 @@ import soundfile
 
 from tests.unit.serving.test_serving import CONSENT, Served, recorded
 from tests.unit.training.toy import SPEC
+from valle.api import TransformedSpeech
+from valle.serving.errors import RefusedRequest
+from valle.serving.tasks import _response
 from valle.synthesis import prompts
 
 LEARNT = {f"{name}_ratio": 0.1 for name in ("editing", "suppression", "extraction", "conversion")}
@@ -42,6 +45,12 @@ def test_a_recording_is_denoised_converted_and_its_speaker_extracted(served):
     for task, form in (("denoise", {}), ("convert", {"voice": "ada"}), ("extract", {"voice": "ada"})):
         decoded(ask(served, task, **form))
     assert ask(served, "denoise", response_format="mp3").headers["content-type"] == "audio/mpeg"
+
+
+def test_a_result_without_a_sample_is_refused_in_a_sentence():
+    empty = TransformedSpeech(np.zeros(0, np.float32), 800, np.zeros((8, 0), np.int16), {"comment": ""}, True)
+    with pytest.raises(RefusedRequest, match="The model ended before the first sound"):
+        _response(None, empty, "wav")  # refused before the server's options are read
 
 
 @pytest.mark.parametrize(
