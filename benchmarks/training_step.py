@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile, zip_longest
 from pathlib import Path
 
@@ -187,7 +188,7 @@ def our_steps(engine: PlainEngine, batches: Sequence[Batch]) -> list[Step]:
         engine.accumulate(batch, batch.num_labels)
         engine.update(1e-4)
 
-    return [lambda batch=batch: step(batch) for batch in batches]  # type: ignore[misc]
+    return [partial(step, batch) for batch in batches]
 
 
 def padded_steps(model: PaddedModel, batches: Sequence[PaddedBatch], dtype: torch.dtype | None) -> list[Step]:
@@ -205,7 +206,7 @@ def padded_steps(model: PaddedModel, batches: Sequence[PaddedBatch], dtype: torc
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    return [lambda batch=batch: step(batch) for batch in batches]  # type: ignore[misc]
+    return [partial(step, batch) for batch in batches]
 
 
 def alternate(sides: Sequence[Sequence[Step]]) -> list[float]:

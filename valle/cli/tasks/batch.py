@@ -129,7 +129,7 @@ def _request(where: str, line: Mapping[str, str], needed: Sequence[str], options
         raise ConfigurationError(f"{where} has its own prompt: give prompt_text and prompt_shares as columns, too.")
     try:
         # Whole, so that each value is checked as on the command line.
-        changed = type(options)(**{**dict(options), "batch": None, **changes})  # type: ignore[call-overload]
+        changed = type(options).model_validate({**dict(options), "batch": None, **changes})
         check_suffixes(changed.out if "out" in needed else None, None)
     except ValidationError as error:
         raise ConfigurationError(f"{where}: {refused(error)}") from error
