@@ -128,8 +128,8 @@ def _request(where: str, line: Mapping[str, str], needed: Sequence[str], options
     if "prompt" in given and any(getattr(options, name) and name not in given for name in _OF_A_PROMPT):
         raise ConfigurationError(f"{where} has its own prompt: give prompt_text and prompt_shares as columns, too.")
     try:
-        # Whole, so that each value is checked as on the command line.
-        changed = type(options).model_validate({**dict(options), "batch": None, **changes})
+        # Whole, so that each value is checked as on the command line. pydantic checks the types, which mypy cannot.
+        changed = type(options)(**{**dict(options), "batch": None, **changes})  # type: ignore[call-overload]
         check_suffixes(changed.out if "out" in needed else None, None)
     except ValidationError as error:
         raise ConfigurationError(f"{where}: {refused(error)}") from error
