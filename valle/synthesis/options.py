@@ -4,8 +4,9 @@ Every number has an upper bound and refuses infinity and NaN: beyond the bounds 
 the outcome noise.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -327,12 +328,17 @@ DEFAULT_LONG_FORM = LongFormOptions()
 DEFAULT_BEST_OF = BestOfOptions()
 
 
+def sampling_of(options: Mapping[str, Any]) -> SamplingOptions:
+    """Return the sampling in the options of a training, as cards have it. Raises ValidationError where it is wrong."""
+    return SamplingOptions.model_validate(options.get("sampling", {}))
+
+
 def read_sampling(checkpoint: Path) -> SamplingOptions:
     """Read the sampling options of a checkpoint's card. Raises CheckpointError when they are not valid."""
     # Not at import time: forms and `--help` need the models only, and cards come with codecs and audio libraries.
     from valle.checkpoints.runs import read_content, unreadable
 
     try:
-        return SamplingOptions(**read_content(checkpoint).get("options", {}).get("sampling", {}))
-    except (TypeError, AttributeError, ValidationError) as error:
+        return sampling_of(read_content(checkpoint).get("options", {}))
+    except (AttributeError, ValidationError) as error:
         raise unreadable(checkpoint, error) from error

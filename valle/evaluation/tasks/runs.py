@@ -19,7 +19,7 @@ from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.tokens import decode_tokens
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import SamplingOptions, sampling_of
 from valle.synthesis.transforms import transform_sampling
 from valle.tasks.editing import EDITING, NOISY_EDITING, EditingTask
 from valle.tasks.mixtures.conversion import CONVERSION
@@ -58,9 +58,9 @@ class TaskRunner:
         self._synthesizer = synthesizer
         self._with_text = with_text
         self._measures = measures
-        trained = SamplingOptions(**synthesizer.card.options.get("sampling", {}))
+        trained = sampling_of(synthesizer.card.options)
         self._options = options.over(trained)
-        self._in_place = transform_sampling(synthesizer, options)
+        self._in_place = transform_sampling(synthesizer.card, options, trained)
         self._table = synthesizer.card.phoneme_table
 
     @property
