@@ -44,7 +44,7 @@ from valle.synthesis.prompts import read_prompt, read_speech
 from valle.synthesis.speech_file import SpeechFile
 from valle.synthesis.speech_tags import speech_tags
 from valle.synthesis.synthesizer import Prompt, Synthesizer
-from valle.synthesis.texts.recorded_text import RecordedText, TextSource
+from valle.synthesis.texts.recorded_text import RecordedText, TextOptions
 from valle.text.lexicon import read_lexicon
 from warehouse.errors import ConfigurationError
 
@@ -211,7 +211,7 @@ class LoadedModel:
         from valle.synthesis.editing import Replacement, edit, read_recording, require_editing
 
         require_editing(self.synthesizer, method)  # before the minutes that a transcription may take
-        source = TextSource(text=text, language=language, asr=asr)
+        source = TextOptions(text=text, language=language, asr=asr)
         found = read_recording(self.synthesizer, _read(recording), source)
         pairs = [Replacement(old, new) for old, new in replacements.items()]
         drawn = sampling.over(self.sampling)
@@ -239,7 +239,7 @@ class LoadedModel:
         `task` and `singing` need a checkpoint that has learnt them. `draft` needs one with NAR-len; it speaks the text
         of the recording over its own codes, of which `kept` (0 to 1) survives. Text and errors as `transform`.
         """
-        source = TextSource(text=text, language=language, transcribe=transcribe, asr=asr)
+        source = TextOptions(text=text, language=language, transcribe=transcribe, asr=asr)
         if method != "draft":
             return self._transform("vc" if method == "task" else "svc", recording, voice, source, sampling)
         from valle.synthesis.transforms import convert_draft
@@ -284,7 +284,7 @@ class LoadedModel:
         words. Raises CheckpointError for a checkpoint that has not learnt the task, ConfigurationError for a missing
         voice, and DependencyError for an ASR model that cannot be had.
         """
-        source = TextSource(text=text, language=language, transcribe=transcribe, asr=asr)
+        source = TextOptions(text=text, language=language, transcribe=transcribe, asr=asr)
         return self._transform(task, recording, voice, source, sampling)
 
     def _transform(
@@ -292,7 +292,7 @@ class LoadedModel:
         task: str,
         recording: Recorded,
         voice: Prompt | str | os.PathLike[str] | None,
-        source: TextSource,
+        source: TextOptions,
         sampling: SamplingOptions,
     ) -> TransformedSpeech:
         from valle.synthesis.transforms import require_transform, transform, transform_sampling

@@ -15,7 +15,7 @@ from valle.backends.asr import LONGEST_ALIGNED_SECONDS, SAMPLE_RATE
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
-from valle.synthesis.texts.recorded_text import DEFAULT_TEXT_SOURCE, RecordedText, TextSource, open_asr, read_text
+from valle.synthesis.texts.recorded_text import DEFAULT_TEXT, RecordedText, TextOptions, open_asr, read_text
 from valle.tasks.editing import EDITING, NOISY_EDITING
 from valle.tasks.words import word_borders
 from warehouse.errors import ConfigurationError
@@ -93,7 +93,7 @@ def parse_replacement(text: str) -> Replacement:
     return Replacement(" ".join(old.split()), " ".join(new.split()))
 
 
-def read_recording(synthesizer: Synthesizer, audio: Audio, source: TextSource = DEFAULT_TEXT_SOURCE) -> Recording:
+def read_recording(synthesizer: Synthesizer, audio: Audio, source: TextOptions = DEFAULT_TEXT) -> Recording:
     """Locate the words of a recording, of at most 30 s.
 
     Raises ConfigurationError for a longer recording and for one whose words cannot be located, and as `read_text`.

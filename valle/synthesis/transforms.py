@@ -18,7 +18,7 @@ from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
-from valle.synthesis.texts.recorded_text import DEFAULT_TEXT_SOURCE, RecordedText, TextSource, read_text
+from valle.synthesis.texts.recorded_text import DEFAULT_TEXT, RecordedText, TextOptions, read_text
 from valle.tasks.mixtures.conversion import CONVERSION, SINGING
 from valle.tasks.mixtures.extraction import EXTRACTION
 from valle.tasks.mixtures.removal import REMOVAL
@@ -93,7 +93,7 @@ def transform(
     options: SamplingOptions,
     *,
     voice: Prompt | None = None,
-    source: TextSource = DEFAULT_TEXT_SOURCE,
+    source: TextOptions = DEFAULT_TEXT,
 ) -> TransformedRecording:
     """Apply a task to a recording, with its text from a source.
 
@@ -126,7 +126,7 @@ def convert_draft(
     voice: Prompt,
     options: SamplingOptions,
     *,
-    source: TextSource = DEFAULT_TEXT_SOURCE,
+    source: TextOptions = DEFAULT_TEXT,
     kept: float = 0.3,
 ) -> TransformedRecording:
     """Convert a voice by text-to-speech that starts from the masked codes of the recording, frame by frame in place.
@@ -158,7 +158,7 @@ def convert_draft(
     return TransformedRecording(_spoken(synthesizer, conditions, codes, sampling, started), text)
 
 
-def _read(synthesizer: Synthesizer, recording: Audio, source: TextSource) -> tuple[list[Samples], RecordedText]:
+def _read(synthesizer: Synthesizer, recording: Audio, source: TextOptions) -> tuple[list[Samples], RecordedText]:
     """Return the pieces of a recording at the rate of the codec, and its text."""
     rate = synthesizer.codec.spec.sample_rate
     pieces = split_at_quiet_points(Audio(resample(recording.samples, recording.sample_rate, rate), rate))

@@ -14,7 +14,7 @@ from valle.phonemes import LANGUAGES
 from valle.synthesis.editing import Recording, WordSpan, edit_spans, read_recording, require_editing
 from valle.synthesis.options import ConversionMethod
 from valle.synthesis.prompts import read_speech
-from valle.synthesis.texts.recorded_text import TextSource
+from valle.synthesis.texts.recorded_text import TextOptions
 from valle.text.language import AUTO
 from valle.ui.lake import playable
 from warehouse.errors import PipelineError
@@ -189,7 +189,7 @@ def _locate(
     audio = _recorded(speaker, recording, consent)
     try:
         require_editing(speaker.synthesizer)  # before the minutes that a transcription may take
-        found = read_recording(speaker.synthesizer, audio, TextSource(text=text or "", language=language))
+        found = read_recording(speaker.synthesizer, audio, TextOptions(text=text or "", language=language))
     except PipelineError as error:
         raise gr.Error(str(error)) from error
     return found, _marked(found, None), None

@@ -10,11 +10,11 @@ from tests.unit.training.toy import SPEC
 from valle.audio import Audio
 from valle.synthesis.editing import Replacement, blend, edit, find_words, parse_replacement, read_recording
 from valle.synthesis.options import SamplingOptions
-from valle.synthesis.texts.recorded_text import TextSource
+from valle.synthesis.texts.recorded_text import TextOptions
 from warehouse.errors import CheckpointError, ConfigurationError
 
 TEXT = "ab cd ef, gh"
-SOURCE = TextSource(text=TEXT)
+SOURCE = TextOptions(text=TEXT)
 OPTIONS = SamplingOptions(max_seconds=2.0)
 
 
@@ -74,7 +74,7 @@ def test_what_cannot_be_edited_is_refused_in_a_sentence(synthesizer, recording):
     with pytest.raises(ConfigurationError, match="at most 30 s"):
         read_recording(synthesizer, Audio(np.zeros(31 * 800, np.float32), 800), SOURCE)
     with pytest.raises(ConfigurationError, match="cannot be located"):
-        read_recording(synthesizer, recording.audio, TextSource(text="abcd"))
+        read_recording(synthesizer, recording.audio, TextOptions(text="abcd"))
     for text in ("old new", "=new", " = "):
         with pytest.raises(ConfigurationError, match="old words=new words"):
             parse_replacement(text)

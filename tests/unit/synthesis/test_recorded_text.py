@@ -10,7 +10,7 @@ from valle.audio import AudioLocation, read_audio
 from valle.backends.registry import Backends
 from valle.backends.transcription import Transcription
 from valle.stages.rules.plausibility import plain
-from valle.synthesis.texts.recorded_text import RecordedText, TextSource, _is_silence, open_asr, read_text, share_out
+from valle.synthesis.texts.recorded_text import RecordedText, TextOptions, _is_silence, open_asr, read_text, share_out
 from warehouse.errors import ConfigurationError, DependencyError
 
 RATE = 16_000
@@ -29,14 +29,14 @@ def clip():
 
 def test_a_recording_without_a_text_is_transcribed(backends, clip):
     samples, text = clip
-    found = read_text(backends, [samples], RATE, TextSource())
+    found = read_text(backends, [samples], RATE, TextOptions())
     assert plain(found.text, "en") == plain(text, "en")
     assert found.is_transcribed and found.note == f"The recording was transcribed as {found.text!r}."
 
 
 def test_a_long_recording_has_a_text_for_each_piece(backends, clip):
     samples, text = clip
-    found = read_text(backends, [samples, samples], RATE, TextSource(text=f"{text} {text.upper()}"))
+    found = read_text(backends, [samples, samples], RATE, TextOptions(text=f"{text} {text.upper()}"))
     assert found.pieces == (text, text.upper())
     assert not found.is_transcribed and found.note == ""
 
@@ -47,13 +47,15 @@ def test_a_given_text_and_no_text_need_no_asr_model():
             pytest.fail("a model was opened")
 
     pieces = [np.zeros(8, np.float32)]
-    given = read_text(NoModels(), pieces, RATE, TextSource(text=" Guten  Morgen, wie geht es Ihnen? ", language="auto"))
+    given = read_text(
+        NoModels(), pieces, RATE, TextOptions(text=" Guten  Morgen, wie geht es Ihnen? ", language="auto")
+    )
     assert (given.text, given.language) == ("Guten Morgen, wie geht es Ihnen?", "de")
     assert given.note == "The language of the recording is 'de'."
-    none = read_text(NoModels(), pieces * 2, RATE, TextSource(transcribe=False))
+    none = read_text(NoModels(), pieces * 2, RATE, TextOptions(transcribe=False))
     assert none == RecordedText(("", ""), "en") and none.note == "The recording is used without words."
     # Which words belong to which piece is unknown without a transcription.
-    assert read_text(NoModels(), pieces * 2, RATE, TextSource(text="a b", transcribe=False)).text == ""
+    assert read_text(NoModels(), pieces * 2, RATE, TextOptions(text="a b", transcribe=False)).text == ""
 
 
 def test_a_missing_or_english_asr_model_is_one_sentence_that_names_the_ways_out(backends, monkeypatch):
@@ -61,7 +63,7 @@ def test_a_missing_or_english_asr_model_is_one_sentence_that_names_the_ways_out(
     with pytest.raises(
         DependencyError, match=r"cannot be transcribed: the ASR model large-v1 is not .*--no-transcribe"
     ):
-        read_text(backends, [np.zeros(RATE, np.float32)], RATE, TextSource(asr="large-v1"))
+        read_text(backends, [np.zeros(RATE, np.float32)], RATE, TextOptions(asr="large-v1"))
     with pytest.raises(ConfigurationError, match=r"tiny\.en transcribes English only; set --asr base"):
         open_asr(backends, "tiny.en", "de")
     with pytest.raises(ConfigurationError, match="transcribes English only"):

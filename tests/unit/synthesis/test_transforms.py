@@ -14,7 +14,7 @@ from valle.synthesis.learnt import unfamiliar
 from valle.synthesis.options import MaskedOptions, SamplingOptions, sampling_of
 from valle.synthesis.prompts import fit_length, join_prompts
 from valle.synthesis.synthesizer import Prompt
-from valle.synthesis.texts.recorded_text import TextSource
+from valle.synthesis.texts.recorded_text import TextOptions
 from valle.synthesis.tokens import phonemize_text, spell_phonemes, transcribe_speech
 from valle.synthesis.transforms import (
     TRANSFORMS,
@@ -53,7 +53,7 @@ def voice():
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_the_result_is_as_long_as_the_recording(synthesizer, recording, voice, name):
-    done = transform(synthesizer, name, recording, MASKED, voice=voice, source=TextSource(text="abc"))
+    done = transform(synthesizer, name, recording, MASKED, voice=voice, source=TextOptions(text="abc"))
     speech = done.speech
     assert speech.codes.shape == (8, 50) and len(speech.audio.samples) == len(recording.samples)
     by_frame = transform(synthesizer, name, recording, SamplingOptions(), voice=voice)
@@ -101,12 +101,12 @@ def test_a_draft_keeps_the_more_of_the_recording_the_more_of_the_schedule_is_ski
     (codes,) = synthesizer.codec.encode([recording.samples])
     kept = []
     for share in (0.0, 0.5, 0.95):
-        source = TextSource(text="abc")
+        source = TextOptions(text="abc")
         speech = convert_draft(synthesizer, recording, voice, MASKED, source=source, kept=share).speech
         assert speech.codes.shape == codes.shape
         kept.append((speech.codes[0] == codes[0]).mean())
     assert kept[0] < 0.3 < kept[1] < kept[2] and kept[2] > 0.8
-    for source in (TextSource(text="123"), TextSource(transcribe=False)):
+    for source in (TextOptions(text="123"), TextOptions(transcribe=False)):
         with pytest.raises(ConfigurationError, match="A draft speaks the words"):
             convert_draft(synthesizer, recording, voice, MASKED, source=source)
 

@@ -33,8 +33,8 @@ _WITHOUT_SPACES = ("ja", "zh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextSource:
-    """Source of the text of a recording: `text`, else an ASR model where `transcribe` is set, else none.
+class TextOptions:
+    """Origin of the text of a recording: `text`, else an ASR model where `transcribe` is set, else none.
 
     `language` may be `auto`: that of the text, else the one that the ASR model detects. `asr` None chooses the ASR
     model by the language.
@@ -46,7 +46,7 @@ class TextSource:
     asr: str | None = None
 
 
-DEFAULT_TEXT_SOURCE = TextSource()
+DEFAULT_TEXT = TextOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def open_asr(backends: Backends, name: str | None, language: str) -> Transcriber
 
 
 def read_text(
-    backends: Backends, pieces: Sequence[Samples], sample_rate: int, source: TextSource, familiar: Sequence[str] = ()
+    backends: Backends, pieces: Sequence[Samples], sample_rate: int, source: TextOptions, familiar: Sequence[str] = ()
 ) -> RecordedText:
     """Return the text of a recording in pieces; a given text is shared out among several by their transcriptions.
 
