@@ -266,6 +266,18 @@ class LoadedModel:
         """Extract the speaker of `voice` from a recording of two. Text and errors as `transform`."""
         return self.transform("tse", recording, voice, text=text, language=language, transcribe=transcribe)
 
+    def transcribe(self, recording: Recorded, *, language: str = "en") -> tuple[str, ...]:
+        """Transcribe a recording to phonemes by the checkpoint itself. Raises CheckpointError where it cannot."""
+        from valle.synthesis.tokens import transcribe_speech
+
+        return transcribe_speech(self.synthesizer, _read(recording), language)
+
+    def phonemize(self, text: str, *, language: str = "en") -> tuple[str, ...]:
+        """Read a text as phonemes by the checkpoint itself, without a phonemizer. Raises CheckpointError."""
+        from valle.synthesis.tokens import phonemize_text
+
+        return phonemize_text(self.synthesizer, text, language)
+
     def transform(
         self,
         task: str,

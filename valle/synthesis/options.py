@@ -34,6 +34,9 @@ ConversionMethod = Literal["task", "draft", "singing"]
 EditingMethod = Literal["task", "noisy", "masked"]
 """Way to fill new words in: two tasks that a checkpoint has learnt, or masked speech around the words that are kept."""
 
+MixtureText = Literal["transcribed", "given", "none"]
+"""Text that a task on a mixture is scored with: that of an ASR model, the right one, or none."""
+
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 """Number type of the weights of a model that speaks; int8 rounds the layers of its trunk when it is loaded."""
 Runtime = Literal["torch", "llama.cpp"]
