@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Encode = Callable[[Path, str, str], "Prompt"]
 # Options that have a meaning for the tasks beside text-to-speech.
-_OF_TASKS = frozenset({"source", "prompt", "language", "text_file", "batch", "out", "codes", "sampling"})
+_OF_TASKS = frozenset({"source", "prompt", "language", "text_file", "batch", "out", "codes", "sampling", "transcribe"})
 _OF_CHECKPOINTS = ("run", "checkpoint", "device", "data")
 # Part of a text that is checked for symbols the checkpoint does not have.
 _CHECKED_CHARACTERS = 2000
@@ -84,6 +84,8 @@ class SpeakOptions(BaseModel):
     `phn`; the last have commands of their own."""
     source: Path | None = None
     """Recording that such a task is given; its text, or for `cse` and `nse` "old words=new words", is the text."""
+    transcribe: bool = True
+    """Transcribe the recording of such a task, and a prompt that is continued, where it has no text."""
     lexicon: Path | None = None
     """Pronunciations, a word, a tab and its IPA per line; by default `lexicon.tsv` of the data root, if it exists."""
     run: str | None = None
@@ -245,6 +247,7 @@ def _run_task(text: str, options: SpeakOptions) -> int:
                 out=one.out,
                 codes=one.codes,
                 sampling=one.sampling,
+                transcribe=one.transcribe,
                 checkpoint={name: getattr(one, name) for name in _OF_CHECKPOINTS},
                 is_one_of_several=options.batch is not None,
             )
