@@ -143,17 +143,16 @@ def _run_step(step: str, root: Path) -> None:
 
 
 def measure(folder: Path, rows: int, parts: int, steps: Sequence[str]) -> dict[str, Cost]:
-    """Fill a lake of `rows` utterances below `folder`, unless it is there, and run the steps over it."""
+    """Fill a lake of `rows` utterances below `folder`, or what a stopped run left of it, and run the steps over it."""
     from synthetic_lake import fill
 
     from valle.data_root import open_data_root
 
     root = folder / f"{rows}"
-    if not root.exists():
-        started = time.process_time()
-        fill(open_data_root(root).lake, rows, parts)
-        size = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
-        print(f"{rows:,} rows in {parts} parts: {time.process_time() - started:.0f} CPU s, {size / 1e9:.2f} GB of disk")
+    started = time.process_time()
+    fill(open_data_root(root).lake, rows, parts)
+    size = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
+    print(f"{rows:,} rows in {parts} parts: {time.process_time() - started:.0f} CPU s, {size / 1e9:.2f} GB of disk")
     return {step: cost(step, root) for step in steps}
 
 

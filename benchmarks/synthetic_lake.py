@@ -38,6 +38,7 @@ CODEC = CodecSpec(
     name="synthetic", revision="01234567", sample_rate=24_000, hop_length=320, num_codebooks=8, codebook_size=1024
 )
 STAGES = ("ingest", "segment", "transcribe", "phonemize", "quality", "speakers", "quantize")
+_UNIT = "fill"  # of work: a table is filled in one commit
 _CODE_FRAMES = (3, 8)
 _NUM_SYMBOLS = (12, 30)
 _EMBEDDING = 8
@@ -59,7 +60,7 @@ class _Table:
 
 
 def fill(lake: Lake, rows: int, parts: int) -> None:
-    """Write `rows` segments and what belongs to them, `parts` data files in each table.
+    """Write `rows` segments and what belongs to them, `parts` data files in each table; what is committed remains.
 
     `rows` is a multiple of `parts` and of the 20 segments of a recording.
     """
@@ -69,15 +70,19 @@ def fill(lake: Lake, rows: int, parts: int) -> None:
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         for table in _tables(per_part):
+            if lake.is_committed(table.row_class.table, _UNIT):
+                continue
             is_of_recordings = table.row_class in (SourceRow, RecordingRow)
             count = per_part // SEGMENTS_PER_RECORDING if is_of_recordings else per_part
             files = [
                 write_table(lake.folder(table.row_class.table), table.row_class, made)
                 for made in _parts(connection, table, count, parts)
             ]
-            lake.commit(table.row_class, files, "fill")
-    lake.append(ConfigurationRow, [_configuration(stage) for stage in STAGES], "configurations")
-    lake.append(ShardRunRow, [_shard_run(number) for number in range(parts)], "runs")
+            lake.commit(table.row_class, files, _UNIT)
+    if not lake.is_committed(ConfigurationRow.table, "configurations"):
+        lake.append(ConfigurationRow, [_configuration(stage) for stage in STAGES], "configurations")
+    if not lake.is_committed(ShardRunRow.table, "runs"):
+        lake.append(ShardRunRow, [_shard_run(number) for number in range(parts)], "runs")
 
 
 def _parts(connection: duckdb.DuckDBPyConnection, table: _Table, count: int, parts: int) -> Iterator[pa.Table]:

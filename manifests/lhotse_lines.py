@@ -8,7 +8,7 @@ them. Files are written line by line under a temporary name and depend on the ro
 """
 
 import gzip
-import json
+import io
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,8 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import orjson
+
 from warehouse.files import atomic_write
 from warehouse.rows import RecordingRow, Span
+
+# Level 6 saves a fifth of the bytes for three times the time.
+_GZIP_LEVEL = 3
+_BUFFER_BYTES = 1 << 18
 
 Line = dict[str, Any]
 """A manifest as Lhotse's `to_dict` gives it: fields in their order, those that are None left out."""
@@ -164,12 +170,12 @@ def manifest_file(path: Path) -> Iterator[BinaryIO]:
     with (
         atomic_write(path, durable=False) as temporary,
         temporary.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=_GZIP_LEVEL, mtime=0) as file,
+        io.BufferedWriter(file, _BUFFER_BYTES) as buffered,
     ):
-        yield file  # type: ignore[misc]  # typeshed: a GzipFile is a BinaryIO in all but name
+        yield buffered
 
 
 def put_line(file: BinaryIO, line: Line) -> None:
     """Write a manifest as one line of JSON."""
-    file.write(json.dumps(line, ensure_ascii=False).encode())
-    file.write(b"\n")
+    file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

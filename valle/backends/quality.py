@@ -23,7 +23,7 @@ SAMPLE_RATE = 16_000
 _DNSMOS_SAMPLES = 144_160  # 9.01 s: the length that DNSMOS was trained on
 # Version of `dnsmos_full`: 1 filled one window with a short clip, 2 does as the package speechmos.
 _PUBLISHED_RECIPE = 2
-_INT8_RECIPE = 1  # version of `dnsmos_int8`
+_INT8_RECIPE = 2  # version of `dnsmos_int8`: 1 had all channels of the first convolution
 _DNSMOS_FILES = ("dnsmos_models/sig_bak_ovr.onnx", "dnsmos_models/model_v8.onnx")
 _DNSMOS_COMMAND = "pip install --no-deps speechmos==0.0.1.1"
 _DISTILLMOS_COMMAND = "pip install distillmos xls-r-sqa"

@@ -1,7 +1,7 @@
 """Memory of a DuckDB connection: its limit, and the folder for what is beyond it.
 
-A query takes an eighth of the memory of the machine and then continues on the disk, which is slower: a laptop of 16 GB
-has the 2 GB that ten million utterances need.
+A query takes a tenth of the memory of the machine, at least 2 GB, and then continues on the disk, which is slower.
+Beside these buffers a process has up to 1 GB with ten million utterances: imports, and the metadata of data files.
 """
 
 import os
@@ -12,7 +12,7 @@ from tempfile import gettempdir
 
 import duckdb
 
-_MEMORY_SHARE = 8
+_MEMORY_SHARE = 10
 _LEAST_MEMORY = 2_000_000_000
 _PREFIX = f"valle-spill-{socket.gethostname()}-"
 

@@ -6,7 +6,7 @@ from speechmos.dnsmos import run
 
 from tests.unit.backends.clips import sentences
 from valle.audio import resample
-from valle.backends.dnsmos_int8 import _INACTIVE, P808Spectrum, quantize_convolution
+from valle.backends.dnsmos_int8 import _INACTIVE, _WEAK, P808Spectrum, quantize_convolution
 from valle.backends.quality import _dnsmos_paths, measure, open_quality_scorer, quality_scorer_revision
 from valle.backends.weights import package_directory
 from warehouse.errors import ConfigurationError, DependencyError
@@ -82,18 +82,22 @@ def test_the_spectrum_of_p808_is_that_of_speechmos(speech, level):
     np.testing.assert_allclose(found, published, atol=2e-3)
 
 
-def test_inactive_channels_of_dnsmos_are_zero(speech):
-    """The scorer in integers omits them: in speech, noise, tones and silence none of them exceeds zero."""
+def test_channels_that_dnsmos_in_integers_omits_have_no_or_little_effect(speech):
+    """Those of the second convolution never exceed zero, and without those of the first the second changes little."""
     onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    torch = pytest.importorskip("torch")
     model = onnx.load(str(_dnsmos_paths()[0]))
-    second = next(node for node in model.graph.node if node.op_type == "Conv" and "conv2d_1/" in node.input[1])
-    model.graph.output.append(onnx.helper.make_tensor_value_info(second.output[0], 1, None))
+    made = [node.output[0] for node in model.graph.node if node.op_type == "Conv" and len(node.input) == 3][:2]
+    model.graph.output.extend(onnx.helper.make_tensor_value_info(name, 1, None) for name in made)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (stored,) = (one for one in model.graph.initializer if one.name == "conv2d_1/kernel:0")
+    weights = torch.from_numpy(onnx.numpy_helper.to_array(stored).copy())[:, list(_WEAK)]
     tone = np.sign(np.sin(np.arange(144_160) * 0.2)).astype(np.float32)
     for samples in (np.resize(noisy(speech), 144_160), tone, np.zeros(144_160, np.float32)):
-        (channels,) = session.run(second.output[:1], {"input_1": samples[None]})
-        assert channels[0, list(_INACTIVE)].max() < 0
-        assert channels[0].max() > 0
+        first, second = (torch.from_numpy(found) for found in session.run(made, {"input_1": samples[None]}))
+        assert second[0, list(_INACTIVE)].max() < 0 < second.max()
+        without = second - torch.nn.functional.conv2d(first[:, list(_WEAK)].relu(), weights, padding=1)
+        assert (without.relu() - second.relu()).norm() < 0.12 * second.relu().norm()
 
 
 def test_dnsmos_in_integers_names_the_package_that_it_lacks(monkeypatch):

@@ -1,6 +1,7 @@
 """Export of a training set as Lhotse cuts that refer to codes in the lake: `cuts_<split>.jsonl.gz`."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ def export_cuts(
 
 
 def _lines(reader: Any, lake: Location, codec: CodecSpec) -> Iterator[dict[str, Any]]:
+    @cache
+    def path_of(codes_file: str) -> str:
+        return str(lake / codes_file)
+
     for batch in reader:
         for row in batch.to_pylist():
             audio = AudioFacts(
@@ -59,7 +64,7 @@ def _lines(reader: Any, lake: Location, codec: CodecSpec) -> Iterator[dict[str, 
                 start=row["start"],
             )
             place = CodesPlace(
-                path=str(lake / row["codes_file"]),
+                path=path_of(row["codes_file"]),
                 num_codebooks=codec.num_codebooks,
                 frame_rate=codec.frame_rate,
                 codec=codec.label,
