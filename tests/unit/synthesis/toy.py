@@ -46,7 +46,7 @@ class ToyTranscriber:
 
     is_multilingual = False
 
-    def transcribe(self, waveforms, language=None, *, careful=False):
+    def transcribe(self, waveforms, language=None, *, careful=False, numbers_in_words=False):
         return [Transcription(self._text(wave), "en", None, 0.0, 0.0, 1.0) for wave in waveforms]
 
     def align(self, waveforms, texts, language):
