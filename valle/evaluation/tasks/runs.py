@@ -21,6 +21,8 @@ from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.options import MixtureText, SamplingOptions, sampling_of
+from valle.synthesis.raw_text import speak_raw
+from valle.synthesis.synthesizer import Prompt
 from valle.synthesis.texts.recorded_text import TextOptions, read_text
 from valle.synthesis.transforms import transform_sampling
 from valle.tasks.editing import EDITING, NOISY_EDITING, EditingTask
@@ -28,7 +30,7 @@ from valle.tasks.mixtures.conversion import CONVERSION
 from valle.tasks.mixtures.extraction import EXTRACTION
 from valle.tasks.mixtures.removal import REMOVAL
 from valle.tasks.mixtures.suppression import SUPPRESSION
-from valle.tasks.spelling import PHONEMES, SPELLING, bytes_text, text_bytes
+from valle.tasks.spelling import PHONEMES, RAW_TEXT, SPELLING, bytes_text, text_bytes
 from valle.tasks.transcription import TRANSCRIPTION
 from valle.text.errors import (
     count_character_errors,
@@ -83,6 +85,7 @@ class TaskRunner:
             TRANSCRIPTION.name: self._transcription,
             PHONEMES.name: self._phonemes,
             SPELLING.name: self._spelling,
+            RAW_TEXT.name: self._raw_text,
             "len": self._length,
         }
 
@@ -248,6 +251,19 @@ class TaskRunner:
             (CHECKPOINT, "cer"): count_character_errors(text, bytes_text(ids).casefold()).rate,
             (INPUT, "cer"): count_character_errors(text, "".join(case.symbols)).rate,
         }
+
+    def _raw_text(self, case: TaskCase) -> Values | None:
+        """Measure speech of the bytes of the text; its control is the prompt, returned as it is."""
+        if case.prompt is None:
+            return None
+        spoken = speak_raw(self._synthesizer, case.text, Prompt(case.prompt), self._options, language=case.language)
+        prompt = self._decoded(case.prompt)
+        values: dict[tuple[str, str], float | None] = {}
+        answers = {CHECKPOINT: spoken.audio.samples, INPUT: prompt, TRUTH: self._decoded(case.speech)}
+        for system, samples in answers.items():
+            values[system, "wer"] = self._word_error_rate(samples, case)
+            values[system, "sim_target"] = self._measures.similarity(samples, prompt)
+        return values
 
     def _tokens(self, row: Row, case: TaskCase, *, is_phonemes: bool) -> list[int]:
         task = PHONEMES if is_phonemes else SPELLING
