@@ -118,7 +118,8 @@ class TransformedSpeech(SynthesizedAudio):
 class LoadedModel:
     """A checkpoint that speaks; `load` opens one.
 
-    Every method draws by `sampling`; what it leaves open is as the training of the checkpoint set it.
+    Every method draws by `sampling`; what it leaves open is as the training of the checkpoint set it. A `language` is
+    an ISO 639-1 code, or `auto`: that of the text, or of a recording without one.
     """
 
     synthesizer: Synthesizer
@@ -159,6 +160,7 @@ class LoadedModel:
         that failed.
         """
         encoded, drawn = self._prompt(prompt), sampling.over(self.sampling)
+        language = self.synthesizer.language_of(text, language)
         spoken = speak_long(
             self.synthesizer, text, encoded, language=language, sampling=drawn, options=long_form, best_of=best_of
         )
@@ -182,7 +184,7 @@ class LoadedModel:
             self.synthesizer,
             text,
             self._prompt(prompt),
-            language=language,
+            language=self.synthesizer.language_of(text, language),
             sampling=sampling.over(self.sampling),
             long_form=long_form,
             options=options,
@@ -276,7 +278,7 @@ class LoadedModel:
         """Read a text as phonemes by the checkpoint itself, without a phonemizer. Raises CheckpointError."""
         from valle.synthesis.tokens import phonemize_text
 
-        return phonemize_text(self.synthesizer, text, language)
+        return phonemize_text(self.synthesizer, text, self.synthesizer.language_of(text, language))
 
     def transform(
         self,

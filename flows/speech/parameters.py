@@ -36,7 +36,7 @@ class SpeechTaskParameters(Located):
     """
 
     task: TaskChoice = "denoise"
-    """What is done: speak or phonemize texts, or edit, convert, denoise, transcribe, ... recordings."""
+    """Work to do: speak or phonemize texts, or edit, convert, denoise, transcribe, ... recordings."""
     recordings: tuple[Path, ...] = ()
     """Audio files on the machine of the worker; a folder is all audio files in it."""
     texts: tuple[str, ...] = ()

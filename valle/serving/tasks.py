@@ -27,7 +27,7 @@ RECORDING_TEXT = "X-Recording-Text"
 _SECONDS_TO_RETRY = 5
 _SHORTEST_CONSENT = 10
 T = TypeVar("T")
-# FastAPI before 0.162 reads a missing field of the type bool as False, whatever its default.
+# FastAPI before 0.162 reads a missing field of the type bool as False, also where its default is True.
 Switch = Annotated[Literal["true", "false"], Form()]
 Uploaded = Annotated[UploadFile, File()]
 Field = Annotated[str, Form()]

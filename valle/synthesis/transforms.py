@@ -6,7 +6,7 @@ Long recordings are cut at quiet points into pieces as long as the utterances of
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,7 +95,7 @@ def transform(
     voice: Prompt | None = None,
     source: TextOptions = DEFAULT_TEXT,
 ) -> TransformedRecording:
-    """Apply a task to a recording, with its text from a source.
+    """Apply a task to a recording, with its text from a source; what speaks nothing is given no transcription.
 
     Raises CheckpointError for a checkpoint that has not learnt the task, ConfigurationError for a task that needs
     a voice and has none, and as `read_text`.
@@ -103,6 +103,8 @@ def transform(
     chosen = require_transform(synthesizer, name)
     if chosen.task.needs_prompt and voice is None:
         raise ConfigurationError(f"To {chosen.purpose}, give --voice with 3 to 6 seconds of the speaker.")
+    if not chosen.task.speaks:
+        source = replace(source, transcribe=False)
     pieces, text = _read(synthesizer, recording, source)
     started = time.monotonic()
     codes = synthesizer.codec.encode(pieces)

@@ -34,6 +34,20 @@ def test_a_recording_without_a_text_is_transcribed(backends, clip):
     assert found.is_transcribed and found.note == f"The recording was transcribed as {found.text!r}."
 
 
+def test_numbers_are_written_as_they_are_spoken(backends):
+    """The plain transcription of these digits is "956-0", whose phonemes are those of nine hundred."""
+    digits = next(clip for clip in demo_clips() if clip.text == "Nine five six zero.")
+    samples = read_audio(AudioLocation(str(digits.path)), RATE).samples
+    assert read_text(backends, [samples], RATE, TextOptions()).text.lower().strip(".") == "nine five six zero"
+
+
+def test_the_language_of_a_recording_is_detected_by_a_multilingual_model(backends, clip):
+    samples, text = clip
+    found = read_text(backends, [samples], RATE, TextOptions(language="auto"))
+    assert (found.language, plain(found.text, "en")) == ("en", plain(text, "en"))
+    assert found.note == f"The recording was transcribed in 'en' as {found.text!r}."
+
+
 def test_a_long_recording_has_a_text_for_each_piece(backends, clip):
     samples, text = clip
     found = read_text(backends, [samples, samples], RATE, TextOptions(text=f"{text} {text.upper()}"))

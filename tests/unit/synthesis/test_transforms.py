@@ -56,6 +56,10 @@ def test_the_result_is_as_long_as_the_recording(synthesizer, recording, voice, n
     done = transform(synthesizer, name, recording, MASKED, voice=voice, source=TextOptions(text="abc"))
     speech = done.speech
     assert speech.codes.shape == (8, 50) and len(speech.audio.samples) == len(recording.samples)
+    assert (done.text.text, transform(synthesizer, name, recording, MASKED, voice=voice).text.is_transcribed) == (
+        "abc",
+        name != "sr",
+    )
     by_frame = transform(synthesizer, name, recording, SamplingOptions(), voice=voice)
     assert by_frame.speech.codes.shape[1] <= 60
 

@@ -87,10 +87,11 @@ def run_task(name: str, requests: Sequence[TaskRequest]) -> int:
 
 
 def _transform(name: str, model: LoadedModel, request: TaskRequest) -> int:
-    from valle.cli.tasks.transform import TransformOptions, apply_transform
+    from valle.cli.tasks.options import RecordingOptions
+    from valle.cli.tasks.transform import apply_transform
 
-    options = TransformOptions(text=request.text, transcribe=request.transcribe, **request.speech_options)
-    return apply_transform(name, request.recording, options, request.voice, model)
+    options = RecordingOptions(text=request.text, **request.speech_options)
+    return apply_transform(name, request.recording, options, request.voice, model, transcribe=request.transcribe)
 
 
 def _edit(method: EditingMethod, model: LoadedModel, request: TaskRequest) -> int:

@@ -67,7 +67,7 @@ class RecordingOptions(SpeechOptions):
     """Options of a command that speaks a recording again."""
 
     text: str = ""
-    """Text of the recording; by default it is transcribed."""
+    """Text of the recording; by default it is transcribed where the task speaks it again."""
     asr: str | None = None
     """ASR model that transcribes the recording and locates its words: `tiny.en`, `base` or another faster-whisper name;
     by default `tiny.en` for English, else `base`."""

@@ -45,17 +45,18 @@ class ConvertOptions(VoiceOptions):
 
 def denoise(recording: Recording, /, *, options: Annotated[TransformOptions, FIELDS] = TransformOptions()) -> int:
     """Remove noise and reverberation from recorded speech."""
-    return apply_transform("ns", recording, options, None, open_model(options))
+    return apply_transform("ns", recording, options, None, open_model(options), transcribe=options.transcribe)
 
 
-def remove_speech(recording: Recording, /, *, options: Annotated[TransformOptions, FIELDS] = TransformOptions()) -> int:
+def remove_speech(recording: Recording, /, *, options: Annotated[RecordingOptions, FIELDS] = RecordingOptions()) -> int:
     """Remove the speech from a recording and keep its noise."""
     return apply_transform("sr", recording, options, None, open_model(options))
 
 
 def extract(recording: Recording, /, *, options: Annotated[VoiceOptions, FIELDS] = VoiceOptions()) -> int:
     """Extract one speaker from a recording of two."""
-    return apply_transform("tse", recording, options, options.voice, open_model(options))
+    model = open_model(options)
+    return apply_transform("tse", recording, options, options.voice, model, transcribe=options.transcribe)
 
 
 def convert(recording: Recording, /, *, options: Annotated[ConvertOptions, FIELDS] = ConvertOptions()) -> int:
@@ -77,7 +78,13 @@ def convert(recording: Recording, /, *, options: Annotated[ConvertOptions, FIELD
 
 
 def apply_transform(
-    task: str, recording: Path, options: TransformOptions, voice: Path | None, model: LoadedModel
+    task: str,
+    recording: Path,
+    options: RecordingOptions,
+    voice: Path | None,
+    model: LoadedModel,
+    *,
+    transcribe: bool = True,
 ) -> int:
     """Run one task on a recording and write the result; 1 when the longest duration cut it."""
     done = model.transform(
@@ -86,14 +93,14 @@ def apply_transform(
         voice,
         text=options.text,
         language=options.language,
-        transcribe=options.transcribe,
+        transcribe=transcribe,
         asr=options.asr,
         sampling=options.sampling or SamplingOptions(),
     )
     return _write(done, options)
 
 
-def _write(done: TransformedSpeech, options: TransformOptions) -> int:
+def _write(done: TransformedSpeech, options: RecordingOptions) -> int:
     report_text(done.source)
     write_speech(done, options)
     return 0 if done.is_complete else 1

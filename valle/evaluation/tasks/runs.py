@@ -156,7 +156,7 @@ class TaskRunner:
         if task.needs_prompt and case.prompt is None:
             return None
         condition = Condition(
-            symbol_ids=self._symbol_ids(case, case.mixture),
+            symbol_ids=self._symbol_ids(task, case, case.mixture),
             language_id=self._language_id(case),
             prompt=case.prompt if task.needs_prompt else None,
             prefix=case.mixture[:, :0],
@@ -167,9 +167,9 @@ class TaskRunner:
         answer = self._decode(condition, case.mixture.shape[1], self._in_place)
         return {CHECKPOINT: self._decoded(answer), INPUT: self._decoded(case.mixture), TRUTH: self._decoded(truth)}
 
-    def _symbol_ids(self, case: TaskCase, mixture: Codes) -> NDArray[np.int64]:
+    def _symbol_ids(self, task: MixtureTask, case: TaskCase, mixture: Codes) -> NDArray[np.int64]:
         """Return the phonemes that a task on a mixture is given, as the commands find them."""
-        if self._text == "none":
+        if self._text == "none" or (self._text == "transcribed" and not task.speaks):
             return np.zeros(0, dtype=np.int64)
         symbols: Sequence[str] = case.symbols
         if self._text == "transcribed":

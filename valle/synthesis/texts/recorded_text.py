@@ -124,7 +124,8 @@ def _transcribe(
             "(--no-transcribe)."
         ) from error
     waves = [resample(piece, sample_rate, SAMPLE_RATE) for piece in pieces]
-    return transcriber.transcribe(waves, None if language == AUTO else language)
+    # The text is read by a phonemizer, which cannot know how a number was spoken.
+    return transcriber.transcribe(waves, None if language == AUTO else language, numbers_in_words=True)
 
 
 def _is_silence(found: Transcription) -> bool:
