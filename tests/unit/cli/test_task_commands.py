@@ -71,6 +71,16 @@ def test_the_words_of_a_recording_are_given_or_left_out(run, clip, command, caps
     assert "The recording" not in capsys.readouterr().err
 
 
+def test_a_prompt_that_is_continued_is_transcribed(run, clip, capsys):
+    path, text, _ = clip
+    continued = ("speak", "Yes", "--prompt", str(path), "--sampling.continues-prompt", "--sampling.max-seconds", "0.5")
+    assert run(*continued) in (0, 1)  # the untrained model seldom ends
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if "transcribed" in one]
+    assert plain(line.split(" as ")[1].rstrip("."), "en") == plain(text, "en")
+    with pytest.raises(PipelineError, match="give its codes and its text"):
+        run(*continued, "--no-transcribe")
+
+
 def test_an_edit_keeps_the_samples_before_the_words(run, clip):
     path, text, _ = clip
     last = text.split()[-1].strip(".")

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import soundfile
+import yaml
 from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import is_valid, validate
 from pydantic import ValidationError
 
 from flows.speech.parameters import SpeechTaskParameters
@@ -23,6 +25,7 @@ from warehouse.errors import CheckpointError, ConfigurationError
 LEARNT = dict.fromkeys(
     ("suppression_ratio", "conversion_ratio", "phonemes_ratio", "editing_ratio", "transcription_ratio"), 0.1
 )
+FILE = Path(__file__).parents[3] / "prefect.yaml"
 QUICK = SamplingOptions(decoding="nar-len", masked=MaskedOptions(steps=1))
 CLIP = next(clip for clip in demo_clips() if clip.duration < 3)
 
@@ -112,5 +115,8 @@ def test_texts_and_folders_that_do_not_fit_are_one_sentence(asked: dict[str, Any
 
 def test_the_form_offers_the_tasks() -> None:
     schema = parameter_schema(speech_task.fn).model_dump_for_openapi()
+    declared = next(one for one in yaml.safe_load(FILE.read_text())["deployments"] if one["name"] == "speech-task")
+    validate(declared["parameters"], schema, raise_on_error=True)
+    assert not is_valid({"parameters": {"task": "sing"}}, schema)
     task = schema["definitions"]["SpeechTaskParameters"]["properties"]["task"]
     assert {"edit", "convert", "denoise", "extract", "transcribe-speech", "phonemize-text"} <= set(task["enum"])
