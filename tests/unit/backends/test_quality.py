@@ -83,7 +83,7 @@ def test_the_spectrum_of_p808_is_that_of_speechmos(speech, level):
 
 
 def test_channels_that_dnsmos_in_integers_omits_have_no_or_little_effect(speech):
-    """Channels of the second convolution never exceed zero, and without those of the first the second changes little."""
+    """Channels of the second convolution never exceed zero, and without those of the first it changes little."""
     onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     torch = pytest.importorskip("torch")
     model = onnx.load(str(_dnsmos_paths()[0]))
