@@ -4,8 +4,8 @@
 training mix is planned, sampled and collated in turn, `--rounds` times; a ratio is the median of those of the rounds,
 whose mixes share the state of the machine. Rows of tasks differ in length and in the frames of a slot, where those of a
 mixture are added to those of the output; so the bound is on the time of an element, an id or a frame that is read and
-embedded, and that of a slot is shown beside it. Rows without speech are so short that their fixed cost counts: the mix
-of every task is shown without a bound.
+embedded, and those of a slot and of a row are shown beside it. Rows without speech are so short that their fixed cost
+counts: the mix of every task is shown without a bound.
 """
 
 import argparse
@@ -93,20 +93,24 @@ def make_items(folder: Path, count: int) -> Items:
 
 def cpu_seconds(
     items: Items, folder: Path, config: ModelConfig, mix: Mapping[str, float], batches: int
-) -> tuple[float, float]:
-    """Plan and collate the first batches of an epoch, whose codes are in memory: CPU seconds an element and a slot."""
+) -> tuple[float, float, float]:
+    """Plan and collate the first batches of an epoch, whose codes are in memory.
+
+    Return CPU seconds an element, a slot and a row.
+    """
     options = SamplerOptions(rows=RowOptions(**mix), batch_tokens=8192, config=config)
     collator = Collator(items, CodesReader(folder, cache_bytes=1 << 30), config)
     scheduled = list(islice(iterate_batches(items, options, start=Cursor()), batches))
     for planned in scheduled:  # decodes the row groups
         collator(planned)
-    started, slots, elements = time.process_time(), 0, 0
+    started, slots, elements, rows = time.process_time(), 0, 0, 0
     for scheduled_batch in islice(iterate_batches(items, options, start=Cursor()), batches):
         batch = collator(scheduled_batch)
         slots += batch.num_tokens
+        rows += len(scheduled_batch.rows)
         elements += sum(len(tensor) for tensor in batch.elements.values())
     seconds = time.process_time() - started
-    return seconds / elements, seconds / slots
+    return seconds / elements, seconds / slots, seconds / rows
 
 
 def main() -> int:
@@ -117,7 +121,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     config = preset("nano", SPEC, num_symbols=16, languages=["en"])
-    found: dict[str, list[tuple[float, float]]] = {mix: [] for mix in MIXES}
+    found: dict[str, list[tuple[float, float, float]]] = {mix: [] for mix in MIXES}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         items = make_items(folder, options.items)
@@ -128,8 +132,9 @@ def main() -> int:
     plain = np.array(found["text-to-speech"])
     medians = {mix: np.median(np.array(times) / plain, axis=0) for mix, times in found.items()}
     for mix, times in found.items():
-        element, slot = 1e6 * np.median(times, axis=0)
-        print(f"{mix:18} {element:.3f} us an element, {slot:.3f} a slot; {medians[mix].round(3)} of text-to-speech")
+        element, slot, row = 1e6 * np.median(times, axis=0)
+        of_plain = ", ".join(f"{ratio:.2f}" for ratio in medians[mix])
+        print(f"{mix:18} {element:.3f} us an element, {slot:.3f} a slot, {row:.0f} a row; {of_plain} of text-to-speech")
     ratio = float(medians["tasks on mixtures"][0])
     name = "CPU of the loader an element, tasks on mixtures / text-to-speech"
     return 0 if report(name, ratio, 1.05, at_least=False) else 1

@@ -11,12 +11,15 @@ model.edit("recorded.wav", {"on Monday": "on Friday"}).save("edited.wav")
 ```
 """
 
+from __future__ import annotations
+
 import dataclasses
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from valle.audio import Audio, Samples
 from valle.backends.registry import Backends
@@ -40,9 +43,13 @@ from valle.synthesis.options import (
 from valle.synthesis.prompts import read_prompt, read_speech
 from valle.synthesis.speech_file import SpeechFile
 from valle.synthesis.speech_tags import speech_tags
-from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
+from valle.synthesis.synthesizer import Prompt, Synthesizer
+from valle.synthesis.texts.recorded_text import RecordedText, TextOptions
 from valle.text.lexicon import read_lexicon
 from warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from valle.synthesis.transforms import TransformedRecording
 
 SHIPPED = "shipped"
 Recorded = Audio | str | os.PathLike[str]
@@ -85,7 +92,7 @@ class SpokenText(SynthesizedAudio):
 
 @dataclass(frozen=True, slots=True)
 class EditedText(SynthesizedAudio):
-    """A recording with other words: the new text, and start and end in seconds of each new span.
+    """A recording with other words: the new text, start and end in seconds of each new span, and the text before.
 
     `is_complete` is False when the longest duration cut a span.
     """
@@ -93,20 +100,26 @@ class EditedText(SynthesizedAudio):
     text: str
     spans: tuple[tuple[float, float], ...]
     is_complete: bool
+    source: RecordedText
 
 
 @dataclass(frozen=True, slots=True)
 class TransformedSpeech(SynthesizedAudio):
-    """A recording in another voice, or without its noise; `is_complete` is False when it was cut."""
+    """A recording in another voice, or without its noise, and the text of the recording that the task used.
+
+    `is_complete` is False when it was cut.
+    """
 
     is_complete: bool
+    source: RecordedText
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A checkpoint that speaks; `load` opens one.
 
-    Every method draws by `sampling`; what it leaves open is as the training of the checkpoint set it.
+    Every method draws by `sampling`; what it leaves open is as the training of the checkpoint set it. A `language` is
+    an ISO 639-1 code, or `auto`: that of the text, or of a recording without one.
     """
 
     synthesizer: Synthesizer
@@ -147,6 +160,7 @@ class LoadedModel:
         that failed.
         """
         encoded, drawn = self._prompt(prompt), sampling.over(self.sampling)
+        language = self.synthesizer.language_of(text, language)
         spoken = speak_long(
             self.synthesizer, text, encoded, language=language, sampling=drawn, options=long_form, best_of=best_of
         )
@@ -170,7 +184,7 @@ class LoadedModel:
             self.synthesizer,
             text,
             self._prompt(prompt),
-            language=language,
+            language=self.synthesizer.language_of(text, language),
             sampling=sampling.over(self.sampling),
             long_form=long_form,
             options=options,
@@ -184,7 +198,7 @@ class LoadedModel:
         *,
         text: str = "",
         language: str = "en",
-        asr: str = "tiny.en",
+        asr: str | None = None,
         method: EditingMethod = "task",
         sampling: SamplingOptions = DEFAULT_SAMPLING,
     ) -> EditedText:
@@ -193,19 +207,21 @@ class LoadedModel:
         `replacements` maps words that occur once to the words in their place, "" to cut them out. `text` is the text
         of the recording, which the ASR model transcribes otherwise. `noisy` is for noisy recordings; `masked` needs a
         checkpoint that decodes NAR-len in place of one that has learnt to edit. Raises CheckpointError for a checkpoint
-        that has not learnt to edit, ConfigurationError for words that do not occur once.
+        that has not learnt to edit, ConfigurationError for words that do not occur once, and DependencyError for an ASR
+        model that cannot be had.
         """
         from valle.synthesis.editing import Replacement, edit, read_recording, require_editing
 
         require_editing(self.synthesizer, method)  # before the minutes that a transcription may take
-        found = read_recording(self.synthesizer, _read(recording), text=text, language=language, asr=asr)
+        source = TextOptions(text=text, language=language, asr=asr)
+        found = read_recording(self.synthesizer, _read(recording), source)
         pairs = [Replacement(old, new) for old, new in replacements.items()]
         drawn = sampling.over(self.sampling)
         edited = edit(self.synthesizer, found, pairs, drawn, method)
         rate = self.synthesizer.codec.spec.frame_rate
         spans = tuple((start / rate, end / rate) for start, end in edited.spans)
         made = (edited.audio.samples, edited.audio.sample_rate, edited.codes, self._tags(None, drawn))
-        return EditedText(*made, edited.text, spans, edited.is_complete)
+        return EditedText(*made, edited.text, spans, edited.is_complete, found.text)
 
     def convert(
         self,
@@ -216,37 +232,53 @@ class LoadedModel:
         kept: float = 0.3,
         text: str = "",
         language: str = "en",
-        asr: str = "tiny.en",
+        transcribe: bool = True,
+        asr: str | None = None,
         sampling: SamplingOptions = DEFAULT_SAMPLING,
     ) -> TransformedSpeech:
         """Give a recording another voice, with the same words and rhythm.
 
         `task` and `singing` need a checkpoint that has learnt them. `draft` needs one with NAR-len; it speaks the text
-        of the recording, at most 12 s, over its own codes, of which `kept` (0 to 1) survives. Raises CheckpointError
-        and ConfigurationError.
+        of the recording over its own codes, of which `kept` (0 to 1) survives. Text and errors as `transform`.
         """
-        from valle.synthesis.transforms import convert_draft, transcribed
-
-        prompt = self._prompt(voice)
-        assert prompt is not None
+        source = TextOptions(text=text, language=language, transcribe=transcribe, asr=asr)
         if method != "draft":
-            name = "vc" if method == "task" else "svc"
-            return self.transform(name, recording, prompt, text=text, language=language, sampling=sampling)
-        audio = _read(recording)
-        text = text or transcribed(self.synthesizer, audio, asr=asr, language=language)
-        drawn = sampling.over(self.sampling)
-        speech = convert_draft(self.synthesizer, audio, prompt, drawn, text=text, language=language, kept=kept)
-        return _transformed(speech, self._tags(prompt, drawn))
+            return self._transform("vc" if method == "task" else "svc", recording, voice, source, sampling)
+        from valle.synthesis.transforms import convert_draft
 
-    def denoise(self, recording: Recorded, *, text: str = "", language: str = "en") -> TransformedSpeech:
-        """Remove noise and reverberation. Raises CheckpointError for a checkpoint that has not learnt it."""
-        return self.transform("ns", recording, text=text, language=language)
+        prompt, drawn = self._encoded(voice), sampling.over(self.sampling)
+        done = convert_draft(self.synthesizer, _read(recording), prompt, drawn, source=source, kept=kept)
+        return _transformed(done, self._tags(prompt, drawn))
+
+    def denoise(
+        self, recording: Recorded, *, text: str = "", language: str = "en", transcribe: bool = True
+    ) -> TransformedSpeech:
+        """Remove noise and reverberation. Text and errors as `transform`."""
+        return self.transform("ns", recording, text=text, language=language, transcribe=transcribe)
 
     def extract(
-        self, recording: Recorded, voice: Prompt | str | os.PathLike[str], *, text: str = "", language: str = "en"
+        self,
+        recording: Recorded,
+        voice: Prompt | str | os.PathLike[str],
+        *,
+        text: str = "",
+        language: str = "en",
+        transcribe: bool = True,
     ) -> TransformedSpeech:
-        """Extract the speaker of `voice` from a recording of two. Errors as `denoise`."""
-        return self.transform("tse", recording, voice, text=text, language=language)
+        """Extract the speaker of `voice` from a recording of two. Text and errors as `transform`."""
+        return self.transform("tse", recording, voice, text=text, language=language, transcribe=transcribe)
+
+    def transcribe(self, recording: Recorded, *, language: str = "en") -> tuple[str, ...]:
+        """Transcribe a recording to phonemes by the checkpoint itself. Raises CheckpointError where it cannot."""
+        from valle.synthesis.tokens import transcribe_speech
+
+        return transcribe_speech(self.synthesizer, _read(recording), language)
+
+    def phonemize(self, text: str, *, language: str = "en") -> tuple[str, ...]:
+        """Read a text as phonemes by the checkpoint itself, without a phonemizer. Raises CheckpointError."""
+        from valle.synthesis.tokens import phonemize_text
+
+        return phonemize_text(self.synthesizer, text, self.synthesizer.language_of(text, language))
 
     def transform(
         self,
@@ -256,30 +288,49 @@ class LoadedModel:
         *,
         text: str = "",
         language: str = "en",
+        transcribe: bool = True,
+        asr: str | None = None,
         sampling: SamplingOptions = DEFAULT_SAMPLING,
     ) -> TransformedSpeech:
         """Run a task on a recording by its name: `ns`, `sr`, `tse`, `vc` or `svc`.
 
-        Raises CheckpointError for a checkpoint that has not learnt it, ConfigurationError for a missing voice.
+        Without `text` the ASR model transcribes the recording, unless `transcribe` is False: the task then has no
+        words. Raises CheckpointError for a checkpoint that has not learnt the task, ConfigurationError for a missing
+        voice, and DependencyError for an ASR model that cannot be had.
         """
+        source = TextOptions(text=text, language=language, transcribe=transcribe, asr=asr)
+        return self._transform(task, recording, voice, source, sampling)
+
+    def _transform(
+        self,
+        task: str,
+        recording: Recorded,
+        voice: Prompt | str | os.PathLike[str] | None,
+        source: TextOptions,
+        sampling: SamplingOptions,
+    ) -> TransformedSpeech:
         from valle.synthesis.transforms import require_transform, transform, transform_sampling
 
         require_transform(self.synthesizer, task)
         audio, prompt = _read(recording), self._prompt(voice)
-        drawn = transform_sampling(self.synthesizer, sampling, self.sampling)
-        speech = transform(self.synthesizer, task, audio, drawn, voice=prompt, text=text, language=language)
-        return _transformed(speech, self._tags(prompt, drawn))
+        drawn = transform_sampling(self.synthesizer.card, sampling, self.sampling)
+        done = transform(self.synthesizer, task, audio, drawn, voice=prompt, source=source)
+        return _transformed(done, self._tags(prompt, drawn))
 
     def _tags(self, prompt: Prompt | None, sampling: SamplingOptions) -> Mapping[str, str]:
         codes = None if prompt is None else prompt.codes
         return speech_tags(self.synthesizer.card.checkpoint_id, codes, sampling)
 
     def _prompt(self, prompt: Prompt | str | os.PathLike[str] | None) -> Prompt | None:
-        return prompt if prompt is None or isinstance(prompt, Prompt) else self.prompt(prompt)
+        return None if prompt is None else self._encoded(prompt)
+
+    def _encoded(self, prompt: Prompt | str | os.PathLike[str]) -> Prompt:
+        return prompt if isinstance(prompt, Prompt) else self.prompt(prompt)
 
 
-def _transformed(speech: Speech, tags: Mapping[str, str]) -> TransformedSpeech:
-    return TransformedSpeech(speech.audio.samples, speech.audio.sample_rate, speech.codes, tags, speech.is_complete)
+def _transformed(done: TransformedRecording, tags: Mapping[str, str]) -> TransformedSpeech:
+    speech, audio = done.speech, done.speech.audio
+    return TransformedSpeech(audio.samples, audio.sample_rate, speech.codes, tags, speech.is_complete, done.text)
 
 
 def _read(recording: Recorded) -> Audio:

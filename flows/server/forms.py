@@ -16,6 +16,7 @@ from prefect.runtime import deployment
 
 from flows.runtime.form_heading import FURTHER
 from flows.runtime.where import run_logger
+from valle.checkpoints.runs import EMBEDDED
 from valle.codec import codec_names
 from valle.data_root import DataRoot, open_data_root
 from valle.model.config import PRESETS
@@ -33,6 +34,7 @@ _NAMING = {
     ("SweepParameters", "training_set"): TRAINING_SETS,
     ("TrainCodecParameters", "training_set"): TRAINING_SETS,
     ("EvaluateParameters", "run"): RUNS,
+    ("SpeechTaskParameters", "run"): RUNS,
     ("TrainSettings", "model"): SIZES,
     ("SelectParameters", "codec"): CODECS,
     **{
@@ -52,7 +54,7 @@ def find_choices(root: DataRoot) -> Choices:
     """Return what exists in a data root; a corpus exists when it has sources."""
     return {
         TRAINING_SETS: _names(path.parent.name for path in root.training_sets.glob("*/set.json")),
-        RUNS: _names(path.parent.name for path in root.runs.glob("*/checkpoints")),
+        RUNS: _names([EMBEDDED, *(path.parent.name for path in root.runs.glob("*/checkpoints"))]),
         CORPORA: _names(_column(root, "SELECT DISTINCT corpus FROM sources")),
         SIZES: tuple(PRESETS),
         # Corpora of codes bring codecs of their own.

@@ -19,6 +19,7 @@ from valle.data_root import DataRoot
 from valle.interchange.hub.publish import export_hf
 from valle.interchange.hub.transfer import HubError
 from valle.phonemes import phoneme_table
+from valle.stages.rules.plausibility import plain
 from valle.synthesis.options import SamplingOptions, StreamOptions
 from warehouse.errors import CheckpointError, ConfigurationError
 
@@ -66,6 +67,19 @@ def test_a_recording_is_edited_and_transformed(checkpoint, tmp_path):
         model.convert(clip.path, clip.path, method="singing")
     with pytest.raises(ConfigurationError, match="recording cannot be read"):
         model.denoise(tmp_path / "nothing.wav")
+
+
+def test_a_language_is_detected_and_a_recording_transcribed(checkpoint):
+    model, clip = valle.load(checkpoint), next(demo_clips())
+    text = "Guten Morgen, wie geht es Ihnen?"
+    (piece,) = model.speak(text, language="auto", sampling=SHORT).pieces
+    assert piece.symbols == model.synthesizer.phonemize(text, "de") != model.synthesizer.phonemize(text, "en")
+    assert model.prompt(clip.path, text, "auto").symbols == piece.symbols
+    assert plain(model.denoise(clip.path).source.text, "en") == plain(clip.text, "en")
+    assert model.denoise(clip.path, transcribe=False).source.text == ""
+    assert model.denoise(clip.path, text=text, language="auto").source.language == "de"
+    with pytest.raises(ConfigurationError, match="--language auto detects the language of a text"):
+        model.speak(" ", language="auto")
 
 
 def test_a_repository_of_the_hub_is_downloaded_once(checkpoint, tmp_path, monkeypatch):

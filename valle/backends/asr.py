@@ -11,7 +11,9 @@ authors sample at a higher temperature instead. Here decoding is deterministic, 
 repetitions that are in the speech.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -48,8 +50,17 @@ _HOP_SECONDS = 0.01  # of the features
 _SPARE_TOKENS = 8  # for timestamps and the end
 # How much later than the sound attention finds words, in seconds: the mean over joined clips, whose border is known.
 _LATENESS: Mapping[str, float] = MappingProxyType({"tiny.en": 0.085, "base": -0.08})
+_NUMERAL = re.compile(r"[\d%$€£]")
 _BATCH = 8
 _BATCH_ON_CPU = 2  # a batch of eight is a sixth slower on a CPU: it exceeds the caches
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Language of a transcription, None to detect it, and the tokens that it must not have."""
+
+    language: str | None
+    suppressed: tuple[int, ...] = ()
 
 
 def _batches(order: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -81,23 +92,27 @@ class FasterWhisper:
         return bool(self._model.model.is_multilingual)
 
     def transcribe(
-        self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
+        self,
+        waveforms: Sequence[Samples],
+        language: str | None = None,
+        *,
+        careful: bool = False,
+        numbers_in_words: bool = False,
     ) -> list[Transcription]:
         """Transcribe a batch, as `Transcriber` defines it."""
-        if not self.is_multilingual:
-            language = "en"
+        form = _Form("en" if not self.is_multilingual else language, self._numerals if numbers_in_words else ())
         if careful:
-            with_beams = (self._transcribe_one(samples, language, beam_size=_BEAMS) for samples in waveforms)
+            with_beams = (self._transcribe_one(samples, form, beam_size=_BEAMS) for samples in waveforms)
             return [
-                self._retry_with_token_limit(transcription, samples, language)
+                self._retry_with_token_limit(transcription, samples, form)
                 for transcription, samples in zip(with_beams, waveforms, strict=True)
             ]
         known: dict[int, Transcription] = {}
         short = [i for i, samples in enumerate(waveforms) if len(samples) <= _WINDOW_SECONDS * SAMPLE_RATE]
         for batch in _batches(short, self._batch_size):
-            results = self._transcribe_batch([waveforms[i] for i in batch], language)
+            results = self._transcribe_batch([waveforms[i] for i in batch], form)
             known.update((i, result) for i, result in zip(batch, results, strict=True) if result is not None)
-        return [self._retry_if_repetitive(known.get(i), samples, language) for i, samples in enumerate(waveforms)]
+        return [self._retry_if_repetitive(known.get(i), samples, form) for i, samples in enumerate(waveforms)]
 
     def transcribe_packed(self, waveforms: Sequence[Samples], language: str | None = None) -> list[Transcription]:
         """Transcribe a batch, as `Transcriber` defines it."""
@@ -144,23 +159,19 @@ class FasterWhisper:
             for word in found
         ]
 
-    def _retry_if_repetitive(
-        self, greedy: Transcription | None, samples: Samples, language: str | None
-    ) -> Transcription:
+    def _retry_if_repetitive(self, greedy: Transcription | None, samples: Samples, form: _Form) -> Transcription:
         """Return the greedy transcription; decode again with beams where its text repeats itself."""
-        first = greedy or self._transcribe_one(samples, language, beam_size=1)
+        first = greedy or self._transcribe_one(samples, form, beam_size=1)
         if first.compression_ratio <= LOOP_RATIO:
             return first
-        with_beams = self._transcribe_one(samples, language, beam_size=_BEAMS)
-        return self._retry_with_token_limit(_less_repetitive(first, with_beams), samples, language)
+        with_beams = self._transcribe_one(samples, form, beam_size=_BEAMS)
+        return self._retry_with_token_limit(_less_repetitive(first, with_beams), samples, form)
 
-    def _retry_with_token_limit(
-        self, transcription: Transcription, samples: Samples, language: str | None
-    ) -> Transcription:
+    def _retry_with_token_limit(self, transcription: Transcription, samples: Samples, form: _Form) -> Transcription:
         """Decode a repetitive transcription again with a token limit derived from the clip's duration."""
         if transcription.compression_ratio <= LOOP_RATIO:
             return transcription
-        bounded = self._transcribe_one(samples, language, beam_size=_BEAMS, max_tokens=_max_tokens(samples))
+        bounded = self._transcribe_one(samples, form, beam_size=_BEAMS, max_tokens=_max_tokens(samples))
         return _less_repetitive(transcription, bounded)
 
     def _features(self, samples: Samples) -> NDArray[np.float32]:
@@ -185,13 +196,18 @@ class FasterWhisper:
 
         return Tokenizer(self._model.hf_tokenizer, self.is_multilingual, task="transcribe", language=language)
 
-    def _transcribe_batch(self, waveforms: Sequence[Samples], language: str | None) -> list[Transcription | None]:
+    @cached_property
+    def _numerals(self) -> tuple[int, ...]:
+        """Tokens with a digit or a sign that is read as a word; without them the model writes numbers as spoken."""
+        end = self._tokenizer("en").eot
+        known: Mapping[str, int] = self._model.hf_tokenizer.get_vocab()
+        return tuple(token for text, token in known.items() if token < end and _NUMERAL.search(text))
+
+    def _transcribe_batch(self, waveforms: Sequence[Samples], form: _Form) -> list[Transcription | None]:
         """Decode all clips greedily in one batch; None for a clip whose decode ends long before the clip."""
         encoded = self._model.encode(np.stack([self._features(samples) for samples in waveforms]))
         transcriptions: list[Transcription | None] = []
-        for samples, (transcription, times) in zip(
-            waveforms, self._decode(encoded, len(waveforms), language), strict=True
-        ):
+        for samples, (transcription, times) in zip(waveforms, self._decode(encoded, len(waveforms), form), strict=True):
             stopped_early = self._stopped_early(times, len(samples) / SAMPLE_RATE)
             transcriptions.append(None if stopped_early else transcription)
         return transcriptions
@@ -223,7 +239,7 @@ class FasterWhisper:
         encoded = _as_array(self._model.encode(self._features(fill_window(window, waveforms))[None]))[0]
         for places in _batches(window, self._batch_size):
             alone = ctranslate2.StorageView.from_array(np.stack([isolate(encoded, self._silence, p) for p in places]))
-            decoded = self._decode(alone, len(places), language, [place.start for place in places])
+            decoded = self._decode(alone, len(places), _Form(language), [place.start for place in places])
             yield from zip(places, decoded, strict=True)
 
     @cached_property
@@ -233,7 +249,7 @@ class FasterWhisper:
         return silence
 
     def _decode(
-        self, encoded: Any, count: int, language: str | None, starts: Sequence[int] = ()
+        self, encoded: Any, count: int, form: _Form, starts: Sequence[int] = ()
     ) -> list[tuple[Transcription, list[int]]]:
         """Decode greedily; return transcriptions, each with its timestamps in frames of 20 ms.
 
@@ -241,7 +257,7 @@ class FasterWhisper:
         """
         from faster_whisper.transcribe import get_suppressed_tokens
 
-        languages = self._languages(encoded, count, language)
+        languages = self._languages(encoded, count, form.language)
         tokenizers = {code: self._tokenizer(code) for code, _ in languages}
         any_tokenizer = next(iter(tokenizers.values()))
         first_time = any_tokenizer.timestamp_begin
@@ -253,7 +269,7 @@ class FasterWhisper:
             else prompts,
             beam_size=1,
             max_length=_LENGTH_LIMIT,
-            suppress_tokens=get_suppressed_tokens(any_tokenizer, [_NON_SPEECH_TOKENS]),
+            suppress_tokens=get_suppressed_tokens(any_tokenizer, [_NON_SPEECH_TOKENS, *form.suppressed]),
             return_scores=True,
             return_no_speech_prob=True,
             max_initial_timestamp_index=FRAMES if starts else _MAX_INITIAL_TIMESTAMP,
@@ -274,11 +290,12 @@ class FasterWhisper:
         return len(times) > 1 and times[-1] * 0.02 < duration - _TAIL_SECONDS
 
     def _transcribe_one(
-        self, samples: Samples, language: str | None, *, beam_size: int, max_tokens: int | None = None
+        self, samples: Samples, form: _Form, *, beam_size: int, max_tokens: int | None = None
     ) -> Transcription:
         segments, info = self._model.transcribe(
             samples,
-            language=language,
+            language=form.language,
+            suppress_tokens=[_NON_SPEECH_TOKENS, *form.suppressed],
             beam_size=beam_size,
             temperature=0.0,
             condition_on_previous_text=False,

@@ -35,12 +35,18 @@ class Transcriber(Protocol):
         """False for an English-only model."""
 
     def transcribe(
-        self, waveforms: Sequence[Samples], language: str | None = None, *, careful: bool = False
+        self,
+        waveforms: Sequence[Samples],
+        language: str | None = None,
+        *,
+        careful: bool = False,
+        numbers_in_words: bool = False,
     ) -> list[Transcription]:
         """Transcribe mono 16 kHz waveforms; return one `Transcription` each.
 
         With `language` None the model detects the language (ISO 639-1) of each clip. `careful` decodes clip by clip
-        with five beams: slower, for clips whose first transcription is implausible.
+        with five beams: slower, for clips whose first transcription is implausible. `numbers_in_words` writes numbers
+        as they are spoken: "one eight six two", not "186-2", which is read otherwise.
         """
 
     def transcribe_packed(self, waveforms: Sequence[Samples], language: str | None = None) -> list[Transcription]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -21,10 +22,14 @@ from valle.serving.options import LiveSpeechRequest
 from valle.serving.scheduler import Scheduler
 from valle.serving.speech import PreparedSpeech, Speaker
 from valle.synthesis.streaming.growing_text import GrowingText
+from valle.text.language import AUTO, detect_language
 from warehouse.errors import ConfigurationError
 
 _REFUSED, _BROKEN, _BUSY = 1008, 1011, 1013
 """Codes of RFC 6455 with which a socket is closed: a request that is refused, an error here, try again later."""
+
+# Characters from which the language of a text may be clear, and from which the likeliest one is taken.
+_TELLING, _LONG = 20, 200
 
 
 def add_live_text(app: FastAPI, speaker: Speaker, scheduler: Scheduler, metrics: Metrics, keys: Sequence[str]) -> None:
@@ -69,13 +74,13 @@ class _Conversation:
 
     async def run(self) -> None:
         """Speak until the text ends. Raises RefusedRequest, ConfigurationError and WebSocketDisconnect."""
-        request = _request(await self._receive())
+        request, early = await self._with_language(_request(await self._receive()))
         prepared = await run_in_threadpool(self._speaker.prepare_live, request)
         text = GrowingText(self._speaker.synthesizer, request.language, request.long_form)
         started = time.monotonic()
         chunks = await self._scheduler.speak(prepared.narration)
         contents = self._metrics.watch(prepared.encode(self._metrics.count(chunks, self._speaker.sample_rate, started)))
-        reading = asyncio.create_task(self._read(text, prepared))
+        reading = asyncio.create_task(self._read(text, prepared, early))
         sending = asyncio.create_task(self._send(contents))
         try:
             # Speech that is over before its text is an error of the reading, or a limit of its length.
@@ -92,10 +97,29 @@ class _Conversation:
         await self._socket.send_json({"type": "done", "characters": text.num_characters})
         await self._socket.close()
 
-    async def _read(self, text: GrowingText, prepared: PreparedSpeech) -> None:
+    async def _with_language(self, request: LiveSpeechRequest) -> tuple[LiveSpeechRequest, deque[dict[str, Any]]]:
+        """Return the request with a language, and the messages that were read to detect it."""
+        early: deque[dict[str, Any]] = deque()
+        if request.language != AUTO:
+            return request, early
+        text, synthesizer = "", self._speaker.synthesizer
+        while True:
+            early.append(await self._receive())
+            match early[-1]:
+                case {"type": "text", "text": str(piece)}:
+                    text += piece
+                    self._speaker.check_length(len(text))
+                case _:  # the end, or a mistake that is refused when it is read again
+                    break
+            if len(text) >= _TELLING and (len(text) >= _LONG or await run_in_threadpool(_is_sure, text)):
+                break
+        language = await run_in_threadpool(synthesizer.language_of, text, AUTO) if text.strip() else "en"
+        return request.model_copy(update={"language": language}), early
+
+    async def _read(self, text: GrowingText, prepared: PreparedSpeech, early: deque[dict[str, Any]]) -> None:
         has_spoken = False
         while True:
-            message = await self._receive()
+            message = early.popleft() if early else await self._receive()
             match message:
                 case {"type": "text", "text": str(piece)}:
                     self._speaker.check_length(text.num_characters + len(piece))
@@ -135,6 +159,10 @@ class _Conversation:
         if not isinstance(message, dict):
             raise RefusedRequest(400, "A message is a JSON object with a type.", "invalid_value")
         return message
+
+
+def _is_sure(text: str) -> bool:
+    return detect_language(text).is_sure
 
 
 def _request(message: dict[str, Any]) -> LiveSpeechRequest:

@@ -57,6 +57,7 @@ class Speaker:
         """
         self._check(request)
         self.check_length(len(request.input))
+        language = self.synthesizer.language_of(request.input, request.language)
         prompt, sampling = self.voice_of(request, recording)
         # Loaded with the first request: routes and options of the server need no decoding.
         from valle.synthesis.streaming.engine import narrate
@@ -65,7 +66,7 @@ class Speaker:
             self._adapted(request),
             request.input,
             prompt,
-            language=request.language,
+            language=language,
             sampling=sampling,
             long_form=request.long_form,
             options=self.options.streaming,

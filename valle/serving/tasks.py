@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from urllib.parse import quote
 
 from fastapi import FastAPI, File, Form, Response, UploadFile
 
@@ -17,12 +18,17 @@ from valle.synthesis.options import ConversionMethod
 from valle.synthesis.streaming.encoder import FORMATS, AudioEncoder
 
 if TYPE_CHECKING:
-    from valle.api import SynthesizedAudio
+    from valle.api import EditedText, TransformedSpeech
     from valle.synthesis.synthesizer import Prompt
 
 Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+RECORDING_TEXT = "X-Recording-Text"
+"""Header with the text of the recording that a task used, in percent-encoded UTF-8."""
 _SECONDS_TO_RETRY = 5
 _SHORTEST_CONSENT = 10
+T = TypeVar("T")
+# FastAPI before 0.162 reads a missing field of the type bool as False, also where its default is True.
+Switch = Annotated[Literal["true", "false"], Form()]
 Uploaded = Annotated[UploadFile, File()]
 Field = Annotated[str, Form()]
 
@@ -35,7 +41,7 @@ class TaskThread:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="task")
         self._max_waiting, self._num_waiting = max_waiting, 0
 
-    async def run(self, task: Callable[[], SynthesizedAudio]) -> SynthesizedAudio:
+    async def run(self, task: Callable[[], T]) -> T:
         """Run a task when those before it are done. Raises RefusedRequest (429) when too many wait."""
         if self._num_waiting > self._max_waiting:
             message = f"{self._num_waiting} tasks wait already; try again in {_SECONDS_TO_RETRY} s."
@@ -89,12 +95,15 @@ def add_tasks(app: FastAPI, speaker: Speaker, thread: TaskThread, checked: Seque
         kept: Annotated[float, Form(ge=0, lt=1)] = 0.3,
         text: Field = "",
         language: Field = "en",
+        transcribe: Switch = "true",
         response_format: Annotated[Format, Form()] = "wav",
     ) -> Response:
         """Give a recording a voice of the bank, with the same words and rhythm."""
         prompt, audio = _bank_voice(speaker, voice), await read_upload(recording, speaker)
         converted = await thread.run(
-            lambda: model.convert(audio, prompt, method=method, kept=kept, text=text, language=language)
+            lambda: model.convert(
+                audio, prompt, method=method, kept=kept, text=text, language=language, transcribe=transcribe == "true"
+            )
         )
         return _response(speaker, converted, response_format)
 
@@ -103,11 +112,14 @@ def add_tasks(app: FastAPI, speaker: Speaker, thread: TaskThread, checked: Seque
         recording: Uploaded,
         text: Field = "",
         language: Field = "en",
+        transcribe: Switch = "true",
         response_format: Annotated[Format, Form()] = "wav",
     ) -> Response:
         """Remove noise and reverberation from a recording."""
         audio = await read_upload(recording, speaker)
-        denoised = await thread.run(lambda: model.denoise(audio, text=text, language=language))
+        denoised = await thread.run(
+            lambda: model.denoise(audio, text=text, language=language, transcribe=transcribe == "true")
+        )
         return _response(speaker, denoised, response_format)
 
     @app.post("/v1/audio/extract", dependencies=checked)
@@ -116,11 +128,14 @@ def add_tasks(app: FastAPI, speaker: Speaker, thread: TaskThread, checked: Seque
         voice: Field,
         text: Field = "",
         language: Field = "en",
+        transcribe: Switch = "true",
         response_format: Annotated[Format, Form()] = "wav",
     ) -> Response:
         """Extract the speaker of a voice of the bank from a recording of two."""
         prompt, audio = _bank_voice(speaker, voice), await read_upload(recording, speaker)
-        extracted = await thread.run(lambda: model.extract(audio, prompt, text=text, language=language))
+        extracted = await thread.run(
+            lambda: model.extract(audio, prompt, text=text, language=language, transcribe=transcribe == "true")
+        )
         return _response(speaker, extracted, response_format)
 
 
@@ -132,7 +147,7 @@ def _bank_voice(speaker: Speaker, name: str) -> Prompt:
     return prompt
 
 
-def _response(speaker: Speaker, made: SynthesizedAudio, name: Format, consent: str = "") -> Response:
+def _response(speaker: Speaker, made: EditedText | TransformedSpeech, name: Format, consent: str = "") -> Response:
     from valle.watermark import mark
 
     # A file without a sample is no file for most readers.
@@ -145,4 +160,5 @@ def _response(speaker: Speaker, made: SynthesizedAudio, name: Format, consent: s
     tags = dict(made.tags) | {"comment": made.tags["comment"] + (f" consent={consent}" if consent else "")}
     encoder = AudioEncoder(name, audio.sample_rate, tags)
     content = encoder.push(audio.samples) + encoder.finish()
-    return Response(content, media_type=FORMATS[name].media_type, headers={SYNTHETIC: "true"})
+    headers = {SYNTHETIC: "true", RECORDING_TEXT: quote(made.source.text), "Content-Language": made.source.language}
+    return Response(content, media_type=FORMATS[name].media_type, headers=headers)

@@ -15,6 +15,7 @@ from valle.backends.asr import LONGEST_ALIGNED_SECONDS, SAMPLE_RATE
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
+from valle.synthesis.texts.recorded_text import DEFAULT_TEXT, RecordedText, TextOptions, open_asr, read_text
 from valle.tasks.editing import EDITING, NOISY_EDITING
 from valle.tasks.words import word_borders
 from warehouse.errors import ConfigurationError
@@ -63,12 +64,17 @@ class EditedSpeech:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Speech to edit: audio at the rate of the codec, its codes, its words in time and the frames between them."""
+    """Speech to edit: audio at the rate of the codec, its codes, its words in time, and the text they are of."""
 
     audio: Audio
     codes: Codes
     words: tuple[TimedWord, ...]
-    language: str
+    text: RecordedText
+
+    @property
+    def language(self) -> str:
+        """ISO 639-1 code of the words."""
+        return self.text.language
 
     @property
     def borders(self) -> list[int]:
@@ -87,29 +93,27 @@ def parse_replacement(text: str) -> Replacement:
     return Replacement(" ".join(old.split()), " ".join(new.split()))
 
 
-def read_recording(
-    synthesizer: Synthesizer, audio: Audio, *, text: str = "", language: str = "en", asr: str = "tiny.en"
-) -> Recording:
-    """Locate the words of a recording, of at most 30 s; without `text` the ASR model transcribes it.
+def read_recording(synthesizer: Synthesizer, audio: Audio, source: TextOptions = DEFAULT_TEXT) -> Recording:
+    """Locate the words of a recording, of at most 30 s.
 
-    Raises ConfigurationError for a longer recording and for one whose words cannot be located.
+    Raises ConfigurationError for a longer recording and for one whose words cannot be located, and as `read_text`.
     """
     if audio.duration > LONGEST_ALIGNED_SECONDS:
         raise ConfigurationError(
             f"The recording lasts {audio.duration:.0f} s; cut it to at most {LONGEST_ALIGNED_SECONDS:g} s."
         )
-    transcriber = synthesizer.backends.transcriber(asr)
     wave = resample(audio.samples, audio.sample_rate, SAMPLE_RATE)
-    text = text or transcriber.transcribe([wave], language)[0].text
-    (words,) = transcriber.align([wave], [text], language)
+    text = read_text(synthesizer.backends, [wave], SAMPLE_RATE, source, synthesizer.card.model.languages)
+    (words,) = open_asr(synthesizer.backends, source.asr, text.language).align([wave], [text.text], text.language)
     # Without a second word there is no speech outside the span that an edit could keep.
     if len(words) < 2:
         raise ConfigurationError(
-            f"The words of {text!r} cannot be located in the recording; give its text with --text, or another --asr."
+            f"The words of {text.text!r} cannot be located in the recording; give its text with --text, or another "
+            "--asr."
         )
     codec = synthesizer.codec
     samples = resample(audio.samples, audio.sample_rate, codec.spec.sample_rate)
-    return Recording(Audio(samples, codec.spec.sample_rate), codec.encode([samples])[0], tuple(words), language)
+    return Recording(Audio(samples, codec.spec.sample_rate), codec.encode([samples])[0], tuple(words), text)
 
 
 def edit(

@@ -4,8 +4,9 @@ Every number has an upper bound and refuses infinity and NaN: beyond the bounds 
 the outcome noise.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -32,6 +33,9 @@ ConversionMethod = Literal["task", "draft", "singing"]
 
 EditingMethod = Literal["task", "noisy", "masked"]
 """Way to fill new words in: two tasks that a checkpoint has learnt, or masked speech around the words that are kept."""
+
+MixtureText = Literal["transcribed", "given", "none"]
+"""Text that a task on a mixture is scored with: that of an ASR model, the right one, or none."""
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 """Number type of the weights of a model that speaks; int8 rounds the layers of its trunk when it is loaded."""
@@ -327,12 +331,17 @@ DEFAULT_LONG_FORM = LongFormOptions()
 DEFAULT_BEST_OF = BestOfOptions()
 
 
+def sampling_of(options: Mapping[str, Any]) -> SamplingOptions:
+    """Return the sampling in the options of a training, as cards have it. Raises ValidationError where it is wrong."""
+    return SamplingOptions.model_validate(options.get("sampling", {}))
+
+
 def read_sampling(checkpoint: Path) -> SamplingOptions:
     """Read the sampling options of a checkpoint's card. Raises CheckpointError when they are not valid."""
     # Not at import time: forms and `--help` need the models only, and cards come with codecs and audio libraries.
     from valle.checkpoints.runs import read_content, unreadable
 
     try:
-        return SamplingOptions(**read_content(checkpoint).get("options", {}).get("sampling", {}))
-    except (TypeError, AttributeError, ValidationError) as error:
+        return sampling_of(read_content(checkpoint).get("options", {}))
+    except (AttributeError, ValidationError) as error:
         raise unreadable(checkpoint, error) from error

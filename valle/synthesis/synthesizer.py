@@ -27,6 +27,7 @@ from valle.synthesis.decoding.tokens import transcribe_codes
 from valle.synthesis.options import DEFAULT_SAMPLING, Precision, Runtime, SamplingOptions
 from valle.tasks.continuation import CONTINUATION
 from valle.tasks.tts import TTS
+from valle.text.language import resolve_language
 from valle.text.lexicon import NO_LEXICON, Lexicon
 from warehouse.errors import CheckpointError, ConfigurationError
 
@@ -191,10 +192,15 @@ class Synthesizer:
         """Return the phonemes of a text."""
         return tuple(self.backends.phonemizer(self.card.phonemizer).phonemize([text], language)[0])
 
+    def language_of(self, text: str, language: str) -> str:
+        """Return a language as it is, or for `auto` that of a text; a guess prefers those of the training set."""
+        return resolve_language(language, text, self.card.model.languages).language
+
     def encode_prompt(self, audio: Audio, text: str = "", language: str = "en") -> Prompt:
         """Encode recorded speech as a prompt, with the phonemes of its transcript when `text` is given."""
         samples = resample(audio.samples, audio.sample_rate, self.codec.spec.sample_rate)
-        return Prompt(self.codec.encode([samples])[0], self.phonemize(text, language) if text else ())
+        symbols = self.phonemize(text, self.language_of(text, language)) if text else ()
+        return Prompt(self.codec.encode([samples])[0], symbols)
 
     def encode_silence(self, seconds: float) -> Codes:
         """Encode silence, as the `lead` of a prompt."""

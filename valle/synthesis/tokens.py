@@ -10,9 +10,11 @@ import numpy as np
 from valle.audio import Audio, resample
 from valle.synthesis.decoding.tokens import decode_tokens
 from valle.synthesis.learnt import require_task
+from valle.synthesis.texts.recorded_text import TextOptions, read_text
 from valle.synthesis.transforms import split_at_quiet_points
 from valle.tasks.spelling import PHONEMES, SPELLING, bytes_text, text_bytes
 from valle.tasks.transcription import TRANSCRIPTION
+from valle.text.language import AUTO
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,10 +25,15 @@ _LONGEST_RATIO = 3
 
 
 def transcribe_speech(synthesizer: Synthesizer, recording: Audio, language: str = "en") -> tuple[str, ...]:
-    """Transcribe a recording of any length to phonemes. Raises CheckpointError for a checkpoint that cannot."""
+    """Transcribe a recording of any length to phonemes; in `auto` an ASR model detects its language.
+
+    Raises CheckpointError for a checkpoint that cannot.
+    """
     require_task(synthesizer.card, TRANSCRIPTION.name, purpose="transcribe speech", option="transcription_ratio")
     rate = synthesizer.codec.spec.sample_rate
     pieces = split_at_quiet_points(Audio(resample(recording.samples, recording.sample_rate, rate), rate))
+    if language == AUTO:
+        language = read_text(synthesizer.backends, pieces, rate, TextOptions(language=AUTO, transcribe=False)).language
     found = synthesizer.transcribe(synthesizer.codec.encode(pieces), language)
     return tuple(symbol for piece in found for symbol in piece)
 

@@ -6,18 +6,19 @@ Long recordings are cut at quiet points into pieces as long as the utterances of
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from valle.audio import Audio, Samples, resample
-from valle.backends.asr import SAMPLE_RATE
 from valle.synthesis.decoding.conditions import Condition, Draft
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.learnt import require_task
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.synthesizer import Prompt, Speech, Synthesizer
+from valle.synthesis.texts.recorded_text import DEFAULT_TEXT, RecordedText, TextOptions, read_text
 from valle.tasks.mixtures.conversion import CONVERSION, SINGING
 from valle.tasks.mixtures.extraction import EXTRACTION
 from valle.tasks.mixtures.removal import REMOVAL
@@ -26,6 +27,7 @@ from valle.tasks.tts import TTS
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from valle.checkpoints.checkpoint import CheckpointCard
     from valle.codec.base import Codes
     from valle.tasks.mixtures.mixture import MixtureTask
 
@@ -58,6 +60,14 @@ TRANSFORMS = {
 """Transforms by the name of their task."""
 
 
+@dataclass(frozen=True, slots=True)
+class TransformedRecording:
+    """Speech that a task has made of a recording, and the text of the recording that it used."""
+
+    speech: Speech
+    text: RecordedText
+
+
 def require_transform(synthesizer: Synthesizer, name: str) -> Transform:
     """Return a transform that the checkpoint has learnt. Raises CheckpointError otherwise."""
     transform = TRANSFORMS[name]
@@ -65,17 +75,13 @@ def require_transform(synthesizer: Synthesizer, name: str) -> Transform:
     return transform
 
 
-def transform_sampling(
-    synthesizer: Synthesizer, given: SamplingOptions, trained: SamplingOptions | None = None
-) -> SamplingOptions:
+def transform_sampling(card: CheckpointCard, given: SamplingOptions, trained: SamplingOptions) -> SamplingOptions:
     """Complete the sampling options of a task on a recording.
 
-    What `given` leaves open is as in `trained`, by default what the training set, but by NAR-len where the checkpoint
-    has trained that: the length of the output is known (decision 59).
+    What `given` leaves open is as in `trained`, but by NAR-len where the checkpoint has trained that: the length of the
+    output is known (decision 59).
     """
-    if trained is None:
-        trained = SamplingOptions(**synthesizer.card.options.get("sampling", {}))
-    if not synthesizer.card.options.get("nar_len_ratio"):
+    if not card.options.get("nar_len_ratio"):
         return given.over(trained)
     return given.over(SamplingOptions(decoding="nar-len").over(trained))
 
@@ -87,34 +93,33 @@ def transform(
     options: SamplingOptions,
     *,
     voice: Prompt | None = None,
-    text: str = "",
-    language: str = "en",
-) -> Speech:
-    """Apply a task to a recording; `text` is used for a recording of one piece only.
+    source: TextOptions = DEFAULT_TEXT,
+) -> TransformedRecording:
+    """Apply a task to a recording, with its text from a source; what speaks nothing is given no transcription.
 
-    Raises CheckpointError for a checkpoint that has not learnt the task, and ConfigurationError for a task that needs
-    a voice and has none.
+    Raises CheckpointError for a checkpoint that has not learnt the task, ConfigurationError for a task that needs
+    a voice and has none, and as `read_text`.
     """
     chosen = require_transform(synthesizer, name)
     if chosen.task.needs_prompt and voice is None:
         raise ConfigurationError(f"To {chosen.purpose}, give --voice with 3 to 6 seconds of the speaker.")
+    if not chosen.task.speaks:
+        source = replace(source, transcribe=False)
+    pieces, text = _read(synthesizer, recording, source)
     started = time.monotonic()
-    pieces = split_at_quiet_points(_at_codec_rate(synthesizer, recording))
-    # Which words belong to which piece is unknown, and a wrong text is worse than none.
-    symbols = synthesizer.phonemize(text, language) if text and len(pieces) == 1 else ()
     codes = synthesizer.codec.encode(pieces)
     conditions = [
         Condition(
-            symbol_ids=_symbol_ids(synthesizer, symbols),
-            language_id=synthesizer.card.model.language_id(language),
+            symbol_ids=_symbol_ids(synthesizer, words, text.language),
+            language_id=synthesizer.card.model.language_id(text.language),
             prompt=voice.codes if voice is not None and chosen.task.needs_prompt else None,
             prefix=block[:, :0],
             task=chosen.task,
             context=chosen.task.context(block),
         )
-        for block in codes
+        for block, words in zip(codes, text.pieces, strict=True)
     ]
-    return _spoken(synthesizer, conditions, codes, options, started)
+    return TransformedRecording(_spoken(synthesizer, conditions, codes, options, started), text)
 
 
 def convert_draft(
@@ -123,40 +128,43 @@ def convert_draft(
     voice: Prompt,
     options: SamplingOptions,
     *,
-    text: str,
-    language: str = "en",
+    source: TextOptions = DEFAULT_TEXT,
     kept: float = 0.3,
-) -> Speech:
+) -> TransformedRecording:
     """Convert a voice by text-to-speech that starts from the masked codes of the recording, frame by frame in place.
 
     No training of its own is needed, but a checkpoint with NAR-len and the text; `kept` is the share of the schedule
-    that is skipped, and with it how much of the recording survives. Raises ConfigurationError without phonemes and for
-    a recording of several pieces.
+    that is skipped, and with it how much of the recording survives. Raises ConfigurationError for a piece of the
+    recording without phonemes, and as `read_text`.
     """
+    pieces, text = _read(synthesizer, recording, source)
     started = time.monotonic()
-    pieces = split_at_quiet_points(_at_codec_rate(synthesizer, recording))
-    symbols = synthesizer.phonemize(text, language)
-    if len(pieces) != 1 or not symbols:
-        raise ConfigurationError(f"Give a text and a recording of at most {_LONGEST_PIECE:g} s.")
-    (codes,) = synthesizer.codec.encode(pieces)
-    condition = Condition(
-        symbol_ids=_symbol_ids(synthesizer, symbols),
-        language_id=synthesizer.card.model.language_id(language),
-        prompt=voice.codes,
-        prefix=codes[:, :0],
-        task=TTS,
-        draft=Draft(codes, kept),
-    )
+    symbols = [_symbol_ids(synthesizer, words, text.language) for words in text.pieces]
+    if not all(map(len, symbols)):
+        raise ConfigurationError("A draft speaks the words of the recording, and there are none; give them by --text.")
+    codes = synthesizer.codec.encode(pieces)
+    conditions = [
+        Condition(
+            symbol_ids=ids,
+            language_id=synthesizer.card.model.language_id(text.language),
+            prompt=voice.codes,
+            prefix=block[:, :0],
+            task=TTS,
+            draft=Draft(block, kept),
+        )
+        for block, ids in zip(codes, symbols, strict=True)
+    ]
     # The draft takes the place of frames that are decoded first.
     masked = options.masked.model_copy(update={"prefix_seconds": 0.0})
     sampling = options.model_copy(update={"decoding": "nar-len", "masked": masked})
-    return _spoken(synthesizer, [condition], [codes], sampling, started)
+    return TransformedRecording(_spoken(synthesizer, conditions, codes, sampling, started), text)
 
 
-def transcribed(synthesizer: Synthesizer, recording: Audio, *, asr: str, language: str) -> str:
-    """Return the text of a recording by an ASR model."""
-    wave = resample(recording.samples, recording.sample_rate, SAMPLE_RATE)
-    return synthesizer.backends.transcriber(asr).transcribe([wave], language)[0].text
+def _read(synthesizer: Synthesizer, recording: Audio, source: TextOptions) -> tuple[list[Samples], RecordedText]:
+    """Return the pieces of a recording at the rate of the codec, and its text."""
+    rate = synthesizer.codec.spec.sample_rate
+    pieces = split_at_quiet_points(Audio(resample(recording.samples, recording.sample_rate, rate), rate))
+    return pieces, read_text(synthesizer.backends, pieces, rate, source, synthesizer.card.model.languages)
 
 
 def split_at_quiet_points(audio: Audio) -> list[Samples]:
@@ -197,12 +205,7 @@ def _as_long_as(options: SamplingOptions, seconds: float) -> SamplingOptions:
     return options.model_copy(update={"max_seconds": 1.2 * seconds})
 
 
-def _at_codec_rate(synthesizer: Synthesizer, recording: Audio) -> Audio:
-    rate = synthesizer.codec.spec.sample_rate
-    return Audio(resample(recording.samples, recording.sample_rate, rate), rate)
-
-
-def _symbol_ids(synthesizer: Synthesizer, symbols: tuple[str, ...]) -> np.ndarray:
-    if not symbols:
-        return np.zeros(0, dtype=np.int64)
-    return np.array(synthesizer.card.phoneme_table.encode(symbols))
+def _symbol_ids(synthesizer: Synthesizer, text: str, language: str) -> NDArray[np.int64]:
+    symbols = synthesizer.phonemize(text, language) if text else ()
+    # A text without phonemes is no text, not one that begins and ends.
+    return np.array(synthesizer.card.phoneme_table.encode(symbols) if symbols else (), dtype=np.int64)

@@ -6,8 +6,10 @@ from functools import cache
 from typing import Any
 
 from valle.phonemes.text import LANGUAGES
-from warehouse.errors import DependencyError
+from warehouse.errors import ConfigurationError, DependencyError
 
+AUTO = "auto"
+"""In place of a language: that of the text is detected."""
 SURE = 0.6
 """A lower probability is a guess: short words exist in several languages."""
 
@@ -23,6 +25,15 @@ class DetectedLanguage:
     def is_sure(self) -> bool:
         """Return whether the text was long enough to tell."""
         return self.probability >= SURE
+
+
+def resolve_language(language: str, text: str, familiar: Sequence[str] = ()) -> DetectedLanguage:
+    """Return a language as it is, or for `auto` that of a text. Raises ConfigurationError for `auto` without a text."""
+    if language != AUTO:
+        return DetectedLanguage(language, 1.0)
+    if not text.strip():
+        raise ConfigurationError("--language auto detects the language of a text, and there is none; name a language.")
+    return detect_language(text, familiar)
 
 
 def detect_language(text: str, familiar: Sequence[str] = ()) -> DetectedLanguage:

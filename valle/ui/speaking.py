@@ -14,6 +14,7 @@ from valle.serving.errors import RefusedRequest
 from valle.serving.options import SpeechRequest
 from valle.synthesis.options import SamplingOptions
 from valle.synthesis.prompts import read_prompt
+from valle.text.language import AUTO
 from valle.ui.candidates import NUM_CANDIDATES, speak_candidates
 from valle.ui.lake import playable
 from valle.ui.panel import build_panel, panel_values, read_panel
@@ -58,7 +59,7 @@ def build_speaking(speaker: Speaker, waiting: Waiting) -> None:
             voice = gr.Dropdown(
                 _voices(speaker), label="Voice without a prompt", value="seed-0", allow_custom_value=True
             )
-            language = gr.Dropdown(list(LANGUAGES), value="en", label="Language")
+            language = gr.Dropdown([AUTO, *LANGUAGES], value="en", label="Language")
         with gr.Column():
             preset = gr.Dropdown(list(PRESETS), value=AS_TRAINED, label="Sampling", elem_id="preset")
             with gr.Accordion("Sampler", open=False):
@@ -116,10 +117,11 @@ def _read(speaker: Speaker, values: tuple[Any, ...]) -> tuple[SpeechRequest, Pro
     if prompt and not has_consent:
         raise gr.Error("Confirm that the speaker of the prompt agreed to its synthesis.")
     sampling = read_panel(SamplingOptions, panel)
-    request = SpeechRequest(
-        model="valle", input=text, voice=voice, response_format="opus", language=language, sampling=sampling
-    )
     try:
+        language = speaker.synthesizer.language_of(text, language)
+        request = SpeechRequest(
+            model="valle", input=text, voice=voice, response_format="opus", language=language, sampling=sampling
+        )
         recording = read_prompt(Path(prompt), speaker.sample_rate) if prompt else None
         return request, None if recording is None else speaker.synthesizer.encode_prompt(recording)
     except PipelineError as error:

@@ -14,6 +14,8 @@ from valle.phonemes import LANGUAGES
 from valle.synthesis.editing import Recording, WordSpan, edit_spans, read_recording, require_editing
 from valle.synthesis.options import ConversionMethod
 from valle.synthesis.prompts import read_speech
+from valle.synthesis.texts.recorded_text import TextOptions
+from valle.text.language import AUTO
 from valle.ui.lake import playable
 from warehouse.errors import PipelineError
 
@@ -32,8 +34,11 @@ def build_tasks(speaker: Speaker) -> None:
         voice = gr.Audio(label="Voice (to convert and to extract)", sources=["upload", "microphone"], type="filepath")
         with gr.Column():
             consent = gr.Checkbox(label="Both speakers agreed to synthesis.", elem_id="task-consent")
-            language = gr.Dropdown(list(LANGUAGES), value="en", label="Language")
-            text = gr.Textbox(label="Text of the recording; empty: it is transcribed", elem_id="task-text")
+            language = gr.Dropdown([AUTO, *LANGUAGES], value="en", label="Language")
+            text = gr.Textbox(label="Text of the recording", elem_id="task-text")
+            transcribe = gr.Checkbox(
+                value=True, label="Transcribe a recording without a text", info="Most tasks lose the words without it."
+            )
     result: Any = gr.Audio(label="Result", interactive=False, elem_id="task-result", render=False)
     note: Any = gr.Markdown(elem_id="task-note", render=False)
     _build_editing(speaker, [recording, consent, language, text], result, note)
@@ -45,7 +50,7 @@ def build_tasks(speaker: Speaker) -> None:
             info="task and singing need a checkpoint that has learnt them; draft any that decodes NAR-len.",
         )
         kept = gr.Slider(0, 0.95, value=0.3, label="Of draft: how much of the recording survives")
-    inputs = [recording, voice, consent, language, text, method, kept]
+    inputs = [recording, voice, consent, language, text, transcribe, method, kept]
     with gr.Row():
         for name, run in _transforms().items():
             gr.Button(name, elem_id=f"task-{name.lower().replace(' ', '-')}").click(
@@ -63,6 +68,7 @@ class TaskInput:
     voice: str | None
     text: str
     language: str
+    transcribe: bool
     method: ConversionMethod
     kept: float
 
@@ -75,19 +81,21 @@ def _convert(model: LoadedModel, given: TaskInput) -> TransformedSpeech:
         kept=given.kept,
         text=given.text,
         language=given.language,
+        transcribe=given.transcribe,
     )
 
 
 def _denoise(model: LoadedModel, given: TaskInput) -> TransformedSpeech:
-    return model.denoise(given.audio, text=given.text, language=given.language)
+    return model.denoise(given.audio, text=given.text, language=given.language, transcribe=given.transcribe)
 
 
 def _extract(model: LoadedModel, given: TaskInput) -> TransformedSpeech:
-    return model.extract(given.audio, _needed(given.voice), text=given.text, language=given.language)
+    voice = _needed(given.voice)
+    return model.extract(given.audio, voice, text=given.text, language=given.language, transcribe=given.transcribe)
 
 
 def _remove_speech(model: LoadedModel, given: TaskInput) -> TransformedSpeech:
-    return model.transform("sr", given.audio, text=given.text, language=given.language)
+    return model.transform("sr", given.audio, text=given.text, language=given.language, transcribe=given.transcribe)
 
 
 def _transforms() -> dict[str, Callable[[LoadedModel, TaskInput], TransformedSpeech]]:
@@ -108,18 +116,20 @@ def _transformer(speaker: Speaker, run: Callable[[LoadedModel, TaskInput], Trans
         consent: bool,
         language: str,
         text: str,
+        transcribe: bool,
         method: ConversionMethod,
         kept: float,
     ) -> tuple[Any, str]:
         from valle.api import LoadedModel
 
-        given = TaskInput(_recorded(speaker, recording, consent), voice, text or "", language, method, kept)
+        audio = _recorded(speaker, recording, consent)
+        given = TaskInput(audio, voice, text or "", language, transcribe, method, kept)
         try:
             done = run(LoadedModel(speaker.synthesizer, speaker.sampling), given)
         except PipelineError as error:
             raise gr.Error(str(error)) from error
         note = f"{done.duration:.2f} s" + ("" if done.is_complete else ", cut at the longest duration")
-        return _finished(speaker, Audio(done.samples, done.sample_rate)), note
+        return _finished(speaker, Audio(done.samples, done.sample_rate)), f"{note}\n\n{done.source.note}"
 
     return on_click
 
@@ -179,7 +189,7 @@ def _locate(
     audio = _recorded(speaker, recording, consent)
     try:
         require_editing(speaker.synthesizer)  # before the minutes that a transcription may take
-        found = read_recording(speaker.synthesizer, audio, text=text or "", language=language)
+        found = read_recording(speaker.synthesizer, audio, TextOptions(text=text or "", language=language))
     except PipelineError as error:
         raise gr.Error(str(error)) from error
     return found, _marked(found, None), None

@@ -11,6 +11,7 @@ from tests.unit.backends.clips import sentences
 from valle.backends import weights
 from valle.backends.asr import (
     FasterWhisper,
+    _Form,
     _is_clear,
     _max_tokens,
     open_transcriber,
@@ -160,16 +161,16 @@ def test_one_window_is_enough_only_where_its_times_end_with_the_clip(last, expec
 def test_a_repetitive_transcription_is_decoded_again(tiny, clips):
     looped = "and on " * 40
     circles = Transcription(looped, "en", None, -0.2, 0.0, compression_ratio(looped))
-    again = tiny._retry_if_repetitive(circles, clips[0].samples, "en")
+    again = tiny._retry_if_repetitive(circles, clips[0].samples, _Form("en"))
     assert disagreement(clips[0].text, again.text, "en") <= 0.25
     sound = Transcription("and on", "en", None, -0.2, 0.0, compression_ratio("and on"))
-    assert tiny._retry_if_repetitive(sound, clips[0].samples, "en") is sound
+    assert tiny._retry_if_repetitive(sound, clips[0].samples, _Form("en")) is sound
 
 
 @pytest.mark.parametrize("careful", [pytest.param(False, marks=pytest.mark.long), True])
 def test_repetitive_speech_keeps_its_repetitions_within_the_token_limit(tiny, clips, careful):
     twelve_times = np.tile(clips[1].samples[16_000:24_000], 12)  # "will use", for 6 s
-    without_end = tiny._transcribe_one(twelve_times, "en", beam_size=5 if careful else 1)
+    without_end = tiny._transcribe_one(twelve_times, _Form("en"), beam_size=5 if careful else 1)
     (transcription,) = tiny.transcribe([twelve_times], careful=careful)
     assert len(transcription.text) <= len(without_end.text)
     tokens = tiny._model.hf_tokenizer.encode(transcription.text, add_special_tokens=False).ids

@@ -82,8 +82,8 @@ def test_the_spectrum_of_p808_is_that_of_speechmos(speech, level):
     np.testing.assert_allclose(found, published, atol=2e-3)
 
 
-def test_channels_that_dnsmos_in_integers_omits_have_no_or_little_effect(speech):
-    """Those of the second convolution never exceed zero, and without those of the first the second changes little."""
+def test_dnsmos_in_integers_omits_channels_with_no_or_little_effect(speech):
+    """Omitted outputs of the second convolution never exceed zero; without those of the first it changes little."""
     onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     torch = pytest.importorskip("torch")
     model = onnx.load(str(_dnsmos_paths()[0]))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from valle.cli.speech.speak import SpeakOptions
+from valle.cli.speech.speak_options import SpeakOptions
 from valle.cli.tasks.batch import BatchWork, read_batch, run_all
 from warehouse.errors import CheckpointError, ConfigurationError
 

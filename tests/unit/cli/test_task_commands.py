@@ -11,6 +11,7 @@ from valle.cli.app import build_app
 from valle.cli.arguments import run_command
 from valle.codec import open_codec
 from valle.phonemes import phoneme_table
+from valle.stages.rules.plausibility import plain
 from warehouse.errors import PipelineError
 
 LEARNT = ("suppression_ratio", "conversion_ratio", "raw_text_ratio", "phonemes_ratio", "editing_ratio")
@@ -50,11 +51,24 @@ NAR_LEN = ("--sampling.decoding", "nar-len", "--sampling.masked.steps", "1")
 
 
 @pytest.mark.parametrize("command", [("denoise",), ("speak", "--task", "ns", "--source")])
-def test_a_recording_is_denoised_to_a_file_of_its_length(run, clip, command):
-    path, _, seconds = clip
-    arguments = (*command, str(path)) if len(command) > 1 else (command[0], str(path))
-    assert run(*arguments, *NAR_LEN) == 0
+def test_a_recording_is_transcribed_and_denoised_to_a_file_of_its_length(run, clip, command, capsys):
+    path, text, seconds = clip
+    assert run(*command, str(path), *NAR_LEN) == 0
     assert soundfile.info(run.out).duration == pytest.approx(seconds, abs=0.05)
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if "transcribed" in one]
+    found = line.removeprefix("valle: The recording was transcribed as '").removesuffix("'.")
+    assert plain(found, "en") == plain(text, "en")
+
+
+@pytest.mark.parametrize("command", [("denoise",), ("speak", "--task", "ns", "--source")])
+def test_the_words_of_a_recording_are_given_or_left_out(run, clip, command, capsys):
+    path, text, _ = clip
+    assert run(*command, str(path), "--no-transcribe", *NAR_LEN) == 0
+    assert "valle: The recording is used without words." in capsys.readouterr().err
+    given = ("--text", text) if len(command) == 1 else ()
+    source = (*command, str(path)) if given else ("speak", text, *command[1:], str(path))
+    assert run(*source, *given, *NAR_LEN) == 0
+    assert "The recording" not in capsys.readouterr().err
 
 
 def test_an_edit_keeps_the_samples_before_the_words(run, clip):
@@ -68,6 +82,7 @@ def test_an_edit_keeps_the_samples_before_the_words(run, clip):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("convert", "CLIP"), "Give --voice"),
         (("denoise", "CLIP"), "has not learnt to remove noise"),
         (("edit", "CLIP", "--replace", "a=b"), "has not learnt to edit speech"),
         (("speak", "a=b", "--task", "nse", "--source", "CLIP"), "has not learnt to edit noisy speech"),

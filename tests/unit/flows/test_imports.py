@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-LIGHT = ("ingest", "plan", "prepare", "query", "select", "stages", "training.train")
+LIGHT = ("ingest", "plan", "prepare", "query", "select", "speech.task", "stages", "training.train")
 
 
 def test_a_flow_is_imported_without_torch() -> None:

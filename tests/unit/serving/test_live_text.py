@@ -57,6 +57,22 @@ def test_a_text_in_pieces_is_spoken_as_the_whole_text_and_sounds_before_its_end(
     assert np.array_equal(np.frombuffer(first + rest, "<i2"), np.frombuffer(whole, "<i2"))
 
 
+def test_the_language_is_that_of_the_first_words_and_none_of_them_is_lost(served):
+    text = "Guten Morgen, wie geht es Ihnen?"
+    whole = served.client.audio.speech.create(**body(input=text), extra_body={"language": "de"}).content
+    served.languages.clear()
+    with opened(served, language="auto") as socket:
+        for piece in ("Guten ", "Morgen, wie ", "geht es Ihnen?"):
+            send(socket, piece)
+        socket.send(json.dumps({"type": "end"}))
+        audio, last = drained(socket)
+    assert last == {"type": "done", "characters": len(text)}
+    assert audio == whole and set(served.languages) == {"de"}
+    with opened(served, language="auto") as socket:
+        socket.send(json.dumps({"type": "end"}))
+        assert "nothing to speak" in drained(socket)[1]["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("start", "messages", "sentence"),
     [

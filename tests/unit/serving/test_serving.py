@@ -63,6 +63,7 @@ class Served:
         strengths = {"ann": attach_random_adapter(model, "ann")} if adapted else {}
         synthesizer = Synthesizer(model, card, backends.codec(SPEC.name), backends, strengths)
         self.home, self.port = home, free_port()
+        self.languages = backends.phonemizer("espeak").languages
         self.url = f"http://127.0.0.1:{self.port}"
         options = ServeOptions(
             port=self.port,
@@ -134,6 +135,13 @@ def test_the_official_client_streams_bytes_and_events(served):
     assert b"".join(base64.b64decode(event["audio"]) for event in events[:-1]) == whole
     assert events[-1]["type"] == "speech.audio.done"
     assert events[-1]["usage"]["output_tokens"] == 160
+
+
+def test_the_language_of_a_text_is_detected(served):
+    text = "Guten Morgen, wie geht es Ihnen?"
+    served.languages.clear()
+    served.client.audio.speech.create(**body(input=text), extra_body={"language": "auto"})
+    assert set(served.languages) == {"de"}
 
 
 def test_speed_changes_the_duration(served):

@@ -1,18 +1,21 @@
 """The tasks of a model as routes."""
 
 import io
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 import soundfile
 
 from tests.unit.serving.test_serving import CONSENT, Served, recorded
-from tests.unit.training.toy import SPEC
+from tests.unit.training.toy import SPEC, SYMBOLS
 from valle.api import TransformedSpeech
 from valle.serving.errors import RefusedRequest
 from valle.serving.tasks import _response
 from valle.synthesis import prompts
+from valle.synthesis.texts.recorded_text import RecordedText
 
+NO_TEXT = RecordedText(("",), "en")
 LEARNT = {f"{name}_ratio": 0.1 for name in ("editing", "suppression", "extraction", "conversion")}
 
 
@@ -47,8 +50,19 @@ def test_a_recording_is_denoised_converted_and_its_speaker_extracted(served):
     assert ask(served, "denoise", response_format="mp3").headers["content-type"] == "audio/mpeg"
 
 
+def test_an_answer_names_the_text_of_its_recording(served):
+    file = io.BytesIO()
+    # Each second of one code, which the toy ASR model reads as one letter.
+    soundfile.write(file, np.repeat([10 / 32, 14 / 32], SPEC.sample_rate), SPEC.sample_rate, format="WAV")
+    transcribed = served.http.post("/v1/audio/denoise", files={"recording": ("a.wav", file.getvalue())}).headers
+    assert transcribed["content-language"] == "en"
+    assert set(unquote(transcribed["x-recording-text"])) == {SYMBOLS[5], SYMBOLS[7]}
+    assert ask(served, "denoise", transcribe="false").headers["x-recording-text"] == ""
+    assert ask(served, "denoise", text="ab cd").headers["x-recording-text"] == "ab%20cd"
+
+
 def test_a_result_without_a_sample_is_refused_in_a_sentence():
-    empty = TransformedSpeech(np.zeros(0, np.float32), 800, np.zeros((8, 0), np.int16), {"comment": ""}, True)
+    empty = TransformedSpeech(np.zeros(0, np.float32), 800, np.zeros((8, 0), np.int16), {"comment": ""}, True, NO_TEXT)
     with pytest.raises(RefusedRequest, match="The model ended before the first sound"):
         _response(None, empty, "wav")  # refused before the server's options are read
 

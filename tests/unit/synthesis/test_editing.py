@@ -10,9 +10,11 @@ from tests.unit.training.toy import SPEC
 from valle.audio import Audio
 from valle.synthesis.editing import Replacement, blend, edit, find_words, parse_replacement, read_recording
 from valle.synthesis.options import SamplingOptions
+from valle.synthesis.texts.recorded_text import TextOptions
 from warehouse.errors import CheckpointError, ConfigurationError
 
 TEXT = "ab cd ef, gh"
+SOURCE = TextOptions(text=TEXT)
 OPTIONS = SamplingOptions(max_seconds=2.0)
 
 
@@ -27,7 +29,7 @@ def recording(synthesizer):
     """Four words of ten frames each."""
     codes = np.random.default_rng(0).integers(0, 32, 40)
     samples = np.repeat(codes / 32, SPEC.hop_length).astype(np.float32)
-    return read_recording(synthesizer, Audio(samples, SPEC.sample_rate), text=TEXT)
+    return read_recording(synthesizer, Audio(samples, SPEC.sample_rate), SOURCE)
 
 
 @pytest.mark.parametrize(("decoding", "method"), [("ar", "task"), ("nar-len", "task"), ("ar", "masked")])
@@ -70,9 +72,9 @@ def test_what_cannot_be_edited_is_refused_in_a_sentence(synthesizer, recording):
     with pytest.raises(ConfigurationError, match="no phonemes"):
         edit(synthesizer, recording, [Replacement("cd", "123")], OPTIONS)
     with pytest.raises(ConfigurationError, match="at most 30 s"):
-        read_recording(synthesizer, Audio(np.zeros(31 * 800, np.float32), 800), text=TEXT)
+        read_recording(synthesizer, Audio(np.zeros(31 * 800, np.float32), 800), SOURCE)
     with pytest.raises(ConfigurationError, match="cannot be located"):
-        read_recording(synthesizer, recording.audio, text="abcd")
+        read_recording(synthesizer, recording.audio, TextOptions(text="abcd"))
     for text in ("old new", "=new", " = "):
         with pytest.raises(ConfigurationError, match="old words=new words"):
             parse_replacement(text)

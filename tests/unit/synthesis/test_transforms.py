@@ -11,9 +11,10 @@ from valle.audio import Audio
 from valle.checkpoints.checkpoint import read_card
 from valle.checkpoints.runs import newest_checkpoint
 from valle.synthesis.learnt import unfamiliar
-from valle.synthesis.options import MaskedOptions, SamplingOptions
+from valle.synthesis.options import MaskedOptions, SamplingOptions, sampling_of
 from valle.synthesis.prompts import fit_length, join_prompts
 from valle.synthesis.synthesizer import Prompt
+from valle.synthesis.texts.recorded_text import TextOptions
 from valle.synthesis.tokens import phonemize_text, spell_phonemes, transcribe_speech
 from valle.synthesis.transforms import (
     TRANSFORMS,
@@ -52,18 +53,23 @@ def voice():
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_the_result_is_as_long_as_the_recording(synthesizer, recording, voice, name):
-    speech = transform(synthesizer, name, recording, MASKED, voice=voice, text="abc")
+    done = transform(synthesizer, name, recording, MASKED, voice=voice, source=TextOptions(text="abc"))
+    speech = done.speech
     assert speech.codes.shape == (8, 50) and len(speech.audio.samples) == len(recording.samples)
+    assert (done.text.text, transform(synthesizer, name, recording, MASKED, voice=voice).text.is_transcribed) == (
+        "abc",
+        name != "sr",
+    )
     by_frame = transform(synthesizer, name, recording, SamplingOptions(), voice=voice)
-    assert by_frame.codes.shape[1] <= 60
+    assert by_frame.speech.codes.shape[1] <= 60
 
 
 def test_sampling_that_is_left_open_is_nar_len_where_the_checkpoint_has_it(synthesizer):
     trained = {"sampling": {"guidance": 2.0, "temperature": 0.7, "top_p": 0.9}}
 
     def completed(given, **options):
-        learnt = replace(synthesizer, card=replace(synthesizer.card, options=LEARNT | trained | options))
-        sampling = transform_sampling(learnt, given)
+        card = replace(synthesizer.card, options=LEARNT | trained | options)
+        sampling = transform_sampling(card, given, sampling_of(card.options))
         return sampling.decoding, sampling.guidance, sampling.temperature
 
     assert completed(SamplingOptions(), nar_len_ratio=0.3) == ("nar-len", 2.0, 0.7)
@@ -90,20 +96,23 @@ def test_a_long_recording_is_cut_at_its_quietest_points_and_joined_again(synthes
     assert len(pieces) == 3 and abs(len(pieces[0]) - 10 * rate) < 40
     assert np.array_equal(np.concatenate(pieces), samples)
     assert all(len(piece) <= 12 * rate for piece in pieces)
-    speech = transform(synthesizer, "ns", Audio(samples, rate), MASKED)
-    assert speech.codes.shape[1] == pytest.approx(30 * 50, abs=3)
+    done = transform(synthesizer, "ns", Audio(samples, rate), MASKED)
+    assert len(done.text.pieces) == 3
+    assert done.speech.codes.shape[1] == pytest.approx(30 * 50, abs=3)
 
 
 def test_a_draft_keeps_the_more_of_the_recording_the_more_of_the_schedule_is_skipped(synthesizer, recording, voice):
     (codes,) = synthesizer.codec.encode([recording.samples])
     kept = []
     for share in (0.0, 0.5, 0.95):
-        speech = convert_draft(synthesizer, recording, voice, MASKED, text="abc", kept=share)
+        source = TextOptions(text="abc")
+        speech = convert_draft(synthesizer, recording, voice, MASKED, source=source, kept=share).speech
         assert speech.codes.shape == codes.shape
         kept.append((speech.codes[0] == codes[0]).mean())
     assert kept[0] < 0.3 < kept[1] < kept[2] and kept[2] > 0.8
-    with pytest.raises(ConfigurationError, match="Give a text"):
-        convert_draft(synthesizer, recording, voice, MASKED, text="123")
+    for source in (TextOptions(text="123"), TextOptions(transcribe=False)):
+        with pytest.raises(ConfigurationError, match="A draft speaks the words"):
+            convert_draft(synthesizer, recording, voice, MASKED, source=source)
 
 
 def test_tokens_are_of_the_table_and_an_empty_text_is_refused(synthesizer, recording):
@@ -150,7 +159,7 @@ def test_symbols_are_those_of_the_table_of_the_model(synthesizer):
     strings = {symbol: number for number, symbol in enumerate(("<unk>", "<bos>", "<eos>", "<mask>", "a", "b", "ab"))}
     card = replace(toy_card(), phoneme_strings=strings)
     assert unfamiliar(card, list("abc"), "en") == ["toy-0 has no symbol for c."]
-    assert _symbol_ids(replace(synthesizer, card=card), ("a", "b")).tolist() == [1, 6, 2]
+    assert _symbol_ids(replace(synthesizer, card=card), "ab", "en").tolist() == [1, 6, 2]
 
 
 def test_a_phoneme_without_training_is_named_and_punctuation_is_not(tmp_path):

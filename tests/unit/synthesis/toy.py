@@ -31,9 +31,13 @@ class ToyCodec:
 
 
 class ToyPhonemizer:
-    """Letters are phonemes; nothing else is."""
+    """Letters are phonemes; nothing else is. `languages` are those that were asked for, in order."""
+
+    def __init__(self):
+        self.languages = []
 
     def phonemize(self, texts, language):
+        self.languages.append(language)
         return [[letter for letter in text if letter in SYMBOLS] for text in texts]
 
 
@@ -42,7 +46,7 @@ class ToyTranscriber:
 
     is_multilingual = False
 
-    def transcribe(self, waveforms, language=None, *, careful=False):
+    def transcribe(self, waveforms, language=None, *, careful=False, numbers_in_words=False):
         return [Transcription(self._text(wave), "en", None, 0.0, 0.0, 1.0) for wave in waveforms]
 
     def align(self, waveforms, texts, language):
@@ -72,13 +76,14 @@ class ToyBackends:
 
     def __init__(self, codec=None):
         self._codec = codec or ToyCodec()
+        self._phonemizer = ToyPhonemizer()
 
     def codec(self, name):
         assert name == SPEC.name
         return self._codec
 
     def phonemizer(self, name):
-        return ToyPhonemizer()
+        return self._phonemizer
 
     def transcriber(self, name):
         return ToyTranscriber()

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from valle.cli.arguments import say
 from valle.cli.tasks.batch import BatchWork, run_all
-from valle.cli.tasks.options import SpeechOptions, detected_language, open_synthesizer
+from valle.cli.tasks.options import SpeechOptions, detected_language, open_model
 from valle.synthesis.options import EditingMethod, SamplingOptions
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from valle.synthesis.synthesizer import Synthesizer
+    from valle.api import LoadedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,7 @@ class TaskRequest:
     codes: Path | None
     sampling: SamplingOptions | None
     checkpoint: Mapping[str, Any]
+    transcribe: bool = True
     is_one_of_several: bool = False
 
     @property
@@ -52,7 +53,7 @@ class TaskRequest:
         return own | dict(self.checkpoint)
 
 
-Command = Callable[["Synthesizer", SamplingOptions, TaskRequest], int]
+Command = Callable[["LoadedModel", TaskRequest], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +82,37 @@ def run_task(name: str, requests: Sequence[TaskRequest]) -> int:
             raise ConfigurationError(f"The task {name} is given a recording: name it with --source.")
         if "text" in command.needs and not request.text:
             raise ConfigurationError(f"The task {name} is given a text: write it after `valle speak`.")
-    synthesizer, sampling = open_synthesizer(SpeechOptions(**requests[0].speech_options))
-    return run_all([BatchWork(one.name, partial(command.run, synthesizer, sampling, one)) for one in requests])
+    model = open_model(SpeechOptions(**requests[0].speech_options))
+    return run_all([BatchWork(one.name, partial(command.run, model, one)) for one in requests])
 
 
-def _transform(name: str, synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
-    from valle.cli.tasks.transform import TransformOptions, apply_transform
+def _transform(name: str, model: LoadedModel, request: TaskRequest) -> int:
+    from valle.cli.tasks.options import RecordingOptions
+    from valle.cli.tasks.transform import apply_transform
 
-    options = TransformOptions(text=request.text, **request.speech_options)
-    return apply_transform(name, request.recording, options, request.voice, synthesizer)
+    options = RecordingOptions(text=request.text, **request.speech_options)
+    return apply_transform(name, request.recording, options, request.voice, model, transcribe=request.transcribe)
 
 
-def _edit(method: EditingMethod, synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
+def _edit(method: EditingMethod, model: LoadedModel, request: TaskRequest) -> int:
     from valle.cli.tasks.edit import EditOptions, edit_file
 
     options = EditOptions(replace=(request.text,), method=method, **request.speech_options)
-    return edit_file(request.recording, options, synthesizer, sampling)
+    return edit_file(request.recording, options, model)
 
 
-def _transcribe(synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
+def _transcribe(model: LoadedModel, request: TaskRequest) -> int:
     from valle.cli.tasks.tokens import TranscribeOptions, transcribe_file
 
     options = TranscribeOptions(language=request.language, **request.checkpoint)
-    return _say(request, transcribe_file(synthesizer, request.recording, options)[0])
+    return _say(request, transcribe_file(model.synthesizer, request.recording, options)[0])
 
 
-def _phonemize(synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
+def _phonemize(model: LoadedModel, request: TaskRequest) -> int:
     from valle.synthesis.tokens import phonemize_text
 
-    language = detected_language(request.language, request.text, synthesizer.card.model.languages)
-    return _say(request, "".join(phonemize_text(synthesizer, request.text, language)))
+    language = detected_language(request.language, request.text, model.synthesizer.card.model.languages)
+    return _say(request, "".join(phonemize_text(model.synthesizer, request.text, language)))
 
 
 def _say(request: TaskRequest, phonemes: str) -> int:
@@ -119,16 +121,21 @@ def _say(request: TaskRequest, phonemes: str) -> int:
     return 0
 
 
-def _speak_raw(synthesizer: Synthesizer, sampling: SamplingOptions, request: TaskRequest) -> int:
-    from valle.cli.tasks.transform import read_voice, write_speech
+def _speak_raw(model: LoadedModel, request: TaskRequest) -> int:
+    from valle.api import SynthesizedAudio
+    from valle.cli.tasks.options import write_speech
     from valle.synthesis.raw_text import speak_raw
     from valle.synthesis.speech_tags import speech_tags
 
+    synthesizer = model.synthesizer
     language = detected_language(request.language, request.text, synthesizer.card.model.languages)
-    voice = read_voice(synthesizer, request.voice)
+    voice = None if request.voice is None else model.prompt(request.voice)
+    sampling = (request.sampling or SamplingOptions()).over(model.sampling)
     speech = speak_raw(synthesizer, request.text, voice, sampling, language=language)
     tags = speech_tags(synthesizer.card.checkpoint_id, None if voice is None else voice.codes, sampling)
-    return write_speech(speech, SpeechOptions(**request.speech_options), tags)
+    spoken = SynthesizedAudio(speech.audio.samples, speech.audio.sample_rate, speech.codes, tags)
+    write_speech(spoken, SpeechOptions(**request.speech_options))
+    return 0 if speech.is_complete else 1
 
 
 _COMMANDS: Mapping[str, TaskCommand] = MappingProxyType(

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from valle.cli.arguments import say
 from valle.synthesis.options import SamplingOptions, read_sampling
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from valle.synthesis.synthesizer import Synthesizer
+    from valle.api import LoadedModel, SynthesizedAudio
+    from valle.synthesis.texts.recorded_text import RecordedText
 
 
 class CheckpointChoice(Protocol):
@@ -56,9 +58,19 @@ class SpeechOptions(CheckpointOptions):
     codes: Path | None = None
     """File for the codes, too: .npy, int16 [codebooks, frames]."""
     language: str = "en"
-    """ISO 639-1 code."""
+    """ISO 639-1 code; `auto` detects it."""
     sampling: SamplingOptions | None = None
     """Sampling; what is left open is as the training of the checkpoint set it."""
+
+
+class RecordingOptions(SpeechOptions):
+    """Options of a command that speaks a recording again."""
+
+    text: str = ""
+    """Text of the recording; by default it is transcribed where the task speaks it again."""
+    asr: str | None = None
+    """ASR model that transcribes the recording and locates its words: `tiny.en`, `base` or another faster-whisper name;
+    by default `tiny.en` for English, else `base`."""
 
 
 def check_suffixes(out: Path | None, codes: Path | None) -> None:
@@ -86,24 +98,36 @@ def detected_language(language: str, text: str, familiar: Sequence[str]) -> str:
 
     Raises ConfigurationError for `auto` without a text.
     """
-    if language != "auto":
-        return language
-    if not text:
-        raise ConfigurationError("--language auto detects the language of a text; name that of a recording.")
-    from valle.text.language import detect_language
+    from valle.text.language import AUTO, resolve_language
 
-    found = detect_language(text, familiar)
-    doubt = "" if found.is_sure else ", but the text is too short to be sure; set --language"
-    sys.stderr.write(f"valle: the language of the text is {found.language} ({found.probability:.2f}){doubt}.\n")
+    found = resolve_language(language, text, familiar)
+    if language == AUTO:
+        doubt = "" if found.is_sure else ", but the text is too short to be sure; set --language"
+        sys.stderr.write(f"valle: the language of the text is {found.language} ({found.probability:.2f}){doubt}.\n")
     return found.language
 
 
-def open_synthesizer(options: SpeechOptions) -> tuple[Synthesizer, SamplingOptions]:
-    """Load the checkpoint of the options, and complete their sampling by what its training set."""
+def open_model(options: SpeechOptions) -> LoadedModel:
+    """Load the checkpoint of the options."""
+    from valle.api import LoadedModel
     from valle.backends.registry import Backends
     from valle.synthesis.synthesizer import Synthesizer
 
     check_suffixes(options.out, options.codes)
     checkpoint = find_checkpoint(options)
-    synthesizer = Synthesizer.load(checkpoint, Backends(device=options.device))
-    return synthesizer, (options.sampling or SamplingOptions()).over(read_sampling(checkpoint))
+    return LoadedModel(Synthesizer.load(checkpoint, Backends(device=options.device)), read_sampling(checkpoint))
+
+
+def write_speech(speech: SynthesizedAudio, options: SpeechOptions, note: str = "") -> None:
+    """Write speech with its tags to the files of the options, and print the file with a note."""
+    from valle.synthesis.speech_file import SpeechFile
+
+    with SpeechFile(options.out, speech.sample_rate, codes=options.codes, tags=speech.tags) as file:
+        file.append(speech.samples, speech.codes)
+    say(f"{options.out}: {speech.duration:.2f} s of speech{note}")
+
+
+def report_text(source: RecordedText) -> None:
+    """Print the text of a recording and its language where they were not given, on standard error."""
+    if note := source.note:
+        sys.stderr.write(f"valle: {note}\n")

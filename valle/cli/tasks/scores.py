@@ -6,7 +6,7 @@ from pydantic import Field
 
 from valle.cli.arguments import FIELDS, say
 from valle.cli.tasks.options import CheckpointOptions, find_checkpoint
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import MixtureText, SamplingOptions
 
 
 class TaskScoreOptions(CheckpointOptions):
@@ -24,8 +24,9 @@ class TaskScoreOptions(CheckpointOptions):
     """ASR model of the word error rate."""
     speaker_encoder: str = "resemblyzer"
     """Speaker encoder of the similarities."""
-    with_text: bool = False
-    """Give the tasks on a mixture the text of the utterance, too."""
+    text: MixtureText = "transcribed"
+    """Text that the tasks on a mixture are given: a transcription of it, as the commands do, that of the utterance, or
+    none."""
     sampling: SamplingOptions | None = None
     """Sampling; what is left open is as the commands of each task have it."""
 
@@ -51,7 +52,7 @@ def tasks(*, options: Annotated[TaskScoreOptions, FIELDS]) -> int:
             tasks=options.tasks,
             asr=options.asr,
             speaker_encoder=options.speaker_encoder,
-            with_text=options.with_text,
+            text=options.text,
         ),
         options.sampling or SamplingOptions(),
         root.lake,

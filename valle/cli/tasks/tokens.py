@@ -18,7 +18,7 @@ class TokenOptions(CheckpointOptions):
     """Options of the commands that write phonemes."""
 
     language: str = "en"
-    """ISO 639-1 code."""
+    """ISO 639-1 code; `auto` detects it."""
 
 
 class TranscribeOptions(TokenOptions):

@@ -14,6 +14,7 @@ from valle.evaluation.stats.bootstrap import estimate_mean
 from valle.evaluation.tasks.cases import TaskCase, read_cases
 from valle.evaluation.tasks.measures import TaskMeasures
 from valle.evaluation.tasks.runs import CHECKPOINT, CONTROLS, TaskRunner
+from valle.synthesis.options import MixtureText, SamplingOptions
 from valle.tasks.registry import learnt_tasks
 from warehouse.errors import CheckpointError, CommitConflict, ConfigurationError
 from warehouse.fingerprints import short_hash
@@ -21,7 +22,6 @@ from warehouse.model_rows import TaskScoreRow
 
 if TYPE_CHECKING:
     from valle.data.selection.training_set import TrainingSet
-    from valle.synthesis.options import SamplingOptions
     from valle.synthesis.synthesizer import Synthesizer
     from warehouse.lake.tables import Lake
 
@@ -35,8 +35,8 @@ class TaskEvaluation:
     tasks: tuple[str, ...] = ()
     asr: str = "tiny.en"
     speaker_encoder: str = "resemblyzer"
-    with_text: bool = False
-    """Give the tasks on a mixture the text of the utterance, too."""
+    text: MixtureText = "transcribed"
+    """Text that the tasks on a mixture are given: a transcription of it, that of the utterance, or none."""
 
 
 def evaluate_tasks(
@@ -60,7 +60,7 @@ def evaluate_tasks(
         )
     backends, rate = synthesizer.backends, synthesizer.codec.spec.sample_rate
     measures = TaskMeasures(backends, rate, asr=options.asr, speaker_encoder=options.speaker_encoder)
-    runner = TaskRunner(synthesizer, measures, sampling, with_text=options.with_text)
+    runner = TaskRunner(synthesizer, measures, sampling, text=options.text)
     names = _chosen(synthesizer, runner, options.tasks)
     described = (synthesizer.card.checkpoint_id, training_set.card.id, options, names, sampling.model_dump_json())
     evaluation = short_hash(repr(described))

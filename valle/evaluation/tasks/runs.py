@@ -7,10 +7,11 @@ better, and one that is no better than `input` has learnt nothing. Speech is no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from valle.backends.alignment import words_of
 from valle.evaluation.tasks.cases import TaskCase
@@ -19,14 +20,17 @@ from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.duration import predict_lengths
 from valle.synthesis.decoding.tokens import decode_tokens
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import MixtureText, SamplingOptions, sampling_of
+from valle.synthesis.raw_text import speak_raw
+from valle.synthesis.synthesizer import Prompt
+from valle.synthesis.texts.recorded_text import TextOptions, read_text
 from valle.synthesis.transforms import transform_sampling
 from valle.tasks.editing import EDITING, NOISY_EDITING, EditingTask
 from valle.tasks.mixtures.conversion import CONVERSION
 from valle.tasks.mixtures.extraction import EXTRACTION
 from valle.tasks.mixtures.removal import REMOVAL
 from valle.tasks.mixtures.suppression import SUPPRESSION
-from valle.tasks.spelling import PHONEMES, SPELLING, bytes_text, text_bytes
+from valle.tasks.spelling import PHONEMES, RAW_TEXT, SPELLING, bytes_text, text_bytes
 from valle.tasks.transcription import TRANSCRIPTION
 from valle.text.errors import (
     count_character_errors,
@@ -53,14 +57,19 @@ class TaskRunner:
     """Runs the tasks of one checkpoint."""
 
     def __init__(
-        self, synthesizer: Synthesizer, measures: TaskMeasures, options: SamplingOptions, *, with_text: bool = False
+        self,
+        synthesizer: Synthesizer,
+        measures: TaskMeasures,
+        options: SamplingOptions,
+        *,
+        text: MixtureText = "transcribed",
     ) -> None:
         self._synthesizer = synthesizer
-        self._with_text = with_text
+        self._text = text
         self._measures = measures
-        trained = SamplingOptions(**synthesizer.card.options.get("sampling", {}))
+        trained = sampling_of(synthesizer.card.options)
         self._options = options.over(trained)
-        self._in_place = transform_sampling(synthesizer, options)
+        self._in_place = transform_sampling(synthesizer.card, options, trained)
         self._table = synthesizer.card.phoneme_table
 
     @property
@@ -76,6 +85,7 @@ class TaskRunner:
             TRANSCRIPTION.name: self._transcription,
             PHONEMES.name: self._phonemes,
             SPELLING.name: self._spelling,
+            RAW_TEXT.name: self._raw_text,
             "len": self._length,
         }
 
@@ -146,7 +156,7 @@ class TaskRunner:
         if task.needs_prompt and case.prompt is None:
             return None
         condition = Condition(
-            symbol_ids=np.array(self._table.encode(case.symbols) if self._with_text else (), dtype=np.int64),
+            symbol_ids=self._symbol_ids(task, case, case.mixture),
             language_id=self._language_id(case),
             prompt=case.prompt if task.needs_prompt else None,
             prefix=case.mixture[:, :0],
@@ -156,6 +166,18 @@ class TaskRunner:
         # Every task on a mixture keeps its frames in place, so the length is known.
         answer = self._decode(condition, case.mixture.shape[1], self._in_place)
         return {CHECKPOINT: self._decoded(answer), INPUT: self._decoded(case.mixture), TRUTH: self._decoded(truth)}
+
+    def _symbol_ids(self, task: MixtureTask, case: TaskCase, mixture: Codes) -> NDArray[np.int64]:
+        """Return the phonemes that a task on a mixture is given, as the commands find them."""
+        if self._text == "none" or (self._text == "transcribed" and not task.speaks):
+            return np.zeros(0, dtype=np.int64)
+        symbols: Sequence[str] = case.symbols
+        if self._text == "transcribed":
+            source = TextOptions(language=case.language, asr=self._measures.asr)
+            samples, rate = self._decoded(mixture), self._synthesizer.codec.spec.sample_rate
+            found = read_text(self._synthesizer.backends, [samples], rate, source).text
+            symbols = self._synthesizer.phonemize(found, case.language) if found else ()
+        return np.array(self._table.encode(symbols) if symbols else (), dtype=np.int64)
 
     def _editing(self, task: EditingTask, case: TaskCase) -> Values | None:
         """Fill the middle third of the words again; the control leaves them out."""
@@ -229,6 +251,19 @@ class TaskRunner:
             (CHECKPOINT, "cer"): count_character_errors(text, bytes_text(ids).casefold()).rate,
             (INPUT, "cer"): count_character_errors(text, "".join(case.symbols)).rate,
         }
+
+    def _raw_text(self, case: TaskCase) -> Values | None:
+        """Measure speech of the bytes of the text; its control is the prompt, returned as it is."""
+        if case.prompt is None:
+            return None
+        spoken = speak_raw(self._synthesizer, case.text, Prompt(case.prompt), self._options, language=case.language)
+        prompt = self._decoded(case.prompt)
+        values: dict[tuple[str, str], float | None] = {}
+        answers = {CHECKPOINT: spoken.audio.samples, INPUT: prompt, TRUTH: self._decoded(case.speech)}
+        for system, samples in answers.items():
+            values[system, "wer"] = self._word_error_rate(samples, case)
+            values[system, "sim_target"] = self._measures.similarity(samples, prompt)
+        return values
 
     def _tokens(self, row: Row, case: TaskCase, *, is_phonemes: bool) -> list[int]:
         task = PHONEMES if is_phonemes else SPELLING

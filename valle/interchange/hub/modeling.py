@@ -14,7 +14,7 @@ from valle.model.layout import Mode
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
-from valle.synthesis.options import SamplingOptions
+from valle.synthesis.options import SamplingOptions, sampling_of
 from valle.tasks.tts import TTS
 
 
@@ -95,6 +95,6 @@ class ValleForSpeech(PreTrainedModel):
             )
             for ids, prompt in zip(input_ids, prompt_codes, strict=True)
         ]
-        options = SamplingOptions(**(sampling or self.config.valle.get("options", {}).get("sampling", {})))
+        options = SamplingOptions(**sampling) if sampling else sampling_of(self.config.valle.get("options", {}))
         decoded = decode(self.model, conditions, [options] * len(conditions))
         return [torch.from_numpy(one.codes.astype(np.int64)) for one in decoded]

@@ -56,6 +56,11 @@ class MixtureTask(SpeechTask):
     text_ratio = 0.5
     """Ratio of rows with a text: decoding works with and without one."""
 
+    @property
+    def speaks(self) -> bool:
+        """True if the output is speech; the words of a recording bring its speech back where it is removed."""
+        return self.output is Sound.SPEECH
+
     def __init__(self) -> None:
         super().__init__()
         self.layouts = tuple(layout if layout.mode is Mode.AR else _with_aligned(layout) for layout in self.layouts)

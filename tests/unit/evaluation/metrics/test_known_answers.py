@@ -59,7 +59,7 @@ class _WrongTranscriber(Backends):
         class Transcriber:
             is_multilingual = False
 
-            def transcribe(self, waveforms, language=None, *, careful=False):
+            def transcribe(self, waveforms, language=None, *, careful=False, numbers_in_words=False):
                 from valle.backends.transcription import Transcription
 
                 return [Transcription("Thank you for watching.", "en", None, 0.0, 0.0, 1.0) for _ in waveforms]

@@ -24,6 +24,7 @@ LEARNT = {
     "transcription_ratio": 0.1,
     "phonemes_ratio": 0.1,
     "spelling_ratio": 0.1,
+    "raw_text_ratio": 0.1,
 }
 
 
@@ -139,6 +140,16 @@ def test_the_control_of_a_transcription_is_another_utterance(toy, synthesizer):
     assert alone["other", "per"] is None and alone["checkpoint", "per"] == values["checkpoint", "per"]
 
 
+def test_the_control_of_raw_text_is_the_prompt(toy, synthesizer):
+    case = _sentence(next(read_cases(toy, split="train")))
+    runner = TaskRunner(synthesizer, TaskMeasures(synthesizer.backends, 800), SamplingOptions(max_seconds=0.5))
+    values = runner.runs["tts-raw"](replace(case, prompt=_spoken("ab cd aa", 0)))
+    assert values["input", "wer"] == pytest.approx(1 / 3) and values["truth", "wer"] == 0
+    assert values["input", "sim_target"] == pytest.approx(1)
+    assert values["checkpoint", "wer"] > 0
+    assert runner.runs["tts-raw"](replace(case, prompt=None)) is None
+
+
 def test_rows_are_in_the_lake_once_and_an_edit_keeps_every_other_code(tmp_path, toy, synthesizer):
     lake, options = Lake(tmp_path / "lake"), TaskEvaluation(split="dev", tasks=("cse", "stt", "phn", "un-phn", "len"))
     rows = evaluate_tasks(synthesizer, toy, options, MASKED, lake)
@@ -165,7 +176,7 @@ def test_rows_are_in_the_lake_once_and_an_edit_keeps_every_other_code(tmp_path, 
 
 def test_tasks_that_cannot_be_scored_are_named(tmp_path, toy, synthesizer):
     lake = Lake(tmp_path / "lake")
-    with pytest.raises(CheckpointError, match="toy-0 has no score in vc; it has learnt ns, cse, stt, phn, un-phn, len"):
+    with pytest.raises(CheckpointError, match="no score in vc; it has learnt ns, cse, stt, phn, un-phn, tts-raw, len"):
         evaluate_tasks(synthesizer, toy, TaskEvaluation(tasks=("vc",)), MASKED, lake)
     with pytest.raises(ConfigurationError, match="No utterance of dev of toy-1 has what ns need"):
         evaluate_tasks(synthesizer, toy, TaskEvaluation(split="dev", tasks=("ns",)), MASKED, lake)

@@ -12,6 +12,7 @@ from flows.evaluate import evaluate
 from flows.parameters import TrainParameters
 from flows.select import select
 from flows.server.forms import CODECS, CORPORA, FIRST, NO_CHOICES, RUNS, SIZES, TRAINING_SETS, find_choices, form_schema
+from flows.speech.task import speech_task
 from flows.stages import quantize
 from flows.training.sweep import sweep
 from flows.training.train import train
@@ -43,6 +44,8 @@ def test_training_sets_sizes_and_codecs_are_choices() -> None:
     assert "enum" not in field(form, "TrainParameters", "run")
     assert field(form_schema(deployed(select), SOME, {}), "SelectParameters", "codec")["enum"] == ["mini"]
     assert field(form_schema(deployed(quantize), SOME, {}), "QuantizeParameters", "corpus")["enum"] == ["libri"]
+    speaking = field(form_schema(deployed(speech_task), SOME, {}), "SpeechTaskParameters", "run")
+    assert speaking["anyOf"] == [{"type": "string", "enum": ["first"]}, {"type": "null"}]
     runs = field(form_schema(deployed(evaluate), SOME, {}), "EvaluateParameters", "run")
     assert runs["anyOf"] == [{"type": "string", "enum": ["first"]}, {"type": "null"}]
 
@@ -99,6 +102,6 @@ def test_choices_are_what_the_data_root_has(tmp_path: Path) -> None:
     (tmp_path / "runs").rename(root.runs)
     (tmp_path / "training_sets").rename(root.training_sets)
     found = find_choices(root)
-    assert (found[TRAINING_SETS], found[RUNS], found[CORPORA]) == (("toy",), ("first",), ("libri",))
+    assert (found[TRAINING_SETS], found[RUNS], found[CORPORA]) == (("toy",), ("english", "first"), ("libri",))
     assert "tiny" in found[SIZES]
     assert "mini" in found[CODECS]

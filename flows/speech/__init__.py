@@ -1,0 +1,1 @@
+"""Tasks of a checkpoint on recordings and texts, as a flow."""
