@@ -68,8 +68,8 @@ def run(benchmark: Benchmark, *, is_quick: bool) -> Result:
     lines, error = [], ""
     try:
         for line in process.stdout:
+            lines.append(line)  # before the line is seen: a stop may follow at once
             print(f"  {line}", end="", flush=True)
-            lines.append(line)
         process.wait()
     except KeyboardInterrupt:
         process.kill()
