@@ -10,12 +10,12 @@ import time
 
 import torch
 from figures import report
-from valle.model.trunk import LlamaTrunk
 
 from valle.codec import codec_spec
 from valle.model.attention import AttentionKernel, Mask
 from valle.model.config import preset
 from valle.model.layout import MaskKind
+from valle.model.trunks.llama import LlamaTrunk
 
 KERNELS = (AttentionKernel.SDPA, AttentionKernel.MATMUL)
 SHAPES = ((8, 250), (5, 400), (3, 680))

@@ -1,13 +1,15 @@
 """Run the benchmarks that need no weights but those of the package, and print one table.
 
 `python benchmarks/table.py [--quick] [--only NAME,NAME] [--output FILE.md]`: with `--quick` each runs at its smallest
-useful size. The table has the machine, its load before each benchmark, every figure with its
-bound, and which are missed. Exit code 1 when one is missed or a benchmark fails.
+useful size. The table has the machine, its load before each benchmark, every figure with its bound, and which are
+missed. A benchmark that fails leaves the figures it had printed, and a run that is stopped (Ctrl-C or SIGTERM) leaves
+the table so far, which `--output` has after each benchmark. Exit code 1 when a bound is missed or a benchmark fails.
 """
 
 import argparse
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from pathlib import Path
 from figures import Figure, read_figures
 
 _HERE = Path(__file__).parent
+_STOPPED = "was stopped; later ones did not run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +60,40 @@ BENCHMARKS = (
 
 
 def run(benchmark: Benchmark, *, is_quick: bool) -> Result:
-    """Run a benchmark in a process of its own and show its output."""
+    """Run a benchmark in a process of its own and show its output; a stop ends the process and becomes its error."""
     load, started = os.getloadavg()[0], time.monotonic()
     command = [sys.executable, str(_HERE / f"{benchmark.name}.py"), *(benchmark.quick if is_quick else ())]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        print(f"  {line}", end="", flush=True)
-        lines.append(line)
+    lines, error = [], ""
+    try:
+        for line in process.stdout:
+            lines.append(line)  # before the line is seen: a stop may follow at once
+            print(f"  {line}", end="", flush=True)
+        process.wait()
+    except KeyboardInterrupt:
+        process.kill()
+        error = _STOPPED
     figures = read_figures("".join(lines))
     is_complete = process.wait() == 0 or (figures and not all(figure.holds for figure in figures))
-    error = "" if is_complete else f"ended with exit code {process.returncode}: {''.join(lines[-1:]).strip()}"
+    if not is_complete and not error:
+        error = f"ended with exit code {process.returncode}: {''.join(lines[-1:]).strip()}"
     return Result(benchmark.name, figures, load, time.monotonic() - started, error)
+
+
+def run_all(names: Sequence[str], *, is_quick: bool, output: Path | None) -> list[Result]:
+    """Run benchmarks by name until one is stopped, with the table so far in `output` after each."""
+    results: list[Result] = []
+    for benchmark in BENCHMARKS:
+        if benchmark.name not in names:
+            continue
+        print(f"{benchmark.name} ...", flush=True)
+        results.append(run(benchmark, is_quick=is_quick))
+        if output:
+            output.write_text(format_table(results, is_quick=is_quick) + "\n", encoding="utf-8")
+        if results[-1].error == _STOPPED:
+            break
+    return results
 
 
 def describe_machine() -> str:
@@ -116,15 +140,9 @@ def main() -> int:
     unknown = set(names) - {one.name for one in BENCHMARKS}
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(one.name for one in BENCHMARKS)}")
-    results = []
-    for benchmark in BENCHMARKS:
-        if benchmark.name in names:
-            print(f"{benchmark.name} ...", flush=True)
-            results.append(run(benchmark, is_quick=options.quick))
-    table = format_table(results, is_quick=options.quick)
-    print(f"\n{table}")
-    if options.output:
-        options.output.write_text(table + "\n", encoding="utf-8")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    results = run_all(names, is_quick=options.quick, output=options.output)
+    print(f"\n{format_table(results, is_quick=options.quick)}")
     held = all(figure.holds for result in results for figure in result.figures)
     return 0 if held and not any(result.error for result in results) else 1
 

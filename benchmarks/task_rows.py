@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -92,7 +93,7 @@ def make_items(folder: Path, count: int) -> Items:
 
 
 def cpu_seconds(
-    items: Items, folder: Path, config: ModelConfig, mix: Mapping[str, float], batches: int
+    items: Items, folder: Path, config: ModelConfig, mix: Mapping[str, Any], batches: int
 ) -> tuple[float, float, float]:
     """Plan and collate the first batches of an epoch, whose codes are in memory.
 
