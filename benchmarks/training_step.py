@@ -83,6 +83,7 @@ class PaddedModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, size, books = config.width, config.codebook_size, config.num_codebooks
+        self.stop, self.masked = size, size + 1  # beside the codes
         self.text = nn.Embedding(config.num_symbols, width)
         self.language, self.level = nn.Embedding(len(config.languages), width), nn.Embedding(books, width)
         self.prompts = nn.ModuleList([nn.Embedding(size, width) for _ in range(books)])
@@ -121,7 +122,7 @@ class PaddedModel(nn.Module):
             found.append(sum_vectors(list(self.targets)[1 : book + 1], target))
         else:
             hidden = torch.from_numpy(np.asarray(row.row.masked))
-            found.append(self.targets[-1](target[0].masked_fill(hidden, self.heads[0].out_features)))
+            found.append(self.targets[-1](target[0].masked_fill(hidden, self.masked)))
         return found
 
     def forward(self, batch: PaddedBatch) -> Tensor:
@@ -161,7 +162,7 @@ def pad_rows(rows: Sequence[ModeRow], model: PaddedModel) -> PaddedBatch:
         mask[index, 0].masked_fill_(hidden, lowest)
         codes = torch.from_numpy(row.row.fields["target"][row.row.codebook].astype(np.int64))
         if row.mode is Mode.AR:
-            codes = torch.cat([codes, torch.tensor([model.heads[0].out_features - 1])])
+            codes = torch.cat([codes, torch.tensor([model.stop])])
         elif row.mode is Mode.NAR_LEN:
             codes = codes.masked_fill(~torch.from_numpy(np.asarray(row.row.masked)), IGNORED)
         labels[index, total - row.frames - int(row.mode is Mode.AR) :][: len(codes)] = codes

@@ -1,7 +1,7 @@
 """Memory of a DuckDB connection: its limit, and the folder for what is beyond it.
 
-A query takes an eighth of the memory of the machine, at least 3.2 GB, and then continues on the disk, which is slower.
-With 2.5 GB the hash of a training set of ten million utterances runs out of memory in spite of the disk.
+A query takes a tenth of the memory of the machine, at least 2.4 GB, and then continues on the disk, which is slower.
+Beside these buffers a process has up to 1 GB with ten million utterances: imports, and the metadata of data files.
 """
 
 import os
@@ -12,8 +12,8 @@ from tempfile import gettempdir
 
 import duckdb
 
-_MEMORY_SHARE = 8
-_LEAST_MEMORY = 3_200_000_000
+_MEMORY_SHARE = 10
+_LEAST_MEMORY = 2_400_000_000
 _PREFIX = f"valle-spill-{socket.gethostname()}-"
 
 

@@ -6,6 +6,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +23,9 @@ from warehouse.errors import TrainingError
 from warehouse.lake.tables import Lake
 
 _HASHED_AT_ONCE = 100_000
+_ROWS_AT_ONCE = 1_000_000
+# Borders that divide ids, which begin with a hash, about equally.
+_RANGES = ("", *"123456789abcdef", None)
 _MIXTURE = ("mixture_kind", "mixture_licence", "mixture_fingerprint")
 
 
@@ -45,14 +49,23 @@ def choose(connection: duckdb.DuckDBPyConnection, selection: Selection, lake: La
     return label
 
 
-def content_hash(connection: duckdb.DuckDBPyConnection) -> str:
-    """Hash everything that training uses of the utterances to ten hexadecimal digits."""
-    reader = connection.execute("SELECT md5(c::VARCHAR) AS hash FROM whole c ORDER BY segment_id").to_arrow_reader(
-        _HASHED_AT_ONCE
-    )
+def content_hash(connection: duckdb.DuckDBPyConnection, *, rows_at_once: int = _ROWS_AT_ONCE) -> str:
+    """Hash everything that training uses of the utterances to ten hexadecimal digits.
+
+    More than `rows_at_once` rows are joined and sorted in ranges of their ids, one after the other, since together they
+    do not fit into memory. The hash is the same.
+    """
     found = hashlib.md5(usedforsecurity=False)
-    for batch in reader:
-        found.update("".join(batch["hash"].to_pylist()).encode())
+    counted = connection.execute("SELECT count(*) FROM chosen").fetchone()
+    assert counted is not None
+    for start, end in pairwise(_RANGES if counted[0] > rows_at_once else ("", None)):
+        is_before = "true" if end is None else f"segment_id < '{end}'"
+        reader = connection.execute(
+            "SELECT md5(c::VARCHAR) AS hash FROM "
+            f"(SELECT * FROM whole WHERE segment_id >= '{start}' AND {is_before}) c ORDER BY segment_id"
+        ).to_arrow_reader(_HASHED_AT_ONCE)
+        for batch in reader:
+            found.update("".join(batch["hash"].to_pylist()).encode())
     return found.hexdigest()[:10]
 
 
