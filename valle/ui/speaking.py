@@ -53,7 +53,7 @@ def build_speaking(speaker: Speaker, waiting: Waiting) -> None:
     gr.Markdown(NOTICE)
     with gr.Row():
         with gr.Column():
-            text = gr.Textbox(label="Text", lines=4, value="We will meet at half past ten.", elem_id="text")
+            text = gr.Textbox(label="Text", lines=4, value="We will meet again on Friday.", elem_id="text")
             prompt = gr.Audio(label="Prompt", sources=["upload", "microphone"], type="filepath", elem_id="prompt")
             consent = gr.Checkbox(label="The speaker of the prompt agreed to its synthesis.", elem_id="consent")
             voice = gr.Dropdown(
