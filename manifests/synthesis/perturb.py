@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import soundfile
 import soxr
 
-from manifests.corpora.synthetic import TABLE, ClipRow, parse_table
+from manifests.corpora.synthetic import ClipRow
 from manifests.reading.growing import Samples, grow_corpus
-from manifests.synthesis.synthesize import MAIN
-from warehouse.errors import ConfigurationError, ManifestError, PipelineError
+from manifests.synthesis.clips import read_clip, read_main_rows
+from warehouse.errors import ConfigurationError, PipelineError
 
 _log = logging.getLogger(__name__)
 
@@ -30,19 +29,14 @@ def perturb(source: Path, out: Path, factors: Sequence[float]) -> int:
     """
     if not factors or any(not 0.5 <= factor <= 2 or factor == 1 for factor in factors):
         raise ConfigurationError("A factor must be between 0.5 and 2, and not 1: 0.89 is slower, 1.12 faster.")
-    try:
-        rows = parse_table((source / TABLE).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ManifestError(
-            f"{source} has no {TABLE} ({error}): name a folder of `manifests.synthesis.synthesize`."
-        ) from error
+    rows = read_main_rows(source)
     added = 0
     with grow_corpus(out) as corpus:
         known = {row.id for row in corpus.rows}
         for row in rows:
             for factor in factors:
                 changed = _rename(row, factor)
-                if row.split != MAIN or changed.id in known:
+                if changed.id in known:
                     continue
                 samples, rate = _play(source / row.file, factor)
                 corpus.add(replace(changed, duration_s=f"{len(samples) / rate:.2f}"), samples, rate)
@@ -57,10 +51,7 @@ def _rename(row: ClipRow, factor: float) -> ClipRow:
 
 
 def _play(path: Path, factor: float) -> tuple[Samples, int]:
-    try:
-        samples, rate = soundfile.read(path, dtype="float32")
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise ManifestError(f"{path} cannot be read ({error}): make it again, or delete its row.") from error
+    samples, rate = read_clip(path)
     return soxr.resample(samples, rate * factor, rate).astype("float32"), rate
 
 

@@ -17,12 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
-from manifests.corpora.synthetic import TABLE, ClipRow, parse_table
+from manifests.corpora.synthetic import ClipRow
 from manifests.reading.growing import Samples, grow_corpus
-from manifests.synthesis.synthesize import MAIN
-from warehouse.errors import ConfigurationError, ManifestError, PipelineError
+from manifests.synthesis.clips import read_clip, read_main_rows
+from warehouse.errors import ConfigurationError, PipelineError
 
 _log = logging.getLogger(__name__)
 
@@ -131,18 +130,13 @@ def revoice(source: Path, out: Path, voices: int, *, copies: int = 1) -> int:
     """
     if not 1 <= copies <= voices:
         raise ConfigurationError("Choose at least one voice, and at most as many copies of a clip as voices.")
-    try:
-        rows = parse_table((source / TABLE).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ManifestError(
-            f"{source} has no {TABLE} ({error}): name a folder of `manifests.synthesis.synthesize`."
-        ) from error
+    rows = read_main_rows(source)
     added = 0
     with grow_corpus(out) as corpus:
         present = {row.id for row in corpus.rows}
         for row in rows:
             for index in _choose_voices(row.id, voices, copies):
-                if row.split != MAIN or f"{row.id}@w{index:03d}" in present:
+                if f"{row.id}@w{index:03d}" in present:
                     continue
                 changed, samples, rate = _speak(row, source, index)
                 corpus.add(changed, samples, rate)
@@ -156,11 +150,7 @@ def _choose_voices(clip: str, voices: int, copies: int) -> Sequence[int]:
 
 
 def _speak(row: ClipRow, source: Path, index: int) -> tuple[ClipRow, Samples, int]:
-    path = source / row.file
-    try:
-        samples, rate = soundfile.read(path, dtype="float32")
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise ManifestError(f"{path} cannot be read ({error}): make it again, or delete its row.") from error
+    samples, rate = read_clip(source / row.file)
     voice = draw_voice(row.voice, row.gender, index)
     spoken = change_voice(samples, rate, voice)
     name = f"{row.id}@w{index:03d}"

@@ -21,6 +21,7 @@ from manifests.corpora.synthetic import ClipRow
 from manifests.demo.clips import HELD_OUT, demo_clips
 from manifests.reading.growing import grow_corpus
 from manifests.synthesis import texts as closed_texts
+from manifests.synthesis.clips import MAIN
 from manifests.synthesis.kokoro import (
     CROSS,
     HELD_OUT_VOICES,
@@ -35,9 +36,6 @@ from manifests.synthesis.open_texts import OpenTexts
 from manifests.synthesis.piper import JOE, Piper
 from manifests.synthesis.texts import Line, TextSource, words_of
 from warehouse.errors import ConfigurationError, ManifestError, PipelineError
-
-MAIN = "main"
-"""The split of the clips to train on."""
 
 _PAUSE = 0.1  # seconds left at both ends
 _AUDIBLE = 0.01  # the level where speech begins and ends
