@@ -89,7 +89,7 @@ def test_two_at_once_bring_up_one_server_and_both_succeed(two_ups: list[Up], ser
         assert len(settings) == 11
         # A second update finds nothing to change.
         assert update_forms(client, find_choices(DataRoot(server.home.parent))) == ()
-    assert len(two_ups[0].deployments) == 20
+    assert len(two_ups[0].deployments) == 21
 
 
 def test_with_another_port_it_is_refused_in_one_sentence(server: LocalServer) -> None:
