@@ -6,7 +6,6 @@ The command can be killed anywhere, and started again when the source has grown.
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,10 +15,8 @@ import soxr
 
 from manifests.corpora.synthetic import ClipRow
 from manifests.reading.growing import Samples, grow_corpus
-from manifests.synthesis.clips import read_clip, read_main_rows
-from warehouse.errors import ConfigurationError, PipelineError
-
-_log = logging.getLogger(__name__)
+from manifests.synthesis.clips import read_clip, read_main_rows, run_command
+from warehouse.errors import ConfigurationError
 
 
 def perturb(source: Path, out: Path, factors: Sequence[float]) -> int:
@@ -58,22 +55,15 @@ def _play(path: Path, factor: float) -> tuple[Samples, int]:
 def main() -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m manifests.synthesis.perturb", description=__doc__)
-    parser.add_argument("--source", type=Path, required=True, help="folder of a synthetic corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the changed clips, new or begun")
     parser.add_argument("--factors", default="0.89,1.12", help="speeds, with commas; each makes voices of its own")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    return run_command(parser, lambda given: perturb(given.source, given.out, _parse_factors(given.factors)))
+
+
+def _parse_factors(given: str) -> list[float]:
     try:
-        factors = [float(factor) for factor in arguments.factors.split(",")]
-        added = perturb(arguments.source, arguments.out, factors)
-    except ValueError:
-        sys.stderr.write(f"{arguments.factors!r} are no numbers with commas: write 0.89,1.12.\n")
-        return 1
-    except PipelineError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    _log.info("%d clips added", added)
-    return 0
+        return [float(factor) for factor in given.split(",")]
+    except ValueError as error:
+        raise ConfigurationError(f"{given!r} are no numbers with commas: write 0.89,1.12.") from error
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ The command can be killed anywhere, and started again when the source has grown.
 
 import argparse
 import hashlib
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +19,8 @@ import numpy.typing as npt
 
 from manifests.corpora.synthetic import ClipRow
 from manifests.reading.growing import Samples, grow_corpus
-from manifests.synthesis.clips import read_clip, read_main_rows
-from warehouse.errors import ConfigurationError, PipelineError
-
-_log = logging.getLogger(__name__)
+from manifests.synthesis.clips import read_clip, read_main_rows, run_command
+from warehouse.errors import ConfigurationError
 
 Floats = npt.NDArray[np.float64]
 
@@ -168,19 +165,9 @@ def _speak(row: ClipRow, source: Path, index: int) -> tuple[ClipRow, Samples, in
 def main() -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m manifests.synthesis.revoice", description=__doc__)
-    parser.add_argument("--source", type=Path, required=True, help="folder of a synthetic corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the changed clips, new or begun")
     parser.add_argument("--voices", type=int, default=40, help="voices of every source voice")
     parser.add_argument("--copies", type=int, default=1, help="voices in which each clip is spoken")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    try:
-        added = revoice(arguments.source, arguments.out, arguments.voices, copies=arguments.copies)
-    except PipelineError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    _log.info("%d clips added", added)
-    return 0
+    return run_command(parser, lambda given: revoice(given.source, given.out, given.voices, copies=given.copies))
 
 
 if __name__ == "__main__":
