@@ -6,7 +6,7 @@ grouped, in the order they are found, into shards: the unit of work of every lat
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, get_args
@@ -80,6 +80,12 @@ class Source:
     offset: int = 0
     is_range: bool = False
     weight: int | None = None
+
+    def byte_range(self, start: int, end: int, weight: float | None = None) -> "Source":
+        """Return the bytes from `start` to before `end` as a source of its own."""
+        return replace(
+            self, offset=start, size=end - start, is_range=True, weight=None if weight is None else int(weight)
+        )
 
 
 class Corpus(Protocol):

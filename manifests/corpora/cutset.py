@@ -126,12 +126,12 @@ def find_ranges(found: FoundFile, limit: float) -> Iterator[Source]:
     weight = 0.0
     for _, group in groupby(read_cut_lines(Path(found.path), 0), key=lambda line: line.audio_name):
         if weight >= limit:
-            yield _range(whole, start, end, weight)
+            yield whole.byte_range(start, end, weight)
             start, weight = end, 0.0
         for line in group:
             end = line.end
             weight += _weight(line)
-    yield _range(whole, start, end, weight)
+    yield whole.byte_range(start, end, weight)
 
 
 def metadata_of(pieces: Sequence[CutPiece], duration: float | None) -> CorpusMetadata:
@@ -175,18 +175,6 @@ def _by_speaker(pieces: Iterable[CutPiece]) -> list[list[CutPiece]]:
         group = groups.setdefault((piece.speaker, piece.language, piece.channel), {})
         group.setdefault((piece.span.start, piece.span.end), piece)
     return [list(group.values()) for group in groups.values()]
-
-
-def _range(whole: Source, start: int, end: int, weight: float) -> Source:
-    return Source(
-        path=whole.path,
-        relative_path=whole.relative_path,
-        etag=whole.etag,
-        offset=start,
-        size=end - start,
-        is_range=True,
-        weight=int(weight),
-    )
 
 
 def _weight(line: CutLine) -> float:

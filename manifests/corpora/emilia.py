@@ -158,14 +158,7 @@ def _ranges(found: FoundFile, size: int) -> Iterator[Source]:
     whole = file_source(found)
     try:
         for span in split_archive(found.path, size):
-            yield Source(
-                path=whole.path,
-                relative_path=whole.relative_path,
-                etag=whole.etag,
-                offset=span.offset,
-                size=span.size,
-                is_range=True,
-            )
+            yield whole.byte_range(span.offset, span.offset + span.size)
     except OSError:
         yield whole
         return

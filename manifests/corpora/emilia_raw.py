@@ -113,23 +113,11 @@ def _ranges(found: FoundFile, limit: float) -> Iterator[Source]:
     try:
         for start, line in _lines(found.path, 0):
             if weight >= limit:
-                yield _range(whole, first, start, weight)
+                yield whole.byte_range(first, start, weight)
                 first, weight = start, 0.0
             end = start + len(line)
             weight += max(0.0, number_of(parse_json(line).values.get("duration")) or 0.0) * _BYTES_PER_SECOND
     except OSError:
         yield whole
         return
-    yield _range(whole, first, max(end, whole.size), weight)
-
-
-def _range(whole: Source, start: int, end: int, weight: float) -> Source:
-    return Source(
-        path=whole.path,
-        relative_path=whole.relative_path,
-        etag=whole.etag,
-        offset=start,
-        size=end - start,
-        is_range=True,
-        weight=int(weight),
-    )
+    yield whole.byte_range(first, max(end, whole.size), weight)
