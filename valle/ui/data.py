@@ -9,6 +9,7 @@ import gradio as gr
 from valle.listening import describe_segment
 from valle.reviews import Verdict, review
 from valle.ui.lake import MOST_ROWS, ask, playable, show
+from warehouse.catalogue.literals import text_literal
 from warehouse.catalogue.views import named_queries, named_query
 from warehouse.errors import PipelineError
 
@@ -29,18 +30,14 @@ def filter_sql(shown: str, corpus: str, speaker: str, text: str, quality: float 
     """
     is_dropped = shown == "dropped"
     # A dropped row may lack the very columns that the other filters compare.
-    conditions = [f"corpus = {_quoted(corpus)}"] if corpus not in ("", _EVERY) else []
+    conditions = [f"corpus = {text_literal(corpus)}"] if corpus not in ("", _EVERY) else []
     if not is_dropped:
-        conditions += [f"contains(speaker, {_quoted(speaker)})"] if speaker else []
-        conditions += [f"contains(lower(text), lower({_quoted(text)}))"] if text else []
+        conditions += [f"contains(speaker, {text_literal(speaker)})"] if speaker else []
+        conditions += [f"contains(lower(text), lower({text_literal(text)}))"] if text else []
         conditions += [f"dnsmos_ovrl >= {float(quality)}"] if quality else []
         conditions += ["verdict = 'bad'"] if shown == "bad" else []
     where = f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
     return f"{_DROPS if is_dropped else _UTTERANCES}{where}\nORDER BY segment_id"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def build_data(data_root: DataRoot) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from warehouse.catalogue.literals import text_literal
 from warehouse.errors import CatalogueError
 from warehouse.files import atomic_write
 from warehouse.fingerprints import short_hash
@@ -67,7 +68,7 @@ def define_views(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> N
     spreads = tuple(_shown_spread(row_class, snapshot) for row_class in _tables())
     row = connection.execute("SELECT current_database()").fetchone()
     assert row is not None
-    connection.execute(f"ATTACH '{escaped(str(_template(spreads)))}' AS template (READ_ONLY)")
+    connection.execute(f"ATTACH {text_literal(_template(spreads))} AS template (READ_ONLY)")
     connection.execute(f'COPY FROM DATABASE template TO "{row[0]}" (SCHEMA)')
     connection.execute("DETACH template")
     _describe_snapshot(connection, snapshot)
@@ -122,11 +123,6 @@ def _templates(process: int) -> Path:
 def first_line(error: Exception) -> str:
     """Return the first line of DuckDB's message."""
     return str(error).splitlines()[0]
-
-
-def escaped(text: str) -> str:
-    """Return text for a literal of SQL."""
-    return text.replace("'", "''")
 
 
 def _describe_snapshot(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
@@ -207,7 +203,7 @@ def _read_parquet(data_files: Sequence[Location], *, union_by_name: bool = False
 
     A folder `key=value` above the lake is no partition: its value would replace the column of that name.
     """
-    listed = ", ".join(f"'{escaped(str(file))}'" for file in data_files)
+    listed = ", ".join(text_literal(file) for file in data_files)
     return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {str(union_by_name).lower()})"
 
 

@@ -12,6 +12,8 @@ from tempfile import gettempdir
 
 import duckdb
 
+from warehouse.catalogue.literals import text_literal
+
 _MEMORY_SHARE = 8
 _LEAST_MEMORY = 3_200_000_000
 _PREFIX = f"valle-spill-{socket.gethostname()}-"
@@ -21,8 +23,8 @@ def limit_memory(connection: duckdb.DuckDBPyConnection, folder: Path | None = No
     """Limit the buffers of a connection; what is beyond goes below `folder`, by default that of temporary files."""
     connection.execute(f"SET memory_limit = '{max(_LEAST_MEMORY, _memory() // _MEMORY_SHARE)}B'")
     # By default an in-memory database spills into the current folder.
-    name = str((folder or Path(gettempdir())) / f"{_PREFIX}{os.getpid()}").replace("'", "''")
-    connection.execute(f"SET temp_directory = '{name}'")
+    spill = (folder or Path(gettempdir())) / f"{_PREFIX}{os.getpid()}"
+    connection.execute(f"SET temp_directory = {text_literal(spill)}")
 
 
 def _memory() -> int:

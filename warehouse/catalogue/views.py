@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from warehouse.catalogue.definitions import define_tables, define_views, escaped, first_line
+from warehouse.catalogue.definitions import define_tables, define_views, first_line
+from warehouse.catalogue.literals import text_literal
 from warehouse.catalogue.outside_sql import check_table_functions
 from warehouse.catalogue.spill import limit_memory
 from warehouse.errors import CatalogueError
@@ -173,5 +174,5 @@ def check_expression(sql: str, *, option: str) -> str:
 def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     # DuckDB allows neither setting to be changed once external access is off, not even to the same value.
     if connection.execute("SELECT current_setting('enable_external_access')").fetchone() == (True,):
-        connection.execute(f"SET allowed_directories = ['{escaped(str(lake.root))}']")
+        connection.execute(f"SET allowed_directories = [{text_literal(lake.root)}]")
         connection.execute("SET enable_external_access = false")

@@ -9,6 +9,7 @@ them, do not change.
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError
 
+from warehouse.catalogue.literals import text_literal
 from warehouse.catalogue.views import connect
 from warehouse.errors import LakeError, unknown_name
 from warehouse.lake.arrow import TableRow
@@ -59,12 +60,8 @@ def _condition(reason: str | None, corpus: str | None) -> str:
     conditions = ["drop_reason IS NOT NULL"]
     for column, value in (("drop_reason", reason), ("corpus", corpus)):
         if value is not None:
-            conditions.append(f"{column} = {_quoted(value)}")
+            conditions.append(f"{column} = {text_literal(value)}")
     return " AND ".join(conditions)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _forget_sources(lake: Lake, *, reason: str | None, corpus: str | None) -> int:
@@ -74,7 +71,7 @@ def _forget_sources(lake: Lake, *, reason: str | None, corpus: str | None) -> in
         ).fetchall()
     if not dropped:
         return 0
-    condition = f"source_id IN ({', '.join(_quoted(source) for source, _ in dropped)})"
+    condition = f"source_id IN ({', '.join(text_literal(source) for source, _ in dropped)})"
     # Sources first: after a kill in between, the recordings remain and their sources are listed and read again.
     _delete(lake, SourceRow, condition)
     _delete(lake, RecordingRow, condition)

@@ -11,7 +11,7 @@ from manifests.lhotse_codes import CodesPlace, codes_cut_line, write_lines
 from manifests.lhotse_lines import AudioFacts
 from valle.codec.base import CodecSpec
 from valle.data.selection.splits import SPLITS
-from warehouse.catalogue.definitions import escaped
+from warehouse.catalogue.literals import text_literal
 from warehouse.lake.store import Location
 
 # Rows that are Python objects at once: a training set has millions of items.
@@ -21,7 +21,7 @@ SELECT i.segment_id, i.recording_id, i.corpus, i.speaker, i.language, i.licence,
        i.symbols, i.num_frames, i.codes_file, i.codes_row_group, i.codes_row, i.codes_start, i.training_set,
        a.words, r.path, r.sample_rate, r.num_samples, r.num_channels, r.channel, r."offset",
        CASE WHEN r.member IS NULL THEN 0 ELSE r.size END AS size, s.start, c.in_test
-FROM read_parquet('{items}', hive_partitioning = false) i
+FROM read_parquet({items}, hive_partitioning = false) i
 JOIN chosen c ON c.segment_id = i.segment_id
 JOIN current_segments s ON s.segment_id = i.segment_id
 JOIN current_recordings r ON r.recording_id = i.recording_id
@@ -40,7 +40,7 @@ def export_cuts(
     """
     paths = {}
     for split in SPLITS:
-        reader = connection.execute(_FACTS.format(items=escaped(str(items)), split=split)).to_arrow_reader(_BATCH)
+        reader = connection.execute(_FACTS.format(items=text_literal(items), split=split)).to_arrow_reader(_BATCH)
         paths[split] = directory / f"cuts_{split}.jsonl.gz"
         write_lines(_lines(reader, lake, codec), paths[split])
     return paths

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import duckdb
 import pyarrow as pa
 
+from warehouse.catalogue.literals import text_literal
 from warehouse.catalogue.views import run_query
 from warehouse.errors import TrainingError
 from warehouse.lake.arrow import schema_of
@@ -74,7 +75,7 @@ def _define_places(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, la
     connection.register("listed_groups", _row_groups(files, lake.root))
     connection.execute(f"CREATE TABLE {table}_groups AS FROM listed_groups")
     connection.unregister("listed_groups")
-    listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+    listed = ", ".join(text_literal(path) for path in files)
     connection.execute(
         f"""
         CREATE VIEW {table}_places AS
