@@ -166,7 +166,7 @@ def test_heads_that_a_model_cannot_use_are_one_sentence(tmp_path):
     assert model.lookahead is None
 
 
-def test_english_decodes_the_same_greedy_codes_in_seven_tenths_of_the_passes():
+def test_english_decodes_the_same_greedy_codes_in_two_thirds_of_the_passes():
     checkpoint = latest_checkpoint(EMBEDDED_RUNS / EMBEDDED)
     synthesizer = Synthesizer.load(checkpoint, Backends())
     model, options = synthesizer.model, SamplingOptions(temperature=0, suppressed_codes=(1024,), max_seconds=2.0)
@@ -177,4 +177,4 @@ def test_english_decodes_the_same_greedy_codes_in_seven_tenths_of_the_passes():
     expected, all_passes = passes(model, options, given=given)
     assert codes == expected
     assert all_passes == 150
-    assert fewer <= 0.7 * all_passes
+    assert 1.5 * fewer <= all_passes
