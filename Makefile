@@ -74,6 +74,7 @@ lint:
 
 types:
 	$(bin)/mypy
+	$(bin)/mypy benchmarks
 
 contracts:
 	$(bin)/lint-imports

@@ -77,7 +77,7 @@ def read_speech(count: int) -> list[Utterance]:
 
 def split_codes(codes: Tensor, speech: Sequence[Utterance]) -> list[Codes]:
     """Return the codes [K, T_i] of each utterance from those of all frames [K, N]."""
-    pieces = codes.split([len(utterance.latents) for utterance in speech], dim=1)
+    pieces = torch.split(codes, [len(utterance.latents) for utterance in speech], dim=1)
     return [piece.numpy().astype(np.int16) for piece in pieces]
 
 

@@ -41,8 +41,8 @@ def measure(folder: Path, clips: int) -> dict[str, tuple[float, float]]:
     """Measure every command; CPU seconds and their bound by name."""
     copy_clips(folder / "clips", clips)
     data = ("--data", str(folder / "data"))
-    corpus = ("--corpus.kind", "folder", "--corpus.root", str(folder / "clips"), "--corpus.name", "clips")
-    corpus = (*corpus, "--corpus.options.language", "en", *data)
+    kind = ("--corpus.kind", "folder", "--corpus.root", str(folder / "clips"), "--corpus.name", "clips")
+    corpus = (*kind, "--corpus.options.language", "en", *data)
     found = {
         "valle speak --help": (valle("speak", "--help"), 0.7),
         f"valle data ingest, {clips} clips": (valle("data", "ingest", *corpus, repeats=1), 6.0),

@@ -198,7 +198,7 @@ def _of_torch(lean: ValleModel) -> ValleModel:
             # The instance alone: other models of the benchmark keep their own products.
             layer.forward = partial(torch.nn.Linear.forward, layer)  # type: ignore[method-assign]
     # A hook that changes nothing keeps a trunk from its lean step.
-    plain.trunk.norm.register_forward_hook(lambda module, inputs, output: None)
+    plain.trunk.get_submodule("norm").register_forward_hook(lambda module, inputs, output: None)
     return plain
 
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,10 @@ def rows_a_second(read: Callable[[int], Codes], wanted: NDArray[np.int64]) -> fl
     return len(wanted) / (time.process_time() - started)
 
 
+def _read(reader: CodesReader, row: int) -> Codes:
+    return reader.read("codes.parquet", *divmod(row, ROWS), num_codebooks=CODEBOOKS)
+
+
 def readers(folder: Path, groups: int, room: int) -> Iterator[tuple[str, Callable[[int], Codes]]]:
     """Every way to read, with its function from a row to its codes."""
     size = ROWS * FRAMES * CODEBOOKS * 2
@@ -59,11 +64,11 @@ def readers(folder: Path, groups: int, room: int) -> Iterator[tuple[str, Callabl
         folder, cache_bytes=size * room + size // 2, spilled=SpilledGroups(folder / "decoded", 1 << 40)
     )
     for name, reader in (("lake, memory alone", memory), ("lake", mapped)):
-        yield name, lambda row, reader=reader: reader.read("codes.parquet", *divmod(row, ROWS), num_codebooks=CODEBOOKS)
+        yield name, partial(_read, reader)
     with NumpyFilesWriter(folder / "npy") as files, NumpyHdf5Writer(folder / "codes.h5") as hdf5:
         keys = []
         for row in range(groups * ROWS):
-            codes = mapped.read("codes.parquet", *divmod(row, ROWS), num_codebooks=CODEBOOKS)
+            codes = _read(mapped, row)
             keys.append((files.write(f"{row}", codes), hdf5.write(f"{row}", codes)))
     npy, h5 = NumpyFilesReader(folder / "npy"), NumpyHdf5Reader(folder / "codes.h5")
     yield "npy files", lambda row: npy.read(keys[row][0])

@@ -37,17 +37,18 @@ def plan(root: Path) -> None:
     from synthetic_lake import CORPUS
 
     from valle.data_root import open_data_root
-    from warehouse.catalogue.planning import StageTables, plan_stage
+    from warehouse.catalogue.planning import InputView, StageTables, plan_stage
 
     connection = open_data_root(root).catalogue.connection()
-    for stage, reads, writes, key in (
+    stages: tuple[tuple[str, InputView, str, str], ...] = (
         ("segment", "recordings", "segments", "recording_id"),
         ("transcribe", "segments", "transcripts", "segment_id"),
         ("phonemize", "transcripts", "phonemes", "segment_id"),
         ("quality", "segments", "quality", "segment_id"),
         ("speakers", "segments", "speakers", "segment_id"),
         ("quantize", "segments", "codes", "segment_id"),
-    ):
+    )
+    for stage, reads, writes, key in stages:
         tables = StageTables(reads=reads, writes=writes, key=key)
         found = plan_stage(connection, stage, corpus=CORPUS, configuration=stage, tables=tables)
         missing = found.rows / (found.rows + found.rows_done)
@@ -72,10 +73,10 @@ def queries(root: Path) -> None:
     from valle.data_root import open_data_root
     from warehouse.catalogue.views import answer_query, named_queries
 
-    snapshot = open_data_root(root).lake.snapshot()
+    lake = open_data_root(root).lake
     for name, query in named_queries().items():
         started = time.process_time()
-        rows = answer_query(snapshot, query.sql).num_rows
+        rows = answer_query(lake, query.sql).num_rows
         print(f"    {name:28} {rows:10,} rows {time.process_time() - started:8.1f} CPU s, {_peak():5.2f} GB so far")
 
 

@@ -44,8 +44,8 @@ def work(stage: Stage, lake: Lake, run: str, gate: Path, others: int) -> dict[st
         warm = Lake(Path(folder) / "lake")
         ingest(Path(folder) / "clips", warm, backends, megabytes=64)
         with connect(warm.snapshot()) as connection:
-            shards = plan(stage, "clips", connection).shards
-        run_shards(stage, shards, corpus="clips", lake=warm, backends=backends, run_id=run)
+            few = plan(stage, "clips", connection).shards
+        run_shards(stage, few, corpus="clips", lake=warm, backends=backends, run_id=run)
     with connect(lake.snapshot()) as connection:
         shards = plan(stage, "clips", connection).shards_for(run)
     (gate / run).touch()

@@ -130,7 +130,7 @@ class Synthesizer:
         adapters: Sequence[tuple[Path, float]] = (),
         options: ModelPlacement = ModelPlacement(),
     ) -> Synthesizer:
-        """Open a checkpoint with the heads in its directory that guess frames, and adapters with their strengths.
+        """Open a checkpoint, with adapters and their strengths, and on a GPU with its heads that guess frames.
 
         An adapter is named after the run that trained it. Raises CheckpointError when there is no checkpoint, when
         another revision of its codec is installed and for an adapter of another checkpoint, and ConfigurationError for
@@ -140,7 +140,11 @@ class Synthesizer:
         files, strengths = _name_adapters(adapters)
         if options.runtime == "torch":
             model, card = load_model(checkpoint, files)
-            attach_heads(model, checkpoint)
+            if device.type == "cpu":
+                # A pass of several frames costs more than the lean steps of one that it replaces.
+                model.lookahead = None
+            else:
+                attach_heads(model, checkpoint)
         else:
             model, card = _load_llama_cpp(checkpoint, files, backends.device, options)
         codec = backends.codec(card.codec.name)

@@ -78,19 +78,6 @@ def test_guesses_of_a_repeating_model_are_all_right():
     assert (all_passes, fewer) == (40, 11)
 
 
-def test_a_large_batch_on_a_cpu_does_not_guess():
-    model, plain = guessing()
-    with torch.no_grad():
-        model.lookahead.weight.zero_()
-        for one in (model, plain):
-            one.heads.bias[5] += 100
-    options = SamplingOptions(temperature=0, max_seconds=40 / 75)
-    assert passes(model, options, copies=2)[1] == 11  # six rows
-    (codes, same), (expected, all_passes) = passes(model, options, copies=3), passes(plain, options, copies=3)
-    assert codes == expected
-    assert same == all_passes == 40
-
-
 @pytest.mark.parametrize("group", [1, 2])
 def test_the_loss_compares_each_guess_with_the_group_that_it_guesses(group):
     model = small_model(lookahead=2, group=group).train()
@@ -171,10 +158,10 @@ def test_english_decodes_the_same_greedy_codes_in_two_thirds_of_the_passes():
     synthesizer = Synthesizer.load(checkpoint, Backends())
     model, options = synthesizer.model, SamplingOptions(temperature=0, suppressed_codes=(1024,), max_seconds=2.0)
     given = [synthesizer.condition(Request(synthesizer.phonemize("She ran out into the garden.")))]
-    codes, fewer = passes(model, options, given=given)
-    assert model.lookahead is not None
-    model.lookahead = None
+    assert model.lookahead is None, "a CPU decodes faster without guesses"
     expected, all_passes = passes(model, options, given=given)
+    attach_heads(model, checkpoint)
+    codes, fewer = passes(model, options, given=given)
     assert codes == expected
     assert all_passes == 150
     assert 1.5 * fewer <= all_passes

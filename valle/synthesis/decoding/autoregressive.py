@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 _LAYOUT = TTS.layout(Mode.AR)
 # Frames of the cache at first; it grows for longer speech.
 _INITIAL_FRAMES = 128
-# Rows of a batch on a CPU, unconditional ones included, above which guesses cost more than they save (measured).
-_MOST_GUESSING_ROWS = 8
 
 
 # Guided or not, and adapters with their strengths: what utterances of one batch have in common.
@@ -186,9 +184,6 @@ class _CachedRows:
             return
         used = self._double(used)
         self._cache.shorten(self._fed - used)
-        if len(used) > _MOST_GUESSING_ROWS and self._model.device.type == "cpu":
-            self.guesses = [[] for _ in self._options]
-            return
         last = self._hidden[torch.arange(len(used), device=used.device), used - 1]
         logits = self._guided(self._model.guess_logits(_LAYOUT, last))
         self.guesses = logits[..., : self._model.config.stop].argmax(-1).tolist()
