@@ -74,7 +74,6 @@ lint:
 
 types:
 	$(bin)/mypy
-	$(bin)/mypy benchmarks
 
 contracts:
 	$(bin)/lint-imports

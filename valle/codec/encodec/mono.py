@@ -115,7 +115,7 @@ class EncodecCodec:
         self._encoder = EncodecEncoder(
             self._model,
             hop_length=HOP_LENGTH,
-            batch_frames=round(batch_seconds * SAMPLE_RATE / HOP_LENGTH),
+            batch_frames=round(batch_seconds * (SAMPLE_RATE / HOP_LENGTH)),
             device=self._device,
         )
         self._entries = NearestEntries(self._model.quantizer.vq.layers[:num_codebooks])
