@@ -29,7 +29,7 @@ from valle.synthesis.options import SamplingOptions, StreamOptions, read_samplin
 from valle.synthesis.streaming.engine import iterate_chunks
 from valle.synthesis.synthesizer import Request, Synthesizer
 from valle.text.errors import count_word_errors
-from valle.text.normalise import default_normaliser, get_normaliser
+from valle.text.normalise import normalise
 
 WINDOWS = {
     "whole": StreamOptions(window=0),
@@ -66,7 +66,6 @@ class Meter:
     """WER and SIM-o of speech."""
 
     def __init__(self, synthesizer: Synthesizer, asr: str) -> None:
-        self._normalise = get_normaliser(default_normaliser("en"))
         self._transcriber = synthesizer.backends.transcriber(asr)
         self._encoder = synthesizer.backends.speaker_encoder("resemblyzer")
 
@@ -74,8 +73,8 @@ class Meter:
         """Measure one utterance."""
         wave, target = (resample(one.samples, one.sample_rate, SAMPLE_RATE) for one in (audio, prompt))
         transcription = self._transcriber.transcribe([wave], "en")[0].text
-        reference = self._normalise(text, "en")
-        errors = count_word_errors(reference, self._normalise(transcription, "en"))
+        reference = normalise(text, "en")
+        errors = count_word_errors(reference, normalise(transcription, "en"))
         spoken, given = self._encoder.embed([wave, target])
         return Measured(errors.errors, len(reference.split()), float(spoken @ given))
 

@@ -19,8 +19,8 @@ from valle.data_root import DataRoot
 from valle.interchange.hub.publish import export_hf
 from valle.interchange.hub.transfer import HubError
 from valle.phonemes import phoneme_table
-from valle.stages.rules.plausibility import plain
 from valle.synthesis.options import SamplingOptions, StreamOptions
+from valle.text.normalise import normalise
 from warehouse.errors import CheckpointError, ConfigurationError
 
 SHORT = SamplingOptions(max_seconds=0.6, suppressed_codes=(1024,))
@@ -75,7 +75,7 @@ def test_a_language_is_detected_and_a_recording_transcribed(checkpoint):
     (piece,) = model.speak(text, language="auto", sampling=SHORT).pieces
     assert piece.symbols == model.synthesizer.phonemize(text, "de") != model.synthesizer.phonemize(text, "en")
     assert model.prompt(clip.path, text, "auto").symbols == piece.symbols
-    assert plain(model.denoise(clip.path).source.text, "en") == plain(clip.text, "en")
+    assert normalise(model.denoise(clip.path).source.text, "en") == normalise(clip.text, "en")
     assert model.denoise(clip.path, transcribe=False).source.text == ""
     assert model.denoise(clip.path, text=text, language="auto").source.language == "de"
     with pytest.raises(ConfigurationError, match="--language auto detects the language of a text"):

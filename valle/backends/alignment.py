@@ -56,6 +56,11 @@ def words_of(text: str) -> list[str]:
     return words
 
 
+def letters_of(word: str) -> str:
+    """Return the letters and digits of a word without regard to case, for comparison."""
+    return "".join(character for character in word.casefold() if character.isalnum())
+
+
 def group_pieces(text: str, pieces: Sequence[TimedPiece]) -> list[TimedWord]:
     """Join pieces to the words of `text`: one timed word for each of `words_of(text)`.
 

@@ -17,7 +17,7 @@ from valle.backends.asr import SAMPLE_RATE
 from valle.backends.transcription import Transcriber
 from valle.synthesis.decoding.seeds import candidate_seed
 from valle.text.errors import count_character_errors, count_word_errors
-from valle.text.normalise import default_normaliser, get_normaliser
+from valle.text.normalise import normalise
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def score_candidates(
     not support the language.
     """
     # Scores of candidates are compared to each other only, so the default normaliser of the language serves.
-    normalise = get_normaliser(default_normaliser(language))
     reference = normalise(text, language)
     waveforms = [resample(audio.samples, audio.sample_rate, SAMPLE_RATE) for audio in candidates]
     transcriptions: Sequence[str | None] = [None] * len(candidates)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from valle.audio import Audio, Samples, resample
-from valle.backends.alignment import TimedWord, words_of
+from valle.backends.alignment import TimedWord, letters_of, words_of
 from valle.backends.asr import LONGEST_ALIGNED_SECONDS, SAMPLE_RATE
 from valle.synthesis.decoding.conditions import Condition
 from valle.synthesis.decoding.decode import decode
@@ -172,18 +172,14 @@ def find_words(words: Sequence[str], old: str) -> tuple[int, int]:
 
     Raises ConfigurationError otherwise.
     """
-    wanted = [_plain(word) for word in words_of(old)]
+    wanted = [letters_of(word) for word in words_of(old)]
     # Transcripts differ from what is typed in case and punctuation only.
-    plain = [_plain(word) for word in words]
+    plain = [letters_of(word) for word in words]
     found = [start for start in range(len(plain)) if plain[start : start + len(wanted)] == wanted]
     if len(found) != 1:
         problem = "are not" if not found else f"are {len(found)} times"
         raise ConfigurationError(f"The words {old!r} {problem} in the text {' '.join(words)!r}; they must be once.")
     return found[0], found[0] + len(wanted)
-
-
-def _plain(word: str) -> str:
-    return "".join(character for character in word.casefold() if character.isalnum())
 
 
 class _Edited:

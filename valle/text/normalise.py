@@ -170,3 +170,8 @@ def get_normaliser(name: str = DEFAULT_NORMALISER) -> Normaliser:
     if name not in known:
         raise unknown_name("text normaliser", name, known)
     return known[name]
+
+
+def normalise(text: str, language: str) -> str:
+    """Normalise text for comparison: no case, no punctuation, numbers in words, Chinese and Japanese by character."""
+    return get_normaliser(default_normaliser(language))(text, language)

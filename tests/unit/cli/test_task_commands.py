@@ -11,7 +11,7 @@ from valle.cli.app import build_app
 from valle.cli.arguments import run_command
 from valle.codec import open_codec
 from valle.phonemes import phoneme_table
-from valle.stages.rules.plausibility import plain
+from valle.text.normalise import normalise
 from warehouse.errors import PipelineError
 
 LEARNT = ("suppression_ratio", "conversion_ratio", "raw_text_ratio", "phonemes_ratio", "editing_ratio")
@@ -57,7 +57,7 @@ def test_a_recording_is_transcribed_and_denoised_to_a_file_of_its_length(run, cl
     assert soundfile.info(run.out).duration == pytest.approx(seconds, abs=0.05)
     (line,) = [one for one in capsys.readouterr().err.splitlines() if "transcribed" in one]
     found = line.removeprefix("valle: The recording was transcribed as '").removesuffix("'.")
-    assert plain(found, "en") == plain(text, "en")
+    assert normalise(found, "en") == normalise(text, "en")
 
 
 @pytest.mark.parametrize("command", [("denoise",), ("speak", "--task", "ns", "--source")])
@@ -76,7 +76,7 @@ def test_a_prompt_that_is_continued_is_transcribed(run, clip, capsys):
     continued = ("speak", "Yes", "--prompt", str(path), "--sampling.continues-prompt", "--sampling.max-seconds", "0.5")
     assert run(*continued) in (0, 1)  # the untrained model seldom ends
     (line,) = [one for one in capsys.readouterr().err.splitlines() if "transcribed" in one]
-    assert plain(line.split(" as ")[1].rstrip("."), "en") == plain(text, "en")
+    assert normalise(line.split(" as ")[1].rstrip("."), "en") == normalise(text, "en")
     with pytest.raises(PipelineError, match="give its codes and its text"):
         run(*continued, "--no-transcribe")
 

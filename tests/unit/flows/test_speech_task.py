@@ -18,8 +18,8 @@ from tests.unit.synthesis.toy import toy_card, untrained_model
 from valle.checkpoints.saving import write_model
 from valle.codec import open_codec
 from valle.phonemes import phoneme_table
-from valle.stages.rules.plausibility import plain
 from valle.synthesis.options import MaskedOptions, SamplingOptions
+from valle.text.normalise import normalise
 from warehouse.errors import CheckpointError, ConfigurationError
 
 LEARNT = dict.fromkeys(
@@ -59,7 +59,7 @@ def test_each_recording_is_a_file_and_a_line_and_a_bad_one_fails_the_run_at_its_
     lines = (made / "report.md").read_text().splitlines()[4:]
     assert len(lines) == 5
     assert str(made / "a-2.wav") in lines[-1]
-    assert plain(lines[-1].split(" | ")[1], "en") == plain(CLIP.text, "en"), (
+    assert normalise(lines[-1].split(" | ")[1], "en") == normalise(CLIP.text, "en"), (
         "the words of the recording are in the table"
     )
 

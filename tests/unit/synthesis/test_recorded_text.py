@@ -9,8 +9,8 @@ from manifests.demo.clips import demo_clips
 from valle.audio import AudioLocation, read_audio
 from valle.backends.registry import Backends
 from valle.backends.transcription import Transcription
-from valle.stages.rules.plausibility import plain
 from valle.synthesis.texts.recorded_text import RecordedText, TextOptions, _is_silence, open_asr, read_text, share_out
+from valle.text.normalise import normalise
 from warehouse.errors import ConfigurationError, DependencyError
 
 RATE = 16_000
@@ -30,7 +30,7 @@ def clip():
 def test_a_recording_without_a_text_is_transcribed(backends, clip):
     samples, text = clip
     found = read_text(backends, [samples], RATE, TextOptions())
-    assert plain(found.text, "en") == plain(text, "en")
+    assert normalise(found.text, "en") == normalise(text, "en")
     assert found.is_transcribed and found.note == f"The recording was transcribed as {found.text!r}."
 
 
@@ -44,7 +44,7 @@ def test_numbers_are_written_as_they_are_spoken(backends):
 def test_the_language_of_a_recording_is_detected_by_a_multilingual_model(backends, clip):
     samples, text = clip
     found = read_text(backends, [samples], RATE, TextOptions(language="auto"))
-    assert (found.language, plain(found.text, "en")) == ("en", plain(text, "en"))
+    assert (found.language, normalise(found.text, "en")) == ("en", normalise(text, "en"))
     assert found.note == f"The recording was transcribed in 'en' as {found.text!r}."
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from valle.audio import Samples, resample
 from valle.evaluation.metrics.fidelity import FIDELITY_RATE, log_mel_distance
 from valle.evaluation.metrics.score import cosine
-from valle.text.normalise import default_normaliser, get_normaliser
+from valle.text.normalise import normalise
 
 if TYPE_CHECKING:
     from valle.backends.registry import Backends
@@ -35,11 +35,6 @@ def si_sdr(estimate: Samples, reference: Samples) -> float:
     return float(np.clip(10 * np.log10(ratio), -100, 100))
 
 
-def normalised(text: str, language: str) -> str:
-    """Normalise a text as the ASR's transcription of it."""
-    return get_normaliser(default_normaliser(language))(text, language)
-
-
 @dataclass(frozen=True, slots=True)
 class TaskMeasures:
     """Metric models, for waveforms at the rate of a codec."""
@@ -54,7 +49,7 @@ class TaskMeasures:
         if not len(samples):
             return ""
         (found,) = self.backends.transcriber(self.asr).transcribe([self.wave(samples)], language)
-        return normalised(found.text, language)
+        return normalise(found.text, language)
 
     def similarity(self, first: Samples, second: Samples) -> float | None:
         """Compute the cosine of the speakers of two waveforms; None where one has no speaker."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from valle.backends.alignment import words_of
 from valle.evaluation.tasks.cases import TaskCase
-from valle.evaluation.tasks.measures import TaskMeasures, normalised, si_sdr
+from valle.evaluation.tasks.measures import TaskMeasures, si_sdr
 from valle.synthesis.decoding.conditions import Condition, Utterance
 from valle.synthesis.decoding.decode import decode
 from valle.synthesis.decoding.duration import predict_lengths
@@ -38,6 +38,7 @@ from valle.text.errors import (
     count_word_errors,
     share_of_words_found,
 )
+from valle.text.normalise import normalise
 
 if TYPE_CHECKING:
     from valle.audio import Samples
@@ -108,7 +109,7 @@ class TaskRunner:
         for system, samples in answers.items():
             values |= self._distances(system, samples, answers[TRUTH])
             heard = self._measures.transcribe(samples, case.language)
-            values[system, "words_left"] = share_of_words_found(normalised(case.text, case.language), heard)
+            values[system, "words_left"] = share_of_words_found(normalise(case.text, case.language), heard)
         return values
 
     def _distances(self, system: str, samples: Samples, truth: Samples) -> Values:
@@ -146,7 +147,7 @@ class TaskRunner:
 
     def _word_error_rate(self, samples: Samples, case: TaskCase) -> float:
         heard = self._measures.transcribe(samples, case.language)
-        return count_word_errors(normalised(case.text, case.language), heard).rate
+        return count_word_errors(normalise(case.text, case.language), heard).rate
 
     def _mixed(self, task: MixtureTask, case: TaskCase, truth: Codes | None) -> Mapping[str, Samples] | None:
         """Return the waveforms of the checkpoint and of both controls; None for a mixture of another kind."""
@@ -212,8 +213,8 @@ class TaskRunner:
         # The borders are those of the words, unless the text was changed after the alignment.
         spoken = words_of(case.text)
         parts = (spoken[:first], spoken[first:last], spoken[last:]) if len(spoken) == words else ((), (), ())
-        left, span_words, right = (normalised(" ".join(part), case.language) for part in parts)
-        reference = normalised(case.text, case.language)
+        left, span_words, right = (normalise(" ".join(part), case.language) for part in parts)
+        reference = normalise(case.text, case.language)
         for system, waveform in samples.items():
             heard = self._measures.transcribe(waveform, case.language)
             values[system, "wer"] = count_word_errors(reference, heard).rate

@@ -22,7 +22,7 @@ from valle.synthesis.decoding.decode import decode
 from valle.synthesis.options import SamplingOptions
 from valle.tasks.tts import TTS
 from valle.text.errors import count_word_errors
-from valle.text.normalise import default_normaliser, get_normaliser
+from valle.text.normalise import normalise
 from warehouse.errors import DependencyError
 
 _LANGUAGE = "en"
@@ -88,6 +88,5 @@ def _word_errors(codes: Codes, text: str, codec: CodecSpec, backends: Backends) 
     except DependencyError as error:
         return f"not measured: {error}"
     transcription = transcriber.transcribe([resample(audio.samples, audio.sample_rate, SAMPLE_RATE)], _LANGUAGE)[0]
-    normalise = get_normaliser(default_normaliser(_LANGUAGE))
     count = count_word_errors(normalise(text, _LANGUAGE), normalise(transcription.text, _LANGUAGE))
     return f"{100 * count.rate:.1f} % ({transcription.text.strip()!r})"

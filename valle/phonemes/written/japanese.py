@@ -6,6 +6,7 @@ haqumei reads numbers with their counters, most units, years, months and days.
 import re
 
 from valle.phonemes.written.rules import (
+    ROMAN_NUMERAL,
     SPACED_GROUPS,
     VULGAR_FRACTION,
     Rule,
@@ -13,7 +14,6 @@ from valle.phonemes.written.rules import (
     any_of,
     in_myriads,
     rewrite,
-    roman_value,
 )
 from valle.phonemes.written.signs import greek, minutes_of_arc, tags
 
@@ -26,11 +26,6 @@ _POWERS = {"2": "平方", "3": "立方"}
 _BOUNDS = {"≥": "以上", "≤": "以下", "<": "未満", ">": "より大きい"}
 _BOOKS = "マタイ|マルコ|ルカ|ヨハネ|福音書|創世記|詩篇|詩編|ローマ書?|コリント書?|ヘブル書?|黙示録|イザヤ書?"
 _CURRENCIES = {"$": "ドル", "€": "ユーロ", "£": "ポンド", "¥": "円", "₩": "ウォン"}
-
-
-def _numeral(match: re.Match[str]) -> str:
-    value = roman_value(match[0])
-    return match[0] if value is None else str(value)
 
 
 def _score_or_range(match: re.Match[str]) -> str:
@@ -86,7 +81,7 @@ _RULES: tuple[Rule, ...] = (
     (re.compile(r"〒 ?(\d{3})-(\d{4})(?!\d)"), lambda m: f"郵便番号{' '.join(m[1])}の{' '.join(m[2])}"),
     (re.compile(r"(?<![\w'])'(?=\d0年代)"), ""),
     (re.compile(r"\bpp?\. ?(\d{1,4}(?:[-〜~]\d{1,4})?)"), r"\1ページ"),
-    (re.compile(r"(?<![A-Za-z'.-])[IVX]{2,6}(?![A-Za-z'-]|\.\w)"), _numeral),
+    ROMAN_NUMERAL,
     (re.compile(r"\+(?=\d{1,3}(?:[ -]\d{1,4}){2,4})"), "プラス"),
     (re.compile(r"(?<=プラス)\d{1,3}(?: \d{1,4}){2,4}"), lambda m: m[0].replace(" ", "-")),
     (re.compile(r"(?<![\d.])\d{1,5}(?:\.\d{1,5}){2,4}(?![\d.])"), lambda m: _version_or_date(m[0])),

@@ -6,6 +6,7 @@ espeak-ng reads whole numbers in Sino-Korean, which fits years, minutes, money a
 import re
 
 from valle.phonemes.written.rules import (
+    ROMAN_NUMERAL,
     SPACED_GROUPS,
     VULGAR_FRACTION,
     Rule,
@@ -13,7 +14,6 @@ from valle.phonemes.written.rules import (
     any_of,
     in_myriads,
     rewrite,
-    roman_value,
 )
 from valle.phonemes.written.signs import greek, minutes_of_arc, tags
 
@@ -93,11 +93,6 @@ def _time(match: re.Match[str]) -> str:
 
 def _short_date(match: re.Match[str]) -> str:
     return f"{match[1]}년 {int(match[2])}월 {int(match[3])}일"
-
-
-def _numeral(match: re.Match[str]) -> str:
-    value = roman_value(match[0])
-    return match[0] if value is None else str(value)
 
 
 def _date(match: re.Match[str]) -> str:
@@ -217,7 +212,7 @@ _NUMBERS: tuple[Rule, ...] = (
     (re.compile(r"(\d) ?= ?"), _equals),
 )  # fmt: skip
 _SIGNS: tuple[Rule, ...] = (
-    (re.compile(r"(?<![A-Za-z'.-])[IVX]{2,6}(?![A-Za-z'-]|\.\w)"), _numeral),
+    ROMAN_NUMERAL,
     (re.compile(r"\(주\) ?"), "주식회사 "),
     addresses("골뱅이, 점, 슬래시, 콜론, 물음표, 이퀄, 앤드, 샵, 언더바, 대시", "kr|jp|de|fr|uk"),
     *tags("골뱅이 ", "해시태그 "),

@@ -3,6 +3,7 @@
 import re
 
 from valle.phonemes.written.rules import (
+    ROMAN_NUMERAL,
     SPACED_GROUPS,
     VULGAR_FRACTION,
     Rule,
@@ -10,7 +11,6 @@ from valle.phonemes.written.rules import (
     any_of,
     in_myriads,
     rewrite,
-    roman_value,
 )
 from valle.phonemes.written.signs import greek, minutes_of_arc
 
@@ -145,11 +145,6 @@ def _version(match: re.Match[str]) -> str:
     return "点".join(_value(part) for part in parts)
 
 
-def _numeral(match: re.Match[str]) -> str:
-    value = roman_value(match[0])
-    return match[0] if value is None else str(value)
-
-
 def _date(match: re.Match[str]) -> str:
     return f"{_by_digit(match[1])}年{_value(str(int(match[2])))}月{_value(str(int(match[3])))}日"
 
@@ -202,7 +197,7 @@ _RULES: tuple[Rule, ...] = (
     ),
     (re.compile(r"(?<=\()(0\d{2,3})\) ?(\d{7,8})(?!\d)"), lambda m: f"{_by_digit(m[1])}){_by_digit(m[2])}"),
     (re.compile(r"\+(\d{1,3})(?= ?\d)"), lambda m: f"加{_by_digit(m[1])}"),
-    (re.compile(r"(?<![A-Za-z'.-])[IVX]{2,6}(?![A-Za-z'-]|\.\w)"), _numeral),
+    ROMAN_NUMERAL,
     (SPACED_GROUPS, lambda m: m[0].replace(" ", ",")),
     (re.compile(rf"HK\$ ?({_NUMBER}[万亿]?)"), r"\1港元"),
     (re.compile(rf"(?<![A-Za-z])({any_of(_CODES)}) ?(?=\d)"), lambda m: _CODES[m[1]]),

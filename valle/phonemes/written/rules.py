@@ -66,6 +66,15 @@ def roman_value(letters: str) -> int | None:
     return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
 
 
+def _roman_in_digits(match: re.Match[str]) -> str:
+    value = roman_value(match[0])
+    return match[0] if value is None else str(value)
+
+
+ROMAN_NUMERAL: Rule = (re.compile(r"(?<![A-Za-z'.-])[IVX]{2,6}(?![A-Za-z'-]|\.\w)"), _roman_in_digits)
+"""A numeral of two letters or more in text of another script: `第XII章` has `第12章`."""
+
+
 def ends_sentence(match: re.Match[str], starts: str) -> bool:
     """Decide whether the full stop of an abbreviation also ends its sentence: nothing follows, or one of `starts`."""
     rest = match.string[match.end() : match.end() + 20]

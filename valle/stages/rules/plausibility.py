@@ -12,7 +12,7 @@ from valle.phonemes import SPACE, Phonemizer
 from valle.phonemes.symbols import PUNCTUATION
 from valle.stages.base import Drop
 from valle.text.errors import count_phoneme_errors, count_word_errors
-from valle.text.normalise import default_normaliser, get_normaliser
+from valle.text.normalise import get_normaliser, normalise
 
 _STOCK_PHRASES: dict[str, tuple[str, ...]] = {
     "en": (
@@ -64,15 +64,10 @@ class ConfidenceRules:
     max_no_speech: float
 
 
-def plain(text: str, language: str) -> str:
-    """Normalise text for comparison: no case, no punctuation, numbers in words, Chinese and Japanese by character."""
-    return get_normaliser(default_normaliser(language))(text, language)
-
-
 def disagreement(given: str, transcription: str, language: str) -> float:
     """Return the word error rate of a transcription against the given text, whichever way words are spelled.
 
-    It is the lowest rate among the spellings that one text may have: as `plain` leaves it; in English as Whisper's
+    It is the lowest rate among the spellings that one text may have: as `normalise` leaves it; in English as Whisper's
     normaliser leaves it (do not and don't, colour and color, 5 dollars and $5) with single letters joined (N A S A);
     in German without ß; in Korean by character, as spaces are optional. Chinese and Japanese are compared by
     character.
@@ -81,17 +76,17 @@ def disagreement(given: str, transcription: str, language: str) -> float:
 
 
 def _spellings(given: str, transcription: str, language: str) -> Iterator[tuple[str, str]]:
-    yield plain(given, language), plain(transcription, language)
+    yield normalise(given, language), normalise(transcription, language)
     if language == "en" and len(given) + len(transcription) <= _LONGEST_FOR_WHISPER:
-        normalise = get_normaliser("whisper-en")
-        texts = _join_letters(normalise(given, language)), _join_letters(normalise(transcription, language))
+        whisper = get_normaliser("whisper-en")
+        texts = _join_letters(whisper(given, language)), _join_letters(whisper(transcription, language))
         # It removes what is in brackets, so that nothing may be left to compare.
         if all(texts):
             yield texts
     if language == "de":
-        yield plain(given, language).replace("ß", "ss"), plain(transcription, language).replace("ß", "ss")
+        yield normalise(given, language).replace("ß", "ss"), normalise(transcription, language).replace("ß", "ss")
     if language == "ko":
-        yield _by_character(plain(given, language)), _by_character(plain(transcription, language))
+        yield _by_character(normalise(given, language)), _by_character(normalise(transcription, language))
 
 
 def _join_letters(text: str) -> str:
@@ -118,20 +113,20 @@ def _spoken_symbols(symbols: Sequence[str]) -> list[str]:
 
 def given_fault(given: str, language: str) -> Drop | None:
     """Return why a given text can be compared with nothing, such as "♪♪" or text in another script, or None."""
-    if plain(given, language):
+    if normalise(given, language):
         return None
     return Drop("empty", f"the given text {given[:40]!r} has no letter or digit of {language}")
 
 
 def characters_per_second(text: str, duration: float, language: str) -> float:
     """Count the letters and digits, as compared, per second."""
-    return len(plain(text, language).replace(" ", "")) / duration if duration > 0 else 0.0
+    return len(normalise(text, language).replace(" ", "")) / duration if duration > 0 else 0.0
 
 
 def rate_fault(text: str, duration: float, language: str) -> Drop | None:
     """Return a fault when the text is too long or too short for its audio; a second of pause is allowed."""
     slowest, fastest = _CHARACTERS_PER_SECOND.get(language, _ALPHABETIC)
-    count = len(plain(text, language).replace(" ", ""))
+    count = len(normalise(text, language).replace(" ", ""))
     if slowest * (duration - 1) <= count <= fastest * (duration + 0.5):
         return None
     return Drop("implausible_rate", f"{count} characters in {duration:.1f} s")
@@ -139,7 +134,7 @@ def rate_fault(text: str, duration: float, language: str) -> Drop | None:
 
 def loop_in(text: str, language: str) -> str | None:
     """Return the words that `text` repeats in a row, or None."""
-    words = plain(text, language).split()
+    words = normalise(text, language).split()
     for length, times in _LOOP_LENGTHS.items():
         run = 0
         for index in range(length, len(words)):

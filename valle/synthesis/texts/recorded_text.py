@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rapidfuzz.distance import Levenshtein
 
 from valle.audio import Samples, resample
-from valle.backends.alignment import words_of
+from valle.backends.alignment import letters_of, words_of
 from valle.backends.asr import SAMPLE_RATE
 from valle.backends.transcription import LOOP_RATIO
 from valle.phonemes import LANGUAGES
@@ -153,7 +153,9 @@ def share_out(text: str, transcribed: Sequence[str], language: str = "en") -> tu
     is_spaced = language not in _WITHOUT_SPACES
     split = words_of if is_spaced else list
     words, found = split(text), [split(piece) for piece in transcribed]
-    blocks = Levenshtein.opcodes([_plain(word) for word in words], [_plain(word) for piece in found for word in piece])
+    blocks = Levenshtein.opcodes(
+        [letters_of(word) for word in words], [letters_of(word) for piece in found for word in piece]
+    )
     borders, end = [0], 0
     for piece in found[:-1]:
         end += len(piece)
@@ -162,7 +164,3 @@ def share_out(text: str, transcribed: Sequence[str], language: str = "en") -> tu
         borders.append(max([borders[-1], *passed]))
     joint = " " if is_spaced else ""
     return tuple(joint.join(words[a:b]).strip() for a, b in pairwise([*borders, len(words)]))
-
-
-def _plain(word: str) -> str:
-    return "".join(character for character in word.casefold() if character.isalnum())
