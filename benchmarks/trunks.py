@@ -17,7 +17,8 @@ import torch
 from figures import report
 
 from valle.codec.base import CodecSpec
-from valle.model.config import RECURRENT, preset
+from valle.model.architecture import RECURRENT, Architecture
+from valle.model.config import preset
 from valle.model.trunks.registry import TRUNKS
 from valle.model.valle import ValleModel
 from valle.synthesis.decoding.cost import TimedUtterance
@@ -61,7 +62,13 @@ def main() -> int:
     for trunk in arguments.trunks.split(","):
         torch.manual_seed(0)
         experts = 8 if trunk == "mixtral" else 0
-        config = preset(arguments.size, SPEC, num_symbols=64, languages=["en"], trunk=trunk, experts=experts)
+        config = preset(
+            arguments.size,
+            SPEC,
+            num_symbols=64,
+            languages=["en"],
+            architecture=Architecture(trunk=trunk, experts=experts),
+        )
         result = measure(ValleModel(config).eval(), arguments.frames)
         grows = result.long_bytes / result.short_bytes
         print(

@@ -3,18 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from valle.codec.base import CodecSpec
+from valle.model.architecture import DEFAULT_ARCHITECTURE, RECURRENT, Architecture
 from valle.model.conventions import OURS, Column, Conventions, SpeechSum, speech_columns
 from valle.model.layout import SPEECH, CodebookRange, Head, Layout, LayoutField, MaskKind, Mode, PositionStride, Table
-from valle.model.names import RouterName, TrunkName
 from warehouse.errors import ConfigurationError, unknown_name
 
-RECURRENT = ("retnet", "mamba")
-"""Trunks with a state instead of a cache."""
 UNKNOWN_LANGUAGE = "<unk>"
 NUM_DIGITS = 10
 NUM_BYTES = 256
@@ -22,45 +20,8 @@ BEGIN_SYMBOL, END_SYMBOL = 1, 2
 """`<bos>` and `<eos>` of the phoneme table, in every version of it."""
 
 
-def shape_problem(
-    *, trunk: str, experts: int, group: int, lookahead: int, whole_frames: bool, max_context: int
-) -> str | None:
-    """Return which options of a model exclude each other, in one sentence; None for none."""
-    is_recurrent = trunk in RECURRENT
-    problems = (
-        (
-            experts == 1 or (trunk == "mixtral" and not experts),
-            f"A router of the trunk {trunk} needs two experts at least; set experts, such as 8.",
-        ),
-        (
-            experts > 0 and trunk not in ("mixtral", "retnet"),
-            f"The trunk {trunk} has no experts; leave experts at 0.",
-        ),
-        (lookahead > 0 and is_recurrent, f"The trunk {trunk} cannot take frames back; set lookahead to 0."),
-        (
-            whole_frames and (group > 1 or lookahead > 0),
-            "A model of whole frames predicts one frame a step; set group to 1 and lookahead to 0.",
-        ),
-        (
-            max_context > 0 and is_recurrent,
-            f"The trunk {trunk} has a state in place of a context; leave max_context at 0.",
-        ),
-        (
-            max_context > 0 and lookahead > 0,
-            "A bounded context cannot bring back what it dropped for wrong guesses; set lookahead or max_context to 0.",
-        ),
-        (
-            0 < max_context < group,
-            f"A context of {max_context} frames has no group of {group}; set max_context to {group} at least.",
-        ),
-    )
-    return next((sentence for is_given, sentence in problems if is_given), None)
-
-
-class ModelConfig(BaseModel):
+class ModelConfig(Architecture):
     """Everything that determines the shapes of a model; saved with every checkpoint."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     num_codebooks: int = Field(ge=1, description="Codebooks per frame of the codec.")
     codebook_size: int = Field(ge=2, description="Entries per codebook (N); stop is N, mask N + 1.")
@@ -73,21 +34,7 @@ class ModelConfig(BaseModel):
     depth: int = Field(ge=1, description="Transformer layers.")
     heads: int = Field(ge=1, description="Attention heads.")
     feed_forward: int = Field(ge=8, description="Size of the hidden state inside the gated MLP.")
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
     text_stride: float = Field(default=1.0, gt=0, description="Frames that a symbol lasts on average.")
-    group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
-    trunk: TrunkName = Field(default="llama", description="Kind of the layers between embeddings and heads.")
-    experts: int = Field(default=0, ge=0, le=64, description="MLPs of a layer, two of which compute a slot; 0: one.")
-    router_loss: float = Field(default=0.01, ge=0, description="Weight of the loss for unevenly used experts.")
-    router: RouterName = Field(default="linear", description="How experts are scored: by a linear layer or by cosines.")
-    kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
-    lookahead: int = Field(default=0, ge=0, le=8, description="Heads that guess groups after the next one; 0: none.")
-    whole_frames: bool = Field(
-        default=False, description="Whether a pass predicts every codebook of a frame, instead of one codebook."
-    )
-    max_context: int = Field(
-        default=0, ge=0, description="Frames of its own output that the AR attends to, beside the condition; 0: all."
-    )
     rope_base: float = Field(default=10_000.0, gt=1, description="Base of the rotary positions.")
     activation: Literal["silu", "gelu"] = Field(default="silu", description="Function of the gate of the MLP.")
     symbol_frames: float | None = Field(
@@ -96,22 +43,10 @@ class ModelConfig(BaseModel):
     conventions: Conventions = Field(default=OURS, description="What differs between families of weights.")
 
     @model_validator(mode="after")
-    def _check_trunk(self) -> Self:
+    def _check_architecture(self) -> Self:
         if (problem := self.problem) is not None:
             raise ValueError(problem)
         return self
-
-    @property
-    def problem(self) -> str | None:
-        """Return which options exclude each other, in one sentence; None for none. A copy may have a problem."""
-        return shape_problem(
-            trunk=self.trunk,
-            experts=self.experts,
-            group=self.group,
-            lookahead=self.lookahead,
-            whole_frames=self.whole_frames,
-            max_context=self.max_context,
-        )
 
     @property
     def num_kv_heads(self) -> int:
@@ -296,41 +231,27 @@ def preset(
     num_symbols: int,
     languages: Sequence[str],
     text_stride: float = 1.0,
-    group: int = 1,
-    dropout: float = 0.0,
     depth: int = 0,
     feed_forward: int = 0,
-    trunk: TrunkName = "llama",
-    experts: int = 0,
-    router_loss: float = 0.01,
-    router: RouterName = "linear",
-    kv_heads: int = 0,
-    lookahead: int = 0,
-    whole_frames: bool = False,
-    max_context: int = 0,
+    architecture: Architecture = DEFAULT_ARCHITECTURE,
 ) -> ModelConfig:
     """Build the configuration of a named size for a codec, a phoneme table and a set of languages.
 
-    `depth` and `feed_forward` replace those of the size, unless they are 0.
+    `depth` and `feed_forward` replace those of the size, unless they are 0. `architecture` may have other fields, which
+    are left out.
 
     Raises ConfigurationError for an unknown name, and for options that exclude each other.
     """
     size = find_size(name)
+    kv_heads, trunk = architecture.kv_heads, architecture.trunk
     if kv_heads and (size.heads % kv_heads or trunk in RECURRENT):
         raise ConfigurationError(
             f"{kv_heads} heads of keys and values do not divide the {size.heads} of {name}, or {trunk} has none; "
             "choose another kv_heads."
         )
-    problem = shape_problem(
-        trunk=trunk,
-        experts=experts,
-        group=group,
-        lookahead=lookahead,
-        whole_frames=whole_frames,
-        max_context=max_context,
-    )
-    if problem is not None:
-        raise ConfigurationError(problem)
+    if architecture.problem is not None:
+        raise ConfigurationError(architecture.problem)
+    chosen: dict[str, Any] = {field: getattr(architecture, field) for field in Architecture.model_fields}
     return ModelConfig(
         num_codebooks=spec.num_codebooks,
         codebook_size=spec.codebook_size,
@@ -342,14 +263,5 @@ def preset(
         heads=size.heads,
         feed_forward=feed_forward or size.feed_forward,
         text_stride=text_stride,
-        group=group,
-        dropout=dropout,
-        trunk=trunk,
-        experts=experts,
-        router_loss=router_loss,
-        router=router,
-        kv_heads=kv_heads,
-        lookahead=lookahead,
-        whole_frames=whole_frames,
-        max_context=max_context,
+        **chosen,
     )

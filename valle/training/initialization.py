@@ -65,18 +65,9 @@ def model_config(
         num_symbols=len(card.phoneme_symbols),
         languages=languages,
         text_stride=stride,
-        group=options.group,
-        dropout=options.dropout,
         depth=options.depth,
         feed_forward=options.feed_forward,
-        trunk=options.trunk,
-        experts=options.experts,
-        router_loss=options.router_loss,
-        router=options.router,
-        kv_heads=options.kv_heads,
-        lookahead=options.lookahead,
-        whole_frames=options.whole_frames,
-        max_context=options.max_context,
+        architecture=options,
     )
 
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valle.data.options import RowOptions
 from valle.model.adapters.options import LoraOptions
-from valle.model.names import KernelName, RouterName, TrunkName
+from valle.model.architecture import Architecture
+from valle.model.names import KernelName
 from valle.synthesis.options import SamplingOptions
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -37,8 +38,8 @@ class DistillationOptions(BaseModel):
     loss: Literal["kl", "mse"] = Field(default="kl", description="Distance of the distributions, or of the logits.")
 
 
-class ModelOptions(BaseModel):
-    """The model and its initial weights."""
+class SizeOptions(BaseModel):
+    """The size of the model."""
 
     model: str = Field(
         default="tiny",
@@ -48,27 +49,11 @@ class ModelOptions(BaseModel):
     feed_forward: int = Field(
         default=0, ge=0, description="Hidden size of the MLPs, in place of that of the size; 0: as it has."
     )
-    trunk: TrunkName = Field(
-        default="llama", description="Kind of the layers: llama, transformer, retnet, mixtral, bitnet or mamba."
-    )
-    experts: int = Field(
-        default=0, ge=0, le=64, description="MLPs of a layer of mixtral or retnet, two of which compute a slot; 0: one."
-    )
-    router_loss: float = Field(default=0.01, ge=0, le=1e6, description="Weight of the loss for unevenly used experts.")
-    router: RouterName = Field(default="linear", description="How experts are scored: linear, or cosine as in X-MoE.")
-    kv_heads: int = Field(default=0, ge=0, description="Heads of keys and values, a divisor of heads; 0: as many.")
-    lookahead: int = Field(
-        default=0, ge=0, le=8, description="Heads that guess groups after the next one, for fewer steps; 0: none."
-    )
-    group: int = Field(default=1, ge=1, le=8, description="Frames of codebook 0 that the AR predicts in one step.")
-    whole_frames: bool = Field(
-        default=False,
-        description="Predict every codebook of a frame in one pass; codebook_schedule then weighs their losses.",
-    )
-    max_context: int = Field(
-        default=0, ge=0, description="Frames of its own output that the AR attends to, beside the condition; 0: all."
-    )
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout on attention and MLP outputs.")
+
+
+class ModelOptions(Architecture, SizeOptions):
+    """The model and its initial weights."""
+
     start_from: Path | None = Field(
         default=None,
         description="Checkpoint, or name of a run, whose weights initialize a new run; empty starts from random ones.",
