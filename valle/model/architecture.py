@@ -11,7 +11,7 @@ RECURRENT = ("retnet", "mamba")
 
 
 class Architecture(BaseModel):
-    """What the layers of a model are and what a pass predicts."""
+    """Kind of the layers of a model, and the output of one pass."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
