@@ -29,7 +29,7 @@ _HEADER = ("given", "words", "result", "seconds", "problem")
 
 @dataclass(frozen=True, slots=True)
 class SpeechResult:
-    """Outcome of a job: what it was given, the words used, the file or phonemes it made, and what went wrong."""
+    """Outcome of a job: what it was given, words used, name of the file or phonemes made, and what went wrong."""
 
     given: str
     words: str
@@ -178,4 +178,4 @@ def _saved(speech: "SynthesizedAudio", given: str, words: str, path: Path, probl
     if not len(speech.samples):
         return SpeechResult(given, words, problem=problem or "the model ended before the first sound")
     speech.save(path)
-    return SpeechResult(given, words, str(path), speech.duration, problem)
+    return SpeechResult(given, words, path.name, speech.duration, problem)

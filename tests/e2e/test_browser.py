@@ -13,12 +13,14 @@ from uuid import UUID
 
 import psutil
 import pytest
+import soundfile
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.client.schemas.objects import FlowRun
 
 from flows.server.local_server import LocalServer
 from flows.server.password import read_password
+from manifests.demo.clips import HELD_OUT, demo_clips
 from tests.local_server import processes_of_run, start, throwaway_server, wait_for_run, wait_until, words
 from tests.pipeline.prepared import rows_of, write_folder
 from valle.backends.registry import Backends
@@ -175,3 +177,21 @@ def test_an_evaluation_is_started_from_a_form(desk: Desk) -> None:
     pages.see("ground_truth", 120)
     pages.shoot("evaluation")
     assert {"ground_truth", "codec"} < {row["system"] for row in rows_of(DataRoot(server.data).lake, "scores")}
+
+
+def test_a_recording_is_denoised_from_a_form_and_its_table_read(desk: Desk, tmp_path: Path) -> None:
+    server, client, pages = desk
+    noisy = tmp_path / "noisy.ogg"
+    shutil.copy(next(clip.path for clip in demo_clips() if clip.split == HELD_OUT), noisy)
+    pages.open_form("speech-task")
+    pages.choose("Work to do", "denoise")
+    pages.fill("Audio files on the machine of the worker", str(noisy))
+    pages.shoot("task-form")
+    pages.submit()
+    run = only_run(client, "speech-task")
+    assert wait_for_run(client, run.id, 900).state.is_completed()
+    (made,) = (DataRoot(server.data).speech / "tasks").glob("denoise-*/noisy.*")
+    assert soundfile.info(made).duration > 0.5
+    pages.open_artifact("task-denoise")
+    pages.see(made.name, 120)
+    pages.shoot("task")
