@@ -1,6 +1,6 @@
 """Memory of a DuckDB connection: its limit, and the folder for what is beyond it.
 
-A query takes an eighth of the memory of the machine, at least 3.2 GB, and then continues on the disk, which is slower.
+A query takes an eighth of the memory of the machine, at least 2.6 GB, and then continues on the disk, which is slower.
 Beside these buffers a process has up to 1 GB with ten million utterances: imports, and the metadata of data files.
 """
 
@@ -15,7 +15,7 @@ import duckdb
 from warehouse.catalogue.literals import text_literal
 
 _MEMORY_SHARE = 8
-_LEAST_MEMORY = 3_200_000_000
+_LEAST_MEMORY = 2_600_000_000
 _PREFIX = f"valle-spill-{socket.gethostname()}-"
 
 
