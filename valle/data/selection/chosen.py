@@ -74,7 +74,7 @@ def registered(connection: duckdb.DuckDBPyConnection) -> tuple[int, str]:
     if not _has_rows(connection, "evaluation_items"):
         return 0, ""
     found = connection.execute(
-        "SELECT count(*), coalesce(min(segment_id), '') FROM whole "
+        "SELECT count(*), coalesce(min(segment_id), '') FROM assigned "
         "SEMI JOIN evaluated_segments USING (segment_id) WHERE split <> 'test'"
     ).fetchone()
     assert found is not None
@@ -195,15 +195,14 @@ def _has_parts(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _define_whole(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the view `whole`.
+    """Make the views `assigned` of the chosen with their split, and `whole` with everything.
 
     Without any word times or mixtures it lacks their columns: the content of a set, and with it its id, is what it was
     before sets had them.
     """
     optional = (("word_times", ("word_times",)), ("chosen_mixtures", _MIXTURE))
     added = [(table, names) for table, names in optional if _has_rows(connection, table)]
-    columns = ["c.*", "split", '"similar"', *(f'"{name}"' for _, names in added for name in names)]
+    connection.execute("CREATE VIEW assigned AS FROM chosen JOIN speaker_splits USING (speaker)")
+    columns = ["c.*", '"similar"', *(f'"{name}"' for _, names in added for name in names)]
     joins = " ".join(f"LEFT JOIN {table} USING (segment_id)" for table in ("similar_segments", *dict(added)))
-    connection.execute(
-        f"CREATE VIEW whole AS SELECT {', '.join(columns)} FROM chosen c JOIN speaker_splits USING (speaker) {joins}"
-    )
+    connection.execute(f"CREATE VIEW whole AS SELECT {', '.join(columns)} FROM assigned c {joins}")

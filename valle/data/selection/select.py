@@ -150,11 +150,11 @@ def _card(
 
 def _used_symbols(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     """Return the distinct phonemes of the train split, sorted."""
-    query = "SELECT DISTINCT unnest(symbols) AS symbol FROM whole WHERE split = 'train' ORDER BY symbol"
+    query = "SELECT DISTINCT unnest(symbols) AS symbol FROM assigned WHERE split = 'train' ORDER BY symbol"
     return tuple(symbol for (symbol,) in connection.execute(query).fetchall())
 
 
 def _by(connection: duckdb.DuckDBPyConnection, column: str, expression: str) -> dict[str, Any]:
-    """Return the value of an expression for each value of a column of `whole`, in their order."""
-    query = f"SELECT {column}, {expression} FROM whole GROUP BY 1 ORDER BY 1"
+    """Return the value of an expression for each value of a column of `assigned`, in their order."""
+    query = f"SELECT {column}, {expression} FROM assigned GROUP BY 1 ORDER BY 1"
     return dict(connection.execute(query).fetchall())
