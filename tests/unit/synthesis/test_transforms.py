@@ -167,4 +167,4 @@ def test_a_phoneme_without_training_is_named_and_punctuation_is_not(tmp_path):
     assert unfamiliar(card, list("abch a"), "en") == ["toy-0 was trained without the phonemes h."]
     assert unfamiliar(card, ["a", " "], "en") == []
     english = read_card(newest_checkpoint(tmp_path, "english"))
-    assert unfamiliar(english, ["f", "ʏ", "n", "f"], "en") == ["english-9000 was trained without the phonemes ʏ."]
+    assert unfamiliar(english, ["f", "ʏ", "n", "f"], "en") == ["english-10300 was trained without the phonemes ʏ."]
