@@ -84,6 +84,27 @@ def test_a_training_set_reads_mixture_and_interference_of_each_item(tmp_path: Pa
     assert not np.array_equal(collator._read_codes(0, None), collator._read_codes(0, None, Sound.MIXTURE))
 
 
+def test_no_training_item_has_a_mixture_with_a_speaker_of_the_test_split(tmp_path: Path) -> None:
+    clips = write_folder(tmp_path / "clips", 12, per_voice=3)
+    stage = Mix(noises=("hiss",), noise_ratio=0.0, reverb_ratio=0.0, speaker_ratio=1.0, voice_ratio=0.0)
+    lake = _road(tmp_path, clips, (*QUICK, stage))
+    speaker_of = {row["segment_id"]: row["speaker"] for row in rows_of(lake, "utterances")}
+    mixed = [row for row in rows_of(lake, "mixtures") if row["interferer"] is not None]
+    second = {row["segment_id"]: speaker_of[row["interferer"]] for row in mixed}
+    held = next(voice for segment, voice in second.items() if voice != speaker_of[segment])
+    chosen = select(
+        Selection(name="held", split_policy=SplitPolicy(dev=0, test=0, test_where=f"speaker = '{held}'")),
+        DataRoot(tmp_path),
+        codec=Backends().codec("mini").spec,
+        phoneme_symbols=phoneme_table().symbols,
+    )
+    found = {
+        row["segment_id"]: row["mixture_kind"] is not None for row in chosen.items.to_pylist() if row["split"] != "test"
+    }
+    assert found == {segment: second.get(segment, held) != held for segment in found}
+    assert set(found.values()) == {True, False}
+
+
 def test_codes_of_the_speech_are_not_those_of_the_mixture(tmp_path: Path) -> None:
     clips = write_folder(tmp_path / "clips", 1)
     lake = _road(tmp_path, clips, (Segment(), Quantize(), STAGE))

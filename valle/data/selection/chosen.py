@@ -172,7 +172,11 @@ def _keep_word_times(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _keep_mixtures(connection: duckdb.DuckDBPyConnection, label: str) -> None:
-    """Make the table `chosen_mixtures`: kind, licence and fingerprint of the mixtures with the codec."""
+    """Make the table `chosen_mixtures`: kind, licence and fingerprint of the mixtures with the codec.
+
+    `mix` draws second speakers before there are splits, so those of train or dev with a speaker of the test split are
+    left out.
+    """
     run_query(
         connection,
         "CREATE TABLE chosen_mixtures "
@@ -182,8 +186,11 @@ def _keep_mixtures(connection: duckdb.DuckDBPyConnection, label: str) -> None:
         connection,
         """
         INSERT INTO chosen_mixtures
-        SELECT segment_id, kind, interferer_licence, fingerprint
-        FROM current_mixtures SEMI JOIN chosen USING (segment_id) WHERE drop_reason IS NULL AND codec = ?
+        WITH held AS (SELECT segment_id FROM chosen JOIN speaker_splits USING (speaker) WHERE split = 'test')
+        SELECT m.segment_id, kind, interferer_licence, fingerprint
+        FROM (FROM current_mixtures SEMI JOIN chosen USING (segment_id) WHERE drop_reason IS NULL AND codec = ?) m
+        LEFT JOIN held own ON own.segment_id = m.segment_id LEFT JOIN held second ON second.segment_id = m.interferer
+        WHERE second.segment_id IS NULL OR own.segment_id IS NOT NULL
         """,
         [label],
     )
