@@ -141,7 +141,7 @@ class Synthesizer:
         if options.runtime == "torch":
             model, card = load_model(checkpoint, files)
             if device.type == "cpu":
-                # A pass of several frames costs more than the lean steps of one that it replaces.
+                # As speech is sampled, a pass of several frames costs more than the lean steps of one that it replaces.
                 model.lookahead = None
             else:
                 attach_heads(model, checkpoint)

@@ -1,7 +1,7 @@
 """Memory of a DuckDB connection: its limit, and the folder for what is beyond it.
 
 A query takes an eighth of the memory of the machine, at least 2.6 GB, and then continues on the disk, which is slower.
-Beside these buffers a process has up to 1 GB with ten million utterances: imports, and the metadata of data files.
+Beside these buffers a process has up to 1.4 GB with ten million utterances: imports, metadata of data files, answers.
 """
 
 import os
